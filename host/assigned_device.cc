@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Owns what happens to a device when its guest writes config space, when it is reset, and when it
+// goes.
+#include "host/assigned_device.h"
+
+#include <fmt/format.h>
+
+#include "host/assigned_device_impl.h"
+#include "vfio/group.h"
+
+namespace passthru {
+namespace {
+
+constexpr uint32_t kCommand = 0x04;
+constexpr uint16_t kCommandDecode = 0x3;  // memory and I/O space
+constexpr uint32_t kInterruptPin = 0x3d;
+
+// The register says 1 for INTA#; 0: none.
+std::optional<unsigned> intx_pin(uint32_t pin) {
+  if (pin < 1 || pin > 4) return std::nullopt;
+  return pin - 1;
+}
+
+/// Null: the device's own, or none.
+Result<std::shared_ptr<RomImage>> load_rom(const RomChoice& rom) {
+  if (rom.kind != RomChoice::Kind::File) return std::shared_ptr<RomImage>();
+  return RomImage::load(rom.file);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
+    Domain& domain, const AssignOptions& options) {
+  const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(options.device.str()));
+  const uint32_t group = PASSTHRU_TRY(assignable_group(domain.sysfs(), options.device));
+  auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), group, options.device,
+                                              options.allow_unsafe_interrupts));
+  std::unique_ptr<Impl> impl(new Impl(domain, options, std::move(device)));
+  PASSTHRU_TRY(impl->assemble(rom).on(options.device.str()));
+  return impl;
+}
+
+AssignedDevice::Impl::Impl(Domain& domain, const AssignOptions& options,
+                           std::shared_ptr<VfioDevice> device)
+    : domain_(domain), options_(options), device_(std::move(device)) {}
+
+Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom) {
+  MutexLock lock(device_mutex_);
+  // Whoever had the device before left it in a state that is none of this guest's business.
+  if (device_->resettable()) PASSTHRU_TRY(device_->reset());
+  config_ =
+      PASSTHRU_TRY(ConfigSpace::create(device_, {.msi = true,
+                                                 .intx = true,
+                                                 .rom = options_.rom.kind != RomChoice::Kind::Off,
+                                                 .rom_size = rom ? rom->size() : 0,
+                                                 .msix = options_.msix}));
+  interrupts_ = std::make_unique<Interrupts>(
+      device_, domain_.host(), *this,
+      Interrupts::Options{.guest_address = options_.guest_address,
+                          .msix = config_->msix(),
+                          .msi = config_->msi().has_value(),
+                          .intx_pin = intx_pin(config_->read(kInterruptPin, 1)),
+                          .wake = [this] { return turn_decode_on(); }});
+  std::vector<BarOverlay> overlays = msix_overlays();
+  if (rom) {
+    overlays.push_back({.bar = kRomBar,
+                        .size = config_->bars()[kRomBar].size,
+                        .target = rom,
+                        .kind = SpanKind::Rom});
+  }
+  bars_ = PASSTHRU_TRY(Bars::create(device_, domain_.mmio(), domain_.ports(), config_->bars(),
+                                    std::move(overlays), {.excluded = options_.unmapped_bars}));
+  interrupts_->start();
+  return {};
+}
+
+std::vector<BarOverlay> AssignedDevice::Impl::msix_overlays() {
+  if (!config_->msix()) return {};
+  const MsixLayout& layout = config_->msix_placement().layout;
+  std::vector<BarOverlay> overlays = {{.bar = layout.table_bar,
+                                       .offset = layout.table_offset,
+                                       .size = layout.table_size(),
+                                       .target = interrupts_->msix()->table_target(),
+                                       .kind = SpanKind::MsixTable},
+                                      {.bar = layout.pba_bar,
+                                       .offset = layout.pba_offset,
+                                       .size = layout.pba_size(),
+                                       .target = interrupts_->msix()->pba_target(),
+                                       .kind = SpanKind::MsixPba}};
+  if (const auto& hidden = config_->msix_placement().hidden) {
+    overlays.push_back({.bar = hidden->bar, .offset = hidden->offset, .size = hidden->size});
+  }
+  return overlays;
+}
+
+/// Without device_mutex_, since nobody can be in a call: the BARs' accesses, which never take it,
+/// are waited for.
+AssignedDevice::Impl::~Impl() {
+  bars_.reset();
+  interrupts_.reset();
+  if (device_->resettable()) {
+    ignore(device_->reset(), "detaching goes on: the kernel resets it again when it is closed");
+  }
+}
+
+uint32_t AssignedDevice::Impl::config_read(uint32_t offset, unsigned width) {
+  MutexLock lock(device_mutex_);
+  if (config_->covers_msi_pending(offset, width)) {
+    config_->set_msi_pending(interrupts_->msi_pending());
+  }
+  return config_->read(offset, width);
+}
+
+void AssignedDevice::Impl::config_write(uint32_t offset, unsigned width, uint32_t value) {
+  MutexLock lock(device_mutex_);
+  apply(config_->write(offset, width, value));
+}
+
+void AssignedDevice::Impl::apply(const ConfigChange& change) {
+  if (change.reset_requested) {
+    auto done = reset_locked();
+    tell(Event::Kind::DeviceReset, done ? "by the guest" : done.error().message());
+    return;
+  }
+  if (change.decode_changed) {
+    if (auto placed = bars_->place(config_->placement()); !placed) {
+      // The register keeps what it was, as the mapping does: the guest reads that its move did not
+      // happen.
+      config_->undo(change);
+      tell(Event::Kind::BarRefused, placed.error().message());
+      return;
+    }
+  }
+  if (change.power_state) interrupts_->set_awake(*change.power_state == 0);
+  if (change.msix_control) interrupts_->write_msix_control(*change.msix_control);
+  if (change.msi_changed) interrupts_->write_msi(config_->msi().value_or(MsiRegisters{}));
+}
+
+void AssignedDevice::Impl::end_of_intx() {
+  MutexLock lock(device_mutex_);
+  interrupts_->end_of_intx();
+}
+
+Result<void> AssignedDevice::Impl::reset() {
+  MutexLock lock(device_mutex_);
+  return reset_locked();
+}
+
+Result<void> AssignedDevice::Impl::reset_locked() {
+  ++resets_;
+  // The guest's view goes first: nothing of it may reach the device while it is reset.
+  ignore(bars_->place({}), "taking BARs away never fails");
+  interrupts_->stop();
+  auto done = device_->resettable() ? device_->reset() : Result<void>{};
+  auto registers = config_->reset();
+  interrupts_->start();
+  return done ? registers : done;
+}
+
+Result<uint32_t> AssignedDevice::Impl::rearm() {
+  auto restored = interrupts_->audit().on(options_.device.str());
+  // A device that cannot be healed is looked at again and again, and told of once.
+  if (!rearm_failed_.exchange(!restored) && !restored) {
+    tell(Event::Kind::RestoreFailed, restored.error().message());
+  }
+  return restored;
+}
+
+Result<void> AssignedDevice::Impl::turn_decode_on() {
+  // Straight to the device: healing happens below device_mutex_. The kernel sees that BARs were
+  // lost by the value that COMMAND has, and restores them with this write.
+  uint16_t command = 0;
+  PASSTHRU_TRY(
+      device_->read(Region::Config, kCommand, std::as_writable_bytes(std::span{&command, 1})));
+  if ((command & kCommandDecode) == kCommandDecode) return {};
+  command |= kCommandDecode;
+  return device_->write(Region::Config, kCommand, std::as_bytes(std::span{&command, 1}));
+}
+
+void AssignedDevice::Impl::vector_failed(unsigned vector, const Error& error) {
+  tell(Event::Kind::VectorFailed, fmt::format("vector {}: {}", vector, error.message()));
+}
+
+void AssignedDevice::Impl::vectors_restored(unsigned count) {
+  tell(Event::Kind::DamageHealed, fmt::format("{} vectors restored", count));
+}
+
+void AssignedDevice::Impl::intx_failed(const Error& error) {
+  tell(Event::Kind::VectorFailed, "INTx: " + error.message());
+}
+
+void AssignedDevice::Impl::tell(Event::Kind kind, std::string detail) {
+  domain_.host().on_event({.kind = kind, .device = options_.device, .detail = std::move(detail)});
+}
+
+AssignedDevice::AssignedDevice(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+AssignedDevice::~AssignedDevice() = default;
+
+Result<std::unique_ptr<AssignedDevice>> AssignedDevice::open(Domain& domain,
+                                                             const AssignOptions& options) {
+  auto impl = PASSTHRU_TRY(Impl::open(domain, options));
+  return std::unique_ptr<AssignedDevice>(new AssignedDevice(std::move(impl)));
+}
+
+uint32_t AssignedDevice::config_read(uint32_t offset, unsigned width) {
+  return impl_->config_read(offset, width);
+}
+
+void AssignedDevice::config_write(uint32_t offset, unsigned width, uint32_t value) {
+  impl_->config_write(offset, width, value);
+}
+
+void AssignedDevice::end_of_intx() {
+  impl_->end_of_intx();
+}
+
+Result<void> AssignedDevice::reset() {
+  return impl_->reset();
+}
+
+Result<uint32_t> AssignedDevice::rearm() {
+  return impl_->rearm();
+}
+
+Inspection AssignedDevice::inspect() const {
+  return impl_->inspect();
+}
+
+}  // namespace passthru

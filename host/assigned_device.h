@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Owns one PCI device of the host while it belongs to a guest: the only class a VMM includes.
+// Behind it: config space, BARs, MSI-X. In front of it: a VMM's vCPU threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "host/domain.h"
+#include "host/inspection.h"
+#include "mmap/msix_placement.h"
+#include "vfio/bdf.h"
+#include "vfio/result.h"
+
+namespace passthru {
+
+/// What the guest finds as expansion ROM.
+struct RomChoice {
+  enum class Kind {
+    Device,  ///< the device's own; absent where the device has none or it cannot be read
+    Off,     ///< none
+    File,    ///< the content of `file`, at most 16 MiB
+  };
+  Kind kind = Kind::Device;
+  std::string file{};
+  bool operator==(const RomChoice&) const = default;
+};
+
+/// How a device is to be assigned.
+struct AssignOptions {
+  Bdf device{};         ///< on the host
+  Bdf guest_address{};  ///< where the guest finds it; its requester id goes with every interrupt
+  /// Assign even without interrupt remapping: the guest could then forge interrupts of the host.
+  bool allow_unsafe_interrupts = false;
+  /// Memory BARs that are not to be mapped into the guest (bit n: BAR n): every access exits.
+  unsigned unmapped_bars = 0;
+  MsixChoice msix{};
+  RomChoice rom{};
+};
+
+/// An assigned device. All calls are thread-safe.
+class AssignedDevice {
+ public:
+  /// Opens the device, gives it the guest's memory, resets it, and leaves it as hardware is after
+  /// power-on. Errors name the device, the cause and what to do: ENOENT no such device, EINVAL a
+  /// bridge or not a PCI function, ENODEV not bound to vfio-pci, EBUSY in use by another process,
+  /// EPERM group not viable or no interrupt remapping, EACCES no permission on /dev/vfio, ENOMEM
+  /// RLIMIT_MEMLOCK too small. Of the options: EINVAL or ENOSPC, MSI-X cannot be where it is
+  /// wanted; EINVAL, the ROM file is empty; EFBIG, it is too large; or the errno of reading it.
+  static Result<std::unique_ptr<AssignedDevice>> open(Domain& domain, const AssignOptions& options);
+
+  /// Detaches: BARs leave the guest, vectors are unbound, the device is reset.
+  ///
+  /// Like any object, it must not be in a call when it goes, nor be called after. A VMM whose
+  /// config accesses come through an AddressSpace (an ECAM window) first takes the function off its
+  /// bus, then calls `wait_for_readers()` of that space: whoever found the function before has left
+  /// it then. Accesses to the BARs may go on: they are waited for. Never from inside an access.
+  ~AssignedDevice();
+
+  /// Config space, `offset` below 4096, `width` 1, 2 or 4; an access that crosses a 4-byte boundary
+  /// is legal and done by bytes. Reads what is not there as all ones.
+  uint32_t config_read(uint32_t offset, unsigned width);
+  void config_write(uint32_t offset, unsigned width, uint32_t value);
+
+  /// The guest has ended an interrupt on the line that this device's INTx pin is wired to. For a
+  /// VMM whose Host has `intx_by_level`: it calls this of every device on the line, and holds no
+  /// lock meanwhile that its `set_intx` takes. With resampling irqfds there is nothing to do.
+  void end_of_intx();
+
+  /// The VM is reset: the device and everything the guest sees of it as after power-on.
+  Result<void> reset();
+
+  /// Looks at every live vector and restores what is damaged. Returns how many vectors were
+  /// restored.
+  Result<uint32_t> rearm();
+
+  [[nodiscard]] Inspection inspect() const;
+
+ private:
+  class Impl;
+  explicit AssignedDevice(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace passthru

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Owns the contract between Passthru and a VMM: the dozen calls a VMM implements so that devices
+// can be assigned to its guest. host/kvm/ implements it on KVM; vmm/ is a VMM that uses nothing
+// else.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "irq/router.h"
+#include "mmap/guest_mapper.h"
+#include "vfio/bdf.h"
+
+namespace passthru {
+
+/// Something a VMM may want to act upon. Reported at most once for each cause.
+struct Event {
+  enum class Kind {
+    VectorFailed,   ///< a vector could not be bound or routed; `detail` says which and why
+    BarRefused,     ///< the VMM refused a mapping: the BAR stays where it was
+    DamageHealed,   ///< the physical MSI-X state was restored
+    RestoreFailed,  ///< it is damaged and could not be; told once until it is sound again
+    DeviceReset,    ///< the guest reset its device
+    UnplugRequest,  ///< the host asks for the device back
+    DeviceError,    ///< the device reported an uncorrectable error
+  };
+  Kind kind;
+  Bdf device;
+  std::string detail;
+};
+
+/// What a VMM implements. Every call may come from any thread that the VMM calls Passthru on.
+class Host : public GuestMapper, public Router {
+ public:
+  /// Must not call back into the device it speaks of.
+  virtual void on_event(const Event& event) = 0;
+};
+
+}  // namespace passthru

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// Owns what a person or a program can ask about an assigned device: one plain struct, printed by
+// the command, sent by the socket, compared by the tests.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "irq/msi_message.h"
+#include "vfio/bdf.h"
+
+namespace passthru {
+
+struct SpanInspection {
+  uint64_t offset = 0;
+  uint64_t size = 0;
+  bool mapped = false;
+  std::string why{};           ///< why it is trapped; empty when mapped
+  uint64_t trapped_reads = 0;  ///< guest accesses that cost an exit, since the device was opened
+  uint64_t trapped_writes = 0;
+};
+
+struct BarInspection {
+  unsigned index = 0;  ///< 0 to 5, 6 for the expansion ROM
+  uint64_t size = 0;
+  bool io = false;
+  bool is_64bit = false;
+  bool prefetchable = false;
+  bool decoded = false;
+  uint64_t guest_address = 0;  ///< while decoded
+  std::vector<SpanInspection> spans{};
+};
+
+struct VectorInspection {
+  unsigned index = 0;
+  bool masked = true;  ///< by the guest, in this entry
+  bool pending = false;
+  bool bound = false;   ///< has an interrupt of the host
+  std::string owner{};  ///< of its eventfd: "irqfd", "latch" or "none"
+  MsiMessage guest_message{};
+  uint64_t delivered = 0;  ///< since it was first bound; as far as the owner lets us count
+  uint64_t restores = 0;
+};
+
+struct Inspection {
+  Bdf device{};
+  Bdf guest_address{};
+  std::string name{};
+  uint16_t vendor = 0;
+  uint16_t device_id = 0;
+  std::string interrupt_mode{};  ///< "none", "INTx", "MSI" or "MSI-X"
+  std::vector<BarInspection> bars{};
+  std::vector<VectorInspection> vectors{};
+  uint64_t set_irqs_calls = 0;
+  uint64_t restores = 0;
+  uint64_t resets = 0;
+  uint64_t failed_accesses =
+      0;  ///< register accesses that the kernel refused; the guest read all ones
+};
+
+}  // namespace passthru

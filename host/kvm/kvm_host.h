@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// Owns KVM's side of Host: memory slots for mapped BARs, irqfds and MSI routes for vectors, lines
+// for INTx. Any VMM on KVM whose routes nobody else sets can use it as it is; vmm/ does.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "host/host.h"
+#include "host/kvm/intx_lines.h"
+#include "host/kvm/number_pool.h"
+#include "host/kvm/routing_table.h"
+#include "vfio/thread_annotations.h"
+
+namespace passthru {
+
+struct KvmHostOptions {
+  /// Memory slots from here on belong to the KvmHost; the VMM's own RAM uses those below.
+  uint32_t first_slot = 16;
+  /// GSIs from here on belong to the KvmHost; those below are pins.
+  uint32_t first_gsi = 24;
+  /// The VM has KVM's own PIC and IOAPIC (KVM_CREATE_IRQCHIP), whose pins keep their routes: GSI n
+  /// is pin n. False for a split irqchip, whose IOAPIC is the VMM's.
+  bool irqchip_pins = true;
+  /// Which GSI an INTx pin (0 = INTA#) of a guest's device is wired to. Without it INTx goes
+  /// nowhere.
+  std::function<uint32_t(Bdf guest_address, unsigned pin)> intx_gsi{};
+  /// Drives a pin of the VMM's own IOAPIC. Where set, INTx goes there; when KVM tells the EOI of
+  /// the pin (KVM_EXIT_IOAPIC_EOI), the VMM calls AssignedDevice::end_of_intx of each device on it.
+  /// It must not call back into a device. Needed with a split irqchip, whose irqfds do not
+  /// resample.
+  std::function<void(uint32_t gsi, bool level)> set_line{};
+  /// Told of every event, on the thread that caused it. May be empty.
+  std::function<void(const Event&)> on_event{};
+};
+
+/// Thread-safe. A RouteId is a GSI.
+class KvmHost final : public Host {
+ public:
+  /// `vm_fd` stays the caller's and outlives the KvmHost; its irqchip exists already. The KvmHost
+  /// owns the VM's interrupt routes from now on (KVM_SET_GSI_ROUTING replaces all of them).
+  /// ENOTSUP: this KVM lacks irqfd, routing or KVM_SIGNAL_MSI.
+  static Result<std::unique_ptr<KvmHost>> create(int vm_fd, KvmHostOptions options);
+
+  Result<void> map(const GuestMapping& mapping) override PASSTHRU_EXCLUDES(slots_mutex_);
+  void unmap(const GuestMapping& mapping) override PASSTHRU_EXCLUDES(slots_mutex_);
+
+  Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) override
+      PASSTHRU_EXCLUDES(routes_mutex_);
+  Result<void> update_route(RouteId route, const MsiMessage& message) override
+      PASSTHRU_EXCLUDES(routes_mutex_);
+  void destroy_route(RouteId route) override PASSTHRU_EXCLUDES(routes_mutex_);
+  Result<void> arm(RouteId route, int eventfd) override;
+  void disarm(RouteId route, int eventfd) override;
+  Result<void> signal_msi(const MsiMessage& message, uint16_t requester_id) override;
+
+  /// ENOTSUP: there is neither a resampling irqfd (KVM_CAP_IRQFD_RESAMPLE) nor `set_line`.
+  Result<void> arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) override;
+  void disarm_intx(Bdf guest_address, unsigned pin, int eventfd) override;
+
+  [[nodiscard]] bool intx_by_level() const override { return bool{options_.set_line}; }
+  void set_intx(Bdf guest_address, unsigned pin, bool level) override
+      PASSTHRU_EXCLUDES(lines_mutex_);
+  void on_event(const Event& event) override;
+
+ private:
+  struct Limits {
+    uint32_t slots;
+    uint32_t routes;
+    bool device_ids;  ///< routes and messages carry the requester id (KVM_CAP_MSI_DEVID)
+    bool resampling;  ///< an irqfd can tell the guest's EOI
+  };
+  KvmHost(int vm_fd, KvmHostOptions options, const Limits& limits);
+  Result<void> install_routes() PASSTHRU_REQUIRES(routes_mutex_);
+
+  const int vm_fd_;
+  const KvmHostOptions options_;
+  const bool device_ids_;
+  const bool resampling_;
+
+  Mutex slots_mutex_;
+  NumberPool slots_ PASSTHRU_GUARDED_BY(slots_mutex_);
+  std::map<uint64_t, uint32_t> slot_of_ PASSTHRU_GUARDED_BY(slots_mutex_);  ///< by guest address
+
+  Mutex routes_mutex_;  ///< held while the kernel takes the table, so that tables do not overtake
+  RoutingTable routes_ PASSTHRU_GUARDED_BY(routes_mutex_);
+
+  Mutex lines_mutex_;  ///< held while KVM takes a level, so that levels do not overtake
+  IntxLines lines_ PASSTHRU_GUARDED_BY(lines_mutex_);
+};
+
+}  // namespace passthru

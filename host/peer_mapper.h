@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// Owns what of the devices' BARs the devices of the same guest can reach by DMA: all that the guest
+// has mapped. Domain puts it between its address space and the VMM.
+#pragma once
+
+#include <cstdint>
+#include <set>
+
+#include "mmap/guest_mapper.h"
+#include "vfio/dma_space.h"
+
+namespace passthru {
+
+/// Some devices address BARs: a GPU its neighbour's memory, the 53c895a its own RAM, where it finds
+/// its program. Both by the addresses that the guest gave them, so the IOMMU has to know those.
+///
+/// Where the IOMMU cannot map a BAR (it refuses reserved addresses, and some kernels refuse device
+/// memory), the guest has it all the same; a device then gets a fault. Trapped spans are for CPUs.
+class PeerMapper final : public GuestMapper {
+ public:
+  /// Both outlive it.
+  PeerMapper(GuestMapper& guest, DmaSpace& dma) : guest_(guest), dma_(dma) {}
+
+  Result<void> map(const GuestMapping& mapping) override;
+  void unmap(const GuestMapping& mapping) override;
+
+ private:
+  GuestMapper& guest_;
+  DmaSpace& dma_;
+  std::set<uint64_t> reachable_;  ///< by DMA; the caller's lock covers it
+};
+
+}  // namespace passthru

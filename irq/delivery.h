@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// Owns who has each vector's eventfd: brings every vector of MSI-X or MSI to where the guest's
+// registers say it should be, bound in VFIO, routed in the VMM, latched or live. Used by irq/msix
+// and irq/msi under their locks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "irq/msi_message.h"
+#include "irq/restore.h"
+#include "irq/router.h"
+#include "irq/vector_source.h"
+#include "irq/vectors.h"
+#include "vfio/device.h"
+#include "vfio/result.h"
+
+namespace passthru {
+
+/// Who owns the counter of a vector's eventfd; exactly one at every moment.
+enum class EventfdOwner {
+  None,   ///< there is no eventfd: the vector was never live since its interrupts were enabled
+  Latch,  ///< masked: the counter is the pending bit
+  Irqfd,  ///< live: the VMM delivers each signal
+};
+
+/// What the device's owner wants to hear. Called with the vectors locked: must not call back.
+class VectorObserver {
+ public:
+  virtual ~VectorObserver() = default;
+  /// The vector cannot be live, though the guest wants it; told once until it works again.
+  virtual void vector_failed(unsigned vector, const Error& error) = 0;
+  virtual void vectors_restored(unsigned count) = 0;
+  virtual void intx_failed(const Error& error) = 0;
+};
+
+/// A vector as a person may ask about it.
+struct VectorState {
+  unsigned vector = 0;
+  bool masked = true;
+  bool pending = false;
+  bool bound = false;
+  EventfdOwner owner = EventfdOwner::None;
+  MsiMessage message{};
+  uint64_t interrupts = 0;
+  uint64_t restores = 0;
+};
+
+/// The vectors of one interrupt index on their way to the guest. Not thread-safe.
+class Delivery {
+ public:
+  struct Options {
+    Irq irq = Irq::Msix;
+    uint16_t requester_id = 0;
+    Restore::Wake wake{};
+  };
+
+  /// `physical` may be null: nothing can be looked at then.
+  Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* physical, Router& router,
+           VectorObserver& observer, Options options);
+  ~Delivery() { release(); }
+  Delivery(const Delivery&) = delete;
+  Delivery& operator=(const Delivery&) = delete;
+
+  /// The guest has its interrupts enabled: so has the device from now on. Brings the vectors
+  /// [first, first + count) to where `source` says: first everything that goes quiet, then
+  /// everything that goes live, so that no vector waits for another's SET_IRQS. Failures go to the
+  /// observer; such a vector stays latched, and is tried again when it is touched again.
+  void bring(const VectorSource& source, unsigned first, unsigned count);
+
+  /// Allocates at least `vectors` in the host when the index is next enabled.
+  void allocate_at_least(unsigned vectors) { vectors_.allocate_at_least(vectors); }
+
+  /// Unbinds and unroutes all. What is pending stays pending.
+  void release();
+  /// The same, and nothing is pending.
+  void reset();
+
+  /// Looks at every bound vector and restores what is damaged.
+  Result<uint32_t> audit();
+
+  /// Whether the vector fired while it was latched. Takes the latch, keeps the answer until it is
+  /// delivered.
+  bool pending(unsigned vector);
+
+  [[nodiscard]] unsigned count() const { return vectors_.count(); }
+  [[nodiscard]] bool bound(unsigned vector) const { return vectors_.bound(vector); }
+  [[nodiscard]] std::vector<VectorState> inspect(const VectorSource& source);
+  [[nodiscard]] uint64_t set_irqs_calls() const { return vectors_.set_irqs_calls(); }
+  [[nodiscard]] uint64_t restores() const { return restore_.count(); }
+
+ private:
+  struct Vector {
+    EventfdOwner owner = EventfdOwner::None;
+    bool has_route = false;
+    RouteId route = 0;
+    MsiMessage routed{};   ///< the message that the route carries
+    bool pending = false;  ///< fired while masked, already taken from the latch
+    bool failed = false;   ///< reported, and not live since
+  };
+
+  void go_quiet(unsigned vector);
+  void go_live(const VectorSource& source, std::span<const unsigned> wanted);
+  void bind(std::span<const unsigned> wanted);
+  Result<void> restore(unsigned vector);
+  Result<void> arm(unsigned vector, const MsiMessage& message);
+  Result<void> route(unsigned vector, const MsiMessage& message);
+  void quiet_what_was_lost(const Error& error);
+  void failed(unsigned vector, const Error& error);
+  void signal_restored(const Restored& restored);
+
+  Router& router_;
+  VectorObserver& observer_;
+  const uint16_t requester_id_;
+  // Tear-down order: restore_ uses vectors_.
+  Vectors vectors_;
+  Restore restore_;
+  std::vector<Vector> states_;
+};
+
+}  // namespace passthru

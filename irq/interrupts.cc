@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// Owns the hand-over between the kinds of interrupt: the old kind is let go before the new one is
+// bound, because VFIO refuses a second index. A level that is asserted meanwhile is still asserted.
+#include "irq/interrupts.h"
+
+namespace passthru {
+
+Interrupts::Interrupts(const std::shared_ptr<VfioDevice>& device, Router& router,
+                       VectorObserver& observer, const Options& options)
+    : observer_(observer) {
+  const uint16_t requester_id = options.guest_address.requester_id();
+  if (options.msix) {
+    msix_ =
+        std::make_unique<Msix>(device, *options.msix, router, observer,
+                               Msix::Options{.requester_id = requester_id, .wake = options.wake});
+  }
+  if (options.msi) msi_ = std::make_unique<Msi>(device, router, observer, requester_id);
+  if (options.intx_pin) {
+    intx_ = std::make_unique<Intx>(device, router, options.guest_address, *options.intx_pin);
+  }
+}
+
+void Interrupts::start() {
+  enable_intx();
+}
+
+void Interrupts::stop() {
+  if (intx_) intx_->disable();
+  if (msi_) msi_->reset();
+  if (msix_) msix_->reset();
+  awake_ = true;
+  msix_control_ = 0;
+  msi_registers_ = {};
+}
+
+void Interrupts::write_msix_control(uint16_t value) {
+  if (!msix_) return;
+  msix_control_ = value;
+  write_msix();
+}
+
+void Interrupts::write_msi(const MsiRegisters& registers) {
+  if (!msi_) return;
+  msi_registers_ = registers;
+  write_msi();
+}
+
+void Interrupts::end_of_intx() {
+  if (!intx_) return;
+  if (auto done = intx_->end_of_interrupt(); !done) observer_.intx_failed(done.error());
+}
+
+void Interrupts::set_awake(bool awake) {
+  if (awake == awake_) return;
+  awake_ = awake;
+  if (!awake_ && intx_) intx_->disable();
+  if (msix_ && (msix_control_ & kMsixEnable) != 0) write_msix();
+  if (msi_ && (msi_registers_.control & kMsiEnable) != 0) write_msi();
+  enable_intx();
+}
+
+bool Interrupts::wants_msix() const {
+  return msix_ && (msix_control_ & kMsixEnable) != 0;
+}
+
+// A guest must not enable both (PCI 3.0, 6.8). With one that does, MSI waits until MSI-X is off.
+bool Interrupts::wants_msi() const {
+  return msi_ && (msi_registers_.control & kMsiEnable) != 0 && !wants_msix();
+}
+
+void Interrupts::write_msix() {
+  const bool also_msi = (msi_registers_.control & kMsiEnable) != 0;
+  if (wants_msix()) {
+    if (intx_) intx_->disable();
+    if (also_msi) write_msi();
+  }
+  msix_->write_control(awake_ ? msix_control_
+                              : static_cast<uint16_t>(msix_control_ | kMsixFunctionMask));
+  if (!wants_msix() && also_msi) write_msi();
+  enable_intx();
+}
+
+void Interrupts::write_msi() {
+  if (wants_msi() && intx_) intx_->disable();
+  MsiRegisters registers = msi_registers_;
+  if (!wants_msi()) registers.control &= static_cast<uint16_t>(~kMsiEnable);
+  if (!awake_) registers.mask = UINT32_MAX;
+  msi_->write(registers);
+  enable_intx();
+}
+
+void Interrupts::enable_intx() {
+  if (!intx_ || !awake_ || wants_msix() || wants_msi()) return;
+  if (auto done = intx_->enable(); !done) observer_.intx_failed(done.error());
+}
+
+Result<uint32_t> Interrupts::audit() {
+  if (!msix_) return 0U;
+  return msix_->audit();
+}
+
+InterruptMode Interrupts::mode() const {
+  if (msix_ && msix_->enabled()) return InterruptMode::Msix;
+  if (msi_ && msi_->enabled()) return InterruptMode::Msi;
+  return intx_ && intx_->enabled() ? InterruptMode::Intx : InterruptMode::None;
+}
+
+std::vector<VectorState> Interrupts::inspect() {
+  if (msi_ && mode() == InterruptMode::Msi) return msi_->inspect();
+  return msix_ ? msix_->inspect() : std::vector<VectorState>{};
+}
+
+uint64_t Interrupts::set_irqs_calls() const {
+  return (msix_ ? msix_->set_irqs_calls() : 0) + (msi_ ? msi_->set_irqs_calls() : 0);
+}
+
+}  // namespace passthru

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Owns which of INTx, MSI and MSI-X a device uses: at most one at a time, as VFIO has it. Called by
+// the device under its own lock; table accesses of the guest go to Msix directly.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "irq/intx.h"
+#include "irq/msi.h"
+#include "irq/msix.h"
+#include "vfio/bdf.h"
+#include "vfio/device.h"
+
+namespace passthru {
+
+enum class InterruptMode { None, Intx, Msi, Msix };
+
+/// The interrupts of one device.
+class Interrupts {
+ public:
+  struct Options {
+    Bdf guest_address{};
+    std::optional<MsixLayout> msix{};    ///< what of the capability the guest sees; none: no MSI-X
+    bool msi = false;                    ///< the guest sees an MSI capability
+    std::optional<unsigned> intx_pin{};  ///< 0 is INTA#; none: the guest sees no pin
+    Restore::Wake wake{};
+  };
+
+  Interrupts(const std::shared_ptr<VfioDevice>& device, Router& router, VectorObserver& observer,
+             const Options& options);
+
+  /// The device was reset, or is new: INTx, if it has that.
+  void start();
+  /// Everything unbound, nothing pending.
+  void stop();
+
+  /// The guest wrote MSI-X Message Control, or the MSI capability.
+  void write_msix_control(uint16_t value);
+  void write_msi(const MsiRegisters& registers);
+
+  /// The guest's EOI on the line of the INTx pin.
+  void end_of_intx();
+
+  /// Whether the guest has its device in D0. In every other state a function signals nothing; the
+  /// host's device is always in D0, so what it fires then waits.
+  void set_awake(bool awake);
+
+  /// Looks at all bound vectors and restores what is damaged. Returns how many were. Thread-safe.
+  Result<uint32_t> audit();
+
+  /// Null where the guest sees no MSI-X.
+  [[nodiscard]] Msix* msix() { return msix_.get(); }
+  [[nodiscard]] InterruptMode mode() const;
+  /// The MSI pending bits.
+  [[nodiscard]] uint32_t msi_pending() { return msi_ ? msi_->pending() : 0; }
+  /// The vectors of MSI where that is enabled, otherwise those of MSI-X.
+  [[nodiscard]] std::vector<VectorState> inspect();
+  [[nodiscard]] uint64_t set_irqs_calls() const;
+  [[nodiscard]] uint64_t restores() const { return msix_ ? msix_->restores() : 0; }
+
+ private:
+  [[nodiscard]] bool wants_msix() const;
+  [[nodiscard]] bool wants_msi() const;
+  void enable_intx();
+  void write_msix();
+  void write_msi();
+
+  VectorObserver& observer_;
+  std::unique_ptr<Msix> msix_;
+  std::unique_ptr<Msi> msi_;
+  std::unique_ptr<Intx> intx_;
+  bool awake_ = true;
+  uint16_t msix_control_ = 0;  ///< as the guest wrote it
+  MsiRegisters msi_registers_{};
+};
+
+}  // namespace passthru

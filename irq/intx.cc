@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Owns the order of binding INTx: VFIO first, because only an enabled INTx takes an unmask eventfd;
+// what fires before the VMM is armed waits in the counter, masked.
+#include "irq/intx.h"
+
+#include <utility>
+
+namespace passthru {
+
+Intx::Intx(std::shared_ptr<VfioDevice> device, Router& router, Bdf guest_address, unsigned pin)
+    : device_(std::move(device)), router_(router), guest_address_(guest_address), pin_(pin) {}
+
+Result<void> Intx::enable() {
+  if (enabled()) return {};
+  Fd trigger = PASSTHRU_TRY(device_->kernel().make_eventfd());
+  const int trigger_fd = trigger.get();
+  PASSTHRU_TRY(device_->bind_irqs(Irq::Intx, 0, {&trigger_fd, 1}));
+  if (auto done = router_.intx_by_level() ? relay(trigger_fd) : arm(trigger_fd); !done) {
+    ignore(device_->disable_irqs(Irq::Intx), "undoing; the first error is reported");
+    return done;
+  }
+  trigger_ = std::move(trigger);
+  return {};
+}
+
+Result<void> Intx::arm(int trigger) {
+  Fd unmask = PASSTHRU_TRY(device_->kernel().make_eventfd());
+  PASSTHRU_TRY(device_->bind_unmask_eventfd(Irq::Intx, unmask.get()));
+  PASSTHRU_TRY(router_.arm_intx(guest_address_, pin_, trigger, unmask.get()));
+  unmask_ = std::move(unmask);
+  return {};
+}
+
+Result<void> Intx::relay(int trigger) {
+  relay_ =
+      PASSTHRU_TRY(IntxRelay::start(device_->kernel(), router_, guest_address_, pin_, trigger));
+  return {};
+}
+
+void Intx::disable() {
+  if (!enabled()) return;
+  if (relay_) {
+    relay_.reset();
+  } else {
+    router_.disarm_intx(guest_address_, pin_, trigger_.get());
+  }
+  ignore(device_->disable_irqs(Irq::Intx), "a device that is gone has no interrupt left");
+  trigger_.reset();
+  unmask_.reset();
+}
+
+Result<void> Intx::end_of_interrupt() {
+  if (!relay_ || !relay_->lower()) return {};
+  return device_->act_on_irqs(Irq::Intx, IrqAction::Unmask, 0, 1);
+}
+
+}  // namespace passthru

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Owns INTx of one assigned device: the host's pin becomes the guest's, level and all. The kernel
+// masks the pin when it fires; the guest's EOI unmasks it. Where the VMM has resampling irqfds, no
+// code of ours runs in between.
+#pragma once
+
+#include <memory>
+
+#include "irq/intx_relay.h"
+#include "irq/router.h"
+#include "vfio/bdf.h"
+#include "vfio/device.h"
+#include "vfio/fd.h"
+#include "vfio/result.h"
+
+namespace passthru {
+
+/// Not thread-safe; irq/interrupts guards it.
+class Intx {
+ public:
+  /// `pin`: 0 is INTA#.
+  Intx(std::shared_ptr<VfioDevice> device, Router& router, Bdf guest_address, unsigned pin);
+  ~Intx() { disable(); }
+  Intx(const Intx&) = delete;
+  Intx& operator=(const Intx&) = delete;
+
+  /// A line that is asserted already reaches the guest at once. Nothing to do if enabled. ENOTSUP:
+  /// the VMM cannot tell an EOI. On error INTx is disabled.
+  Result<void> enable();
+  void disable();
+  /// The guest's EOI, from a VMM that has `intx_by_level`: what is still asserted fires again.
+  /// Nothing to do where it was not this device that raised the line.
+  Result<void> end_of_interrupt();
+  [[nodiscard]] bool enabled() const { return static_cast<bool>(trigger_); }
+
+ private:
+  Result<void> arm(int trigger);
+  Result<void> relay(int trigger);
+
+  const std::shared_ptr<VfioDevice> device_;
+  Router& router_;
+  const Bdf guest_address_;
+  const unsigned pin_;
+  Fd trigger_;  ///< signalled by the kernel when the pin is asserted; set while enabled
+  Fd unmask_;   ///< signalled by the VMM at the guest's EOI; unless there is
+  std::unique_ptr<IntxRelay> relay_;
+};
+
+}  // namespace passthru

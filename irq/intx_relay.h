@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Owns INTx on its way to a VMM that has no resampling irqfd: a thread carries the kernel's signal
+// to the guest's line. Used by irq/intx, which unmasks the pin when the guest is done.
+#pragma once
+
+#include <memory>
+#include <thread>
+
+#include "irq/router.h"
+#include "vfio/bdf.h"
+#include "vfio/fd.h"
+#include "vfio/kernel.h"
+#include "vfio/result.h"
+#include "vfio/thread_annotations.h"
+
+namespace passthru {
+
+class IntxRelay {
+ public:
+  /// From now on each signal of `trigger` raises `pin` (0 = INTA#) of `guest_address`; a counter
+  /// that is not 0 now does so at once. `trigger` outlives this. EAGAIN: no thread can be had.
+  static Result<std::unique_ptr<IntxRelay>> start(Kernel& kernel, Router& router, Bdf guest_address,
+                                                  unsigned pin, int trigger);
+  /// The line is low.
+  ~IntxRelay();
+  IntxRelay(const IntxRelay&) = delete;
+  IntxRelay& operator=(const IntxRelay&) = delete;
+
+  /// Takes the line down. Returns whether this device had raised it: then the kernel has masked the
+  /// pin.
+  bool lower() PASSTHRU_EXCLUDES(line_mutex_);
+
+ private:
+  IntxRelay(Kernel& kernel, Router& router, Bdf guest_address, unsigned pin, int trigger, Fd stop);
+  void run();
+  void raise() PASSTHRU_EXCLUDES(line_mutex_);
+
+  Kernel& kernel_;
+  Router& router_;
+  const Bdf guest_address_;
+  const unsigned pin_;
+  const int trigger_;
+  const Fd stop_;
+  Mutex line_mutex_;  ///< held while the VMM takes a level, so that levels do not overtake
+  bool raised_ PASSTHRU_GUARDED_BY(line_mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace passthru

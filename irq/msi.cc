@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// Owns the bits of the MSI capability that say how many messages there are and which one each is.
+#include "irq/msi.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace passthru {
+namespace {
+
+// Multiple Message Enable: log2 of the number of vectors; 6 and 7 are reserved.
+unsigned messages_enabled(uint16_t control) {
+  return 1U << std::min(control >> 4 & 7, 5);
+}
+
+}  // namespace
+
+MsiVectors::MsiVectors(const MsiRegisters& registers, unsigned available) : registers_(registers) {
+  if ((registers.control & kMsiEnable) != 0) {
+    enabled_ = std::min(messages_enabled(registers.control), std::bit_floor(available));
+  }
+}
+
+MsiMessage MsiVectors::message(unsigned vector) const {
+  const uint32_t number_bits = std::max(enabled_, 1U) - 1;
+  return {registers_.address, (registers_.data & ~number_bits) | (vector & number_bits)};
+}
+
+Msi::Msi(const std::shared_ptr<VfioDevice>& device, Router& router, VectorObserver& observer,
+         uint16_t requester_id)
+    : delivery_(device, nullptr, router, observer,
+                {.irq = Irq::Msi, .requester_id = requester_id}) {}
+
+void Msi::write(const MsiRegisters& registers) {
+  MutexLock lock(vectors_mutex_);
+  const unsigned before = vectors_.count();
+  vectors_ = MsiVectors(registers, delivery_.count());
+  // The device spreads its messages over as many vectors as the host has enabled for it.
+  if (vectors_.count() != before) {
+    delivery_.release();
+    delivery_.allocate_at_least(vectors_.count());
+  }
+  if (vectors_.enabled()) delivery_.bring(vectors_, 0, vectors_.count());
+}
+
+void Msi::reset() {
+  MutexLock lock(vectors_mutex_);
+  delivery_.reset();
+  vectors_ = {};
+}
+
+bool Msi::enabled() const {
+  MutexLock lock(vectors_mutex_);
+  return vectors_.enabled();
+}
+
+uint32_t Msi::pending() {
+  MutexLock lock(vectors_mutex_);
+  uint32_t bits = 0;
+  for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
+    if (delivery_.pending(vector)) bits |= uint32_t{1} << vector;
+  }
+  return bits;
+}
+
+std::vector<VectorState> Msi::inspect() {
+  MutexLock lock(vectors_mutex_);
+  auto states = delivery_.inspect(vectors_);
+  for (VectorState& state : states) state.masked = vectors_.masked(state.vector);
+  return states;
+}
+
+uint64_t Msi::set_irqs_calls() const {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.set_irqs_calls();
+}
+
+}  // namespace passthru

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// Owns MSI of one assigned device: what the guest wrote into the capability becomes interrupts by
+// irq/delivery. The registers themselves are config space's (mmap/config_space).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "irq/delivery.h"
+#include "irq/router.h"
+#include "irq/vector_source.h"
+#include "mmap/config_space.h"
+#include "vfio/device.h"
+#include "vfio/thread_annotations.h"
+
+namespace passthru {
+
+/// The enable bit of MSI Message Control (PCI 3.0, 6.8.1.3).
+inline constexpr uint16_t kMsiEnable = 1;
+
+/// Pure: the MSI capability read as vectors (PCI 3.0, 6.8.1). A function with N messages enabled
+/// tells them apart by the low bits of its data.
+class MsiVectors : public VectorSource {
+ public:
+  MsiVectors() = default;
+  /// `available`: vectors that the device has; the guest cannot enable more.
+  MsiVectors(const MsiRegisters& registers, unsigned available);
+
+  [[nodiscard]] bool enabled() const { return enabled_ != 0; }
+  /// A power of two, 0 while disabled.
+  [[nodiscard]] unsigned count() const { return enabled_; }
+  [[nodiscard]] bool masked(unsigned vector) const { return (registers_.mask >> vector & 1) != 0; }
+  [[nodiscard]] bool live(unsigned vector) const override {
+    return vector < enabled_ && !masked(vector);
+  }
+  [[nodiscard]] MsiMessage message(unsigned vector) const override;
+
+ private:
+  MsiRegisters registers_{};
+  unsigned enabled_ = 0;
+};
+
+/// Thread-safe.
+class Msi {
+ public:
+  Msi(const std::shared_ptr<VfioDevice>& device, Router& router, VectorObserver& observer,
+      uint16_t requester_id);
+
+  /// The guest wrote the capability.
+  void write(const MsiRegisters& registers) PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// As after power-on: unbound, unrouted, nothing pending.
+  void reset() PASSTHRU_EXCLUDES(vectors_mutex_);
+
+  [[nodiscard]] bool enabled() const PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// The pending bits: vectors that fired while masked.
+  [[nodiscard]] uint32_t pending() PASSTHRU_EXCLUDES(vectors_mutex_);
+  [[nodiscard]] std::vector<VectorState> inspect() PASSTHRU_EXCLUDES(vectors_mutex_);
+  [[nodiscard]] uint64_t set_irqs_calls() const PASSTHRU_EXCLUDES(vectors_mutex_);
+
+ private:
+  mutable Mutex vectors_mutex_;  ///< protects what follows
+  MsiVectors vectors_ PASSTHRU_GUARDED_BY(vectors_mutex_);
+  Delivery delivery_ PASSTHRU_GUARDED_BY(vectors_mutex_);
+};
+
+}  // namespace passthru

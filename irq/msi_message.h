@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// Owns the message of a message-signalled interrupt: the address and the 32-bit data a device
+// writes.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+
+namespace passthru {
+
+/// PCI 3.0, 6.8.2: what an MSI or MSI-X vector writes, and where.
+struct MsiMessage {
+  uint64_t address = 0;
+  uint32_t data = 0;
+  auto operator<=>(const MsiMessage&) const = default;
+};
+
+}  // namespace passthru

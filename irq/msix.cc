@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// Owns the step from a guest's access to the table and the vectors: the pure value first, then the
+// interrupts.
+#include "irq/msix.h"
+
+namespace passthru {
+
+Msix::Msix(const std::shared_ptr<VfioDevice>& device, const MsixLayout& layout, Router& router,
+           VectorObserver& observer, Options options)
+    : physical_(device, layout),
+      table_(device->irq(Irq::Msix).count),
+      delivery_(device, &physical_, router, observer,
+                {.irq = Irq::Msix,
+                 .requester_id = options.requester_id,
+                 .wake = std::move(options.wake)}) {}
+
+void Msix::write_control(uint16_t value) {
+  MutexLock lock(vectors_mutex_);
+  const auto touched = table_.write_control(value);
+  if (table_.enabled()) {
+    apply(touched);
+  } else {
+    delivery_.release();
+  }
+}
+
+void Msix::apply(MsixTable::Touched touched) {
+  if (table_.enabled()) delivery_.bring(table_, touched.first, touched.count);
+}
+
+void Msix::reset() {
+  MutexLock lock(vectors_mutex_);
+  delivery_.reset();
+  table_.reset();
+}
+
+Result<uint32_t> Msix::audit() {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.audit();
+}
+
+uint64_t Msix::pending_word(unsigned word) {
+  uint64_t bits = 0;
+  uint64_t unbound = 0;
+  const unsigned first = word * 64;
+  for (unsigned bit = 0; bit < 64 && first + bit < table_.vectors(); ++bit) {
+    if (delivery_.pending(first + bit)) bits |= uint64_t{1} << bit;
+    if (!delivery_.bound(first + bit)) unbound |= uint64_t{1} << bit;
+  }
+  // A vector without an interrupt of the host is masked in the device, which keeps its pending bit
+  // itself.
+  return unbound == 0 ? bits : bits | (physical_.pending(word) & unbound);
+}
+
+bool Msix::enabled() const {
+  MutexLock lock(vectors_mutex_);
+  return table_.enabled();
+}
+
+std::vector<VectorState> Msix::inspect() {
+  MutexLock lock(vectors_mutex_);
+  auto states = delivery_.inspect(table_);
+  for (VectorState& state : states) state.masked = table_.masked(state.vector);
+  return states;
+}
+
+uint64_t Msix::set_irqs_calls() const {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.set_irqs_calls();
+}
+
+uint64_t Msix::restores() const {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.restores();
+}
+
+}  // namespace passthru

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// Owns MSI-X of one assigned device as its guest meets it: the virtual table, the pending bits, the
+// control word. What the guest writes becomes interrupts by irq/delivery; the guest never sees
+// more.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "irq/delivery.h"
+#include "irq/msix_table.h"
+#include "irq/physical_table.h"
+#include "irq/router.h"
+#include "mmap/access.h"
+#include "vfio/device.h"
+#include "vfio/msix_layout.h"
+#include "vfio/thread_annotations.h"
+
+namespace passthru {
+
+/// Thread-safe. Its AccessTargets must have left every address space before it goes.
+class Msix {
+ public:
+  struct Options {
+    uint16_t requester_id = 0;
+    Restore::Wake wake{};
+  };
+
+  /// The device's IRQ info tells how many vectors there are; `layout` where its table is.
+  Msix(const std::shared_ptr<VfioDevice>& device, const MsixLayout& layout, Router& router,
+       VectorObserver& observer, Options options);
+
+  /// What answers the guest at the place of the table and of the pending bits.
+  std::shared_ptr<AccessTarget> table_target();
+  std::shared_ptr<AccessTarget> pba_target();
+
+  /// The guest wrote Message Control.
+  void write_control(uint16_t value) PASSTHRU_EXCLUDES(vectors_mutex_);
+
+  /// Everything as after power-on: unbound, unrouted, masked, nothing pending.
+  void reset() PASSTHRU_EXCLUDES(vectors_mutex_);
+
+  /// Looks at all bound vectors and restores what is damaged. Returns how many were.
+  Result<uint32_t> audit() PASSTHRU_EXCLUDES(vectors_mutex_);
+
+  [[nodiscard]] bool enabled() const PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// All vectors, ascending.
+  [[nodiscard]] std::vector<VectorState> inspect() PASSTHRU_EXCLUDES(vectors_mutex_);
+  [[nodiscard]] uint64_t set_irqs_calls() const PASSTHRU_EXCLUDES(vectors_mutex_);
+  [[nodiscard]] uint64_t restores() const PASSTHRU_EXCLUDES(vectors_mutex_);
+
+ private:
+  class TableTarget;
+  class PbaTarget;
+
+  void apply(MsixTable::Touched touched) PASSTHRU_REQUIRES(vectors_mutex_);
+  uint64_t pending_word(unsigned word) PASSTHRU_REQUIRES(vectors_mutex_);
+
+  const PhysicalTable physical_;
+  mutable Mutex vectors_mutex_;  ///< protects what follows
+  MsixTable table_ PASSTHRU_GUARDED_BY(vectors_mutex_);
+  Delivery delivery_ PASSTHRU_GUARDED_BY(vectors_mutex_);
+};
+
+}  // namespace passthru

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// Owns what irq/ needs from a VMM: routes that carry an eventfd's signal into the guest as a
+// message. The VMM implements it (as part of host/host.h); only the vectors of a device call it.
+#pragma once
+
+#include <cstdint>
+
+#include "irq/msi_message.h"
+#include "vfio/bdf.h"
+#include "vfio/result.h"
+
+namespace passthru {
+
+/// A route's number in the VMM: a GSI on KVM.
+using RouteId = uint32_t;
+
+/// Any call may come from any thread. A route is created before it is armed and disarmed before it
+/// is destroyed or its eventfd is closed.
+class Router {
+ public:
+  virtual ~Router() = default;
+  /// ENOSPC: no route is left.
+  virtual Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) = 0;
+  /// Takes effect for every signal after the return, armed or not.
+  virtual Result<void> update_route(RouteId route, const MsiMessage& message) = 0;
+  virtual void destroy_route(RouteId route) = 0;
+  /// From now on each signal of `eventfd` delivers the route's message. The VMM owns the counter
+  /// until `disarm`; a counter that is not 0 now is delivered at once.
+  virtual Result<void> arm(RouteId route, int eventfd) = 0;
+  /// On return no signal is delivered any more, and the counter is the caller's.
+  virtual void disarm(RouteId route, int eventfd) = 0;
+  /// Delivers a message without a route.
+  virtual Result<void> signal_msi(const MsiMessage& message, uint16_t requester_id) = 0;
+
+  /// From now on each signal of `eventfd` asserts INTx `pin` (0 = INTA#) of the device that the
+  /// guest finds at `guest_address`. At the guest's EOI the line is deasserted and `resample`
+  /// signalled. ENOTSUP: the VMM cannot do that (the default).
+  virtual Result<void> arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample);
+  /// The line is deasserted on return.
+  virtual void disarm_intx(Bdf guest_address, unsigned pin, int eventfd);
+
+  /// Whether the VMM wants INTx as levels, because its interrupt controller is its own or its
+  /// irqfds do not resample: then `set_intx` is called instead of the two above, and the VMM tells
+  /// each EOI by AssignedDevice::end_of_intx. Fixed from the start.
+  [[nodiscard]] virtual bool intx_by_level() const { return false; }
+  /// Drives INTx `pin` of the device that the guest finds at `guest_address`. Must not call back
+  /// into that device.
+  virtual void set_intx(Bdf guest_address, unsigned pin, bool level) = 0;
+};
+
+}  // namespace passthru

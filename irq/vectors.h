@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// Owns the host's side of a device's MSI-X (or MSI) vectors: their eventfds and which of them VFIO
+// has bound. Grows them as the kernel allows, re-issues them; knows nothing of a guest. Used by
+// irq/msix under its lock.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "vfio/device.h"
+#include "vfio/fd.h"
+#include "vfio/kernel.h"
+#include "vfio/result.h"
+
+namespace passthru {
+
+/// The vectors of one interrupt index. Not thread-safe.
+///
+/// VFIO allocates vectors from 0 on. Where the index is NORESIZE they can only be added by
+/// disabling all and enabling all, so the allocation doubles: log2(N) such cycles at most, however
+/// many vectors come one by one.
+class Vectors {
+ public:
+  Vectors(std::shared_ptr<VfioDevice> device, Irq irq);
+  ~Vectors();
+  Vectors(const Vectors&) = delete;
+  Vectors& operator=(const Vectors&) = delete;
+
+  [[nodiscard]] unsigned count() const { return static_cast<unsigned>(vectors_.size()); }
+  [[nodiscard]] bool bound(unsigned vector) const { return vectors_[vector].bound; }
+  /// Whether the index is enabled: so the device sees MSI-X (or MSI) on.
+  [[nodiscard]] bool enabled() const { return allocated_ != 0; }
+  /// -1 before the first bind.
+  [[nodiscard]] int eventfd(unsigned vector) const { return vectors_[vector].eventfd.get(); }
+
+  /// Binds `wanted` (ascending, none bound yet): one SET_IRQS where it enables or grows the index,
+  /// otherwise one for each run of neighbours, because naming a bound vector again would disturb
+  /// it. Returns whether the index was cycled: then every vector that was bound before may have
+  /// missed an interrupt and wants a signal. On error nothing of `wanted` is bound and what was
+  /// bound before still is, unless the kernel refuses even that: then nothing is, see `bound`.
+  Result<bool> bind(std::span<const unsigned> wanted);
+
+  /// Enables the index though no vector is bound, if it is not enabled. A device may act on its own
+  /// Enable bit: QEMU's NVMe drive, for one, only uses the vectors of queues that were made while
+  /// MSI-X was on, and a driver makes the first before it unmasks a vector.
+  Result<void> enable_index();
+
+  /// From the next time that the index is enabled on, at least so many are allocated. With MSI the
+  /// device spreads its interrupts over all that are: they must be as many as the guest enabled.
+  void allocate_at_least(unsigned vectors) { least_ = vectors; }
+
+  /// Makes the kernel write the host's message into the physical entry again.
+  Result<void> rebind(unsigned vector);
+  /// Disables the index and binds all bound vectors anew: the only way to get a lost Enable bit
+  /// back.
+  Result<void> cycle();
+  /// Disables the index and closes every eventfd. Nobody else may still watch one.
+  void release();
+
+  /// Takes the eventfd's counter: whether the interrupt was signalled since it was last taken.
+  bool drain(unsigned vector);
+  /// Signals the vector by software, as the interrupt does.
+  void signal(unsigned vector);
+
+  /// Calls of VFIO_DEVICE_SET_IRQS so far.
+  [[nodiscard]] uint64_t set_irqs_calls() const { return set_irqs_calls_; }
+  /// Interrupts that the host has counted for a vector since this object was made.
+  [[nodiscard]] std::vector<uint64_t> interrupts() const;
+
+ private:
+  struct Vector {
+    Fd eventfd;
+    bool bound = false;
+  };
+  Result<void> set_irqs(unsigned start, unsigned end);
+  Result<void> enable(unsigned allocation);
+  Result<void> grow(unsigned needed);
+  Result<void> bind_runs(std::span<const unsigned> wanted);
+  void disable();
+  void forget();
+  [[nodiscard]] unsigned bound_end() const;
+
+  const std::shared_ptr<VfioDevice> device_;
+  const Irq irq_;
+  std::vector<Vector> vectors_;
+  unsigned allocated_ = 0;  ///< vectors that the kernel has allocated, from 0 on; 0: index disabled
+  unsigned least_ = 0;
+  uint64_t set_irqs_calls_ = 0;
+  std::vector<uint64_t>
+      counted_before_;  ///< by the kernel, up to the last time the index was disabled
+};
+
+}  // namespace passthru

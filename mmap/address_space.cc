@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+// liburcu's read side is a few instructions when inlined; its licence allows that for code like
+// ours. Sanitizers take it for a misaligned, racing access: their builds call it, and are told what
+// it orders.
+#if defined(__has_feature)
+#define PASSTHRU_HAS(feature) __has_feature(feature)
+#else
+#define PASSTHRU_HAS(feature) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || PASSTHRU_HAS(thread_sanitizer)
+#define PASSTHRU_TSAN 1
+#include <sanitizer/tsan_interface.h>
+#elif !defined(__clang_analyzer__) && !defined(__SANITIZE_ADDRESS__) && \
+    !PASSTHRU_HAS(address_sanitizer) && !PASSTHRU_HAS(undefined_behavior_sanitizer)
+#define _LGPL_SOURCE  // NOLINT(bugprone-reserved-identifier): liburcu's name
+#endif
+#include <unistd.h>
+#include <urcu/urcu-bp.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "mmap/address_space.h"
+#include "mmap/flat_map.h"
+
+namespace passthru {
+namespace {
+
+#if defined(PASSTHRU_TSAN)
+char grace_period;
+void before_grace_period() {
+  __tsan_release(&grace_period);
+}
+void after_grace_period() {
+  __tsan_acquire(&grace_period);
+}
+#else
+void before_grace_period() {}
+void after_grace_period() {}
+#endif
+
+/// What answers the first `size` bytes of an access; no target: nobody does.
+struct Part {
+  AccessTarget* target;
+  uint64_t offset;
+  size_t size;
+};
+
+std::vector<FlatRange> ranges_of(const auto& entries) {
+  std::vector<FlatRange> ranges;
+  ranges.reserve(entries.size());
+  for (const auto& entry : entries) ranges.push_back({entry.window->base, entry.window->size});
+  return ranges;
+}
+
+}  // namespace
+
+/// The flat map that readers search. Immutable once published. Its targets are kept alive by the
+/// entries of the space, and once removed there, by the snapshot that was current until then: when
+/// its readers have left, so have those of all before it.
+class AddressSpace::Snapshot : public rcu_head {
+ public:
+  explicit Snapshot(const Entries& entries) : rcu_head{}, segments_(flatten(ranges_of(entries))) {
+    bases_.reserve(segments_.size());
+    slots_.reserve(segments_.size());
+    for (const FlatSegment& segment : segments_) {
+      const Window& window = *entries[segment.owner].window;
+      bases_.push_back(segment.base);
+      slots_.push_back({segment.size, segment.base - window.base, window.target.get()});
+    }
+  }
+
+  [[nodiscard]] const std::vector<FlatSegment>& segments() const { return segments_; }
+
+  [[nodiscard]] Part find(uint64_t address, size_t size) const {
+    if (bases_.empty()) return {nullptr, 0, size};
+    // The last base that is not above the address, or the first one. No branch depends on the
+    // address: the guest chooses it, so a predictor would miss.
+    const uint64_t* base = bases_.data();
+    for (size_t left = bases_.size(); left > 1;) {
+      const size_t half = left / 2;
+      base = base[half] <= address ? base + half : base;
+      left -= half;
+    }
+    const size_t index = static_cast<size_t>(base - bases_.data());
+    const Slot& slot = slots_[index];
+    const uint64_t into = address - *base;
+    if (into < slot.size) [[likely]] {
+      return {slot.target, slot.offset + into, std::min<uint64_t>(size, slot.size - into)};
+    }
+    return {nullptr, 0, gap(address, size, *base > address ? index : index + 1)};
+  }
+
+  /// Frees the snapshot and lets go of `removed` once no reader can be in either, and then adds one
+  /// to `reclaimed`. Does not wait.
+  static void retire(const Snapshot* snapshot, std::vector<std::shared_ptr<const Window>> removed,
+                     std::shared_ptr<std::atomic<uint64_t>> reclaimed) {
+    auto* retired = const_cast<Snapshot*>(snapshot);
+    retired->removed_ = std::move(removed);
+    retired->reclaimed_ = std::move(reclaimed);
+    before_grace_period();
+    urcu_bp_call_rcu(retired, [](rcu_head* head) {
+      after_grace_period();
+      std::unique_ptr<Snapshot> last(static_cast<Snapshot*>(head));
+      const auto count = std::move(last->reclaimed_);
+      last.reset();
+      count->fetch_add(1, std::memory_order_release);
+      count->notify_all();
+    });
+  }
+
+ private:
+  struct Slot {
+    uint64_t size;
+    uint64_t offset;  ///< of the segment in its window
+    AccessTarget* target;
+  };
+
+  [[nodiscard]] size_t gap(uint64_t address, size_t size, size_t after) const {
+    return after < bases_.size() ? std::min<uint64_t>(size, bases_[after] - address) : size;
+  }
+
+  std::vector<uint64_t> bases_;
+  std::vector<Slot> slots_;  ///< apart from the bases, so that the search stays in few cache lines
+  std::vector<FlatSegment> segments_;
+  std::vector<std::shared_ptr<const Window>> removed_;
+  std::shared_ptr<std::atomic<uint64_t>> reclaimed_;
+};
+
+/// While it lives, the snapshot that it found and all that hangs on it stays.
+class AddressSpace::ReadSection {
+ public:
+  explicit ReadSection(const AddressSpace& space) {
+    urcu_bp_read_lock();
+    snapshot_ = space.snapshot_.load(std::memory_order_acquire);
+  }
+  ~ReadSection() {
+    before_grace_period();
+    urcu_bp_read_unlock();
+  }
+  ReadSection(const ReadSection&) = delete;
+  ReadSection& operator=(const ReadSection&) = delete;
+
+  const Snapshot* operator->() const { return snapshot_; }
+
+ private:
+  const Snapshot* snapshot_;
+};
+
+AddressSpace::AddressSpace(uint64_t limit, GuestMapper* mapper, uint64_t page_size)
+    : limit_(limit),
+      mapper_(mapper),
+      page_size_(page_size != 0 ? page_size : static_cast<uint64_t>(sysconf(_SC_PAGESIZE))),
+      snapshot_(new Snapshot({})) {}
+
+AddressSpace::~AddressSpace() {
+  {
+    MutexLock lock(change_mutex_);
+    for (const GuestMapping& mapping : mapped_) mapper_->unmap(mapping);
+  }
+  delete snapshot_.load(std::memory_order_relaxed);
+  wait_for_readers();
+}
+
+template <class Bytes, class Visit>
+bool AddressSpace::for_each_part(uint64_t address, Bytes data, Visit visit) const {
+  const ReadSection section(*this);
+  bool found = false;
+  while (!data.empty()) {
+    const Part part = section->find(address, data.size());
+    visit(part, data.first(part.size));
+    found |= part.target != nullptr;
+    data = data.subspan(part.size);
+    address += part.size;  // wraps only when nothing is left: windows end below 2^64
+  }
+  return found;
+}
+
+bool AddressSpace::read(uint64_t address, std::span<std::byte> data) const {
+  return for_each_part(address, data, [](const Part& part, std::span<std::byte> bytes) {
+    if (part.target != nullptr) {
+      part.target->read(part.offset, bytes);
+    } else {
+      std::fill(bytes.begin(), bytes.end(), std::byte{0xff});
+    }
+  });
+}
+
+bool AddressSpace::write(uint64_t address, std::span<const std::byte> data) const {
+  return for_each_part(address, data, [](const Part& part, std::span<const std::byte> bytes) {
+    if (part.target != nullptr) part.target->write(part.offset, bytes);
+  });
+}
+
+Result<void> AddressSpace::check(const Window& window) const {
+  constexpr const char* kOperation = "add a window to the guest's address space";
+  if (window.size == 0) return fail(EINVAL, kOperation, "its size is 0");
+  if (window.base >= limit_ || window.size > limit_ - window.base) {
+    return fail(EINVAL, kOperation, "it ends beyond the space's limit");
+  }
+  uint64_t free = 0;  // where the next span may begin
+  for (const WindowSpan& span : window.spans) {
+    if (span.size == 0 || span.offset < free || span.offset >= window.size ||
+        span.size > UINT64_MAX - span.offset) {
+      return fail(EINVAL, kOperation,
+                  "its spans overlap, are not ascending, or begin beyond its end");
+    }
+    free = span.offset + span.size;
+  }
+  return {};
+}
+
+Result<std::vector<WindowId>> AddressSpace::commit(AddressSpaceChange change) {
+  for (const Window& window : change.add) PASSTHRU_TRY(check(window));
+  MutexLock lock(change_mutex_);
+
+  Entries entries;
+  std::vector<std::shared_ptr<const Window>> removed;
+  entries.reserve(entries_.size() + change.add.size());
+  std::sort(change.remove.begin(), change.remove.end());
+  for (const Entry& entry : entries_) {
+    if (std::binary_search(change.remove.begin(), change.remove.end(), entry.id)) {
+      removed.push_back(entry.window);
+    } else {
+      entries.push_back(entry);
+    }
+  }
+  if (removed.size() != change.remove.size()) {
+    return fail(EINVAL, "remove a window from the guest's address space",
+                "there is no such window");
+  }
+
+  const bool adds = !change.add.empty();
+  std::vector<WindowId> ids;
+  for (Window& window : change.add) {
+    ids.push_back(next_id_ + ids.size());
+    entries.push_back({ids.back(), std::make_shared<const Window>(std::move(window))});
+  }
+
+  auto snapshot = std::make_unique<Snapshot>(entries);
+  if (mapper_ != nullptr) PASSTHRU_TRY(remap(wanted_mappings(entries, *snapshot), adds));
+  next_id_ += ids.size();
+  entries_ = std::move(entries);
+  retired_.fetch_add(1, std::memory_order_relaxed);
+  Snapshot::retire(snapshot_.exchange(snapshot.release(), std::memory_order_acq_rel),
+                   std::move(removed), reclaimed_);
+  return ids;
+}
+
+std::vector<GuestMapping> AddressSpace::wanted_mappings(const Entries& entries,
+                                                        const Snapshot& snapshot) const {
+  std::vector<GuestMapping> wanted;
+  const std::vector<FlatSegment>& segments = snapshot.segments();
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const Window& window = *entries[segments[i].owner].window;
+    const uint64_t begin = segments[i].base - window.base;
+    // Only the spans that the segment shows: a window in many parts is not looked through for each.
+    auto span = std::partition_point(
+        window.spans.begin(), window.spans.end(),
+        [=](const WindowSpan& each) { return each.offset + each.size <= begin; });
+    for (; span != window.spans.end() && span->offset < begin + segments[i].size; ++span) {
+      const uint64_t base = window.base + span->offset;
+      const FlatMemory memory{base, std::min(span->size, limit_ - base), span->memory};
+      append_mappable(segments, i, window.base + window.size, memory, page_size_, limit_, wanted);
+    }
+  }
+  return wanted;
+}
+
+/// Makes the guest's mappings what is wanted. What a rollback or a removal left behind as refused
+/// is tried again, but is no reason to fail a change that has nothing to do with it.
+Result<void> AddressSpace::remap(const std::vector<GuestMapping>& wanted, bool must_map) {
+  std::vector<GuestMapping> gone;
+  std::vector<GuestMapping> fresh;
+  std::set_difference(mapped_.begin(), mapped_.end(), wanted.begin(), wanted.end(),
+                      std::back_inserter(gone));
+  std::set_difference(wanted.begin(), wanted.end(), mapped_.begin(), mapped_.end(),
+                      std::back_inserter(fresh));
+
+  for (const GuestMapping& mapping : gone) mapper_->unmap(mapping);
+  std::vector<GuestMapping> done;
+  std::vector<GuestMapping> refused;
+  for (const GuestMapping& mapping : fresh) {
+    if (Result<void> mapped = mapper_->map(mapping); mapped) {
+      done.push_back(mapping);
+    } else if (!must_map || std::binary_search(refused_.begin(), refused_.end(), mapping)) {
+      refused.push_back(mapping);
+    } else {
+      put_back(gone, done);
+      return mapped;
+    }
+  }
+  mapped_.clear();
+  std::set_difference(wanted.begin(), wanted.end(), refused.begin(), refused.end(),
+                      std::back_inserter(mapped_));
+  refused_ = std::move(refused);
+  return {};
+}
+
+/// Undoes a part of `remap`, last step first. A mapping that the mapper then takes back no more is
+/// trapped.
+void AddressSpace::put_back(const std::vector<GuestMapping>& unmapped,
+                            const std::vector<GuestMapping>& mapped) {
+  for (size_t i = mapped.size(); i-- > 0;) mapper_->unmap(mapped[i]);
+  for (size_t i = unmapped.size(); i-- > 0;) {
+    if (mapper_->map(unmapped[i])) continue;
+    std::erase(mapped_, unmapped[i]);
+    refused_.insert(std::upper_bound(refused_.begin(), refused_.end(), unmapped[i]), unmapped[i]);
+  }
+}
+
+void AddressSpace::wait_for_readers() const {
+  const uint64_t retired = retired_.load(std::memory_order_relaxed);
+  urcu_bp_synchronize_rcu();
+  after_grace_period();
+  // What was retired is freed in its order by a thread of liburcu. (urcu_bp_barrier would wait for
+  // other spaces and other libraries too.)
+  for (uint64_t done = 0; (done = reclaimed_->load(std::memory_order_acquire)) < retired;) {
+    reclaimed_->wait(done, std::memory_order_acquire);
+  }
+}
+
+std::vector<GuestMapping> AddressSpace::mappings() const {
+  MutexLock lock(change_mutex_);
+  return mapped_;
+}
+
+}  // namespace passthru

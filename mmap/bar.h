@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// Owns one BAR (or the expansion ROM) of a device: who answers which of its bytes, what of it is
+// mapped into this process, and what is counted. Only Bars makes them; guests reach them through an
+// AddressSpace.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "mmap/access.h"
+#include "mmap/address_space.h"
+#include "mmap/bar_layout.h"
+#include "mmap/bar_shape.h"
+#include "mmap/flat_map.h"
+#include "vfio/device.h"
+
+namespace passthru {
+
+/// A range of a BAR that `target` answers instead of the device: the MSI-X table, a PBA, another
+/// ROM. No page that it touches is ever mapped into the guest. `target` sees offsets relative to
+/// the overlay's start; without one, nobody answers: reads are all ones and writes are dropped.
+struct BarOverlay {
+  unsigned bar = 0;
+  uint64_t offset = 0;
+  uint64_t size = 0;
+  std::shared_ptr<AccessTarget> target{};
+  SpanKind kind = SpanKind::MsixTable;  ///< why its pages are trapped
+};
+
+/// How a part of a BAR reaches the guest, and how often it did so by an exit.
+struct BarSpanState {
+  BarSpan span{};
+  uint64_t trapped_reads = 0;
+  uint64_t trapped_writes = 0;
+};
+
+/// One BAR. Thread-safe: once made, only counters change. Vcpus may still be in it when its window
+/// is gone, so it owns all that an access needs.
+class Bar final : public AccessTarget {
+ public:
+  /// `shape.size` is not 0, `overlays` are this BAR's and within it. `forbidden`: why nothing of it
+  /// may be mapped, or Mapped. What the kernel refuses to map is trapped.
+  Bar(std::shared_ptr<VfioDevice> device, unsigned index, const BarShape& shape, SpanKind forbidden,
+      std::vector<BarOverlay> overlays);
+
+  /// The device's bytes in naturally aligned accesses, as wide as the guest's; those that the
+  /// kernel refuses read all ones and are counted.
+  void read(uint64_t offset, std::span<std::byte> data) override;
+  void write(uint64_t offset, std::span<const std::byte> data) override;
+
+  [[nodiscard]] uint64_t size() const { return size_; }
+  /// What of it may be mapped into the guest.
+  [[nodiscard]] std::vector<WindowSpan> window_spans() const;
+  [[nodiscard]] std::vector<BarSpanState> state() const;
+  [[nodiscard]] uint64_t failed_accesses() const { return failed_.load(std::memory_order_relaxed); }
+
+ private:
+  /// In a cache line of its own: vCPUs that work on different spans do not disturb each other.
+  struct alignas(64) Counters {
+    std::atomic<uint64_t> reads{0};
+    std::atomic<uint64_t> writes{0};
+  };
+  struct Area {
+    MapArea area;
+    MappedRegion region;
+  };
+
+  void map(BarSpan& span);
+  [[nodiscard]] const MappedRegion* find_area(const MapArea& wanted) const;
+  [[nodiscard]] size_t span_at(uint64_t offset) const;
+  [[nodiscard]] size_t width_at(uint64_t offset, uint64_t left) const;
+  template <class Bytes, class Overlay, class Device>
+  void for_each_part(uint64_t offset, Bytes data, Overlay overlay, Device device);
+  template <class Bytes, class Access>
+  void for_each_piece(uint64_t offset, Bytes data, Access access);
+
+  const std::shared_ptr<VfioDevice> device_;
+  const Region region_;
+  const RegionInfo& info_;
+  const uint64_t size_;
+  const std::vector<BarOverlay> overlays_;
+  std::vector<FlatSegment> parts_;  ///< `owner`: index of the overlay, or their number: the device
+  std::vector<BarSpan> spans_;
+  std::vector<Counters> counters_;  ///< one for each span
+  std::vector<Area> areas_;
+  std::atomic<bool> wide_;  ///< the kernel may take accesses of 8 bytes
+  std::atomic<uint64_t> failed_{0};
+};
+
+}  // namespace passthru

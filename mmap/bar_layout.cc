@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "mmap/bar_layout.h"
+
+#include <algorithm>
+
+#include "mmap/flat_map.h"
+
+namespace passthru {
+namespace {
+
+/// Something said of a part of the BAR. Of several about the same byte, the one said first counts.
+struct Claim {
+  FlatRange range;
+  SpanKind kind;
+  MapArea area{};  ///< given by the kernel and to be mapped as it is; empty: map the span itself
+};
+
+uint64_t round_down(uint64_t value, uint64_t page) {
+  return value - value % page;
+}
+
+/// The pages that `trapped` touches, first to last whole: half a page of a table is still the
+/// table's.
+FlatRange hole(const TrappedRange& trapped, const BarLayoutInput& input) {
+  const uint64_t begin = round_down(trapped.offset, input.page_size);
+  const uint64_t end = trapped.offset + trapped.size;
+  const uint64_t rest = (input.page_size - end % input.page_size) % input.page_size;
+  return {begin, std::min(end + rest, input.size) - begin};
+}
+
+void claim_area(const MapArea& area, bool exact, const BarLayoutInput& input,
+                std::vector<Claim>& claims) {
+  const uint64_t region_end = std::min(input.region.size, input.size);
+  if (area.offset >= region_end) return;
+  const uint64_t size = std::min(area.size, region_end - area.offset);
+  const bool alone_in_its_page =
+      area.offset == 0 && size == input.size && size == input.region.size && size < input.page_size;
+  uint64_t mapped = round_down(area.offset + size, input.page_size) - area.offset;
+  if (alone_in_its_page) {
+    mapped = size;
+  } else if (area.offset % input.page_size != 0 || size < input.page_size) {
+    mapped = 0;
+  }
+  claims.push_back({{area.offset, mapped}, SpanKind::Mapped, exact ? area : MapArea{}});
+  claims.push_back({{area.offset, size}, SpanKind::PartialPage});
+}
+
+std::vector<Claim> claims_on(const BarLayoutInput& input) {
+  std::vector<Claim> claims;
+  for (const TrappedRange& trapped : input.trapped)
+    claims.push_back({hole(trapped, input), trapped.kind});
+  if (input.forbidden != SpanKind::Mapped) {
+    claims.push_back({{0, input.size}, input.forbidden});
+    return claims;
+  }
+  if (input.region.size < input.size) {
+    claims.push_back({{input.region.size, input.size - input.region.size}, SpanKind::BeyondEnd});
+  }
+  if (!input.region.mappable) {
+    claims.push_back({{0, input.size}, SpanKind::NotOffered});
+    return claims;
+  }
+  if (input.region.sparse.empty()) claim_area({0, input.region.size}, false, input, claims);
+  for (const MapArea& area : input.region.sparse) claim_area(area, true, input, claims);
+  claims.push_back({{0, input.size}, SpanKind::OutsideArea});
+  return claims;
+}
+
+}  // namespace
+
+const char* why(SpanKind kind) {
+  switch (kind) {
+    case SpanKind::Mapped:
+      return "";
+    case SpanKind::MsixTable:
+      return "page of the MSI-X table";
+    case SpanKind::MsixPba:
+      return "page of the MSI-X pending bits";
+    case SpanKind::Excluded:
+      return "the user excluded this BAR from mapping";
+    case SpanKind::IoPorts:
+      return "I/O ports cannot be mapped";
+    case SpanKind::Rom:
+      return "the expansion ROM is read through the kernel";
+    case SpanKind::NotOffered:
+      return "the kernel does not map it: it may share its page with another device";
+    case SpanKind::OutsideArea:
+      return "the kernel maps other parts of this BAR only";
+    case SpanKind::PartialPage:
+      return "less than a page";
+    case SpanKind::BeyondEnd:
+      return "nothing is behind this part of the BAR";
+    case SpanKind::Refused:
+      return "the kernel refused to map it";
+  }
+  return "";
+}
+
+std::vector<BarSpan> layout_bar(const BarLayoutInput& input) {
+  const std::vector<Claim> claims = claims_on(input);
+  std::vector<FlatRange> ranges;
+  ranges.reserve(claims.size());
+  for (const Claim& claim : claims) ranges.push_back(claim.range);
+
+  std::vector<BarSpan> spans;
+  for (const FlatSegment& segment : flatten(ranges)) {
+    const Claim& claim = claims[segment.owner];
+    BarSpan span{segment.base, segment.size, claim.kind, {}};
+    if (span.mapped()) {
+      span.area = claim.area.size != 0 ? claim.area : MapArea{span.offset, span.size};
+    } else if (!spans.empty() && spans.back().kind == span.kind) {
+      spans.back().size += span.size;
+      continue;
+    }
+    spans.push_back(span);
+  }
+  return spans;
+}
+
+}  // namespace passthru

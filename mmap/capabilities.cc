@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "mmap/capabilities.h"
+
+#include <linux/pci_regs.h>
+
+#include <algorithm>
+#include <bitset>
+
+#include "vfio/capability_list.h"
+
+namespace passthru {
+namespace {
+
+constexpr uint16_t kSpaceEnd = 256;  // of the part that the first list lives in
+constexpr uint16_t kExtendedBegin = 256;
+
+/// Bytes of a capability as the spec has it; 0 where it leaves that open.
+size_t spec_size(std::span<const std::byte> config, uint16_t id, size_t offset) {
+  switch (id) {
+    case PCI_CAP_ID_PM:
+    case PCI_CAP_ID_VPD:
+    case PCI_CAP_ID_SSVID:
+    case PCI_CAP_ID_SATA:
+      return 8;
+    case PCI_CAP_ID_SLOTID:
+    case PCI_CAP_ID_DBG:
+      return 4;
+    case PCI_CAP_ID_MSI: {
+      const uint16_t control = config_u16(config, offset + PCI_MSI_FLAGS);
+      const size_t address = (control & PCI_MSI_FLAGS_64BIT) != 0 ? 8 : 4;
+      return PCI_MSI_ADDRESS_LO + address + ((control & PCI_MSI_FLAGS_MASKBIT) != 0 ? 12 : 2);
+    }
+    case PCI_CAP_ID_VNDR:
+      return config_u8(config, offset + PCI_CAP_FLAGS);
+    case PCI_CAP_ID_EXP: {
+      const uint16_t flags = config_u16(config, offset + PCI_EXP_FLAGS);
+      return (flags & PCI_EXP_FLAGS_VERS) >= 2 ? PCI_CAP_EXP_ENDPOINT_SIZEOF_V2
+                                               : PCI_CAP_EXP_ENDPOINT_SIZEOF_V1;
+    }
+    case PCI_CAP_ID_MSIX:
+      return PCI_CAP_MSIX_SIZEOF;
+    case PCI_CAP_ID_AF:
+      return PCI_CAP_AF_SIZEOF;
+    default:
+      return 0;
+  }
+}
+
+/// The extended list (PCI Express 3.0, 7.9): each header holds id, version and the next one's
+/// place.
+std::vector<Capability> find_extended(std::span<const std::byte> config) {
+  std::vector<Capability> found;
+  std::bitset<4096> seen;
+  uint32_t offset = kExtendedBegin;
+  while (offset >= kExtendedBegin && offset + 4 <= config.size() && !seen[offset]) {
+    seen.set(offset);
+    const uint32_t header = config_u32(config, offset);
+    if (header == 0 || header == UINT32_MAX) break;
+    const CapabilityRule& rule = extended_capability_rule(PCI_EXT_CAP_ID(header));
+    found.push_back({.id = static_cast<uint16_t>(PCI_EXT_CAP_ID(header)),
+                     .extended = true,
+                     .offset = static_cast<uint16_t>(offset),
+                     .policy = rule.policy,
+                     .name = rule.name,
+                     .reason = rule.reason});
+    offset = PCI_EXT_CAP_NEXT(header);
+  }
+  return found;
+}
+
+/// Where the next capability begins, or the space of this one ends.
+size_t limit_of(const Capability& capability, const std::vector<Capability>& all,
+                size_t config_size) {
+  size_t limit = capability.extended ? config_size : std::min<size_t>(kSpaceEnd, config_size);
+  for (const Capability& other : all) {
+    if (other.offset > capability.offset) limit = std::min<size_t>(limit, other.offset);
+  }
+  return limit;
+}
+
+}  // namespace
+
+std::vector<Capability> find_capabilities(std::span<const std::byte> config) {
+  std::vector<Capability> all;
+  for (const ListedCapability& listed :
+       listed_capabilities(config.first(std::min<size_t>(config.size(), 256)))) {
+    const CapabilityRule& rule = capability_rule(listed.id);
+    all.push_back({.id = listed.id,
+                   .extended = false,
+                   .offset = listed.offset,
+                   .policy = rule.policy,
+                   .name = rule.name,
+                   .reason = rule.reason});
+  }
+  const std::vector<Capability> extended = find_extended(config);
+  all.insert(all.end(), extended.begin(), extended.end());
+
+  for (Capability& capability : all) {
+    const size_t room = limit_of(capability, all, config.size()) - capability.offset;
+    const size_t size =
+        capability.extended ? 0 : spec_size(config, capability.id, capability.offset);
+    // A vendor's length byte may lie; its header is there in any case.
+    const bool open = size < 2;
+    capability.cut = !open && size > room;
+    capability.size = static_cast<uint16_t>(open || capability.cut ? room : size);
+  }
+  return all;
+}
+
+}  // namespace passthru

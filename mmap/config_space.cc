@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// Owns what the guest's accesses to config space mean. What each bit is says config_layout.cc.
+#include "mmap/config_space.h"
+
+#include <linux/pci_regs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "vfio/capability_list.h"
+
+namespace passthru {
+namespace {
+
+constexpr uint32_t kDState = PCI_PM_CTRL_STATE_MASK;
+constexpr unsigned kD0 = 0;
+constexpr unsigned kD3Hot = 3;
+constexpr uint16_t kDecode = PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
+
+/// The config region of a VFIO device.
+class VfioConfig : public PhysicalConfig {
+ public:
+  explicit VfioConfig(std::shared_ptr<VfioDevice> device) : device_(std::move(device)) {}
+  Result<void> read(uint32_t offset, std::span<std::byte> data) override {
+    return device_->read(Region::Config, offset, data);
+  }
+  Result<void> write(uint32_t offset, std::span<const std::byte> data) override {
+    return device_->write(Region::Config, offset, data);
+  }
+
+ private:
+  const std::shared_ptr<VfioDevice> device_;
+};
+
+Result<std::vector<std::byte>> read_all(PhysicalConfig& registers, uint32_t size) {
+  std::vector<std::byte> config(size);
+  for (uint32_t offset = 0; offset + 4 <= size; offset += 4) {
+    PASSTHRU_TRY(registers.read(offset, std::span(config).subspan(offset, 4)));
+  }
+  return config;
+}
+
+/// Some devices announce a ROM and answer no read of it; the kernel finds out when it looks.
+bool rom_is_readable(VfioDevice& device) {
+  std::array<std::byte, 2> signature{};
+  return device.region(Region::Rom).size >= signature.size() &&
+         device.read(Region::Rom, 0, signature).has_value();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ConfigSpace>> ConfigSpace::create(const std::shared_ptr<VfioDevice>& device,
+                                                         const ConfigOptions& options) {
+  ConfigSource source;
+  source.registers = std::make_shared<VfioConfig>(device);
+  source.size =
+      static_cast<uint32_t>(std::min<uint64_t>(device->region(Region::Config).size, kSize));
+  for (unsigned bar = 0; bar < kBars; ++bar) {
+    source.region_sizes[bar] = device->region(static_cast<Region>(bar)).size;
+  }
+  if (!rom_is_readable(*device)) source.region_sizes[kRomBar] = 0;
+  source.msix_vectors = device->irq(Irq::Msix).count;
+  source.msi_vectors = device->irq(Irq::Msi).count;
+  source.page_size = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  return create(std::move(source), options).on(device->bdf().str());
+}
+
+Result<std::unique_ptr<ConfigSpace>> ConfigSpace::create(ConfigSource source,
+                                                         const ConfigOptions& options) {
+  constexpr const char* kOperation = "read config space";
+  if (source.size < PCI_STD_HEADER_SIZEOF)
+    return fail(EINVAL, kOperation, "the header is not all there");
+  const std::vector<std::byte> config = PASSTHRU_TRY(read_all(*source.registers, source.size));
+  if (config_u16(config, PCI_VENDOR_ID) == UINT16_MAX) {
+    return fail(EIO, kOperation, "the device does not answer: every register is all ones");
+  }
+  if (is_bridge(config)) return fail(EINVAL, kOperation, "it is a bridge");
+  std::unique_ptr<ConfigSpace> space(new ConfigSpace(std::move(source), options));
+  PASSTHRU_TRY(space->describe(config));
+  PASSTHRU_TRY(space->force_decode());
+  return space;
+}
+
+ConfigSpace::ConfigSpace(ConfigSource source, const ConfigOptions& options)
+    : source_(std::move(source)), options_(options), bits_(source_.registers, source_.size) {}
+
+uint32_t ConfigSpace::read(uint32_t offset, unsigned width) {
+  return bits_.read(offset, width);
+}
+
+ConfigChange ConfigSpace::write(uint32_t offset, unsigned width, uint32_t value) {
+  const Placement placed = placement();
+  const unsigned power = power_state();
+  const uint16_t control = msix_control();
+  const std::optional<MsiRegisters> registers = msi();
+
+  ConfigChange change;
+  change.before_ = bits_.write(offset, width, value);
+  for (const ResetBit& bit : reset_bits_) {
+    if (bit.offset < offset || bit.offset - offset >= width || bit.offset == 0) continue;
+    if ((value >> (8 * (bit.offset - offset)) & bit.mask) != 0) change.reset_requested = true;
+  }
+  settle_power_state(power, change);
+  change.decode_changed = placement() != placed;
+  if (msix_control() != control) change.msix_control = msix_control();
+  change.msi_changed = msi() != registers;
+  return change;
+}
+
+/// A D-state that the device does not have is not entered (PCI PM 1.2, 3.2.4); leaving D3hot may
+/// reset.
+void ConfigSpace::settle_power_state(unsigned before, ConfigChange& change) {
+  const unsigned now = power_state();
+  if (now == before) return;
+  if ((d_states_ & 1U << now) == 0) {
+    bits_.set_value(pm_ + PCI_PM_CTRL, 2, kDState, before);
+    return;
+  }
+  change.power_state = now;
+  if (before == kD3Hot && now == kD0 && loses_state_in_d3_) change.reset_requested = true;
+}
+
+void ConfigSpace::undo(const ConfigChange& change) {
+  bits_.undo(change.before_);
+}
+
+Result<void> ConfigSpace::reset() {
+  bits_.reset();
+  return force_decode();
+}
+
+/// Everything else in COMMAND becomes 0, as after power-on.
+Result<void> ConfigSpace::force_decode() {
+  const std::array<std::byte, 2> command{static_cast<std::byte>(forced_command_), std::byte{0}};
+  return source_.registers->write(PCI_COMMAND, command);
+}
+
+Placement ConfigSpace::placement() const {
+  Placement placement;
+  for (unsigned bar = 0; bar < kBars; ++bar) placement[bar] = decoded(bar);
+  return placement;
+}
+
+std::optional<uint64_t> ConfigSpace::decoded(unsigned bar) const {
+  const BarShape& shape = shapes_[bar];
+  const uint16_t enable = shape.io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
+  if (shape.size == 0 || power_state() != kD0 || (command() & enable) == 0) return std::nullopt;
+
+  const uint32_t reg = bar == kRomBar ? uint32_t{PCI_ROM_ADDRESS} : PCI_BASE_ADDRESS_0 + 4 * bar;
+  const uint32_t low = bits_.value(reg, 4);
+  if (bar == kRomBar && (low & PCI_ROM_ADDRESS_ENABLE) == 0) return std::nullopt;
+  uint64_t address = low;
+  if (shape.is_64bit) address |= uint64_t{bits_.value(reg + 4, 4)} << 32;
+  address &= ~(shape.size - 1);
+
+  // 0: nobody has assigned it. All ones: somebody is sizing it, and with decode on. Of a 64-bit BAR
+  // the lower half is sized first: that it shows just below 4 GiB meanwhile, where the platform
+  // lives, serves nobody.
+  if (address == 0 || address == (~(shape.size - 1) & UINT32_MAX) || address == ~(shape.size - 1)) {
+    return std::nullopt;
+  }
+  return address;
+}
+
+uint16_t ConfigSpace::command() const {
+  return static_cast<uint16_t>(bits_.value(PCI_COMMAND, 2) & kDecode);
+}
+
+unsigned ConfigSpace::power_state() const {
+  return pm_ == 0 ? kD0 : bits_.value(pm_ + PCI_PM_CTRL, 2) & kDState;
+}
+
+uint16_t ConfigSpace::msix_control() const {
+  return msix_ ? static_cast<uint16_t>(bits_.value(msix_->capability + uint32_t{PCI_MSIX_FLAGS}, 2))
+               : uint16_t{0};
+}
+
+std::optional<MsiRegisters> ConfigSpace::msi() const {
+  if (msi_ == 0) return std::nullopt;
+  MsiRegisters registers;
+  registers.control = static_cast<uint16_t>(bits_.value(msi_ + PCI_MSI_FLAGS, 2));
+  registers.address = bits_.value(msi_ + PCI_MSI_ADDRESS_LO, 4);
+  if (msi_64bit_) registers.address |= uint64_t{bits_.value(msi_ + PCI_MSI_ADDRESS_HI, 4)} << 32;
+  registers.data = bits_.value(msi_ + (msi_64bit_ ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2);
+  if (msi_maskable_)
+    registers.mask = bits_.value(msi_ + (msi_64bit_ ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32), 4);
+  return registers;
+}
+
+uint32_t ConfigSpace::msi_pending_offset() const {
+  return msi_ + (msi_64bit_ ? PCI_MSI_PENDING_64 : PCI_MSI_PENDING_32);
+}
+
+bool ConfigSpace::covers_msi_pending(uint32_t offset, unsigned width) const {
+  if (msi_ == 0 || !msi_maskable_ || offset >= kSize) return false;
+  return offset < msi_pending_offset() + 4 && msi_pending_offset() < offset + width;
+}
+
+void ConfigSpace::set_msi_pending(uint32_t bits) {
+  bits_.set_value(msi_pending_offset(), 4, UINT32_MAX, bits);
+}
+
+}  // namespace passthru

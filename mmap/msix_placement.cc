@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#include "mmap/msix_placement.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+namespace passthru {
+namespace {
+
+constexpr uint64_t kLargest32BitBar = uint64_t{1} << 31;
+constexpr uint64_t kFarthestTable = uint64_t{1} << 31;  // the capability has 32 bits for it
+
+/// The pages that a part of a BAR touches, as far as they are the BAR's.
+BarRange pages_of(const BarRange& range, const BarShapes& shapes, uint64_t page) {
+  const uint64_t begin = range.offset - range.offset % page;
+  const uint64_t end = range.offset + range.size;
+  const uint64_t rest = (page - end % page) % page;
+  return {range.bar, begin, std::min(end + rest, shapes[range.bar].size) - begin};
+}
+
+/// Whether the pages of table and pending bits hold bytes that are neither. What they are, nobody
+/// can tell: they may be registers.
+bool shares_its_pages(const BarShapes& shapes, const MsixLayout& msix, uint64_t page) {
+  const BarRange table =
+      pages_of({msix.table_bar, msix.table_offset, msix.table_size()}, shapes, page);
+  const BarRange pba = pages_of({msix.pba_bar, msix.pba_offset, msix.pba_size()}, shapes, page);
+  uint64_t bytes = table.size + pba.size;
+  if (table.bar == pba.bar) {
+    const uint64_t begin = std::max(table.offset, pba.offset);
+    const uint64_t end = std::min(table.offset + table.size, pba.offset + pba.size);
+    if (begin < end) bytes -= end - begin;
+  }
+  return bytes > msix.table_size() + msix.pba_size();
+}
+
+bool is_upper_half(const BarShapes& shapes, unsigned bar) {
+  return bar > 0 && shapes[bar - 1].size != 0 && shapes[bar - 1].is_64bit;
+}
+
+/// Why the table cannot go there; null: it can.
+const char* obstacle(const BarShapes& shapes, unsigned bar) {
+  if (bar >= kRomBar) return "a function has BARs 0 to 5";
+  if (is_upper_half(shapes, bar)) return "it is the upper half of the BAR before it";
+  return shapes[bar].io ? "it is an I/O BAR" : nullptr;
+}
+
+/// Where in `bar` the table would begin.
+uint64_t start_in(const BarShape& shape, uint64_t page) {
+  return shape.size == 0 ? 0 : std::max(shape.size, page);
+}
+
+/// The BAR with room for `needed` bytes more; nothing if it would be too large.
+std::optional<BarShape> enlarged(BarShape shape, uint64_t needed, uint64_t page) {
+  const uint64_t start = start_in(shape, page);
+  if (start > (shape.is_64bit ? kFarthestTable : kLargest32BitBar / 2)) return std::nullopt;
+  shape.size = std::max(page, std::bit_ceil(start + needed));
+  return shape;
+}
+
+std::optional<unsigned> best_bar(const BarShapes& shapes, uint64_t needed, uint64_t page) {
+  std::optional<unsigned> best;
+  for (unsigned bar = 0; bar < kRomBar; ++bar) {
+    if (obstacle(shapes, bar) != nullptr || !enlarged(shapes[bar], needed, page)) continue;
+    if (!best || shapes[bar].size < shapes[*best].size) best = bar;
+  }
+  return best;
+}
+
+std::string advice(const BarShapes& shapes, uint64_t needed, uint64_t page) {
+  std::string bars;
+  for (unsigned bar = 0; bar < kRomBar; ++bar) {
+    if (obstacle(shapes, bar) == nullptr && enlarged(shapes[bar], needed, page))
+      bars += fmt::format("bar{}, ", bar);
+  }
+  return fmt::format("Choose one of {}auto or inplace", bars);
+}
+
+}  // namespace
+
+Result<MsixPlacement> place_msix(const BarShapes& shapes, const MsixLayout& physical,
+                                 uint64_t page_size, const MsixChoice& choice) {
+  MsixPlacement placement{.shapes = shapes, .layout = physical};
+  const uint64_t needed = physical.table_size() + physical.pba_size();
+  unsigned bar = choice.bar;
+  switch (choice.kind) {
+    case MsixChoice::Kind::InPlace:
+      return placement;
+    case MsixChoice::Kind::Auto: {
+      const auto best = best_bar(shapes, needed, page_size);
+      if (!best || !shares_its_pages(shapes, physical, page_size)) return placement;
+      bar = *best;
+      break;
+    }
+    case MsixChoice::Kind::Bar:
+      break;
+  }
+  const auto refuse = [&](int code, const char* cause) {
+    return tl::unexpected(
+        Error{.code = code, .operation = fmt::format("put the MSI-X table into BAR {}", bar)}
+            .because(cause)
+            .advise(advice(shapes, needed, page_size)));
+  };
+  if (const char* cause = obstacle(shapes, bar)) return refuse(EINVAL, cause);
+  const auto shape = enlarged(shapes[bar], needed, page_size);
+  if (!shape)
+    return refuse(ENOSPC, "the table would begin too far into it, or it would be too large");
+
+  // The table's size is a multiple of 16, so that the pending bits are aligned behind it.
+  placement.layout.table_bar = placement.layout.pba_bar = bar;
+  placement.layout.table_offset = start_in(shapes[bar], page_size);
+  placement.layout.pba_offset = placement.layout.table_offset + physical.table_size();
+  placement.shapes[bar] = *shape;
+  placement.hidden = BarRange{physical.table_bar, physical.table_offset, physical.table_size()};
+  return placement;
+}
+
+}  // namespace passthru

@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# scripts/lab.d/boot_guest.sh - owns the start of a guest in the lab. A guest there runs on an emulator's emulated
+# virtualisation, whose timer now and then stops before the guest's first process; that says nothing about a device,
+# so such a guest is started again, and it is told. Sourced by the demo and the lab tests.
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2034 # vmm is for those who source this
+
+# What every guest's kernel is told; its job and that job's words follow. no_timer_check: that check is too impatient
+# for a clock that is emulated twice.
+readonly guest_append='console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests no_timer_check'
+readonly BOOT_DEADLINE=50 BOOTS=4 # seconds, some 10 are usual; guests
+
+# boot CONSOLE VMM-OUTPUT COMMAND...: starts the VMM in the background, its pid in `vmm`. Returns when the guest's first
+# process runs, or the VMM has ended and said why, or after BOOTS guests that came to neither.
+boot() {
+  local console=$1 output=$2 attempt until
+  shift 2
+  for ((attempt = 1; attempt <= BOOTS; ++attempt)); do
+    "$@" </dev/null >"$console" 2>"$output" &
+    vmm=$!
+    until=$((SECONDS + BOOT_DEADLINE))
+    until grep -q '^guest: started' "$console"; do
+      kill -0 "$vmm" 2>/dev/null || break
+      [ "$SECONDS" -lt "$until" ] || break
+      sleep 0.1
+    done
+    if grep -q '^guest: started' "$console" || grep -q '^passthru' "$output"; then return; fi
+    [ "$attempt" != "$BOOTS" ] || return 0
+    echo "        a guest did not come to its first process; another is started" >&2
+    tail -n 3 "$console" | tr -d '\r' | sed 's/^/        | /' >&2
+    # Not KILL: that would leave the VMM behind where `timeout` is what is killed.
+    kill -TERM "$vmm" 2>/dev/null || true
+    wait "$vmm" 2>/dev/null || true
+  done
+}

@@ -1,0 +1,177 @@
+# shellcheck shell=bash
+# scripts/lab.d/images.sh - owns the lab's kernel, its modules and its initramfs images, and the cache they live in.
+# Sourced by scripts/lab and scripts/guest-image; it only defines functions, and prints nothing on stdout but results.
+# Nothing here installs a kernel: packages are fetched and unpacked into the cache.
+# The caller sets `repo` (the clone) and `cache` (from cache_dir).
+# SPDX-License-Identifier: MIT
+: "${repo:=}" "${cache:=}"
+
+# Room that Debian's module tree needs least in a lab: three quarters of it, and no device of the lab uses it.
+readonly UNWANTED_MODULES=(
+  sound net/wireless net/mac80211 net/bluetooth drivers/gpu drivers/media drivers/staging drivers/infiniband
+  drivers/net/wireless drivers/net/ethernet/mellanox drivers/iio drivers/input drivers/hwmon drivers/isdn
+  drivers/bluetooth drivers/comedi drivers/mtd drivers/target
+)
+
+# Part of the cached kernel's name: raise it when unpack_stock_kernel makes something else of the package.
+readonly KERNEL_LAYOUT=2
+
+images_say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+
+images_fail() {
+  images_say "$@"
+  return 1
+}
+
+# The cache is the user's, not the clone's: a kernel is 70 MB to fetch and the same for every clone, and
+# `git clean -xdf` should not cost a download. Where there is no home to write to, the build tree serves.
+cache_dir() {
+  local dir=${PASSTHRU_CACHE:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/passthru}
+  if ! mkdir -p "$dir" 2>/dev/null || [ ! -w "$dir" ]; then
+    dir=$repo/build/lab-cache
+    mkdir -p "$dir"
+  fi
+  realpath "$dir"
+}
+
+# Runs a function under a lock, so that two invocations never make the same image twice.
+with_cache_lock() {
+  local lock
+  exec {lock}>"$cache/images.lock"
+  flock "$lock"
+  "$@" {lock}>&-
+  local status=$?
+  exec {lock}>&-
+  return $status
+}
+
+# Downloads the package that linux-image-amd64 stands for into the current directory. The machine's own
+# package lists are tried first; if they are missing or too old, fresh ones are fetched into the cache,
+# which neither needs root nor changes the machine.
+download_stock_kernel() {
+  local apt=(-qq -o APT::Sandbox::User=root -o Acquire::Retries=3) name
+  local private=("${apt[@]}" -o "Dir::State::lists=$cache/apt/lists" -o "Dir::Cache=$cache/apt")
+  name=$(stock_kernel_package)
+  if [ -n "$name" ] && apt-get "${apt[@]}" download "$name" 2>apt.log; then
+    return
+  fi
+  images_say "refreshing package lists (in the cache)"
+  mkdir -p "$cache/apt/lists/partial" "$cache/apt/archives/partial"
+  apt-get "${private[@]}" update >>apt.log 2>&1 || true
+  name=$(stock_kernel_package "${private[@]}")
+  if [ -z "$name" ] || ! apt-get "${private[@]}" download "$name" 2>>apt.log; then
+    tail -n 5 apt.log >&2
+    images_fail "cannot fetch Debian's kernel (linux-image-amd64): is the machine offline, or not Debian 12?"
+  fi
+}
+
+stock_kernel_package() {
+  LC_ALL=C apt-cache "$@" depends linux-image-amd64 2>/dev/null |
+    awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ && !name { name = $2 } END { print name }'
+}
+
+# Prints the kernel that bzImage $1 carries, unless it is packed in some other way than Debian's.
+extract_vmlinux() {
+  local offset
+  offset=$(LC_ALL=C grep -obaP '\xfd7zXZ\x00' "$1" | LC_ALL=C sed -n '1s/:.*//p' | tr -d '\0')
+  # xz complains about what follows its stream in a bzImage; the ELF header tells whether it went well.
+  [ -n "$offset" ] && { tail -c "+$((offset + 1))" "$1" | xz -dc 2>/dev/null || true; }
+}
+
+# Unpacks package $1 to $2: vmlinuz, vmlinux and a modules tree that depmod has indexed. The emulator boots
+# vmlinux through its PVH entry and so saves the 2 s that emulated decompression takes.
+unpack_stock_kernel() {
+  local package=$1 into=$2 unwanted module exclude=()
+  for module in "${UNWANTED_MODULES[@]}"; do
+    exclude+=(--exclude="./lib/modules/*/kernel/$module")
+  done
+  unwanted=(--exclude='./usr/share' --exclude='./boot/System.map*')
+  mkdir -p "$into"
+  dpkg-deb --fsys-tarfile "$package" | tar -x -C "$into" "${exclude[@]}" "${unwanted[@]}" --no-same-owner
+  local release
+  release=$(ls "$into/lib/modules")
+  mv "$into/boot/vmlinuz-$release" "$into/vmlinuz"
+  extract_vmlinux "$into/vmlinuz" >"$into/vmlinux" || true
+  [ "$(head -c 4 "$into/vmlinux" | tail -c 3)" = ELF ] || rm "$into/vmlinux"
+  rm -rf "$into/boot" "$into/usr"
+  printf '%s\n' "$release" >"$into/release"
+  PATH=$PATH:/usr/sbin:/sbin depmod -b "$into" "$release"
+}
+
+fetch_stock_kernel() {
+  [ ! -e "$cache/stock-$KERNEL_LAYOUT/release" ] || return 0
+  local work package
+  work=$(mktemp -d "$cache/fetch.XXXXXX")
+  images_say "fetching Debian's kernel (70 MB, once; kept in $cache)"
+  (
+    cd "$work"
+    download_stock_kernel || exit 1
+    package=$(ls ./*.deb)
+    # The directory's name is the package's content, so a half-written or outdated one is never taken for it.
+    content=kernel-$KERNEL_LAYOUT-$(sha256sum "$package" | cut -c1-16)
+    if [ ! -e "$cache/$content/release" ]; then
+      unpack_stock_kernel "$package" unpacked || exit 1
+      rm -rf "${cache:?}/$content"
+      mv unpacked "$cache/$content"
+    fi
+    ln -sfn "$content" "$cache/stock-$KERNEL_LAYOUT"
+  ) || {
+    rm -rf "$work"
+    return 1
+  }
+  rm -rf "$work"
+}
+
+# Prints the directory of the stock kernel: vmlinuz, vmlinux (if it could be extracted), release, lib/modules/.
+stock_kernel() {
+  with_cache_lock fetch_stock_kernel || return 1
+  realpath "$cache/stock-$KERNEL_LAYOUT"
+}
+
+# Copies modules, and what they depend on, from kernel directory $1 to image tree $2, and indexes them there.
+stage_modules() {
+  local kernel=$1 tree=$2 release
+  shift 2
+  release=$(<"$kernel/release")
+  local from=$kernel/lib/modules/$release to=$tree/lib/modules/$release
+  mkdir -p "$to"
+  cp "$from"/modules.builtin* "$from/modules.order" "$to/"
+  local files
+  files=$(PATH=$PATH:/usr/sbin:/sbin modprobe -d "$kernel" -S "$release" -a --show-depends "$@" |
+    sed -n "s|^insmod .*/lib/modules/$release/\([^ ]*\).*|\1|p" | sort -u) || return 1
+  (cd "$from" && xargs cp --parents -t "$to" <<<"$files")
+  PATH=$PATH:/usr/sbin:/sbin depmod -b "$tree" "$release"
+}
+
+# Makes the skeleton of an image at $1: busybox under every name it answers to, and $2 as /init.
+stage_busybox() {
+  local tree=$1 init=$2 busybox name
+  busybox=$(command -v busybox) || images_fail "busybox is missing: run scripts/setup" || return 1
+  mkdir -p "$tree"/{bin,proc,sys,dev,run,tmp,etc}
+  cp "$busybox" "$tree/bin/busybox"
+  for name in $("$busybox" --list); do
+    [ "$name" = busybox ] || ln -s busybox "$tree/bin/$name"
+  done
+  ln -s bin "$tree/sbin"
+  install -m 755 "$init" "$tree/init"
+}
+
+# Packs image tree $1 into file $2. Uncompressed: the kernel unpacks it faster than it would inflate it.
+pack_image() {
+  local tree=$1 image=$2
+  (cd "$tree" && find . -mindepth 1 -print0 | LC_ALL=C sort -z |
+    cpio --null --quiet --create --format=newc --owner=0:0 --reproducible) >"$image.new"
+  mv "$image.new" "$image"
+}
+
+# A short name for the given words and for the names and content of the files on stdin's list.
+content_key() {
+  local file
+  {
+    printf '%s\n' "$@"
+    while IFS= read -r file; do
+      printf '%s\n' "${file##*/}"
+      cat -- "$file"
+    done
+  } | sha256sum | cut -c1-16
+}

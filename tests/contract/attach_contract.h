@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// Owns what is relied on in containers, groups and DMA mappings (type1v2).
+#pragma once
+
+#include "tests/contract/kernel_contract.h"
+
+namespace passthru {
+
+TEST_P(KernelContract, SpeaksTheApiAndOffersType1v2) {
+  EXPECT_EQ(*kernel().api_version(container()), VFIO_API_VERSION);
+  EXPECT_TRUE(*kernel().has_extension(container(), VFIO_TYPE1v2_IOMMU));
+}
+
+TEST_P(KernelContract, AGroupHasOneUserAtATime) {
+  EXPECT_ERRNO(EBUSY, kernel().open_group(target_.group));
+  group_.reset();
+  EXPECT_TRUE(kernel().open_group(target_.group));
+}
+
+TEST_P(KernelContract, AGroupThatDoesNotExistIsAbsent) {
+  EXPECT_ERRNO(ENOENT, kernel().open_group(4000000));
+}
+
+TEST_P(KernelContract, AGroupIsViableAndKnowsItsContainer) {
+  EXPECT_TRUE(kernel().group_status(group())->viable);
+  EXPECT_FALSE(kernel().group_status(group())->container_set);
+  attach();
+  EXPECT_TRUE(kernel().group_status(group())->container_set);
+}
+
+TEST_P(KernelContract, AttachingHasAnOrder) {
+  EXPECT_ERRNO(EINVAL, kernel().set_iommu(container(), VFIO_TYPE1v2_IOMMU));
+  EXPECT_ERRNO(EINVAL, kernel().open_device(group(), target_.bdf.str()));
+  EXPECT_ERRNO(EINVAL, kernel().unset_container(group()));
+  attach();
+  EXPECT_ERRNO(EINVAL, kernel().set_iommu(container(), VFIO_TYPE1v2_IOMMU));
+  EXPECT_ERRNO(EINVAL, kernel().set_container(group(), container()));
+  EXPECT_ERRNO(ENODEV, kernel().open_device(group(), "ffff:ff:1f.7"));
+}
+
+TEST_P(KernelContract, AGroupWithAnOpenDeviceStaysInItsContainer) {
+  open_device();
+  EXPECT_ERRNO(EBUSY, kernel().unset_container(group()));
+  device_.reset();
+  ASSERT_DONE(kernel().unset_container(group()));
+  attach();
+}
+
+TEST_P(KernelContract, AnOpenDeviceKeepsItsGroupBusy) {
+  open_device();
+  group_.reset();
+  EXPECT_ERRNO(EBUSY, kernel().open_group(target_.group));
+  device_.reset();
+  EXPECT_TRUE(kernel().open_group(target_.group));
+}
+
+TEST_P(KernelContract, MemoryIsMappedAndUnmappedWhole) {
+  const Pages pages(4);
+  attach();
+  ASSERT_DONE(kernel().map_dma(container(), 0x100000, pages.span(), true));
+  EXPECT_ERRNO(EEXIST, kernel().map_dma(container(), 0x103000, pages.span(), true));
+  EXPECT_ERRNO(EEXIST, kernel().map_dma(container(), 0x100000, pages.span().first(4096), false));
+  EXPECT_ERRNO(EINVAL, kernel().unmap_dma(container(), 0x101000, 0x1000));
+  ASSERT_DONE(kernel().unmap_dma(container(), 0x100000, 0x4000));
+  EXPECT_ERRNO(ENOENT, kernel().unmap_dma(container(), 0x100000, 0x4000));
+}
+
+TEST_P(KernelContract, MappingsAreWholePagesThatDoNotWrap) {
+  const Pages pages(4);
+  attach();
+  EXPECT_ERRNO(EINVAL, kernel().map_dma(container(), 0x100800, pages.span(), true));
+  EXPECT_ERRNO(EINVAL, kernel().map_dma(container(), 0x100000, pages.span().first(2048), true));
+  EXPECT_ERRNO(EINVAL,
+               kernel().map_dma(container(), 0x100000, pages.span().subspan(2048, 4096), true));
+  EXPECT_ERRNO(EINVAL, kernel().map_dma(container(), 0x100000, pages.span().first(0), true));
+  EXPECT_ERRNO(EINVAL, kernel().map_dma(container(), ~uint64_t{0xfff}, pages.span(), true));
+}
+
+TEST_P(KernelContract, MappingsGoWithTheLastGroup) {
+  const Pages pages(4);
+  EXPECT_ERRNO(EINVAL, kernel().map_dma(container(), 0x100000, pages.span(), true));
+  attach();
+  ASSERT_DONE(kernel().map_dma(container(), 0x100000, pages.span(), true));
+  ASSERT_DONE(kernel().unset_container(group()));
+  attach();
+  ASSERT_DONE(kernel().map_dma(container(), 0x100000, pages.span(), true));
+}
+
+}  // namespace passthru

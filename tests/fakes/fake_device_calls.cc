@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// Owns the fake kernel's calls on a device: each is recorded, may be made to fail, and goes to the
+// FakeDevice without the kernel's lock.
+#include <sys/mman.h>
+
+#include "tests/fakes/fake_kernel.h"
+
+namespace passthru {
+
+Result<DeviceInfo> FakeKernel::device_info(int device) {
+  FakeDevice* found = PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_GET_INFO", .fd = device}));
+  return DeviceInfo{
+      .is_pci = true, .resettable = found->spec().resets, .region_count = 9, .irq_count = 5};
+}
+
+Result<RegionInfo> FakeKernel::region_info(int device, Region region) {
+  const auto index = static_cast<uint32_t>(region);
+  FakeDevice* found = PASSTHRU_TRY(
+      enter_device({.name = "VFIO_DEVICE_GET_REGION_INFO", .fd = device, .index = index}));
+  return found->region_info(region);
+}
+
+Result<IrqInfo> FakeKernel::irq_info(int device, Irq irq) {
+  const auto index = static_cast<uint32_t>(irq);
+  FakeDevice* found = PASSTHRU_TRY(
+      enter_device({.name = "VFIO_DEVICE_GET_IRQ_INFO", .fd = device, .index = index}));
+  return found->irq_info(irq);
+}
+
+Result<void> FakeKernel::bind_irqs(int device, const IrqTrigger& trigger) {
+  FakeDevice* found =
+      PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_SET_IRQS",
+                                 .fd = device,
+                                 .index = static_cast<uint32_t>(trigger.index),
+                                 .start = trigger.start,
+                                 .count = static_cast<uint32_t>(trigger.eventfds.size()),
+                                 .eventfds = {trigger.eventfds.begin(), trigger.eventfds.end()}}));
+  return found->bind(trigger.index, trigger.start, trigger.eventfds);
+}
+
+Result<void> FakeKernel::disable_irqs(int device, Irq irq) {
+  const auto index = static_cast<uint32_t>(irq);
+  FakeDevice* found =
+      PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_SET_IRQS", .fd = device, .index = index}));
+  return found->disable(irq);
+}
+
+Result<void> FakeKernel::act_on_irqs(int device, Irq irq, IrqAction action, uint32_t start,
+                                     uint32_t count) {
+  const auto index = static_cast<uint32_t>(irq);
+  FakeDevice* found = PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_SET_IRQS",
+                                                 .fd = device,
+                                                 .index = index,
+                                                 .start = start,
+                                                 .count = count}));
+  return found->act(irq, action, start, count);
+}
+
+Result<void> FakeKernel::bind_unmask_eventfd(int device, Irq irq, int eventfd) {
+  const auto index = static_cast<uint32_t>(irq);
+  FakeDevice* found = PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_SET_IRQS",
+                                                 .fd = device,
+                                                 .index = index,
+                                                 .count = 1,
+                                                 .eventfds = {eventfd}}));
+  return found->bind_unmask(irq, eventfd);
+}
+
+Result<void> FakeKernel::reset_device(int device) {
+  FakeDevice* found = PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_RESET", .fd = device}));
+  return found->reset();
+}
+
+Result<void> FakeKernel::read_region(int device, uint64_t fd_offset, std::span<std::byte> data) {
+  FakeDevice* found = PASSTHRU_TRY(
+      enter_device({.name = "pread", .fd = device, .offset = fd_offset, .size = data.size()}));
+  return found->read(fd_offset, data);
+}
+
+Result<void> FakeKernel::write_region(int device, uint64_t fd_offset,
+                                      std::span<const std::byte> data) {
+  FakeDevice* found = PASSTHRU_TRY(
+      enter_device({.name = "pwrite", .fd = device, .offset = fd_offset, .size = data.size()}));
+  return found->write(fd_offset, data);
+}
+
+Result<Mapped> FakeKernel::map_region(int device, uint64_t fd_offset, size_t size, bool writable) {
+  FakeDevice* found =
+      PASSTHRU_TRY(enter_device({.name = "mmap", .fd = device, .offset = fd_offset, .size = size}));
+  const auto mappable = PASSTHRU_TRY(found->map(fd_offset, size));
+  void* address = mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
+                       mappable.fd, static_cast<off_t>(mappable.offset));
+  if (address == MAP_FAILED) return passthru::fail(errno, "mmap");
+  MutexLock lock(kernel_mutex_);
+  const Mapped mapped{static_cast<std::byte*>(address), size};
+  mapped_[mapped.address] = mapped.size;
+  return mapped;
+}
+
+void FakeKernel::unmap_region(Mapped mapped) {
+  MutexLock lock(kernel_mutex_);
+  ignore(enter({.name = "munmap", .size = mapped.size}), "munmap of what was mapped cannot fail");
+  mapped_.erase(mapped.address);
+  munmap(mapped.address, mapped.size);
+}
+
+}  // namespace passthru

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// Owns the contract checks of the fake VMM.
+#include "tests/fakes/fake_host.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace passthru {
+
+FakeHost::~FakeHost() {
+  EXPECT_TRUE(routes_.empty()) << "routes leaked";
+  EXPECT_TRUE(mappings_.empty()) << "mappings leaked";
+  EXPECT_TRUE(high_.empty()) << "a line is high that nobody will lower";
+}
+
+Result<void> FakeHost::enter(const char* call) {
+  if (failing_ != call || --failing_in_ != 0) return {};
+  failing_.clear();
+  return fail(failing_code_, call);
+}
+
+void FakeHost::fail_next(std::string_view call, int code, unsigned nth) {
+  failing_ = call;
+  failing_code_ = code;
+  failing_in_ = nth;
+}
+
+Result<void> FakeHost::map(const GuestMapping& mapping) {
+  MutexLock lock(calls_mutex_);
+  PASSTHRU_TRY(enter("map"));
+  for (const GuestMapping& other : mappings_) {
+    EXPECT_TRUE(mapping.address + mapping.size <= other.address ||
+                other.address + other.size <= mapping.address)
+        << "two mappings overlap";
+  }
+  mappings_.push_back(mapping);
+  return {};
+}
+
+void FakeHost::unmap(const GuestMapping& mapping) {
+  MutexLock lock(calls_mutex_);
+  EXPECT_EQ(std::erase(mappings_, mapping), 1U) << "unmapped what was not mapped";
+}
+
+Result<RouteId> FakeHost::create_route(const MsiMessage& message, uint16_t /*requester_id*/) {
+  MutexLock lock(calls_mutex_);
+  PASSTHRU_TRY(enter("create_route"));
+  routes_[next_route_] = {.message = message};
+  return next_route_++;
+}
+
+Result<void> FakeHost::update_route(RouteId route, const MsiMessage& message) {
+  MutexLock lock(calls_mutex_);
+  PASSTHRU_TRY(enter("update_route"));
+  EXPECT_TRUE(routes_.contains(route));
+  ++route_updates;
+  routes_[route].message = message;
+  return {};
+}
+
+void FakeHost::destroy_route(RouteId route) {
+  MutexLock lock(calls_mutex_);
+  EXPECT_EQ(routes_[route].eventfd, -1) << "destroyed while armed";
+  EXPECT_EQ(routes_.erase(route), 1U);
+}
+
+Result<void> FakeHost::arm(RouteId route, int eventfd) {
+  MutexLock lock(calls_mutex_);
+  PASSTHRU_TRY(enter("arm"));
+  EXPECT_GE(eventfd, 0);
+  EXPECT_TRUE(routes_.contains(route)) << "route first, then irqfd";
+  EXPECT_EQ(routes_[route].eventfd, -1) << "armed twice";
+  routes_[route].eventfd = eventfd;
+  return {};
+}
+
+void FakeHost::disarm(RouteId route, int eventfd) {
+  MutexLock lock(calls_mutex_);
+  EXPECT_EQ(routes_[route].eventfd, eventfd);
+  // What was signalled before the return was delivered.
+  auto count = kernel_.drain_eventfd(eventfd);
+  if (count && *count != 0) signalled_.push_back(routes_[route].message);
+  routes_[route].eventfd = -1;
+}
+
+Result<void> FakeHost::signal_msi(const MsiMessage& message, uint16_t /*requester_id*/) {
+  MutexLock lock(calls_mutex_);
+  signalled_.push_back(message);
+  return {};
+}
+
+Result<void> FakeHost::arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) {
+  MutexLock lock(calls_mutex_);
+  PASSTHRU_TRY(enter("arm_intx"));
+  const bool is_new = intx_.insert({{guest_address, pin}, {eventfd, resample}}).second;
+  EXPECT_TRUE(is_new) << "armed twice";
+  return {};
+}
+
+void FakeHost::disarm_intx(Bdf guest_address, unsigned pin, int eventfd) {
+  MutexLock lock(calls_mutex_);
+  const auto line = intx_.find({guest_address, pin});
+  ASSERT_NE(line, intx_.end()) << "disarmed what was not armed";
+  EXPECT_EQ(line->second.eventfd, eventfd);
+  intx_.erase(line);
+}
+
+bool FakeHost::intx_delivered() {
+  bool delivered = false;
+  for (const auto& [pin, line] : intx_) {
+    const auto count = kernel_.drain_eventfd(line.eventfd);
+    delivered |= count && *count != 0;
+  }
+  return delivered;
+}
+
+void FakeHost::end_of_intx() {
+  for (const auto& [pin, line] : intx_) ignore(kernel_.signal_eventfd(line.resample), "never full");
+}
+
+void FakeHost::set_intx(Bdf guest_address, unsigned pin, bool level) {
+  MutexLock lock(calls_mutex_);
+  EXPECT_TRUE(by_level) << "a VMM with resampling irqfds need not know levels";
+  if (level) {
+    high_.emplace(guest_address, pin);
+  } else {
+    high_.erase({guest_address, pin});
+  }
+}
+
+bool FakeHost::intx_level() {
+  MutexLock lock(calls_mutex_);
+  return !high_.empty();
+}
+
+void FakeHost::on_event(const Event& event) {
+  MutexLock lock(calls_mutex_);
+  events.push_back(event);
+}
+
+std::vector<MsiMessage> FakeHost::delivered() {
+  for (auto& [id, route] : routes_) {
+    if (route.eventfd < 0) continue;
+    auto count = kernel_.drain_eventfd(route.eventfd);
+    if (count && *count != 0) signalled_.push_back(route.message);
+  }
+  return std::exchange(signalled_, {});
+}
+
+size_t FakeHost::armed() const {
+  return static_cast<size_t>(std::count_if(
+      routes_.begin(), routes_.end(), [](const auto& route) { return route.second.eventfd >= 0; }));
+}
+
+}  // namespace passthru

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Owns a VMM for tests: routes, mappings and events as it was told of them, any call made to fail.
+// It stands in for KVM: an armed eventfd that was signalled is a message delivered to the guest.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "host/host.h"
+#include "vfio/kernel.h"
+#include "vfio/thread_annotations.h"
+
+namespace passthru {
+
+/// Passthru's side is thread-safe; a test looks at it while nobody is at work. Breaking the
+/// contract of Router or GuestMapper (an eventfd armed twice, a route destroyed while armed) fails
+/// the test at once.
+class FakeHost final : public Host {
+ public:
+  explicit FakeHost(Kernel& kernel) : kernel_(kernel) {}
+  ~FakeHost() override;
+
+  Result<void> map(const GuestMapping& mapping) override;
+  void unmap(const GuestMapping& mapping) override;
+  Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) override;
+  Result<void> update_route(RouteId route, const MsiMessage& message) override;
+  void destroy_route(RouteId route) override;
+  Result<void> arm(RouteId route, int eventfd) override;
+  void disarm(RouteId route, int eventfd) override;
+  Result<void> signal_msi(const MsiMessage& message, uint16_t requester_id) override;
+  Result<void> arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) override;
+  void disarm_intx(Bdf guest_address, unsigned pin, int eventfd) override;
+  [[nodiscard]] bool intx_by_level() const override { return by_level; }
+  void set_intx(Bdf guest_address, unsigned pin, bool level) override;
+  void on_event(const Event& event) override;
+
+  /// The nth call of this name from now on ("map", "create_route", "update_route", "arm",
+  /// "arm_intx") fails
+  /// once.
+  void fail_next(std::string_view call, int code, unsigned nth = 1);
+  /// What reached the guest since the last time: takes the counter of every armed eventfd.
+  std::vector<MsiMessage> delivered();
+  [[nodiscard]] size_t routes() const { return routes_.size(); }
+  [[nodiscard]] size_t armed() const;
+  [[nodiscard]] bool intx_armed() const { return !intx_.empty(); }
+  /// Whether any INTx was asserted since the last time.
+  bool intx_delivered();
+  /// Whether any INTx is driven high. Any thread.
+  bool intx_level();
+  /// The guest's end of interrupt, for every INTx that is armed.
+  void end_of_intx();
+  [[nodiscard]] const std::vector<GuestMapping>& mappings() const { return mappings_; }
+
+  std::vector<Event> events{};
+  bool by_level = false;  ///< a VMM without resampling irqfds; set before a device is opened
+  unsigned route_updates = 0;
+
+ private:
+  struct Route {
+    MsiMessage message;
+    int eventfd = -1;
+  };
+  struct Line {
+    int eventfd = -1;
+    int resample = -1;
+  };
+  Result<void> enter(const char* call) PASSTHRU_REQUIRES(calls_mutex_);
+
+  Kernel& kernel_;
+  Mutex calls_mutex_;  ///< held by each call of Passthru: devices call from their own threads
+  std::map<RouteId, Route> routes_;
+  std::vector<GuestMapping> mappings_;
+  std::vector<MsiMessage> signalled_;
+  std::map<std::pair<Bdf, unsigned>, Line> intx_;  ///< by the guest's device and pin
+  RouteId next_route_ = 24;
+  std::set<std::pair<Bdf, unsigned>> high_;  ///< the pins that are driven high
+  std::string failing_;
+  int failing_code_ = 0;
+  unsigned failing_in_ = 0;
+};
+
+}  // namespace passthru

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// Owns what every call of the fake kernel goes through: the record, the failures asked for, and the
+// descriptors, whose closing it sees at the other end of a pipe.
+#include "tests/fakes/fake_kernel.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+
+namespace passthru {
+namespace {
+
+/// The number that the kernel gives each eventfd; 0 where `fd` is none (any more).
+uint64_t eventfd_id(int fd) {
+  std::ifstream info("/proc/self/fdinfo/" + std::to_string(fd));
+  std::string word;
+  uint64_t id = 0;
+  while (info >> word) {
+    if (word == "eventfd-id:" && info >> id) return id + 1;
+  }
+  return 0;
+}
+
+bool closed(const Fd& peer) {
+  pollfd poll_peer{.fd = peer.get(), .events = 0, .revents = 0};
+  return poll(&poll_peer, 1, 0) > 0 && (poll_peer.revents & POLLHUP) != 0;
+}
+
+}  // namespace
+
+FakeDevice& FakeKernel::add(FakeSpec spec) {
+  MutexLock lock(kernel_mutex_);
+  groups_.try_emplace(spec.group);
+  devices_.push_back(std::make_unique<FakeDevice>(std::move(spec), interrupt_remapping_));
+  return *devices_.back();
+}
+
+void FakeKernel::set_interrupt_remapping(bool present) {
+  MutexLock lock(kernel_mutex_);
+  interrupt_remapping_ = present;
+}
+
+void FakeKernel::set_unsafe_interrupts_allowed(bool allowed) {
+  MutexLock lock(kernel_mutex_);
+  unsafe_allowed_ = allowed;
+}
+
+void FakeKernel::set_group_viable(uint32_t group, bool viable) {
+  MutexLock lock(kernel_mutex_);
+  groups_[group].viable = viable;
+}
+
+void FakeKernel::set_locked_memory_limit(uint64_t bytes) {
+  MutexLock lock(kernel_mutex_);
+  locked_limit_ = bytes;
+}
+
+void FakeKernel::fail(std::string call, int code, unsigned nth) {
+  MutexLock lock(kernel_mutex_);
+  failures_.push_back({std::move(call), code, nth});
+}
+
+std::vector<FakeCall> FakeKernel::calls(std::string_view name) const {
+  MutexLock lock(kernel_mutex_);
+  std::vector<FakeCall> found;
+  std::copy_if(calls_.begin(), calls_.end(), std::back_inserter(found),
+               [&](const FakeCall& call) { return name == "*" || call.name == name; });
+  return found;
+}
+
+void FakeKernel::forget_calls() {
+  MutexLock lock(kernel_mutex_);
+  calls_.clear();
+}
+
+size_t FakeKernel::open_fds() {
+  MutexLock lock(kernel_mutex_);
+  reap();
+  std::erase_if(eventfds_,
+                [](const auto& entry) { return eventfd_id(entry.first) != entry.second; });
+  return handles_.size() + eventfds_.size();
+}
+
+size_t FakeKernel::mappings() const {
+  MutexLock lock(kernel_mutex_);
+  return mapped_.size();
+}
+
+size_t FakeKernel::dma_mappings() {
+  MutexLock lock(kernel_mutex_);
+  reap();
+  std::set<const Container*> counted;
+  size_t count = 0;
+  auto add = [&](const Container* container) {
+    if (container != nullptr && counted.insert(container).second) count += container->dma.size();
+  };
+  for (const auto& [fd, handle] : handles_) add(handle.container.get());
+  for (const auto& [number, group] : groups_) add(group.container.get());
+  return count;
+}
+
+Result<void> FakeKernel::enter(FakeCall call) {
+  const std::string_view name = call.name;
+  calls_.push_back(std::move(call));
+  int code = 0;
+  for (Failure& failure : failures_) {
+    if ((failure.call == "*" || failure.call == name) && --failure.left == 0) code = failure.code;
+  }
+  std::erase_if(failures_, [](const Failure& failure) { return failure.left == 0; });
+  if (code != 0) return passthru::fail(code, std::string(name));
+  return {};
+}
+
+Result<Fd> FakeKernel::hand_out(Handle handle) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return passthru::fail(errno, "pipe2");
+  handle.peer = Fd(ends[0]);
+  handles_[ends[1]] = std::move(handle);
+  return Fd(ends[1]);
+}
+
+Result<FakeKernel::Handle*> FakeKernel::find(int fd, const char* call) {
+  reap();
+  auto found = handles_.find(fd);
+  if (found == handles_.end()) return passthru::fail(EBADF, call);
+  return &found->second;
+}
+
+Result<FakeDevice*> FakeKernel::enter_device(FakeCall call) {
+  MutexLock lock(kernel_mutex_);
+  const std::string name(call.name);
+  const int fd = call.fd;
+  PASSTHRU_TRY(enter(std::move(call)));
+  Handle* handle = PASSTHRU_TRY(find(fd, name.c_str()));
+  if (handle->device == nullptr) return passthru::fail(ENOTTY, name);
+  return handle->device;
+}
+
+bool FakeKernel::group_open(uint32_t group) const {
+  return std::any_of(handles_.begin(), handles_.end(), [&](const auto& entry) {
+    return !entry.second.container && entry.second.group == group;
+  });
+}
+
+void FakeKernel::reap() {
+  std::set<FakeDevice*> released;
+  std::erase_if(handles_, [&](const auto& entry) {
+    if (!closed(entry.second.peer)) return false;
+    if (entry.second.device != nullptr) released.insert(entry.second.device);
+    return true;
+  });
+  for (const auto& [fd, handle] : handles_) released.erase(handle.device);
+  for (FakeDevice* device : released) device->released();
+  for (auto& [number, group] : groups_) {
+    if (!group.container || group_open(number)) continue;
+    // The last group takes the IOMMU with it, and all mappings.
+    group.container->groups.erase(number);
+    if (group.container->groups.empty()) *group.container = Container{};
+    group.container.reset();
+  }
+}
+
+Result<Fd> FakeKernel::make_eventfd() {
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = "eventfd"}));
+  Fd eventfd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!eventfd) return passthru::fail(errno, "eventfd");
+  eventfds_[eventfd.get()] = eventfd_id(eventfd.get());
+  return eventfd;
+}
+
+Result<void> FakeKernel::signal_eventfd(int eventfd) {
+  std::vector<FakeDevice*> devices;
+  {
+    MutexLock lock(kernel_mutex_);
+    PASSTHRU_TRY(enter({.name = "signal_eventfd", .fd = eventfd}));
+    for (auto& device : devices_) devices.push_back(device.get());
+  }
+  const uint64_t one = 1;
+  if (::write(eventfd, &one, sizeof one) < 0) return passthru::fail(errno, "write eventfd");
+  for (FakeDevice* device : devices) device->poll_unmask();
+  return {};
+}
+
+Result<uint64_t> FakeKernel::drain_eventfd(int eventfd) {
+  {
+    MutexLock lock(kernel_mutex_);
+    PASSTHRU_TRY(enter({.name = "drain_eventfd", .fd = eventfd}));
+  }
+  uint64_t count = 0;
+  if (::read(eventfd, &count, sizeof count) >= 0) return count;
+  if (errno == EAGAIN) return uint64_t{0};
+  return passthru::fail(errno, "read eventfd");
+}
+
+}  // namespace passthru

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// Owns a host kernel for tests: groups, containers and devices that behave as Linux's VFIO does,
+// every call recorded, any call made to fail. tests/fakes/kernel_contract.h proves it against the
+// real kernel.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/fakes/fake_device.h"
+#include "vfio/kernel.h"
+#include "vfio/thread_annotations.h"
+
+namespace passthru {
+
+/// One call as it was made. Names are the ioctl's ("VFIO_DEVICE_SET_IRQS"), or "open_container",
+/// "open_group", "pread", "pwrite", "mmap", "munmap", "eventfd", "signal_eventfd", "drain_eventfd",
+/// "getrlimit".
+struct FakeCall {
+  std::string_view name;
+  int fd = -1;         ///< container, group, device or eventfd
+  uint32_t index = 0;  ///< group, region or irq number, IOMMU type or extension
+  uint32_t start = 0;  ///< first vector
+  uint32_t count = 0;  ///< vectors; 0 for a SET_IRQS that disables the index
+  std::vector<int> eventfds{};
+  uint64_t offset = 0;  ///< in the device's descriptor, or IOVA
+  uint64_t size = 0;
+};
+
+/// A fake kernel. Thread-safe. It outlives whatever uses it.
+///
+///   FakeKernel kernel;
+///   FakeDevice& nvme = kernel.add(FakeSpec::nvme());
+///   DmaSpace dma(kernel);
+///   auto device = VfioDevice::open(kernel, dma, nvme.spec().group, nvme.spec().bdf);
+///   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);            // the second one from here on, once
+///   ... bind vectors ...
+///   EXPECT_EQ(nvme.fire(3), Fired::Delivered);              // the hardware raises vector 3
+///   nvme.backdoor_reset();                                  // and forgets everything
+///   EXPECT_EQ(kernel.calls("VFIO_DEVICE_SET_IRQS").size(), 3U);
+///   device->reset(); EXPECT_EQ(kernel.open_fds(), 0U);      // nothing leaked
+class FakeKernel final : public Kernel {
+ public:
+  FakeKernel() = default;
+  ~FakeKernel() override = default;
+
+  // ---- what there is ----
+
+  /// Adds a device, and its group if it is new. The reference stays good as long as the kernel.
+  FakeDevice& add(FakeSpec spec);
+  /// Without it type1 refuses a group (EPERM) unless unsafe interrupts are allowed. Before add().
+  void set_interrupt_remapping(bool present);
+  /// The module parameter vfio_iommu_type1.allow_unsafe_interrupts.
+  void set_unsafe_interrupts_allowed(bool allowed);
+  void set_group_viable(uint32_t group, bool viable);
+  /// RLIMIT_MEMLOCK, bytes: more DMA-mapped memory than that is ENOMEM.
+  void set_locked_memory_limit(uint64_t bytes);
+
+  // ---- what happens to calls ----
+
+  /// The nth call of this name from now on (1: the next) fails once, and does nothing. "*": of any
+  /// name.
+  void fail(std::string call, int code, unsigned nth = 1);
+  /// The calls so far, in order; of one name, or all of them.
+  std::vector<FakeCall> calls(std::string_view name = "*") const;
+  void forget_calls();
+
+  // ---- what is left ----
+
+  /// Containers, groups, devices and eventfds that were opened and not closed.
+  size_t open_fds();
+  size_t mappings() const;  ///< of regions
+  size_t dma_mappings();    ///< in all containers
+  /// None of the above is left.
+  bool nothing_leaked() { return open_fds() == 0 && mappings() == 0 && dma_mappings() == 0; }
+
+  // ---- Kernel ----
+
+  Result<Fd> open_container() override;
+  Result<Fd> open_group(uint32_t group) override;
+  Result<int> api_version(int container) override;
+  Result<bool> has_extension(int container, uint32_t extension) override;
+  Result<GroupStatus> group_status(int group) override;
+  Result<void> set_container(int group, int container) override;
+  Result<void> unset_container(int group) override;
+  Result<void> set_iommu(int container, uint32_t type) override;
+  Result<Fd> open_device(int group, const std::string& bdf) override;
+  Result<bool> unsafe_interrupts_allowed() override;
+  Result<uint64_t> locked_memory_limit() override;
+  Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,
+                       bool writable) override;
+  Result<void> unmap_dma(int container, uint64_t iova, uint64_t size) override;
+  Result<DeviceInfo> device_info(int device) override;
+  Result<RegionInfo> region_info(int device, Region region) override;
+  Result<IrqInfo> irq_info(int device, Irq irq) override;
+  Result<void> bind_irqs(int device, const IrqTrigger& trigger) override;
+  Result<void> disable_irqs(int device, Irq irq) override;
+  Result<void> act_on_irqs(int device, Irq irq, IrqAction action, uint32_t start,
+                           uint32_t count) override;
+  Result<void> bind_unmask_eventfd(int device, Irq irq, int eventfd) override;
+  Result<void> reset_device(int device) override;
+  Result<void> read_region(int device, uint64_t fd_offset, std::span<std::byte> data) override;
+  Result<void> write_region(int device, uint64_t fd_offset,
+                            std::span<const std::byte> data) override;
+  Result<Mapped> map_region(int device, uint64_t fd_offset, size_t size, bool writable) override;
+  void unmap_region(Mapped mapped) override;
+  Result<Fd> make_eventfd() override;
+  Result<void> signal_eventfd(int eventfd) override;
+  Result<uint64_t> drain_eventfd(int eventfd) override;
+
+ private:
+  struct Container {
+    bool iommu = false;
+    std::set<uint32_t> groups{};
+    std::map<uint64_t, uint64_t> dma{};  ///< size by IOVA
+  };
+  struct Group {
+    bool viable = true;
+    std::shared_ptr<Container> container{};
+  };
+  /// What a descriptor stands for. The descriptor is one end of a pipe, so that closing it shows at
+  /// `peer`.
+  struct Handle {
+    Fd peer;
+    std::shared_ptr<Container> container{};  ///< set: a container
+    uint32_t group = 0;
+    FakeDevice* device = nullptr;  ///< set: a device
+  };
+  struct Failure {
+    std::string call;
+    int code;
+    unsigned left;
+  };
+
+  /// Records a call; its Error if it is to fail.
+  Result<void> enter(FakeCall call) PASSTHRU_REQUIRES(kernel_mutex_);
+  Result<Fd> hand_out(Handle handle) PASSTHRU_REQUIRES(kernel_mutex_);
+  Result<Handle*> find(int fd, const char* call) PASSTHRU_REQUIRES(kernel_mutex_);
+  Result<std::shared_ptr<Container>> find_container(int fd, const char* call)
+      PASSTHRU_REQUIRES(kernel_mutex_);
+  Result<Group*> find_group(int fd, const char* call) PASSTHRU_REQUIRES(kernel_mutex_);
+  /// Records a call on a device; the device is then called without the kernel's lock.
+  Result<FakeDevice*> enter_device(FakeCall call);
+  /// Notices what was closed since the last time.
+  void reap() PASSTHRU_REQUIRES(kernel_mutex_);
+  bool group_open(uint32_t group) const PASSTHRU_REQUIRES(kernel_mutex_);
+  Result<void> check_remapping(const char* call) const PASSTHRU_REQUIRES(kernel_mutex_);
+
+  mutable Mutex kernel_mutex_;  ///< protects everything below
+  std::vector<std::unique_ptr<FakeDevice>> devices_ PASSTHRU_GUARDED_BY(kernel_mutex_);
+  std::map<uint32_t, Group> groups_ PASSTHRU_GUARDED_BY(kernel_mutex_);
+  std::map<int, Handle> handles_ PASSTHRU_GUARDED_BY(kernel_mutex_);
+  std::map<int, uint64_t> eventfds_
+      PASSTHRU_GUARDED_BY(kernel_mutex_);  ///< the kernel's id, by descriptor
+  std::map<std::byte*, size_t> mapped_ PASSTHRU_GUARDED_BY(kernel_mutex_);
+  std::vector<Failure> failures_ PASSTHRU_GUARDED_BY(kernel_mutex_);
+  std::vector<FakeCall> calls_ PASSTHRU_GUARDED_BY(kernel_mutex_);
+  bool interrupt_remapping_ PASSTHRU_GUARDED_BY(kernel_mutex_) = true;
+  bool unsafe_allowed_ PASSTHRU_GUARDED_BY(kernel_mutex_) = false;
+  uint64_t locked_limit_ PASSTHRU_GUARDED_BY(kernel_mutex_) = UINT64_MAX;
+};
+
+}  // namespace passthru

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Owns the description of a PCI device that does not exist: what FakeKernel::add() takes. Plain
+// values, with some of the lab's devices ready made.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "vfio/bdf.h"
+#include "vfio/kernel.h"
+
+namespace passthru {
+
+struct FakeBar {
+  uint64_t size = 0;  ///< bytes, a power of two; 0: absent
+  bool io = false;
+  bool is_64bit = false;  ///< takes the next register too
+  bool prefetchable = false;
+  bool mappable = true;           ///< VFIO_REGION_INFO_FLAG_MMAP
+  std::vector<MapArea> sparse{};  ///< as the kernel reports them
+};
+
+struct FakeMsix {
+  unsigned vectors = 0;  ///< 0: no MSI-X
+  unsigned table_bar = 0;
+  uint64_t table_offset = 0;
+  unsigned pba_bar = 0;
+  uint64_t pba_offset = 0;
+  bool mappable = true;  ///< VFIO_REGION_INFO_CAP_MSIX_MAPPABLE
+  bool noresize = true;  ///< as on 6.1; false: dynamic, as on 6.12
+  unsigned available =
+      2048;  ///< more than this the host does not have: SET_IRQS returns it, positive
+};
+
+/// Where the fake's capabilities are; a device has those that its spec asks for, in this order.
+struct FakeCapability {
+  static constexpr uint16_t kPowerManagement = 0x40;
+  static constexpr uint16_t kMsi = 0xc0;
+  static constexpr uint16_t kExpress = 0x60;
+  static constexpr uint16_t kMsix = 0xb0;
+};
+
+struct FakeSpec {
+  Bdf bdf{0, 0, 2, 0};
+  uint32_t group = 2;
+  uint16_t vendor = 0x1b36;
+  uint16_t device = 0x0010;
+  uint32_t class_code = 0x010802;
+  std::array<FakeBar, 6> bars{};
+  std::vector<std::byte> rom{};  ///< content; its size is the region's
+  bool rom_readable = true;      ///< false: announced, and every read of it fails
+  FakeMsix msix{};
+  unsigned msi_vectors = 0;
+  bool msi_maskable = false;  ///< per-vector masking
+  bool intx = true;
+  bool express = true;  ///< 4096 bytes of config space, and an error interrupt
+  bool resets = true;   ///< has a function-level reset
+
+  /// QEMU's nvme: one 16 KiB BAR with registers, doorbells at 0x1000, 65 vectors at 0x2000, PBA at
+  /// 0x3000.
+  static FakeSpec nvme(Bdf bdf = {0, 0, 2, 0}, uint32_t group = 2);
+  /// QEMU's e1000e: registers, flash, an I/O BAR, 5 vectors in a BAR of their own, a ROM.
+  static FakeSpec e1000e(Bdf bdf = {0, 0, 3, 0}, uint32_t group = 3);
+  /// QEMU's qemu-xhci: one 16 KiB BAR with registers, 16 vectors at 0x3000, PBA in the same page.
+  static FakeSpec xhci(Bdf bdf = {0, 0, 4, 0}, uint32_t group = 4);
+};
+
+}  // namespace passthru

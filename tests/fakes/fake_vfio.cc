@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// Owns the fake kernel's containers, groups and DMA mappings, as drivers/vfio/container.c, group.c
+// and vfio_iommu_type1.c have them.
+#include <fmt/format.h>
+#include <linux/vfio.h>
+
+#include <algorithm>
+
+#include "tests/fakes/fake_kernel.h"
+
+namespace passthru {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+}  // namespace
+
+Result<std::shared_ptr<FakeKernel::Container>> FakeKernel::find_container(int fd,
+                                                                          const char* call) {
+  Handle* handle = PASSTHRU_TRY(find(fd, call));
+  if (!handle->container) return passthru::fail(ENOTTY, call);
+  return handle->container;
+}
+
+Result<FakeKernel::Group*> FakeKernel::find_group(int fd, const char* call) {
+  Handle* handle = PASSTHRU_TRY(find(fd, call));
+  if (handle->container || handle->device != nullptr) return passthru::fail(ENOTTY, call);
+  return &groups_.at(handle->group);
+}
+
+Result<void> FakeKernel::check_remapping(const char* call) const {
+  if (!interrupt_remapping_ && !unsafe_allowed_) return passthru::fail(EPERM, call);
+  return {};
+}
+
+Result<Fd> FakeKernel::open_container() {
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = "open_container"}));
+  return hand_out({.peer = Fd(), .container = std::make_shared<Container>()});
+}
+
+Result<Fd> FakeKernel::open_group(uint32_t group) {
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = "open_group", .index = group}));
+  reap();
+  const std::string operation = fmt::format("open /dev/vfio/{}", group);
+  if (!groups_.contains(group)) return passthru::fail(ENOENT, operation);
+  if (group_open(group)) return passthru::fail(EBUSY, operation);
+  return hand_out({.peer = Fd(), .container = nullptr, .group = group});
+}
+
+Result<int> FakeKernel::api_version(int container) {
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = "VFIO_GET_API_VERSION", .fd = container}));
+  auto found = find_container(container, "VFIO_GET_API_VERSION");
+  if (!found) return tl::unexpected(std::move(found).error());
+  return VFIO_API_VERSION;
+}
+
+Result<bool> FakeKernel::has_extension(int container, uint32_t extension) {
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = "VFIO_CHECK_EXTENSION", .fd = container, .index = extension}));
+  auto found = find_container(container, "VFIO_CHECK_EXTENSION");
+  if (!found) return tl::unexpected(std::move(found).error());
+  return extension == VFIO_TYPE1_IOMMU || extension == VFIO_TYPE1v2_IOMMU ||
+         extension == VFIO_UNMAP_ALL;
+}
+
+Result<GroupStatus> FakeKernel::group_status(int group) {
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = "VFIO_GROUP_GET_STATUS", .fd = group}));
+  const Group* found = PASSTHRU_TRY(find_group(group, "VFIO_GROUP_GET_STATUS"));
+  return GroupStatus{.viable = found->viable, .container_set = found->container != nullptr};
+}
+
+Result<void> FakeKernel::set_container(int group, int container) {
+  constexpr const char* kCall = "VFIO_GROUP_SET_CONTAINER";
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = kCall, .fd = group}));
+  Group* found = PASSTHRU_TRY(find_group(group, kCall));
+  auto target = PASSTHRU_TRY(find_container(container, kCall));
+  if (found->container) return passthru::fail(EINVAL, kCall);
+  // A container that has its IOMMU already attaches the group at once.
+  if (target->iommu) PASSTHRU_TRY(check_remapping(kCall));
+  target->groups.insert(handles_.at(group).group);
+  found->container = std::move(target);
+  return {};
+}
+
+Result<void> FakeKernel::unset_container(int group) {
+  constexpr const char* kCall = "VFIO_GROUP_UNSET_CONTAINER";
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = kCall, .fd = group}));
+  Group* found = PASSTHRU_TRY(find_group(group, kCall));
+  const uint32_t number = handles_.at(group).group;
+  if (!found->container) return passthru::fail(EINVAL, kCall);
+  const bool device_open = std::any_of(handles_.begin(), handles_.end(), [&](const auto& entry) {
+    return entry.second.device != nullptr && entry.second.group == number;
+  });
+  if (device_open) return passthru::fail(EBUSY, kCall);
+  found->container->groups.erase(number);
+  if (found->container->groups.empty()) *found->container = Container{};
+  found->container.reset();
+  return {};
+}
+
+Result<void> FakeKernel::set_iommu(int container, uint32_t type) {
+  constexpr const char* kCall = "VFIO_SET_IOMMU";
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = kCall, .fd = container, .index = type}));
+  auto found = PASSTHRU_TRY(find_container(container, kCall));
+  if (found->groups.empty() || found->iommu) return passthru::fail(EINVAL, kCall);
+  if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU) return passthru::fail(ENODEV, kCall);
+  PASSTHRU_TRY(check_remapping(kCall));
+  found->iommu = true;
+  return {};
+}
+
+Result<Fd> FakeKernel::open_device(int group, const std::string& bdf) {
+  constexpr const char* kCall = "VFIO_GROUP_GET_DEVICE_FD";
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = kCall, .fd = group}));
+  const Group* found = PASSTHRU_TRY(find_group(group, kCall));
+  const uint32_t number = handles_.at(group).group;
+  if (!found->container || !found->container->iommu || !found->viable)
+    return passthru::fail(EINVAL, kCall);
+  for (auto& device : devices_) {
+    if (device->spec().group != number || device->spec().bdf.str() != bdf) continue;
+    return hand_out({.peer = Fd(), .container = nullptr, .group = number, .device = device.get()});
+  }
+  return passthru::fail(ENODEV, kCall);
+}
+
+Result<bool> FakeKernel::unsafe_interrupts_allowed() {
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = "allow_unsafe_interrupts"}));
+  return unsafe_allowed_;
+}
+
+Result<uint64_t> FakeKernel::locked_memory_limit() {
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = "getrlimit"}));
+  return locked_limit_;
+}
+
+Result<void> FakeKernel::map_dma(int container, uint64_t iova, std::span<std::byte> memory,
+                                 bool /*writable*/) {
+  constexpr const char* kCall = "VFIO_IOMMU_MAP_DMA";
+  MutexLock lock(kernel_mutex_);
+  const uint64_t size = memory.size();
+  PASSTHRU_TRY(enter({.name = kCall, .fd = container, .offset = iova, .size = size}));
+  auto found = PASSTHRU_TRY(find_container(container, kCall));
+  const auto address = reinterpret_cast<uintptr_t>(memory.data());
+  if (!found->iommu || size == 0 || (iova | size | address) % kPage != 0 ||
+      iova > UINT64_MAX - (size - 1)) {
+    return passthru::fail(EINVAL, kCall);
+  }
+  uint64_t locked = 0;
+  for (const auto& [start, length] : found->dma) {
+    if (iova <= start + (length - 1) && start <= iova + (size - 1))
+      return passthru::fail(EEXIST, kCall);
+    locked += length;
+  }
+  if (locked > locked_limit_ || size > locked_limit_ - locked) return passthru::fail(ENOMEM, kCall);
+  found->dma[iova] = size;
+  return {};
+}
+
+Result<void> FakeKernel::unmap_dma(int container, uint64_t iova, uint64_t size) {
+  constexpr const char* kCall = "VFIO_IOMMU_UNMAP_DMA";
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = kCall, .fd = container, .offset = iova, .size = size}));
+  auto found = PASSTHRU_TRY(find_container(container, kCall));
+  if (!found->iommu || size == 0 || (iova | size) % kPage != 0 || iova > UINT64_MAX - (size - 1)) {
+    return passthru::fail(EINVAL, kCall);
+  }
+  // type1v2 unmaps whole mappings only, and tells how many bytes that were.
+  const uint64_t last = iova + (size - 1);
+  uint64_t unmapped = 0;
+  for (const auto& [start, length] : found->dma) {
+    const uint64_t end = start + (length - 1);
+    if (last < start || end < iova) continue;
+    if (start < iova || last < end) return passthru::fail(EINVAL, kCall);
+    unmapped += length;
+  }
+  std::erase_if(found->dma,
+                [&](const auto& entry) { return entry.first >= iova && entry.first <= last; });
+  if (unmapped != size) return passthru::fail(ENOENT, kCall);
+  return {};
+}
+
+}  // namespace passthru

@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# tests/hil/backdoor.sh - that a guest goes on reading its drive while the device is reset behind VFIO: (a) the physical
+# MSI-X table is zeroed, entry by entry or whole; (b) a function-level reset through sysfs; (c) MSI-X Enable cleared or
+# Function Mask set. Runs in the lab with an NVMe drive at 00:02.0, bound to vfio-pci or not.
+# usage: backdoor.sh [--rounds N] [--guest IMAGES]
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2317 # called from a trap
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+
+rounds=50 guest=build/lab/guest-test
+while [ $# -gt 0 ]; do
+  case $1 in
+    --rounds) rounds=$2 ;;
+    --guest) guest=$2 ;;
+    *)
+      echo "backdoor.sh: $1: no such option" >&2
+      exit 2
+      ;;
+  esac
+  shift 2
+done
+readonly rounds guest nvme=0000:00:02.0
+readonly passthru=build/release/tools/passthru damage=build/release/tests/passthru_damage
+readonly results=$LAB_OUT/backdoor
+readonly LONGEST_MS=250 DEADLINE=150
+
+[ -e "$guest/initrd" ] || {
+  echo "backdoor.sh: $guest/initrd: no such image; scripts/guest-image --jobs tests/hil/jobs $guest makes it" >&2
+  exit 2
+}
+
+vmm=''
+tear_down() { [ -z "$vmm" ] || kill -KILL "$vmm" 2>/dev/null || true; }
+trap tear_down EXIT
+
+# start_guest NAME JOB WORD...
+start_guest() {
+  local append="$guest_append nvme_core.io_timeout=30 passthru.job=${*:2}"
+  boot "$results/$1.log" "$results/$1.vmm" \
+    timeout --kill-after=5 "$DEADLINE" "$passthru" run --kernel "$guest/bzImage" --initrd "$guest/initrd" \
+    --append "$append" --cpus 2 --memory 256M --summary "$results/$1.json" --device "$nvme"
+}
+
+wait_until_says() {
+  until grep -q "^$2" "$results/$1.log"; do
+    kill -0 "$vmm" 2>/dev/null || return 0
+    sleep 0.1
+  done
+}
+
+wait_for_guest() {
+  status=0
+  wait "$vmm" || status=$?
+  vmm=''
+  equal "$1: the guest ended by itself" "$status" 0 "$results/$1.log"
+}
+
+said() { sed -n "s/^$2 \(.*[^\r]\)\r*$/\1/p" "$results/$1.log"; }
+restores() { jq '.devices[0].restores' "$results/$1.json"; }
+at_least() {
+  if [ "${2:-0}" -ge "$3" ]; then ok "$1: $2"; else failed "$1: ${2:-none}, not $3 at least" "$4"; fi
+}
+
+report() {
+  printf '        %s: %s reads, longest read %s ms (%s ms before any damage), %s restores\n' "$1" \
+    "$(said "$1" reads)" "$(said "$1" longest-read-ms)" "$(said "$1" longest-read-in-peace-ms)" "$(restores "$1")"
+}
+
+# judge NAME LEAST-RESTORES: what must hold where the device kept all but its MSI-X state.
+judge() {
+  local longest peace most
+  wait_for_guest "$1"
+  report "$1"
+  longest=$(said "$1" longest-read-ms)
+  # Two emulators on a busy machine: what a read takes without us is not ours.
+  peace=$(said "$1" longest-read-in-peace-ms)
+  most=$((LONGEST_MS + ${peace:-0}))
+  if [ -n "$longest" ] && [ "$longest" -le "$most" ]; then
+    ok "$1: damage made no read $LONGEST_MS ms longer"
+  else
+    failed "$1: damage made no read $LONGEST_MS ms longer" "$results/$1.log"
+  fi
+  equal "$1: the guest's log has no timeout" "$(said "$1" complaint)" ''
+  at_least "$1: restores" "$(restores "$1")" "$2" "$results/$1.vmm"
+}
+
+# ---- the doors ------------------------------------------------------------------------------------------------
+
+the_table_is_zeroed() {
+  local round
+  start_guest table read-latency "read-latency.seconds=$((rounds / 3 + 5))"
+  wait_until_says table reading
+  for ((round = 0; round < rounds; ++round)); do
+    sleep "0.$((RANDOM % 3 + 1))"
+    if ((round % 2)); then "$damage" "$nvme" 0 65; else "$damage" "$nvme" $((RANDOM % 3)) 1; fi
+  done
+  judge table $((rounds / 4))
+}
+
+# flip BITS: of MSI-X Message Control, in the device itself.
+flip() { setpci -s "$nvme" CAP_MSIX+2.w="$1"; }
+
+enable_and_mask_are_flipped() {
+  local round
+  start_guest control read-latency "read-latency.seconds=$((rounds / 3 + 5))"
+  wait_until_says control reading
+  for ((round = 0; round < rounds / 2; ++round)); do
+    sleep "0.$((RANDOM % 3 + 3))"
+    if ((round % 2)); then flip 0000:8000; else flip 4000:4000; fi
+  done
+  judge control $((rounds / 4))
+}
+
+# The drive forgets its queues, and its driver has to make them anew. It is idle meanwhile: QEMU's drive loses doorbells
+# when a driver turns shadow doorbells on after it has given the queue a command, as Linux does with one that was lost.
+the_function_is_reset() {
+  start_guest reset read-after-reset
+  wait_until_says reset idle
+  setpci -s "$nvme" CAP_EXP+8.w=8000:8000
+  wait_for_guest reset
+  equal 'reset: it reads the same before and after it' "$(said reset before)" "$(said reset after)" "$results/reset.log"
+  at_least 'reset: interrupts of the 50 reads after it' "$(said reset interrupts)" 50 "$results/reset.log"
+  equal "reset: the guest's log has no timeout" "$(said reset complaint)" ''
+  at_least 'reset: restores' "$(restores reset)" 1 "$results/reset.vmm"
+}
+
+rm -rf "$results"
+mkdir -p "$results"
+# Idempotent: a device that has its driver already stays as it is.
+"$passthru" bind "$nvme" >"$results/bind.log" 2>&1 || {
+  cat "$results/bind.log" >&2
+  exit 1
+}
+the_table_is_zeroed
+the_function_is_reset
+enable_and_mask_are_flipped
+finish

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Owns the reading of sysfs for tests on real VFIO, and the one write that resets a device.
+#include "tests/hil/bound_devices.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <linux/pci_regs.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "vfio/capability_list.h"
+#include "vfio/fd.h"
+#include "vfio/sysfs.h"
+
+namespace passthru {
+
+std::string BoundDevice::name() const {
+  std::string name = bdf.str();
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == ':' || c == '.'; }, '_');
+  return name;
+}
+
+bool BoundDevice::has_flr() const {
+  const auto function = Sysfs().function(bdf);
+  return function &&
+         std::count(function->reset_methods.begin(), function->reset_methods.end(), "flr") != 0;
+}
+
+void BoundDevice::reset_behind_vfio() const {
+  const auto function = Sysfs().function(bdf);
+  ASSERT_TRUE(function) << function.error().message();
+  const auto express = find_capability(function->config, PCI_CAP_ID_EXP);
+  ASSERT_TRUE(express) << bdf.str() << " has no PCI Express capability";
+  const Fd config(::open((Sysfs().function_path(bdf) / "config").c_str(), O_RDWR | O_CLOEXEC));
+  const off_t at = *express + PCI_EXP_DEVCTL;
+  uint16_t control = 0;
+  ASSERT_EQ(pread(config.get(), &control, 2, at), 2);
+  control |= PCI_EXP_DEVCTL_BCR_FLR;
+  ASSERT_EQ(pwrite(config.get(), &control, 2, at), 2);
+  usleep(100'000);  // 7.5.3.4: the function may take that long
+}
+
+std::vector<BoundDevice> bound_devices() {
+  std::vector<BoundDevice> devices;
+  const Sysfs sysfs;
+  const auto all = sysfs.functions();
+  if (!all) return devices;
+  for (const Bdf bdf : *all) {
+    const auto function = sysfs.function(bdf);
+    if (function && function->driver == "vfio-pci" && function->iommu_group) {
+      devices.push_back({bdf, *function->iommu_group});
+    }
+  }
+  return devices;
+}
+
+}  // namespace passthru

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+# The lab runs in which one guest owns many devices at once and uses each from its Linux driver: docs/devices.md lists
+# what they verify. Included by lab_tests.cmake.
+set(images build/lab/devices)
+
+macro(begin_devices)
+  set(slot 1)
+  set(machine "")
+  set(assigned "")
+  set(image_names "")
+endmacro()
+
+# The next slot of the lab machine, as `number` for its devices and their names.
+macro(take_slot)
+  math(EXPR slot "${slot} + 1")
+  math(EXPR number "${slot}" OUTPUT_FORMAT HEXADECIMAL)
+  string(REGEX REPLACE "^0x(.)$" "0x0\\1" number ${number})
+  string(SUBSTRING ${number} 2 2 number)
+endmacro()
+
+# assign(MODEL [PROPERTIES [OPTION]]): a device of the emulator for the guest, and how `passthru run` is to assign it.
+macro(assign model)
+  take_slot()
+  assign_here(${model} "${ARGV1}" "${ARGV2}")
+endmacro()
+
+macro(assign_here model properties option)
+  list(APPEND machine --device ${model}${properties},id=c${number},addr=0x${number} --bind 0000:00:${number}.0)
+  list(APPEND assigned ${model}@0000:00:${number}.0${option})
+endmacro()
+
+# disk(MODEL PROPERTIES [DRIVE [OPTION]]): the same with a disk, which is a DRIVE on the controller's bus, or, without
+# one, part of the device.
+macro(disk model properties)
+  take_slot()
+  list(APPEND image_names ${number})
+  list(APPEND machine --qemu -drive --qemu file=${images}/${number}.img,id=d${number},if=none,format=raw)
+  if("${ARGV2}" STREQUAL "")
+    assign_here(${model} "${properties},drive=d${number}" "${ARGV3}")
+  else()
+    assign_here(${model} "${properties}" "${ARGV3}")
+    string(REPLACE "@" "c${number}.0" drive_spec "${ARGV2}")
+    list(APPEND machine --qemu -device --qemu ${drive_spec},drive=d${number})
+  endif()
+endmacro()
+
+# Behind the emulated IOMMU, and without ports of old.
+set(modern ",disable-legacy=on,iommu_platform=on")
+
+begin_devices()
+disk(ich9-ahci "" ide-hd,bus=@)
+disk(virtio-blk-pci ${modern})
+disk(virtio-scsi-pci ${modern} scsi-hd,bus=@)
+disk(lsi53c895a "" scsi-hd,bus=@)
+disk(megasas "" scsi-hd,bus=@)
+disk(megasas-gen2 "" scsi-hd,bus=@)
+disk(am53c974 "" scsi-hd,bus=@)
+disk(qemu-xhci "" usb-storage,bus=@ ,msix=inplace)
+disk(qemu-xhci "" usb-storage,bus=@ ,msix=auto)
+disk(nec-usb-xhci "" usb-storage,bus=@ ,msix=bar4)
+disk(usb-ehci "" usb-storage,bus=@)
+disk(pci-ohci "" usb-storage,bus=@)
+disk(piix3-usb-uhci "" usb-storage,bus=@)
+disk(sdhci-pci "" sd-card)
+disk(nvme ,serial=lab)
+add_test(NAME lab.device_images COMMAND ${hil}/make_images ${images} ${image_names}
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(lab.device_images PROPERTIES LABELS lab FIXTURES_SETUP device_images)
+passthru_lab_test(stock.disks --timeout 420 ${machine} -- ${hil}/disks.sh ${images} ${guest} ${assigned})
+set_tests_properties(lab.stock.disks PROPERTIES FIXTURES_REQUIRED "guest_image;device_images")
+
+# The first NIC stays with the lab machine.
+set(rom ${images}/expansion.rom)
+macro(nic model)
+  math(EXPR next "${slot} + 1")
+  list(APPEND machine --qemu -netdev --qemu hubport,hubid=3,id=n${next})
+  assign(${model} ,netdev=n${next}${ARGV1})
+endmacro()
+
+begin_devices()
+list(APPEND machine --qemu -netdev --qemu hubport,hubid=3,id=own --device e1000e,netdev=own,addr=0x02)
+take_slot()
+nic(e1000)
+nic(e1000e ,romfile=${rom})
+nic(rtl8139)
+nic(virtio-net-pci ${modern})
+nic(vmxnet3)
+nic(tulip)
+nic(pcnet)
+nic(i82559er)
+nic(i82801)
+nic(ne2k_pci)
+# Not the boot display: of that, the kernel shows the copy that firmware has left in memory instead of the ROM.
+assign(secondary-vga ,romfile=${rom})
+passthru_lab_test(stock.nics --timeout 420 ${machine} --
+  ${hil}/nics.sh 0000:00:02.0 ${rom} ${guest} ${assigned})
+set_tests_properties(lab.stock.nics PROPERTIES FIXTURES_REQUIRED "guest_image;device_images")
+
+# What both found is what docs/devices.md says.
+add_test(NAME lab.devices_table COMMAND ${PROJECT_SOURCE_DIR}/scripts/devices-table --check
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(lab.stock.disks lab.stock.nics PROPERTIES FIXTURES_SETUP device_facts)
+set_tests_properties(lab.devices_table PROPERTIES LABELS lab FIXTURES_REQUIRED device_facts)

@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# tests/hil/guest_life.sh - that a guest's devices are usable again whatever its end was: power-off, kill -9 of the VMM,
+# reboot, SIGTERM; and what a guest's kernel sees of them. Runs in the lab, with an NVMe drive at 00:02.0, a NIC at
+# 00:03.0, both on vfio-pci. usage: guest_life.sh DRIVE-IMAGE GUEST-IMAGES
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2317 # called from a trap
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+
+readonly image=$1 guest=$2
+readonly nvme=0000:00:02.0 nic=0000:00:03.0
+readonly passthru=build/release/tools/passthru
+readonly results=$LAB_OUT/guest_life
+readonly DEADLINE=120 # seconds for one guest; some 10 are usual
+
+# What a guest's kernel says when a device's BARs, MSI-X or config space are not as its drivers expect. Some of it is
+# logged as information only, so this is asked of every line.
+readonly complaints=(
+  'BAR [0-9]+.*(no space|failed|can.t|invalid|error|bogus)' # PCI core: a BAR cannot be placed
+  'can.t (claim|reserve|assign)'                            # PCI core: two BARs overlap, or lie outside the windows
+  '(invalid|broken|unknown) (BAR|header|capability)'        # PCI core: config space makes no sense
+  'address space collision'                                 # PCI core: a BAR on top of RAM or of another device
+  'config space|Refused to change power state'              # a write was lost, or reads became all ones
+  'device not ready|Unable to change power state'           # the same, after a reset
+  'MSI-?X?.*(fail|error|unable|not |disabl)'                # drivers that fall back to fewer vectors, MSI or INTx
+  'Failed to initialize.*interrupt'                         # e1000e, when MSI-X cannot be had
+  'nobody cared|spurious|No irq handler'                    # an interrupt that nobody owns: a wrong message or line
+  'I/O .*timeout|completion polled|timeout, aborting'       # nvme: an interrupt was lost
+  'Detected Hardware Unit Hang|NETDEV WATCHDOG'             # e1000e: the same
+  'WARNING: CPU.* at (drivers|kernel/irq|lib/iomap)'         # what the PCI core, drivers and interrupts assert
+)
+
+job() { printf '%s passthru.job=%s' "$guest_append" "$*"; }
+
+# start_guest NAME JOB BDF...: in the background; its pid is in `vmm`.
+start_guest() {
+  local name=$1 append=$2 bdf devices=()
+  shift 2
+  for bdf in "$@"; do devices+=(--device "$bdf"); done
+  # As the VMM's own process, so that a signal to `vmm` reaches it and not only a `timeout`.
+  boot "$results/$name.log" "$results/$name.vmm" \
+    "$passthru" run --kernel "$guest/bzImage" --initrd "$guest/initrd" --append "$append" --cpus 2 --memory 256M \
+    --summary "$results/$name.json" "${devices[@]}"
+  { sleep "$DEADLINE" && kill -KILL "$vmm"; } >/dev/null 2>&1 &
+  watchdog=$!
+}
+
+# What `failed` shows of guest NAME: its console, then what the VMM said.
+story() { cat "$results/$1.log" "$results/$1.vmm" >"$results/$1.story" && echo "$results/$1.story"; }
+
+# Waits for the guest's end; its exit status is in `status`.
+wait_for_end() {
+  status=0
+  wait "$vmm" 2>/dev/null || status=$?
+  kill "$watchdog" 2>/dev/null || true
+  vmm=''
+}
+
+vmm='' watchdog=''
+tear_down() { [ -z "$vmm" ] || kill -KILL "$vmm" "$watchdog" 2>/dev/null || true; }
+trap tear_down EXIT
+
+# wait_until_says NAME WORDS: on a line of the guest's console.
+wait_until_says() {
+  until grep -q "^$2" "$results/$1.log"; do
+    kill -0 "$vmm" 2>/dev/null || return 1
+    sleep 0.05
+  done
+}
+
+sha_read() { sed -n 's/^nvme sha256 \([0-9a-f]*\)\r*$/\1/p' "$results/$1.log"; }
+driver() { basename "$(readlink "/sys/bus/pci/devices/$1/driver" || echo none)"; }
+of_summary() { jq -r "$2" "$results/$1.json"; }
+
+still_assigned() {
+  equal "$1: both devices are still on vfio-pci" "$(driver $nvme) $(driver $nic)" 'vfio-pci vfio-pci'
+}
+
+# ---- the checks -----------------------------------------------------------------------------------------------
+
+a_guest_reads_the_drive_and_powers_off() {
+  start_guest power-off "$(job read-drive)" $nvme $nic
+  wait_for_end
+  equal 'power-off: exit status 0' "$status" 0 "$(story power-off)"
+  equal 'power-off: it ended by itself' "$(of_summary power-off .end)" power-off
+  equal 'power-off: it read what is on the drive' "$(sha_read power-off)" "$outside"
+  still_assigned power-off
+}
+
+its_log_has_no_complaint() {
+  local log=$results/power-off.dmesg found
+  sed -n '/^log begin/,/^log end/p' "$results/power-off.log" | tr -d '\r' >"$log"
+  # Without the drivers' own lines the log is not what this looks through.
+  if grep -q 'nvme nvme0' "$log" && grep -q 'e1000e 0000:00:02.0 eth0' "$log"; then
+    ok "power-off: the guest's log has its drivers' lines"
+  else
+    failed "power-off: the guest's log has its drivers' lines" "$log"
+  fi
+  found=$(grep -iE "$(IFS='|' && echo "${complaints[*]}")" "$log" || true)
+  # Warnings and worse, of whatever wording, by those who use the devices.
+  found+=$(grep -E '^<[0-4]>' "$log" | grep -iE '\bpci|nvme|e1000e|msi' || true)
+  equal "power-off: no complaint about BARs, MSI-X or config space" "$found" ''
+}
+
+# Each is a span, whose mapping the guest has as a whole or not at all.
+doorbells_are_mapped_and_the_table_is_not() {
+  local msix bar table span
+  equal 'power-off: no access to the page of the doorbells was trapped' "$(of_summary power-off "
+    .devices[] | select(.device == \"$nvme\") | .bars[0].spans[] | select(.offset <= 4096 and .offset + .size > 4096)
+    | \"\(.mapped) \(.trapped_reads) \(.trapped_writes)\"")" 'true 0 0'
+  for bdf in $nvme $nic; do
+    msix=$("$passthru" list --json | jq -c ".devices[] | select(.device == \"$bdf\") | .msix")
+    bar=$(jq .table.bar <<<"$msix")
+    table=$(jq .table.offset <<<"$msix")
+    # Every span that has a byte of a page that has a byte of the table.
+    span=$(of_summary power-off "
+      ($table / 4096 | floor * 4096) as \$start
+      | (($table + 16 * $(jq .vectors <<<"$msix") + 4095) / 4096 | floor * 4096) as \$stop
+      | .devices[] | select(.device == \"$bdf\") | .bars[] | select(.index == $bar) | .spans[]
+      | select(.offset < \$stop and .offset + .size > \$start) | .mapped" | sort -u)
+    equal "power-off: the page of the MSI-X table of $bdf is in no mapping" "$span" false
+  done
+}
+
+the_vmm_is_killed_while_the_guest_reads() {
+  start_guest killed "$(job read-drive)" $nvme $nic
+  wait_until_says killed reading || failed 'kill -9: the guest began to read' "$(story killed)"
+  sleep 0.3
+  kill -KILL "$vmm" 2>/dev/null || true
+  wait_for_end
+  equal 'kill -9: in the middle of it' "$status $(sha_read killed)" '137 '
+  still_assigned 'kill -9'
+}
+
+the_next_guest_reads_the_same_and_reboots() {
+  start_guest reboot "$(job read-drive passthru.end=reboot)" $nvme $nic
+  wait_for_end
+  equal 'reboot, after kill -9: exit status 0' "$status" 0 "$(story reboot)"
+  equal 'reboot: it read what is on the drive' "$(sha_read reboot)" "$outside"
+  equal 'reboot: that was its end' "$(of_summary reboot .end)" reset
+  still_assigned reboot
+}
+
+the_vmm_is_terminated() {
+  start_guest terminated "$(job read-drive passthru.end=stay)" $nvme $nic
+  wait_until_says terminated reading || failed 'SIGTERM: the guest began to read' "$(story terminated)"
+  kill -TERM "$vmm" 2>/dev/null || true
+  wait_for_end
+  equal 'SIGTERM: status 1, as documented' "$status" 1
+  equal 'SIGTERM: it says so' "$(of_summary terminated .end)" stopped
+  still_assigned SIGTERM
+}
+
+the_host_gets_the_drive_back() {
+  local i
+  "$passthru" unbind $nvme $nic >"$results/unbind.log" 2>&1 || failed 'unbind' "$results/unbind.log"
+  for ((i = 0; i < 100; i++)); do
+    [ ! -b /dev/nvme0n1 ] || break
+    sleep 0.1
+  done
+  equal "unbind: the host's drivers have the devices" "$(driver $nvme) $(driver $nic)" 'nvme e1000e'
+  equal 'unbind: the host reads what is on the drive' "$(sha256sum </dev/nvme0n1 | cut -d' ' -f1)" "$outside"
+  equal "the host's kernel found nothing wrong" "$(dmesg | grep -E 'WARNING: CPU|BUG:|Oops|nobody cared|DMAR:.*fault' || true)" ''
+}
+
+rm -rf "$results"
+mkdir -p "$results"
+outside=$(sha256sum <"$image" | cut -d' ' -f1)
+a_guest_reads_the_drive_and_powers_off
+its_log_has_no_complaint
+doorbells_are_mapped_and_the_table_is_not
+the_vmm_is_killed_while_the_guest_reads
+the_next_guest_reads_the_same_and_reboots
+the_vmm_is_terminated
+the_host_gets_the_drive_back
+finish

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+# The lab runs of the test suite: which devices each machine has, and what must pass in it.
+# Each has a drive of its own: they run side by side.
+set(drive ${PROJECT_SOURCE_DIR}/build/lab/test)
+set(hil_tests ${CMAKE_CURRENT_BINARY_DIR}/passthru_hil_tests)
+
+# The last four are bound by the tests themselves; three of them are in one page.
+passthru_lab_test(stock.hil --nvme ${drive}-hil.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0
+  --device rtl8139 --device pci-ohci --device sdhci-pci --pack 0000:00:05.0,0000:00:06.0,0000:00:07.0
+  --device edu -- ${hil}/all_must_run ${hil_tests})
+
+# What guests run: Debian's kernel, and the jobs of demo and tests.
+set(guest build/lab/guest-test)
+add_test(NAME lab.guest_image COMMAND ${PROJECT_SOURCE_DIR}/scripts/guest-image --jobs ${hil}/jobs --jobs ${guest_programs} ${guest}
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(lab.guest_image PROPERTIES LABELS lab FIXTURES_SETUP guest_image TIMEOUT 600)
+
+passthru_lab_test(stock.guest_life --timeout 500 --nvme ${drive}-guest_life.img --nic-pair
+  --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/guest_life.sh ${drive}-guest_life.img ${guest})
+# What is behind a bridge to conventional PCI is one IOMMU group: its requests carry the bridge's address.
+passthru_lab_test(stock.refusals --timeout 500 --nvme ${drive}-refusals.img --nic-pair
+  --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
+  --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
+  --bind 0000:00:02.0 --bind 0000:02:01.0 -- ${hil}/refusals.sh ${guest})
+# How often the state of a drive is damaged under its guest.
+set(damages 20)
+if(PASSTHRU_TEST_ALL)
+  set(damages 50)
+endif()
+passthru_lab_test(stock.backdoor --timeout 500 --nvme ${drive}-backdoor.img --bind 0000:00:02.0 --
+  ${hil}/backdoor.sh --guest ${guest} --rounds ${damages})
+# A NIC of the lab machine and an rtl8139 on one cable, the rtl8139 in one page with two others.
+passthru_lab_test(stock.packed --timeout 400
+  --qemu -netdev --qemu hubport,hubid=2,id=own --device e1000e,netdev=own
+  --qemu -netdev --qemu hubport,hubid=2,id=theirs --device rtl8139,netdev=theirs
+  --device pci-ohci --device sdhci-pci --pack 0000:00:03.0,0000:00:04.0,0000:00:05.0
+  --bind 0000:00:03.0 --bind 0000:00:04.0 --bind 0000:00:05.0 --
+  ${hil}/packed.sh ${guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
+passthru_lab_test(stock.moves --timeout 600 --nvme ${drive}-moves.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0 --
+  ${hil}/moves.sh ${drive}-moves.img ${guest})
+set_tests_properties(lab.stock.moves lab.stock.packed lab.stock.backdoor lab.stock.guest_life lab.stock.refusals PROPERTIES FIXTURES_REQUIRED guest_image)
+include(${CMAKE_CURRENT_LIST_DIR}/device_runs.cmake)

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# tests/hil/moves.sh - that a guest may move its devices' BARs: at boot, by its kernel's own policy, and a thousand
+# times at random while it does I/O. Runs in the lab with an NVMe drive at 00:02.0 and a NIC at 00:03.0, both on
+# vfio-pci, and a NIC of the lab machine at 00:04.0 on the same cable. PASSTHRU_SEED repeats a run.
+# usage: moves.sh DRIVE-IMAGE GUEST-IMAGES
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+
+readonly image=$1 guest=$2
+readonly nvme=0000:00:02.0 nic=0000:00:03.0 own_nic=0000:00:04.0
+readonly results=$LAB_OUT/moves served=/tmp/served peer=10.9.0.1
+readonly seed=${PASSTHRU_SEED:-$RANDOM}
+
+rm -rf "$results"
+mkdir -p "$results" "$served"
+head -c 1048576 /dev/urandom >"$served/data"
+interface=$(basename "/sys/bus/pci/devices/$own_nic/net/"*)
+busybox ip addr add "$peer/24" dev "$interface"
+busybox ip link set "$interface" up
+busybox httpd -p "$peer:80" -h "$served"
+on_drive=$(sha256sum <"$image" | cut -d' ' -f1)
+on_net=$(sha256sum <"$served/data" | cut -d' ' -f1)
+echo "seed $seed: PASSTHRU_SEED=$seed repeats it"
+
+# run NAME WORD...: a guest with these words on its kernel's command line.
+run() {
+  local name=$1 append
+  shift
+  append="$guest_append iomem=relaxed fetch.peer=$peer fetch.address=10.9.0.2 $*"
+  status=0
+  boot "$results/$name.log" "$results/$name.vmm" \
+    timeout --kill-after=5 150 build/release/tools/passthru run --kernel "$guest/bzImage" --initrd "$guest/initrd" \
+    --append "$append" --cpus 2 --memory 256M --summary "$results/$name.json" --device "$nvme" --device "$nic"
+  wait "$vmm" || status=$?
+  cat "$results/$name.vmm" >>"$results/$name.log"
+  equal "$name: the guest ended by itself" "$status" 0 "$results/$name.log"
+}
+
+# What the guest said on lines that begin with a word.
+said() { sed -n "s/^$2 \(.*[^\r]\)\r*$/\1/p" "$results/$1.log"; }
+
+used_both() {
+  equal "$1: it read what is on the drive" "$(said "$1" 'nvme sha256')" "$on_drive" "$results/$1.log"
+  equal "$1: it fetched what was served" "$(said "$1" fetched)" "$on_net" "$results/$1.log"
+}
+
+# The NIC is an 82574L: every one of its memory BARs is to be aligned to 64 KiB.
+run aligned passthru.job=use-both 'pci=resource_alignment=16@pci:8086:10d3'
+used_both aligned
+# Its smallest memory BAR has 16 KiB: the kernel then gives it 64.
+equal 'aligned: each memory BAR of the NIC begins and ends where that puts it' \
+  "$(said aligned 'placed 0000:00:02.0' | awk '$2 ~ /[^0].*0000$/ && $3 ~ /ffff$/ { printf "%s ", $1 }')" '0 1 3 ' \
+  "$results/aligned.log"
+
+run nocrs passthru.job=use-both pci=nocrs,realloc
+used_both nocrs
+
+run moved passthru.job=move-bars moves=1000 "seed=$seed"
+for what in read read-after; do
+  equal "moved: $what what is on the drive, each time" "$(said moved $what)" "$on_drive" "$results/moved.log"
+done
+for what in fetched fetched-after; do
+  equal "moved: $what what was served, each time" "$(said moved $what)" "$on_net" "$results/moved.log"
+done
+said moved bar-mover: | sed 's/^/        /'
+equal 'moved: both movers came to their end' "$(said moved bar-mover: | grep -c '^1000 moves')" 2 "$results/moved.log"
+printf '        the drive read %s times, the file fetched %s times meanwhile\n' \
+  "$(said moved read-rounds)" "$(said moved fetched-rounds)"
+equal "moved: the guest's log has no complaint" "$(said moved complaint)" ''
+finish

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# tests/hil/nics.sh - that one guest fetches a file over TCP through each of many kinds of NICs, and reads the expansion
+# ROMs that were given to some. Runs in the lab, with a NIC of the lab machine on the same cable.
+# usage: nics.sh OWN-NIC ROM-FILE GUEST-IMAGES MODEL@BDF[,OPTION]...
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+
+readonly own_nic=$1 rom=$2
+shift 2
+# shellcheck source=tests/hil/devices.sh
+source "${BASH_SOURCE[0]%/*}/devices.sh"
+
+readonly served=/tmp/served network=10.9.0
+readonly peer=$network.1
+mkdir -p "$served"
+head -c 512K /dev/urandom >"$served/data"
+wanted=$(sha_of <"$served/data")
+interface=$(basename "/sys/bus/pci/devices/$own_nic/net/"*)
+busybox ip addr add "$peer/24" dev "$interface"
+busybox ip link set "$interface" up
+busybox httpd -p "$peer:80" -h "$served"
+
+# The guest's slots are in the order of the devices, from 1 on.
+nics=0 roms=''
+for i in "${!devices[@]}"; do
+  case ${model[${devices[i]}]} in
+    secondary-vga | e1000e) printf -v roms '%s0000:00:%02x.0,' "$roms" $((i + 1)) ;;&
+    secondary-vga) ;;
+    *) nics=$((nics + 1)) ;;
+  esac
+done
+
+# same_rom BDF NAME: the kernel reads as many bytes as the ROM's own header says, which is the file without padding.
+same_rom() {
+  equal "$2: its ROM is the file" "$(said rom "$1")" "$(stat -c %s "$rom") $(sha_of <"$rom")" "$work/guest.log"
+}
+
+run_guest nics "nics.peer=$peer nics.network=$network nics.count=$nics nics.roms=$roms"
+for bdf in "${devices[@]}"; do
+  if [ "${model[$bdf]}" = secondary-vga ]; then
+    same_rom "$bdf" secondary-vga
+    verified "$bdf" none none 'its expansion ROM read'
+    continue
+  fi
+  read -r driver kind interrupts fetched <<<"$(said nic "$bdf")" || true
+  name="${model[$bdf]} by ${driver:-no driver} on ${kind:-no interrupts}"
+  what='512 KiB fetched over TCP'
+  equal "$name: what it fetched is what was sent" "$fetched" "$wanted" "$work/guest.log"
+  [ "${interrupts:-0}" -gt 0 ] || failed "$name: it had no interrupt"
+  if [ "${model[$bdf]}" = e1000e ]; then
+    same_rom "$bdf" "$name"
+    what+=', its expansion ROM read'
+  fi
+  verified "$bdf" "$driver" "$kind" "$what"
+done
+finish_devices

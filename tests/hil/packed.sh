@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# tests/hil/packed.sh - that a guest uses a NIC on INTx whose BARs share a host page with those of two other devices of
+# the same guest: 1 MiB over TCP. Runs in the lab, with an rtl8139, an ohci and an sdhci packed into one page and bound
+# to vfio-pci, and a NIC of the lab machine on the rtl8139's cable.
+# usage: packed.sh GUEST-IMAGES OWN-NIC RTL8139 OTHER...
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2317 # called from a trap
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+
+readonly guest=$1 own_nic=$2
+shift 2
+readonly devices=("$@")
+readonly results=$LAB_OUT/packed served=/tmp/served peer=10.9.0.1
+
+mkdir -p "$results" "$served"
+head -c 1048576 /dev/urandom >"$served/data"
+interface=$(basename "/sys/bus/pci/devices/$own_nic/net/"*)
+busybox ip addr add "$peer/24" dev "$interface"
+busybox ip link set "$interface" up
+busybox httpd -p "$peer:80" -h "$served"
+
+# The lab packed them: the upper bits of their memory BARs are one page.
+pages=$(for bdf in "${devices[@]}"; do
+  # The first six lines are the BARs; memory has bit 9 of its flags set (IORESOURCE_MEM).
+  awk 'NR <= 6 && $3 ~ /[2367abef]..$/ { print substr($1, 1, 15) }' \
+    "/sys/bus/pci/devices/$bdf/resource" | head -n 1
+done | sort -u | wc -l)
+equal 'the memory BARs share one host page' "$pages" 1
+
+arguments=()
+for bdf in "${devices[@]}"; do arguments+=(--device "$bdf"); done
+status=0
+boot "$results/guest.log" "$results/vmm.log" \
+  timeout --kill-after=5 150 build/release/tools/passthru run --kernel "$guest/bzImage" --initrd "$guest/initrd" \
+  --append "$guest_append passthru.job=fetch fetch.peer=$peer fetch.address=10.9.0.2" \
+  --cpus 2 --memory 256M --summary "$results/summary.json" "${arguments[@]}"
+wait "$vmm" || status=$?
+said() { sed -n "s/^$1 \(.*[^\r]\)\r*$/\1/p" "$results/guest.log"; }
+
+equal 'the guest ended by itself' "$status" 0 "$results/guest.log"
+equal 'the guest fetched 1 MiB' "$(said fetched)" "$(sha256sum <"$served/data" | cut -d' ' -f1)" "$results/guest.log"
+interrupts=$(said interrupts)
+if [[ $interrupts == *IO-APIC* ]]; then
+  ok "its NIC is on INTx: $(tr -s ' ' <<<"$interrupts")"
+else
+  failed "its NIC is on INTx: $interrupts" "$results/guest.log"
+fi
+equal 'no memory BAR of them is mapped' "$(jq '[.devices[].bars[].spans[].mapped] | any' "$results/summary.json")" false
+finish

@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# tests/hil/refusals.sh - that what cannot be done is refused: with the exit status that scripts rely on, a message that
+# names the device and says what to do, and nothing changed. Runs in the lab, with the devices of lab_tests.cmake.
+# usage: refusals.sh GUEST-IMAGES
+# No IOMMU, and one without interrupt remapping, are what this machine cannot be: tests/unit/group_test.cc,
+# tests/unit/dma_space_test.cc.
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2317 # called from a trap
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+
+# On vfio-pci; the host's NIC; a bridge; two devices that share a group, of which the first is on vfio-pci.
+readonly nvme=0000:00:02.0 own_nic=0000:00:04.0 bridge=0000:00:05.0 half=0000:02:01.0 other_half=0000:02:02.0
+readonly absent=0000:00:19.0
+readonly nobody=65534
+readonly said=/tmp/said
+readonly unsafe=/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts
+
+# Where any user can reach it, wherever the repository is.
+readonly reachable=/tmp/reachable
+mkdir -p $reachable/build $reachable/guest
+mount --bind build/release/tools $reachable/build
+mount --bind "$1" $reachable/guest
+readonly passthru=$reachable/build/passthru
+readonly guest=(--kernel "$reachable/guest/bzImage" --initrd "$reachable/guest/initrd" --memory 128M)
+run=("$passthru" run "${guest[@]}")
+
+group_of() { basename "$(readlink "/sys/bus/pci/devices/$1/iommu_group")"; }
+nvme_group=$(group_of $nvme)
+readonly nvme_group
+
+# Everything of the devices that a command might have changed.
+state() {
+  local device
+  for device in /sys/bus/pci/devices/*; do
+    printf '%s %s %s\n' "${device##*/}" "$(readlink "$device/driver" || true)" "$(cat "$device/driver_override")"
+  done
+  find /run/passthru /dev/vfio 2>/dev/null || true
+}
+before=$(state)
+readonly before
+
+# refused WHAT STATUS WORDS... -- COMMAND...: each of WORDS is in the message, which is one line of standard error.
+refused() {
+  local what=$1 wanted=$2 status=0 words=() word missing='' now
+  shift 2
+  while [ "$1" != -- ]; do
+    words+=("$1")
+    shift
+  done
+  shift
+  timeout --kill-after=5 60 "$@" </dev/null >/dev/null 2>$said || status=$?
+  for word in "${words[@]}"; do
+    grep -qF -- "$word" $said || missing+=" '$word'"
+  done
+  now=$(state)
+  if [ "$status" != "$wanted" ]; then
+    failed "$what: status $status, not $wanted" $said
+  elif [ -n "$missing" ]; then
+    failed "$what: the message is without$missing" $said
+  elif [ "$(wc -l <$said)" != 1 ]; then
+    failed "$what: the message is not one line" $said
+  elif [ "$now" != "$before" ]; then
+    diff <(echo "$before") <(echo "$now") >$said || true
+    failed "$what: it changed something" $said
+  else
+    ok "$what: $(cat $said)"
+  fi
+}
+
+readonly unprivileged=(setpriv "--reuid=$nobody" "--regid=$nobody" --clear-groups)
+
+addresses() {
+  local command word
+  for command in bind unbind 'msix show'; do
+    # shellcheck disable=SC2086 # two words
+    refused "$command: no such device" 3 $absent "'passthru list'" -- "$passthru" $command $absent
+    for word in 0000:00:02 0000:00:02.9 nvme0; do
+      # shellcheck disable=SC2086
+      refused "$command: no address" 2 "'$word'" 'like 0000:00:02.0' "'passthru list'" -- "$passthru" $command $word
+    done
+  done
+  refused 'run: no such device' 3 $absent "'passthru list'" -- "${run[@]}" --device $absent
+  refused 'run: no address' 2 "'0000:00:2.0'" 'like 0000:00:02.0' -- "${run[@]}" --device 0000:00:2.0
+  refused 'run: named twice' 2 $nvme 'named twice' 'Name each device once' -- \
+    "${run[@]}" --device $nvme --device 00:02.0
+}
+
+slots() {
+  local devices=() i
+  for ((i = 0; i < 32; i++)); do devices+=(--device "$(printf '0000:01:%02x.0' "$i")"); done
+  refused 'run: more devices than slots' 2 '32 devices' '31 slots' 'Leave some out' -- "${run[@]}" "${devices[@]}"
+}
+
+bridges_and_drivers() {
+  refused 'bind: a bridge' 3 $bridge 'it is a bridge' 'Assign the devices behind it' -- "$passthru" bind $bridge
+  refused 'run: a bridge' 3 $bridge 'it is a bridge' 'Assign the devices behind it' -- "${run[@]}" --device $bridge
+  refused 'bind: a bridge after a device' 3 $bridge 'it is a bridge' -- "$passthru" bind $own_nic $bridge
+  refused 'run: not bound to vfio-pci' 3 $own_nic 'bound to e1000e' "'passthru bind $own_nic'" -- \
+    "${run[@]}" --device $own_nic
+  refused 'run: a second device not bound to vfio-pci' 3 $own_nic 'bound to e1000e' -- \
+    "${run[@]}" --device $nvme --device $own_nic
+}
+
+groups() {
+  refused 'run: group not viable' 3 $half "$other_half (virtio-pci)" "'passthru bind $other_half'" -- \
+    "${run[@]}" --device $half
+  exec 7<>"/dev/vfio/$nvme_group"
+  refused 'run: group in use' 3 $nvme "group $nvme_group is in use by another process" \
+    "fuser -v /dev/vfio/$nvme_group" -- "${run[@]}" --device $nvme
+  refused 'unbind: group in use' 3 $nvme "IOMMU group $nvme_group" "fuser -v /dev/vfio/$nvme_group" -- \
+    "$passthru" unbind $nvme
+  exec 7>&-
+}
+
+interrupt_remapping() {
+  local value
+  value=$(cat $unsafe)
+  echo Y >$unsafe
+  refused 'run: interrupt remapping is not certain' 3 $nvme 'interrupt remapping' --allow-unsafe-interrupts -- \
+    "${run[@]}" --device $nvme
+  echo "$value" >$unsafe
+}
+
+permissions() {
+  refused 'bind: no permission' 3 $own_nic root -- "${unprivileged[@]}" "$passthru" bind $own_nic
+  refused 'unbind: no permission' 3 $nvme root -- "${unprivileged[@]}" "$passthru" unbind $nvme
+  refused 'msix show: no permission' 3 $nvme root -- "${unprivileged[@]}" "$passthru" msix show $nvme
+  chmod 600 /dev/kvm
+  refused 'run: no permission for KVM' 3 /dev/kvm 'Run as root' kvm -- "${unprivileged[@]}" "${run[@]}" --device $nvme
+  chmod 666 /dev/kvm
+  refused 'run: no permission for the group' 3 $nvme 'no permission' "chown USER /dev/vfio/$nvme_group" -- \
+    "${unprivileged[@]}" "${run[@]}" --device $nvme
+  chmod 666 "/dev/vfio/$nvme_group"
+  # 128 MiB of memory are 134217728 bytes, 131072 KiB.
+  refused 'run: RLIMIT_MEMLOCK too small' 3 $nvme '134217728 bytes are needed' 'RLIMIT_MEMLOCK is 1048576 bytes' \
+    'ulimit -l 131072' -- prlimit --memlock=1048576:1048576 "${unprivileged[@]}" "${run[@]}" --device $nvme
+  chmod 600 "/dev/vfio/$nvme_group" /dev/kvm
+}
+
+images() {
+  local file
+  for file in /etc/passwd /bin/busybox /dev/null; do
+    refused 'run: no kernel image' 3 $file 'not a bzImage' 'Give a bzImage' -- \
+      "$passthru" run --kernel $file --device $nvme
+  done
+  refused 'run: no such kernel image' 3 /no/such/file 'No such file' -- \
+    "$passthru" run --kernel /no/such/file --device $nvme
+}
+
+kvm() {
+  mv /dev/kvm /dev/kvm.away
+  refused 'run: no /dev/kvm' 3 /dev/kvm modprobe firmware -- "${run[@]}" --device $nvme
+  mv /dev/kvm.away /dev/kvm
+}
+
+addresses
+slots
+bridges_and_drivers
+groups
+interrupt_remapping
+permissions
+images
+kvm
+finish

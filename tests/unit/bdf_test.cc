@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// What a BDF is and what is none.
+#include "vfio/bdf.h"
+
+#include <gtest/gtest.h>
+
+namespace passthru {
+namespace {
+
+TEST(Bdf, ReadsBothSpellingsAndPrintsTheLongOne) {
+  EXPECT_EQ(Bdf::parse("0000:00:02.0")->str(), "0000:00:02.0");
+  EXPECT_EQ(Bdf::parse("1f:1e.7")->str(), "0000:1f:1e.7");
+  EXPECT_EQ(Bdf::parse("ffff:FF:1f.3")->str(), "ffff:ff:1f.3");
+}
+
+TEST(Bdf, RequesterIdIsBusDeviceFunction) {
+  EXPECT_EQ(Bdf::parse("01:02.3")->requester_id(), 0x0113);
+}
+
+TEST(Bdf, RefusesWhatIsNotOneAndSaysWhatOneLooksLike) {
+  for (const char* bad :
+       {"", "0", "00:02", "00:20.0", "00:02.8", "0000:00:02.0 ", " 00:02.0", "00-02.0",
+        "00000:00:02.0", "0000:0:02.0", "00:2.0", "+0:02.0", "0x:02.0", "0000:00:02.00"}) {
+    auto bdf = Bdf::parse(bad);
+    ASSERT_FALSE(bdf) << bad;
+    EXPECT_EQ(bdf.error().code, EINVAL);
+    EXPECT_NE(bdf.error().message().find("0000:00:02.0"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// Handing a device to vfio-pci and back, against a driver core that may refuse at any step.
+#include "vfio/binding.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/fakes/sysfs_tree.h"
+#include "vfio/small_file.h"
+
+namespace passthru {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr Bdf kDevice{.device = 2};
+constexpr const char* kName = "0000:00:02.0";
+
+class BindingTest : public testing::Test {
+ protected:
+  Binding binding() const { return Binding(tree.sysfs(), tree.records()); }
+  Result<void> carry_out(const ChangePlan& plan) {
+    return passthru::carry_out(plan,
+                               [this](const FileChange& change) { return tree.apply(change); });
+  }
+  Result<void> bind() { return carry_out(PASSTHRU_TRY(binding().bind(kDevice))); }
+  Result<void> unbind() { return carry_out(PASSTHRU_TRY(binding().unbind(kDevice))); }
+  std::string driver_override() const { return tree.sysfs().function(kDevice)->driver_override; }
+  bool has_record() const { return std::filesystem::exists(tree.records() / kName); }
+
+  SysfsTree tree;
+};
+
+TEST_F(BindingTest, ADeviceGoesToVfioPciAndBackToTheDriverItHad) {
+  tree.add_driver("vfio-pci").add({.driver = "nvme"});
+  ASSERT_TRUE(bind());
+  EXPECT_EQ(tree.driver_of(kName), "vfio-pci");
+  ASSERT_TRUE(unbind());  // by another object, as by a later process
+  EXPECT_EQ(tree.driver_of(kName), "nvme");
+  EXPECT_EQ(driver_override(), "");
+  EXPECT_FALSE(has_record());
+}
+
+TEST_F(BindingTest, ADeviceWithoutDriverIsWithoutDriverAgainAfterwards) {
+  tree.add_driver("vfio-pci").add({.driver = ""});
+  ASSERT_TRUE(bind());
+  EXPECT_EQ(tree.driver_of(kName), "vfio-pci");
+  ASSERT_TRUE(unbind());
+  EXPECT_EQ(tree.driver_of(kName), "");
+}
+
+TEST_F(BindingTest, AnOverrideThatWasThereIsRestored) {
+  tree.add_driver("vfio-pci").add({.driver = "pci-stub"});
+  tree.put("bus/pci/devices/0000:00:02.0/driver_override", "pci-stub\n");
+  ASSERT_TRUE(bind());
+  EXPECT_EQ(driver_override(), "vfio-pci");
+  ASSERT_TRUE(unbind());
+  EXPECT_EQ(driver_override(), "pci-stub");
+  EXPECT_EQ(tree.driver_of(kName), "pci-stub");
+}
+
+TEST_F(BindingTest, BindingWhatIsBoundAndUnbindingWhatIsNotHaveNothingToDo) {
+  tree.add({.bdf = "0000:00:02.0", .driver = "vfio-pci"});
+  tree.add({.bdf = "0000:00:03.0", .driver = "nvme"});
+  tree.add({.bdf = "0000:00:04.0", .driver = "mlx5_vfio_pci", .vfio_dev = true});
+  EXPECT_THAT(*binding().bind(Bdf{.device = 2}), IsEmpty());
+  EXPECT_THAT(*binding().unbind(Bdf{.device = 3}), IsEmpty());
+  EXPECT_THAT(*binding().bind(Bdf{.device = 4}), IsEmpty());
+}
+
+TEST_F(BindingTest, WithoutARecordTheKernelChoosesTheDriver) {
+  tree.add_driver("vfio-pci").add({.driver = "nvme"});
+  ASSERT_TRUE(bind());
+  std::filesystem::remove(tree.records() / kName);
+  ASSERT_TRUE(unbind());
+  EXPECT_EQ(tree.driver_of(kName), "nvme");
+  EXPECT_EQ(driver_override(), "");
+}
+
+TEST_F(BindingTest, ThePlanReadsAsAShellWouldDoIt) {
+  tree.add_driver("vfio-pci").add({.driver = "nvme"});
+  const std::string root = tree.root().string();
+  std::vector<std::string> lines;
+  const auto plan = binding().bind(kDevice);
+  for (const PlannedChange& planned : *plan) lines.push_back(planned.change.str());
+  EXPECT_THAT(
+      lines,
+      ElementsAre("mkdir -p " + root + "/run/passthru && printf 'driver=nvme\\noverride=\\n' > " +
+                      root + "/run/passthru/0000:00:02.0",
+                  "echo 0000:00:02.0 > " + root + "/bus/pci/drivers/nvme/unbind",
+                  "echo vfio-pci > " + root + "/bus/pci/devices/0000:00:02.0/driver_override",
+                  "echo 0000:00:02.0 > " + root + "/bus/pci/drivers/vfio-pci/bind"));
+}
+
+// Whatever step the kernel refuses, the device is as it was and the error names the step.
+class BindingRefused : public BindingTest, public testing::WithParamInterface<const char*> {};
+
+TEST_P(BindingRefused, BindLeavesTheDeviceAsItWas) {
+  tree.add_driver("vfio-pci").add({.driver = "nvme"});
+  tree.refuse(GetParam(), EINVAL);
+  const auto bound = bind();
+  ASSERT_FALSE(bound);
+  EXPECT_EQ(bound.error().code, EINVAL);
+  EXPECT_EQ(bound.error().message(), "0000:00:02.0: write " + tree.root().string() + "/bus/pci" +
+                                         GetParam() + ": Invalid argument");
+  EXPECT_EQ(tree.driver_of(kName), "nvme");
+  EXPECT_EQ(driver_override(), "");
+  EXPECT_FALSE(has_record());
+}
+
+INSTANTIATE_TEST_SUITE_P(EachStep, BindingRefused,
+                         testing::Values("/drivers/nvme/unbind",
+                                         "/devices/0000:00:02.0/driver_override",
+                                         "/drivers/vfio-pci/bind"));
+
+class UnbindingRefused : public BindingTest, public testing::WithParamInterface<const char*> {};
+
+TEST_P(UnbindingRefused, UnbindLeavesTheDeviceOnVfioPci) {
+  tree.add_driver("vfio-pci").add({.driver = "nvme"});
+  ASSERT_TRUE(bind());
+  tree.refuse(GetParam(), EBUSY);
+  ASSERT_FALSE(unbind());
+  EXPECT_EQ(tree.driver_of(kName), "vfio-pci");
+  EXPECT_EQ(driver_override(), "vfio-pci");
+  EXPECT_TRUE(has_record());
+}
+
+INSTANTIATE_TEST_SUITE_P(EachStep, UnbindingRefused,
+                         testing::Values("/drivers/vfio-pci/unbind",
+                                         "/devices/0000:00:02.0/driver_override",
+                                         "/drivers/nvme/bind", "/run/passthru/0000:00:02.0"));
+
+TEST_F(BindingTest, ADriverThatCannotTakeTheDeviceBackIsNamed) {
+  tree.add_driver("vfio-pci").add({.driver = "nvme"});
+  tree.refuse("/drivers/vfio-pci/bind", EINVAL);
+  tree.refuse("/drivers/nvme/bind", EIO);
+  const auto bound = bind();
+  const std::string root = tree.root().string();
+  EXPECT_EQ(bound.error().message(),
+            "0000:00:02.0: write " + root +
+                "/bus/pci/drivers/vfio-pci/bind: Invalid argument; not undone: 'echo "
+                "0000:00:02.0 > " +
+                root + "/bus/pci/drivers/nvme/bind': Input/output error");
+  EXPECT_EQ(driver_override(), "") << "the rest is undone all the same";
+}
+
+TEST_F(BindingTest, SeveralDevicesAreBoundAllOrNone) {
+  tree.add_driver("vfio-pci").add({.bdf = "0000:00:02.0", .driver = "nvme"});
+  tree.add({.bdf = "0000:00:03.0", .driver = "e1000e"});
+  ChangePlan plan = *binding().bind(kDevice);
+  const ChangePlan second = *binding().bind(Bdf{.device = 3});
+  plan.insert(plan.end(), second.begin(), second.end());
+  tree.refuse("/drivers/e1000e/unbind", EBUSY);
+  const auto bound = carry_out(plan);
+  EXPECT_EQ(bound.error().device, "0000:00:03.0");
+  EXPECT_EQ(tree.driver_of("0000:00:02.0"), "nvme");
+  EXPECT_EQ(tree.driver_of("0000:00:03.0"), "e1000e");
+}
+
+TEST_F(BindingTest, WithoutVfioPciNothingIsPlanned) {
+  tree.add({.driver = "nvme"});
+  EXPECT_EQ(
+      binding().bind(kDevice).error().message(),
+      "0000:00:02.0: find driver vfio-pci: it is not loaded. Load it with 'modprobe vfio-pci'");
+}
+
+TEST_F(BindingTest, ABridgeAndADeviceWithoutIommuAreNotBound) {
+  tree.add_driver("vfio-pci");
+  tree.add({.bdf = "0000:00:01.0", .group = 1, .bridge = true})
+      .add({.bdf = "0000:00:02.0", .group = std::nullopt});
+  EXPECT_EQ(binding().bind(Bdf{.device = 1}).error().code, EINVAL);
+  EXPECT_EQ(binding().bind(Bdf{.device = 2}).error().code, ENODEV);
+  EXPECT_EQ(binding().bind(Bdf{.device = 3}).error().code, ENOENT);
+}
+
+TEST_F(BindingTest, ADriverThatIsGoneIsNamedAndTheDeviceStays) {
+  tree.add_driver("vfio-pci").add({.driver = "nvme"});
+  ASSERT_TRUE(bind());
+  tree.remove_driver("nvme");
+  EXPECT_EQ(binding().unbind(kDevice).error().message(),
+            "0000:00:02.0: find driver nvme: the device had it, and it is not loaded any more. "
+            "Load it with 'modprobe nvme'");
+  EXPECT_EQ(tree.driver_of(kName), "vfio-pci");
+}
+
+TEST_F(BindingTest, ARecordThatIsNoneIsRefusedBeforeAnythingIsWritten) {
+  tree.add_driver("vfio-pci").add({.driver = "nvme"});
+  ASSERT_TRUE(bind());
+  for (const char* bad :
+       {"", "nvme", "driver=nvme", "driver=nvme\n", "driver=../../x\noverride=\n",
+        "driver=..\noverride=\n", "driver=nvme\noverride=\nmore\n", "override=\ndriver=nvme\n"}) {
+    tree.put("run/passthru/0000:00:02.0", bad);
+    const auto plan = binding().unbind(kDevice);
+    ASSERT_FALSE(plan) << bad;
+    EXPECT_EQ(plan.error().code, EINVAL) << bad;
+    EXPECT_THAT(plan.error().message(),
+                HasSubstr("Remove the file; the kernel then chooses a driver"));
+  }
+}
+
+}  // namespace
+}  // namespace passthru

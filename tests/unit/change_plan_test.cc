@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Planned changes done to real files: what is written, and what is said when the system refuses.
+#include "vfio/change_plan.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "tests/fakes/sysfs_tree.h"
+#include "vfio/small_file.h"
+
+namespace passthru {
+namespace {
+
+using Kind = FileChange::Kind;
+constexpr uid_t kNobody = 65534;
+
+TEST(ChangePlan, WritesALineMakesAFileAndRemovesOne) {
+  SysfsTree tree;
+  tree.put("attribute", "old");
+  const auto file = tree.root() / "run/passthru/made";
+  ASSERT_TRUE(carry_out({{.change = {Kind::Write, tree.root() / "attribute", "new"}},
+                         {.change = {Kind::Create, file, "two\nlines\n"}}}));
+  EXPECT_EQ(*read_file(tree.root() / "attribute"), "new\n");
+  EXPECT_EQ(*read_file(file), "two\nlines\n");
+  ASSERT_TRUE(carry_out({{.change = {Kind::Remove, file, {}}}}));
+  EXPECT_EQ(read_file(file).error().code, ENOENT);
+}
+
+TEST(ChangePlan, AnAttributeThatIsNotThereIsNotMade) {
+  SysfsTree tree;
+  const auto done = carry_out({{.change = {Kind::Write, tree.root() / "bind", "x"}}});
+  EXPECT_EQ(done.error().code, ENOENT);
+  EXPECT_FALSE(std::filesystem::exists(tree.root() / "bind"));
+}
+
+TEST(ChangePlan, TheErrnoOfTheStoreItselfIsReported) {
+  SysfsTree tree;
+  std::filesystem::create_symlink("/dev/full", tree.root() / "bind");
+  const auto done =
+      carry_out({{.change = {Kind::Write, tree.root() / "bind", "x"}, .device = "0000:00:02.0"}});
+  EXPECT_EQ(done.error().message(),
+            "0000:00:02.0: write " + tree.root().string() + "/bind: No space left on device");
+}
+
+TEST(ChangePlan, WithoutPermissionTheAdviceIsRoot) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to give it up for a moment";
+  SysfsTree tree;
+  tree.put("unbind", "");
+  std::filesystem::permissions(tree.root() / "unbind", std::filesystem::perms(0200));
+  ASSERT_EQ(::seteuid(kNobody), 0);
+  const auto done =
+      carry_out({{.change = {Kind::Write, tree.root() / "unbind", "x"}, .device = "0000:00:02.0"}});
+  ASSERT_EQ(::seteuid(0), 0);
+  EXPECT_EQ(done.error().code, EACCES);
+  EXPECT_EQ(done.error().message(),
+            "0000:00:02.0: write " + tree.root().string() +
+                "/unbind: Permission denied. This needs root: run it with sudo");
+}
+
+TEST(ChangePlan, WhatWasDoneIsUndoneInReverse) {
+  std::vector<std::string> done;
+  const auto step = [](const char* value) {
+    return PlannedChange{.change = {Kind::Write, "f", value},
+                         .undo = FileChange{Kind::Write, "f", std::string("not ") + value}};
+  };
+  const auto result =
+      carry_out({step("a"), step("b"), step("c"), step("d")}, [&](const FileChange& change) {
+        done.push_back(change.value);
+        return change.value == "c" ? Result<void>(fail(EIO, "write f")) : Result<void>();
+      });
+  EXPECT_EQ(result.error().code, EIO);
+  EXPECT_EQ(done, (std::vector<std::string>{"a", "b", "c", "not b", "not a"}));
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+// How guest memory reaches the IOMMU, in which order a container is set up, and that whatever fails
+// leaves nothing behind.
+#include "vfio/dma_space.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/vfio.h>
+
+#include "tests/fakes/fake_kernel.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr uint64_t kPage = 4096;
+alignas(kPage) std::byte g_ram[16 * kPage];
+
+std::span<std::byte> pages(size_t count) {
+  return std::span(g_ram).first(count * kPage);
+}
+
+class DmaSpaceTest : public ::testing::Test {
+ protected:
+  DmaSpaceTest() {
+    kernel_.add(FakeSpec::nvme());
+    kernel_.add(FakeSpec::e1000e());
+  }
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const FakeCall& call : kernel_.calls()) names.emplace_back(call.name);
+    return names;
+  }
+
+  FakeKernel kernel_;
+  DmaSpace dma_{kernel_};
+};
+
+TEST_F(DmaSpaceTest, AttachingTheFirstGroupSetsUpTheContainerInOrder) {
+  ASSERT_TRUE(dma_.add(0, pages(2), true));
+  ASSERT_TRUE(dma_.add(0x100000, pages(1), false));
+  ASSERT_TRUE(dma_.attach_group(2));
+  EXPECT_THAT(names(), ElementsAre("allow_unsafe_interrupts", "open_container",
+                                   "VFIO_GET_API_VERSION", "VFIO_CHECK_EXTENSION", "open_group",
+                                   "VFIO_GROUP_GET_STATUS", "VFIO_GROUP_SET_CONTAINER",
+                                   "VFIO_SET_IOMMU", "VFIO_IOMMU_MAP_DMA", "VFIO_IOMMU_MAP_DMA"));
+  const auto maps = kernel_.calls("VFIO_IOMMU_MAP_DMA");
+  EXPECT_EQ(maps[0].size, 2 * kPage);
+  EXPECT_EQ(maps[1].offset, 0x100000U);
+}
+
+TEST_F(DmaSpaceTest, ASecondGroupJoinsTheContainerThatIsThere) {
+  ASSERT_TRUE(dma_.add(0, pages(2), true));
+  ASSERT_TRUE(dma_.attach_group(2));
+  kernel_.forget_calls();
+  ASSERT_TRUE(dma_.attach_group(3));
+  EXPECT_THAT(names(), ElementsAre("allow_unsafe_interrupts", "open_group", "VFIO_GROUP_GET_STATUS",
+                                   "VFIO_GROUP_SET_CONTAINER"));
+}
+
+TEST_F(DmaSpaceTest, AGroupAttachedTwiceIsClosedByTheLastDetach) {
+  const auto first = dma_.attach_group(2);
+  const auto second = dma_.attach_group(2);
+  EXPECT_EQ(*first, *second);
+  dma_.detach_group(2);
+  EXPECT_EQ(kernel_.open_fds(), 2U);
+  dma_.detach_group(2);
+  EXPECT_TRUE(kernel_.nothing_leaked());
+  dma_.detach_group(2);
+}
+
+TEST_F(DmaSpaceTest, MemoryFollowsTheGroupsThatComeAndGo) {
+  ASSERT_TRUE(dma_.add(0, pages(1), true));
+  EXPECT_EQ(kernel_.dma_mappings(), 0U);
+  ASSERT_TRUE(dma_.attach_group(2));
+  EXPECT_EQ(kernel_.dma_mappings(), 1U);
+  ASSERT_TRUE(dma_.add(0x10000, pages(1), true)) << "hot-added";
+  EXPECT_EQ(kernel_.dma_mappings(), 2U);
+  dma_.detach_group(2);
+  EXPECT_EQ(kernel_.dma_mappings(), 0U);
+  ASSERT_TRUE(dma_.attach_group(3));
+  EXPECT_EQ(kernel_.dma_mappings(), 2U);
+  ASSERT_TRUE(dma_.remove(0));
+  EXPECT_EQ(kernel_.dma_mappings(), 1U);
+}
+
+TEST_F(DmaSpaceTest, MemoryIsWholePagesThatNeitherWrapNorOverlap) {
+  ASSERT_TRUE(dma_.add(0x10000, pages(4), true));
+  const struct {
+    const char* what;
+    uint64_t iova;
+    std::span<std::byte> memory;
+  } bad[] = {
+      {"empty", 0, {}},
+      {"address not aligned", 0x800, pages(1)},
+      {"size not aligned", 0, std::span(g_ram).first(2048)},
+      {"memory not aligned", 0, std::span(g_ram).subspan(2048, kPage)},
+      {"wraps", ~uint64_t{0xfff}, pages(2)},
+      {"same start", 0x10000, pages(1)},
+      {"starts within", 0x13000, pages(1)},
+      {"ends within", 0xf000, pages(2)},
+      {"encloses", 0xf000, pages(6)},
+  };
+  for (const auto& each : bad) {
+    const auto added = dma_.add(each.iova, each.memory, true);
+    ASSERT_FALSE(added) << each.what;
+    EXPECT_EQ(added.error().code, EINVAL) << each.what;
+  }
+  EXPECT_TRUE(dma_.add(0xf000, pages(1), true)) << "right before";
+  EXPECT_TRUE(dma_.add(0x14000, pages(1), true)) << "right after";
+  EXPECT_TRUE(dma_.add(~uint64_t{0xfff}, pages(1), true)) << "the last page";
+  EXPECT_EQ(dma_.remove(0x11000).error().code, ENOENT);
+}
+
+TEST_F(DmaSpaceTest, MemoryThatCannotBeMappedIsNotRemembered) {
+  ASSERT_TRUE(dma_.attach_group(2));
+  kernel_.fail("VFIO_IOMMU_MAP_DMA", EIO);
+  EXPECT_EQ(dma_.add(0, pages(1), true).error().code, EIO);
+  EXPECT_TRUE(dma_.add(0, pages(1), true));
+}
+
+TEST_F(DmaSpaceTest, MemoryThatCannotBeUnmappedStaysAdded) {
+  ASSERT_TRUE(dma_.add(0, pages(1), true));
+  ASSERT_TRUE(dma_.attach_group(2));
+  kernel_.fail("VFIO_IOMMU_UNMAP_DMA", EIO);
+  EXPECT_EQ(dma_.remove(0).error().code, EIO);
+  EXPECT_EQ(dma_.add(0, pages(1), true).error().code, EINVAL);
+  EXPECT_TRUE(dma_.remove(0));
+}
+
+TEST_F(DmaSpaceTest, AFailureAtTheThirdRegionUndoesTheTwoBefore) {
+  for (uint64_t region = 0; region < 4; ++region)
+    ASSERT_TRUE(dma_.add(region << 20, pages(1), true));
+  kernel_.fail("VFIO_IOMMU_MAP_DMA", EFAULT, 3);
+  EXPECT_EQ(dma_.attach_group(2).error().code, EFAULT);
+  const auto undone = kernel_.calls("VFIO_IOMMU_UNMAP_DMA");
+  ASSERT_EQ(undone.size(), 2U);
+  EXPECT_EQ(undone[0].offset, 1U << 20);
+  EXPECT_EQ(undone[1].offset, 0U);
+  EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
+TEST_F(DmaSpaceTest, WhicheverCallOfAnAttachFailsNothingIsLeftAndTheNextAttachWorks) {
+  ASSERT_TRUE(dma_.add(0, pages(2), true));
+  ASSERT_TRUE(dma_.add(0x100000, pages(1), true));
+  ASSERT_TRUE(dma_.attach_group(2));
+  const size_t calls = kernel_.calls().size();
+  dma_.detach_group(2);
+  for (unsigned nth = 1; nth <= calls; ++nth) {
+    SCOPED_TRACE(nth);
+    kernel_.fail("*", EIO, nth);
+    ASSERT_FALSE(dma_.attach_group(2));
+    EXPECT_TRUE(kernel_.nothing_leaked());
+    ASSERT_TRUE(dma_.attach_group(2));
+    EXPECT_EQ(kernel_.dma_mappings(), 2U);
+    dma_.detach_group(2);
+    EXPECT_TRUE(kernel_.nothing_leaked());
+  }
+}
+
+TEST_F(DmaSpaceTest, ASecondGroupThatFailsLeavesTheFirstAsItWas) {
+  ASSERT_TRUE(dma_.add(0, pages(1), true));
+  ASSERT_TRUE(dma_.attach_group(2));
+  for (unsigned nth = 1; nth <= 4; ++nth) {
+    kernel_.fail("*", EIO, nth);
+    ASSERT_FALSE(dma_.attach_group(3)) << nth;
+    EXPECT_EQ(kernel_.open_fds(), 2U);
+    EXPECT_EQ(kernel_.dma_mappings(), 1U);
+  }
+  EXPECT_TRUE(dma_.attach_group(3));
+}
+
+TEST_F(DmaSpaceTest, TheEndOfTheSpaceClosesEverything) {
+  {
+    DmaSpace dma(kernel_);
+    ASSERT_TRUE(dma.add(0, pages(1), true));
+    ASSERT_TRUE(dma.attach_group(2));
+    ASSERT_TRUE(dma.attach_group(3));
+  }
+  EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
+// ---- what the user is told ----
+
+TEST_F(DmaSpaceTest, AGroupOfAnotherProcessIsNamedWithAWayToFindIt) {
+  DmaSpace other(kernel_);
+  ASSERT_TRUE(other.attach_group(2));
+  const auto attached = dma_.attach_group(2);
+  ASSERT_FALSE(attached);
+  EXPECT_EQ(attached.error().code, EBUSY);
+  EXPECT_THAT(attached.error().message(), HasSubstr("group 2 is in use by another process"));
+  EXPECT_THAT(attached.error().advice, HasSubstr("fuser -v /dev/vfio/2"));
+}
+
+TEST_F(DmaSpaceTest, WhatCannotBeOpenedSaysWhatToDo) {
+  const struct {
+    const char* call;
+    int code;
+    const char* advice;
+  } cases[] = {
+      {"open_container", ENOENT, "modprobe vfio-pci"},
+      {"open_container", ENODEV, "modprobe vfio-pci"},
+      {"open_container", EACCES, "/dev/vfio/vfio"},
+      {"open_group", EACCES, "chown USER /dev/vfio/2"},
+      {"open_group", EPERM, "chown USER /dev/vfio/2"},
+      {"open_group", ENOENT, "passthru bind"},
+  };
+  for (const auto& each : cases) {
+    kernel_.fail(each.call, each.code);
+    const auto attached = dma_.attach_group(2);
+    ASSERT_FALSE(attached) << each.call;
+    EXPECT_EQ(attached.error().code, each.code);
+    EXPECT_THAT(attached.error().advice, HasSubstr(each.advice)) << each.call << each.code;
+  }
+}
+
+TEST_F(DmaSpaceTest, AGroupThatIsNotViableIsNamed) {
+  kernel_.set_group_viable(2, false);
+  const auto attached = dma_.attach_group(2);
+  ASSERT_FALSE(attached);
+  EXPECT_EQ(attached.error().code, EPERM);
+  EXPECT_THAT(attached.error().message(), HasSubstr("group 2 is not viable"));
+  EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
+TEST_F(DmaSpaceTest, TooSmallAMemlockLimitSaysHowMuchIsNeededInAll) {
+  ASSERT_TRUE(dma_.add(0, pages(2), true));
+  ASSERT_TRUE(dma_.add(0x100000, pages(3), true));
+  kernel_.set_locked_memory_limit(3 * kPage);
+  const auto attached = dma_.attach_group(2);
+  ASSERT_FALSE(attached);
+  EXPECT_EQ(attached.error().code, ENOMEM);
+  EXPECT_THAT(attached.error().cause,
+              HasSubstr("20480 bytes are needed, RLIMIT_MEMLOCK is 12288 bytes"));
+  EXPECT_THAT(attached.error().advice, HasSubstr("ulimit -l 20"));
+  EXPECT_THAT(attached.error().advice, HasSubstr("LimitMEMLOCK="));
+  EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
+TEST_F(DmaSpaceTest, WithoutALimitItIsMemoryThatIsMissing) {
+  ASSERT_TRUE(dma_.add(0, pages(2), true));
+  kernel_.fail("VFIO_IOMMU_MAP_DMA", ENOMEM);
+  EXPECT_THAT(dma_.attach_group(2).error().cause, HasSubstr("8192 bytes of guest memory"));
+}
+
+TEST(DmaSpaceInterrupts, WithoutRemappingAGroupIsRefused) {
+  FakeKernel kernel;
+  kernel.set_interrupt_remapping(false);
+  kernel.add(FakeSpec::nvme());
+  DmaSpace dma(kernel);
+  for (const bool agreed : {false, true}) {
+    const auto attached = dma.attach_group(2, agreed);
+    ASSERT_FALSE(attached) << "type1 itself refuses";
+    EXPECT_EQ(attached.error().code, EPERM);
+    EXPECT_THAT(attached.error().cause, HasSubstr("no interrupt remapping"));
+    EXPECT_THAT(attached.error().advice, HasSubstr("allow_unsafe_interrupts"));
+    EXPECT_THAT(attached.error().advice, HasSubstr("--allow-unsafe-interrupts"));
+  }
+  EXPECT_TRUE(kernel.nothing_leaked());
+}
+
+TEST(DmaSpaceInterrupts, WhereType1DoesNotInsistTheUserMustAgree) {
+  FakeKernel kernel;
+  kernel.set_interrupt_remapping(false);
+  kernel.set_unsafe_interrupts_allowed(true);
+  kernel.add(FakeSpec::nvme());
+  DmaSpace dma(kernel);
+  const auto attached = dma.attach_group(2);
+  ASSERT_FALSE(attached);
+  EXPECT_EQ(attached.error().code, EPERM);
+  EXPECT_THAT(attached.error().advice, HasSubstr("--allow-unsafe-interrupts"));
+  EXPECT_TRUE(dma.attach_group(2, true));
+}
+
+TEST(DmaSpaceInterrupts, ASecondGroupIsRefusedAlike) {
+  FakeKernel kernel;
+  kernel.add(FakeSpec::nvme());
+  kernel.add(FakeSpec::e1000e());
+  DmaSpace dma(kernel);
+  ASSERT_TRUE(dma.attach_group(2));
+  kernel.set_interrupt_remapping(false);
+  const auto attached = dma.attach_group(3);
+  ASSERT_FALSE(attached);
+  EXPECT_THAT(attached.error().cause, HasSubstr("group 3 has no interrupt remapping"));
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// That the fake kernel keeps the contract that tests/hil/contract_test.cc asks of the running
+// Linux.
+#include "tests/contract/attach_contract.h"
+#include "tests/contract/interrupt_contract.h"
+#include "tests/contract/region_contract.h"
+#include "tests/fakes/fake_kernel.h"
+
+namespace passthru {
+namespace {
+
+ContractSource fake(std::string name, FakeSpec spec) {
+  return {std::move(name), [spec = std::move(spec)] {
+            auto kernel = std::make_shared<FakeKernel>();
+            FakeDevice& device = kernel->add(spec);
+            ContractTarget target{kernel, spec.group, spec.bdf};
+            target.backdoor_reset = [&device] { device.backdoor_reset(); };
+            return target;
+          }};
+}
+
+FakeSpec dynamic_nvme() {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.msix.noresize = false;
+  return spec;
+}
+
+FakeSpec conventional() {
+  FakeSpec spec = FakeSpec::e1000e();
+  spec.express = false;
+  spec.resets = false;
+  return spec;
+}
+
+const std::vector<ContractSource> kSources = {
+    fake("nvme", FakeSpec::nvme()), fake("nvme_dynamic", dynamic_nvme()),
+    fake("e1000e", FakeSpec::e1000e()), fake("conventional", conventional())};
+
+INSTANTIATE_TEST_SUITE_P(Fake, KernelContract, testing::ValuesIn(kSources),
+                         [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(Fake, BackdoorResetContract, testing::ValuesIn(kSources),
+                         [](const auto& each) { return each.param.name; });
+
+}  // namespace
+}  // namespace passthru

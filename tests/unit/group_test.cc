@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// Which devices can be assigned, and what a user is told about the others, word by word.
+#include "vfio/group.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/fakes/sysfs_tree.h"
+
+namespace passthru {
+namespace {
+
+constexpr Bdf kDevice{.device = 2};
+
+TEST(AssignableGroup, IsTheGroupOfADeviceOnVfioPciAlone) {
+  SysfsTree tree;
+  tree.add({.driver = "vfio-pci", .group = 12});
+  EXPECT_EQ(assignable_group(tree.sysfs(), kDevice).value(), 12U);
+}
+
+TEST(AssignableGroup, HarmlessNeighboursDoNotBlock) {
+  SysfsTree tree;
+  tree.add({.driver = "vfio-pci", .group = 1});
+  tree.add({.bdf = "0000:00:01.0", .driver = "pcieport", .group = 1, .bridge = true});
+  tree.add({.bdf = "0000:00:02.1", .driver = "pci-stub", .group = 1});
+  tree.add({.bdf = "0000:00:02.2", .driver = "", .group = 1});
+  tree.add({.bdf = "0000:00:02.3", .driver = "mlx5_vfio_pci", .group = 1, .vfio_dev = true});
+  EXPECT_TRUE(assignable_group(tree.sysfs(), kDevice));
+}
+
+struct Refusal {
+  const char* name;
+  void (*lay_out)(SysfsTree& tree);
+  int code;
+  const char* message;
+};
+
+class AssignableGroupRefuses : public testing::TestWithParam<Refusal> {};
+
+TEST_P(AssignableGroupRefuses, AndSaysWhyAndWhatToDo) {
+  SysfsTree tree;
+  GetParam().lay_out(tree);
+  const auto group = assignable_group(tree.sysfs(), kDevice);
+  ASSERT_FALSE(group);
+  EXPECT_EQ(group.error().code, GetParam().code);
+  EXPECT_EQ(group.error().message(), GetParam().message);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, AssignableGroupRefuses,
+    testing::Values(
+        Refusal{"NoSuchDevice", [](SysfsTree& tree) { tree.add({.bdf = "0000:00:03.0"}); }, ENOENT,
+                "0000:00:02.0: no such device: this machine has no PCI function at this address. "
+                "'passthru list' shows those that there are"},
+        Refusal{
+            "ABridge",
+            [](SysfsTree& tree) { tree.add({.driver = "pcieport", .group = 1, .bridge = true}); },
+            EINVAL,
+            "0000:00:02.0: cannot be assigned: it is a bridge. Assign the devices behind it "
+            "instead"},
+        Refusal{"NoIommuInTheMachine",
+                [](SysfsTree& tree) { tree.add({.driver = "nvme", .group = std::nullopt}); },
+                ENODEV,
+                "0000:00:02.0: cannot be assigned: no IOMMU. Switch on VT-d or AMD-Vi in the "
+                "firmware and "
+                "boot Linux with intel_iommu=on or amd_iommu=on"},
+        Refusal{
+            "NoIommuForThisDevice",
+            [](SysfsTree& tree) {
+              tree.add({.driver = "nvme", .group = std::nullopt})
+                  .add({.bdf = "0000:00:03.0", .group = 0});
+            },
+            ENODEV,
+            "0000:00:02.0: cannot be assigned: no IOMMU translates its DMA. Only devices behind an "
+            "IOMMU can be assigned"},
+        Refusal{"BoundToItsHostDriver", [](SysfsTree& tree) { tree.add({.driver = "nvme"}); },
+                ENODEV,
+                "0000:00:02.0: cannot be assigned: bound to nvme, not to vfio-pci. Bind it with "
+                "'passthru bind 0000:00:02.0'"},
+        Refusal{"BoundToNothing", [](SysfsTree& tree) { tree.add({}); }, ENODEV,
+                "0000:00:02.0: cannot be assigned: not bound to vfio-pci. Bind it with "
+                "'passthru bind 0000:00:02.0'"},
+        Refusal{"GroupNotViable",
+                [](SysfsTree& tree) {
+                  tree.add({.driver = "vfio-pci", .group = 5});
+                  tree.add({.bdf = "0000:00:02.1", .driver = "e1000e", .group = 5});
+                  tree.add({.bdf = "0000:00:02.2", .driver = "", .group = 5});
+                  tree.add({.bdf = "0000:00:02.3", .driver = "xhci_hcd", .group = 5});
+                  tree.add({.bdf = "0000:00:03.0", .driver = "ahci", .group = 6});
+                },
+                EPERM,
+                "0000:00:02.0: cannot be assigned: its IOMMU group 5 is shared with 0000:00:02.1 "
+                "(e1000e), "
+                "0000:00:02.3 (xhci_hcd). A group leaves the host as a whole: 'passthru bind "
+                "0000:00:02.1 "
+                "0000:00:02.3', or move the device to another slot"}),
+    [](const auto& test) { return test.param.name; });
+
+}  // namespace
+}  // namespace passthru

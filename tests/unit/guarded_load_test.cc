@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Memory that faults: a file that is shorter than its mapping answers with SIGBUS, as a BAR does
+// whose decode is off.
+#include "vfio/guarded_load.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "vfio/fd.h"
+
+namespace passthru {
+namespace {
+
+constexpr size_t kPage = 4096;
+
+class GuardedLoad : public testing::Test {
+ protected:
+  GuardedLoad() {
+    EXPECT_EQ(ftruncate(file.get(), kPage), 0);
+    void* mapped = mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    EXPECT_NE(mapped, MAP_FAILED);
+    memory = static_cast<std::byte*>(mapped);
+    for (uint32_t i = 0; i < kPage / 4; ++i) std::memcpy(memory + i * 4, &i, 4);
+  }
+  ~GuardedLoad() override { munmap(memory, 2 * kPage); }
+
+  Fd file{memfd_create("faulting", 0)};
+  std::byte* memory = nullptr;  ///< one page, and one more that faults
+  std::array<uint32_t, 4> words{};
+};
+
+TEST_F(GuardedLoad, ReadsWhatIsThere) {
+  EXPECT_TRUE(guarded_load(memory + 16, words));
+  EXPECT_EQ(words, (std::array<uint32_t, 4>{4, 5, 6, 7}));
+}
+
+TEST_F(GuardedLoad, SurvivesAFaultAgainAndAgain) {
+  for (unsigned i = 0; i < 3; ++i) {
+    EXPECT_FALSE(guarded_load(memory + kPage, words));
+    EXPECT_FALSE(guarded_load(memory + kPage - 8, words)) << "in the middle";
+    EXPECT_TRUE(guarded_load(memory, words)) << "and what is there can still be read";
+  }
+}
+
+TEST_F(GuardedLoad, EveryThreadFindsItsOwnWayBack) {
+  std::vector<std::thread> threads;
+  for (unsigned thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread] {
+      std::array<uint32_t, 4> own{};
+      for (unsigned i = 0; i < 200; ++i) {
+        const bool faults = (i + thread) % 2 == 0;
+        EXPECT_EQ(guarded_load(memory + (faults ? kPage : 0), own), !faults);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+using GuardedLoadDeath = GuardedLoad;
+
+TEST_F(GuardedLoadDeath, WhatFaultsElsewhereEndsAsItWould) {
+  EXPECT_TRUE(guarded_load(memory, words));
+  const volatile std::byte* gone = memory + kPage;
+  EXPECT_DEATH(static_cast<void>(*gone), "");
+  EXPECT_DEATH(raise(SIGBUS), "") << "sent, not faulted";
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// INTx for a VMM that takes levels and tells EOIs itself, instead of having resampling irqfds.
+#include "irq/intx.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <thread>
+
+#include "host/assigned_device.h"
+#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_kernel.h"
+#include "tests/fakes/sysfs_tree.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr uint32_t kMsixControl = FakeCapability::kMsix + 2;
+
+class IntxByLevel : public ::testing::Test {
+ protected:
+  IntxByLevel() {
+    host.by_level = true;
+    sysfs.add({.bdf = "0000:00:02.0", .driver = "vfio-pci", .group = 2, .vfio_dev = true});
+    hardware = &kernel->add(FakeSpec::nvme());
+    domain = std::make_unique<Domain>(kernel, host, sysfs.sysfs());
+  }
+
+  Result<std::unique_ptr<AssignedDevice>> try_open() {
+    return AssignedDevice::open(*domain,
+                                {.device = Bdf{.device = 2}, .guest_address = {.device = 5}});
+  }
+  void open() {
+    auto opened = try_open();
+    ASSERT_TRUE(opened) << opened.error().message();
+    device = std::move(*opened);
+    kernel->forget_calls();
+  }
+  /// A thread of the library raises the line: soon, not at once.
+  bool soon_high() {
+    for (int left = 5000; left > 0 && !host.intx_level(); --left) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return host.intx_level();
+  }
+  /// As good as never.
+  bool stays_low() {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return !host.intx_level();
+  }
+
+  SysfsTree sysfs;
+  std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
+  FakeHost host{*kernel};
+  FakeDevice* hardware = nullptr;
+  std::unique_ptr<Domain> domain;
+  std::unique_ptr<AssignedDevice> device;
+};
+
+TEST_F(IntxByLevel, AnAssertedPinIsAHighLineUntilTheGuestsEoi) {
+  open();
+  EXPECT_FALSE(host.intx_armed()) << "it has no resampling irqfd to be armed";
+  EXPECT_TRUE(stays_low());
+  hardware->set_intx(true);
+  EXPECT_TRUE(soon_high());
+  hardware->set_intx(false);
+  EXPECT_TRUE(host.intx_level()) << "the device is quiet, the guest has yet to say that it is done";
+  device->end_of_intx();
+  EXPECT_FALSE(host.intx_level());
+  hardware->set_intx(true);
+  EXPECT_TRUE(soon_high()) << "the pin was unmasked";
+}
+
+TEST_F(IntxByLevel, WhatIsStillAssertedAtTheEoiFiresAgain) {
+  open();
+  hardware->set_intx(true);
+  for (int round = 0; round < 20; ++round) {
+    ASSERT_TRUE(soon_high()) << round;
+    device->end_of_intx();
+  }
+  hardware->set_intx(false);
+  ASSERT_TRUE(soon_high()) << "it fired once more before that";
+  device->end_of_intx();
+  EXPECT_TRUE(stays_low());
+}
+
+TEST_F(IntxByLevel, TheEoiOfAnotherDeviceOnTheLineCostsNothing) {
+  open();
+  for (int round = 0; round < 3; ++round) device->end_of_intx();
+  EXPECT_THAT(kernel->calls("VFIO_DEVICE_SET_IRQS"), IsEmpty());
+  hardware->set_intx(true);
+  ASSERT_TRUE(soon_high());
+  device->end_of_intx();
+  EXPECT_THAT(kernel->calls("VFIO_DEVICE_SET_IRQS"), SizeIs(1));
+}
+
+TEST_F(IntxByLevel, TheLineIsLowWhileTheGuestUsesMsixAndComesBackWithItsLevel) {
+  open();
+  hardware->set_intx(true);
+  ASSERT_TRUE(soon_high());
+  device->config_write(kMsixControl, 2, 0x8000);
+  EXPECT_FALSE(host.intx_level());
+  device->end_of_intx();
+  EXPECT_TRUE(stays_low());
+  device->config_write(kMsixControl, 2, 0);
+  EXPECT_TRUE(soon_high()) << "no EOI is needed for what was asserted before";
+}
+
+TEST_F(IntxByLevel, AnUnmaskThatTheKernelRefusesIsReported) {
+  open();
+  hardware->set_intx(true);
+  ASSERT_TRUE(soon_high());
+  kernel->fail("VFIO_DEVICE_SET_IRQS", EIO);
+  device->end_of_intx();
+  ASSERT_THAT(host.events, SizeIs(1));
+  device->end_of_intx();
+  EXPECT_THAT(host.events, SizeIs(1)) << "once";
+}
+
+TEST_F(IntxByLevel, DetachingWhileItIsAssertedLeavesTheLineLowAndNothingElse) {
+  open();
+  hardware->set_intx(true);
+  ASSERT_TRUE(soon_high());
+  device.reset();
+  EXPECT_FALSE(host.intx_level());
+  EXPECT_TRUE(kernel->nothing_leaked());
+}
+
+TEST_F(IntxByLevel, OpeningThatFailsAtAnyCallLeavesTheLineLowAndLeaksNothing) {
+  hardware->set_intx(true);
+  for (unsigned nth = 1;; ++nth) {
+    SCOPED_TRACE(nth);
+    kernel->forget_calls();
+    kernel->fail("*", EIO, nth);
+    auto opened = try_open();
+    if (kernel->calls().size() < nth) break;
+    if (opened) continue;
+    EXPECT_FALSE(host.intx_level());
+    EXPECT_TRUE(kernel->nothing_leaked());
+  }
+}
+
+TEST_F(IntxByLevel, WithResamplingIrqfdsAnEoiOfTheVmmIsNotWaitedFor) {
+  host.by_level = false;
+  open();
+  hardware->set_intx(true);
+  EXPECT_TRUE(host.intx_delivered());
+  device->end_of_intx();
+  EXPECT_FALSE(host.intx_delivered()) << "the irqfd's resampling alone unmasks";
+  host.end_of_intx();
+  EXPECT_TRUE(host.intx_delivered());
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// MSI: one message for several vectors, told apart by the low bits of its data (PCI 3.0, 6.8.1).
+#include "irq/msi.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_kernel.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+MsiRegisters enabled_for(unsigned log2_messages, uint32_t mask = 0) {
+  return {.control = static_cast<uint16_t>(kMsiEnable | log2_messages << 4),
+          .address = 0xfee0'0000,
+          .data = 0x4048,
+          .mask = mask};
+}
+
+TEST(MsiVectors, ReadTheNumberOfMessagesAndTheirDataFromTheCapability) {
+  struct Case {
+    unsigned log2_messages;
+    unsigned available;
+    unsigned count;
+    unsigned vector;
+    uint32_t data;
+  };
+  const Case cases[] = {
+      {0, 1, 1, 0, 0x4048},    {0, 32, 1, 0, 0x4048},  {3, 32, 8, 5, 0x404d},
+      {5, 32, 32, 31, 0x405f}, {7, 32, 32, 0, 0x4040},  // 6 and 7 are reserved
+      {4, 4, 4, 3, 0x404b},  // the guest cannot enable more than the device has
+  };
+  for (const Case& c : cases) {
+    const MsiVectors vectors(enabled_for(c.log2_messages), c.available);
+    EXPECT_EQ(vectors.count(), c.count) << c.log2_messages;
+    EXPECT_EQ(vectors.message(c.vector).data, c.data) << c.log2_messages;
+    EXPECT_TRUE(vectors.live(c.vector));
+    EXPECT_FALSE(vectors.live(c.count));
+  }
+  EXPECT_EQ(MsiVectors({.control = 0x30}, 32).count(), 0U) << "not enabled";
+}
+
+class MsiTest : public ::testing::Test, public VectorObserver {
+ protected:
+  MsiTest() {
+    FakeSpec spec;
+    spec.msi_vectors = 8;
+    fake = &kernel.add(spec);
+    auto opened = VfioDevice::open(kernel, dma, fake->spec().group, fake->spec().bdf);
+    EXPECT_TRUE(opened);
+    msi = std::make_unique<Msi>(*opened, host, *this, 8);
+    kernel.forget_calls();
+  }
+  void vector_failed(unsigned vector, const Error& error) override {
+    ADD_FAILURE() << vector << ": " << error.message();
+  }
+  void vectors_restored(unsigned /*count*/) override {}
+  void intx_failed(const Error& error) override { ADD_FAILURE() << error.message(); }
+
+  FakeKernel kernel;
+  FakeHost host{kernel};
+  DmaSpace dma{kernel};
+  FakeDevice* fake = nullptr;
+  std::unique_ptr<Msi> msi;
+};
+
+TEST_F(MsiTest, AsManyVectorsAreAllocatedAsTheGuestEnabled) {
+  msi->write(enabled_for(2, 0xf));  // all masked: the device spreads its messages over four anyway
+  EXPECT_EQ(fake->allocated(), 4U);
+  msi->write(enabled_for(2, 0xe));
+  EXPECT_EQ(fake->allocated(), 4U);
+  EXPECT_EQ(host.armed(), 1U);
+  msi->write(enabled_for(3));
+  EXPECT_EQ(fake->allocated(), 8U);
+  EXPECT_EQ(host.armed(), 8U);
+}
+
+TEST_F(MsiTest, EachVectorArrivesWithItsOwnData) {
+  msi->write(enabled_for(2));
+  EXPECT_EQ(fake->fire(3), Fired::Delivered);
+  EXPECT_THAT(host.delivered(), ElementsAre(MsiMessage{0xfee0'0000, 0x404b}));
+}
+
+TEST_F(MsiTest, AVectorMaskedWhileItFiresIsPendingAndDeliveredOnceOnUnmask) {
+  msi->write(enabled_for(1));
+  msi->write(enabled_for(1, 0x2));
+  fake->fire(1);
+  fake->fire(1);
+  EXPECT_THAT(host.delivered(), IsEmpty());
+  EXPECT_EQ(msi->pending(), 2U);
+  msi->write(enabled_for(1));
+  EXPECT_THAT(host.delivered(), ElementsAre(MsiMessage{0xfee0'0000, 0x4049}));
+  EXPECT_EQ(msi->pending(), 0U);
+}
+
+TEST_F(MsiTest, DisablingGivesEverythingBack) {
+  const size_t fds = kernel.open_fds();
+  msi->write(enabled_for(3));
+  msi->write({});
+  EXPECT_FALSE(msi->enabled());
+  EXPECT_EQ(fake->allocated(), 0U);
+  EXPECT_EQ(host.routes(), 0U);
+  EXPECT_EQ(kernel.open_fds(), fds);
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// Owns a plain, slow MSI-X function: what PCI 3.0, 6.8.2 and 6.8.3 say, with nothing behind it. The
+// real code is held against it; it shares no line with it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "irq/msi_message.h"
+
+namespace passthru {
+
+class MsixModel {
+ public:
+  explicit MsixModel(unsigned vectors) : vectors_(vectors) {}
+
+  void write_table(uint64_t offset, std::span<const std::byte> data) {
+    std::set<uint64_t> touched;
+    std::set<uint64_t> completed;
+    for (const std::byte byte : data) {
+      const uint64_t vector = offset / 16;
+      if (vector < vectors_.size()) {
+        // Of vector control only the mask bit is there.
+        const bool reserved = offset % 16 > 12;
+        const bool mask = offset % 16 == 12;
+        vectors_[vector].bytes[offset % 16] = reserved ? std::byte{0}
+                                              : mask   ? byte & std::byte{1}
+                                                       : byte;
+        touched.insert(vector);
+        if (offset % 16 >= 8) completed.insert(vector);
+      }
+      ++offset;
+    }
+    // A live vector's message changes as a whole: with its data, or with its mask.
+    for (const uint64_t vector : touched) {
+      if (!live(vector) || completed.contains(vector)) take_message(vectors_[vector]);
+    }
+  }
+
+  std::vector<std::byte> read_table(uint64_t offset, size_t size) const {
+    std::vector<std::byte> data(size, std::byte{0xff});
+    for (std::byte& byte : data) {
+      if (offset / 16 < vectors_.size()) byte = vectors_[offset / 16].bytes[offset % 16];
+      ++offset;
+    }
+    return data;
+  }
+
+  std::vector<std::byte> read_pending(uint64_t offset, size_t size) const {
+    std::vector<std::byte> data(size, std::byte{0xff});
+    const uint64_t end = (vectors_.size() + 63) / 64 * 8;  // whole quadwords
+    for (std::byte& byte : data) {
+      if (offset < end) {
+        byte = std::byte{0};
+        for (unsigned bit = 0; bit < 8; ++bit) {
+          const uint64_t vector = offset * 8 + bit;
+          if (vector < vectors_.size() && vectors_[vector].pending) byte |= std::byte{1} << bit;
+        }
+      }
+      ++offset;
+    }
+    return data;
+  }
+
+  void write_control(uint16_t value) {
+    const bool enable = (value >> 15 & 1) != 0;
+    const bool mask = (value >> 14 & 1) != 0;
+    if (enable == enabled_ && mask == function_mask_) return;
+    enabled_ = enable;
+    function_mask_ = mask;
+    for (Vector& vector : vectors_) take_message(vector);
+  }
+
+  /// The device wants to send the vector's message.
+  void raise(uint64_t vector) {
+    if (enabled_) vectors_[vector].pending = true;
+  }
+
+  /// The messages that the device sends now, of every vector that may and wants to.
+  std::vector<MsiMessage> send() {
+    std::vector<MsiMessage> sent;
+    for (uint64_t vector = 0; vector < vectors_.size(); ++vector) {
+      if (!live(vector) || !vectors_[vector].pending) continue;
+      vectors_[vector].pending = false;
+      sent.push_back(vectors_[vector].message);
+    }
+    return sent;
+  }
+
+  bool enabled() const { return enabled_; }
+  bool live(uint64_t vector) const {
+    return enabled_ && !function_mask_ && vectors_[vector].bytes[12] == std::byte{0};
+  }
+
+ private:
+  struct Vector {
+    Vector() { bytes[12] = std::byte{1}; }
+    std::array<std::byte, 16> bytes{};
+    MsiMessage message{};
+    bool pending = false;
+  };
+
+  static void take_message(Vector& vector) {
+    vector.message = {};
+    for (size_t i = 0; i < 8; ++i) {
+      vector.message.address |= std::to_integer<uint64_t>(vector.bytes[i]) << (8 * i);
+    }
+    for (size_t i = 0; i < 4; ++i) {
+      vector.message.data |= std::to_integer<uint32_t>(vector.bytes[8 + i]) << (8 * i);
+    }
+  }
+
+  std::vector<Vector> vectors_;
+  bool enabled_ = false;
+  bool function_mask_ = false;
+};
+
+}  // namespace passthru

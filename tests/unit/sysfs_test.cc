@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// What is read of a PCI function in sysfs, whole or with parts missing.
+#include "vfio/sysfs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/fakes/sysfs_tree.h"
+
+namespace passthru {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr Bdf kNvme{.device = 2};
+
+TEST(Sysfs, ReadsWhatAFunctionIs) {
+  SysfsTree tree;
+  tree.add({.driver = "nvme", .group = 7});
+  tree.put("bus/pci/devices/0000:00:02.0/numa_node", "1\n");
+  tree.put("bus/pci/devices/0000:00:02.0/reset_method", "flr bus\n");
+  const auto function = tree.sysfs().function(kNvme);
+  ASSERT_TRUE(function) << function.error().message();
+  EXPECT_EQ(function->bdf, kNvme);
+  EXPECT_EQ(function->vendor, 0x1b36);
+  EXPECT_EQ(function->device, 0x0010);
+  EXPECT_EQ(function->subsystem_vendor, 0x1af4);
+  EXPECT_EQ(function->subsystem_device, 0x1100);
+  EXPECT_EQ(function->class_code, 0x010802U);
+  EXPECT_EQ(function->revision, 2);
+  EXPECT_EQ(function->driver, "nvme");
+  EXPECT_EQ(function->driver_override, "");
+  EXPECT_FALSE(function->on_vfio);
+  EXPECT_EQ(function->iommu_group, 7U);
+  EXPECT_EQ(function->numa_node, 1U);
+  EXPECT_FALSE(function->bridge);
+  EXPECT_THAT(function->reset_methods, ElementsAre("flr", "bus"));
+  EXPECT_EQ(function->config.size(), 256U);
+}
+
+TEST(Sysfs, AFunctionWithoutDriverGroupNodeAndResetHasNone) {
+  SysfsTree tree;
+  tree.add({.group = std::nullopt});
+  const auto function = tree.sysfs().function(kNvme);
+  EXPECT_EQ(function->driver, "");
+  EXPECT_EQ(function->iommu_group, std::nullopt);
+  EXPECT_EQ(function->numa_node, std::nullopt);
+  EXPECT_THAT(function->reset_methods, IsEmpty());
+}
+
+TEST(Sysfs, AttributesThatAreGarbageAreZero) {
+  SysfsTree tree;
+  tree.add({});
+  tree.put("bus/pci/devices/0000:00:02.0/vendor", "0x12345\n");
+  tree.put("bus/pci/devices/0000:00:02.0/device", "zebra\n");
+  tree.put("bus/pci/devices/0000:00:02.0/class", "");
+  const auto function = tree.sysfs().function(kNvme);
+  EXPECT_EQ(function->vendor, 0);
+  EXPECT_EQ(function->device, 0);
+  EXPECT_EQ(function->class_code, 0U);
+}
+
+TEST(Sysfs, ListsFunctionsInOrderAndPassesOverWhatIsNoAddress) {
+  SysfsTree tree;
+  tree.add({.bdf = "0000:01:00.0"}).add({.bdf = "0000:00:1f.3"}).add({.bdf = "0000:00:02.0"});
+  tree.put("bus/pci/devices/10000:e0:06.0/vendor", "0x8086\n");
+  EXPECT_THAT(*tree.sysfs().functions(),
+              ElementsAre(Bdf{.device = 2}, Bdf{.device = 0x1f, .function = 3}, Bdf{.bus = 1}));
+}
+
+TEST(Sysfs, AMachineWithoutPciSaysSo) {
+  const auto functions = Sysfs("/nonexistent").functions();
+  ASSERT_FALSE(functions);
+  EXPECT_EQ(functions.error().code, ENOENT);
+  EXPECT_EQ(functions.error().message(),
+            "list /nonexistent/bus/pci/devices: this system shows no PCI bus");
+}
+
+TEST(Sysfs, NoSuchDeviceSaysWhereToLook) {
+  SysfsTree tree;
+  const auto function = tree.sysfs().function(Bdf{.device = 0x1e});
+  ASSERT_FALSE(function);
+  EXPECT_EQ(function.error().code, ENOENT);
+  EXPECT_EQ(function.error().message(),
+            "0000:00:1e.0: no such device: this machine has no PCI function at this address. "
+            "'passthru list' shows those that there are");
+}
+
+TEST(Sysfs, ADriverBuiltOnVfioIsKnownByItsVfioDevice) {
+  SysfsTree tree;
+  tree.add({.bdf = "0000:00:02.0", .driver = "vfio-pci"});
+  tree.add({.bdf = "0000:00:03.0", .driver = "mlx5_vfio_pci", .vfio_dev = true});
+  tree.add({.bdf = "0000:00:04.0", .driver = "mlx5_core"});
+  EXPECT_TRUE(tree.sysfs().function(Bdf{.device = 2})->on_vfio);
+  EXPECT_TRUE(tree.sysfs().function(Bdf{.device = 3})->on_vfio);
+  EXPECT_FALSE(tree.sysfs().function(Bdf{.device = 4})->on_vfio);
+}
+
+TEST(Sysfs, KnowsTheMembersOfAGroup) {
+  SysfsTree tree;
+  tree.add({.bdf = "0000:00:1c.0", .driver = "pcieport", .group = 3, .bridge = true});
+  tree.add({.bdf = "0000:01:00.0", .driver = "vfio-pci", .group = 3});
+  tree.add({.bdf = "0000:02:00.0", .driver = "e1000e", .group = 4});
+  const auto members = tree.sysfs().group(3);
+  ASSERT_EQ(members->size(), 2U);
+  EXPECT_EQ(members->at(0).name, "0000:00:1c.0");
+  EXPECT_TRUE(members->at(0).bridge);
+  EXPECT_EQ(members->at(1).driver, "vfio-pci");
+  EXPECT_TRUE(members->at(1).on_vfio);
+  EXPECT_EQ(tree.sysfs().group(5).error().code, ENOENT);
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// What an opened device knows of itself, the bounds of its accesses, and who keeps what open.
+#include "vfio/device.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "tests/fakes/fake_kernel.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::HasSubstr;
+
+class VfioDeviceTest : public ::testing::Test {
+ protected:
+  Result<std::shared_ptr<VfioDevice>> open(const FakeSpec& spec) {
+    return VfioDevice::open(kernel_, dma_, spec.group, spec.bdf);
+  }
+
+  FakeKernel kernel_;
+  FakeDevice& nvme_ = kernel_.add(FakeSpec::nvme());
+  FakeDevice& nic_ = kernel_.add(FakeSpec::e1000e());
+  DmaSpace dma_{kernel_};
+};
+
+TEST_F(VfioDeviceTest, KnowsItsRegionsAndInterrupts) {
+  const auto device = open(nic_.spec());
+  ASSERT_TRUE(device) << device.error().message();
+  EXPECT_EQ((*device)->bdf().str(), "0000:00:03.0");
+  EXPECT_TRUE((*device)->resettable());
+  EXPECT_EQ((*device)->region(Region::Bar0).size, 0x20000U);
+  EXPECT_FALSE((*device)->region(Region::Bar2).mappable);
+  EXPECT_TRUE((*device)->region(Region::Bar3).msix_mappable);
+  EXPECT_EQ((*device)->region(Region::Rom).size, 0x40000U);
+  EXPECT_EQ((*device)->irq(Irq::Msix).count, 5U);
+}
+
+TEST_F(VfioDeviceTest, WhatTheKernelRefusesToDescribeIsAbsent) {
+  FakeSpec spec = FakeSpec::nvme({0, 0, 9, 0}, 9);
+  spec.express = false;
+  kernel_.add(spec);
+  const auto device = open(spec);
+  ASSERT_TRUE(device);
+  EXPECT_EQ((*device)->region(Region::Vga).size, 0U);
+  EXPECT_EQ((*device)->irq(Irq::Error).count, 0U);
+  EXPECT_EQ((*device)->irq(Irq::Request).count, 1U);
+}
+
+TEST_F(VfioDeviceTest, AnErrorNamesTheDeviceTheCallAndTheRegion) {
+  const auto device = open(nvme_.spec());
+  ASSERT_TRUE(device);
+  std::array<std::byte, 4> bytes{};
+  kernel_.fail("pread", EIO);
+  EXPECT_EQ((*device)->read(Region::Config, 0, bytes).error().message(),
+            "0000:00:02.0: pread config: Input/output error");
+  kernel_.fail("pwrite", EIO);
+  EXPECT_EQ((*device)->write(Region::Bar0, 0, bytes).error().message(),
+            "0000:00:02.0: pwrite BAR0: Input/output error");
+  kernel_.fail("VFIO_DEVICE_RESET", EAGAIN);
+  EXPECT_THAT((*device)->reset().error().message(), HasSubstr("0000:00:02.0: VFIO_DEVICE_RESET: "));
+}
+
+TEST_F(VfioDeviceTest, AccessesBeyondARegionNeverReachTheKernel) {
+  const auto device = open(nvme_.spec());
+  ASSERT_TRUE(device);
+  kernel_.forget_calls();
+  std::array<std::byte, 4> bytes{};
+  for (const uint64_t offset :
+       {uint64_t{0x4000}, uint64_t{0x3ffd}, uint64_t{UINT64_MAX}, UINT64_MAX - 3}) {
+    EXPECT_EQ((*device)->read(Region::Bar0, offset, bytes).error().code, EINVAL) << offset;
+    EXPECT_EQ((*device)->write(Region::Bar0, offset, bytes).error().code, EINVAL) << offset;
+    EXPECT_EQ((*device)->map(Region::Bar0, offset, 0x1000).error().code, EINVAL) << offset;
+  }
+  EXPECT_EQ((*device)->read(Region::Bar5, 0, bytes).error().code, EINVAL) << "absent";
+  EXPECT_EQ((*device)->map(Region::Bar0, 0, UINT64_MAX).error().code, EINVAL);
+  EXPECT_EQ((*device)->map(Region::Bar0, 0, 0).error().code, EINVAL);
+  EXPECT_EQ((*device)->map(Region::Bar0, 0, 0x5000).error().code, EINVAL);
+  EXPECT_TRUE(kernel_.calls().empty());
+  EXPECT_TRUE((*device)->read(Region::Bar0, 0x3ffc, bytes));
+}
+
+TEST_F(VfioDeviceTest, VectorsBeyondTheIndexNeverReachTheKernel) {
+  const auto device = open(nvme_.spec());
+  ASSERT_TRUE(device);
+  kernel_.forget_calls();
+  const std::vector<int> fds(66, -1);
+  EXPECT_EQ((*device)->bind_irqs(Irq::Msix, 0, fds).error().code, EINVAL);
+  EXPECT_EQ((*device)->bind_irqs(Irq::Msix, UINT32_MAX, std::span(fds).first(2)).error().code,
+            EINVAL);
+  EXPECT_EQ((*device)->bind_irqs(Irq::Msix, 0, {}).error().code, EINVAL)
+      << "would disable the index";
+  EXPECT_EQ((*device)->act_on_irqs(Irq::Msix, IrqAction::Trigger, 65, 1).error().code, EINVAL);
+  EXPECT_EQ((*device)->act_on_irqs(Irq::Msix, IrqAction::Trigger, 1, UINT32_MAX).error().code,
+            EINVAL);
+  EXPECT_EQ((*device)->bind_irqs(Irq::Msi, 0, std::span(fds).first(1)).error().code, EINVAL)
+      << "has none";
+  EXPECT_TRUE(kernel_.calls().empty());
+  EXPECT_TRUE((*device)->bind_irqs(Irq::Msix, 0, std::span(fds).first(65)));
+}
+
+TEST_F(VfioDeviceTest, TooFewVectorsOnTheHostIsAnErrorThatSaysHowMany) {
+  FakeSpec spec = FakeSpec::nvme({0, 0, 9, 0}, 9);
+  spec.msix.available = 12;
+  FakeDevice& fake = kernel_.add(spec);
+  const auto device = open(spec);
+  ASSERT_TRUE(device);
+  const auto bound = (*device)->bind_irqs(Irq::Msix, 0, std::vector<int>(13, -1));
+  ASSERT_FALSE(bound);
+  EXPECT_EQ(bound.error().code, ENOSPC);
+  EXPECT_EQ(bound.error().index, 12U);
+  EXPECT_EQ(fake.allocated(), 0U);
+}
+
+TEST_F(VfioDeviceTest, ADeviceWithoutResetSaysSo) {
+  FakeSpec spec = FakeSpec::nvme({0, 0, 9, 0}, 9);
+  spec.resets = false;
+  kernel_.add(spec);
+  const auto device = open(spec);
+  ASSERT_TRUE(device);
+  EXPECT_EQ((*device)->reset().error().code, EINVAL);
+  EXPECT_TRUE(kernel_.calls("VFIO_DEVICE_RESET").empty());
+}
+
+TEST_F(VfioDeviceTest, AMappingShowsTheDevicesMemoryAndKeepsItOpen) {
+  MappedRegion mapped;
+  {
+    auto device = open(nvme_.spec());
+    ASSERT_TRUE(device);
+    auto map = (*device)->map(Region::Bar0, 0x1000, 0x1000);
+    ASSERT_TRUE(map) << map.error().message();
+    mapped = std::move(*map);
+  }
+  EXPECT_EQ(kernel_.open_fds(), 3U) << "container, group, device";
+  EXPECT_EQ(kernel_.mappings(), 1U);
+  nvme_.bar(0)[0x1004] = std::byte{0x42};
+  EXPECT_EQ(mapped.data()[4], std::byte{0x42});
+  EXPECT_EQ(mapped.size(), 0x1000U);
+  mapped = MappedRegion();
+  EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
+TEST_F(VfioDeviceTest, TwoDevicesOfAGroupShareIt) {
+  const FakeSpec second = FakeSpec::nvme({0, 0, 2, 1}, 2);
+  kernel_.add(second);
+  auto first = open(nvme_.spec());
+  auto other = open(second);
+  ASSERT_TRUE(first && other);
+  EXPECT_EQ(kernel_.calls("open_group").size(), 1U);
+  first->reset();
+  EXPECT_EQ(kernel_.open_fds(), 3U);
+  other->reset();
+  EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
+TEST_F(VfioDeviceTest, ADeviceThatIsNotInTheGroupSaysHowToBindIt) {
+  const auto device = VfioDevice::open(kernel_, dma_, 2, Bdf{0, 0, 7, 0});
+  ASSERT_FALSE(device);
+  EXPECT_EQ(device.error().code, ENODEV);
+  EXPECT_EQ(device.error().device, "0000:00:07.0");
+  EXPECT_THAT(device.error().advice, HasSubstr("passthru bind 0000:00:07.0"));
+  EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
+TEST_F(VfioDeviceTest, WhicheverCallOfAnOpenFailsNothingIsLeft) {
+  alignas(4096) static std::byte ram[4096];
+  ASSERT_TRUE(dma_.add(0, ram, true));
+  ASSERT_TRUE(open(nvme_.spec()));
+  const size_t calls = kernel_.calls().size();
+  EXPECT_GT(calls, 20U);
+  for (unsigned nth = 1; nth <= calls; ++nth) {
+    SCOPED_TRACE(nth);
+    kernel_.fail("*", EIO, nth);
+    const auto device = open(nvme_.spec());
+    ASSERT_FALSE(device);
+    EXPECT_EQ(device.error().device, "0000:00:02.0");
+    EXPECT_TRUE(kernel_.nothing_leaked());
+  }
+  EXPECT_TRUE(open(nvme_.spec()));
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+// Owns how the VMM puts Linux into memory: guest RAM, the kernel image, boot parameters.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "vmm/boot.h"
+#include "vmm/bytes.h"
+#include "vmm/bzimage.h"
+#include "vmm/guest_memory.h"
+#include "vmm/memory_map.h"
+
+namespace passthru {
+namespace {
+
+/// The smallest file that is a bzImage: two setup sectors, then `kernel_size` bytes of 0x90.
+class ImageFile {
+ public:
+  explicit ImageFile(size_t kernel_size = 5000) : bytes_(3 * 512, std::byte{0}) {
+    bytes_.resize(bytes_.size() + kernel_size, std::byte{0x90});
+    set(0x1F1, 1, 2);
+    set(0x1FE, 2, 0xAA55);
+    set(0x201, 1, 0x6A);
+    set(0x202, 4, 0x53726448);
+    set(0x206, 2, 0x020F);
+    set(0x211, 1, 1);
+    set(0x22C, 4, 0x7FFFFFFF);
+    set(0x236, 2, 1);
+    set(0x238, 4, 2047);
+    set(0x258, 8, 0x1000000);
+    set(0x260, 4, 4 << 20);
+  }
+  ImageFile& set(size_t offset, size_t width, uint64_t value) {
+    to_bytes(value, std::span(bytes_).subspan(offset, width));
+    return *this;
+  }
+  ImageFile& cut(size_t size) {
+    bytes_.resize(size);
+    return *this;
+  }
+  [[nodiscard]] const std::vector<std::byte>& bytes() const { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+std::unique_ptr<GuestMemory> memory_of(uint64_t size) {
+  return GuestMemory::create(size).value();
+}
+
+uint64_t word(const GuestMemory& memory, uint64_t address, size_t width) {
+  return from_bytes(memory.at(address, width).value());
+}
+
+TEST(BzImage, FindsItsPartsWhereTheHeaderSays) {
+  const ImageFile file;
+  const BzImage image = BzImage::parse(file.bytes(), "k").value();
+  EXPECT_EQ(image.kernel.size(), 5000u);
+  EXPECT_EQ(image.kernel.front(), std::byte{0x90});
+  EXPECT_EQ(image.setup_header.data(), file.bytes().data() + 0x1F1);
+  EXPECT_EQ(image.setup_header.size(), 0x202u + 0x6A - 0x1F1);
+  EXPECT_EQ(image.preferred_address, 0x1000000u);
+  EXPECT_EQ(image.init_size, 4u << 20);
+  EXPECT_EQ(image.initrd_last, 0x7FFFFFFFu);
+  EXPECT_EQ(image.command_line_max, 2047u);
+}
+
+TEST(BzImage, TakesFourSetupSectorsWhereTheHeaderSaysNone) {
+  const BzImage image = BzImage::parse(ImageFile(5000).set(0x1F1, 1, 0).bytes(), "k").value();
+  EXPECT_EQ(image.kernel.size(), 3 * 512 + 5000u - 5 * 512);
+}
+
+TEST(BzImage, SaysWhatIsWrongWithAFileThatIsNotOneAndWhatToGive) {
+  struct Case {
+    const char* what;
+    ImageFile file;
+    const char* cause;
+  };
+  const Case cases[] = {
+      {"empty", ImageFile().cut(0), "it is not a bzImage"},
+      {"three bytes", ImageFile().cut(3), "it is not a bzImage"},
+      {"an ELF file", ImageFile().set(0, 4, 0x464C457F), "vmlinux"},
+      {"no boot flag", ImageFile().set(0x1FE, 2, 0), "it is not a bzImage"},
+      {"no magic", ImageFile().set(0x202, 4, 0), "it is not a bzImage"},
+      {"old protocol", ImageFile().set(0x206, 2, 0x0205), "without a 64-bit entry"},
+      {"zImage", ImageFile().set(0x211, 1, 0), "without a 64-bit entry"},
+      {"32-bit", ImageFile().set(0x236, 2, 0), "without a 64-bit entry"},
+      {"only the setup", ImageFile(0), "cut short"},
+      {"more setup than file", ImageFile().set(0x1F1, 1, 255), "cut short"},
+  };
+  for (const Case& c : cases) {
+    const auto parsed = BzImage::parse(c.file.bytes(), "some.img");
+    ASSERT_FALSE(parsed) << c.what;
+    EXPECT_EQ(parsed.error().code, EINVAL) << c.what;
+    const std::string message = parsed.error().message();
+    EXPECT_NE(message.find(c.cause), std::string::npos) << c.what << ": " << message;
+    EXPECT_NE(message.find("some.img"), std::string::npos) << message;
+    EXPECT_NE(message.find("Give a bzImage"), std::string::npos) << message;
+  }
+}
+
+TEST(BzImage, IsReadWithinItsBytesWhereverItIsCut) {
+  const ImageFile whole(100);
+  for (size_t size = 0; size < whole.bytes().size(); size += 7) {
+    const std::vector<std::byte> exact(whole.bytes().begin(),
+                                       whole.bytes().begin() + static_cast<std::ptrdiff_t>(size));
+    const auto parsed = BzImage::parse(exact, "k");
+    EXPECT_EQ(parsed.has_value(), size > 3 * 512) << size;
+  }
+}
+
+TEST(GuestMemory, LeavesTheHoleUnderFourGigabytesFree) {
+  const auto memory = memory_of(5 * kGiB);
+  ASSERT_EQ(memory->ranges().size(), 2u);
+  EXPECT_EQ(memory->ranges()[0].address, 0u);
+  EXPECT_EQ(memory->ranges()[0].bytes.size(), kLowRamEnd);
+  EXPECT_EQ(memory->ranges()[1].address, kHighRamStart);
+  EXPECT_EQ(memory->ranges()[1].bytes.size(), 2 * kGiB);
+}
+
+TEST(GuestMemory, GivesOutOnlyWhatIsAllRam) {
+  const auto memory = memory_of(5 * kGiB);
+  EXPECT_TRUE(memory->at(0, kLowRamEnd));
+  EXPECT_TRUE(memory->at(kHighRamStart + 2 * kGiB - 1, 1));
+  struct Case {
+    uint64_t address, size;
+  };
+  for (const Case c : {Case{kLowRamEnd, 1}, Case{kLowRamEnd - 1, 2}, Case{kHighRamStart - 1, 2},
+                       Case{kHighRamStart + 2 * kGiB, 1}, Case{0, ~uint64_t{0}},
+                       Case{~uint64_t{0}, 1}, Case{0, 5 * kGiB}}) {
+    EXPECT_FALSE(memory->at(c.address, c.size)) << c.address << " + " << c.size;
+  }
+}
+
+TEST(LoadLinux, PutsTheKernelAndItsParametersWhereTheProtocolWantsThem) {
+  const auto memory = memory_of(128 * kMiB);
+  const ImageFile file;
+  const BzImage image = BzImage::parse(file.bytes(), "k").value();
+  const std::vector<std::byte> initrd(10000, std::byte{0x42});
+  const BootEntry entry = load_linux(*memory, image, initrd, "console=ttyS0").value();
+
+  EXPECT_EQ(entry.instruction, kMiB + 0x200);
+  EXPECT_EQ(word(*memory, kMiB, 1), 0x90u);
+  const uint64_t parameters = entry.boot_parameters;
+  EXPECT_EQ(word(*memory, parameters + 0x202, 4), 0x53726448u);
+  EXPECT_EQ(word(*memory, parameters + 0x210, 1), 0xFFu);
+  const auto line = word(*memory, parameters + 0x228, 4);
+  EXPECT_STREQ(reinterpret_cast<const char*>(memory->at(line, 14)->data()), "console=ttyS0");
+  const auto address = word(*memory, parameters + 0x218, 4);
+  EXPECT_EQ(word(*memory, parameters + 0x21C, 4), 10000u);
+  EXPECT_EQ(address % 4096, 0u);
+  EXPECT_LE(address + 10000, 128 * kMiB);
+  EXPECT_EQ(word(*memory, address, 1), 0x42u);
+  EXPECT_EQ(word(*memory, address + 9999, 1), 0x42u);
+}
+
+TEST(LoadLinux, TellsTheKernelAllRamAndNothingElse) {
+  const auto memory = memory_of(4 * kGiB);
+  const ImageFile file;
+  const auto entry = load_linux(*memory, BzImage::parse(file.bytes(), "k").value(), {}, "").value();
+  const uint64_t count = word(*memory, entry.boot_parameters + 0x1E8, 1);
+  uint64_t usable = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t at = entry.boot_parameters + 0x2D0 + i * 20;
+    if (word(*memory, at + 16, 4) != 1) continue;
+    const uint64_t address = word(*memory, at, 8), size = word(*memory, at + 8, 8);
+    EXPECT_TRUE(memory->at(address, size)) << std::hex << address;
+    usable += size;
+  }
+  EXPECT_EQ(usable, 4 * kGiB - (kMiB - kLowRamUsable));
+}
+
+TEST(LoadLinux, MapsFourGigabytesOneToOne) {
+  const auto memory = memory_of(64 * kMiB);
+  const ImageFile file;
+  const auto entry = load_linux(*memory, BzImage::parse(file.bytes(), "k").value(), {}, "").value();
+  for (const uint64_t address : {uint64_t{0}, uint64_t{0x100200}, uint64_t{0xFFE00000}}) {
+    const auto table = [&](uint64_t base, unsigned shift) {
+      return word(*memory, (base & ~uint64_t{0xFFF}) + (address >> shift & 511) * 8, 8);
+    };
+    const uint64_t leaf = table(table(table(entry.page_tables, 39), 30), 21);
+    EXPECT_EQ(leaf, (address & ~(2 * kMiB - 1)) | 0x83) << std::hex << address;
+  }
+}
+
+TEST(LoadLinux, SaysHowMuchMemoryAKernelThatDoesNotFitNeeds) {
+  const auto memory = memory_of(64 * kMiB);
+  const ImageFile file = ImageFile().set(0x260, 4, 100 << 20);
+  const auto loaded = load_linux(*memory, BzImage::parse(file.bytes(), "k").value(), {}, "");
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, ENOMEM);
+  EXPECT_NE(loaded.error().message().find("116 MiB"), std::string::npos)
+      << loaded.error().message();
+}
+
+TEST(LoadLinux, RefusesHostileSizesWithoutOverflow) {
+  const auto memory = memory_of(64 * kMiB);
+  for (const uint64_t preferred : {kHighRamStart - 1, kHighRamStart, ~uint64_t{0}}) {
+    const ImageFile file = ImageFile().set(0x258, 8, preferred).set(0x260, 4, 0xFFFFFFFF);
+    EXPECT_FALSE(load_linux(*memory, BzImage::parse(file.bytes(), "k").value(), {}, ""))
+        << preferred;
+  }
+}
+
+TEST(LoadLinux, RefusesAnInitrdThatWouldCoverTheKernel) {
+  const auto memory = memory_of(64 * kMiB);
+  const ImageFile file;  // 16 MiB + 4 MiB
+  const BzImage image = BzImage::parse(file.bytes(), "k").value();
+  const std::vector<std::byte> fits(44 * kMiB), too_big(44 * kMiB + 1);
+  EXPECT_TRUE(load_linux(*memory, image, fits, ""));
+  const auto refused = load_linux(*memory, image, too_big, "");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ENOMEM);
+}
+
+TEST(LoadLinux, RefusesACommandLineLongerThanTheKernelTakes) {
+  const auto memory = memory_of(64 * kMiB);
+  const ImageFile file;
+  const BzImage image = BzImage::parse(file.bytes(), "k").value();
+  EXPECT_TRUE(load_linux(*memory, image, {}, std::string(2047, 'x')));
+  EXPECT_EQ(load_linux(*memory, image, {}, std::string(2048, 'x')).error().code, E2BIG);
+}
+
+}  // namespace
+}  // namespace passthru

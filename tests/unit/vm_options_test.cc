@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// Owns what the VMM says to options that cannot work; none of it needs KVM.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+
+#include "vmm/device_argument.h"
+#include "vmm/kvm_machine.h"
+#include "vmm/vm.h"
+#include "vmm/vm_options.h"
+
+namespace passthru {
+namespace {
+
+constexpr uint64_t kMega = uint64_t{1} << 20;
+
+std::string message_of(const Result<void>& result) {
+  return result ? "accepted" : result.error().message();
+}
+
+TEST(VmOptions, NumbersOutOfRangeAreRefusedWithTheRange) {
+  struct Case {
+    uint64_t memory;
+    unsigned cpus;
+    const char* says;  // null: accepted
+  };
+  const Case cases[] = {
+      {512 * kMega, 2, nullptr},
+      {VmOptions::kMinMemory, 1, nullptr},
+      {VmOptions::kMaxMemory, 254, nullptr},
+      {VmOptions::kMinMemory - 1, 1, "64 MiB"},
+      {0, 1, "64 MiB"},
+      {VmOptions::kMaxMemory + 1, 1, "261120 MiB"},
+      {~uint64_t{0}, 1, "261120 MiB"},
+      {512 * kMega + 4096, 1, "multiple of 2 MiB"},
+      {512 * kMega, 0, "1 to 254"},
+      {512 * kMega, 255, "1 to 254"},
+  };
+  for (const Case& c : cases) {
+    VmOptions options;
+    options.memory = c.memory;
+    options.cpus = c.cpus;
+    const std::string message = message_of(options.check());
+    EXPECT_NE(message.find(c.says ? c.says : "accepted"), std::string::npos)
+        << c.memory << ' ' << c.cpus << ": " << message;
+  }
+}
+
+TEST(VmOptions, ADeviceNamedTwiceIsRefusedByName) {
+  VmOptions options;
+  for (const char* bdf : {"0000:00:02.0", "0000:00:03.0", "00:02.0"}) {
+    options.devices.push_back({.device = Bdf::parse(bdf).value()});
+  }
+  const std::string message = message_of(options.check());
+  EXPECT_NE(message.find("0000:00:02.0"), std::string::npos) << message;
+  EXPECT_NE(message.find("named twice"), std::string::npos) << message;
+}
+
+TEST(VmOptions, TheBusHasThirtyOneSlotsForDevices) {
+  VmOptions options;
+  for (uint8_t bus = 0; bus < 31; ++bus) options.devices.push_back({.device = {.bus = bus}});
+  EXPECT_TRUE(options.check());
+  options.devices.push_back({.device = {.bus = 31}});
+  const auto refused = options.check();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ENOSPC);
+  EXPECT_NE(refused.error().message().find("31 slots"), std::string::npos);
+}
+
+TEST(DeviceArgument, IsABdfAndAnOptionThatDoesNotExistIsNamed) {
+  EXPECT_EQ(parse_device_argument("0000:00:02.0")->device, (Bdf{.device = 2}));
+  EXPECT_FALSE(parse_device_argument("nonsense"));
+  for (const char* text : {"0000:00:02.0,fast", "0000:00:02.0,fast,slow"}) {
+    const auto parsed = parse_device_argument(text);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_NE(parsed.error().message().find("'fast'"), std::string::npos)
+        << parsed.error().message();
+  }
+  EXPECT_FALSE(parse_device_argument("0000:00:02.0,"));
+}
+
+TEST(DeviceArgument, OptionsMayComeInAnyOrder) {
+  const auto plain = parse_device_argument("0000:00:02.0");
+  EXPECT_EQ(plain->unmapped_bars, 0U);
+  EXPECT_EQ(plain->msix, MsixChoice{});
+  EXPECT_EQ(plain->rom, RomChoice{});
+  const auto all =
+      parse_device_argument("0000:00:02.0,nomap=2,rom=some/file.rom,nomap=5,msix=bar3");
+  ASSERT_TRUE(all) << all.error().message();
+  EXPECT_EQ(all->unmapped_bars, 0b100100U);
+  EXPECT_EQ(all->rom, (RomChoice{RomChoice::Kind::File, "some/file.rom"}));
+  EXPECT_EQ(all->msix, (MsixChoice{MsixChoice::Kind::Bar, 3}));
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,rom=off")->rom.kind, RomChoice::Kind::Off);
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=auto")->msix.kind, MsixChoice::Kind::Auto);
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=bar1,msix=inplace")->msix.kind,
+            MsixChoice::Kind::InPlace)
+      << "the last one counts";
+}
+
+TEST(DeviceArgument, AValueThatAnOptionDoesNotTakeIsRefusedWithThoseThatItTakes) {
+  const struct {
+    const char* option;
+    const char* advice;
+  } cases[] = {{"nomap", "0 to 5"},     {"nomap=", "0 to 5"},
+               {"nomap=6", "0 to 5"},   {"nomap=1,2", "nomap=N"},
+               {"nomap=-1", "0 to 5"},  {"msix", "auto, inplace"},
+               {"msix=bar", "bar5"},    {"msix=bar6", "bar5"},
+               {"msix=bar11", "bar5"},  {"msix=AUTO", "inplace"},
+               {"rom", "rom=off"},      {"rom=", "rom=off"},
+               {"fast=1", "msix=auto"}, {"nomap=1,,rom=off", "rom=FILE"}};
+  for (const auto& [option, advice] : cases) {
+    const auto parsed = parse_device_argument(std::string("0000:00:02.0,") + option);
+    ASSERT_FALSE(parsed) << option;
+    EXPECT_EQ(parsed.error().code, EINVAL) << option;
+    EXPECT_NE(parsed.error().message().find(advice), std::string::npos) << parsed.error().message();
+  }
+}
+
+class VmCreate : public testing::Test {
+ protected:
+  static std::string refused(const VmOptions& options) {
+    const auto vm = Vm::create(options, nullptr);
+    return vm ? "accepted" : vm.error().message();
+  }
+  static std::string file(const std::string& name, const std::string& content) {
+    std::string path = testing::TempDir() + "passthru-" + name + std::to_string(::getpid());
+    std::ofstream(path) << content;
+    return path;
+  }
+};
+
+TEST_F(VmCreate, AKernelThatIsNotThereIsNamed) {
+  const std::string message = refused({.kernel = "/nowhere/bzImage"});
+  EXPECT_NE(message.find("/nowhere/bzImage"), std::string::npos) << message;
+  EXPECT_NE(message.find("No such file"), std::string::npos) << message;
+}
+
+TEST_F(VmCreate, AKernelThatIsADirectoryIsRefused) {
+  const std::string message = refused({.kernel = "/"});
+  EXPECT_NE(message.find("directory"), std::string::npos) << message;
+}
+
+TEST_F(VmCreate, AKernelImageThatIsNotOneSaysWhatToGive) {
+  const std::string path = file("text", "just some text\n");
+  const std::string message = refused({.kernel = path});
+  ::unlink(path.c_str());
+  EXPECT_NE(message.find(path), std::string::npos) << message;
+  EXPECT_NE(message.find("Give a bzImage"), std::string::npos) << message;
+}
+
+TEST_F(VmCreate, AnInitrdThatIsNotThereIsNamed) {
+  // As much of a bzImage as it takes to get to the initrd.
+  std::string image(4096, '\0');
+  const auto put = [&](size_t offset, const std::string& bytes) {
+    image.replace(offset, bytes.size(), bytes);
+  };
+  put(0x1F1, "\x01");
+  put(0x1FE, "\x55\xAA");
+  put(0x201, "\x6A");
+  put(0x202, "HdrS\x0F\x02");
+  put(0x211, "\x01");
+  put(0x236, "\x01");
+  const std::string path = file("image", image);
+  const std::string message = refused({.kernel = path, .initrd = "/nowhere/initrd"});
+  ::unlink(path.c_str());
+  EXPECT_NE(message.find("the initrd /nowhere/initrd"), std::string::npos) << message;
+}
+
+TEST_F(VmCreate, OptionsAreJudgedBeforeAnyFileIsRead) {
+  const std::string message = refused({.kernel = "/nowhere", .cpus = 0});
+  EXPECT_NE(message.find("CPUs"), std::string::npos) << message;
+}
+
+TEST(KvmMachine, SaysWhatToDoWhereThereIsNoKvm) {
+  const auto machine = KvmMachine::create("/nowhere/kvm");
+  ASSERT_FALSE(machine);
+  EXPECT_EQ(machine.error().code, ENOENT);
+  const std::string message = machine.error().message();
+  EXPECT_NE(message.find("/nowhere/kvm"), std::string::npos) << message;
+  EXPECT_NE(message.find("kvm-intel or kvm-amd"), std::string::npos) << message;
+}
+
+TEST(KvmMachine, SaysWhatToDoWhereKvmIsNotOurs) {
+  const std::string path = testing::TempDir() + "passthru-kvm" + std::to_string(::getpid());
+  const int created = ::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0);
+  ASSERT_GE(created, 0);
+  ::close(created);
+  const uid_t user = ::geteuid();
+  constexpr uid_t kNobody = 65534;  // root may open anything
+  const bool root = user == 0;
+  ASSERT_EQ(root ? ::seteuid(kNobody) : 0, 0);
+  const auto machine = KvmMachine::create(path);
+  ASSERT_EQ(root ? ::seteuid(user) : 0, 0);
+  ::unlink(path.c_str());
+  ASSERT_FALSE(machine);
+  EXPECT_EQ(machine.error().code, EACCES);
+  EXPECT_NE(machine.error().message().find("kvm"), std::string::npos);
+  EXPECT_NE(machine.error().message().find("Run as root"), std::string::npos)
+      << machine.error().message();
+}
+
+TEST(KvmMachine, IsNotMadeOfSomethingElse) {
+  const auto machine = KvmMachine::create("/dev/null");
+  ASSERT_FALSE(machine);
+  EXPECT_EQ(machine.error().operation, "KVM_GET_API_VERSION");
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// Owns what the VMM tells its guest about the machine: ACPI tables and CPUID.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/kvm/kvm_table.h"
+#include "vmm/acpi.h"
+#include "vmm/bytes.h"
+#include "vmm/cpuid.h"
+#include "vmm/memory_map.h"
+
+namespace passthru {
+namespace {
+
+class AcpiTest : public testing::Test {
+ protected:
+  static constexpr uint64_t kBase = 0xE0000;
+
+  void build(unsigned cpus) { image_ = build_acpi_tables(kBase, cpus); }
+  uint64_t word(uint64_t address, size_t width) const {
+    return from_bytes(std::span(image_).subspan(address - kBase, width));
+  }
+  std::string text(uint64_t address, size_t size) const {
+    return {reinterpret_cast<const char*>(image_.data()) + (address - kBase), size};
+  }
+  unsigned sum(uint64_t address, size_t size) const {
+    unsigned total = 0;
+    for (size_t i = 0; i < size; ++i) total += static_cast<unsigned>(word(address + i, 1));
+    return total & 0xFF;
+  }
+  /// The table that the XSDT has under `signature`.
+  uint64_t find(const std::string& signature) const {
+    const uint64_t xsdt = word(kBase + 24, 8);
+    for (uint64_t at = xsdt + 36; at < xsdt + word(xsdt + 4, 4); at += 8) {
+      if (text(word(at, 8), 4) == signature) return word(at, 8);
+    }
+    ADD_FAILURE() << "no " << signature;
+    return kBase;
+  }
+
+  std::vector<std::byte> image_;
+};
+
+TEST_F(AcpiTest, EveryTableSumsToZero) {
+  build(4);
+  EXPECT_EQ(text(kBase, 8), "RSD PTR ");
+  EXPECT_EQ(sum(kBase, 20), 0u);
+  EXPECT_EQ(sum(kBase, 36), 0u);
+  const uint64_t xsdt = word(kBase + 24, 8);
+  EXPECT_EQ(sum(xsdt, word(xsdt + 4, 4)), 0u);
+  for (const char* signature : {"FACP", "APIC", "MCFG"}) {
+    const uint64_t table = find(signature);
+    EXPECT_EQ(sum(table, word(table + 4, 4)), 0u) << signature;
+  }
+  const uint64_t dsdt = word(find("FACP") + 140, 8);
+  EXPECT_EQ(text(dsdt, 4), "DSDT");
+  EXPECT_EQ(sum(dsdt, word(dsdt + 4, 4)), 0u);
+}
+
+TEST_F(AcpiTest, TheFacsIsWhereTheFadtSaysAndAligned) {
+  build(1);
+  const uint64_t facs = word(find("FACP") + 36, 4);
+  EXPECT_EQ(text(facs, 4), "FACS");
+  EXPECT_EQ(facs % 64, 0u);
+}
+
+TEST_F(AcpiTest, TheMadtHasEveryCpuOnceAndOneIoapic) {
+  for (const unsigned cpus : {1u, 2u, 254u}) {
+    build(cpus);
+    const uint64_t madt = find("APIC");
+    std::vector<uint64_t> apic_ids;
+    unsigned ioapics = 0;
+    const uint64_t end = madt + word(madt + 4, 4);
+    for (uint64_t at = madt + 44; at < end; at += word(at + 1, 1)) {
+      ASSERT_NE(word(at + 1, 1), 0u);
+      if (word(at, 1) == 0) apic_ids.push_back(word(at + 3, 1));
+      if (word(at, 1) == 1) ++ioapics;
+    }
+    ASSERT_EQ(apic_ids.size(), cpus);
+    for (unsigned cpu = 0; cpu < cpus; ++cpu) EXPECT_EQ(apic_ids[cpu], cpu);
+    EXPECT_EQ(ioapics, 1u);
+  }
+}
+
+TEST_F(AcpiTest, FitsWhereTheBiosWouldBe) {
+  build(254);
+  EXPECT_LE(kAcpiTables + image_.size(), kKernel);
+}
+
+TEST_F(AcpiTest, TheMcfgNamesTheOneBusThatEcamHas) {
+  build(1);
+  const uint64_t mcfg = find("MCFG");
+  EXPECT_EQ(word(mcfg + 44, 8), kEcam);
+  EXPECT_EQ(word(mcfg + 54, 1), 0u);
+  EXPECT_EQ(word(mcfg + 55, 1), 0u);
+}
+
+class CpuidTest : public testing::Test {
+ protected:
+  static constexpr uint32_t kAuth = 0x68747541, kGenu = 0x756E6547;
+
+  static std::vector<CpuidEntry> host(uint32_t vendor) {
+    return {{.leaf = 0, .eax = 0xD, .ebx = vendor},
+            {.leaf = 1, .ebx = 0x07'08'08'00, .ecx = 1, .edx = 1},
+            {.leaf = 4, .subleaf = 0, .flags = 1, .eax = 0x1C004121},
+            {.leaf = 4, .subleaf = 3, .flags = 1, .eax = 0x1C03C163},
+            {.leaf = 0xB, .subleaf = 0, .flags = 1, .eax = 1, .ebx = 2, .ecx = 0x100, .edx = 7},
+            {.leaf = 0x1F, .subleaf = 0, .flags = 1, .eax = 1, .ebx = 2, .ecx = 0x100, .edx = 7},
+            {.leaf = 0x80000001},
+            {.leaf = 0x80000008, .eax = 0x3028, .ecx = 0x700F},
+            {.leaf = 0x8000001E, .eax = 7, .ebx = 0x107, .ecx = 3}};
+  }
+  static std::optional<CpuidEntry> find(const std::vector<CpuidEntry>& entries, uint32_t leaf,
+                                        uint32_t subleaf = 0) {
+    for (const auto& entry : entries) {
+      if (entry.leaf == leaf && entry.subleaf == subleaf) return entry;
+    }
+    return std::nullopt;
+  }
+};
+
+TEST_F(CpuidTest, EveryLeafThatNamesTheApicIdNamesThisCpus) {
+  const auto entries = cpuid_of(host(kAuth), 2, 3);
+  EXPECT_EQ(find(entries, 1)->ebx >> 24, 2u);
+  EXPECT_EQ(find(entries, 0xB, 0)->edx, 2u);
+  EXPECT_EQ(find(entries, 0xB, 1)->edx, 2u);
+  EXPECT_EQ(find(entries, 0x8000001E)->eax, 2u);
+}
+
+TEST_F(CpuidTest, TheTopologyIsOneSocketOfSingleThreadedCores) {
+  const auto entries = cpuid_of(host(kAuth), 0, 3);
+  EXPECT_EQ(find(entries, 1)->ebx >> 16 & 0xFF, 4u) << "ids are counted in powers of two";
+  EXPECT_TRUE(find(entries, 1)->edx & 1u << 28);
+  EXPECT_EQ(find(entries, 0xB, 0)->eax, 0u);
+  EXPECT_EQ(find(entries, 0xB, 0)->ebx, 1u);
+  EXPECT_EQ(find(entries, 0xB, 1)->eax, 2u) << "two bits of APIC id make up the socket";
+  EXPECT_EQ(find(entries, 0xB, 1)->ebx, 3u);
+  EXPECT_FALSE(find(entries, 0x1F)) << "the host's own";
+  EXPECT_EQ(find(entries, 0x80000008)->ecx, 2u | 2u << 12);
+  EXPECT_EQ(find(entries, 0x8000001E)->ebx, 0u);
+}
+
+TEST_F(CpuidTest, OneCpuClaimsNoOthers) {
+  const auto entries = cpuid_of(host(kGenu), 0, 1);
+  EXPECT_EQ(find(entries, 1)->ebx >> 16 & 0xFF, 0u);
+  EXPECT_FALSE(find(entries, 1)->edx & 1u << 28);
+  EXPECT_EQ(find(entries, 0xB, 1)->eax, 0u);
+}
+
+TEST_F(CpuidTest, CachesAreSharedFromTheThirdLevelOn) {
+  const auto entries = cpuid_of(host(kGenu), 0, 8);
+  EXPECT_EQ(find(entries, 4, 0)->eax >> 14 & 0xFFF, 0u);
+  EXPECT_EQ(find(entries, 4, 3)->eax >> 14 & 0xFFF, 7u);
+  EXPECT_EQ(find(entries, 4, 3)->eax >> 26, 7u);
+  EXPECT_EQ(find(entries, 4, 3)->eax & 0x3FFF, 0x163u) << "what kind of cache it is stays";
+}
+
+TEST_F(CpuidTest, AnIntelCpuKeepsAmdsLeavesAsTheyAre) {
+  const auto entries = cpuid_of(host(kGenu), 1, 2);
+  EXPECT_EQ(find(entries, 0x80000008)->ecx, 0x700Fu);
+  EXPECT_EQ(find(entries, 0x80000001)->ecx, 0u);
+}
+
+TEST(KvmTable, HasTheKernelsLayoutAndRequestNumbers) {
+  const std::vector<uint64_t> entries = {1, 2, 3};
+  KvmTable<uint64_t> table{std::span(entries)};
+  const auto* words = static_cast<const uint32_t*>(table.argument());
+  EXPECT_EQ(words[0], 3u);
+  EXPECT_EQ(words[1], 0u);
+  EXPECT_EQ(words[2], 1u) << "entries follow the two words at once";
+  EXPECT_EQ(table.entries(), entries);
+  // KVM_GET_SUPPORTED_CPUID, whatever size the header's struct has.
+  EXPECT_EQ(kvm_table_request(_IOC(_IOC_READ | _IOC_WRITE, 0xAE, 0x05, 12)), 0xC008AE05u);
+}
+
+TEST(KvmTable, NeverReadsMoreEntriesThanItHasRoomFor) {
+  KvmTable<uint64_t> table(size_t{2});
+  *static_cast<uint32_t*>(table.argument()) = 1000;
+  EXPECT_EQ(table.entries().size(), 2u);
+}
+
+}  // namespace
+}  // namespace passthru

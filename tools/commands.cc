@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Owns the one place where an error reaches the user, and the reading of device names.
+#include "tools/commands.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace passthru::tools {
+namespace {
+
+void tell(const Error& error) {
+  fmt::print(stderr, "passthru: {}\n", error.message());
+}
+
+}  // namespace
+
+int refuse(const Error& error) {
+  tell(error);
+  return kRefused;
+}
+
+int wrong_usage(const Error& error) {
+  tell(error);
+  return kUsage;
+}
+
+Result<std::vector<Bdf>> parse_devices(const std::vector<std::string>& words) {
+  std::vector<Bdf> devices;
+  for (const std::string& word : words) {
+    const Bdf bdf = PASSTHRU_TRY(Bdf::parse(word));
+    if (std::find(devices.begin(), devices.end(), bdf) == devices.end()) devices.push_back(bdf);
+  }
+  return devices;
+}
+
+}  // namespace passthru::tools

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Owns the list of subcommands and what they share: one `add_NAME` in tools/NAME.cc for each, the
+// exit statuses, and how an error is told. Only main.cc calls the `add_` functions.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "vfio/bdf.h"
+#include "vfio/result.h"
+
+namespace passthru::tools {
+
+/// What the command exits with. Scripts rely on these numbers.
+enum ExitStatus : int {
+  kDone = 0,
+  kNo = 1,       ///< the question was answered, and the answer is no
+  kUsage = 2,    ///< the command line is wrong
+  kRefused = 3,  ///< the system, the kernel or the device refused
+};
+
+// Each registers one subcommand whose callback stores the exit status in `status`. `status` and
+// `app` outlive the parse. An error is told once, by `refuse` or `wrong_usage`, and never printed
+// elsewhere.
+CLI::App* add_list(CLI::App& app, int& status);
+CLI::App* add_bind(CLI::App& app, int& status);
+CLI::App* add_unbind(CLI::App& app, int& status);
+CLI::App* add_msix(CLI::App& app, int& status);
+CLI::App* add_run(CLI::App& app, int& status);
+
+/// Prints "passthru: MESSAGE" on standard error and returns kRefused.
+int refuse(const Error& error);
+/// The same for a command line that CLI11 accepts and we do not; returns kUsage.
+int wrong_usage(const Error& error);
+
+/// The devices named on a command line, in that order, each once. EINVAL: one is no PCI address.
+Result<std::vector<Bdf>> parse_devices(const std::vector<std::string>& words);
+
+/// What every listing says of its `--json`.
+inline constexpr const char* kJsonHelp = "Print JSON; what its members mean is in docs/json.md";
+
+}  // namespace passthru::tools

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Owns the names of an Inspection's fields in JSON.
+#include "tools/inspection_json.h"
+
+namespace passthru {
+
+void to_json(nlohmann::json& json, const SpanInspection& span) {
+  json = {{"offset", span.offset},
+          {"size", span.size},
+          {"mapped", span.mapped},
+          {"why", span.why},
+          {"trapped_reads", span.trapped_reads},
+          {"trapped_writes", span.trapped_writes}};
+}
+
+void to_json(nlohmann::json& json, const BarInspection& bar) {
+  json = {{"index", bar.index},
+          {"size", bar.size},
+          {"io", bar.io},
+          {"is_64bit", bar.is_64bit},
+          {"prefetchable", bar.prefetchable},
+          {"decoded", bar.decoded},
+          {"guest_address", bar.guest_address},
+          {"spans", bar.spans}};
+}
+
+void to_json(nlohmann::json& json, const VectorInspection& vector) {
+  json = {{"index", vector.index},
+          {"masked", vector.masked},
+          {"pending", vector.pending},
+          {"bound", vector.bound},
+          {"owner", vector.owner},
+          {"guest_message",
+           {{"address", vector.guest_message.address}, {"data", vector.guest_message.data}}},
+          {"delivered", vector.delivered},
+          {"restores", vector.restores}};
+}
+
+void to_json(nlohmann::json& json, const Inspection& inspection) {
+  json = {{"device", inspection.device.str()},
+          {"guest_address", inspection.guest_address.str()},
+          {"name", inspection.name},
+          {"vendor", inspection.vendor},
+          {"device_id", inspection.device_id},
+          {"interrupt_mode", inspection.interrupt_mode},
+          {"bars", inspection.bars},
+          {"vectors", inspection.vectors},
+          {"set_irqs_calls", inspection.set_irqs_calls},
+          {"restores", inspection.restores},
+          {"resets", inspection.resets},
+          {"failed_accesses", inspection.failed_accesses}};
+}
+
+}  // namespace passthru

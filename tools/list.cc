@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// Owns `passthru list`: every PCI function of the machine, and whether it can be assigned.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tools/commands.h"
+#include "tools/json.h"
+#include "tools/table.h"
+#include "vfio/group.h"
+#include "vfio/msix_layout.h"
+#include "vfio/pci_names.h"
+#include "vfio/sysfs.h"
+
+namespace passthru::tools {
+namespace {
+
+constexpr const char* kFooter =
+    "ASSIGNABLE is 'yes' for a device that a guest can be given now. Otherwise it says what is "
+    "missing, and\n"
+    "'passthru bind DEVICE' is mostly the cure. Devices of one GROUP leave the host together. "
+    "MSI-X is the\n"
+    "number of interrupt vectors; '?' without root.\n"
+    "\n"
+    "Examples:\n"
+    "  passthru list\n"
+    "  passthru list --json | jq -r '.devices[] | select(.assignable) | .device'";
+
+struct Listed {
+  PciFunction function;
+  std::string name;
+  std::string class_name;
+  std::optional<MsixLayout> msix;
+  std::optional<Error> obstacle;  // why it cannot be assigned
+};
+
+Result<std::vector<Listed>> look() {
+  const Sysfs sysfs;
+  const PciNames names;
+  std::vector<Listed> listed;
+  for (const Bdf bdf : PASSTHRU_TRY(sysfs.functions())) {
+    auto function = sysfs.function(bdf);
+    if (!function) continue;  // unplugged a moment ago
+    Listed entry{.function = *function,
+                 .name = names.device(function->vendor, function->device),
+                 .class_name = names.device_class(static_cast<uint16_t>(function->class_code >> 8)),
+                 .msix = find_msix(function->config),
+                 .obstacle = {}};
+    if (auto group = assignable_group(sysfs, bdf); !group) entry.obstacle = group.error();
+    listed.push_back(std::move(entry));
+  }
+  return listed;
+}
+
+Json to_json(const Listed& entry) {
+  const PciFunction& function = entry.function;
+  return {{"device", function.bdf.str()},
+          {"vendor", function.vendor},
+          {"device_id", function.device},
+          {"subsystem_vendor", function.subsystem_vendor},
+          {"subsystem_device", function.subsystem_device},
+          {"class", function.class_code},
+          {"revision", function.revision},
+          {"name", entry.name},
+          {"class_name", entry.class_name},
+          {"driver", json_or_null(function.driver)},
+          {"iommu_group", json_or_null(function.iommu_group)},
+          {"numa_node", json_or_null(function.numa_node)},
+          {"bridge", function.bridge},
+          {"reset_methods", function.reset_methods},
+          {"msix", entry.msix ? json_msix_layout(*entry.msix) : Json()},
+          {"assignable", !entry.obstacle},
+          {"why_not", entry.obstacle ? Json(entry.obstacle->cause) : Json()},
+          {"advice", entry.obstacle ? json_or_null(entry.obstacle->advice) : Json()}};
+}
+
+std::string vectors(const Listed& entry) {
+  if (entry.msix) return std::to_string(entry.msix->vectors);
+  return entry.function.config.size() <= 64 ? "?" : "-";
+}
+
+void print_table(const std::vector<Listed>& listed) {
+  // Whole names for a pipe or a file, where somebody may look for one.
+  const size_t name_width = ::isatty(STDOUT_FILENO) != 0 ? 44 : 0;
+  Table table({{.heading = "DEVICE"},
+               {.heading = "ID"},
+               {.heading = "NAME", .widest = name_width},
+               {.heading = "DRIVER"},
+               {.heading = "GROUP", .right = true},
+               {.heading = "MSI-X", .right = true},
+               {.heading = "ASSIGNABLE"}});
+  for (const Listed& entry : listed) {
+    const PciFunction& function = entry.function;
+    table.add({function.bdf.str(), fmt::format("{:04x}:{:04x}", function.vendor, function.device),
+               entry.name, function.driver.empty() ? "-" : function.driver,
+               function.iommu_group ? std::to_string(*function.iommu_group) : "-", vectors(entry),
+               entry.obstacle ? "no: " + entry.obstacle->cause : "yes"});
+  }
+  fmt::print("{}", table.str());
+}
+
+int list(bool json) {
+  const auto listed = look();
+  if (!listed) return refuse(listed.error());
+  if (json) {
+    Json devices = Json::array();
+    for (const Listed& entry : *listed) devices.push_back(to_json(entry));
+    print_json({{"devices", devices}});
+  } else {
+    print_table(*listed);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+CLI::App* add_list(CLI::App& app, int& status) {
+  CLI::App* command =
+      app.add_subcommand("list", "List the PCI devices of this machine, and which can be assigned");
+  const auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, kJsonHelp);
+  command->footer(kFooter);
+  command->callback([json, &status] { status = list(*json); });
+  return command;
+}
+
+}  // namespace passthru::tools

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Owns what `bind` and `unbind` have in common: several devices, one plan, all or none of it, and
+// the report.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "vfio/bdf.h"
+#include "vfio/change_plan.h"
+#include "vfio/result.h"
+#include "vfio/sysfs.h"
+
+namespace passthru::tools {
+
+struct RebindOptions {
+  std::vector<std::string> devices{};
+  bool dry_run = false;
+  bool json = false;
+};
+
+/// Plans each device, carries all plans out as one, tells which driver each has now. Returns the
+/// exit status.
+int rebind(const Sysfs& sysfs, const RebindOptions& options,
+           const std::function<Result<ChangePlan>(Bdf)>& plan_for);
+
+}  // namespace passthru::tools

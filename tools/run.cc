@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+// Owns `passthru run`: from the command line to a VM, and from its end to a summary and an exit
+// status.
+#include <fmt/format.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/commands.h"
+#include "tools/inspection_json.h"
+#include "tools/run_summary.h"
+#include "vfio/linux_kernel.h"
+#include "vmm/device_argument.h"
+#include "vmm/vm.h"
+
+namespace passthru::tools {
+namespace {
+
+struct RunArguments {
+  VmOptions vm;
+  std::vector<std::string> devices;
+  bool allow_unsafe_interrupts = false;
+  std::string summary_file;
+};
+
+std::atomic<Vm*> running{nullptr};
+
+// Ends the VM on the usual signals for as long as it exists, so that devices are detached in order.
+class StopOnSignals {
+ public:
+  explicit StopOnSignals(Vm& vm) {
+    running = &vm;
+    struct sigaction action {};
+    action.sa_handler = [](int) {
+      const int code = errno;
+      if (Vm* target = running) target->stop();
+      errno = code;
+    };
+    for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &action, &before_[i]);
+  }
+  ~StopOnSignals() {
+    for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
+    running = nullptr;
+  }
+  StopOnSignals(const StopOnSignals&) = delete;
+  StopOnSignals& operator=(const StopOnSignals&) = delete;
+
+ private:
+  static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+  std::array<struct sigaction, kSignals.size()> before_{};
+};
+
+const char* name_of(ExitReason reason) {
+  switch (reason) {
+    case ExitReason::PowerOff:
+      return "power-off";
+    case ExitReason::Reset:
+      return "reset";
+    case ExitReason::Stopped:
+      return "stopped";
+  }
+  return "stopped";
+}
+
+void tell(const Event& event) {
+  const char* what = "";
+  switch (event.kind) {
+    case Event::Kind::VectorFailed:
+      what = "an interrupt vector failed";
+      break;
+    case Event::Kind::BarRefused:
+      what = "a BAR could not be placed";
+      break;
+    case Event::Kind::RestoreFailed:
+      what = "damaged interrupts could not be restored";
+      break;
+    case Event::Kind::UnplugRequest:
+      what = "the host asks for the device back";
+      break;
+    case Event::Kind::DeviceError:
+      what = "the device reported an error";
+      break;
+    case Event::Kind::DamageHealed:
+    case Event::Kind::DeviceReset:
+      return;  // counted, and part of the summary
+  }
+  fmt::print(stderr, "passthru: {}: {}: {}\r\n", event.device.str(), what, event.detail);
+}
+
+Result<void> write_summary(const std::string& file, ExitReason reason,
+                           const std::vector<Inspection>& devices) {
+  const nlohmann::json json = {{"end", name_of(reason)}, {"devices", devices}};
+  std::ofstream out(file);
+  // Names come from the PCI id database and need not be UTF-8.
+  out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  out.close();
+  if (!out) return fail(EIO, "write the summary to " + file);
+  return {};
+}
+
+int run(RunArguments& arguments) {
+  VmOptions& options = arguments.vm;
+  for (const std::string& text : arguments.devices) {
+    auto device = parse_device_argument(text);
+    if (!device) return wrong_usage(device.error());
+    device->allow_unsafe_interrupts = arguments.allow_unsafe_interrupts;
+    options.devices.push_back(*device);
+  }
+  if (const auto checked = options.check(); !checked) return wrong_usage(checked.error());
+  options.on_event = tell;
+
+  // A reader of our output that goes away does not end the guest.
+  std::signal(SIGPIPE, SIG_IGN);
+  auto vm = Vm::create(options, std::make_shared<LinuxKernel>());
+  if (!vm) return refuse(vm.error());
+  const auto ended = [&] {
+    const StopOnSignals stop(**vm);
+    return (*vm)->run();
+  }();
+  if (!ended) return refuse(ended.error());
+
+  const std::vector<Inspection> devices = (*vm)->inspect();
+  for (const Inspection& device : devices) fmt::print(stderr, "{}", summary(device));
+  if (!arguments.summary_file.empty()) {
+    const auto written = write_summary(arguments.summary_file, *ended, devices);
+    if (!written) return refuse(written.error());
+  }
+  return *ended == ExitReason::Stopped ? kNo : kDone;
+}
+
+}  // namespace
+
+CLI::App* add_run(CLI::App& app, int& status) {
+  auto arguments = std::make_shared<RunArguments>();
+  VmOptions& vm = arguments->vm;
+  CLI::App* command =
+      app.add_subcommand("run", "Boot a Linux guest that owns the devices you name");
+  command->add_option("--kernel", vm.kernel, "A bzImage, for example /boot/vmlinuz-VERSION")
+      ->required()
+      ->type_name("BZIMAGE");
+  command->add_option("--initrd", vm.initrd, "The guest's initramfs")->type_name("FILE");
+  command->add_option("--append", vm.append, "The kernel's command line; console=ttyS0 is here")
+      ->type_name("STRING");
+  command->add_option("--memory", vm.memory, "The guest's memory, with K, M or G")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("SIZE")
+      ->default_str("512M");
+  command->add_option("--cpus", vm.cpus, "How many virtual CPUs")
+      ->type_name("N")
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--device", arguments->devices,
+          "A function bound to vfio-pci, for example 0000:00:02.0; give it again for each. "
+          "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off")
+      ->type_name("BDF[,OPTION]...")
+      ->take_all()
+      ->allow_extra_args(false);
+  command->add_flag("--allow-unsafe-interrupts", arguments->allow_unsafe_interrupts,
+                    "Assign even without interrupt remapping: the guest can then forge interrupts");
+  command
+      ->add_option_function<std::string>(
+          "--audit",
+          [&vm](const std::string& text) {
+            vm.audit = std::chrono::milliseconds(text == "off" ? 0 : std::stoul(text));
+          },
+          "Look for damaged interrupts so often, in milliseconds (default 100), or off")
+      ->check(CLI::IsMember({"off"}) | CLI::Range(1U, 60'000U))
+      ->type_name("MS|off");
+  command->add_option("--summary", arguments->summary_file, "Write what the devices did as JSON")
+      ->type_name("FILE");
+  command->footer(
+      "The guest's serial port is on stdin and stdout. On a terminal, Ctrl-A x ends the guest.\n"
+      "Exit status: 0 the guest powered off or rebooted, 1 it was stopped, 2 wrong usage,\n"
+      "3 the system refused.\n\n"
+      "  passthru bind 0000:00:02.0\n"
+      "  passthru run --kernel bzImage --initrd initrd --append console=ttyS0 \\\n"
+      "    --memory 1G --cpus 2 --device 0000:00:02.0");
+  command->callback([arguments, &status] { status = run(*arguments); });
+  return command;
+}
+
+}  // namespace passthru::tools

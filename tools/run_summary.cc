@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// Owns the wording of the summary.
+#include "tools/run_summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace passthru::tools {
+namespace {
+
+std::string size_text(uint64_t bytes) {
+  constexpr uint64_t kKiB = 1 << 10, kMiB = 1 << 20, kGiB = 1 << 30;
+  if (bytes >= kGiB && bytes % kGiB == 0) return fmt::format("{} GiB", bytes / kGiB);
+  if (bytes >= kMiB && bytes % kMiB == 0) return fmt::format("{} MiB", bytes / kMiB);
+  if (bytes >= kKiB && bytes % kKiB == 0) return fmt::format("{} KiB", bytes / kKiB);
+  return fmt::format("{} bytes", bytes);
+}
+
+std::string bar_text(const BarInspection& bar) {
+  std::string text = bar.index == 6 ? "  ROM  " : fmt::format("  BAR {}", bar.index);
+  text += fmt::format("  {}{}\n", size_text(bar.size), bar.io ? ", ports" : "");
+  for (const SpanInspection& span : bar.spans) {
+    text += fmt::format("    {:#08x} {:>8}  ", span.offset, size_text(span.size));
+    if (span.mapped) {
+      text += "mapped";
+    } else {
+      text += fmt::format("trapped: {}, {} reads, {} writes", span.why, span.trapped_reads,
+                          span.trapped_writes);
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+std::string interrupts_text(const Inspection& inspection) {
+  uint64_t delivered = 0;
+  std::ptrdiff_t used = 0;
+  for (const VectorInspection& vector : inspection.vectors) {
+    delivered += vector.delivered;
+    used += vector.bound || vector.delivered != 0 ? 1 : 0;
+  }
+  return fmt::format(
+      "  Interrupts  {} of {} vectors used, {} delivered, {} SET_IRQS calls, {} restores\n", used,
+      inspection.vectors.size(), delivered, inspection.set_irqs_calls, inspection.restores);
+}
+
+}  // namespace
+
+std::string summary(const Inspection& inspection) {
+  std::string text = fmt::format("{} {} [{:04x}:{:04x}], the guest's {}\n", inspection.device.str(),
+                                 inspection.name, inspection.vendor, inspection.device_id,
+                                 inspection.guest_address.str());
+  for (const BarInspection& bar : inspection.bars) text += bar_text(bar);
+  text += interrupts_text(inspection);
+  if (inspection.failed_accesses != 0) {
+    text +=
+        fmt::format("  {} accesses failed; the guest read all ones\n", inspection.failed_accesses);
+  }
+  return text;
+}
+
+}  // namespace passthru::tools

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// Owns the wording. Each advice is something that can be typed or looked up.
+#include "vfio/attach_advice.h"
+
+#include <fmt/format.h>
+
+namespace passthru {
+namespace {
+
+constexpr const char* kParameter =
+    "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
+
+}  // namespace
+
+Error explain_container(Error error) {
+  switch (error.code) {
+    case ENOENT:
+    case ENODEV:
+      return std::move(error)
+          .because("the kernel's VFIO is not loaded")
+          .advise("Load it: modprobe vfio-pci");
+    case EACCES:
+    case EPERM:
+      return std::move(error)
+          .because("no permission")
+          .advise("Run as root, or give this user read and write access to /dev/vfio/vfio");
+    default:
+      return error;
+  }
+}
+
+Error explain_group(Error error, uint32_t group) {
+  switch (error.code) {
+    case ENOENT:
+      return std::move(error)
+          .because(fmt::format("no device of group {} is bound to vfio-pci", group))
+          .advise("Bind it: 'passthru bind BDF' (loads vfio-pci if need be: modprobe vfio-pci)");
+    case EBUSY:
+      return std::move(error)
+          .because(fmt::format("group {} is in use by another process", group))
+          .advise(fmt::format("'fuser -v /dev/vfio/{}' names it", group));
+    case EACCES:
+    case EPERM:
+      return std::move(error)
+          .because("no permission")
+          .advise(fmt::format("Run as root, or give this user the group: chown USER /dev/vfio/{}",
+                              group));
+    default:
+      return error;
+  }
+}
+
+Error group_not_viable(uint32_t group) {
+  return Error{
+      .code = EPERM,
+      .operation = "VFIO_GROUP_GET_STATUS",
+      .cause = fmt::format("group {} is not viable: a device of it belongs to a driver of the host",
+                           group),
+      .advice = "'passthru list' names the devices; bind them to vfio-pci or to no driver"};
+}
+
+Error explain_iommu(Error error, uint32_t group) {
+  if (error.code != EPERM) return error;
+  return std::move(error)
+      .because(fmt::format("the IOMMU of group {} has no interrupt remapping: a guest could forge "
+                           "interrupts of the host",
+                           group))
+      .advise(fmt::format(
+          "Enable it in the firmware (VT-d or AMD-Vi with interrupt remapping) and on the kernel's "
+          "command line (no intremap=off). If the guest is trusted: write Y to {} and say "
+          "--allow-unsafe-interrupts",
+          kParameter));
+}
+
+Error interrupts_unsafe(uint32_t group) {
+  return Error{
+      .code = EPERM,
+      .operation = fmt::format("attach group {}", group),
+      .cause =
+          "vfio_iommu_type1 is set to allow_unsafe_interrupts, so that interrupt remapping, "
+          "which keeps a guest from forging interrupts, is not certain",
+      .advice = fmt::format("Write N to {} where there is interrupt remapping; if the guest is "
+                            "trusted, say --allow-unsafe-interrupts",
+                            kParameter)};
+}
+
+Error explain_mapping(Error error, uint64_t needed, uint64_t limit) {
+  if (error.code != ENOMEM) return error;
+  if (limit == UINT64_MAX) {
+    return std::move(error)
+        .because(fmt::format("{} bytes of guest memory cannot be kept in RAM", needed))
+        .advise("Give the guest less memory, or free some");
+  }
+  return std::move(error)
+      .because(
+          fmt::format("devices reach guest memory only while it is locked: {} bytes are needed, "
+                      "RLIMIT_MEMLOCK is {} bytes",
+                      needed, limit))
+      .advise(
+          fmt::format("Raise it: 'ulimit -l {}' as root, or LimitMEMLOCK= in the service's unit",
+                      needed / 1024 + (needed % 1024 != 0 ? 1 : 0)));
+}
+
+}  // namespace passthru

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// Owns reading and writing a BDF; strict, because a BDF half understood is a wrong device assigned.
+#include "vfio/bdf.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace passthru {
+namespace {
+
+// Exactly `digits` hexadecimal characters, at most `max`.
+bool read_field(std::string_view& text, size_t digits, unsigned max, unsigned& value) {
+  if (text.size() < digits) return false;
+  const char* end = text.data() + digits;
+  auto [stop, error] = std::from_chars(text.data(), end, value, 16);
+  if (error != std::errc{} || stop != end || value > max) return false;
+  text.remove_prefix(digits);
+  return true;
+}
+
+bool read_char(std::string_view& text, char expected) {
+  if (text.empty() || text.front() != expected) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+}  // namespace
+
+Result<Bdf> Bdf::parse(std::string_view text) {
+  std::string_view rest = text;
+  unsigned segment = 0;
+  unsigned bus = 0;
+  unsigned device = 0;
+  unsigned function = 0;
+  const bool has_segment = text.size() == 12;
+  const bool ok =
+      (!has_segment || (read_field(rest, 4, 0xffff, segment) && read_char(rest, ':'))) &&
+      read_field(rest, 2, 0xff, bus) && read_char(rest, ':') && read_field(rest, 2, 31, device) &&
+      read_char(rest, '.') && read_field(rest, 1, 7, function) && rest.empty();
+  if (!ok) {
+    return tl::unexpected(Error{.code = EINVAL,
+                                .operation = fmt::format("'{}' is no PCI address", text),
+                                .cause = "expected SSSS:BB:DD.F in hexadecimal, like 0000:00:02.0",
+                                .advice = "'passthru list' shows the devices of this machine"});
+  }
+  return Bdf{static_cast<uint16_t>(segment), static_cast<uint8_t>(bus),
+             static_cast<uint8_t>(device), static_cast<uint8_t>(function)};
+}
+
+std::string Bdf::str() const {
+  return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", segment, bus, device, function);
+}
+
+}  // namespace passthru

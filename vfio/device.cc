@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+// Owns the bounds of every access: what is beyond a region or an interrupt index never reaches the
+// kernel.
+#include "vfio/device.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <utility>
+
+namespace passthru {
+namespace {
+
+std::string name_of(Region region) {
+  switch (region) {
+    case Region::Rom:
+      return "ROM";
+    case Region::Config:
+      return "config";
+    case Region::Vga:
+      return "VGA";
+    default:
+      return fmt::format("BAR{}", static_cast<uint32_t>(region));
+  }
+}
+
+/// Names the device, and the region where one is concerned, in a kernel's error. Costs nothing on
+/// success.
+template <class T>
+Result<T> of(const Bdf& bdf, Result<T> result) {
+  if (!result) result.error().device = bdf.str();
+  return result;
+}
+template <class T>
+Result<T> of(const Bdf& bdf, Region region, Result<T> result) {
+  if (!result) result.error().operation += " " + name_of(region);
+  return of(bdf, std::move(result));
+}
+
+/// What the kernel calls EINVAL is not there: the rest of the device is.
+template <class T>
+Result<T> or_absent(Result<T> info) {
+  if (!info && info.error().code == EINVAL) return T{};
+  return info;
+}
+
+}  // namespace
+
+MappedRegion::MappedRegion(std::shared_ptr<VfioDevice> device, Mapped mapped)
+    : device_(std::move(device)), mapped_(mapped) {}
+
+MappedRegion::MappedRegion(MappedRegion&& other) noexcept
+    : device_(std::move(other.device_)), mapped_(std::exchange(other.mapped_, {})) {}
+
+MappedRegion& MappedRegion::operator=(MappedRegion&& other) noexcept {
+  std::swap(device_, other.device_);
+  std::swap(mapped_, other.mapped_);
+  return *this;
+}
+
+MappedRegion::~MappedRegion() {
+  if (mapped_.address != nullptr) device_->kernel_.unmap_region(mapped_);
+}
+
+VfioDevice::VfioDevice(Kernel& kernel, DmaSpace& dma, uint32_t group, Bdf bdf)
+    : kernel_(kernel), dma_(dma), group_(group), bdf_(bdf) {}
+
+Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& dma, uint32_t group,
+                                                     Bdf bdf, bool allow_unsafe_interrupts) {
+  std::shared_ptr<VfioDevice> device(new VfioDevice(kernel, dma, group, bdf));
+  PASSTHRU_TRY(of(bdf, device->open_fd(allow_unsafe_interrupts)));
+  PASSTHRU_TRY(of(bdf, device->read_infos()));
+  return device;
+}
+
+VfioDevice::~VfioDevice() {
+  fd_.reset();
+  if (attached_) dma_.detach_group(group_);
+}
+
+Result<void> VfioDevice::open_fd(bool allow_unsafe_interrupts) {
+  const int group = PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts));
+  attached_ = true;
+  auto opened = kernel_.open_device(group, bdf_.str());
+  if (!opened && opened.error().code == ENODEV) {
+    return tl::unexpected(
+        std::move(opened)
+            .error()
+            .because(fmt::format("it is not bound to vfio-pci, or not in group {}", group_))
+            .advise(fmt::format("Bind it: 'passthru bind {}'", bdf_.str())));
+  }
+  fd_ = PASSTHRU_TRY(std::move(opened));
+  return {};
+}
+
+Result<void> VfioDevice::read_infos() {
+  info_ = PASSTHRU_TRY(kernel_.device_info(fd_.get()));
+  if (!info_.is_pci) return fail(ENODEV, "VFIO_DEVICE_GET_INFO", "it is no PCI device");
+  for (uint32_t index = 0; index < kRegions && index < info_.region_count; ++index) {
+    regions_[index] =
+        PASSTHRU_TRY(or_absent(kernel_.region_info(fd_.get(), static_cast<Region>(index))));
+  }
+  for (uint32_t index = 0; index < kIrqs && index < info_.irq_count; ++index) {
+    irqs_[index] = PASSTHRU_TRY(or_absent(kernel_.irq_info(fd_.get(), static_cast<Irq>(index))));
+  }
+  return {};
+}
+
+const RegionInfo& VfioDevice::region(Region region) const {
+  return regions_[static_cast<size_t>(region)];
+}
+
+const IrqInfo& VfioDevice::irq(Irq irq) const {
+  return irqs_[static_cast<size_t>(irq)];
+}
+
+namespace {
+
+/// Whether [offset, offset + size) lies within `end` bytes.
+bool within(uint64_t offset, uint64_t size, uint64_t end) {
+  return offset <= end && size <= end - offset;
+}
+
+Result<void> beyond(const char* operation, uint64_t offset, uint64_t size, uint64_t end) {
+  return fail(EINVAL, operation,
+              fmt::format("[{:#x}, +{:#x}) is not within {:#x} bytes", offset, size, end));
+}
+
+}  // namespace
+
+Result<void> VfioDevice::read(Region region, uint64_t offset, std::span<std::byte> data) {
+  const RegionInfo& info = this->region(region);
+  if (!within(offset, data.size(), info.size)) {
+    return of(bdf_, region, beyond("pread", offset, data.size(), info.size));
+  }
+  return of(bdf_, region, kernel_.read_region(fd_.get(), info.fd_offset + offset, data));
+}
+
+Result<void> VfioDevice::write(Region region, uint64_t offset, std::span<const std::byte> data) {
+  const RegionInfo& info = this->region(region);
+  if (!within(offset, data.size(), info.size)) {
+    return of(bdf_, region, beyond("pwrite", offset, data.size(), info.size));
+  }
+  return of(bdf_, region, kernel_.write_region(fd_.get(), info.fd_offset + offset, data));
+}
+
+Result<MappedRegion> VfioDevice::map(Region region, uint64_t offset, uint64_t size) {
+  const RegionInfo& info = this->region(region);
+  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t end =
+      info.size > UINT64_MAX - page ? info.size : (info.size + page - 1) / page * page;
+  if (size == 0 || !within(offset, size, end)) {
+    PASSTHRU_TRY(of(bdf_, region, beyond("mmap", offset, size, end)));
+  }
+  const Mapped mapped = PASSTHRU_TRY(of(
+      bdf_, region, kernel_.map_region(fd_.get(), info.fd_offset + offset, size, info.writable)));
+  return MappedRegion(shared_from_this(), mapped);
+}
+
+Result<void> VfioDevice::check(Irq irq, uint32_t start, uint64_t count) const {
+  const IrqInfo& info = this->irq(irq);
+  if (count != 0 && within(start, count, info.count)) return {};
+  return of(bdf_, Result<void>(
+                      fail(EINVAL, "VFIO_DEVICE_SET_IRQS",
+                           fmt::format("{} vectors from {} on, of {}", count, start, info.count))));
+}
+
+Result<void> VfioDevice::bind_irqs(Irq irq, uint32_t start, std::span<const int> eventfds) {
+  PASSTHRU_TRY(check(irq, start, eventfds.size()));
+  return of(bdf_,
+            kernel_.bind_irqs(fd_.get(), {.index = irq, .start = start, .eventfds = eventfds}));
+}
+
+Result<void> VfioDevice::disable_irqs(Irq irq) {
+  return of(bdf_, kernel_.disable_irqs(fd_.get(), irq));
+}
+
+Result<void> VfioDevice::act_on_irqs(Irq irq, IrqAction action, uint32_t start, uint32_t count) {
+  PASSTHRU_TRY(check(irq, start, count));
+  return of(bdf_, kernel_.act_on_irqs(fd_.get(), irq, action, start, count));
+}
+
+Result<void> VfioDevice::bind_unmask_eventfd(Irq irq, int eventfd) {
+  PASSTHRU_TRY(check(irq, 0, 1));
+  return of(bdf_, kernel_.bind_unmask_eventfd(fd_.get(), irq, eventfd));
+}
+
+Result<void> VfioDevice::reset() {
+  if (!info_.resettable) {
+    return of(bdf_, Result<void>(fail(EINVAL, "VFIO_DEVICE_RESET", "the device has no reset")));
+  }
+  return of(bdf_, kernel_.reset_device(fd_.get()));
+}
+
+}  // namespace passthru

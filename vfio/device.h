@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// Owns one opened VFIO device: its descriptor, what its regions and interrupts are, and every
+// access to them. Bars, config space and vectors are built on it; it knows nothing of a guest.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "vfio/bdf.h"
+#include "vfio/dma_space.h"
+#include "vfio/kernel.h"
+#include "vfio/result.h"
+
+namespace passthru {
+
+class VfioDevice;
+
+/// A part of a region mapped into this process; unmapped by its owner's end. Keeps the device open.
+class MappedRegion {
+ public:
+  MappedRegion() = default;
+  MappedRegion(std::shared_ptr<VfioDevice> device, Mapped mapped);
+  MappedRegion(MappedRegion&& other) noexcept;
+  MappedRegion& operator=(MappedRegion&& other) noexcept;
+  ~MappedRegion();
+
+  [[nodiscard]] std::byte* data() const { return mapped_.address; }
+  [[nodiscard]] size_t size() const { return mapped_.size; }
+
+ private:
+  std::shared_ptr<VfioDevice> device_;
+  Mapped mapped_;
+};
+
+/// An opened device. Thread-safe; all state is fixed after `open`.
+class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
+ public:
+  static constexpr unsigned kRegions = 9;
+  static constexpr unsigned kIrqs = 5;
+
+  /// Attaches `group` to `dma`, opens the device, reads all its infos. Errors name the device.
+  /// `allow_unsafe_interrupts`: see DmaSpace::attach_group.
+  static Result<std::shared_ptr<VfioDevice>> open(Kernel& kernel, DmaSpace& dma, uint32_t group,
+                                                  Bdf bdf, bool allow_unsafe_interrupts = false);
+  ~VfioDevice();
+
+  [[nodiscard]] Bdf bdf() const { return bdf_; }
+  [[nodiscard]] bool resettable() const { return info_.resettable; }
+  /// Size 0 for a region that the device does not have.
+  [[nodiscard]] const RegionInfo& region(Region region) const;
+  /// Count 0 for an interrupt that the device does not have.
+  [[nodiscard]] const IrqInfo& irq(Irq irq) const;
+
+  /// `offset` is within the region; EINVAL beyond its end (compared, never wrapped).
+  /// EIO while memory decode is off.
+  Result<void> read(Region region, uint64_t offset, std::span<std::byte> data);
+  Result<void> write(Region region, uint64_t offset, std::span<const std::byte> data);
+  /// Page aligned; readable, and writable where the region is. May reach to the end of the region's
+  /// last page.
+  Result<MappedRegion> map(Region region, uint64_t offset, uint64_t size);
+
+  /// Binds `eventfds` to the vectors from `start` on, in one call, ascending; -1 frees a handler.
+  Result<void> bind_irqs(Irq irq, uint32_t start, std::span<const int> eventfds);
+  Result<void> disable_irqs(Irq irq);
+  Result<void> act_on_irqs(Irq irq, IrqAction action, uint32_t start, uint32_t count);
+  Result<void> bind_unmask_eventfd(Irq irq, int eventfd);
+  /// EINVAL where the device has no reset.
+  Result<void> reset();
+
+  Kernel& kernel() { return kernel_; }
+
+ private:
+  VfioDevice(Kernel& kernel, DmaSpace& dma, uint32_t group, Bdf bdf);
+  Result<void> open_fd(bool allow_unsafe_interrupts);
+  Result<void> read_infos();
+  Result<void> check(Irq irq, uint32_t start, uint64_t count) const;
+  friend class MappedRegion;
+
+  Kernel& kernel_;
+  DmaSpace& dma_;
+  const uint32_t group_;
+  const Bdf bdf_;
+  bool attached_ = false;
+  Fd fd_;
+  DeviceInfo info_;
+  std::array<RegionInfo, kRegions> regions_;
+  std::array<IrqInfo, kIrqs> irqs_;
+};
+
+}  // namespace passthru

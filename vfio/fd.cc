@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// Owns the closing of descriptors; close(2) is never retried: on Linux the descriptor is gone even
+// on EINTR.
+#include "vfio/fd.h"
+
+#include <unistd.h>
+
+namespace passthru {
+
+void Fd::reset() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+}  // namespace passthru

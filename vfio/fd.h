@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Owns one file descriptor: closed once, by its last owner. Only the kernel seam makes them.
+#pragma once
+
+#include <utility>
+
+namespace passthru {
+
+/// Move-only owner of a file descriptor; -1 when empty.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    if (this != &other) {
+      reset();
+      fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+  }
+  ~Fd() { reset(); }
+
+  [[nodiscard]] int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void reset();
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace passthru

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// Owns the reasons why a device cannot be assigned, and the advice that goes with each.
+#include "vfio/group.h"
+
+#include <fmt/format.h>
+
+#include <string>
+
+namespace passthru {
+namespace {
+
+tl::unexpected<Error> refuse(int code, Bdf bdf, std::string cause, std::string advice) {
+  return tl::unexpected(Error{.code = code,
+                              .operation = "cannot be assigned",
+                              .device = bdf.str(),
+                              .cause = std::move(cause),
+                              .advice = std::move(advice)});
+}
+
+}  // namespace
+
+bool blocks_group(const GroupMember& member) {
+  // The drivers with driver_managed_dma set (drivers/pci/pcie/portdrv.c, drivers/pci/pci-stub.c).
+  return !member.driver.empty() && !member.on_vfio && member.driver != "pcieport" &&
+         member.driver != "pci-stub";
+}
+
+Result<std::vector<GroupMember>> blocking_members(const Sysfs& sysfs, uint32_t group) {
+  std::vector<GroupMember> members = PASSTHRU_TRY(sysfs.group(group));
+  std::erase_if(members, [](const GroupMember& member) { return !blocks_group(member); });
+  return members;
+}
+
+Result<PciFunction> bindable_function(const Sysfs& sysfs, Bdf bdf) {
+  PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
+  if (function.bridge) {
+    return refuse(EINVAL, bdf, "it is a bridge", "Assign the devices behind it instead");
+  }
+  if (!function.iommu_group) {
+    if (sysfs.has_iommu()) {
+      return refuse(ENODEV, bdf, "no IOMMU translates its DMA",
+                    "Only devices behind an IOMMU can be assigned");
+    }
+    return refuse(ENODEV, bdf, "no IOMMU",
+                  "Switch on VT-d or AMD-Vi in the firmware and boot Linux with intel_iommu=on or "
+                  "amd_iommu=on");
+  }
+  return function;
+}
+
+Result<uint32_t> assignable_group(const Sysfs& sysfs, Bdf bdf) {
+  const PciFunction function = PASSTHRU_TRY(bindable_function(sysfs, bdf));
+  if (!function.on_vfio) {
+    return refuse(ENODEV, bdf,
+                  function.driver.empty()
+                      ? "not bound to vfio-pci"
+                      : fmt::format("bound to {}, not to vfio-pci", function.driver),
+                  fmt::format("Bind it with 'passthru bind {}'", bdf.str()));
+  }
+  const std::vector<GroupMember> blocking =
+      PASSTHRU_TRY(blocking_members(sysfs, *function.iommu_group));
+  if (!blocking.empty()) {
+    std::string named;
+    std::string command = "passthru bind";
+    for (const GroupMember& member : blocking) {
+      named += fmt::format("{}{} ({})", named.empty() ? "" : ", ", member.name, member.driver);
+      command += " " + member.name;
+    }
+    return refuse(
+        EPERM, bdf,
+        fmt::format("its IOMMU group {} is shared with {}", *function.iommu_group, named),
+        fmt::format("A group leaves the host as a whole: '{}', or move the device to another slot",
+                    command));
+  }
+  return *function.iommu_group;
+}
+
+}  // namespace passthru

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#include "vfio/guarded_load.h"
+
+#include <ucontext.h>
+
+#include <atomic>
+#include <csetjmp>
+#include <csignal>
+
+namespace passthru {
+namespace {
+
+thread_local constinit sigjmp_buf* way_back = nullptr;  // while this thread is in guarded_load
+struct sigaction previous {};
+
+/// What the process would have done without us. The default and "ignore" come into force by
+/// returning: the access that faulted is made again.
+void pass_on(int signal, siginfo_t* info, void* context) {
+  if ((previous.sa_flags & SA_SIGINFO) != 0) {
+    previous.sa_sigaction(signal, info, context);
+  } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+    previous.sa_handler(signal);
+  } else {
+    sigaction(SIGBUS, &previous, nullptr);
+    if (info->si_code <= 0) raise(SIGBUS);  // somebody sent it: there is no access to repeat
+  }
+}
+
+void on_sigbus(int signal, siginfo_t* info, void* context) {
+  const bool is_fault = info->si_code > 0;
+  if (is_fault && way_back != nullptr) {
+    // What the handler blocks would stay blocked after the jump, and the next fault be fatal.
+    pthread_sigmask(SIG_SETMASK, &static_cast<ucontext_t*>(context)->uc_sigmask, nullptr);
+    siglongjmp(*way_back, 1);
+  }
+  pass_on(signal, info, context);
+}
+
+bool install_handler() {
+  struct sigaction action {};
+  action.sa_sigaction = on_sigbus;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  return sigaction(SIGBUS, nullptr, &previous) == 0 && sigaction(SIGBUS, &action, nullptr) == 0;
+}
+
+/// Apart, so that nothing that the jump would have to restore is in a register of its caller.
+[[gnu::noinline]] void load(const std::byte* memory, std::span<uint32_t> words) {
+  const auto* source = reinterpret_cast<const volatile uint32_t*>(memory);
+  for (uint32_t& word : words) word = *source++;
+}
+
+}  // namespace
+
+bool guarded_load(const std::byte* memory, std::span<uint32_t> words) {
+  static const bool installed = install_handler();
+  sigjmp_buf here;
+  if (!installed || sigsetjmp(here, 0) != 0) {
+    way_back = nullptr;
+    return false;
+  }
+  way_back = &here;
+  // The compiler must not move a load out of the time in which `way_back` is set.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  load(memory, words);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  way_back = nullptr;
+  return true;
+}
+
+}  // namespace passthru

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// Owns what the host kernel says of a device's interrupts in /proc/interrupts: how often each
+// vector fired. With a KVM irqfd no code of ours sees an interrupt; the kernel's own count is the
+// honest one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vfio/bdf.h"
+
+namespace passthru {
+
+/// Pure: the counts of the vectors that VFIO requested for `bdf` ("vfio-msix[3](0000:00:02.0)"), by
+/// vector number, summed over CPUs. Vectors that the text does not name are 0. Never more than
+/// `vectors` elements.
+std::vector<uint64_t> parse_interrupt_counts(std::string_view proc_interrupts, Bdf bdf,
+                                             unsigned vectors);
+
+/// The same for this machine; all 0 where /proc/interrupts cannot be read.
+std::vector<uint64_t> interrupt_counts(Bdf bdf, unsigned vectors);
+
+}  // namespace passthru

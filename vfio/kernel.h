@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// Owns the one seam between Passthru and the host kernel: typed calls, no policy, no state.
+// `LinuxKernel` is the only file that calls ioctl; tests put a `FakeKernel` in its place.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vfio/fd.h"
+#include "vfio/result.h"
+
+namespace passthru {
+
+/// Indices of the PCI regions of a VFIO device (linux/vfio.h, VFIO_PCI_*_REGION_INDEX).
+enum class Region : uint32_t { Bar0, Bar1, Bar2, Bar3, Bar4, Bar5, Rom, Config, Vga };
+
+/// Indices of the PCI interrupts of a VFIO device (linux/vfio.h, VFIO_PCI_*_IRQ_INDEX).
+enum class Irq : uint32_t { Intx, Msi, Msix, Error, Request };
+
+struct DeviceInfo {
+  bool is_pci = false;
+  bool resettable = false;  ///< VFIO_DEVICE_RESET is worth trying
+  uint32_t region_count = 0;
+  uint32_t irq_count = 0;
+};
+
+/// One range of a region that may be mapped.
+struct MapArea {
+  uint64_t offset = 0;
+  uint64_t size = 0;
+  bool operator==(const MapArea&) const = default;
+};
+
+struct RegionInfo {
+  uint64_t size = 0;       ///< bytes; 0: the region does not exist
+  uint64_t fd_offset = 0;  ///< where it starts in the device's descriptor
+  bool readable = false;
+  bool writable = false;
+  bool mappable = false;
+  bool msix_mappable = false;     ///< the page of the MSI-X table may be mapped too
+  std::vector<MapArea> sparse{};  ///< where not empty: map these and nothing else, exactly
+};
+
+struct IrqInfo {
+  uint32_t count = 0;
+  bool eventfd = false;
+  bool maskable = false;
+  bool automasked = false;
+  bool noresize = false;  ///< vectors can only be added by disabling the index first
+};
+
+struct GroupStatus {
+  bool viable = false;
+  bool container_set = false;
+};
+
+/// VFIO_DEVICE_SET_IRQS. `Trigger` with descriptors binds them (-1: keep the vector, free its
+/// handler).
+struct IrqTrigger {
+  Irq index = Irq::Msix;
+  uint32_t start = 0;
+  std::span<const int> eventfds{};  ///< one for each vector from `start` on; -1 frees the handler
+};
+
+enum class IrqAction : uint32_t { Mask, Unmask, Trigger };
+
+/// Address range that a mapping of a region occupies in this process.
+struct Mapped {
+  std::byte* address = nullptr;
+  size_t size = 0;
+};
+
+/// Every call into the kernel that assigning a device needs. All calls are thread-safe and return
+/// the kernel's errno in an Error whose operation names the system call; none retries, none logs.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+
+  // Containers and groups (type1v2).
+  virtual Result<Fd> open_container() = 0;
+  virtual Result<Fd> open_group(uint32_t group) = 0;
+  virtual Result<int> api_version(int container) = 0;
+  /// Whether the container offers the IOMMU type or extension (VFIO_CHECK_EXTENSION).
+  virtual Result<bool> has_extension(int container, uint32_t extension) = 0;
+  virtual Result<GroupStatus> group_status(int group) = 0;
+  virtual Result<void> set_container(int group, int container) = 0;
+  virtual Result<void> unset_container(int group) = 0;
+  virtual Result<void> set_iommu(int container, uint32_t type) = 0;
+  virtual Result<Fd> open_device(int group, const std::string& bdf) = 0;
+
+  /// Whether type1 was told to attach groups without interrupt remapping (its module parameter
+  /// allow_unsafe_interrupts). While it was not, an attached group is proof of interrupt remapping.
+  virtual Result<bool> unsafe_interrupts_allowed() = 0;
+  /// RLIMIT_MEMLOCK of this process, bytes; UINT64_MAX where there is none.
+  virtual Result<uint64_t> locked_memory_limit() = 0;
+
+  // DMA mappings of a container. Addresses and sizes in bytes, page aligned.
+  virtual Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,
+                               bool writable) = 0;
+  /// ENOENT where there was no such mapping.
+  virtual Result<void> unmap_dma(int container, uint64_t iova, uint64_t size) = 0;
+
+  // A device.
+  virtual Result<DeviceInfo> device_info(int device) = 0;
+  /// Asks again with a larger argsz where the capability chain needs it.
+  virtual Result<RegionInfo> region_info(int device, Region region) = 0;
+  virtual Result<IrqInfo> irq_info(int device, Irq irq) = 0;
+  /// Binds eventfds. A positive return of the kernel (fewer vectors than asked) is an error:
+  /// ENOSPC, whose `index` is the number of vectors that there are; nothing was enabled then.
+  virtual Result<void> bind_irqs(int device, const IrqTrigger& trigger) = 0;
+  /// Disables a whole interrupt index (count 0, DATA_NONE).
+  virtual Result<void> disable_irqs(int device, Irq irq) = 0;
+  /// Mask, unmask, or signal the bound eventfd by software, of `count` vectors from `start` on.
+  virtual Result<void> act_on_irqs(int device, Irq irq, IrqAction action, uint32_t start,
+                                   uint32_t count) = 0;
+  virtual Result<void> bind_unmask_eventfd(int device, Irq irq, int eventfd) = 0;
+  virtual Result<void> reset_device(int device) = 0;
+  /// Reads or writes a region through the device's descriptor; a short transfer is EIO.
+  virtual Result<void> read_region(int device, uint64_t fd_offset, std::span<std::byte> data) = 0;
+  virtual Result<void> write_region(int device, uint64_t fd_offset,
+                                    std::span<const std::byte> data) = 0;
+  virtual Result<Mapped> map_region(int device, uint64_t fd_offset, size_t size, bool writable) = 0;
+  virtual void unmap_region(Mapped mapped) = 0;
+
+  // Event descriptors, nonblocking and close-on-exec.
+  virtual Result<Fd> make_eventfd() = 0;
+  /// Adds one to the counter: what the kernel does when the interrupt fires.
+  virtual Result<void> signal_eventfd(int eventfd) = 0;
+  /// Takes the counter: how often it was signalled since it was last taken; 0 if not at all.
+  virtual Result<uint64_t> drain_eventfd(int eventfd) = 0;
+};
+
+}  // namespace passthru

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// Owns the calls of LinuxKernel that are no ioctl: opening, reading, writing and mapping, eventfds,
+// limits. Every descriptor is close-on-exec.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "vfio/linux_kernel.h"
+#include "vfio/small_file.h"
+
+namespace passthru {
+namespace {
+
+Result<Fd> open_path(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd) return fail(errno, "open " + path);
+  return fd;
+}
+
+}  // namespace
+
+Result<Fd> LinuxKernel::open_container() {
+  return open_path("/dev/vfio/vfio");
+}
+
+Result<Fd> LinuxKernel::open_group(uint32_t group) {
+  return open_path(fmt::format("/dev/vfio/{}", group));
+}
+
+Result<bool> LinuxKernel::unsafe_interrupts_allowed() {
+  auto value = read_file("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", 1);
+  if (value) return *value == "Y";
+  if (value.error().code == ENOENT) return false;  // no type1, so nothing that would allow it
+  return tl::unexpected(std::move(value).error());
+}
+
+Result<uint64_t> LinuxKernel::locked_memory_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return fail(errno, "getrlimit RLIMIT_MEMLOCK");
+  return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : uint64_t{limit.rlim_cur};
+}
+
+Result<void> LinuxKernel::read_region(int device, uint64_t fd_offset, std::span<std::byte> data) {
+  const ssize_t done = ::pread(device, data.data(), data.size(), static_cast<off_t>(fd_offset));
+  if (done < 0) return fail(errno, "pread");
+  if (static_cast<size_t>(done) != data.size()) return fail(EIO, "pread", "short transfer");
+  return {};
+}
+
+Result<void> LinuxKernel::write_region(int device, uint64_t fd_offset,
+                                       std::span<const std::byte> data) {
+  const ssize_t done = ::pwrite(device, data.data(), data.size(), static_cast<off_t>(fd_offset));
+  if (done < 0) return fail(errno, "pwrite");
+  if (static_cast<size_t>(done) != data.size()) return fail(EIO, "pwrite", "short transfer");
+  return {};
+}
+
+Result<Mapped> LinuxKernel::map_region(int device, uint64_t fd_offset, size_t size, bool writable) {
+  const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* address =
+      ::mmap(nullptr, size, protection, MAP_SHARED, device, static_cast<off_t>(fd_offset));
+  if (address == MAP_FAILED) return fail(errno, "mmap");
+  return Mapped{static_cast<std::byte*>(address), size};
+}
+
+void LinuxKernel::unmap_region(Mapped mapped) {
+  ::munmap(mapped.address, mapped.size);
+}
+
+Result<Fd> LinuxKernel::make_eventfd() {
+  Fd fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!fd) return fail(errno, "eventfd");
+  return fd;
+}
+
+Result<void> LinuxKernel::signal_eventfd(int eventfd) {
+  const uint64_t one = 1;
+  if (::write(eventfd, &one, sizeof one) < 0) return fail(errno, "write eventfd");
+  return {};
+}
+
+Result<uint64_t> LinuxKernel::drain_eventfd(int eventfd) {
+  uint64_t count = 0;
+  if (::read(eventfd, &count, sizeof count) >= 0) return count;
+  if (errno == EAGAIN) return uint64_t{0};
+  return fail(errno, "read eventfd");
+}
+
+}  // namespace passthru

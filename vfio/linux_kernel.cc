@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// Owns every ioctl of vfio/: what there is to know of groups, containers and devices, and what they
+// are told. Each failure carries errno and the request's name.
+#include "vfio/linux_kernel.h"
+
+#include <fmt/format.h>
+#include <linux/vfio.h>
+#include <sys/ioctl.h>
+
+#include <cstring>
+#include <new>
+
+#include "vfio/region_caps.h"
+
+namespace passthru {
+namespace {
+
+/// More than any region's capability chain needs: what the kernel asks for is believed up to here.
+constexpr uint32_t kLargestRegionInfo = 1U << 20;
+
+template <class Argument>
+Result<int> call_for_value(int fd, unsigned long request, Argument argument, const char* name) {
+  const int value = ::ioctl(fd, request, argument);
+  if (value < 0) return fail(errno, name);
+  return value;
+}
+
+template <class Argument>
+Result<void> call(int fd, unsigned long request, Argument argument, const char* name) {
+  if (::ioctl(fd, request, argument) < 0) return fail(errno, name);
+  return {};
+}
+
+/// VFIO_DEVICE_SET_IRQS. `eventfds` follow the struct where `flags` say so.
+Result<void> set_irqs(int device, Irq irq, uint32_t flags, uint32_t start, uint32_t count,
+                      std::span<const int> eventfds = {}) {
+  constexpr const char* kName = "VFIO_DEVICE_SET_IRQS";
+  std::vector<std::byte> argument(sizeof(vfio_irq_set) + eventfds.size_bytes());
+  auto* set = new (argument.data()) vfio_irq_set;
+  set->argsz = static_cast<uint32_t>(argument.size());
+  set->flags = flags;
+  set->index = static_cast<uint32_t>(irq);
+  set->start = start;
+  set->count = count;
+  if (!eventfds.empty()) std::memcpy(set->data, eventfds.data(), eventfds.size_bytes());
+
+  const int available = ::ioctl(device, VFIO_DEVICE_SET_IRQS, set);
+  if (available < 0) return fail(errno, kName);
+  if (available == 0) return {};
+  // Not success: there are only so many vectors, and none was enabled.
+  return tl::unexpected(Error{.code = ENOSPC,
+                              .operation = kName,
+                              .index = static_cast<uint32_t>(available),
+                              .cause = fmt::format("the host has {} vectors left", available)});
+}
+
+uint32_t action_flag(IrqAction action) {
+  switch (action) {
+    case IrqAction::Mask:
+      return VFIO_IRQ_SET_ACTION_MASK;
+    case IrqAction::Unmask:
+      return VFIO_IRQ_SET_ACTION_UNMASK;
+    case IrqAction::Trigger:
+      break;
+  }
+  return VFIO_IRQ_SET_ACTION_TRIGGER;
+}
+
+}  // namespace
+
+Result<int> LinuxKernel::api_version(int container) {
+  return call_for_value(container, VFIO_GET_API_VERSION, 0, "VFIO_GET_API_VERSION");
+}
+
+Result<bool> LinuxKernel::has_extension(int container, uint32_t extension) {
+  const unsigned long argument = extension;
+  return PASSTHRU_TRY(
+             call_for_value(container, VFIO_CHECK_EXTENSION, argument, "VFIO_CHECK_EXTENSION")) > 0;
+}
+
+Result<GroupStatus> LinuxKernel::group_status(int group) {
+  vfio_group_status status{.argsz = sizeof status, .flags = 0};
+  PASSTHRU_TRY(call(group, VFIO_GROUP_GET_STATUS, &status, "VFIO_GROUP_GET_STATUS"));
+  return GroupStatus{.viable = (status.flags & VFIO_GROUP_FLAGS_VIABLE) != 0,
+                     .container_set = (status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET) != 0};
+}
+
+Result<void> LinuxKernel::set_container(int group, int container) {
+  return call(group, VFIO_GROUP_SET_CONTAINER, &container, "VFIO_GROUP_SET_CONTAINER");
+}
+
+Result<void> LinuxKernel::unset_container(int group) {
+  return call(group, VFIO_GROUP_UNSET_CONTAINER, 0, "VFIO_GROUP_UNSET_CONTAINER");
+}
+
+Result<void> LinuxKernel::set_iommu(int container, uint32_t type) {
+  const unsigned long argument = type;
+  return call(container, VFIO_SET_IOMMU, argument, "VFIO_SET_IOMMU");
+}
+
+Result<Fd> LinuxKernel::open_device(int group, const std::string& bdf) {
+  // The kernel makes this descriptor close-on-exec.
+  return Fd(PASSTHRU_TRY(
+      call_for_value(group, VFIO_GROUP_GET_DEVICE_FD, bdf.c_str(), "VFIO_GROUP_GET_DEVICE_FD")));
+}
+
+Result<void> LinuxKernel::map_dma(int container, uint64_t iova, std::span<std::byte> memory,
+                                  bool writable) {
+  vfio_iommu_type1_dma_map map{};
+  map.argsz = sizeof map;
+  map.flags = VFIO_DMA_MAP_FLAG_READ | (writable ? VFIO_DMA_MAP_FLAG_WRITE : 0);
+  map.vaddr = reinterpret_cast<uintptr_t>(memory.data());
+  map.iova = iova;
+  map.size = memory.size();
+  return call(container, VFIO_IOMMU_MAP_DMA, &map, "VFIO_IOMMU_MAP_DMA");
+}
+
+Result<void> LinuxKernel::unmap_dma(int container, uint64_t iova, uint64_t size) {
+  vfio_iommu_type1_dma_unmap unmap{};
+  unmap.argsz = sizeof unmap;
+  unmap.iova = iova;
+  unmap.size = size;
+  PASSTHRU_TRY(call(container, VFIO_IOMMU_UNMAP_DMA, &unmap, "VFIO_IOMMU_UNMAP_DMA"));
+  // The kernel calls it success when nothing was there, and says how much it unmapped.
+  if (unmap.size != size) return fail(ENOENT, "VFIO_IOMMU_UNMAP_DMA");
+  return {};
+}
+
+Result<DeviceInfo> LinuxKernel::device_info(int device) {
+  vfio_device_info info{};
+  info.argsz = sizeof info;
+  PASSTHRU_TRY(call(device, VFIO_DEVICE_GET_INFO, &info, "VFIO_DEVICE_GET_INFO"));
+  return DeviceInfo{.is_pci = (info.flags & VFIO_DEVICE_FLAGS_PCI) != 0,
+                    .resettable = (info.flags & VFIO_DEVICE_FLAGS_RESET) != 0,
+                    .region_count = info.num_regions,
+                    .irq_count = info.num_irqs};
+}
+
+Result<RegionInfo> LinuxKernel::region_info(int device, Region region) {
+  constexpr const char* kName = "VFIO_DEVICE_GET_REGION_INFO";
+  std::vector<std::byte> answer(sizeof(vfio_region_info));
+  vfio_region_info info{};
+  // The first answer may only tell how large the whole one is.
+  for (int asked = 0;; ++asked) {
+    info = {};
+    info.argsz = static_cast<uint32_t>(answer.size());
+    info.index = static_cast<uint32_t>(region);
+    std::memcpy(answer.data(), &info, sizeof info);
+    PASSTHRU_TRY(call(device, VFIO_DEVICE_GET_REGION_INFO, answer.data(), kName));
+    std::memcpy(&info, answer.data(), sizeof info);
+    if (info.argsz <= answer.size()) break;
+    if (info.argsz > kLargestRegionInfo || asked == 2) {
+      return fail(EMSGSIZE, kName, fmt::format("the answer would take {} bytes", info.argsz));
+    }
+    answer.resize(info.argsz);
+  }
+
+  RegionInfo result{.size = info.size,
+                    .fd_offset = info.offset,
+                    .readable = (info.flags & VFIO_REGION_INFO_FLAG_READ) != 0,
+                    .writable = (info.flags & VFIO_REGION_INFO_FLAG_WRITE) != 0,
+                    .mappable = (info.flags & VFIO_REGION_INFO_FLAG_MMAP) != 0};
+  if ((info.flags & VFIO_REGION_INFO_FLAG_CAPS) == 0) return result;
+  auto caps = PASSTHRU_TRY(parse_region_caps(answer, info.cap_offset, info.size));
+  result.msix_mappable = caps.msix_mappable;
+  if (caps.sparse) {
+    result.mappable = result.mappable && !caps.sparse->empty();
+    result.sparse = std::move(*caps.sparse);
+  }
+  return result;
+}
+
+Result<IrqInfo> LinuxKernel::irq_info(int device, Irq irq) {
+  vfio_irq_info info{};
+  info.argsz = sizeof info;
+  info.index = static_cast<uint32_t>(irq);
+  PASSTHRU_TRY(call(device, VFIO_DEVICE_GET_IRQ_INFO, &info, "VFIO_DEVICE_GET_IRQ_INFO"));
+  return IrqInfo{.count = info.count,
+                 .eventfd = (info.flags & VFIO_IRQ_INFO_EVENTFD) != 0,
+                 .maskable = (info.flags & VFIO_IRQ_INFO_MASKABLE) != 0,
+                 .automasked = (info.flags & VFIO_IRQ_INFO_AUTOMASKED) != 0,
+                 .noresize = (info.flags & VFIO_IRQ_INFO_NORESIZE) != 0};
+}
+
+Result<void> LinuxKernel::bind_irqs(int device, const IrqTrigger& trigger) {
+  return set_irqs(device, trigger.index, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+                  trigger.start, static_cast<uint32_t>(trigger.eventfds.size()), trigger.eventfds);
+}
+
+Result<void> LinuxKernel::disable_irqs(int device, Irq irq) {
+  return set_irqs(device, irq, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0);
+}
+
+Result<void> LinuxKernel::act_on_irqs(int device, Irq irq, IrqAction action, uint32_t start,
+                                      uint32_t count) {
+  return set_irqs(device, irq, VFIO_IRQ_SET_DATA_NONE | action_flag(action), start, count);
+}
+
+Result<void> LinuxKernel::bind_unmask_eventfd(int device, Irq irq, int eventfd) {
+  return set_irqs(device, irq, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK, 0, 1,
+                  {&eventfd, 1});
+}
+
+Result<void> LinuxKernel::reset_device(int device) {
+  return call(device, VFIO_DEVICE_RESET, 0, "VFIO_DEVICE_RESET");
+}
+
+}  // namespace passthru

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Owns the calls into the Linux kernel: linux_kernel.cc is the only file of the library's VFIO side
+// that calls ioctl. A program makes one and gives it to a Domain.
+#pragma once
+
+#include "vfio/kernel.h"
+
+namespace passthru {
+
+/// The running Linux. Has no state of its own; since Linux 6.1.
+class LinuxKernel final : public Kernel {
+ public:
+  Result<Fd> open_container() override;
+  Result<Fd> open_group(uint32_t group) override;
+  Result<int> api_version(int container) override;
+  Result<bool> has_extension(int container, uint32_t extension) override;
+  Result<GroupStatus> group_status(int group) override;
+  Result<void> set_container(int group, int container) override;
+  Result<void> unset_container(int group) override;
+  Result<void> set_iommu(int container, uint32_t type) override;
+  Result<Fd> open_device(int group, const std::string& bdf) override;
+  Result<bool> unsafe_interrupts_allowed() override;
+  Result<uint64_t> locked_memory_limit() override;
+
+  Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,
+                       bool writable) override;
+  Result<void> unmap_dma(int container, uint64_t iova, uint64_t size) override;
+
+  Result<DeviceInfo> device_info(int device) override;
+  Result<RegionInfo> region_info(int device, Region region) override;
+  Result<IrqInfo> irq_info(int device, Irq irq) override;
+  Result<void> bind_irqs(int device, const IrqTrigger& trigger) override;
+  Result<void> disable_irqs(int device, Irq irq) override;
+  Result<void> act_on_irqs(int device, Irq irq, IrqAction action, uint32_t start,
+                           uint32_t count) override;
+  Result<void> bind_unmask_eventfd(int device, Irq irq, int eventfd) override;
+  Result<void> reset_device(int device) override;
+  Result<void> read_region(int device, uint64_t fd_offset, std::span<std::byte> data) override;
+  Result<void> write_region(int device, uint64_t fd_offset,
+                            std::span<const std::byte> data) override;
+  Result<Mapped> map_region(int device, uint64_t fd_offset, size_t size, bool writable) override;
+  void unmap_region(Mapped mapped) override;
+
+  Result<Fd> make_eventfd() override;
+  Result<void> signal_eventfd(int eventfd) override;
+  Result<uint64_t> drain_eventfd(int eventfd) override;
+};
+
+}  // namespace passthru

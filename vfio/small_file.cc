@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Owns the system calls on sysfs attributes; an attribute's store reports its errno from write(2)
+// itself, which streams would lose.
+#include "vfio/small_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "vfio/fd.h"
+
+namespace passthru {
+
+Result<std::string> read_file(const std::filesystem::path& file, size_t limit) {
+  const std::string operation = "read " + file.string();
+  const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return fail(errno, operation);
+  std::string text(limit, '\0');
+  size_t size = 0;
+  while (size < limit) {
+    const ssize_t n = ::read(fd.get(), text.data() + size, limit - size);
+    if (n < 0) return fail(errno, operation);
+    if (n == 0) break;
+    size += static_cast<size_t>(n);
+  }
+  text.resize(size);
+  return text;
+}
+
+Result<void> write_file(const std::filesystem::path& file, std::string_view text, bool create) {
+  const std::string operation = "write " + file.string();
+  const int flags = O_WRONLY | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0);
+  const Fd fd(::open(file.c_str(), flags, 0644));
+  if (!fd) return fail(errno, operation);
+  const ssize_t n = ::write(fd.get(), text.data(), text.size());
+  if (n < 0) return fail(errno, operation);
+  if (static_cast<size_t>(n) != text.size()) return fail(EIO, operation, "only a part was taken");
+  return {};
+}
+
+}  // namespace passthru

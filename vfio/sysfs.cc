@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+// Owns where sysfs keeps each fact (Documentation/ABI/testing/sysfs-bus-pci) and how it spells it.
+#include "vfio/sysfs.h"
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+#include "vfio/capability_list.h"
+#include "vfio/small_file.h"
+
+namespace passthru {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string first_line(const fs::path& file) {
+  auto text = read_file(file);
+  return text ? text->substr(0, text->find('\n')) : std::string();
+}
+
+template <class T>
+std::optional<T> number(std::string_view text, int base) {
+  if (base == 16 && text.starts_with("0x")) text.remove_prefix(2);
+  T value{};
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc{} || stop != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// An attribute that is missing or unreadable counts as 0: it names the device, nothing depends on
+// it.
+template <class T>
+T hex(const fs::path& file) {
+  return number<T>(first_line(file), 16).value_or(T{0});
+}
+
+// The last part of what a link points to: a driver's name, a group's number. Empty where there is
+// none.
+std::string link_name(const fs::path& link) {
+  std::error_code error;
+  return fs::read_symlink(link, error).filename().string();
+}
+
+std::vector<std::byte> read_config(const fs::path& device) {
+  auto text = read_file(device / "config");
+  std::vector<std::byte> config;
+  if (text) {
+    config.resize(text->size());
+    std::transform(text->begin(), text->end(), config.begin(),
+                   [](char c) { return static_cast<std::byte>(c); });
+  }
+  return config;
+}
+
+// Drivers other than vfio-pci that are built on it (mlx5_vfio_pci..) are known by the vfio-dev that
+// they register, since Linux 6.1.
+bool is_on_vfio(const fs::path& device, const std::string& driver) {
+  std::error_code error;
+  return driver == "vfio-pci" || (!driver.empty() && fs::exists(device / "vfio-dev", error));
+}
+
+// The names in a directory, ordered; nothing where it cannot be read.
+std::optional<std::vector<std::string>> names_in(const fs::path& directory) {
+  std::error_code error;
+  std::vector<std::string> names;
+  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+    names.push_back(at->path().filename().string());
+  }
+  if (error) return std::nullopt;
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+fs::path Sysfs::function_path(Bdf bdf) const {
+  return bus_path() / "devices" / bdf.str();
+}
+
+fs::path Sysfs::driver_path(const std::string& driver) const {
+  return bus_path() / "drivers" / driver;
+}
+
+bool Sysfs::has_driver(const std::string& driver) const {
+  std::error_code error;
+  return fs::is_directory(driver_path(driver), error);
+}
+
+bool Sysfs::has_iommu() const {
+  const auto groups = names_in(root_ / "kernel/iommu_groups");
+  return groups && !groups->empty();
+}
+
+Result<std::vector<Bdf>> Sysfs::functions() const {
+  const fs::path directory = bus_path() / "devices";
+  const auto names = names_in(directory);
+  if (!names) return fail(ENOENT, "list " + directory.string(), "this system shows no PCI bus");
+  std::vector<Bdf> functions;
+  for (const std::string& name : *names) {
+    if (auto bdf = Bdf::parse(name))
+      functions.push_back(*bdf);  // a VMD's segments have more than 4 digits
+  }
+  std::sort(functions.begin(), functions.end());
+  return functions;
+}
+
+Result<PciFunction> Sysfs::function(Bdf bdf) const {
+  const fs::path device = function_path(bdf);
+  if (std::error_code error; !fs::exists(device, error)) {
+    return tl::unexpected(Error{.code = ENOENT,
+                                .operation = "no such device",
+                                .device = bdf.str(),
+                                .cause = "this machine has no PCI function at this address",
+                                .advice = "'passthru list' shows those that there are"});
+  }
+  PciFunction function{
+      .bdf = bdf,
+      .vendor = hex<uint16_t>(device / "vendor"),
+      .device = hex<uint16_t>(device / "device"),
+      .subsystem_vendor = hex<uint16_t>(device / "subsystem_vendor"),
+      .subsystem_device = hex<uint16_t>(device / "subsystem_device"),
+      .class_code = hex<uint32_t>(device / "class"),
+      .revision = hex<uint8_t>(device / "revision"),
+      .driver = link_name(device / "driver"),
+      .driver_override = first_line(device / "driver_override"),
+      .iommu_group = number<uint32_t>(link_name(device / "iommu_group"), 10),
+      .numa_node = number<unsigned>(first_line(device / "numa_node"), 10),  // -1: none
+      .config = read_config(device)};
+  if (function.driver_override == "(null)") function.driver_override.clear();
+  function.on_vfio = is_on_vfio(device, function.driver);
+  function.bridge = is_bridge(function.config);
+  std::istringstream methods(first_line(device / "reset_method"));
+  for (std::string method; methods >> method;) function.reset_methods.push_back(method);
+  return function;
+}
+
+Result<std::vector<GroupMember>> Sysfs::group(uint32_t number) const {
+  const fs::path directory = root_ / "kernel/iommu_groups" / std::to_string(number) / "devices";
+  const auto names = names_in(directory);
+  if (!names) return fail(ENOENT, "list " + directory.string(), "no such IOMMU group");
+  std::vector<GroupMember> members;
+  for (const std::string& name : *names) {
+    const fs::path device = directory / name;
+    GroupMember member{.name = name, .driver = link_name(device / "driver")};
+    member.on_vfio = is_on_vfio(device, member.driver);
+    member.bridge = is_bridge(read_config(device));
+    members.push_back(std::move(member));
+  }
+  return members;
+}
+
+}  // namespace passthru

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// Owns what the host tells about its PCI functions in sysfs: ids, driver, IOMMU group, config
+// space. Reads only; what is to be changed there is planned by vfio/binding. Any room may use it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vfio/bdf.h"
+#include "vfio/result.h"
+
+namespace passthru {
+
+/// A PCI function as sysfs describes it, at one moment.
+struct PciFunction {
+  Bdf bdf{};
+  uint16_t vendor = 0;
+  uint16_t device = 0;
+  uint16_t subsystem_vendor = 0;
+  uint16_t subsystem_device = 0;
+  uint32_t class_code = 0;  ///< 24 bits: base class, subclass, programming interface
+  uint8_t revision = 0;
+  std::string driver{};           ///< empty: none
+  std::string driver_override{};  ///< the only driver that may bind it; empty: any
+  bool on_vfio = false;           ///< bound to vfio-pci or to a driver built on it
+  std::optional<uint32_t> iommu_group{};
+  std::optional<unsigned> numa_node{};
+  bool bridge = false;
+  std::vector<std::string>
+      reset_methods{};              ///< in the order in which the kernel tries them: "flr", "bus"..
+  std::vector<std::byte> config{};  ///< 256 or 4,096 bytes; only 64 for who is not root
+};
+
+/// A member of an IOMMU group. Not every one has to be a PCI function.
+struct GroupMember {
+  std::string name{};    ///< the BDF of a PCI function
+  std::string driver{};  ///< empty: none
+  bool on_vfio = false;
+  bool bridge = false;
+};
+
+/// One sysfs. Thread-safe; nothing is cached.
+class Sysfs {
+ public:
+  /// Tests give a `root` of their own.
+  explicit Sysfs(std::filesystem::path root = "/sys") : root_(std::move(root)) {}
+
+  /// All PCI functions, ordered. ENOENT where the kernel has no PCI.
+  [[nodiscard]] Result<std::vector<Bdf>> functions() const;
+
+  /// ENOENT: no such function.
+  [[nodiscard]] Result<PciFunction> function(Bdf bdf) const;
+
+  /// All members of an IOMMU group, ordered by name. ENOENT: no such group.
+  [[nodiscard]] Result<std::vector<GroupMember>> group(uint32_t number) const;
+
+  /// Whether any device of this machine is behind an IOMMU.
+  [[nodiscard]] bool has_iommu() const;
+  [[nodiscard]] bool has_driver(const std::string& driver) const;
+
+  /// Where a function's attributes are, a driver's (bind, unbind), and the bus's own.
+  [[nodiscard]] std::filesystem::path function_path(Bdf bdf) const;
+  [[nodiscard]] std::filesystem::path driver_path(const std::string& driver) const;
+  [[nodiscard]] std::filesystem::path bus_path() const { return root_ / "bus/pci"; }
+
+ private:
+  std::filesystem::path root_;
+};
+
+}  // namespace passthru

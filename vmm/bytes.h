@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Owns how a register's value becomes the bytes that a guest's bus carries: little-endian, 1 to 8
+// of them. Used by the VMM's own devices and by what is built for the guest in its memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace passthru {
+
+/// At most the first 8 bytes.
+inline uint64_t from_bytes(std::span<const std::byte> bytes) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < bytes.size() && i < sizeof(value); ++i) {
+    value |= std::to_integer<uint64_t>(bytes[i]) << (8 * i);
+  }
+  return value;
+}
+
+/// Fills all of `bytes`; those beyond the value's 8 are zero.
+inline void to_bytes(uint64_t value, std::span<std::byte> bytes) {
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = i < sizeof(value) ? static_cast<std::byte>(value >> (8 * i)) : std::byte{0};
+  }
+}
+
+/// Calls `visit(offset, index, width)` for the pieces of an access of `size` bytes at `offset`,
+/// each 1, 2 or 4 bytes wide and naturally aligned; `index` counts from the access's first byte.
+template <class Visit>
+void for_each_aligned_piece(uint64_t offset, size_t size, Visit visit) {
+  for (size_t index = 0; index < size;) {
+    unsigned width = 4;
+    while ((offset + index) % width != 0 || width > size - index) width /= 2;
+    visit(offset + index, index, width);
+    index += width;
+  }
+}
+
+}  // namespace passthru

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// Owns what a vCPU says about itself: KVM's supported CPUID with this vCPU's place in the machine.
+// A pure function.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace passthru {
+
+/// One leaf, as kvm_cpuid_entry2.
+struct CpuidEntry {
+  uint32_t leaf = 0;
+  uint32_t subleaf = 0;
+  uint32_t flags = 0;  ///< KVM_CPUID_FLAG_...: bit 0, the subleaf matters
+  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+  auto operator<=>(const CpuidEntry&) const = default;
+};
+
+/// `supported`, told from CPU `cpu` of `cpus` (at most 254): one socket, one core each, no threads,
+/// APIC id `cpu`.
+std::vector<CpuidEntry> cpuid_of(std::vector<CpuidEntry> supported, unsigned cpu, unsigned cpus);
+
+}  // namespace passthru

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// Owns the words that may follow a BDF.
+#include "vmm/device_argument.h"
+
+#include <fmt/format.h>
+
+namespace passthru {
+namespace {
+
+constexpr const char* kOptions =
+    "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE and rom=off";
+
+Error refused(std::string_view option, const char* cause, std::string advice) {
+  return Error{.code = EINVAL, .operation = fmt::format("read the option '{}'", option)}
+      .because(cause)
+      .advise(std::move(advice));
+}
+
+/// The number of a BAR: one digit, 0 to 5.
+std::optional<unsigned> bar_number(std::string_view text) {
+  if (text.size() != 1 || text[0] < '0' || text[0] > '5') return std::nullopt;
+  return static_cast<unsigned>(text[0] - '0');
+}
+
+std::optional<MsixChoice> msix_choice(std::string_view text) {
+  if (text == "auto") return MsixChoice{.kind = MsixChoice::Kind::Auto};
+  if (text == "inplace") return MsixChoice{.kind = MsixChoice::Kind::InPlace};
+  if (!text.starts_with("bar")) return std::nullopt;
+  const auto bar = bar_number(text.substr(3));
+  if (!bar) return std::nullopt;
+  return MsixChoice{.kind = MsixChoice::Kind::Bar, .bar = *bar};
+}
+
+Result<void> read_option(std::string_view option, AssignOptions& options) {
+  const size_t equals = option.find('=');
+  const std::string_view name = option.substr(0, equals);
+  const std::string_view value =
+      equals == std::string_view::npos ? std::string_view{} : option.substr(equals + 1);
+  if (name == "nomap") {
+    const auto bar = bar_number(value);
+    if (!bar) return tl::unexpected(refused(option, "it names no BAR", "BARs are 0 to 5"));
+    options.unmapped_bars |= 1U << *bar;
+    return {};
+  }
+  if (name == "msix") {
+    const auto choice = msix_choice(value);
+    if (!choice) {
+      return tl::unexpected(
+          refused(option, "there is no such place", "Use auto, inplace, or bar0 to bar5"));
+    }
+    options.msix = *choice;
+    return {};
+  }
+  if (name == "rom") {
+    if (value.empty()) return tl::unexpected(refused(option, "it names no file", "Or use rom=off"));
+    options.rom = value == "off" ? RomChoice{.kind = RomChoice::Kind::Off}
+                                 : RomChoice{RomChoice::Kind::File, std::string(value)};
+    return {};
+  }
+  return tl::unexpected(refused(option, "there is no such option of a device",
+                                fmt::format("There are {}", kOptions)));
+}
+
+}  // namespace
+
+Result<AssignOptions> parse_device_argument(std::string_view text) {
+  size_t comma = text.find(',');
+  AssignOptions options;
+  options.device = PASSTHRU_TRY(Bdf::parse(text.substr(0, comma)));
+  while (comma != std::string_view::npos) {
+    text.remove_prefix(comma + 1);
+    comma = text.find(',');
+    PASSTHRU_TRY(read_option(text.substr(0, comma), options).on(options.device.str()));
+  }
+  return options;
+}
+
+}  // namespace passthru

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Owns how a device to be assigned is written on a command line: its BDF, and options behind
+// commas. A pure function.
+#pragma once
+
+#include <string_view>
+
+#include "host/assigned_device.h"
+#include "vfio/result.h"
+
+namespace passthru {
+
+/// Reads "BDF[,OPTION]...", where an option is one of
+///   nomap=N                     do not map BAR N into the guest (0 to 5); again for each
+///   msix=auto | inplace | barN  where the guest finds the MSI-X table (inplace)
+///   rom=FILE | off              what it finds as expansion ROM (the device's own)
+/// EINVAL: no BDF, an option that does not exist, or a value that it does not take; says what there
+/// is.
+Result<AssignOptions> parse_device_argument(std::string_view text);
+
+}  // namespace passthru

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// Owns the guest's RAM in this process and where it is in the guest. Freed with its owner.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "vfio/result.h"
+
+namespace passthru {
+
+/// Fixed after `create`. Its bytes are shared with the guest and with its devices' DMA.
+class GuestMemory {
+ public:
+  struct Range {
+    uint64_t address = 0;  ///< guest-physical
+    std::span<std::byte> bytes{};
+  };
+
+  /// Whole pages. What does not fit below the hole under 4 GiB goes above it. ENOMEM where the
+  /// process may not have that much.
+  static Result<std::unique_ptr<GuestMemory>> create(uint64_t bytes);
+  ~GuestMemory();
+  GuestMemory(const GuestMemory&) = delete;
+  GuestMemory& operator=(const GuestMemory&) = delete;
+
+  /// One range, or two; ascending.
+  [[nodiscard]] const std::vector<Range>& ranges() const { return ranges_; }
+  /// Bytes of RAM from 0 up to the hole.
+  [[nodiscard]] uint64_t low_size() const { return ranges_.front().bytes.size(); }
+
+  /// The bytes at [address, address + size). EINVAL where that is not all RAM.
+  [[nodiscard]] Result<std::span<std::byte>> at(uint64_t address, uint64_t size) const;
+  /// Copies `bytes` to `address`.
+  Result<void> write(uint64_t address, std::span<const std::byte> bytes) const;
+
+ private:
+  GuestMemory(void* reserved, size_t reserved_size, uint64_t bytes);
+
+  void* const reserved_;
+  const size_t reserved_size_;
+  std::vector<Range> ranges_;
+};
+
+}  // namespace passthru

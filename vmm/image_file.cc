@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Owns the loop that reads a file to its end.
+#include "vmm/image_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "vfio/fd.h"
+#include "vmm/memory_map.h"
+
+namespace passthru {
+
+Result<std::vector<std::byte>> read_image(const std::string& path, const std::string& what) {
+  const std::string operation = "read " + what + " " + path;
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return fail(errno, operation);
+
+  constexpr size_t kLimit = 2 * kGiB, kStep = kMiB;
+  std::vector<std::byte> bytes;
+  for (size_t used = 0;;) {
+    bytes.resize(used + kStep);
+    const ssize_t got = ::read(file.get(), bytes.data() + used, kStep);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(errno, operation);
+    used += static_cast<size_t>(got);
+    if (got == 0) {
+      bytes.resize(used);
+      return bytes;
+    }
+    if (used > kLimit) return fail(EFBIG, operation, "it is larger than 2 GiB");
+  }
+}
+
+}  // namespace passthru

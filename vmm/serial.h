@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Owns the guest's serial port, a 16550A: registers in front, a byte stream behind. Its line is
+// never slow: what the guest sends is gone at once.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <span>
+
+#include "mmap/access.h"
+#include "vfio/thread_annotations.h"
+
+namespace passthru {
+
+/// Thread-safe.
+class Serial final : public AccessTarget {
+ public:
+  static constexpr uint64_t kSize = 8;  ///< ports
+  static constexpr size_t kFifoSize = 64;
+
+  struct Wires {
+    std::function<void(bool level)> interrupt;  ///< called with the Serial's lock held
+    std::function<void(std::byte)> send;        ///< called on the vCPU's thread, no lock held
+    std::function<void()> room;                 ///< the guest has emptied the full receive FIFO
+  };
+  explicit Serial(Wires wires) : wires_(std::move(wires)) {}
+
+  /// How many bytes `receive` would take now.
+  [[nodiscard]] size_t room() PASSTHRU_EXCLUDES(registers_mutex_);
+  /// Bytes for the guest; those that find no room are dropped, as on a line without flow control.
+  void receive(std::span<const std::byte> bytes) PASSTHRU_EXCLUDES(registers_mutex_);
+
+  void read(uint64_t offset, std::span<std::byte> data) override
+      PASSTHRU_EXCLUDES(registers_mutex_);
+  void write(uint64_t offset, std::span<const std::byte> data) override
+      PASSTHRU_EXCLUDES(registers_mutex_);
+
+ private:
+  uint8_t read_register(uint64_t offset) PASSTHRU_REQUIRES(registers_mutex_);
+  void write_register(uint64_t offset, uint8_t value) PASSTHRU_REQUIRES(registers_mutex_);
+  uint8_t interrupt_identity() PASSTHRU_REQUIRES(registers_mutex_);
+  void update_interrupt() PASSTHRU_REQUIRES(registers_mutex_);
+
+  const Wires wires_;
+  Mutex registers_mutex_;
+  std::deque<uint8_t> received_ PASSTHRU_GUARDED_BY(registers_mutex_);
+  uint8_t interrupt_enable_ PASSTHRU_GUARDED_BY(registers_mutex_) = 0;
+  uint8_t fifo_control_ PASSTHRU_GUARDED_BY(registers_mutex_) = 0;
+  uint8_t line_control_ PASSTHRU_GUARDED_BY(registers_mutex_) = 0;
+  uint8_t modem_control_ PASSTHRU_GUARDED_BY(registers_mutex_) = 0;
+  uint8_t scratch_ PASSTHRU_GUARDED_BY(registers_mutex_) = 0;
+  std::array<uint8_t, 2> divisor_ PASSTHRU_GUARDED_BY(registers_mutex_) = {12, 0};
+  bool transmitter_empty_event_ PASSTHRU_GUARDED_BY(registers_mutex_) = false;
+  bool line_level_ PASSTHRU_GUARDED_BY(registers_mutex_) = false;
+};
+
+}  // namespace passthru

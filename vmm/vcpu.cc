@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// Owns the vCPU's loop and its state at the first instruction.
+#include "vmm/vcpu.h"
+
+#include <fmt/format.h>
+#include <linux/kvm.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <span>
+#include <thread>
+
+#include "host/kvm/kvm_call.h"
+#include "host/kvm/kvm_table.h"
+#include "vmm/memory_map.h"
+
+namespace passthru {
+namespace {
+
+int stop_signal() {
+  return SIGRTMIN;
+}
+
+// How long a vCPU waits for a mapped BAR whose device does not answer: a reset takes up to a second
+// (PCIe 6.6.2: 100 ms for a function-level reset, more until the device is ready).
+constexpr auto kFaultPause = std::chrono::milliseconds(1);
+constexpr unsigned kFaultPauses = 2000;
+
+kvm_segment flat_segment(uint16_t selector, uint8_t type, bool code) {
+  kvm_segment segment{};
+  segment.limit = 0xFFFFFFFF;
+  segment.selector = selector;
+  segment.type = type;
+  segment.present = 1;
+  segment.db = code ? 0 : 1;
+  segment.l = code ? 1 : 0;
+  segment.s = 1;
+  segment.g = 1;
+  return segment;
+}
+
+std::string exit_name(const kvm_run& run) {
+  switch (run.exit_reason) {
+    case KVM_EXIT_FAIL_ENTRY:
+      return fmt::format("the CPU refused to enter the guest, hardware reason {:#x}",
+                         uint64_t{run.fail_entry.hardware_entry_failure_reason});
+    case KVM_EXIT_INTERNAL_ERROR:
+      return fmt::format("KVM could not emulate what the guest did (internal error {})",
+                         uint32_t{run.internal.suberror});
+    default:
+      return fmt::format("KVM gave up with exit reason {}", uint32_t{run.exit_reason});
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Vcpu>> Vcpu::create(const KvmMachine& machine, unsigned id,
+                                           const std::vector<CpuidEntry>& cpuid) {
+  Fd fd(PASSTHRU_TRY(kvm_call(machine.vm(), KVM_CREATE_VCPU, "KVM_CREATE_VCPU", uint64_t{id})));
+  void* shared =
+      ::mmap(nullptr, machine.run_size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  if (shared == MAP_FAILED) return fail(errno, "map a vCPU's shared page");
+  std::unique_ptr<Vcpu> vcpu(
+      new Vcpu(id, std::move(fd), static_cast<kvm_run*>(shared), machine.run_size()));
+
+  std::vector<kvm_cpuid_entry2> entries;
+  for (const CpuidEntry& entry : cpuid) {
+    kvm_cpuid_entry2 e{};
+    e.function = entry.leaf;
+    e.index = entry.subleaf;
+    e.flags = entry.flags;
+    e.eax = entry.eax;
+    e.ebx = entry.ebx;
+    e.ecx = entry.ecx;
+    e.edx = entry.edx;
+    entries.push_back(e);
+  }
+  KvmTable<kvm_cpuid_entry2> table(entries);
+  PASSTHRU_TRY(kvm_call(vcpu->fd_.get(), kvm_table_request(KVM_SET_CPUID2), "KVM_SET_CPUID2",
+                        table.argument()));
+  return vcpu;
+}
+
+Vcpu::Vcpu(unsigned id, Fd fd, kvm_run* shared, size_t shared_size)
+    : id_(id), fd_(std::move(fd)), shared_(shared), shared_size_(shared_size) {}
+
+Vcpu::~Vcpu() {
+  ::munmap(shared_, shared_size_);
+}
+
+Result<void> Vcpu::set_long_mode(uint64_t page_tables) {
+  constexpr uint64_t kCr0 = 0x80000031;  // paging, numeric errors, x87 type, protected mode
+  constexpr uint64_t kCr4 = 1 << 5;      // physical address extension
+  constexpr uint64_t kEfer = 0x500;      // long mode enabled and active
+  constexpr uint8_t kCode = 0xB, kData = 0x3;
+  kvm_sregs sregs{};
+  PASSTHRU_TRY(kvm_call(fd_.get(), KVM_GET_SREGS, "KVM_GET_SREGS", &sregs));
+  sregs.cs = flat_segment(0x10, kCode, true);
+  sregs.ds = sregs.es = sregs.ss = sregs.fs = sregs.gs = flat_segment(0x18, kData, false);
+  sregs.gdt.base = kGdt;
+  sregs.gdt.limit = 4 * 8 - 1;
+  sregs.idt.limit = 0;
+  sregs.cr0 = kCr0;
+  sregs.cr3 = page_tables;
+  sregs.cr4 = kCr4;
+  sregs.efer = kEfer;
+  PASSTHRU_TRY(kvm_call(fd_.get(), KVM_SET_SREGS, "KVM_SET_SREGS", &sregs));
+  return {};
+}
+
+Result<void> Vcpu::start_at(const BootEntry& entry) {
+  PASSTHRU_TRY(set_long_mode(entry.page_tables));
+  kvm_regs regs{};
+  regs.rip = entry.instruction;
+  regs.rsi = entry.boot_parameters;
+  regs.rflags = 0x2;  // bit 1 is always set
+  PASSTHRU_TRY(kvm_call(fd_.get(), KVM_SET_REGS, "KVM_SET_REGS", &regs));
+  return {};
+}
+
+Result<void> Vcpu::install_stop_signal() {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  // No SA_RESTART: interrupting is the purpose.
+  if (::sigaction(stop_signal(), &action, nullptr) != 0) return fail(errno, "sigaction");
+  return {};
+}
+
+void Vcpu::stop() {
+  stopping_ = true;
+  // Without this flag a signal between the loop's look at stopping_ and KVM_RUN would be lost.
+  __atomic_store_n(&shared_->immediate_exit, uint8_t{1}, __ATOMIC_SEQ_CST);
+  if (const pthread_t thread = thread_) ::pthread_kill(thread, stop_signal());
+}
+
+tl::unexpected<Error> Vcpu::cannot_go_on(std::string why) const {
+  kvm_regs regs{};
+  ignore(kvm_call(fd_.get(), KVM_GET_REGS, "KVM_GET_REGS", &regs), "only adds to the message");
+  return tl::unexpected(Error{.code = EIO, .operation = fmt::format("run vCPU {}", id_)}.because(
+      fmt::format("{} (at instruction {:#x})", why, uint64_t{regs.rip})));
+}
+
+Result<Vcpu::End> Vcpu::run(const AddressSpace& ports, const AddressSpace& mmio) {
+  thread_ = ::pthread_self();
+  auto ended = loop(ports, mmio);
+  thread_ = 0;
+  return ended;
+}
+
+Result<Vcpu::End> Vcpu::loop(const AddressSpace& ports, const AddressSpace& mmio) {
+  unsigned faults = 0;
+  while (!stopping_) {
+    const auto ran = kvm_call(fd_.get(), KVM_RUN, "KVM_RUN");
+    if (!ran) {
+      const int code = ran.error().code;
+      if (code == EINTR || code == EAGAIN) continue;
+      // The guest touched a mapped BAR while its device is in reset or its decode is off: the
+      // kernel has no page to give. It comes back.
+      if (code == EFAULT && ++faults <= kFaultPauses) {
+        std::this_thread::sleep_for(kFaultPause);
+        continue;
+      }
+      return cannot_go_on(fmt::format("KVM_RUN: {}", std::strerror(code)));
+    }
+    faults = 0;
+    switch (shared_->exit_reason) {
+      case KVM_EXIT_IO:
+        carry_port_access(ports);
+        break;
+      case KVM_EXIT_MMIO:
+        carry_mmio_access(mmio);
+        break;
+      case KVM_EXIT_INTR:
+        break;
+      case KVM_EXIT_SHUTDOWN:  // a triple fault, a PC's last way to reboot
+        return End::Reset;
+      case KVM_EXIT_SYSTEM_EVENT:
+        return shared_->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN ? End::PowerOff : End::Reset;
+      default:
+        return cannot_go_on(exit_name(*shared_));
+    }
+  }
+  return End::Stopped;
+}
+
+void Vcpu::carry_port_access(const AddressSpace& ports) {
+  const auto& io = shared_->io;
+  std::byte* data = reinterpret_cast<std::byte*>(shared_) + io.data_offset;
+  // A string instruction brings `count` accesses to the same port.
+  for (uint32_t i = 0; i < io.count; ++i, data += io.size) {
+    const std::span bytes(data, io.size);
+    if (io.direction == KVM_EXIT_IO_IN) {
+      ports.read(io.port, bytes);
+    } else {
+      ports.write(io.port, bytes);
+    }
+  }
+}
+
+void Vcpu::carry_mmio_access(const AddressSpace& mmio) {
+  auto& access = shared_->mmio;
+  const auto bytes = std::as_writable_bytes(std::span(access.data)).first(access.len);
+  if (access.is_write) {
+    mmio.write(access.phys_addr, bytes);
+  } else {
+    mmio.read(access.phys_addr, bytes);
+  }
+}
+
+}  // namespace passthru

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Owns one virtual CPU: its KVM descriptor, its first state, and the loop on its thread that
+// carries exits to the address spaces.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "mmap/address_space.h"
+#include "vfio/fd.h"
+#include "vfio/result.h"
+#include "vmm/boot.h"
+#include "vmm/cpuid.h"
+#include "vmm/kvm_machine.h"
+
+struct kvm_run;
+
+namespace passthru {
+
+class Vcpu {
+ public:
+  /// Why a vCPU's loop ended without a fault of the VMM.
+  enum class End { Stopped, PowerOff, Reset };
+
+  /// vCPU `id` of `machine`, waiting to be started by another CPU unless `start_at` is called.
+  static Result<std::unique_ptr<Vcpu>> create(const KvmMachine& machine, unsigned id,
+                                              const std::vector<CpuidEntry>& cpuid);
+  ~Vcpu();
+  Vcpu(const Vcpu&) = delete;
+  Vcpu& operator=(const Vcpu&) = delete;
+
+  /// Before the first run: 64-bit mode at `entry`.
+  Result<void> start_at(const BootEntry& entry);
+
+  /// Runs the guest on the calling thread until `stop`, or until the guest ends the machine by a
+  /// triple fault. EIO: KVM cannot go on; says why.
+  Result<End> run(const AddressSpace& ports, const AddressSpace& mmio);
+  /// Makes `run` return soon, also one that has not begun. Any thread, any number of times.
+  void stop();
+  /// What `stop` interrupts a system call with; its handler does nothing. Once for each process.
+  static Result<void> install_stop_signal();
+
+ private:
+  Vcpu(unsigned id, Fd fd, kvm_run* shared, size_t shared_size);
+  Result<void> set_long_mode(uint64_t page_tables);
+  Result<End> loop(const AddressSpace& ports, const AddressSpace& mmio);
+  void carry_port_access(const AddressSpace& ports);
+  void carry_mmio_access(const AddressSpace& mmio);
+  [[nodiscard]] tl::unexpected<Error> cannot_go_on(std::string why) const;
+
+  const unsigned id_;
+  const Fd fd_;
+  kvm_run* const shared_;  ///< KVM's side of every exit; `immediate_exit` in it is set by `stop`
+  const size_t shared_size_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<pthread_t> thread_{};  ///< whom to interrupt, 0 while nobody runs
+};
+
+}  // namespace passthru

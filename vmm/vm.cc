@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+// Owns the order in which a machine is made, run and taken apart.
+#include "vmm/vm.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include "vmm/acpi.h"
+#include "vmm/host_bridge.h"
+#include "vmm/image_file.h"
+#include "vmm/memory_map.h"
+#include "vmm/power.h"
+
+namespace passthru {
+
+Vm::Vm(const VmOptions& options)
+    : console_in_(options.console_in), console_out_(options.console_out) {}
+
+Vm::~Vm() {
+  stop_threads();
+}
+
+Result<std::unique_ptr<Vm>> Vm::create(const VmOptions& options, std::shared_ptr<Kernel> kernel) {
+  PASSTHRU_TRY(options.check());
+  std::unique_ptr<Vm> vm(new Vm(options));
+  vm->wake_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!vm->wake_) return fail(errno, "eventfd");
+  PASSTHRU_TRY(vm->load(options));
+  PASSTHRU_TRY(vm->make_machine(options, std::move(kernel)));
+  PASSTHRU_TRY(vm->make_fixed_devices());
+  PASSTHRU_TRY(vm->assign_devices(options));
+  PASSTHRU_TRY(vm->start_audit(options.audit));
+  PASSTHRU_TRY(vm->make_vcpus(options.cpus));
+  return vm;
+}
+
+Result<void> Vm::load(const VmOptions& options) {
+  const auto file = PASSTHRU_TRY(read_image(options.kernel, "the kernel image"));
+  const BzImage image = PASSTHRU_TRY(BzImage::parse(file, options.kernel));
+  std::vector<std::byte> initrd;
+  if (!options.initrd.empty()) initrd = PASSTHRU_TRY(read_image(options.initrd, "the initrd"));
+  memory_ = PASSTHRU_TRY(GuestMemory::create(options.memory));
+  entry_ = PASSTHRU_TRY(load_linux(*memory_, image, initrd, options.append));
+  PASSTHRU_TRY(memory_->write(kAcpiTables, build_acpi_tables(kAcpiTables, options.cpus)));
+  return {};
+}
+
+Result<void> Vm::make_machine(const VmOptions& options, std::shared_ptr<Kernel> kernel) {
+  machine_ = PASSTHRU_TRY(KvmMachine::create());
+  if (options.cpus > machine_->max_cpus()) {
+    return fail(EINVAL, "make a virtual machine",
+                fmt::format("this KVM allows {} CPUs", machine_->max_cpus()));
+  }
+  PASSTHRU_TRY(machine_->add_memory(*memory_));
+  host_ = PASSTHRU_TRY(KvmHost::create(
+      machine_->vm(), {.first_slot = KvmMachine::kFirstFreeSlot,
+                       .first_gsi = kPins,
+                       .intx_gsi = [](Bdf bdf, unsigned pin) { return intx_gsi(bdf.device, pin); },
+                       .on_event = options.on_event}));
+  domain_ = std::make_unique<Domain>(std::move(kernel), *host_);
+
+  // RAM and the APICs are opaque to the address space: a BAR that the guest puts there does not
+  // appear, as on a real bus.
+  AddressSpaceChange opaque;
+  opaque.add.push_back({.base = kIoapic, .size = 0x1000});
+  opaque.add.push_back({.base = kLocalApic, .size = 0x100000});
+  opaque.add.push_back({.base = kKvmIdentityPage, .size = 0x4000});
+  for (const GuestMemory::Range& range : memory_->ranges()) {
+    opaque.add.push_back({.base = range.address, .size = range.bytes.size()});
+    PASSTHRU_TRY(domain_->add_memory(range.address, range.bytes));
+  }
+  static_cast<void>(PASSTHRU_TRY(domain_->mmio().commit(std::move(opaque))));
+  return {};
+}
+
+Result<void> Vm::make_fixed_devices() {
+  const auto reset = [this] { end(ExitReason::Reset); };
+  const auto power_off = [this] { end(ExitReason::PowerOff); };
+  serial_ = std::make_shared<Serial>(Serial::Wires{
+      .interrupt = [this](bool level) { machine_->set_line(kSerialGsi, level); },
+      .send = [this](std::byte byte) { console_->write(byte); },
+      .room = [this] { wake(); },
+  });
+  PASSTHRU_TRY(bus_.plug(0, std::make_shared<HostBridge>()));
+
+  AddressSpaceChange ports;
+  ports.add = {
+      {.base = kSerialPort, .size = Serial::kSize, .target = serial_},
+      {.base = kKeyboardPort, .size = 1, .target = std::make_shared<KeyboardReset>(reset)},
+      {.base = kPowerPort,
+       .size = PowerRegisters::kSize,
+       .target = std::make_shared<PowerRegisters>(power_off)},
+      {.base = kPciConfigPort, .size = 8, .target = std::make_shared<ConfigPorts>(bus_, reset)},
+  };
+  static_cast<void>(PASSTHRU_TRY(domain_->ports().commit(std::move(ports))));
+  AddressSpaceChange mmio;
+  mmio.add = {{.base = kEcam, .size = kEcamSize, .target = std::make_shared<Ecam>(bus_)}};
+  static_cast<void>(PASSTHRU_TRY(domain_->mmio().commit(std::move(mmio))));
+  return {};
+}
+
+Result<void> Vm::assign_devices(const VmOptions& options) {
+  uint8_t slot = 1;
+  for (AssignOptions device : options.devices) {
+    device.guest_address = Bdf{.device = slot};
+    auto function =
+        std::make_shared<AssignedFunction>(PASSTHRU_TRY(AssignedDevice::open(*domain_, device)));
+    PASSTHRU_TRY(bus_.plug(slot++, function));
+    devices_.push_back(std::move(function));
+  }
+  return {};
+}
+
+Result<void> Vm::start_audit(std::chrono::milliseconds interval) {
+  if (interval.count() == 0 || devices_.empty()) return {};
+  std::vector<AssignedDevice*> devices;
+  for (const auto& function : devices_) devices.push_back(&function->device());
+  audit_ = PASSTHRU_TRY(Audit::start(std::move(devices), interval));
+  return {};
+}
+
+Result<void> Vm::make_vcpus(unsigned cpus) {
+  const auto supported = PASSTHRU_TRY(machine_->supported_cpuid());
+  for (unsigned id = 0; id < cpus; ++id) {
+    vcpus_.push_back(PASSTHRU_TRY(Vcpu::create(*machine_, id, cpuid_of(supported, id, cpus))));
+  }
+  return vcpus_.front()->start_at(entry_);
+}
+
+std::vector<Inspection> Vm::inspect() const {
+  std::vector<Inspection> inspections;
+  for (const auto& device : devices_) inspections.push_back(device->inspect());
+  return inspections;
+}
+
+void Vm::end(ExitReason reason) {
+  int running = kRunning;
+  ended_.compare_exchange_strong(running, static_cast<int>(reason));
+  wake();
+}
+
+void Vm::wake() {
+  const uint64_t one = 1;
+  // Fails only when the counter is full: then whoever waits is awake already.
+  static_cast<void>(::write(wake_.get(), &one, sizeof(one)) == sizeof(one));
+}
+
+void Vm::run_vcpu(Vcpu& vcpu) {
+  const auto ended = vcpu.run(domain_->ports(), domain_->mmio());
+  if (!ended) {
+    MutexLock lock(failure_mutex_);
+    if (!failure_) failure_ = ended.error();
+    end(ExitReason::Stopped);
+  } else if (*ended != Vcpu::End::Stopped) {
+    end(*ended == Vcpu::End::PowerOff ? ExitReason::PowerOff : ExitReason::Reset);
+  }
+}
+
+Result<void> Vm::start_threads() {
+  PASSTHRU_TRY(Vcpu::install_stop_signal());
+  try {
+    for (auto& vcpu : vcpus_) {
+      threads_.emplace_back([this, &vcpu = *vcpu] { run_vcpu(vcpu); });
+      ::pthread_setname_np(threads_.back().native_handle(),
+                           fmt::format("vcpu {}", threads_.size() - 1).c_str());
+    }
+  } catch (const std::system_error& error) {
+    return fail(error.code().value(), "start a vCPU's thread");
+  }
+  return {};
+}
+
+void Vm::serve_console() {
+  std::array<std::byte, Serial::kFifoSize> bytes{};
+  while (ended_ == kRunning) {
+    const size_t room = serial_->room();
+    std::array<pollfd, 2> ready = {
+        {{.fd = wake_.get(), .events = POLLIN, .revents = 0},
+         {.fd = room ? console_->input() : -1, .events = POLLIN, .revents = 0}}};
+    if (::poll(ready.data(), ready.size(), -1) < 0) continue;
+    if (ready[0].revents) {
+      uint64_t wakes = 0;
+      static_cast<void>(::read(wake_.get(), &wakes, sizeof(wakes)) == sizeof(wakes));
+    }
+    if (ready[1].revents) {
+      const auto input = console_->read(std::span(bytes).first(room));
+      serial_->receive(std::span(bytes).first(input.size));
+      if (input.quit) stop();
+    }
+  }
+}
+
+void Vm::stop_threads() {
+  for (auto& vcpu : vcpus_) vcpu->stop();
+  for (auto& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+Result<ExitReason> Vm::run() {
+  console_ = Console::open(console_in_, console_out_);
+  const auto started = start_threads();
+  if (started) serve_console();
+  stop_threads();
+  console_.reset();
+  if (!started) return tl::unexpected(started.error());
+  MutexLock lock(failure_mutex_);
+  if (failure_) return tl::unexpected(*failure_);
+  return static_cast<ExitReason>(ended_.load());
+}
+
+}  // namespace passthru

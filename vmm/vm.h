@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// Owns a virtual machine from its options to its end: memory, firmware tables, devices, vCPUs and
+// the console. The one class that `passthru run` includes.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "host/audit.h"
+#include "host/domain.h"
+#include "host/inspection.h"
+#include "host/kvm/kvm_host.h"
+#include "vfio/fd.h"
+#include "vfio/kernel.h"
+#include "vfio/result.h"
+#include "vfio/thread_annotations.h"
+#include "vmm/assigned_function.h"
+#include "vmm/boot.h"
+#include "vmm/console.h"
+#include "vmm/guest_memory.h"
+#include "vmm/kvm_machine.h"
+#include "vmm/pci_bus.h"
+#include "vmm/serial.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm_options.h"
+
+namespace passthru {
+
+enum class ExitReason {
+  PowerOff,  ///< the guest switched itself off
+  Reset,     ///< the guest asked for a reset, or fell into a triple fault
+  Stopped,   ///< `stop` was called, or the person at the console ended it
+};
+
+/// A PC with up to 31 assigned devices. Its end, however it comes, detaches them; a process that is
+/// killed leaves nothing behind but what the kernel closes for it.
+class Vm {
+ public:
+  /// Makes everything up to the first instruction. `kernel` is LinuxKernel outside of tests.
+  /// Errors say what is wrong and what to do; nothing is left behind then.
+  static Result<std::unique_ptr<Vm>> create(const VmOptions& options,
+                                            std::shared_ptr<Kernel> kernel);
+  ~Vm();
+  Vm(const Vm&) = delete;
+  Vm& operator=(const Vm&) = delete;
+
+  /// Runs the guest until it ends; call it once. The calling thread serves the console. EIO: a vCPU
+  /// could not go on.
+  Result<ExitReason> run();
+  /// Ends `run` soon. Any thread, and signal handlers.
+  void stop() { end(ExitReason::Stopped); }
+
+  /// Each device in the order of the options. Any time.
+  [[nodiscard]] std::vector<Inspection> inspect() const;
+
+ private:
+  explicit Vm(const VmOptions& options);
+  Result<void> load(const VmOptions& options);
+  Result<void> make_machine(const VmOptions& options, std::shared_ptr<Kernel> kernel);
+  Result<void> make_fixed_devices();
+  Result<void> assign_devices(const VmOptions& options);
+  Result<void> start_audit(std::chrono::milliseconds interval);
+  Result<void> make_vcpus(unsigned cpus);
+
+  void end(ExitReason reason);
+  void wake();
+  void run_vcpu(Vcpu& vcpu) PASSTHRU_EXCLUDES(failure_mutex_);
+  Result<void> start_threads();
+  void serve_console();
+  void stop_threads();
+
+  // In the order of making; torn down the other way round. RAM outlives whoever maps it, the
+  // machine outlives its routes, devices go before the domain that they live in.
+  const int console_in_;
+  const int console_out_;
+  Fd wake_;  ///< eventfd: look at ended_ and at the serial port's room again
+  std::unique_ptr<GuestMemory> memory_;
+  BootEntry entry_;
+  std::unique_ptr<KvmMachine> machine_;
+  std::unique_ptr<KvmHost> host_;
+  std::unique_ptr<Domain> domain_;
+  std::shared_ptr<Serial> serial_;
+  std::unique_ptr<Console> console_;  ///< while `run` runs
+  PciBus bus_;
+  std::vector<std::shared_ptr<AssignedFunction>> devices_;
+  std::unique_ptr<Audit> audit_;  ///< null: nobody looks
+  std::vector<std::unique_ptr<Vcpu>> vcpus_;
+  std::vector<std::thread> threads_;
+
+  static constexpr int kRunning = -1;
+  std::atomic<int> ended_{kRunning};  ///< an ExitReason; the first one counts
+  Mutex failure_mutex_;
+  std::optional<Error> failure_ PASSTHRU_GUARDED_BY(failure_mutex_);  ///< of the first vCPU to fail
+};
+
+}  // namespace passthru

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Owns the judgement of a VM's options.
+#include "vmm/vm_options.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "vmm/memory_map.h"
+
+namespace passthru {
+namespace {
+
+constexpr uint64_t kMemoryStep = 2 * kMiB;
+
+tl::unexpected<Error> refuse(int code, std::string operation, std::string cause,
+                             std::string advice) {
+  return tl::unexpected(Error{.code = code, .operation = std::move(operation)}
+                            .because(std::move(cause))
+                            .advise(std::move(advice)));
+}
+
+}  // namespace
+
+Result<void> VmOptions::check() const {
+  static_assert(kHighRamStart + kMaxMemory - kLowRamEnd <= kWindow64);
+  const char* const operation = "make a virtual machine";
+  if (memory < kMinMemory || memory > kMaxMemory) {
+    return refuse(EINVAL, operation, fmt::format("{} bytes of memory are out of range", memory),
+                  fmt::format("Give it from {} MiB to {} MiB, for example --memory 512M",
+                              kMinMemory / kMiB, kMaxMemory / kMiB));
+  }
+  if (memory % kMemoryStep != 0) {
+    return refuse(EINVAL, operation, fmt::format("{} bytes of memory are not whole", memory),
+                  fmt::format("Give a multiple of {} MiB", kMemoryStep / kMiB));
+  }
+  if (cpus < 1 || cpus > kMaxCpus) {
+    return refuse(EINVAL, operation, fmt::format("{} CPUs are out of range", cpus),
+                  fmt::format("Give it 1 to {} CPUs", kMaxCpus));
+  }
+  if (devices.size() > kMaxDevices) {
+    return refuse(ENOSPC, operation,
+                  fmt::format("{} devices are more than the {} slots that its PCI bus has",
+                              devices.size(), kMaxDevices),
+                  "Leave some out");
+  }
+  std::set<Bdf> seen;
+  for (const AssignOptions& options : devices) {
+    if (!seen.insert(options.device).second) {
+      return refuse(EINVAL, "assign " + options.device.str(), "the device is named twice",
+                    "Name each device once");
+    }
+  }
+  return {};
+}
+
+}  // namespace passthru

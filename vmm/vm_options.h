@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Owns what a VM is made of, as whoever starts one says it, and the limits of that.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "host/assigned_device.h"
+#include "host/audit.h"
+#include "host/host.h"
+#include "vfio/result.h"
+
+namespace passthru {
+
+struct VmOptions {
+  static constexpr uint64_t kMinMemory = uint64_t{64} << 20;
+  static constexpr uint64_t kMaxMemory = uint64_t{255} << 30;  ///< up to the 64-bit BAR window
+  static constexpr unsigned kMaxCpus = 254;                    ///< 8-bit APIC ids
+  static constexpr unsigned kMaxDevices = 31;                  ///< slots 1 to 31 of bus 0
+
+  std::string kernel{};                   ///< file name of a bzImage
+  std::string initrd{};                   ///< file name; empty: none
+  std::string append{};                   ///< the kernel's command line
+  uint64_t memory = uint64_t{512} << 20;  ///< bytes, a multiple of 2 MiB
+  unsigned cpus = 1;
+  /// In the order of their slots, from 1 on; `guest_address` is filled in by the VM.
+  std::vector<AssignOptions> devices{};
+
+  /// How often the devices' interrupts are looked at; 0: never. See host/audit.
+  std::chrono::milliseconds audit = Audit::kDefaultInterval;
+
+  int console_in = 0;                            ///< bytes for the guest's serial port; -1: none
+  int console_out = 1;                           ///< bytes from it
+  std::function<void(const Event&)> on_event{};  ///< told of each, on the thread that caused it
+
+  /// Looks at everything that can be judged without files, devices or KVM. EINVAL: a number is out
+  /// of range or a device is named twice; ENOSPC: more devices than slots.
+  [[nodiscard]] Result<void> check() const;
+};
+
+}  // namespace passthru
