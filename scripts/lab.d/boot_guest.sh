@@ -6,8 +6,11 @@
 # shellcheck disable=SC2034 # vmm is for those who source this
 
 # What every guest's kernel is told; its job and that job's words follow. no_timer_check: that check is too impatient
-# for a clock that is emulated twice.
-readonly guest_append='console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests no_timer_check'
+# for a clock that is emulated twice. And a tick that comes by itself: a timer that is armed anew for each tick, as the
+# TSC deadline is, stays dead when one of its interrupts comes too late.
+guest_append='console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests no_timer_check'
+guest_append+=' lapic=notscdeadline nohz=off highres=off'
+readonly guest_append
 readonly BOOT_DEADLINE=50 BOOTS=4 # seconds, some 10 are usual; guests
 
 # boot CONSOLE VMM-OUTPUT COMMAND...: starts the VMM in the background, its pid in `vmm`. Returns when the guest's first
