@@ -5,9 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/fakes/fake_host.h"
-#include "tests/fakes/fake_kernel.h"
-#include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/assigned_fixture.h"
 
 namespace passthru {
 namespace {
@@ -16,63 +14,17 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr uint32_t kCommand = 0x04;
-constexpr uint32_t kBar0 = 0x10;
-constexpr uint32_t kMsixControl = FakeCapability::kMsix + 2;
 constexpr uint32_t kDeviceControl = FakeCapability::kExpress + 8;
-constexpr uint64_t kWindow = 0xc000'0000;
 
-class AssignedDeviceTest : public ::testing::Test {
+class AssignedDeviceTest : public AssignedFixture {
  protected:
-  AssignedDeviceTest() {
-    sysfs.add({.bdf = "0000:00:02.0", .driver = "vfio-pci", .group = 2, .vfio_dev = true});
-    nvme = &kernel->add(FakeSpec::nvme());
-    domain = std::make_unique<Domain>(kernel, host, sysfs.sysfs());
-  }
-
-  Result<std::unique_ptr<AssignedDevice>> try_open() {
-    return AssignedDevice::open(*domain,
-                                {.device = Bdf{.device = 2}, .guest_address = {.device = 5}});
-  }
-  void open() {
-    auto opened = try_open();
-    ASSERT_TRUE(opened) << opened.error().message();
-    device = std::move(*opened);
-    kernel->forget_calls();
-  }
-  void assign_bar(uint64_t address = kWindow) {
-    device->config_write(kBar0, 4, static_cast<uint32_t>(address));
-    device->config_write(kBar0 + 4, 4, static_cast<uint32_t>(address >> 32));
-    device->config_write(kCommand, 2, 0x6);
-  }
-  uint32_t mmio_read(uint64_t address) {
-    uint32_t value = 0;
-    domain->mmio().read(address, std::as_writable_bytes(std::span{&value, 1}));
-    return value;
-  }
-  void mmio_write(uint64_t address, uint32_t value) {
-    domain->mmio().write(address, std::as_bytes(std::span{&value, 1}));
-  }
-  void enable_vector(unsigned vector) {
-    const uint64_t entry = kWindow + 0x2000 + vector * 16;
-    mmio_write(entry, 0xfee0'0000);
-    mmio_write(entry + 4, 0);
-    mmio_write(entry + 8, 0x40 + vector);
-    mmio_write(entry + 12, 0);
-  }
-
-  SysfsTree sysfs;
-  std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
-  FakeHost host{*kernel};
-  FakeDevice* nvme = nullptr;
-  std::unique_ptr<Domain> domain;
-  std::unique_ptr<AssignedDevice> device;
+  AssignedDeviceTest() { hardware = &plug(FakeSpec::nvme()); }
 };
 
 TEST_F(AssignedDeviceTest, ItsRegistersAreMappedAndItsTableIsNot) {
   open();
   EXPECT_THAT(host.mappings(), IsEmpty());
-  assign_bar();
+  place(kWindow);
   ASSERT_EQ(host.mappings().size(), 1U);
   EXPECT_EQ(host.mappings()[0].address, kWindow);
   EXPECT_EQ(host.mappings()[0].size, 0x2000U) << "registers and doorbells, up to the table's page";
@@ -80,11 +32,11 @@ TEST_F(AssignedDeviceTest, ItsRegistersAreMappedAndItsTableIsNot) {
 
 TEST_F(AssignedDeviceTest, AnInterruptTravelsFromTheDeviceToTheGuest) {
   open();
-  assign_bar();
-  device->config_write(kMsixControl, 2, 0x8000);
+  place(kWindow);
+  enable_msix();
   enable_vector(1);
-  EXPECT_EQ(nvme->fire(1), Fired::Delivered);
-  EXPECT_THAT(host.delivered(), ElementsAre(MsiMessage{0xfee0'0000, 0x41}));
+  EXPECT_EQ(hardware->fire(1), Fired::Delivered);
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(1)));
   const Inspection seen = device->inspect();
   EXPECT_EQ(seen.interrupt_mode, "MSI-X");
   ASSERT_EQ(seen.vectors.size(), 65U);
@@ -94,7 +46,7 @@ TEST_F(AssignedDeviceTest, AnInterruptTravelsFromTheDeviceToTheGuest) {
 
 TEST_F(AssignedDeviceTest, ControlWrittenByBytesOrAsADwordWorksLikeAWord) {
   open();
-  assign_bar();
+  place(kWindow);
   enable_vector(0);
   device->config_write(kMsixControl + 1, 1, 0x80);
   EXPECT_EQ(host.armed(), 1U);
@@ -107,16 +59,16 @@ TEST_F(AssignedDeviceTest, ControlWrittenByBytesOrAsADwordWorksLikeAWord) {
 
 TEST_F(AssignedDeviceTest, TheTableReadsWhatTheGuestWroteAndTheDeviceKeepsItsOwn) {
   open();
-  assign_bar();
-  device->config_write(kMsixControl, 2, 0x8000);
+  place(kWindow);
+  enable_msix();
   enable_vector(2);
   EXPECT_EQ(mmio_read(kWindow + 0x2000 + 2 * 16 + 8), 0x42U);
-  EXPECT_EQ(nvme->entry(2), nvme->host_message(2));
+  EXPECT_EQ(hardware->entry(2), hardware->host_message(2));
 }
 
 TEST_F(AssignedDeviceTest, MemoryDecodeOffTakesTheBarAway) {
   open();
-  assign_bar();
+  place(kWindow);
   device->config_write(kCommand, 2, 0x4);
   EXPECT_THAT(host.mappings(), IsEmpty());
   EXPECT_EQ(mmio_read(kWindow + 0x2000), 0xffff'ffffU);
@@ -126,7 +78,7 @@ TEST_F(AssignedDeviceTest, MemoryDecodeOffTakesTheBarAway) {
 
 TEST_F(AssignedDeviceTest, AMappingThatTheVmmRefusesLeavesTheRegisterAndTheOldPlace) {
   open();
-  assign_bar();
+  place(kWindow);
   host.fail_next("map", ENOSPC);
   device->config_write(kBar0, 4, 0xd000'0000);
   EXPECT_EQ(device->config_read(kBar0, 4) & ~0xfU, kWindow);
@@ -138,37 +90,37 @@ TEST_F(AssignedDeviceTest, AMappingThatTheVmmRefusesLeavesTheRegisterAndTheOldPl
 
 TEST_F(AssignedDeviceTest, AFunctionLevelResetLeavesWhatHardwareWould) {
   open();
-  assign_bar();
-  device->config_write(kMsixControl, 2, 0x8000);
+  place(kWindow);
+  enable_msix();
   enable_vector(0);
-  const unsigned resets = nvme->resets();
+  const unsigned resets = hardware->resets();
   device->config_write(kDeviceControl, 2, 0x8000);
-  EXPECT_EQ(nvme->resets(), resets + 1);
+  EXPECT_EQ(hardware->resets(), resets + 1);
   EXPECT_EQ(device->config_read(kCommand, 2) & 0x7, 0U);
   EXPECT_EQ(device->config_read(kBar0, 4) & ~0xfU, 0U);
   EXPECT_EQ(device->config_read(kMsixControl, 2) & 0xc000, 0U);
   EXPECT_EQ(host.routes(), 0U);
   EXPECT_THAT(host.mappings(), IsEmpty());
-  assign_bar();
+  place(kWindow);
   EXPECT_EQ(mmio_read(kWindow + 0x2000 + 12), 1U) << "masked again";
-  device->config_write(kMsixControl, 2, 0x8000);
+  enable_msix();
   enable_vector(0);
-  EXPECT_EQ(nvme->fire(0), Fired::Delivered);
+  EXPECT_EQ(hardware->fire(0), Fired::Delivered);
 }
 
 TEST_F(AssignedDeviceTest, IntxIsThereUntilMsixIsEnabledAndComesBack) {
   open();
   EXPECT_TRUE(host.intx_armed());
-  assign_bar();
-  nvme->set_intx(true);
+  place(kWindow);
+  hardware->set_intx(true);
   EXPECT_TRUE(host.intx_delivered());
   EXPECT_FALSE(host.intx_delivered()) << "masked until the guest's end of interrupt";
   host.end_of_intx();
   EXPECT_TRUE(host.intx_delivered()) << "still asserted";
-  device->config_write(kMsixControl, 2, 0x8000);
+  enable_msix();
   EXPECT_FALSE(host.intx_armed());
   enable_vector(0);
-  EXPECT_EQ(nvme->fire(0), Fired::Delivered);
+  EXPECT_EQ(hardware->fire(0), Fired::Delivered);
   device->config_write(kMsixControl, 2, 0);
   EXPECT_TRUE(host.intx_armed());
   EXPECT_TRUE(host.intx_delivered()) << "a level that was asserted meanwhile";
@@ -183,28 +135,28 @@ TEST_F(AssignedDeviceTest, AnIntxThatTheVmmCannotDeliverIsReportedAndNothingElse
 
 TEST_F(AssignedDeviceTest, AResetBehindItsBackIsHealedOnRearm) {
   open();
-  assign_bar();
-  device->config_write(kMsixControl, 2, 0x8000);
+  place(kWindow);
+  enable_msix();
   enable_vector(0);
-  nvme->backdoor_reset();
+  hardware->backdoor_reset();
   EXPECT_EQ(*device->rearm(), 1U);
-  EXPECT_EQ(nvme->fire(0), Fired::Delivered);
+  EXPECT_EQ(hardware->fire(0), Fired::Delivered);
 }
 
 TEST_F(AssignedDeviceTest, DetachingLeavesNothingAndADeviceThatWasReset) {
   open();
-  assign_bar();
-  device->config_write(kMsixControl, 2, 0x8000);
+  place(kWindow);
+  enable_msix();
   enable_vector(0);
-  const unsigned resets = nvme->resets();
+  const unsigned resets = hardware->resets();
   device.reset();
   EXPECT_TRUE(kernel->nothing_leaked());
-  EXPECT_GT(nvme->resets(), resets);
+  EXPECT_GT(hardware->resets(), resets);
   EXPECT_EQ(host.routes(), 0U);
   EXPECT_THAT(host.mappings(), IsEmpty());
   EXPECT_EQ(mmio_read(kWindow + 0x2000), 0xffff'ffffU);
   open();
-  assign_bar();
+  place(kWindow);
   EXPECT_EQ(host.mappings().size(), 1U) << "the next user finds it as new";
 }
 
@@ -227,7 +179,7 @@ TEST_F(AssignedDeviceTest, OpeningThatFailsAtAnyCallLeaksNothingAndNamesTheDevic
 
 TEST_F(AssignedDeviceTest, ADeviceOfTheHostIsNotOpened) {
   sysfs.add({.bdf = "0000:00:03.0", .driver = "e1000e", .group = 3});
-  auto opened = AssignedDevice::open(*domain, {.device = Bdf{.device = 3}});
+  auto opened = AssignedDevice::open(domain, {.device = Bdf{.device = 3}});
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ENODEV);
   EXPECT_THAT(opened.error().message(), HasSubstr("passthru bind 0000:00:03.0"));

@@ -6,11 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
 
-#include "tests/fakes/fake_host.h"
-#include "tests/fakes/fake_kernel.h"
-#include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/assigned_fixture.h"
 
 namespace passthru {
 namespace {
@@ -19,24 +16,15 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr uint64_t kWindow = 0xc000'0000;
-
-class AuditTest : public ::testing::Test {
+/// One vector of its device is live.
+class AuditTest : public AssignedFixture {
  protected:
-  AuditTest() {
-    sysfs.add({.bdf = "0000:00:02.0", .driver = "vfio-pci", .group = 2, .vfio_dev = true});
-    nvme = &kernel->add(FakeSpec::nvme());
-    domain = std::make_unique<Domain>(kernel, host, sysfs.sysfs());
-    auto opened = AssignedDevice::open(*domain, {.device = Bdf{.device = 2}});
-    EXPECT_TRUE(opened);
-    device = std::move(*opened);
-    device->config_write(0x10, 4, kWindow);
-    device->config_write(0x04, 2, 0x6);
-    device->config_write(FakeCapability::kMsix + 2U, 2, 0x8000);
-    const std::array<uint32_t, 4> entry = {0xfee0'0000, 0, 0x41, 0};
-    for (size_t word = 0; word < entry.size(); ++word) {
-      domain->mmio().write(kWindow + 0x2000 + word * 4, std::as_bytes(std::span{&entry[word], 1}));
-    }
+  void SetUp() override {
+    hardware = &plug(FakeSpec::nvme());
+    open();
+    place(kWindow);
+    enable_msix();
+    enable_vector(0);
   }
 
   /// Looks until `done`, and gives up after a time that no machine needs.
@@ -48,23 +36,16 @@ class AuditTest : public ::testing::Test {
     }
     return false;
   }
-
-  SysfsTree sysfs;
-  std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
-  FakeHost host{*kernel};
-  FakeDevice* nvme = nullptr;
-  std::unique_ptr<Domain> domain;
-  std::unique_ptr<AssignedDevice> device;
 };
 
 TEST_F(AuditTest, RestoresAVectorThatNobodyTouches) {
   auto audit = Audit::start({device.get()}, 1ms);
   ASSERT_TRUE(audit);
-  nvme->zero_table();
-  EXPECT_TRUE(comes_true([&] { return nvme->entry(0) == nvme->host_message(0); }));
+  hardware->zero_table();
+  EXPECT_TRUE(comes_true([&] { return hardware->entry(0) == hardware->host_message(0); }));
   audit->reset();
-  EXPECT_THAT(host.delivered(), ElementsAre(MsiMessage{0xfee0'0000, 0x41}));
-  EXPECT_EQ(nvme->fire(0), Fired::Delivered);
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
+  EXPECT_EQ(hardware->fire(0), Fired::Delivered);
 }
 
 TEST_F(AuditTest, TellsOnceOfADeviceThatCannotBeHealedAndHealsItWhenItCan) {
@@ -73,15 +54,15 @@ TEST_F(AuditTest, TellsOnceOfADeviceThatCannotBeHealedAndHealsItWhenItCan) {
       return event.kind == Event::Kind::RestoreFailed;
     });
   };
-  nvme->zero_table();
+  hardware->zero_table();
   for (int i = 0; i < 3; ++i) {
     kernel->fail("pread", EIO, 2);  // after the look at Message Control
     EXPECT_FALSE(device->rearm());
     EXPECT_EQ(told(), 1);
   }
   EXPECT_EQ(*device->rearm(), 1U);
-  EXPECT_EQ(nvme->fire(0), Fired::Delivered);
-  nvme->zero_table();
+  EXPECT_EQ(hardware->fire(0), Fired::Delivered);
+  hardware->zero_table();
   kernel->fail("pread", EIO, 2);  // after the look at Message Control
   EXPECT_FALSE(device->rearm());
   EXPECT_EQ(told(), 2) << "another damage";

@@ -8,10 +8,7 @@
 #include <string>
 #include <tuple>
 
-#include "host/assigned_device.h"
-#include "tests/fakes/fake_host.h"
-#include "tests/fakes/fake_kernel.h"
-#include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/assigned_fixture.h"
 
 namespace passthru {
 namespace {
@@ -19,33 +16,21 @@ namespace {
 enum class Kind { Intx, Msi, Msix };
 const char* const kNames[] = {"Intx", "Msi", "Msix"};
 
-constexpr uint32_t kCommand = 0x04;
-constexpr uint32_t kBar0 = 0x10;
 constexpr uint32_t kMsi = FakeCapability::kMsi;
 constexpr uint32_t kMsiMask = kMsi + 0x10;
-constexpr uint32_t kMsixControl = FakeCapability::kMsix + 2;
-constexpr uint64_t kTable = 0xc000'2000;
+constexpr uint64_t kTable = kWindow + 0x2000;
 const MsiMessage kMsiMessage{0xfee0'0000, 0x40};
 const MsiMessage kMsixMessage{0xfee0'0000, 0x50};
 
-class SwitchTest : public ::testing::Test {
+class SwitchTest : public AssignedFixture {
  protected:
-  SwitchTest() {
-    sysfs.add({.bdf = "0000:00:02.0", .driver = "vfio-pci", .group = 2, .vfio_dev = true});
+  void SetUp() override {
     FakeSpec spec = FakeSpec::nvme();
     spec.msi_vectors = 1;
     spec.msi_maskable = true;
-    hardware = &kernel->add(spec);
-    domain = std::make_unique<Domain>(kernel, host, sysfs.sysfs());
-  }
-
-  void SetUp() override {
-    auto opened =
-        AssignedDevice::open(*domain, {.device = Bdf{.device = 2}, .guest_address = {.device = 5}});
-    ASSERT_TRUE(opened) << opened.error().message();
-    device = std::move(*opened);
-    device->config_write(kBar0, 4, kTable - 0x2000);
-    device->config_write(kCommand, 2, 0x6);
+    hardware = &plug(spec);
+    open();
+    place(kWindow);
     device->config_write(kMsi + 4, 4, static_cast<uint32_t>(kMsiMessage.address));
     device->config_write(kMsi + 12, 2, kMsiMessage.data);
     table_write(0, static_cast<uint32_t>(kMsixMessage.address));
@@ -53,9 +38,7 @@ class SwitchTest : public ::testing::Test {
     mask(Kind::Msix, false);
   }
 
-  void table_write(uint64_t offset, uint32_t value) {
-    domain->mmio().write(kTable + offset, std::as_bytes(std::span{&value, 1}));
-  }
+  void table_write(uint64_t offset, uint32_t value) { mmio_write(kTable + offset, value); }
   void enable(Kind kind, bool on) {
     if (kind == Kind::Msi) device->config_write(kMsi + 2, 2, on ? 1 : 0);
     if (kind == Kind::Msix) device->config_write(kMsixControl, 2, on ? 0x8000 : 0);
@@ -94,13 +77,6 @@ class SwitchTest : public ::testing::Test {
   static std::string once(Kind kind) {
     return std::string(kNames[static_cast<size_t>(kind)]) + " ";
   }
-
-  SysfsTree sysfs;
-  std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
-  FakeHost host{*kernel};
-  FakeDevice* hardware = nullptr;
-  std::unique_ptr<Domain> domain;
-  std::unique_ptr<AssignedDevice> device;
 };
 
 class Switch : public SwitchTest, public testing::WithParamInterface<std::tuple<Kind, Kind>> {
@@ -110,12 +86,8 @@ class Switch : public SwitchTest, public testing::WithParamInterface<std::tuple<
     std::tie(from, to) = GetParam();
     enable(from, true);
   }
-  Kind from = Kind::Intx;
-  Kind to = Kind::Intx;
-};
-
-TEST_P(Switch, TheNewKindDeliversAndTheOldOneIsBack) {
-  for (int round = 0; round < 3; ++round) {
+  /// There and back: each kind delivers what the device signals while it is on.
+  void there_and_back() {
     change(from, to);
     signal(to);
     EXPECT_EQ(interrupts(), once(to));
@@ -125,6 +97,12 @@ TEST_P(Switch, TheNewKindDeliversAndTheOldOneIsBack) {
     EXPECT_EQ(interrupts(), once(from));
     acknowledge(from);
   }
+  Kind from = Kind::Intx;
+  Kind to = Kind::Intx;
+};
+
+TEST_P(Switch, TheNewKindDeliversAndTheOldOneIsBack) {
+  for (int round = 0; round < 3; ++round) there_and_back();
   EXPECT_EQ(interrupts(), "");
   EXPECT_EQ(hardware->lost(), 0U);
 }
@@ -163,13 +141,7 @@ TEST_P(Switch, ARefusalOfTheKernelLeavesAWayBack) {
   kernel->fail("VFIO_DEVICE_SET_IRQS", EIO, from == Kind::Intx ? 2 : 3);
   change(from, to);
   change(to, from);
-  change(from, to);
-  signal(to);
-  EXPECT_EQ(interrupts(), once(to));
-  acknowledge(to);
-  change(to, from);
-  signal(from);
-  EXPECT_EQ(interrupts(), once(from));
+  there_and_back();
 }
 
 std::string name_of(const testing::TestParamInfo<std::tuple<Kind, Kind>>& each) {

@@ -9,10 +9,7 @@
 #include <functional>
 #include <thread>
 
-#include "host/assigned_device.h"
-#include "tests/fakes/fake_host.h"
-#include "tests/fakes/fake_kernel.h"
-#include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/assigned_fixture.h"
 
 namespace passthru {
 namespace {
@@ -20,26 +17,11 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-constexpr uint32_t kMsixControl = FakeCapability::kMsix + 2;
-
-class IntxByLevel : public ::testing::Test {
+class IntxByLevel : public AssignedFixture {
  protected:
   IntxByLevel() {
     host.by_level = true;
-    sysfs.add({.bdf = "0000:00:02.0", .driver = "vfio-pci", .group = 2, .vfio_dev = true});
-    hardware = &kernel->add(FakeSpec::nvme());
-    domain = std::make_unique<Domain>(kernel, host, sysfs.sysfs());
-  }
-
-  Result<std::unique_ptr<AssignedDevice>> try_open() {
-    return AssignedDevice::open(*domain,
-                                {.device = Bdf{.device = 2}, .guest_address = {.device = 5}});
-  }
-  void open() {
-    auto opened = try_open();
-    ASSERT_TRUE(opened) << opened.error().message();
-    device = std::move(*opened);
-    kernel->forget_calls();
+    hardware = &plug(FakeSpec::nvme());
   }
   /// A thread of the library raises the line: soon, not at once.
   bool soon_high() {
@@ -53,13 +35,6 @@ class IntxByLevel : public ::testing::Test {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     return !host.intx_level();
   }
-
-  SysfsTree sysfs;
-  std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
-  FakeHost host{*kernel};
-  FakeDevice* hardware = nullptr;
-  std::unique_ptr<Domain> domain;
-  std::unique_ptr<AssignedDevice> device;
 };
 
 TEST_F(IntxByLevel, AnAssertedPinIsAHighLineUntilTheGuestsEoi) {
@@ -103,7 +78,7 @@ TEST_F(IntxByLevel, TheLineIsLowWhileTheGuestUsesMsixAndComesBackWithItsLevel) {
   open();
   hardware->set_intx(true);
   ASSERT_TRUE(soon_high());
-  device->config_write(kMsixControl, 2, 0x8000);
+  enable_msix();
   EXPECT_FALSE(host.intx_level());
   device->end_of_intx();
   EXPECT_TRUE(stays_low());

@@ -6,10 +6,7 @@
 
 #include <string>
 
-#include "host/assigned_device.h"
-#include "tests/fakes/fake_host.h"
-#include "tests/fakes/fake_kernel.h"
-#include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/assigned_fixture.h"
 #include "tests/unit/fake_mapper.h"
 
 namespace passthru {
@@ -20,11 +17,9 @@ using ::testing::SizeIs;
 
 constexpr uint64_t kPage = 0x1000;
 constexpr uint64_t kGuest = 0xc0000000;
-constexpr uint32_t kCommand = 0x04;
-constexpr uint32_t kBar0 = 0x10;
 
 /// Two devices of one guest, each with a BAR of 256 bytes that has a host page for itself.
-class SubPageBars : public testing::Test {
+class SubPageBars : public VmFixture {
  protected:
   void SetUp() override {
     for (uint8_t slot = 2; slot < 4; ++slot) {
@@ -32,14 +27,11 @@ class SubPageBars : public testing::Test {
       spec.bdf = {.device = slot};
       spec.group = slot;
       spec.bars[0] = {.size = 256};
-      const std::string bdf = spec.bdf.str();
-      sysfs.add({.bdf = bdf.c_str(), .driver = "vfio-pci", .group = spec.group, .vfio_dev = true});
-      hardware.push_back(&kernel->add(spec));
+      hardware.push_back(&plug(spec));
     }
-    domain = std::make_unique<Domain>(kernel, host, sysfs.sysfs());
     for (const FakeDevice* each : hardware) {
       const Bdf bdf = each->spec().bdf;
-      auto opened = AssignedDevice::open(*domain, {.device = bdf, .guest_address = bdf});
+      auto opened = AssignedDevice::open(domain, {.device = bdf, .guest_address = bdf});
       ASSERT_TRUE(opened) << opened.error().message();
       devices.push_back(std::move(*opened));
     }
@@ -54,7 +46,7 @@ class SubPageBars : public testing::Test {
   }
   void decode_off(size_t device) { devices[device]->config_write(kCommand, 2, 0); }
   WindowId add_ram(uint64_t base, uint64_t size) {
-    return domain->mmio().commit({.add = {{.base = base, .size = size}}})->front();
+    return domain.mmio().commit({.add = {{.base = base, .size = size}}})->front();
   }
   [[nodiscard]] bool mapped(uint64_t page) const {
     for (const GuestMapping& each : host.mappings()) {
@@ -65,15 +57,11 @@ class SubPageBars : public testing::Test {
   /// The byte that says which device it is.
   unsigned who(uint64_t address) {
     std::byte byte{};
-    domain->mmio().read(address, {&byte, 1});
+    domain.mmio().read(address, {&byte, 1});
     return static_cast<unsigned>(byte);
   }
 
-  SysfsTree sysfs;
-  std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
-  FakeHost host{*kernel};
   std::vector<FakeDevice*> hardware;
-  std::unique_ptr<Domain> domain;
   std::vector<std::unique_ptr<AssignedDevice>> devices;
 };
 
@@ -124,7 +112,7 @@ TEST_F(SubPageBars, RamInThePageKeepsItTrapped) {
   place(0, kGuest);
   EXPECT_THAT(host.mappings(), IsEmpty());
   EXPECT_EQ(who(kGuest), 0x10U);
-  ASSERT_TRUE(domain->mmio().commit({.remove = {ram}}));
+  ASSERT_TRUE(domain.mmio().commit({.remove = {ram}}));
   EXPECT_TRUE(mapped(kGuest));
 }
 

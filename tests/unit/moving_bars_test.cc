@@ -12,10 +12,7 @@
 #include <random>
 #include <thread>
 
-#include "host/assigned_device.h"
-#include "tests/fakes/fake_host.h"
-#include "tests/fakes/fake_kernel.h"
-#include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/assigned_fixture.h"
 
 namespace passthru {
 namespace {
@@ -87,18 +84,13 @@ seconds how_long() {
   return seconds(wanted != nullptr ? std::max(1, std::atoi(wanted)) : 1);
 }
 
-class MovingBars : public testing::Test {
+class MovingBars : public VmFixture {
  protected:
   void SetUp() override {
-    for (const FakeSpec& spec : specs()) {
-      const std::string bdf = spec.bdf.str();
-      sysfs.add({.bdf = bdf.c_str(), .driver = "vfio-pci", .group = spec.group, .vfio_dev = true});
-      hardware.push_back(&kernel->add(spec));
-    }
-    domain = std::make_unique<Domain>(kernel, host, sysfs.sysfs());
+    for (const FakeSpec& spec : specs()) hardware.push_back(&plug(spec));
     for (const FakeDevice* each : hardware) {
       auto opened = AssignedDevice::open(
-          *domain,
+          domain,
           {.device = each->spec().bdf, .guest_address = {.device = each->spec().bdf.device}});
       ASSERT_TRUE(opened) << opened.error().message();
       devices.push_back(std::move(*opened));
@@ -143,11 +135,11 @@ class MovingBars : public testing::Test {
     const uint64_t address = kArena + random() % (kArenaSize / 4) * 4;
     if (is_written(address) && random() % 2 == 0) {
       const uint32_t value = written_value(address);
-      domain->mmio().write(address, std::as_bytes(std::span(&value, 1)));
+      domain.mmio().write(address, std::as_bytes(std::span(&value, 1)));
       return;
     }
     uint32_t value = 0;
-    if (!domain->mmio().read(address, std::as_writable_bytes(std::span(&value, 1)))) {
+    if (!domain.mmio().read(address, std::as_writable_bytes(std::span(&value, 1)))) {
       ++nobody;
       if (value != UINT32_MAX) ++wrong;
     } else if (!in_msix(address)) {
@@ -156,11 +148,7 @@ class MovingBars : public testing::Test {
     }
   }
 
-  SysfsTree sysfs;
-  std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
-  FakeHost host{*kernel};
   std::vector<FakeDevice*> hardware;
-  std::unique_ptr<Domain> domain;
   std::vector<std::unique_ptr<AssignedDevice>> devices;
   std::atomic<uint64_t> nobody = 0, somebody = 0, wrong = 0;
 };
@@ -208,7 +196,7 @@ TEST_F(MovingBars, EveryReadBesideFourMoversIsTheRegistersValueOrAllOnes) {
   }
   for (size_t i = 0; i < kKnownBars.size(); ++i) {
     uint32_t value = 0;
-    domain->mmio().read(kArena + i * 0x4000 + 0x40, std::as_writable_bytes(std::span(&value, 1)));
+    domain.mmio().read(kArena + i * 0x4000 + 0x40, std::as_writable_bytes(std::span(&value, 1)));
     EXPECT_EQ(value, identity(i, 0x40));
   }
   devices.clear();

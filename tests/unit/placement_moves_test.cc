@@ -7,10 +7,7 @@
 #include <cstring>
 #include <string>
 
-#include "host/assigned_device.h"
-#include "tests/fakes/fake_host.h"
-#include "tests/fakes/fake_kernel.h"
-#include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/assigned_fixture.h"
 
 namespace passthru {
 namespace {
@@ -18,26 +15,19 @@ namespace {
 constexpr uint64_t kHome = 0xc0000000;
 constexpr uint64_t kRam = 0x100000000;
 constexpr uint64_t kRamSize = 0x40000000;
-constexpr uint32_t kCommand = 0x04;
-constexpr uint32_t kBar0 = 0x10;
 constexpr uint32_t kBarFlags = 0xf;
 
 /// A device with one 64-bit BAR of 16 KiB, whose first register is 0x12345678; RAM above 4 GiB.
-class Moves : public testing::Test {
+class Moves : public AssignedFixture {
  protected:
   void SetUp() override {
-    sysfs.add({.bdf = "0000:00:02.0", .driver = "vfio-pci", .group = 2, .vfio_dev = true});
     FakeSpec spec = FakeSpec::nvme();
     spec.msix = {};
-    hardware = &kernel->add(spec);
+    hardware = &plug(spec);
     const uint32_t value = 0x12345678;
     std::memcpy(hardware->bar(0).data(), &value, sizeof value);
-    domain = std::make_unique<Domain>(kernel, host, sysfs.sysfs());
-    ASSERT_TRUE(domain->mmio().commit({.add = {{.base = kRam, .size = kRamSize}}}));
-    auto opened =
-        AssignedDevice::open(*domain, {.device = Bdf{.device = 2}, .guest_address = {.device = 5}});
-    ASSERT_TRUE(opened) << opened.error().message();
-    device = std::move(*opened);
+    ASSERT_TRUE(domain.mmio().commit({.add = {{.base = kRam, .size = kRamSize}}}));
+    open();
     write_bar(kHome);
     device->config_write(kCommand, 2, 0x2);
   }
@@ -50,21 +40,10 @@ class Moves : public testing::Test {
     return uint64_t{device->config_read(kBar0 + 4, 4)} << 32 |
            (device->config_read(kBar0, 4) & ~kBarFlags);
   }
-  [[nodiscard]] bool answers_at(uint64_t address) const {
-    uint32_t value = 0;
-    domain->mmio().read(address, std::as_writable_bytes(std::span(&value, 1)));
-    return value == 0x12345678;
-  }
+  bool answers_at(uint64_t address) { return mmio_read(address) == 0x12345678; }
   [[nodiscard]] bool mapped_at(uint64_t address) const {
     return host.mappings().size() == 1 && host.mappings()[0].address == address;
   }
-
-  SysfsTree sysfs;
-  std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
-  FakeHost host{*kernel};
-  FakeDevice* hardware = nullptr;
-  std::unique_ptr<Domain> domain;
-  std::unique_ptr<AssignedDevice> device;
 };
 
 struct Place {

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// Owns a guest for tests of assigned devices: a host with fake devices in it, a VMM, and what the
+// guest does by config writes, loads and stores. `VmFixture` has any number of devices,
+// `AssignedFixture` one.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "host/assigned_device.h"
+#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_kernel.h"
+#include "tests/fakes/sysfs_tree.h"
+
+namespace passthru {
+
+inline constexpr uint32_t kCommand = 0x04;
+inline constexpr uint32_t kBar0 = 0x10;
+inline constexpr uint32_t kMsixControl = FakeCapability::kMsix + 2;
+inline constexpr uint64_t kWindow = 0xc000'0000;
+inline constexpr uint64_t kElsewhere = 0xd000'0000;
+
+class VmFixture : public ::testing::Test {
+ protected:
+  /// Puts a device into the host, bound to vfio-pci.
+  FakeDevice& plug(const FakeSpec& spec) {
+    const std::string bdf = spec.bdf.str();
+    sysfs.add({.bdf = bdf.c_str(), .driver = "vfio-pci", .group = spec.group, .vfio_dev = true});
+    return kernel->add(spec);
+  }
+  uint32_t mmio_read(uint64_t address) {
+    uint32_t value = 0;
+    domain.mmio().read(address, std::as_writable_bytes(std::span{&value, 1}));
+    return value;
+  }
+  void mmio_write(uint64_t address, uint32_t value) {
+    domain.mmio().write(address, std::as_bytes(std::span{&value, 1}));
+  }
+  /// Whether the guest reaches the address without an exit.
+  [[nodiscard]] bool mapped(uint64_t address) const {
+    for (const GuestMapping& each : host.mappings()) {
+      if (address >= each.address && address - each.address < each.size) return true;
+    }
+    return false;
+  }
+
+  SysfsTree sysfs;
+  std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
+  FakeHost host{*kernel};
+  Domain domain{kernel, host, sysfs.sysfs()};
+};
+
+class AssignedFixture : public VmFixture {
+ protected:
+  Result<std::unique_ptr<AssignedDevice>> try_open(AssignOptions options = {}) {
+    options.device = hardware->spec().bdf;
+    options.guest_address = {.device = 5};
+    return AssignedDevice::open(domain, options);
+  }
+  void open(const AssignOptions& options = {}) {
+    auto opened = try_open(options);
+    ASSERT_TRUE(opened) << opened.error().message();
+    device = std::move(*opened);
+    kernel->forget_calls();
+  }
+
+  /// Gives a BAR its address and turns memory decode and bus mastering on.
+  void place(uint64_t address, unsigned bar = 0) {
+    device->config_write(kBar0 + 4 * bar, 4, static_cast<uint32_t>(address));
+    if (hardware->spec().bars[bar].is_64bit) {
+      device->config_write(kBar0 + 4 * bar + 4, 4, static_cast<uint32_t>(address >> 32));
+    }
+    device->config_write(kCommand, 2, 0x6);
+  }
+  void enable_msix() { device->config_write(kMsixControl, 2, 0x8000); }
+  /// Writes `message_of(vector)` into the guest's table, which is where FakeSpec::nvme() has it if
+  /// not told otherwise, and unmasks the vector.
+  void enable_vector(unsigned vector, uint64_t table = kWindow + 0x2000) {
+    const uint64_t entry = table + uint64_t{vector} * 16;
+    mmio_write(entry, static_cast<uint32_t>(message_of(vector).address));
+    mmio_write(entry + 4, 0);
+    mmio_write(entry + 8, message_of(vector).data);
+    mmio_write(entry + 12, 0);
+  }
+  static MsiMessage message_of(unsigned vector) { return {0xfee0'0000, 0x40 + vector}; }
+
+  FakeDevice* hardware = nullptr;  ///< set it before opening
+  std::unique_ptr<AssignedDevice> device;
+};
+
+}  // namespace passthru
