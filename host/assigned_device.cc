@@ -21,6 +21,21 @@ std::optional<unsigned> intx_pin(uint32_t pin) {
   return pin - 1;
 }
 
+constexpr uint32_t all_ones(unsigned width) {
+  return UINT32_MAX >> (32 - 8 * width);
+}
+
+// Straight to the device: healing happens below device_mutex_. The kernel sees that BARs were lost
+// by the value that COMMAND has, and restores them with this write.
+Result<void> turn_decode_on(VfioDevice& device) {
+  uint16_t command = 0;
+  PASSTHRU_TRY(
+      device.read(Region::Config, kCommand, std::as_writable_bytes(std::span{&command, 1})));
+  if ((command & kCommandDecode) == kCommandDecode) return {};
+  command |= kCommandDecode;
+  return device.write(Region::Config, kCommand, std::as_bytes(std::span{&command, 1}));
+}
+
 /// Null: the device's own, or none.
 Result<std::shared_ptr<RomImage>> load_rom(const RomChoice& rom) {
   if (rom.kind != RomChoice::Kind::File) return std::shared_ptr<RomImage>();
@@ -60,7 +75,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                           .msix = config_->msix(),
                           .msi = config_->msi().has_value(),
                           .intx_pin = intx_pin(config_->read(kInterruptPin, 1)),
-                          .wake = [this] { return turn_decode_on(); }});
+                          .wake = [device = device_] { return turn_decode_on(*device); }});
   std::vector<BarOverlay> overlays = msix_overlays();
   if (rom) {
     overlays.push_back({.bar = kRomBar,
@@ -70,6 +85,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   }
   bars_ = PASSTHRU_TRY(Bars::create(device_, domain_.mmio(), domain_.ports(), config_->bars(),
                                     std::move(overlays), {.excluded = options_.unmapped_bars}));
+  notices_ = PASSTHRU_TRY(Notices::bind(device_));
   interrupts_->start();
   return {};
 }
@@ -93,18 +109,13 @@ std::vector<BarOverlay> AssignedDevice::Impl::msix_overlays() {
   return overlays;
 }
 
-/// Without device_mutex_, since nobody can be in a call: the BARs' accesses, which never take it,
-/// are waited for.
 AssignedDevice::Impl::~Impl() {
-  bars_.reset();
-  interrupts_.reset();
-  if (device_->resettable()) {
-    ignore(device_->reset(), "detaching goes on: the kernel resets it again when it is closed");
-  }
+  detach("by the VMM");
 }
 
 uint32_t AssignedDevice::Impl::config_read(uint32_t offset, unsigned width) {
   MutexLock lock(device_mutex_);
+  if (!attached()) return all_ones(width);
   if (config_->covers_msi_pending(offset, width)) {
     config_->set_msi_pending(interrupts_->msi_pending());
   }
@@ -113,15 +124,11 @@ uint32_t AssignedDevice::Impl::config_read(uint32_t offset, unsigned width) {
 
 void AssignedDevice::Impl::config_write(uint32_t offset, unsigned width, uint32_t value) {
   MutexLock lock(device_mutex_);
-  apply(config_->write(offset, width, value));
+  if (attached()) apply(config_->write(offset, width, value));
 }
 
 void AssignedDevice::Impl::apply(const ConfigChange& change) {
-  if (change.reset_requested) {
-    auto done = reset_locked();
-    tell(Event::Kind::DeviceReset, done ? "by the guest" : done.error().message());
-    return;
-  }
+  if (change.reset_requested) return reset_for(*change.reset_requested);
   if (change.decode_changed) {
     if (auto placed = bars_->place(config_->placement()); !placed) {
       // The register keeps what it was, as the mapping does: the guest reads that its move did not
@@ -138,16 +145,33 @@ void AssignedDevice::Impl::apply(const ConfigChange& change) {
 
 void AssignedDevice::Impl::end_of_intx() {
   MutexLock lock(device_mutex_);
-  interrupts_->end_of_intx();
+  if (attached()) interrupts_->end_of_intx();
 }
 
 Result<void> AssignedDevice::Impl::reset() {
   MutexLock lock(device_mutex_);
+  if (!attached()) return tl::unexpected(no_device("reset the device", "it was detached"));
+  ++resets_.vm;
   return reset_locked();
 }
 
+void AssignedDevice::Impl::reset_for(GuestReset reset) {
+  switch (reset) {
+    case GuestReset::FunctionLevel:
+      ++resets_.function_level;
+      break;
+    case GuestReset::AdvancedFeatures:
+      ++resets_.advanced_features;
+      break;
+    case GuestReset::LeftD3Hot:
+      ++resets_.left_d3hot;
+      break;
+  }
+  const auto done = reset_locked();
+  tell(Event::Kind::DeviceReset, done ? "by the guest" : done.error().message());
+}
+
 Result<void> AssignedDevice::Impl::reset_locked() {
-  ++resets_;
   // The guest's view goes first: nothing of it may reach the device while it is reset.
   ignore(bars_->place({}), "taking BARs away never fails");
   interrupts_->stop();
@@ -155,26 +179,6 @@ Result<void> AssignedDevice::Impl::reset_locked() {
   auto registers = config_->reset();
   interrupts_->start();
   return done ? registers : done;
-}
-
-Result<uint32_t> AssignedDevice::Impl::rearm() {
-  auto restored = interrupts_->audit().on(options_.device.str());
-  // A device that cannot be healed is looked at again and again, and told of once.
-  if (!rearm_failed_.exchange(!restored) && !restored) {
-    tell(Event::Kind::RestoreFailed, restored.error().message());
-  }
-  return restored;
-}
-
-Result<void> AssignedDevice::Impl::turn_decode_on() {
-  // Straight to the device: healing happens below device_mutex_. The kernel sees that BARs were
-  // lost by the value that COMMAND has, and restores them with this write.
-  uint16_t command = 0;
-  PASSTHRU_TRY(
-      device_->read(Region::Config, kCommand, std::as_writable_bytes(std::span{&command, 1})));
-  if ((command & kCommandDecode) == kCommandDecode) return {};
-  command |= kCommandDecode;
-  return device_->write(Region::Config, kCommand, std::as_bytes(std::span{&command, 1}));
 }
 
 void AssignedDevice::Impl::vector_failed(unsigned vector, const Error& error) {
@@ -220,6 +224,18 @@ Result<void> AssignedDevice::reset() {
 
 Result<uint32_t> AssignedDevice::rearm() {
   return impl_->rearm();
+}
+
+std::vector<int> AssignedDevice::event_fds() const {
+  return impl_->event_fds();
+}
+
+void AssignedDevice::handle_events() {
+  impl_->handle_events();
+}
+
+void AssignedDevice::detach() {
+  impl_->detach("by the VMM");
 }
 
 Inspection AssignedDevice::inspect() const {

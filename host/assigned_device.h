@@ -3,9 +3,11 @@
 // Behind it: config space, BARs, MSI-X. In front of it: a VMM's vCPU threads.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "host/domain.h"
 #include "host/inspection.h"
@@ -27,6 +29,12 @@ struct RomChoice {
   bool operator==(const RomChoice&) const = default;
 };
 
+/// What becomes of a device that the host asks for while the guest has it.
+enum class OnUnplug {
+  Detach,  ///< it is detached at once: to the guest, it is pulled
+  Tell,    ///< Host::on_event hears of it; whoever asked waits until the VMM has detached it
+};
+
 /// How a device is to be assigned.
 struct AssignOptions {
   Bdf device{};         ///< on the host
@@ -37,6 +45,10 @@ struct AssignOptions {
   unsigned unmapped_bars = 0;
   MsixChoice msix{};
   RomChoice rom{};
+  OnUnplug on_unplug = OnUnplug::Detach;
+  /// For how long a device may answer all ones before it is taken for gone. A device that is reset
+  /// may take a second until it answers again (PCIe 4.0, 6.6.1).
+  std::chrono::milliseconds silence{1000};
 };
 
 /// An assigned device. All calls are thread-safe.
@@ -50,7 +62,7 @@ class AssignedDevice {
   /// wanted; EINVAL, the ROM file is empty; EFBIG, it is too large; or the errno of reading it.
   static Result<std::unique_ptr<AssignedDevice>> open(Domain& domain, const AssignOptions& options);
 
-  /// Detaches: BARs leave the guest, vectors are unbound, the device is reset.
+  /// Detaches, unless that was done.
   ///
   /// Like any object, it must not be in a call when it goes, nor be called after. A VMM whose
   /// config accesses come through an AddressSpace (an ECAM window) first takes the function off its
@@ -68,12 +80,27 @@ class AssignedDevice {
   /// lock meanwhile that its `set_intx` takes. With resampling irqfds there is nothing to do.
   void end_of_intx();
 
-  /// The VM is reset: the device and everything the guest sees of it as after power-on.
+  /// The VM is reset: the device and everything the guest sees of it as after power-on. ENODEV:
+  /// it was detached.
   Result<void> reset();
 
-  /// Looks at every live vector and restores what is damaged. Returns how many vectors were
-  /// restored.
+  /// Looks at the device: restores what is damaged of its live vectors, and detaches a device that
+  /// does not answer any more. Returns how many vectors were restored. ENODEV: it does not answer.
+  /// Never from inside an access.
   Result<uint32_t> rearm();
+
+  /// What the host has to say about the device arrives here: `handle_events` when one of these is
+  /// readable. They are open as long as this object is. `Audit` does it (host/audit.h).
+  [[nodiscard]] std::vector<int> event_fds() const;
+  /// Passes on to Host::on_event what has arrived, and does what `OnUnplug` says. Never from inside
+  /// an access.
+  void handle_events();
+
+  /// Takes the device from the guest for good: BARs leave the guest, vectors are unbound, the
+  /// device is reset, and closed for the host to use. From then on the guest finds an empty slot,
+  /// and `inspect` tells what was last. Nothing to do if that was done. Never from inside an
+  /// access.
+  void detach();
 
   [[nodiscard]] Inspection inspect() const;
 

@@ -3,9 +3,11 @@
 // Private to host/: a VMM includes host/assigned_device.h.
 #pragma once
 
-#include <atomic>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "host/assigned_device.h"
 #include "irq/interrupts.h"
@@ -13,6 +15,7 @@
 #include "mmap/config_space.h"
 #include "mmap/rom_image.h"
 #include "vfio/device.h"
+#include "vfio/notices.h"
 #include "vfio/thread_annotations.h"
 
 namespace passthru {
@@ -29,36 +32,55 @@ class AssignedDevice::Impl : public VectorObserver {
       PASSTHRU_EXCLUDES(device_mutex_);
   void end_of_intx() PASSTHRU_EXCLUDES(device_mutex_);
   Result<void> reset() PASSTHRU_EXCLUDES(device_mutex_);
-  Result<uint32_t> rearm();
+  Result<uint32_t> rearm() PASSTHRU_EXCLUDES(device_mutex_);
+  [[nodiscard]] std::vector<int> event_fds() const { return notices_->fds(); }
+  void handle_events() PASSTHRU_EXCLUDES(device_mutex_);
+  /// Whether this call did it.
+  bool detach(const std::string& why) PASSTHRU_EXCLUDES(device_mutex_);
   [[nodiscard]] Inspection inspect() PASSTHRU_EXCLUDES(device_mutex_);
 
  private:
   Impl(Domain& domain, const AssignOptions& options, std::shared_ptr<VfioDevice> device);
   Result<void> assemble(const std::shared_ptr<RomImage>& rom);
   [[nodiscard]] std::vector<BarOverlay> msix_overlays() PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] bool attached() const PASSTHRU_REQUIRES(device_mutex_) {
+    return device_ != nullptr;
+  }
   Result<void> reset_locked() PASSTHRU_REQUIRES(device_mutex_);
+  void reset_for(GuestReset reset) PASSTHRU_REQUIRES(device_mutex_);
+  Result<uint32_t> audit() PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] bool answers() PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] bool was_silent_too_long() PASSTHRU_REQUIRES(device_mutex_);
   void apply(const ConfigChange& change) PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] BarInspection inspect_bar(unsigned bar) const PASSTHRU_REQUIRES(device_mutex_);
-  Result<void> turn_decode_on();
+  [[nodiscard]] Inspection inspect_locked() PASSTHRU_REQUIRES(device_mutex_);
 
   void vector_failed(unsigned vector, const Error& error) override;
   void vectors_restored(unsigned count) override;
   void intx_failed(const Error& error) override;
   void tell(Event::Kind kind, std::string detail);
+  [[nodiscard]] Error no_device(const char* operation, std::string cause) const;
 
   Domain& domain_;
   const AssignOptions options_;
   Mutex device_mutex_;  ///< protects config space, the BARs' places, and the order in which both
                         ///< change
-  // Tear-down order: BARs leave the guest first, then vectors are unbound, then the device is
-  // closed.
-  const std::shared_ptr<VfioDevice> device_;
+  // Null when detached. Torn down from the last to the first: BARs leave the guest, then vectors
+  // are unbound, then the device is closed.
+  std::shared_ptr<VfioDevice> device_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<ConfigSpace> config_ PASSTHRU_GUARDED_BY(device_mutex_);
-  /// Set once by assemble; changes of mode are under device_mutex_, table accesses are not.
-  std::unique_ptr<Interrupts> interrupts_;
+  std::unique_ptr<Interrupts> interrupts_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<Bars> bars_ PASSTHRU_GUARDED_BY(device_mutex_);
-  std::atomic<bool> rearm_failed_ = false;  ///< the last one did
-  uint64_t resets_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
+  std::unique_ptr<Notices> notices_;                                   ///< set once by assemble
+  std::optional<Inspection> last_ PASSTHRU_GUARDED_BY(device_mutex_);  ///< when it was detached
+
+  using Clock = std::chrono::steady_clock;
+  std::optional<Clock::time_point> silent_since_ PASSTHRU_GUARDED_BY(device_mutex_);
+  bool audit_failed_ PASSTHRU_GUARDED_BY(device_mutex_) = false;  ///< the last one did
+  bool unplug_was_told_ PASSTHRU_GUARDED_BY(device_mutex_) = false;
+  ResetCounts resets_ PASSTHRU_GUARDED_BY(device_mutex_);
+  uint64_t audits_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
+  uint64_t device_errors_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
 };
 
 }  // namespace passthru

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Owns the regular look at the interrupts of a VM's devices: a thread that restores what a reset
-// nobody announced has cleared. A VMM with a timer of its own calls AssignedDevice::rearm instead.
+// Owns the thread that looks after the devices of a VM: regularly, to restore what a reset nobody
+// announced has cleared, and whenever the host has something to say about one. A VMM with a loop of
+// its own calls AssignedDevice::rearm and handle_events instead.
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "host/assigned_device.h"
+#include "vfio/fd.h"
 #include "vfio/result.h"
 
 namespace passthru {
@@ -19,10 +19,12 @@ class Audit {
  public:
   /// A guest waits at most this long for an interrupt that was lost with its vector's entry.
   static constexpr std::chrono::milliseconds kDefaultInterval{100};
+  /// No regular look: only what the host says is heard.
+  static constexpr std::chrono::milliseconds kOff{0};
 
-  /// Looks at `devices` every `interval` until it is destroyed; they outlive it. What is found and
-  /// restored, and what cannot be, goes to Host::on_event, on this thread. EAGAIN: no thread can be
-  /// had.
+  /// Looks at `devices` every `interval`, and passes on what the host says of them, until it is
+  /// destroyed; they outlive it. What is found and restored, and what cannot be, goes to
+  /// Host::on_event, on this thread. EAGAIN: no thread can be had; EMFILE: no descriptor.
   static Result<std::unique_ptr<Audit>> start(std::vector<AssignedDevice*> devices,
                                               std::chrono::milliseconds interval);
   ~Audit();
@@ -30,14 +32,12 @@ class Audit {
   Audit& operator=(const Audit&) = delete;
 
  private:
-  Audit(std::vector<AssignedDevice*> devices, std::chrono::milliseconds interval);
+  Audit(std::vector<AssignedDevice*> devices, std::chrono::milliseconds interval, Fd stop);
   void run();
 
   const std::vector<AssignedDevice*> devices_;
   const std::chrono::milliseconds interval_;
-  std::mutex stop_mutex_;  ///< protects stopping_; std's, for the condition variable
-  std::condition_variable stop_;
-  bool stopping_ = false;
+  const Fd stop_;  ///< eventfd
   std::thread thread_;
 };
 

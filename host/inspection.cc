@@ -70,6 +70,10 @@ BarInspection AssignedDevice::Impl::inspect_bar(unsigned bar) const {
 
 Inspection AssignedDevice::Impl::inspect() {
   MutexLock lock(device_mutex_);
+  return last_ ? *last_ : inspect_locked();
+}
+
+Inspection AssignedDevice::Impl::inspect_locked() {
   Inspection inspection{.device = options_.device, .guest_address = options_.guest_address};
   const uint32_t ids = config_->read(0, 4);
   inspection.vendor = static_cast<uint16_t>(ids);
@@ -85,6 +89,8 @@ Inspection AssignedDevice::Impl::inspect() {
   inspection.set_irqs_calls = interrupts_->set_irqs_calls();
   inspection.restores = interrupts_->restores();
   inspection.resets = resets_;
+  inspection.audits = audits_;
+  inspection.device_errors = device_errors_;
   inspection.failed_accesses = config_->failed_accesses() + bars_->failed_accesses();
   return inspection;
 }

@@ -43,6 +43,14 @@ struct VectorInspection {
   uint64_t restores = 0;
 };
 
+/// Resets of a device since it was opened, by who asked for them.
+struct ResetCounts {
+  uint64_t function_level = 0;     ///< the guest, through the PCI Express capability
+  uint64_t advanced_features = 0;  ///< the guest, through the Advanced Features capability
+  uint64_t left_d3hot = 0;         ///< the guest, by a change to D0 in which the state is lost
+  uint64_t vm = 0;                 ///< the VMM: its VM was reset
+};
+
 struct Inspection {
   Bdf device{};
   Bdf guest_address{};
@@ -54,7 +62,12 @@ struct Inspection {
   std::vector<VectorInspection> vectors{};
   uint64_t set_irqs_calls = 0;
   uint64_t restores = 0;
-  uint64_t resets = 0;
+  ResetCounts resets{};
+  uint64_t audits = 0;         ///< looks at the interrupts of the device
+  uint64_t device_errors = 0;  ///< uncorrectable errors that the host was told of
+  /// Why the guest does not have the device any more; empty while it has. Everything else is then
+  /// as it was at the end.
+  std::string detached{};
   uint64_t failed_accesses =
       0;  ///< register accesses that the kernel refused; the guest read all ones
 };

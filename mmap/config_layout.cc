@@ -202,13 +202,14 @@ void ConfigSpace::describe_capability(Snapshot config, const Capability& capabil
       // Initiate Function Level Reset reads 0 (PCIe 3.0, 7.8.4); the device never sees it written.
       bits_.emulate(offset + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR, 0);
       if ((config_u32(config, offset + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR) != 0) {
-        reset_bits_[0] = {offset + PCI_EXP_DEVCTL + 1, PCI_EXP_DEVCTL_BCR_FLR >> 8};
+        reset_bits_[0] = {offset + PCI_EXP_DEVCTL + 1, PCI_EXP_DEVCTL_BCR_FLR >> 8,
+                          GuestReset::FunctionLevel};
       }
       break;
     case PCI_CAP_ID_AF:
       bits_.emulate(offset + PCI_AF_CTRL, 1, UINT8_MAX, 0);
       if ((config_u8(config, offset + PCI_AF_CAP) & PCI_AF_CAP_FLR) != 0) {
-        reset_bits_[1] = {offset + PCI_AF_CTRL, PCI_AF_CTRL_FLR};
+        reset_bits_[1] = {offset + PCI_AF_CTRL, PCI_AF_CTRL_FLR, GuestReset::AdvancedFeatures};
       }
       break;
     default:

@@ -99,7 +99,7 @@ ConfigChange ConfigSpace::write(uint32_t offset, unsigned width, uint32_t value)
   change.before_ = bits_.write(offset, width, value);
   for (const ResetBit& bit : reset_bits_) {
     if (bit.offset < offset || bit.offset - offset >= width || bit.offset == 0) continue;
-    if ((value >> (8 * (bit.offset - offset)) & bit.mask) != 0) change.reset_requested = true;
+    if ((value >> (8 * (bit.offset - offset)) & bit.mask) != 0) change.reset_requested = bit.kind;
   }
   settle_power_state(power, change);
   change.decode_changed = placement() != placed;
@@ -118,7 +118,9 @@ void ConfigSpace::settle_power_state(unsigned before, ConfigChange& change) {
     return;
   }
   change.power_state = now;
-  if (before == kD3Hot && now == kD0 && loses_state_in_d3_) change.reset_requested = true;
+  if (before == kD3Hot && now == kD0 && loses_state_in_d3_) {
+    change.reset_requested = GuestReset::LeftD3Hot;
+  }
 }
 
 void ConfigSpace::undo(const ConfigChange& change) {

@@ -41,14 +41,20 @@ struct ConfigOptions {
   bool multifunction = false;  ///< the guest finds other functions in the same slot
 };
 
+/// How a guest resets its function through config space.
+enum class GuestReset {
+  FunctionLevel,     ///< Initiate Function Level Reset (PCIe 4.0, 7.5.3.4)
+  AdvancedFeatures,  ///< the same on conventional PCI (PCI Advanced Capabilities ECN)
+  LeftD3Hot,         ///< to D0, on a device that loses its state (No_Soft_Reset clear)
+};
+
 /// What one write of the guest changed, for the device to act upon.
 struct ConfigChange {
   bool decode_changed = false;             ///< placement() differs from before the write
   std::optional<uint16_t> msix_control{};  ///< Message Control, when it differs from before
   bool msi_changed = false;                ///< msi() differs from before
-  /// The guest asked for a function-level reset, or left D3hot on a device that loses its state
-  /// there. The device was not told: reset it through VFIO, then call ConfigSpace::reset().
-  bool reset_requested = false;
+  /// The device was not told: reset it through VFIO, then call ConfigSpace::reset().
+  std::optional<GuestReset> reset_requested{};
   std::optional<unsigned>
       power_state{};  ///< the new D-state, 0 or 3 (1, 2 where the device has them)
 
@@ -129,6 +135,7 @@ class ConfigSpace {
   struct ResetBit {
     uint32_t offset = 0;
     uint8_t mask = 0;
+    GuestReset kind = GuestReset::FunctionLevel;
   };
 
   ConfigSpace(ConfigSource source, const ConfigOptions& options);

@@ -47,7 +47,14 @@ void to_json(nlohmann::json& json, const Inspection& inspection) {
           {"vectors", inspection.vectors},
           {"set_irqs_calls", inspection.set_irqs_calls},
           {"restores", inspection.restores},
-          {"resets", inspection.resets},
+          {"resets",
+           {{"function_level", inspection.resets.function_level},
+            {"advanced_features", inspection.resets.advanced_features},
+            {"left_d3hot", inspection.resets.left_d3hot},
+            {"vm", inspection.resets.vm}}},
+          {"audits", inspection.audits},
+          {"device_errors", inspection.device_errors},
+          {"detached", inspection.detached},
           {"failed_accesses", inspection.failed_accesses}};
 }
 

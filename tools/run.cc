@@ -88,6 +88,9 @@ void tell(const Event& event) {
     case Event::Kind::DeviceError:
       what = "the device reported an error";
       break;
+    case Event::Kind::DeviceGone:
+      what = "the device is gone";
+      break;
     case Event::Kind::DamageHealed:
     case Event::Kind::DeviceReset:
       return;  // counted, and part of the summary

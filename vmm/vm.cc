@@ -119,7 +119,7 @@ Result<void> Vm::assign_devices(const VmOptions& options) {
 }
 
 Result<void> Vm::start_audit(std::chrono::milliseconds interval) {
-  if (interval.count() == 0 || devices_.empty()) return {};
+  if (devices_.empty()) return {};
   std::vector<AssignedDevice*> devices;
   for (const auto& function : devices_) devices.push_back(&function->device());
   audit_ = PASSTHRU_TRY(Audit::start(std::move(devices), interval));

@@ -88,7 +88,7 @@ class Vm {
   std::unique_ptr<Console> console_;  ///< while `run` runs
   PciBus bus_;
   std::vector<std::shared_ptr<AssignedFunction>> devices_;
-  std::unique_ptr<Audit> audit_;  ///< null: nobody looks
+  std::unique_ptr<Audit> audit_;  ///< null: no device to look after
   std::vector<std::unique_ptr<Vcpu>> vcpus_;
   std::vector<std::thread> threads_;
 

@@ -29,7 +29,7 @@ struct VmOptions {
   /// In the order of their slots, from 1 on; `guest_address` is filled in by the VM.
   std::vector<AssignOptions> devices{};
 
-  /// How often the devices' interrupts are looked at; 0: never. See host/audit.
+  /// How often the devices' interrupts are looked at; Audit::kOff: never.
   std::chrono::milliseconds audit = Audit::kDefaultInterval;
 
   int console_in = 0;                            ///< bytes for the guest's serial port; -1: none

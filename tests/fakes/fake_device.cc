@@ -96,6 +96,7 @@ Result<void> FakeDevice::read(uint64_t fd_offset, std::span<std::byte> data) {
   MutexLock lock(state_mutex_);
   if (static_cast<Region>(index) == Region::Config) {
     config_.read(offset, data);
+    if (gone_) std::fill(data.begin(), data.end(), std::byte{0xff});
     return {};
   }
   std::fill(data.begin(), data.end(), std::byte{0xff});
@@ -126,6 +127,7 @@ Result<void> FakeDevice::write(uint64_t fd_offset, std::span<const std::byte> da
 
   MutexLock lock(state_mutex_);
   if (static_cast<Region>(index) == Region::Config) {
+    if (gone_) return {};
     const FakeConfig::Written written = config_.write(offset, data);
     if (written.command) find_bars();
     if (written.reset) do_reset();

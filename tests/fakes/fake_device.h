@@ -55,6 +55,9 @@ class FakeDevice {
   /// ones, and what the kernel writes is swallowed.
   void backdoor_reset();
 
+  /// The device does not answer any more, or answers again: all its registers read as all ones.
+  void set_gone(bool gone);
+
   /// The physical table, PBA and MSI-X control, past VFIO.
   PhysicalEntry entry(unsigned vector);
   void set_entry(unsigned vector, const PhysicalEntry& entry);
@@ -151,6 +154,7 @@ class FakeDevice {
   Mutex state_mutex_;  ///< protects what the kernel and the hardware remember
   FakeConfig config_ PASSTHRU_GUARDED_BY(state_mutex_);
   bool bars_lost_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
+  bool gone_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   /// Which of INTx, MSI and MSI-X the kernel has enabled; Request where none is.
   Irq enabled_ PASSTHRU_GUARDED_BY(state_mutex_) = Irq::Request;
   std::vector<Vector> vectors_ PASSTHRU_GUARDED_BY(state_mutex_);

@@ -89,6 +89,16 @@ void FakeDevice::find_bars() {
   bars_lost_ = false;
 }
 
+void FakeDevice::set_gone(bool gone) {
+  MutexLock lock(state_mutex_);
+  gone_ = gone;
+  if (gone) {
+    lose_bars();
+  } else {
+    find_bars();
+  }
+}
+
 bool FakeDevice::pending(unsigned vector) {
   MutexLock lock(state_mutex_);
   return (*pending_at(vector) >> (vector % 8) & std::byte{1}) != std::byte{0};

@@ -56,14 +56,14 @@ TEST_F(AuditTest, TellsOnceOfADeviceThatCannotBeHealedAndHealsItWhenItCan) {
   };
   hardware->zero_table();
   for (int i = 0; i < 3; ++i) {
-    kernel->fail("pread", EIO, 2);  // after the look at Message Control
+    kernel->fail("pread", EIO, 3);  // after the looks at the vendor and Message Control
     EXPECT_FALSE(device->rearm());
     EXPECT_EQ(told(), 1);
   }
   EXPECT_EQ(*device->rearm(), 1U);
   EXPECT_EQ(hardware->fire(0), Fired::Delivered);
   hardware->zero_table();
-  kernel->fail("pread", EIO, 2);  // after the look at Message Control
+  kernel->fail("pread", EIO, 3);  // after the looks at the vendor and Message Control
   EXPECT_FALSE(device->rearm());
   EXPECT_EQ(told(), 2) << "another damage";
 }

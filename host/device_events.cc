@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Owns what happens to an assigned device that its guest did not ask for: the host wants it back,
+// it reports an error, its interrupts were damaged, it does not answer, it is detached.
+#include <fmt/format.h>
+
+#include "host/assigned_device_impl.h"
+
+namespace passthru {
+
+void AssignedDevice::Impl::handle_events() {
+  const Notice notice = notices_->take();
+  if (notice.error) {
+    MutexLock lock(device_mutex_);
+    ++device_errors_;
+    tell(Event::Kind::DeviceError,
+         "an uncorrectable error (AER); the host's log says which, and the guest keeps the device");
+  }
+  // The kernel's recovery may have reset the device.
+  if (notice.error) ignore(rearm(), "the host has been told");
+  if (!notice.unplug) return;
+  if (options_.on_unplug == OnUnplug::Detach) {
+    if (detach("the host asked for it back")) tell(Event::Kind::UnplugRequest, "it was detached");
+    return;
+  }
+  MutexLock lock(device_mutex_);
+  if (!attached() || std::exchange(unplug_was_told_, true)) return;
+  tell(Event::Kind::UnplugRequest, "whoever asks waits until it is detached");
+}
+
+Result<uint32_t> AssignedDevice::Impl::rearm() {
+  {
+    MutexLock lock(device_mutex_);
+    if (!attached()) return 0U;
+    if (answers()) return audit();
+    if (!was_silent_too_long()) {
+      return tl::unexpected(no_device("look at the device", "it does not answer"));
+    }
+  }
+  const std::string why = fmt::format("it has not answered for {} ms", options_.silence.count());
+  if (detach(why)) tell(Event::Kind::DeviceGone, why + "; it was detached");
+  return tl::unexpected(no_device("look at the device", why));
+}
+
+Result<uint32_t> AssignedDevice::Impl::audit() {
+  ++audits_;
+  auto restored = interrupts_->audit().on(options_.device.str());
+  // A device that cannot be healed is looked at again and again, and told of once.
+  if (!std::exchange(audit_failed_, !restored) && !restored) {
+    tell(Event::Kind::RestoreFailed, restored.error().message());
+  }
+  return restored;
+}
+
+// The vendor of no device is all ones (PCI 3.0, 6.1): so reads what is not there.
+bool AssignedDevice::Impl::answers() {
+  uint16_t vendor = UINT16_MAX;
+  const auto read = device_->read(Region::Config, 0, std::as_writable_bytes(std::span{&vendor, 1}));
+  if (!read || vendor == UINT16_MAX) return false;
+  silent_since_.reset();
+  return true;
+}
+
+bool AssignedDevice::Impl::was_silent_too_long() {
+  const auto now = Clock::now();
+  if (!silent_since_) silent_since_ = now;
+  return now - *silent_since_ >= options_.silence;
+}
+
+Error AssignedDevice::Impl::no_device(const char* operation, std::string cause) const {
+  return Error{.code = ENODEV, .operation = operation, .device = options_.device.str()}.because(
+      std::move(cause));
+}
+
+bool AssignedDevice::Impl::detach(const std::string& why) {
+  // In the order of Impl's own members.
+  std::shared_ptr<VfioDevice> device;
+  std::unique_ptr<ConfigSpace> config;
+  std::unique_ptr<Interrupts> interrupts;
+  std::unique_ptr<Bars> bars;
+  {
+    MutexLock lock(device_mutex_);
+    if (!attached()) return false;
+    if (bars_) {
+      last_ = inspect_locked();
+      last_->detached = why;
+    }
+    device = std::move(device_);
+    config = std::move(config_);
+    interrupts = std::move(interrupts_);
+    bars = std::move(bars_);
+  }
+  // Unlocked: this waits for accesses under way, and one to config space may wait for the lock.
+  bars.reset();
+  interrupts.reset();
+  if (notices_) notices_->unbind();
+  config.reset();
+  if (device->resettable()) {
+    ignore(device->reset(), "detaching goes on: the kernel resets it again when it is closed");
+  }
+  return true;
+}
+
+}  // namespace passthru

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Owns what the kernel's signals mean. It repeats an unplug request every few seconds for as long
+// as the device stays open; an error is told once.
+#include "vfio/notices.h"
+
+#include <utility>
+
+namespace passthru {
+
+Notices::Notices(Kernel& kernel, std::shared_ptr<VfioDevice> device)
+    : kernel_(kernel), device_(std::move(device)) {}
+
+Result<std::unique_ptr<Notices>> Notices::bind(std::shared_ptr<VfioDevice> device) {
+  Kernel& kernel = device->kernel();
+  std::unique_ptr<Notices> notices(new Notices(kernel, std::move(device)));
+  PASSTHRU_TRY(notices->bind(Irq::Error, notices->error_));
+  PASSTHRU_TRY(notices->bind(Irq::Request, notices->request_));
+  return notices;
+}
+
+Result<void> Notices::bind(Irq irq, Fd& eventfd) {
+  if (device_->irq(irq).count == 0) return {};
+  Fd made = PASSTHRU_TRY(kernel_.make_eventfd());
+  const int fd = made.get();
+  PASSTHRU_TRY(device_->bind_irqs(irq, 0, {&fd, 1}));
+  eventfd = std::move(made);
+  return {};
+}
+
+void Notices::unbind() {
+  const auto device = std::exchange(device_, nullptr);
+  if (!device) return;
+  constexpr const char* kWhy = "closing the device unbinds them as well";
+  if (error_) ignore(device->disable_irqs(Irq::Error), kWhy);
+  if (request_) ignore(device->disable_irqs(Irq::Request), kWhy);
+}
+
+std::vector<int> Notices::fds() const {
+  std::vector<int> fds;
+  for (const Fd* fd : {&error_, &request_}) {
+    if (*fd) fds.push_back(fd->get());
+  }
+  return fds;
+}
+
+Notice Notices::take() {
+  return {.error = drain(error_), .unplug = drain(request_)};
+}
+
+bool Notices::drain(const Fd& eventfd) {
+  return eventfd && kernel_.drain_eventfd(eventfd.get()).value_or(0) != 0;
+}
+
+}  // namespace passthru
