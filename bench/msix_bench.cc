@@ -59,14 +59,8 @@ class Function {
     kernel_.add(spec);
     auto device = VfioDevice::open(kernel_, dma_, spec.group, spec.bdf);
     if (!device) std::abort();
-    msix_ = std::make_unique<Msix>(*device,
-                                   MsixLayout{.vectors = static_cast<uint16_t>(vectors),
-                                              .table_bar = 0,
-                                              .table_offset = spec.msix.table_offset,
-                                              .pba_bar = 0,
-                                              .pba_offset = spec.msix.pba_offset,
-                                              .capability = FakeCapability::kMsix},
-                                   vmm, vmm, Msix::Options{.wake = [] { return Result<void>{}; }});
+    msix_ = std::make_unique<Msix>(*device, spec.msix.layout(), vmm, vmm,
+                                   Msix::Options{.wake = [] { return Result<void>{}; }});
     table_ = msix_->table_target();
   }
 

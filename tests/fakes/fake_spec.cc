@@ -4,6 +4,15 @@
 
 namespace passthru {
 
+MsixLayout FakeMsix::layout() const {
+  return {.vectors = vectors,
+          .table_bar = table_bar,
+          .table_offset = table_offset,
+          .pba_bar = pba_bar,
+          .pba_offset = pba_offset,
+          .capability = FakeCapability::kMsix};
+}
+
 FakeSpec FakeSpec::nvme(Bdf bdf, uint32_t group) {
   FakeSpec spec;
   spec.bdf = bdf;

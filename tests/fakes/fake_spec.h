@@ -10,6 +10,7 @@
 
 #include "vfio/bdf.h"
 #include "vfio/kernel.h"
+#include "vfio/msix_layout.h"
 
 namespace passthru {
 
@@ -32,6 +33,9 @@ struct FakeMsix {
   bool noresize = true;  ///< as on 6.1; false: dynamic, as on 6.12
   unsigned available =
       2048;  ///< more than this the host does not have: SET_IRQS returns it, positive
+
+  /// What the capability says of it.
+  [[nodiscard]] MsixLayout layout() const;
 };
 
 /// Where the fake's capabilities are; a device has those that its spec asks for, in this order.

@@ -21,18 +21,13 @@ ConfigImage image_with_list(uint32_t size = 256) {
   return image;
 }
 
-void put_capability(ConfigImage& image, uint8_t at, uint8_t id, uint8_t next) {
-  image.put8(at, id);
-  image.put8(at + 1U, next);
-}
-
 TEST(Capabilities, AreFoundWithTheirSizes) {
   ConfigImage image = image_with_list();
-  put_capability(image, 0x40, 0x01, 0x50);
-  put_capability(image, 0x50, 0x05, 0x70);
+  image.put_capability(0x40, 0x01, 0x50);
+  image.put_capability(0x50, 0x05, 0x70);
   image.put16(0x52, 0x0180);  // MSI: 64-bit, maskable
-  put_capability(image, 0x70, 0x11, 0x80);
-  put_capability(image, 0x80, 0x09, 0x00);
+  image.put_capability(0x70, 0x11, 0x80);
+  image.put_capability(0x80, 0x09, 0x00);
   image.put8(0x82, 0x14);
   const auto found = find_capabilities(image.bytes);
   ASSERT_EQ(found.size(), 4U);
@@ -45,9 +40,9 @@ TEST(Capabilities, AreFoundWithTheirSizes) {
 
 TEST(Capabilities, OneThatReachesIntoTheNextOrOutOfTheSpaceIsCut) {
   ConfigImage image = image_with_list();
-  put_capability(image, 0x40, 0x11, 0x44);
-  put_capability(image, 0x44, 0x01, 0xfc);
-  put_capability(image, 0xfc, 0x11, 0x00);
+  image.put_capability(0x40, 0x11, 0x44);
+  image.put_capability(0x44, 0x01, 0xfc);
+  image.put_capability(0xfc, 0x11, 0x00);
   const auto found = find_capabilities(image.bytes);
   ASSERT_EQ(found.size(), 3U);
   EXPECT_TRUE(found[0].cut);

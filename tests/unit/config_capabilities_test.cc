@@ -129,7 +129,7 @@ TEST_F(ConfigSpaceTest, HiddenCapabilitiesAreSkippedAndReadZero) {
 
 TEST_F(ConfigSpaceTest, WithEveryCapabilityHiddenThereIsNoList) {
   image->put8(0x34, kMsi);
-  put_capability(kMsi, 0x05, 0);
+  image->put_capability(kMsi, 0x05, 0);
   make();
   EXPECT_EQ(space->read(0x34, 1), 0U);
   EXPECT_EQ(space->read(0x06, 2) & 0x10, 0U);
@@ -153,7 +153,7 @@ TEST_F(ConfigSpaceTest, AHiddenFirstExtendedCapabilityKeepsItsPlaceWithoutAnId) 
 }
 
 TEST_F(ConfigSpaceTest, ASecondCapabilityOfAVirtualKindIsHidden) {
-  put_capability(kAf, 0x11, 0);
+  image->put_capability(kAf, 0x11, 0);
   image->put16(kAf + 2, 3);
   make();
   EXPECT_EQ(listed(), "1 16 17 ");

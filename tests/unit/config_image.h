@@ -17,6 +17,10 @@ class ConfigImage : public PhysicalConfig {
   void put8(uint32_t at, uint8_t value) { bytes[at] = std::byte{value}; }
   void put16(uint32_t at, uint16_t value) { std::memcpy(&bytes[at], &value, sizeof value); }
   void put32(uint32_t at, uint32_t value) { std::memcpy(&bytes[at], &value, sizeof value); }
+  void put_capability(uint32_t at, uint8_t id, uint8_t next) {
+    put8(at, id);
+    put8(at + 1, next);
+  }
   [[nodiscard]] uint16_t get16(uint32_t at) const {
     uint16_t value = 0;
     std::memcpy(&value, &bytes[at], sizeof value);

@@ -44,18 +44,18 @@ class ConfigSpaceTest : public testing::Test {
     image->put8(0x34, kPm);
     image->put8(0x3c, 11);
     image->put8(0x3d, 1);
-    put_capability(kPm, 0x01, kMsi);
+    image->put_capability(kPm, 0x01, kMsi);
     image->put16(kPm + 2, 0x0003);
-    put_capability(kMsi, 0x05, kExpress);
+    image->put_capability(kMsi, 0x05, kExpress);
     image->put16(kMsi + 2, 0x0186);  // 8 vectors, 64-bit, maskable
-    put_capability(kExpress, 0x10, kMsix);
+    image->put_capability(kExpress, 0x10, kMsix);
     image->put16(kExpress + 2, 0x0002);
     image->put32(kExpress + 4, 0x10000000);  // has a function-level reset
-    put_capability(kMsix, 0x11, kAf);
+    image->put_capability(kMsix, 0x11, kAf);
     image->put16(kMsix + 2, 64);  // 65 vectors
     image->put32(kMsix + 4, 0x2000);
     image->put32(kMsix + 8, 0x3000);
-    put_capability(kAf, 0x13, 0);
+    image->put_capability(kAf, 0x13, 0);
     image->put8(kAf + 3, 0x03);
     image->put32(0x100, 0x1a010001);  // AER -> 0x1a0
     image->put32(0x1a0, 0x2000000f);  // ATS -> 0x200
@@ -66,11 +66,6 @@ class ConfigSpaceTest : public testing::Test {
     source.region_sizes = {0x4000, 0, 0x1000, 32, 0, 0, 0x8000};
     source.msix_vectors = 65;
     source.msi_vectors = 8;
-  }
-
-  void put_capability(uint32_t at, uint8_t id, uint32_t next) {
-    image->put8(at, id);
-    image->put8(at + 1, static_cast<uint8_t>(next));
   }
 
   void make(const ConfigOptions& options = {}) {

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Owns an Msix between a fake device and a fake VMM, and what a guest does to it: it writes the
+// table and reads the pending bits.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "irq/msix.h"
+#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_kernel.h"
+
+namespace passthru {
+
+inline MsiMessage message_of(unsigned vector) {
+  return {0xfee0'0000, 0x40 + vector};
+}
+
+class MsixTest : public ::testing::Test, public VectorObserver {
+ protected:
+  void open(FakeSpec spec) {
+    fake = &kernel.add(std::move(spec));
+    auto opened = VfioDevice::open(kernel, dma, fake->spec().group, fake->spec().bdf);
+    ASSERT_TRUE(opened) << opened.error().message();
+    device = *opened;
+    msix =
+        std::make_unique<Msix>(device, fake->spec().msix.layout(), host, *this,
+                               Msix::Options{.requester_id = 8, .wake = [this] { return wake(); }});
+    table = msix->table_target();
+    pba = msix->pba_target();
+    kernel.forget_calls();
+  }
+
+  Result<void> wake() {
+    const uint16_t command = 0x6;
+    return device->write(Region::Config, 4, std::as_bytes(std::span{&command, 1}));
+  }
+
+  void put32(uint64_t offset, uint32_t value) {
+    table->write(offset, std::as_bytes(std::span{&value, 1}));
+  }
+  void program(unsigned vector) {
+    put32(vector * 16, static_cast<uint32_t>(message_of(vector).address));
+    put32(vector * 16 + 4, 0);
+    put32(vector * 16 + 8, message_of(vector).data);
+  }
+  void mask(unsigned vector, bool masked) { put32(vector * 16 + 12, masked ? 1 : 0); }
+  void program_and_unmask(unsigned vector) {
+    program(vector);
+    mask(vector, false);
+  }
+  uint64_t pending_bits(unsigned word = 0) {
+    uint64_t bits = 0;
+    pba->read(word * 8, std::as_writable_bytes(std::span{&bits, 1}));
+    return bits;
+  }
+  size_t set_irqs() { return kernel.calls("VFIO_DEVICE_SET_IRQS").size(); }
+
+  void vector_failed(unsigned vector, const Error& error) override {
+    failures.emplace_back(vector, error.code);
+  }
+  void vectors_restored(unsigned count) override { restored += count; }
+  void intx_failed(const Error& /*error*/) override {}
+
+  FakeKernel kernel;
+  FakeHost host{kernel};
+  DmaSpace dma{kernel};
+  FakeDevice* fake = nullptr;
+  std::shared_ptr<VfioDevice> device;
+  std::unique_ptr<Msix> msix;
+  std::shared_ptr<AccessTarget> table;
+  std::shared_ptr<AccessTarget> pba;
+  std::vector<std::pair<unsigned, int>> failures;
+  unsigned restored = 0;
+};
+
+}  // namespace passthru

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// MSI-X vectors that are unmasked one by one, on kernels that can add some to those bound and on
+// kernels that cannot; and hosts that have fewer than the guest wants.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/msix_fixture.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+TEST_F(MsixTest, GrowthOnAKernelThatCannotResizeDoubles) {
+  open(FakeSpec::nvme());
+  msix->write_control(kMsixEnable);
+  for (unsigned vector = 0; vector < 65; ++vector) program_and_unmask(vector);
+  unsigned cycles = 0;
+  for (const FakeCall& call : kernel.calls("VFIO_DEVICE_SET_IRQS"))
+    cycles += call.count == 0 ? 1 : 0;
+  EXPECT_EQ(cycles, 7U) << "1, 2, 4, 8, 16, 32, 64, 65 vectors";
+  for (unsigned vector = 0; vector < 65; ++vector) EXPECT_TRUE(fake->bound(vector)) << vector;
+}
+
+TEST_F(MsixTest, GrowthThatCyclesTheIndexSignalsWhatWasBoundBefore) {
+  open(FakeSpec::nvme());
+  msix->write_control(kMsixEnable);
+  program_and_unmask(0);
+  program_and_unmask(1);
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "it may have fired during the cycle";
+  program_and_unmask(2);
+  EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1)));
+}
+
+TEST_F(MsixTest, GrowthOnADynamicKernelDisturbsNobody) {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.msix.noresize = false;
+  open(spec);
+  msix->write_control(kMsixEnable);
+  for (unsigned vector = 0; vector < 65; ++vector) program_and_unmask(vector);
+  for (const FakeCall& call : kernel.calls("VFIO_DEVICE_SET_IRQS")) EXPECT_EQ(call.count, 1U);
+  EXPECT_THAT(host.delivered(), IsEmpty());
+}
+
+TEST_F(MsixTest, AHostWithFewerVectorsLeavesTheFirstOnesWorking) {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.msix.available = 2;
+  open(spec);
+  for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
+  msix->write_control(kMsixEnable);
+  EXPECT_THAT(failures, UnorderedElementsAre(std::pair{2U, ENOSPC}, std::pair{3U, ENOSPC}));
+  EXPECT_EQ(fake->fire(0), Fired::Delivered);
+  EXPECT_EQ(fake->fire(1), Fired::Delivered);
+  EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1)));
+}
+
+TEST_F(MsixTest, GrowthThatTheHostRefusesLeavesTheOthersWorking) {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.msix.available = 2;
+  open(spec);
+  msix->write_control(kMsixEnable);
+  for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
+  host.delivered();
+  EXPECT_THAT(failures, ElementsAre(std::pair{2U, ENOSPC}, std::pair{3U, ENOSPC}));
+  EXPECT_EQ(fake->fire(0), Fired::Delivered);
+  EXPECT_EQ(fake->fire(1), Fired::Delivered);
+  EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1)));
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// What of a damaged MSI-X table and control word is noticed, and put back.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/msix_fixture.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
+
+TEST_F(MsixTest, AClearedEntryIsRestoredBeforeItsVectorIsLive) {
+  open(FakeSpec::nvme());
+  msix->write_control(kMsixEnable);
+  program_and_unmask(0);
+  program_and_unmask(1);
+  host.delivered();
+  mask(0, true);
+  fake->set_entry(0, {0, 0, 0, 0});
+  EXPECT_EQ(fake->fire(0), Fired::Lost);
+  mask(0, false);
+  EXPECT_EQ(fake->entry(0), fake->host_message(0));
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)))
+      << "it may have fired while it was cleared";
+  EXPECT_EQ(restored, 1U);
+  EXPECT_EQ(fake->fire(0), Fired::Delivered);
+}
+
+TEST_F(MsixTest, AnAuditRestoresWhatIsClearedAndNothingElse) {
+  open(FakeSpec::nvme());
+  msix->write_control(kMsixEnable);
+  for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
+  host.delivered();
+  EXPECT_EQ(*msix->audit(), 0U);
+  fake->set_entry(2, {0, 0, 0, 0});
+  EXPECT_EQ(*msix->audit(), 1U);
+  EXPECT_EQ(fake->entry(2), fake->host_message(2));
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(2)));
+}
+
+TEST_F(MsixTest, AResetBehindOurBackIsHealedWithTheEnableBit) {
+  open(FakeSpec::nvme());
+  msix->write_control(kMsixEnable);
+  for (unsigned vector = 0; vector < 3; ++vector) program_and_unmask(vector);
+  host.delivered();
+  fake->backdoor_reset();
+  ASSERT_EQ(fake->fire(1), Fired::Lost);
+  EXPECT_EQ(*msix->audit(), 3U);
+  EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1), message_of(2)));
+  for (unsigned vector = 0; vector < 3; ++vector) EXPECT_EQ(fake->fire(vector), Fired::Delivered);
+}
+
+TEST_F(MsixTest, ALostEnableBitOrAFunctionMaskLeftOnIsHealed) {
+  open(FakeSpec::nvme());
+  msix->write_control(kMsixEnable);
+  program_and_unmask(0);
+  for (const uint16_t damaged : {uint16_t{0}, uint16_t{kMsixEnable | kMsixFunctionMask}}) {
+    fake->set_msix_control(damaged);
+    EXPECT_EQ(*msix->audit(), 1U);
+    EXPECT_EQ(fake->fire(0), Fired::Delivered);
+  }
+}
+
+TEST_F(MsixTest, WhereTheTableCannotBeSeenUnmaskingReissuesTheVector) {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.msix.mappable = false;
+  open(spec);
+  msix->write_control(kMsixEnable);
+  program_and_unmask(0);
+  mask(0, true);
+  fake->set_entry(0, {0, 0, 0, 0});
+  mask(0, false);
+  EXPECT_EQ(fake->entry(0), fake->host_message(0));
+}
+
+TEST(IsDamaged, TellsAClearedEntryFromAnAffinityChange) {
+  const MsixEntry remapped{0xfee0'0018, 0, 0, 0};
+  const MsixEntry plain{0xfee0'1000, 0, 0x41, 0};
+  struct Case {
+    const char* name;
+    MsixEntry expected;
+    MsixEntry found;
+    bool damaged;
+  };
+  const Case cases[] = {
+      {"the same, remapped", remapped, remapped, false},
+      {"the same, plain", plain, plain, false},
+      {"cleared, unmasked", remapped, {0, 0, 0, 0}, true},
+      {"cleared, masked", plain, {0, 0, 0, 1}, true},
+      {"another remapping handle", remapped, {0xfee0'0038, 0, 0, 0}, true},
+      {"another CPU without remapping", plain, {0xfee0'2000, 0, 0x42, 0}, false},
+      {"masked without remapping", plain, {0xfee0'1000, 0, 0x41, 1}, true},
+      {"no decode", plain, {~0U, ~0U, ~0U, ~0U}, true},
+      {"plain where it was remapped", remapped, plain, true},
+  };
+  for (const Case& c : cases) EXPECT_EQ(is_damaged(c.expected, c.found), c.damaged) << c.name;
+}
+
+}  // namespace
+}  // namespace passthru
