@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Owns `passthru bind`: devices leave their host drivers for vfio-pci.
-#include <memory>
-
 #include "tools/commands.h"
 #include "tools/rebind.h"
 #include "vfio/binding.h"
@@ -26,12 +24,7 @@ constexpr const char* kFooter =
 CLI::App* add_bind(CLI::App& app, int& status) {
   CLI::App* command =
       app.add_subcommand("bind", "Take devices from their host drivers, for guests");
-  const auto options = std::make_shared<RebindOptions>();
-  command->add_option("DEVICE", options->devices, "PCI addresses, as 'passthru list' shows them")
-      ->required();
-  command->add_flag("--dry-run", options->dry_run,
-                    "Print the changes as shell commands, and make none");
-  command->add_flag("--json", options->json, kJsonHelp);
+  const auto options = add_rebind_options(*command);
   command->footer(kFooter);
   command->callback([options, &status] {
     const Sysfs sysfs;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the run of a rebinding: before, plan, changes, after.
+// Owns the run of a rebinding: before, plan, changes, after; and the words that ask for it.
 #include "tools/rebind.h"
 
 #include <fmt/format.h>
@@ -65,6 +65,16 @@ int report(const Sysfs& sysfs, const std::vector<Rebound>& rebound, bool as_json
 }
 
 }  // namespace
+
+std::shared_ptr<RebindOptions> add_rebind_options(CLI::App& command) {
+  auto options = std::make_shared<RebindOptions>();
+  command.add_option("DEVICE", options->devices, "PCI addresses, as 'passthru list' shows them")
+      ->required();
+  command.add_flag("--dry-run", options->dry_run,
+                   "Print the changes as shell commands, and make none");
+  command.add_flag("--json", options->json, kJsonHelp);
+  return options;
+}
 
 int rebind(const Sysfs& sysfs, const RebindOptions& options,
            const std::function<Result<ChangePlan>(Bdf)>& plan_for) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Owns what `bind` and `unbind` have in common: several devices, one plan, all or none of it, and
-// the report.
+// Owns what `bind` and `unbind` have in common: their arguments, several devices, one plan, all or
+// none of it, and the report.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,9 @@ struct RebindOptions {
   bool dry_run = false;
   bool json = false;
 };
+
+/// The command's arguments, filled when it is called.
+std::shared_ptr<RebindOptions> add_rebind_options(CLI::App& command);
 
 /// Plans each device, carries all plans out as one, tells which driver each has now. Returns the
 /// exit status.

@@ -2,8 +2,6 @@
 // Owns `passthru unbind`: devices go from vfio-pci back to the drivers they had.
 #include <fmt/format.h>
 
-#include <memory>
-
 #include "tools/commands.h"
 #include "tools/rebind.h"
 #include "vfio/binding.h"
@@ -41,12 +39,7 @@ Result<void> require_unused(const Sysfs& sysfs, Bdf bdf) {
 
 CLI::App* add_unbind(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand("unbind", "Give devices back to their host drivers");
-  const auto options = std::make_shared<RebindOptions>();
-  command->add_option("DEVICE", options->devices, "PCI addresses, as 'passthru list' shows them")
-      ->required();
-  command->add_flag("--dry-run", options->dry_run,
-                    "Print the changes as shell commands, and make none");
-  command->add_flag("--json", options->json, kJsonHelp);
+  const auto options = add_rebind_options(*command);
   command->footer(kFooter);
   command->callback([options, &status] {
     const Sysfs sysfs;
