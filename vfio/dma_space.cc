@@ -59,6 +59,17 @@ Result<void> DmaSpace::remove(uint64_t iova) {
   return {};
 }
 
+void DmaSpace::forget(uint64_t iova) {
+  MutexLock lock(space_mutex_);
+  const auto found = memory_.find(iova);
+  if (found == memory_.end()) return;
+  if (container_) {
+    ignore(kernel_.unmap_dma(container_.get(), iova, found->second.bytes.size()),
+           "the kernel drops it with the container at the latest");
+  }
+  memory_.erase(found);
+}
+
 Result<int> DmaSpace::attach_group(uint32_t group, bool allow_unsafe_interrupts) {
   MutexLock lock(space_mutex_);
   if (!allow_unsafe_interrupts) PASSTHRU_TRY(require_interrupt_remapping(group));

@@ -29,6 +29,9 @@ class DmaSpace {
   /// ENOENT: nothing was added at `iova`. Where the kernel refuses, the memory stays added: devices
   /// may still reach it.
   Result<void> remove(uint64_t iova);
+  /// The same for memory that goes whatever the kernel says: where it refuses, devices may reach
+  /// what was there until the last group is detached, but it is never mapped again.
+  void forget(uint64_t iova);
 
   /// Attaches a group and maps all memory if it is the first one; a failure at the k-th region
   /// undoes the ones before and leaves the group detached. Attaching a group twice is counted, not

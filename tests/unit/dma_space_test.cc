@@ -131,6 +131,20 @@ TEST_F(DmaSpaceTest, MemoryThatCannotBeUnmappedStaysAdded) {
   EXPECT_TRUE(dma_.remove(0));
 }
 
+TEST_F(DmaSpaceTest, MemoryThatIsForgottenIsNeverMappedAgainWhateverTheKernelSays) {
+  ASSERT_TRUE(dma_.add(0, pages(1), true));
+  ASSERT_TRUE(dma_.attach_group(2));
+  kernel_.fail("VFIO_IOMMU_UNMAP_DMA", EIO);
+  dma_.forget(0);
+  EXPECT_EQ(dma_.remove(0).error().code, ENOENT);
+  dma_.detach_group(2);
+  ASSERT_TRUE(dma_.attach_group(2));
+  EXPECT_EQ(kernel_.dma_mappings(), 0U);
+  ASSERT_TRUE(dma_.add(0, pages(1), true));
+  dma_.forget(0);
+  EXPECT_EQ(kernel_.dma_mappings(), 0U);
+}
+
 TEST_F(DmaSpaceTest, AFailureAtTheThirdRegionUndoesTheTwoBefore) {
   for (uint64_t region = 0; region < 4; ++region)
     ASSERT_TRUE(dma_.add(region << 20, pages(1), true));

@@ -65,6 +65,14 @@ TEST_F(PeerMapperTest, ABarThatTheVmmRefusesIsNobodys) {
   EXPECT_EQ(kernel->dma_mappings(), 0U);
 }
 
+TEST_F(PeerMapperTest, ABarThatTheIommuKeepsIsNotGivenToTheNextGroup) {
+  place(kWindow);
+  kernel->fail("VFIO_IOMMU_UNMAP_DMA", EIO);
+  device.reset();
+  open();
+  EXPECT_EQ(kernel->dma_mappings(), 0U) << "nobody is behind that memory any more";
+}
+
 TEST_F(PeerMapperTest, ADeviceThatGoesLeavesNothing) {
   place(kWindow);
   device.reset();
