@@ -75,6 +75,7 @@ Result<Restored> Restore::heal(std::span<const unsigned> damaged) {
     return fail(ENODEV, "read MSI-X Message Control", "the device does not answer");
   }
   Restored done;
+  Result<void> outcome;
   if ((*control & (kMsixEnable | kMsixFunctionMask)) != kMsixEnable) {
     PASSTHRU_TRY(vectors_.cycle());
     for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
@@ -82,13 +83,17 @@ Result<Restored> Restore::heal(std::span<const unsigned> damaged) {
     }
   } else {
     for (unsigned vector : damaged) {
-      PASSTHRU_TRY(vectors_.rebind(vector));
+      outcome = vectors_.rebind(vector);
+      if (!outcome) break;
       done.push_back(vector);
     }
   }
   remember(done);
   for (unsigned vector : done) restored(vector);
-  return done;
+  if (outcome) return done;
+  // The caller hears of the failure alone, and the next look finds these sound.
+  for (unsigned vector : done) vectors_.signal(vector);
+  return tl::unexpected(std::move(outcome).error());
 }
 
 void Restore::restored(unsigned vector) {

@@ -63,6 +63,19 @@ TEST_F(MsixTest, ALostEnableBitOrAFunctionMaskLeftOnIsHealed) {
   }
 }
 
+TEST_F(MsixTest, WhatWasRestoredBeforeARestoreFailedIsSignalledToo) {
+  open(FakeSpec::nvme());
+  msix->write_control(kMsixEnable);
+  for (unsigned vector = 0; vector < 3; ++vector) program_and_unmask(vector);
+  host.delivered();
+  fake->zero_table();
+  kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);
+  EXPECT_FALSE(msix->audit());
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
+  EXPECT_EQ(*msix->audit(), 2U);
+  EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(1), message_of(2)));
+}
+
 TEST_F(MsixTest, WhereTheTableCannotBeSeenUnmaskingReissuesTheVector) {
   FakeSpec spec = FakeSpec::nvme();
   spec.msix.mappable = false;
