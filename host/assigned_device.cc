@@ -15,10 +15,14 @@ constexpr uint32_t kCommand = 0x04;
 constexpr uint16_t kCommandDecode = 0x3;  // memory and I/O space
 constexpr uint32_t kInterruptPin = 0x3d;
 
-// The register says 1 for INTA#; 0: none.
-std::optional<unsigned> intx_pin(uint32_t pin) {
+/// 0 is INTA#. Not a read of the guest's, which would take a failure for a device without a pin.
+Result<std::optional<unsigned>> intx_pin(VfioDevice& device) {
+  uint8_t pin = 0;
+  PASSTHRU_TRY(
+      device.read(Region::Config, kInterruptPin, std::as_writable_bytes(std::span{&pin, 1})));
+  // The register says 1 for INTA#; 0: none.
   if (pin < 1 || pin > 4) return std::nullopt;
-  return pin - 1;
+  return pin - 1U;
 }
 
 constexpr uint32_t all_ones(unsigned width) {
@@ -74,7 +78,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
       Interrupts::Options{.guest_address = options_.guest_address,
                           .msix = config_->msix(),
                           .msi = config_->msi().has_value(),
-                          .intx_pin = intx_pin(config_->read(kInterruptPin, 1)),
+                          .intx_pin = PASSTHRU_TRY(intx_pin(*device_)),
                           .wake = [device = device_] { return turn_decode_on(*device); }});
   std::vector<BarOverlay> overlays = msix_overlays();
   if (rom) {

@@ -4,6 +4,7 @@
 #include "irq/vectors.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "vfio/interrupt_counts.h"
 
@@ -119,9 +120,12 @@ unsigned Vectors::bound_end() const {
 void Vectors::disable() {
   if (allocated_ == 0) return;
   // The kernel forgets its counts with the vectors.
-  counted_before_ = interrupts();
+  std::vector<uint64_t> counted = interrupts();
   ++set_irqs_calls_;
-  ignore(device_->disable_irqs(irq_), "a device that is gone has no interrupts left to disable");
+  // Where the kernel refuses, the index is still enabled, and no other kind of interrupt can be had
+  // before it is disabled after all: by the next one who tries.
+  if (!device_->disable_irqs(irq_)) return;
+  counted_before_ = std::move(counted);
   allocated_ = 0;
 }
 
