@@ -152,6 +152,11 @@ void AssignedDevice::Impl::end_of_intx() {
   if (attached()) interrupts_->end_of_intx();
 }
 
+void AssignedDevice::Impl::retranslate(const Concerns& concerns) {
+  MutexLock lock(device_mutex_);
+  if (attached()) interrupts_->retranslate(concerns);
+}
+
 Result<void> AssignedDevice::Impl::reset() {
   MutexLock lock(device_mutex_);
   if (!attached()) return tl::unexpected(no_device("reset the device", "it was detached"));
@@ -220,6 +225,10 @@ void AssignedDevice::config_write(uint32_t offset, unsigned width, uint32_t valu
 
 void AssignedDevice::end_of_intx() {
   impl_->end_of_intx();
+}
+
+void AssignedDevice::retranslate(const Concerns& concerns) {
+  impl_->retranslate(concerns);
 }
 
 Result<void> AssignedDevice::reset() {

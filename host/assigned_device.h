@@ -80,6 +80,14 @@ class AssignedDevice {
   /// lock meanwhile that its `set_intx` takes. With resampling irqfds there is nothing to do.
   void end_of_intx();
 
+  /// What Host::translate answers has changed, because the guest invalidated entries of the VMM's
+  /// interrupt remapping or switched it: asks again for the live vectors whose messages are
+  /// concerned, by default all. Where the answer is another the route changes, without SET_IRQS; a
+  /// vector whose message is refused now latches what fires; one that is refused no more goes live
+  /// as by an unmask, and what fired meanwhile is delivered once. The VMM holds no lock meanwhile
+  /// that its `translate` takes. Never from inside a call of Host.
+  void retranslate(const Concerns& concerns = [](const MsiMessage&) { return true; });
+
   /// The VM is reset: the device and everything the guest sees of it as after power-on. ENODEV:
   /// it was detached.
   Result<void> reset();

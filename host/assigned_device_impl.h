@@ -31,6 +31,7 @@ class AssignedDevice::Impl : public VectorObserver {
   void config_write(uint32_t offset, unsigned width, uint32_t value)
       PASSTHRU_EXCLUDES(device_mutex_);
   void end_of_intx() PASSTHRU_EXCLUDES(device_mutex_);
+  void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(device_mutex_);
   Result<void> reset() PASSTHRU_EXCLUDES(device_mutex_);
   Result<uint32_t> rearm() PASSTHRU_EXCLUDES(device_mutex_);
   [[nodiscard]] std::vector<int> event_fds() const { return notices_->fds(); }

@@ -41,6 +41,7 @@ VectorInspection inspect_vector(const VectorState& state) {
           .bound = state.bound,
           .owner = owner_name(state.owner),
           .guest_message = state.message,
+          .unroutable = state.unroutable,
           .delivered = state.interrupts,
           .restores = state.restores};
 }
@@ -88,6 +89,7 @@ Inspection AssignedDevice::Impl::inspect_locked() {
   }
   inspection.set_irqs_calls = interrupts_->set_irqs_calls();
   inspection.restores = interrupts_->restores();
+  inspection.refused_messages = interrupts_->refused_messages();
   inspection.resets = resets_;
   inspection.audits = audits_;
   inspection.device_errors = device_errors_;

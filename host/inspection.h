@@ -39,6 +39,9 @@ struct VectorInspection {
   bool bound = false;   ///< has an interrupt of the host
   std::string owner{};  ///< of its eventfd: "irqfd", "latch" or "none"
   MsiMessage guest_message{};
+  /// Why nothing is delivered though the guest wants it: its message is no interrupt. Empty
+  /// otherwise.
+  std::string unroutable{};
   uint64_t delivered = 0;  ///< since it was first bound; as far as the owner lets us count
   uint64_t restores = 0;
 };
@@ -62,6 +65,7 @@ struct Inspection {
   std::vector<VectorInspection> vectors{};
   uint64_t set_irqs_calls = 0;
   uint64_t restores = 0;
+  uint64_t refused_messages = 0;  ///< times that a vector became `unroutable`
   ResetCounts resets{};
   uint64_t audits = 0;         ///< looks at the interrupts of the device
   uint64_t device_errors = 0;  ///< uncorrectable errors that the host was told of

@@ -16,22 +16,57 @@ Delivery::Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* phys
       requester_id_(options.requester_id),
       vectors_(std::move(device), options.irq),
       restore_(physical, vectors_, std::move(options.wake)),
-      states_(vectors_.count()) {}
+      states_(vectors_.count()),
+      told_unroutable_(vectors_.count()) {}
 
 void Delivery::bring(const VectorSource& source, unsigned first, unsigned count) {
   std::vector<unsigned> wanted;
   for (unsigned vector = first; vector < first + count; ++vector) {
-    const Vector& state = states_[vector];
-    const bool live = source.live(vector);
-    const bool armed = state.owner == EventfdOwner::Irqfd;
-    if (!live && armed) go_quiet(vector);
-    if (live && !armed) wanted.push_back(vector);
-    if (live && armed) {
-      if (auto done = route(vector, source.message(vector)); !done) failed(vector, done.error());
+    if (settle(source, vector)) wanted.push_back(vector);
+  }
+  if (!wanted.empty()) go_live(wanted);
+  if (auto done = vectors_.enable_index(); !done) failed(first, done.error());
+}
+
+void Delivery::retranslate(const VectorSource& source, const Concerns& concerns) {
+  std::vector<unsigned> wanted;
+  for (unsigned vector = 0; vector < count(); ++vector) {
+    if (!source.live(vector) || !concerns(source.message(vector))) continue;
+    if (settle(source, vector)) wanted.push_back(vector);
+  }
+  if (!wanted.empty()) go_live(wanted);
+}
+
+// Brings a vector to where it should be, unless go_live has to: returns whether.
+bool Delivery::settle(const VectorSource& source, unsigned vector) {
+  const bool armed = states_[vector].owner == EventfdOwner::Irqfd;
+  const bool live = source.live(vector);
+  if (!live) states_[vector].unroutable.clear();
+  const bool delivers = live && translate(vector, source.message(vector));
+  if (!delivers && armed) go_quiet(vector);
+  if (delivers && armed) {
+    if (auto done = route(vector); !done) {
+      go_quiet(vector);  // the route still carries the old message, which may be another's by now
+      failed(vector, done.error());
     }
   }
-  if (!wanted.empty()) go_live(source, wanted);
-  if (auto done = vectors_.enable_index(); !done) failed(first, done.error());
+  return live && !armed && (delivers || !vectors_.bound(vector));
+}
+
+bool Delivery::translate(unsigned vector, const MsiMessage& message) {
+  Vector& state = states_[vector];
+  auto translated = router_.translate(message, requester_id_);
+  if (translated) {
+    state.wanted = *translated;
+    state.unroutable.clear();
+    return true;
+  }
+  const Error& error = translated.error();
+  if (state.unroutable.empty()) ++refused_messages_;
+  state.unroutable = error.cause.empty() ? error.message() : error.cause;
+  if (!told_unroutable_[vector]) observer_.vector_failed(vector, error);
+  told_unroutable_[vector] = true;
+  return false;
 }
 
 void Delivery::go_quiet(unsigned vector) {
@@ -39,19 +74,20 @@ void Delivery::go_quiet(unsigned vector) {
   states_[vector].owner = EventfdOwner::Latch;
 }
 
-void Delivery::go_live(const VectorSource& source, std::span<const unsigned> wanted) {
+void Delivery::go_live(std::span<const unsigned> wanted) {
   std::vector<unsigned> unbound;
   for (unsigned vector : wanted) {
     if (!vectors_.bound(vector)) unbound.push_back(vector);
   }
   bind(unbound);
   for (unsigned vector : wanted) {
-    if (!vectors_.bound(vector)) continue;  // reported by bind
+    // Reported by bind, or by translate.
+    if (!vectors_.bound(vector) || !states_[vector].unroutable.empty()) continue;
     const bool is_new = std::binary_search(unbound.begin(), unbound.end(), vector);
     if (auto done = is_new ? Result<void>{} : restore(vector); !done) {
       failed(vector, done.error());
       quiet_what_was_lost(done.error());
-    } else if (auto armed = arm(vector, source.message(vector)); !armed) {
+    } else if (auto armed = arm(vector); !armed) {
       failed(vector, armed.error());
     }
   }
@@ -100,8 +136,8 @@ void Delivery::quiet_what_was_lost(const Error& error) {
   }
 }
 
-Result<void> Delivery::arm(unsigned vector, const MsiMessage& message) {
-  PASSTHRU_TRY(route(vector, message));
+Result<void> Delivery::arm(unsigned vector) {
+  PASSTHRU_TRY(route(vector));
   Vector& state = states_[vector];
   const bool fired = pending(vector);
   PASSTHRU_TRY(router_.arm(state.route, vectors_.eventfd(vector)));
@@ -113,16 +149,16 @@ Result<void> Delivery::arm(unsigned vector, const MsiMessage& message) {
   return {};
 }
 
-Result<void> Delivery::route(unsigned vector, const MsiMessage& message) {
+Result<void> Delivery::route(unsigned vector) {
   Vector& state = states_[vector];
-  if (state.has_route && state.routed == message) return {};
+  if (state.has_route && state.routed == state.wanted) return {};
   if (state.has_route) {
-    PASSTHRU_TRY(router_.update_route(state.route, message));
+    PASSTHRU_TRY(router_.update_route(state.route, state.wanted));
   } else {
-    state.route = PASSTHRU_TRY(router_.create_route(message, requester_id_));
+    state.route = PASSTHRU_TRY(router_.create_route(state.wanted, requester_id_));
     state.has_route = true;
   }
-  state.routed = message;
+  state.routed = state.wanted;
   return {};
 }
 
@@ -178,7 +214,8 @@ std::vector<VectorState> Delivery::inspect(const VectorSource& source) {
                       .owner = states_[vector].owner,
                       .message = source.message(vector),
                       .interrupts = interrupts[vector],
-                      .restores = restore_.count(vector)});
+                      .restores = restore_.count(vector),
+                      .unroutable = states_[vector].unroutable});
   }
   return states;
 }

@@ -47,9 +47,14 @@ struct VectorState {
   MsiMessage message{};
   uint64_t interrupts = 0;
   uint64_t restores = 0;
+  /// The guest wants the vector live, and its message is no interrupt: why. Empty otherwise.
+  std::string unroutable{};
 };
 
 /// The vectors of one interrupt index on their way to the guest. Not thread-safe.
+///
+/// A vector whose message is no interrupt latches like a masked one, from the start: on hardware
+/// its messages would be lost in memory, here they wait for the guest to correct it.
 class Delivery {
  public:
   struct Options {
@@ -71,6 +76,11 @@ class Delivery {
   /// observer; such a vector stays latched, and is tried again when it is touched again.
   void bring(const VectorSource& source, unsigned first, unsigned count);
 
+  /// What `Router::translate` answers may have changed: asks it again for the live vectors whose
+  /// messages are concerned, and brings them there. A route is changed where the answer is another;
+  /// SET_IRQS is called for none but those that go live, as on an unmask.
+  void retranslate(const VectorSource& source, const Concerns& concerns);
+
   /// Allocates at least `vectors` in the host when the index is next enabled.
   void allocate_at_least(unsigned vectors) { vectors_.allocate_at_least(vectors); }
 
@@ -91,23 +101,29 @@ class Delivery {
   [[nodiscard]] std::vector<VectorState> inspect(const VectorSource& source);
   [[nodiscard]] uint64_t set_irqs_calls() const { return vectors_.set_irqs_calls(); }
   [[nodiscard]] uint64_t restores() const { return restore_.count(); }
+  /// How often a vector that was to be live had a message that is no interrupt.
+  [[nodiscard]] uint64_t refused_messages() const { return refused_messages_; }
 
  private:
   struct Vector {
     EventfdOwner owner = EventfdOwner::None;
     bool has_route = false;
     RouteId route = 0;
+    MsiMessage wanted{};   ///< what the guest's message was translated to when last it was
     MsiMessage routed{};   ///< the message that the route carries
     bool pending = false;  ///< fired while masked, already taken from the latch
     bool failed = false;   ///< reported, and not live since
+    std::string unroutable{};
   };
 
+  bool settle(const VectorSource& source, unsigned vector);
+  bool translate(unsigned vector, const MsiMessage& message);
   void go_quiet(unsigned vector);
-  void go_live(const VectorSource& source, std::span<const unsigned> wanted);
+  void go_live(std::span<const unsigned> wanted);
   void bind(std::span<const unsigned> wanted);
   Result<void> restore(unsigned vector);
-  Result<void> arm(unsigned vector, const MsiMessage& message);
-  Result<void> route(unsigned vector, const MsiMessage& message);
+  Result<void> arm(unsigned vector);
+  Result<void> route(unsigned vector);
   void quiet_what_was_lost(const Error& error);
   void failed(unsigned vector, const Error& error);
   void signal_restored(const Restored& restored);
@@ -119,6 +135,9 @@ class Delivery {
   Vectors vectors_;
   Restore restore_;
   std::vector<Vector> states_;
+  /// Told that its message is no interrupt. Once and for all: a guest could have it told for ever.
+  std::vector<bool> told_unroutable_;
+  uint64_t refused_messages_ = 0;
 };
 
 }  // namespace passthru

@@ -94,6 +94,11 @@ void Interrupts::enable_intx() {
   if (auto done = intx_->enable(); !done) observer_.intx_failed(done.error());
 }
 
+void Interrupts::retranslate(const Concerns& concerns) {
+  if (msix_) msix_->retranslate(concerns);
+  if (msi_) msi_->retranslate(concerns);
+}
+
 Result<uint32_t> Interrupts::audit() {
   if (!msix_) return 0U;
   return msix_->audit();
@@ -112,6 +117,10 @@ std::vector<VectorState> Interrupts::inspect() {
 
 uint64_t Interrupts::set_irqs_calls() const {
   return (msix_ ? msix_->set_irqs_calls() : 0) + (msi_ ? msi_->set_irqs_calls() : 0);
+}
+
+uint64_t Interrupts::refused_messages() const {
+  return (msix_ ? msix_->refused_messages() : 0) + (msi_ ? msi_->refused_messages() : 0);
 }
 
 }  // namespace passthru

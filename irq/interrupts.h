@@ -48,6 +48,9 @@ class Interrupts {
   /// host's device is always in D0, so what it fires then waits.
   void set_awake(bool awake);
 
+  /// The VMM's interrupt remapping has changed for the messages that are concerned. Thread-safe.
+  void retranslate(const Concerns& concerns);
+
   /// Looks at all bound vectors and restores what is damaged. Returns how many were. Thread-safe.
   Result<uint32_t> audit();
 
@@ -60,6 +63,7 @@ class Interrupts {
   [[nodiscard]] std::vector<VectorState> inspect();
   [[nodiscard]] uint64_t set_irqs_calls() const;
   [[nodiscard]] uint64_t restores() const { return msix_ ? msix_->restores() : 0; }
+  [[nodiscard]] uint64_t refused_messages() const;
 
  private:
   [[nodiscard]] bool wants_msix() const;

@@ -49,6 +49,11 @@ void Msi::reset() {
   vectors_ = {};
 }
 
+void Msi::retranslate(const Concerns& concerns) {
+  MutexLock lock(vectors_mutex_);
+  delivery_.retranslate(vectors_, concerns);
+}
+
 bool Msi::enabled() const {
   MutexLock lock(vectors_mutex_);
   return vectors_.enabled();
@@ -73,6 +78,11 @@ std::vector<VectorState> Msi::inspect() {
 uint64_t Msi::set_irqs_calls() const {
   MutexLock lock(vectors_mutex_);
   return delivery_.set_irqs_calls();
+}
+
+uint64_t Msi::refused_messages() const {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.refused_messages();
 }
 
 }  // namespace passthru

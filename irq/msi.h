@@ -51,12 +51,15 @@ class Msi {
   void write(const MsiRegisters& registers) PASSTHRU_EXCLUDES(vectors_mutex_);
   /// As after power-on: unbound, unrouted, nothing pending.
   void reset() PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// The VMM's interrupt remapping has changed for the messages that are concerned.
+  void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(vectors_mutex_);
 
   [[nodiscard]] bool enabled() const PASSTHRU_EXCLUDES(vectors_mutex_);
   /// The pending bits: vectors that fired while masked.
   [[nodiscard]] uint32_t pending() PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] std::vector<VectorState> inspect() PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t set_irqs_calls() const PASSTHRU_EXCLUDES(vectors_mutex_);
+  [[nodiscard]] uint64_t refused_messages() const PASSTHRU_EXCLUDES(vectors_mutex_);
 
  private:
   mutable Mutex vectors_mutex_;  ///< protects what follows

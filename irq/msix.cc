@@ -34,6 +34,11 @@ void Msix::reset() {
   table_.reset();
 }
 
+void Msix::retranslate(const Concerns& concerns) {
+  MutexLock lock(vectors_mutex_);
+  delivery_.retranslate(table_, concerns);
+}
+
 Result<uint32_t> Msix::audit() {
   MutexLock lock(vectors_mutex_);
   return delivery_.audit();
@@ -72,6 +77,11 @@ uint64_t Msix::set_irqs_calls() const {
 uint64_t Msix::restores() const {
   MutexLock lock(vectors_mutex_);
   return delivery_.restores();
+}
+
+uint64_t Msix::refused_messages() const {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.refused_messages();
 }
 
 }  // namespace passthru

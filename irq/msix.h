@@ -41,6 +41,9 @@ class Msix {
   /// Everything as after power-on: unbound, unrouted, masked, nothing pending.
   void reset() PASSTHRU_EXCLUDES(vectors_mutex_);
 
+  /// The VMM's interrupt remapping has changed for the messages that are concerned.
+  void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(vectors_mutex_);
+
   /// Looks at all bound vectors and restores what is damaged. Returns how many were.
   Result<uint32_t> audit() PASSTHRU_EXCLUDES(vectors_mutex_);
 
@@ -49,6 +52,7 @@ class Msix {
   [[nodiscard]] std::vector<VectorState> inspect() PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t set_irqs_calls() const PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t restores() const PASSTHRU_EXCLUDES(vectors_mutex_);
+  [[nodiscard]] uint64_t refused_messages() const PASSTHRU_EXCLUDES(vectors_mutex_);
 
  private:
   class TableTarget;

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Owns what a VMM without level-triggered interrupts answers.
+// Owns what a VMM answers that has neither interrupt remapping nor level-triggered interrupts.
 #include "irq/router.h"
 
+#include "irq/remap.h"
+
 namespace passthru {
+
+Result<MsiMessage> Router::translate(const MsiMessage& message, uint16_t /*requester_id*/) {
+  return translate_plain(message);
+}
 
 Result<void> Router::arm_intx(Bdf /*guest_address*/, unsigned /*pin*/, int /*eventfd*/,
                               int /*resample*/) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "irq/msi_message.h"
 #include "vfio/bdf.h"
@@ -14,11 +15,23 @@ namespace passthru {
 /// A route's number in the VMM: a GSI on KVM.
 using RouteId = uint32_t;
 
+/// Which messages, as the guest wrote them, a change of the VMM's interrupt remapping is about.
+/// Called with the vectors locked: must not call back into the device.
+using Concerns = std::function<bool(const MsiMessage&)>;
+
 /// Any call may come from any thread. A route is created before it is armed and disarmed before it
 /// is destroyed or its eventfd is closed.
 class Router {
  public:
   virtual ~Router() = default;
+  /// What the guest's message, sent by the device `requester_id`, becomes for the calls below;
+  /// asked whenever a vector is to be live. On error the vector stays latched like a masked one,
+  /// and the error's cause is what a person reads of it. The default is an x86 guest without
+  /// interrupt remapping (`translate_plain`); a VMM with an interrupt remapping unit, with
+  /// destination ids of 15 bits or of another architecture answers for itself, and tells of each
+  /// change of its answers by AssignedDevice::retranslate. Called with the vectors of the device
+  /// locked: must not call back into it.
+  virtual Result<MsiMessage> translate(const MsiMessage& message, uint16_t requester_id);
   /// ENOSPC: no route is left.
   virtual Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) = 0;
   /// Takes effect for every signal after the return, armed or not.

@@ -32,6 +32,8 @@ void to_json(nlohmann::json& json, const VectorInspection& vector) {
           {"owner", vector.owner},
           {"guest_message",
            {{"address", vector.guest_message.address}, {"data", vector.guest_message.data}}},
+          {"unroutable",
+           vector.unroutable.empty() ? nlohmann::json() : nlohmann::json(vector.unroutable)},
           {"delivered", vector.delivered},
           {"restores", vector.restores}};
 }
@@ -47,6 +49,7 @@ void to_json(nlohmann::json& json, const Inspection& inspection) {
           {"vectors", inspection.vectors},
           {"set_irqs_calls", inspection.set_irqs_calls},
           {"restores", inspection.restores},
+          {"refused_messages", inspection.refused_messages},
           {"resets",
            {{"function_level", inspection.resets.function_level},
             {"advanced_features", inspection.resets.advanced_features},

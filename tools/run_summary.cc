@@ -45,6 +45,22 @@ std::string interrupts_text(const Inspection& inspection) {
       inspection.vectors.size(), delivered, inspection.set_irqs_calls, inspection.restores);
 }
 
+// Of the first few: a guest may have 2,048 of them.
+std::string unroutable_text(const Inspection& inspection) {
+  constexpr unsigned kNamed = 8;
+  std::string text;
+  unsigned found = 0;
+  for (const VectorInspection& vector : inspection.vectors) {
+    if (vector.unroutable.empty() || ++found > kNamed) continue;
+    text += fmt::format("    vector {} delivers nothing: {}\n", vector.index, vector.unroutable);
+  }
+  if (found > kNamed) text += fmt::format("    and {} more vectors\n", found - kNamed);
+  if (inspection.refused_messages == 0) return text;
+  return fmt::format("  {} times the guest unmasked a vector whose message is no interrupt\n",
+                     inspection.refused_messages) +
+         text;
+}
+
 }  // namespace
 
 std::string summary(const Inspection& inspection) {
@@ -53,6 +69,7 @@ std::string summary(const Inspection& inspection) {
                                  inspection.guest_address.str());
   for (const BarInspection& bar : inspection.bars) text += bar_text(bar);
   text += interrupts_text(inspection);
+  text += unroutable_text(inspection);
   if (inspection.failed_accesses != 0) {
     text +=
         fmt::format("  {} accesses failed; the guest read all ones\n", inspection.failed_accesses);

@@ -10,6 +10,7 @@
 
 #include "host/kvm/kvm_call.h"
 #include "host/kvm/kvm_table.h"
+#include "irq/remap.h"
 
 namespace passthru {
 namespace {
@@ -20,13 +21,6 @@ constexpr uint32_t kPicPins = 16;
 constexpr uint32_t kPicPinsEach = 8;
 constexpr uint32_t kIoapicPins = 24;
 constexpr uint32_t kIrqchipEntries = kPicPins + kIoapicPins;
-
-Result<uint32_t> capability(int vm_fd, long number, const char* name) {
-  const int value = PASSTHRU_TRY(
-      kvm_call(vm_fd, KVM_CHECK_EXTENSION, "KVM_CHECK_EXTENSION", static_cast<uint64_t>(number)));
-  if (value == 0) return fail(ENOTSUP, "use KVM", fmt::format("this KVM has no {}", name));
-  return static_cast<uint32_t>(value);
-}
 
 kvm_irq_routing_entry pin_entry(uint32_t gsi, uint32_t irqchip, uint32_t pin) {
   kvm_irq_routing_entry entry{};
@@ -83,24 +77,17 @@ Result<int> set_irqfd(int vm_fd, RouteId route, int eventfd, uint32_t flags) {
 }  // namespace
 
 Result<std::unique_ptr<KvmHost>> KvmHost::create(int vm_fd, KvmHostOptions options) {
-  PASSTHRU_TRY(capability(vm_fd, KVM_CAP_IRQFD, "irqfd (KVM_CAP_IRQFD)"));
-  PASSTHRU_TRY(capability(vm_fd, KVM_CAP_SIGNAL_MSI, "KVM_SIGNAL_MSI"));
-  const Limits limits{
-      .slots = PASSTHRU_TRY(capability(vm_fd, KVM_CAP_NR_MEMSLOTS, "memory slots")),
-      .routes = PASSTHRU_TRY(capability(vm_fd, KVM_CAP_IRQ_ROUTING, "interrupt routing")),
-      .device_ids = capability(vm_fd, KVM_CAP_MSI_DEVID, "").has_value(),
-      // KVM says that it can, and refuses all the same where the IOAPIC is not its own.
-      .resampling =
-          options.irqchip_pins && capability(vm_fd, KVM_CAP_IRQFD_RESAMPLE, "").has_value()};
+  const KvmLimits limits = PASSTHRU_TRY(kvm_limits(vm_fd, options.irqchip_pins));
   if (limits.slots <= options.first_slot || limits.routes <= options.first_gsi) {
     return fail(EINVAL, "use KVM",
                 fmt::format("it has {} memory slots and {} routes, less than are asked for",
                             limits.slots, limits.routes));
   }
+  if (options.extended_destinations) PASSTHRU_TRY(kvm_take_wide_destinations(vm_fd));
   return std::unique_ptr<KvmHost>(new KvmHost(vm_fd, std::move(options), limits));
 }
 
-KvmHost::KvmHost(int vm_fd, KvmHostOptions options, const Limits& limits)
+KvmHost::KvmHost(int vm_fd, KvmHostOptions options, const KvmLimits& limits)
     : vm_fd_(vm_fd),
       options_(std::move(options)),
       device_ids_(limits.device_ids),
@@ -149,7 +136,21 @@ Result<void> KvmHost::install_routes() {
   return {};
 }
 
+Result<MsiMessage> KvmHost::translate(const MsiMessage& message, uint16_t requester_id) {
+  if (options_.translate) return options_.translate(message, requester_id);
+  return options_.extended_destinations ? translate_extended(message) : translate_plain(message);
+}
+
+// KVM would ignore the upper bits, and interrupt another CPU.
+Result<void> KvmHost::check_destination(const MsiMessage& message) const {
+  if (message.address >> 32 == 0 || options_.extended_destinations) return {};
+  return fail(EINVAL, "route an interrupt",
+              "its destination id is beyond 255, and the VMM has not asked KVM for such ids "
+              "(KvmHostOptions::extended_destinations)");
+}
+
 Result<RouteId> KvmHost::create_route(const MsiMessage& message, uint16_t requester_id) {
+  PASSTHRU_TRY(check_destination(message));
   MutexLock lock(routes_mutex_);
   const uint32_t gsi = PASSTHRU_TRY(routes_.add({message, requester_id}));
   if (auto installed = install_routes(); !installed) {
@@ -160,6 +161,7 @@ Result<RouteId> KvmHost::create_route(const MsiMessage& message, uint16_t reques
 }
 
 Result<void> KvmHost::update_route(RouteId route, const MsiMessage& message) {
+  PASSTHRU_TRY(check_destination(message));
   MutexLock lock(routes_mutex_);
   const MsiRoute before = PASSTHRU_TRY(routes_.find(route));
   // Every change of the table costs a grace period of the kernel: do not pay for nothing.
@@ -189,6 +191,7 @@ void KvmHost::disarm(RouteId route, int eventfd) {
 }
 
 Result<void> KvmHost::signal_msi(const MsiMessage& message, uint16_t requester_id) {
+  PASSTHRU_TRY(check_destination(message));
   kvm_msi msi{};
   msi.address_lo = static_cast<uint32_t>(message.address);
   msi.address_hi = static_cast<uint32_t>(message.address >> 32);

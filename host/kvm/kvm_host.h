@@ -10,6 +10,7 @@
 
 #include "host/host.h"
 #include "host/kvm/intx_lines.h"
+#include "host/kvm/kvm_limits.h"
 #include "host/kvm/number_pool.h"
 #include "host/kvm/routing_table.h"
 #include "vfio/thread_annotations.h"
@@ -32,6 +33,15 @@ struct KvmHostOptions {
   /// It must not call back into a device. Needed with a split irqchip, whose irqfds do not
   /// resample.
   std::function<void(uint32_t gsi, bool level)> set_line{};
+  /// Interrupts may go to APICs with ids beyond 255: KVM takes 32-bit destination ids from then on
+  /// (KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS), in routes and messages, and in the APIC
+  /// states that the VMM itself gets and sets. A guest without interrupt remapping reaches the ids
+  /// up to 32,767, if the VMM offers it KVM_FEATURE_MSI_EXT_DEST_ID: the KvmHost then reads
+  /// messages accordingly. ENOTSUP on kernels before 4.7.
+  bool extended_destinations = false;
+  /// The VMM's own interrupt remapping, for a guest with a virtual IOMMU: answers Host::translate
+  /// in place of the KvmHost. May be empty.
+  std::function<Result<MsiMessage>(const MsiMessage&, uint16_t requester_id)> translate{};
   /// Told of every event, on the thread that caused it. May be empty.
   std::function<void(const Event&)> on_event{};
 };
@@ -47,6 +57,8 @@ class KvmHost final : public Host {
   Result<void> map(const GuestMapping& mapping) override PASSTHRU_EXCLUDES(slots_mutex_);
   void unmap(const GuestMapping& mapping) override PASSTHRU_EXCLUDES(slots_mutex_);
 
+  Result<MsiMessage> translate(const MsiMessage& message, uint16_t requester_id) override;
+  /// EINVAL: the destination id is beyond 255, and `extended_destinations` is not set.
   Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) override
       PASSTHRU_EXCLUDES(routes_mutex_);
   Result<void> update_route(RouteId route, const MsiMessage& message) override
@@ -66,14 +78,9 @@ class KvmHost final : public Host {
   void on_event(const Event& event) override;
 
  private:
-  struct Limits {
-    uint32_t slots;
-    uint32_t routes;
-    bool device_ids;  ///< routes and messages carry the requester id (KVM_CAP_MSI_DEVID)
-    bool resampling;  ///< an irqfd can tell the guest's EOI
-  };
-  KvmHost(int vm_fd, KvmHostOptions options, const Limits& limits);
+  KvmHost(int vm_fd, KvmHostOptions options, const KvmLimits& limits);
   Result<void> install_routes() PASSTHRU_REQUIRES(routes_mutex_);
+  [[nodiscard]] Result<void> check_destination(const MsiMessage& message) const;
 
   const int vm_fd_;
   const KvmHostOptions options_;

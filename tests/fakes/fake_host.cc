@@ -43,6 +43,11 @@ void FakeHost::unmap(const GuestMapping& mapping) {
   EXPECT_EQ(std::erase(mappings_, mapping), 1U) << "unmapped what was not mapped";
 }
 
+Result<MsiMessage> FakeHost::translate(const MsiMessage& message, uint16_t requester_id) {
+  return translation ? translation(message, requester_id)
+                     : Router::translate(message, requester_id);
+}
+
 Result<RouteId> FakeHost::create_route(const MsiMessage& message, uint16_t /*requester_id*/) {
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("create_route"));

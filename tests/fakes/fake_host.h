@@ -3,6 +3,7 @@
 // It stands in for KVM: an armed eventfd that was signalled is a message delivered to the guest.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -26,6 +27,7 @@ class FakeHost final : public Host {
 
   Result<void> map(const GuestMapping& mapping) override;
   void unmap(const GuestMapping& mapping) override;
+  Result<MsiMessage> translate(const MsiMessage& message, uint16_t requester_id) override;
   Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) override;
   Result<void> update_route(RouteId route, const MsiMessage& message) override;
   void destroy_route(RouteId route) override;
@@ -58,6 +60,8 @@ class FakeHost final : public Host {
   std::vector<Event> events{};
   bool by_level = false;  ///< a VMM without resampling irqfds; set before a device is opened
   unsigned route_updates = 0;
+  /// The VMM's interrupt remapping; without it, a guest that has none.
+  std::function<Result<MsiMessage>(const MsiMessage&, uint16_t requester_id)> translation{};
 
  private:
   struct Route {

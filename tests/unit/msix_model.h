@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a plain, slow MSI-X function: what PCI 3.0, 6.8.2 and 6.8.3 say, with nothing behind it. The
-// real code is held against it; it shares no line with it.
+// Owns a plain, slow MSI-X function: what PCI 3.0, 6.8.2 and 6.8.3 say, with nothing behind it but
+// the plainest interrupt remapping. The real code is held against it; it shares no line with it.
 #pragma once
 
 #include <array>
@@ -13,6 +13,13 @@
 #include "irq/msi_message.h"
 
 namespace passthru {
+
+/// What becomes of the interrupts for a CPU, before they reach it.
+enum class Remapped {
+  No,
+  Blocked,
+  Moved,  ///< to the CPU whose id differs in bit 3
+};
 
 class MsixModel {
  public:
@@ -75,6 +82,9 @@ class MsixModel {
     for (Vector& vector : vectors_) take_message(vector);
   }
 
+  /// From now on for interrupts to the CPUs whose ids are `cpu` modulo 4.
+  void remap(uint64_t cpu, Remapped how) { remapped_[cpu % 4] = how; }
+
   /// The device wants to send the vector's message.
   void raise(uint64_t vector) {
     if (enabled_) vectors_[vector].pending = true;
@@ -84,19 +94,47 @@ class MsixModel {
   std::vector<MsiMessage> send() {
     std::vector<MsiMessage> sent;
     for (uint64_t vector = 0; vector < vectors_.size(); ++vector) {
-      if (!live(vector) || !vectors_[vector].pending) continue;
+      if (!sends(vector) || !vectors_[vector].pending) continue;
       vectors_[vector].pending = false;
       sent.push_back(vectors_[vector].message);
+      if (remapped(vector) == Remapped::Moved) sent.back().address ^= 0x8000;
     }
     return sent;
   }
 
   bool enabled() const { return enabled_; }
+  /// Whether an interrupt reaches the guest now. One whose message is none waits like a masked one.
+  bool sends(uint64_t vector) const {
+    return live(vector) && is_interrupt(vectors_[vector].message) &&
+           remapped(vector) != Remapped::Blocked;
+  }
+  /// Enabled, and masked nowhere.
   bool live(uint64_t vector) const {
     return enabled_ && !function_mask_ && vectors_[vector].bytes[12] == std::byte{0};
   }
 
  private:
+  // Intel SDM volume 3, message address and message data registers.
+  static bool is_interrupt(const MsiMessage& message) {
+    if (message.address / 0x10'0000 != 0xfee) return false;
+    if (message.address / 16 % 256 != 0) return false;
+    if (message.data > 0xffff) return false;
+    const uint32_t vector = message.data % 256;
+    switch (message.data / 256 % 8) {
+      case 0:
+      case 1:
+        return vector > 15;
+      case 3:
+      case 6:
+        return false;
+      default:
+        return true;
+    }
+  }
+  Remapped remapped(uint64_t vector) const {
+    return remapped_[vectors_[vector].message.address / 0x1000 % 4];
+  }
+
   struct Vector {
     Vector() { bytes[12] = std::byte{1}; }
     std::array<std::byte, 16> bytes{};
@@ -115,6 +153,7 @@ class MsixModel {
   }
 
   std::vector<Vector> vectors_;
+  std::array<Remapped, 4> remapped_{};
   bool enabled_ = false;
   bool function_mask_ = false;
 };

@@ -8,13 +8,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <memory>
 #include <ostream>
 #include <random>
 #include <string>
+#include <utility>
 
 #include "irq/msix.h"
+#include "irq/remap.h"
 #include "tests/fakes/fake_host.h"
 #include "tests/fakes/fake_kernel.h"
 #include "tests/unit/msix_program.h"
@@ -33,19 +36,25 @@ class Pair : public VectorObserver {
                                    Msix::Options{.wake = [] { return Result<void>{}; }});
     table_ = msix_->table_target();
     pba_ = msix_->pba_target();
+    host_.translation = [this](const MsiMessage& message, uint16_t) { return translate(message); };
     bound_.resize(spec.msix.vectors);
     damaged_.resize(spec.msix.vectors);
   }
 
   std::string run(const Step& step) {
     kernel_.forget_calls();
-    std::vector<bool> was_live(bound_.size());
+    std::vector<bool> was_sending(bound_.size());
     for (uint64_t vector = 0; vector < bound_.size(); ++vector) {
-      was_live[vector] = model_.live(vector);
+      was_sending[vector] = model_.sends(vector);
     }
     const std::string differs = take(step);
     if (!differs.empty()) return differs;
-    if (!failure_.empty()) return failure_;
+    for (const auto& [vector, why] : std::exchange(failed_, {})) {
+      // It must have a message that is no interrupt; nothing else fails here.
+      if (!model_.live(vector) || model_.sends(vector)) {
+        return fmt::format("vector {} failed: {}", vector, why);
+      }
+    }
 
     // A cycle of the index, to grow it, may have lost an interrupt of each vector that was bound:
     // each gets one, no more and no less.
@@ -54,7 +63,7 @@ class Pair : public VectorObserver {
                                     [](const FakeCall& call) { return call.count == 0; });
     for (uint64_t vector = 0; vector < bound_.size(); ++vector) {
       // Before a vector goes live, and on demand, its physical entry is looked at.
-      const bool looked_at = looked_ || (model_.live(vector) && !was_live[vector]);
+      const bool looked_at = looked_ || (model_.sends(vector) && !was_sending[vector]);
       const bool restored = bound_[vector] && damaged_[vector] && looked_at;
       if (model_.enabled() && ((cycled && bound_[vector]) || restored)) model_.raise(vector);
       if (restored || cycled || !model_.enabled()) damaged_[vector] = false;
@@ -65,7 +74,7 @@ class Pair : public VectorObserver {
   }
 
   void vector_failed(unsigned vector, const Error& error) override {
-    failure_ = fmt::format("vector {} failed: {}", vector, error.message());
+    failed_.emplace_back(vector, error.message());
   }
   void vectors_restored(unsigned /*count*/) override {}
   void intx_failed(const Error& /*error*/) override {}
@@ -108,8 +117,24 @@ class Pair : public VectorObserver {
       case Step::Kind::Audit:
         looked_ = true;
         return msix_->audit() ? "" : "the audit failed";
+      case Step::Kind::Remap:
+        remapped_[step.offset] = static_cast<Remapped>(step.value);
+        msix_->retranslate(
+            [&](const MsiMessage& message) { return cpu_of(message) == step.offset; });
+        model_.remap(step.offset, remapped_[step.offset]);
+        return {};
     }
     return "no such step";
+  }
+
+  static uint64_t cpu_of(const MsiMessage& message) { return message.address >> 12 & 3; }
+
+  Result<MsiMessage> translate(const MsiMessage& message) const {
+    MsiMessage plain = PASSTHRU_TRY(translate_plain(message));
+    const Remapped how = remapped_[cpu_of(plain)];
+    if (how == Remapped::Blocked) return fail(EINVAL, "remap");
+    if (how == Remapped::Moved) plain.address ^= 0x8000;
+    return plain;
   }
 
   static std::string compare_bytes(AccessTarget& target, const Step& step,
@@ -149,7 +174,8 @@ class Pair : public VectorObserver {
   std::vector<bool> bound_;    ///< was live since its interrupts were enabled
   std::vector<bool> damaged_;  ///< its physical entry was cleared, and not restored since
   bool looked_ = false;        ///< this step looked at every vector
-  std::string failure_;
+  std::array<Remapped, 4> remapped_{};
+  std::vector<std::pair<unsigned, std::string>> failed_;
 };
 
 // Empty, or what differed at which step.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -24,6 +25,7 @@ struct Step {
     ClearEntry,    ///< damage: the physical entry of a bound vector becomes zero
     ClearControl,  ///< damage: the physical Message Control loses Enable; noticed at once
     Audit,
+    Remap,  ///< the VMM's interrupt remapping changes: `value` is a Remapped, `offset` the CPU
   };
   Kind kind{};
   uint64_t offset = 0;  ///< or the vector
@@ -32,11 +34,27 @@ struct Step {
 };
 
 inline std::string describe(const Step& step) {
-  static constexpr const char* kNames[] = {"WriteTable",   "ReadTable",    "ReadPending",
-                                           "WritePending", "Control",      "Raise",
-                                           "ClearEntry",   "ClearControl", "Audit"};
+  static constexpr const char* kNames[] = {"WriteTable", "ReadTable", "ReadPending", "WritePending",
+                                           "Control",    "Raise",     "ClearEntry",  "ClearControl",
+                                           "Audit",      "Remap"};
   return fmt::format("{} at {:#x}, {} bytes, {:#x}", kNames[static_cast<size_t>(step.kind)],
                      step.offset, step.size, step.value);
+}
+
+// What a guest writes at an offset in its table: a part of an interrupt for one of four CPUs; at
+// times with one bit wrong, or noise.
+inline uint64_t part_of_entry(std::mt19937_64& random, uint64_t offset) {
+  const auto up_to = [&](uint64_t n) { return random() % n; };
+  if (up_to(16) == 0) return random();
+  static constexpr uint64_t kDeliveryModes[] = {0, 0, 0, 1, 2, 4, 5, 7};
+  std::array<uint64_t, 2> entry = {0xfee0'0000 | up_to(4) << 12 | up_to(4) << 2,
+                                   (16 + up_to(240)) | kDeliveryModes[up_to(8)] << 8 |
+                                       up_to(8) << 11 | up_to(2) << 15 | up_to(2) << 32};
+  if (up_to(16) == 0) entry[up_to(2)] ^= uint64_t{1} << up_to(64);
+  const unsigned bits = offset % 8 * 8;
+  const uint64_t here = entry[offset / 8 % 2];
+  const uint64_t next = entry[(offset / 8 + 1) % 2];
+  return bits == 0 ? here : here >> bits | next << (64 - bits);
 }
 
 // Programs are values, made before anything runs: so that a failing one can be cut down.
@@ -46,11 +64,11 @@ inline Step random_step(std::mt19937_64& random, unsigned vectors) {
   const size_t size = size_t{1} << up_to(4);
   const uint64_t aligned = up_to(16 / size) * size;
   const uint64_t offset = vector * 16 + (up_to(16) != 0 ? aligned : up_to(16));
-  switch (up_to(20)) {
+  switch (up_to(21)) {
     case 0:
     case 1:
     case 2:
-      return {Step::Kind::WriteTable, offset, size, random()};
+      return {Step::Kind::WriteTable, offset, size, part_of_entry(random, offset)};
     case 3:  // masks and unmasks, the most usual
     case 4:
     case 5:
@@ -73,6 +91,8 @@ inline Step random_step(std::mt19937_64& random, unsigned vectors) {
       return {Step::Kind::ClearEntry, vector, 0, 0};
     case 15:
       return up_to(4) != 0 ? Step{Step::Kind::Audit} : Step{Step::Kind::ClearControl};
+    case 16:
+      return {Step::Kind::Remap, up_to(4), 0, up_to(3)};
     default:
       return {Step::Kind::Raise, vector, 0, 0};
   }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// What a person and a program read of a vector whose message is no interrupt.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tools/inspection_json.h"
+#include "tools/run_summary.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::HasSubstr;
+
+Inspection with_unroutable(unsigned vectors) {
+  Inspection inspection;
+  inspection.vectors.push_back({.index = 0});
+  for (unsigned vector = 1; vector <= vectors; ++vector) {
+    inspection.vectors.push_back({.index = vector, .unroutable = "0x1000 is no interrupt address"});
+  }
+  inspection.refused_messages = vectors;
+  return inspection;
+}
+
+TEST(InspectionOutput, JsonHasTheReasonOrNull) {
+  const nlohmann::json json = with_unroutable(1);
+  EXPECT_TRUE(json["vectors"][0]["unroutable"].is_null());
+  EXPECT_EQ(json["vectors"][1]["unroutable"], "0x1000 is no interrupt address");
+  EXPECT_EQ(json["refused_messages"], 1U);
+}
+
+TEST(InspectionOutput, TheSummaryNamesTheVector) {
+  EXPECT_THAT(tools::summary(with_unroutable(1)),
+              HasSubstr("vector 1 delivers nothing: 0x1000 is no interrupt address"));
+  EXPECT_THAT(tools::summary(with_unroutable(0)), Not(HasSubstr("no interrupt")));
+}
+
+TEST(InspectionOutput, TheSummaryIsNotFloodedByAGuest) {
+  const std::string text = tools::summary(with_unroutable(2047));
+  EXPECT_LT(text.size(), 2000U);
+  EXPECT_THAT(text, HasSubstr("2047 times"));
+  EXPECT_THAT(text, HasSubstr("and 2039 more"));
+}
+
+}  // namespace
+}  // namespace passthru
