@@ -8,19 +8,17 @@ set -euo pipefail
 
 # shellcheck source=tests/hil/checks.sh
 source "${BASH_SOURCE[0]%/*}/checks.sh"
+# shellcheck source=scripts/lab.d/own_nic.sh
+source "${BASH_SOURCE[0]%/*}/../../scripts/lab.d/own_nic.sh"
 
 readonly image=$1 guest=$2
 readonly nvme=0000:00:02.0 nic=0000:00:03.0 own_nic=0000:00:04.0
-readonly results=$LAB_OUT/moves served=/tmp/served peer=10.9.0.1
+readonly results=$LAB_OUT/moves peer=10.9.0.1
 readonly seed=${PASSTHRU_SEED:-$RANDOM}
 
 rm -rf "$results"
-mkdir -p "$results" "$served"
-head -c 1048576 /dev/urandom >"$served/data"
-interface=$(basename "/sys/bus/pci/devices/$own_nic/net/"*)
-busybox ip addr add "$peer/24" dev "$interface"
-busybox ip link set "$interface" up
-busybox httpd -p "$peer:80" -h "$served"
+mkdir -p "$results"
+serve_on_own_nic "$own_nic" "$peer" 1M
 on_drive=$(sha256sum <"$image" | cut -d' ' -f1)
 on_net=$(sha256sum <"$served/data" | cut -d' ' -f1)
 echo "seed $seed: PASSTHRU_SEED=$seed repeats it"

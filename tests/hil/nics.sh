@@ -9,16 +9,13 @@ readonly own_nic=$1 rom=$2
 shift 2
 # shellcheck source=tests/hil/devices.sh
 source "${BASH_SOURCE[0]%/*}/devices.sh"
+# shellcheck source=scripts/lab.d/own_nic.sh
+source "${BASH_SOURCE[0]%/*}/../../scripts/lab.d/own_nic.sh"
 
-readonly served=/tmp/served network=10.9.0
+readonly network=10.9.0
 readonly peer=$network.1
-mkdir -p "$served"
-head -c 512K /dev/urandom >"$served/data"
+serve_on_own_nic "$own_nic" "$peer" 512K
 wanted=$(sha_of <"$served/data")
-interface=$(basename "/sys/bus/pci/devices/$own_nic/net/"*)
-busybox ip addr add "$peer/24" dev "$interface"
-busybox ip link set "$interface" up
-busybox httpd -p "$peer:80" -h "$served"
 
 # The guest's slots are in the order of the devices, from 1 on.
 nics=0 roms=''
@@ -42,7 +39,7 @@ for bdf in "${devices[@]}"; do
     verified "$bdf" none none 'its expansion ROM read'
     continue
   fi
-  read -r driver kind interrupts fetched <<<"$(said nic "$bdf")" || true
+  read -r driver kind interrupts fetched <<<"$(said nic "$bdf")"
   name="${model[$bdf]} by ${driver:-no driver} on ${kind:-no interrupts}"
   what='512 KiB fetched over TCP'
   equal "$name: what it fetched is what was sent" "$fetched" "$wanted" "$work/guest.log"

@@ -9,18 +9,16 @@ set -euo pipefail
 
 # shellcheck source=tests/hil/checks.sh
 source "${BASH_SOURCE[0]%/*}/checks.sh"
+# shellcheck source=scripts/lab.d/own_nic.sh
+source "${BASH_SOURCE[0]%/*}/../../scripts/lab.d/own_nic.sh"
 
 readonly guest=$1 own_nic=$2
 shift 2
 readonly devices=("$@")
-readonly results=$LAB_OUT/packed served=/tmp/served peer=10.9.0.1
+readonly results=$LAB_OUT/packed peer=10.9.0.1
 
-mkdir -p "$results" "$served"
-head -c 1048576 /dev/urandom >"$served/data"
-interface=$(basename "/sys/bus/pci/devices/$own_nic/net/"*)
-busybox ip addr add "$peer/24" dev "$interface"
-busybox ip link set "$interface" up
-busybox httpd -p "$peer:80" -h "$served"
+mkdir -p "$results"
+serve_on_own_nic "$own_nic" "$peer" 1M
 
 # The lab packed them: the upper bits of their memory BARs are one page.
 pages=$(for bdf in "${devices[@]}"; do
