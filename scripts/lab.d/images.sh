@@ -57,7 +57,8 @@ download_stock_kernel() {
   fi
   images_say "refreshing package lists (in the cache)"
   mkdir -p "$cache/apt/lists/partial" "$cache/apt/archives/partial"
-  apt-get "${private[@]}" update >>apt.log 2>&1 || true
+  apt-get "${private[@]}" update >>apt.log 2>&1 ||
+    images_say "some package lists could not be fetched; trying with those at hand"
   name=$(stock_kernel_package "${private[@]}")
   if [ -z "$name" ] || ! apt-get "${private[@]}" download "$name" 2>>apt.log; then
     tail -n 5 apt.log >&2
@@ -70,12 +71,13 @@ stock_kernel_package() {
     awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ && !name { name = $2 } END { print name }'
 }
 
-# Prints the kernel that bzImage $1 carries, unless it is packed in some other way than Debian's.
+# Unpacks the kernel that bzImage $1 carries into file $2. Fails if it is packed in some other way than Debian's.
 extract_vmlinux() {
   local offset
-  offset=$(LC_ALL=C grep -obaP '\xfd7zXZ\x00' "$1" | LC_ALL=C sed -n '1s/:.*//p' | tr -d '\0')
-  # xz complains about what follows its stream in a bzImage; the ELF header tells whether it went well.
-  [ -n "$offset" ] && { tail -c "+$((offset + 1))" "$1" | xz -dc 2>/dev/null || true; }
+  offset=$(LC_ALL=C grep -obaP '\xfd7zXZ\x00' "$1" | LC_ALL=C sed -n '1s/:.*//p' | tr -d '\0') || return 1
+  # A bzImage goes on behind the stream.
+  xz -dc --single-stream < <(tail -c "+$((offset + 1))" "$1") >"$2" || return 1
+  [ "$(head -c 4 "$2" | tail -c 3)" = ELF ]
 }
 
 # Unpacks package $1 to $2: vmlinuz, vmlinux and a modules tree that depmod has indexed. The emulator boots
@@ -91,8 +93,7 @@ unpack_stock_kernel() {
   local release
   release=$(ls "$into/lib/modules")
   mv "$into/boot/vmlinuz-$release" "$into/vmlinuz"
-  extract_vmlinux "$into/vmlinuz" >"$into/vmlinux" || true
-  [ "$(head -c 4 "$into/vmlinux" | tail -c 3)" = ELF ] || rm "$into/vmlinux"
+  extract_vmlinux "$into/vmlinuz" "$into/vmlinux" || rm -f "$into/vmlinux"
   rm -rf "$into/boot" "$into/usr"
   printf '%s\n' "$release" >"$into/release"
   PATH=$PATH:/usr/sbin:/sbin depmod -b "$into" "$release"
