@@ -52,6 +52,7 @@ class AssignedDevice::Impl : public VectorObserver {
   Result<uint32_t> audit() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] bool answers() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] bool was_silent_too_long() PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] std::string silence() const;
   void apply(const ConfigChange& change) PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] BarInspection inspect_bar(unsigned bar) const PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] Inspection inspect_locked() PASSTHRU_REQUIRES(device_mutex_);
@@ -77,6 +78,7 @@ class AssignedDevice::Impl : public VectorObserver {
 
   using Clock = std::chrono::steady_clock;
   std::optional<Clock::time_point> silent_since_ PASSTHRU_GUARDED_BY(device_mutex_);
+  bool gone_ PASSTHRU_GUARDED_BY(device_mutex_) = false;          ///< it was silent too long
   bool audit_failed_ PASSTHRU_GUARDED_BY(device_mutex_) = false;  ///< the last one did
   bool unplug_was_told_ PASSTHRU_GUARDED_BY(device_mutex_) = false;
   ResetCounts resets_ PASSTHRU_GUARDED_BY(device_mutex_);

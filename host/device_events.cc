@@ -6,6 +6,11 @@
 #include "host/assigned_device_impl.h"
 
 namespace passthru {
+namespace {
+
+constexpr uint32_t kStatus = 0x06;
+
+}  // namespace
 
 void AssignedDevice::Impl::handle_events() {
   const Notice notice = notices_->take();
@@ -35,10 +40,16 @@ Result<uint32_t> AssignedDevice::Impl::rearm() {
     if (!was_silent_too_long()) {
       return tl::unexpected(no_device("look at the device", "it does not answer"));
     }
+    // First told, then detached: the kernel waits for such a device when it is closed, a minute
+    // long.
+    if (!std::exchange(gone_, true)) tell(Event::Kind::DeviceGone, silence() + "; it is detached");
   }
-  const std::string why = fmt::format("it has not answered for {} ms", options_.silence.count());
-  if (detach(why)) tell(Event::Kind::DeviceGone, why + "; it was detached");
-  return tl::unexpected(no_device("look at the device", why));
+  detach(silence());
+  return tl::unexpected(no_device("look at the device", silence()));
+}
+
+std::string AssignedDevice::Impl::silence() const {
+  return fmt::format("it has not answered for {} ms", options_.silence.count());
 }
 
 Result<uint32_t> AssignedDevice::Impl::audit() {
@@ -51,11 +62,14 @@ Result<uint32_t> AssignedDevice::Impl::audit() {
   return restored;
 }
 
-// The vendor of no device is all ones (PCI 3.0, 6.1): so reads what is not there.
+// What is not there reads as all ones. The kernel answers for the vendor itself
+// (drivers/vfio/pci/vfio_pci_config.c); the status register is the hardware's, and some of its bits
+// are 0 in every device (PCI 3.0, 6.2.3).
 bool AssignedDevice::Impl::answers() {
-  uint16_t vendor = UINT16_MAX;
-  const auto read = device_->read(Region::Config, 0, std::as_writable_bytes(std::span{&vendor, 1}));
-  if (!read || vendor == UINT16_MAX) return false;
+  uint16_t status = UINT16_MAX;
+  const auto read =
+      device_->read(Region::Config, kStatus, std::as_writable_bytes(std::span{&status, 1}));
+  if (!read || status == UINT16_MAX) return false;
   silent_since_.reset();
   return true;
 }
@@ -77,6 +91,7 @@ bool AssignedDevice::Impl::detach(const std::string& why) {
   std::unique_ptr<ConfigSpace> config;
   std::unique_ptr<Interrupts> interrupts;
   std::unique_ptr<Bars> bars;
+  bool gone = false;
   {
     MutexLock lock(device_mutex_);
     if (!attached()) return false;
@@ -88,13 +103,14 @@ bool AssignedDevice::Impl::detach(const std::string& why) {
     config = std::move(config_);
     interrupts = std::move(interrupts_);
     bars = std::move(bars_);
+    gone = gone_;
   }
   // Unlocked: this waits for accesses under way, and one to config space may wait for the lock.
   bars.reset();
   interrupts.reset();
   if (notices_) notices_->unbind();
   config.reset();
-  if (device->resettable()) {
+  if (device->resettable() && !gone) {
     ignore(device->reset(), "detaching goes on: the kernel resets it again when it is closed");
   }
   return true;

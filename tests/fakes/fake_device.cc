@@ -96,7 +96,8 @@ Result<void> FakeDevice::read(uint64_t fd_offset, std::span<std::byte> data) {
   MutexLock lock(state_mutex_);
   if (static_cast<Region>(index) == Region::Config) {
     config_.read(offset, data);
-    if (gone_) std::fill(data.begin(), data.end(), std::byte{0xff});
+    // The kernel answers for the ids itself.
+    if (gone_ && offset >= 4) std::fill(data.begin(), data.end(), std::byte{0xff});
     return {};
   }
   std::fill(data.begin(), data.end(), std::byte{0xff});

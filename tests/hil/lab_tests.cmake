@@ -38,5 +38,14 @@ passthru_lab_test(stock.packed --timeout 400
   ${hil}/packed.sh ${guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
 passthru_lab_test(stock.moves --timeout 600 --nvme ${drive}-moves.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0 --
   ${hil}/moves.sh ${drive}-moves.img ${guest})
-set_tests_properties(lab.stock.moves lab.stock.packed lab.stock.backdoor lab.stock.guest_life lab.stock.refusals PROPERTIES FIXTURES_REQUIRED guest_image)
+# A drive that stays, two behind ports that go, and a device that reports errors.
+set(nothing driver=null-co,read-zeroes=on,size=16777216,if=none)
+passthru_lab_test(stock.unplug --timeout 300 --nvme ${drive}-unplug.img
+  --device pcie-root-port,id=rp1,chassis=1 --device pcie-root-port,id=rp2,chassis=2 --device pcie-root-port,id=rp3,chassis=3
+  --qemu -drive --qemu id=d1,${nothing} --device nvme,id=nvme1,serial=lab1,drive=d1,bus=rp1
+  --qemu -drive --qemu id=d2,${nothing} --device nvme,id=nvme2,serial=lab2,drive=d2,bus=rp2
+  --device virtio-rng-pci,id=rng0,bus=rp3,aer=on,disable-legacy=on,iommu_platform=on
+  --bind 0000:00:02.0 --bind 0000:01:00.0 --bind 0000:02:00.0 --bind 0000:03:00.0 --
+  ${hil}/unplug.sh ${drive}-unplug.img ${guest} 0000:00:02.0 0000:01:00.0 0000:02:00.0 0000:03:00.0)
+set_tests_properties(lab.stock.unplug lab.stock.moves lab.stock.packed lab.stock.backdoor lab.stock.guest_life lab.stock.refusals PROPERTIES FIXTURES_REQUIRED guest_image)
 include(${CMAKE_CURRENT_LIST_DIR}/device_runs.cmake)
