@@ -47,10 +47,13 @@ inline uint64_t part_of_entry(std::mt19937_64& random, uint64_t offset) {
   const auto up_to = [&](uint64_t n) { return random() % n; };
   if (up_to(16) == 0) return random();
   static constexpr uint64_t kDeliveryModes[] = {0, 0, 0, 1, 2, 4, 5, 7};
-  std::array<uint64_t, 2> entry = {0xfee0'0000 | up_to(4) << 12 | up_to(4) << 2,
-                                   (16 + up_to(240)) | kDeliveryModes[up_to(8)] << 8 |
-                                       up_to(8) << 11 | up_to(2) << 15 | up_to(2) << 32};
-  if (up_to(16) == 0) entry[up_to(2)] ^= uint64_t{1} << up_to(64);
+  const uint64_t noise = random();  // one number: the order of calls is the compiler's
+  const uint64_t delivery_mode = kDeliveryModes[up_to(8)];
+  // The CPU, how it is chosen; the vector, bits that do not count, masked.
+  std::array<uint64_t, 2> entry = {0xfee0'0000 | (noise & 0x300c),
+                                   (16 + (noise >> 16) % 240) | delivery_mode << 8 |
+                                       (noise & 0xf800) | (noise & uint64_t{1} << 32)};
+  if (up_to(16) == 0) entry[noise >> 40 & 1] ^= uint64_t{1} << (noise >> 41 & 63);
   const unsigned bits = offset % 8 * 8;
   const uint64_t here = entry[offset / 8 % 2];
   const uint64_t next = entry[(offset / 8 + 1) % 2];
