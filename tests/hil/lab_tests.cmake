@@ -44,6 +44,12 @@ if(PASSTHRU_TEST_ALL)
   set(moves 2000)
 endif()
 passthru_lab_test(stock.stream --timeout 600 --nic-pair --bind 0000:00:02.0 -- ${hil}/stream.sh ${guest} ${moves} ${damages})
+# How often a guest resets its drive.
+set(resets 15)
+if(PASSTHRU_TEST_ALL)
+  set(resets 150)
+endif()
+passthru_lab_test(stock.resets --timeout 600 --nvme ${drive}-resets.img --bind 0000:00:02.0 -- ${hil}/resets.sh ${guest} ${resets})
 # A drive that stays, two behind ports that go, and a device that reports errors.
 set(nothing driver=null-co,read-zeroes=on,size=16777216,if=none)
 passthru_lab_test(stock.unplug --timeout 300 --nvme ${drive}-unplug.img
@@ -53,5 +59,5 @@ passthru_lab_test(stock.unplug --timeout 300 --nvme ${drive}-unplug.img
   --device virtio-rng-pci,id=rng0,bus=rp3,aer=on,disable-legacy=on,iommu_platform=on
   --bind 0000:00:02.0 --bind 0000:01:00.0 --bind 0000:02:00.0 --bind 0000:03:00.0 --
   ${hil}/unplug.sh ${drive}-unplug.img ${guest} 0000:00:02.0 0000:01:00.0 0000:02:00.0 0000:03:00.0)
-set_tests_properties(lab.stock.stream lab.stock.unplug lab.stock.moves lab.stock.packed lab.stock.backdoor lab.stock.guest_life lab.stock.refusals PROPERTIES FIXTURES_REQUIRED guest_image)
+set_tests_properties(lab.stock.resets lab.stock.stream lab.stock.unplug lab.stock.moves lab.stock.packed lab.stock.backdoor lab.stock.guest_life lab.stock.refusals PROPERTIES FIXTURES_REQUIRED guest_image)
 include(${CMAKE_CURRENT_LIST_DIR}/device_runs.cmake)
