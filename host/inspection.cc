@@ -79,7 +79,8 @@ Inspection AssignedDevice::Impl::inspect_locked() {
   const uint32_t ids = config_->read(0, 4);
   inspection.vendor = static_cast<uint16_t>(ids);
   inspection.device_id = static_cast<uint16_t>(ids >> 16);
-  inspection.name = PciNames().device(inspection.vendor, inspection.device_id);
+  static const PciNames names;  // to read the list takes some ten milliseconds
+  inspection.name = names.device(inspection.vendor, inspection.device_id);
   inspection.interrupt_mode = mode_name(interrupts_->mode());
   for (unsigned bar = 0; bar < kBars; ++bar) {
     if (config_->bars()[bar].size != 0) inspection.bars.push_back(inspect_bar(bar));
