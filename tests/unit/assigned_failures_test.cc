@@ -20,6 +20,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+constexpr uint32_t kMsi = FakeCapability::kMsi;
 constexpr uint32_t kPowerControl = FakeCapability::kPowerManagement + 4;
 constexpr size_t kPage = 4096;
 alignas(kPage) std::byte g_ram[kPage];
@@ -59,13 +60,18 @@ class AnyFailure : public AssignedFixture,
     host.by_level = std::get<bool>(GetParam());
     FakeSpec spec = FakeSpec::nvme();
     spec.express = false;  // to open one with 4 KiB of config space takes a thousand calls
+    spec.msi_vectors = 4;
     hardware = &plug(spec);
     ASSERT_TRUE(domain.add_memory(0, g_ram));
   }
 
-  /// A guest that has its BAR in place and interrupts on, in a device as after power-on.
+  /// In a device as after power-on: INTx once, then the guest puts its BAR in place and uses MSI-X.
   void use() {
-    ASSERT_EQ(device->inspect().interrupt_mode, "INTx");
+    hardware->set_intx(true);
+    ASSERT_TRUE(host.by_level ? soon_high() : host.intx_delivered());
+    hardware->set_intx(false);
+    host.end_of_intx();
+    device->end_of_intx();
     place(kWindow);
     enable_vectors();
     host.delivered();
@@ -148,6 +154,12 @@ const Act kActs[] = {
      [](AnyFailure& test) {
        test.device->config_write(kMsixControl, 2, 0);
        test.enable_vectors();
+     }},
+    {"OfChangingToMsi",
+     [](AnyFailure& test) {
+       test.device->config_write(kMsixControl, 2, 0);
+       test.device->config_write(kMsi + 4, 4, 0xfee0'0000);
+       test.device->config_write(kMsi + 2, 2, 0x21);  // 4 messages, enabled
      }},
     {"OfHealing", [](AnyFailure& test) { test.heal(); }},
     {"OfSleepingAndWaking",

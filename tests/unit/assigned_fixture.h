@@ -6,11 +6,13 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "host/assigned_device.h"
@@ -87,6 +89,13 @@ class AssignedFixture : public VmFixture {
     mmio_write(entry + 4, 0);
     mmio_write(entry + 8, message_of(vector).data);
     mmio_write(entry + 12, 0);
+  }
+  /// Where the VMM takes levels, a thread of the library raises the line: soon, not at once.
+  bool soon_high() {
+    for (int left = 5000; left > 0 && !host.intx_level(); --left) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return host.intx_level();
   }
   static MsiMessage message_of(unsigned vector) { return {0xfee0'0000, 0x40 + vector}; }
 

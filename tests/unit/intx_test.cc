@@ -23,13 +23,6 @@ class IntxByLevel : public AssignedFixture {
     host.by_level = true;
     hardware = &plug(FakeSpec::nvme());
   }
-  /// A thread of the library raises the line: soon, not at once.
-  bool soon_high() {
-    for (int left = 5000; left > 0 && !host.intx_level(); --left) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return host.intx_level();
-  }
   /// As good as never.
   bool stays_low() {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
