@@ -157,13 +157,6 @@ void AssignedDevice::Impl::retranslate(const Concerns& concerns) {
   if (attached()) interrupts_->retranslate(concerns);
 }
 
-Result<void> AssignedDevice::Impl::reset() {
-  MutexLock lock(device_mutex_);
-  if (!attached()) return tl::unexpected(no_device("reset the device", "it was detached"));
-  ++resets_.vm;
-  return reset_locked();
-}
-
 void AssignedDevice::Impl::reset_for(GuestReset reset) {
   switch (reset) {
     case GuestReset::FunctionLevel:
@@ -176,18 +169,23 @@ void AssignedDevice::Impl::reset_for(GuestReset reset) {
       ++resets_.left_d3hot;
       break;
   }
-  const auto done = reset_locked();
+  go_quiet();
+  auto done = device_->resettable() ? device_->reset() : Result<void>{};
+  const auto registers = start_anew();
+  if (done) done = registers;
   tell(Event::Kind::DeviceReset, done ? "by the guest" : done.error().message());
 }
 
-Result<void> AssignedDevice::Impl::reset_locked() {
-  // The guest's view goes first: nothing of it may reach the device while it is reset.
+// The guest's view goes first: nothing of it may reach the device while it is reset.
+void AssignedDevice::Impl::go_quiet() {
   ignore(bars_->place({}), "taking BARs away never fails");
   interrupts_->stop();
-  auto done = device_->resettable() ? device_->reset() : Result<void>{};
+}
+
+Result<void> AssignedDevice::Impl::start_anew() {
   auto registers = config_->reset();
   interrupts_->start();
-  return done ? registers : done;
+  return registers;
 }
 
 void AssignedDevice::Impl::vector_failed(unsigned vector, const Error& error) {
@@ -229,10 +227,6 @@ void AssignedDevice::end_of_intx() {
 
 void AssignedDevice::retranslate(const Concerns& concerns) {
   impl_->retranslate(concerns);
-}
-
-Result<void> AssignedDevice::reset() {
-  return impl_->reset();
 }
 
 Result<uint32_t> AssignedDevice::rearm() {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -88,9 +89,15 @@ class AssignedDevice {
   /// that its `translate` takes. Never from inside a call of Host.
   void retranslate(const Concerns& concerns = [](const MsiMessage&) { return true; });
 
-  /// The VM is reset: the device and everything the guest sees of it as after power-on. ENODEV:
-  /// it was detached.
+  /// The VM is reset: the device and everything the guest sees of it as after power-on. No vCPU
+  /// runs meanwhile. A device without a reset of its own is reset with its slot or bus, if nothing
+  /// else is there. ENODEV: it was detached, or nothing resets it; EPERM: its slot or bus has
+  /// something else, see `reset_together`. What the guest sees is reset all the same.
   Result<void> reset();
+  /// The same for all the devices of a VM, so that those without a reset of their own can be reset
+  /// with their slot or bus, if all that is there is among `devices`. Those that were detached are
+  /// passed over. Each is tried; the first error is returned.
+  static Result<void> reset_together(std::span<AssignedDevice* const> devices);
 
   /// Looks at the device: restores what is damaged of its live vectors, and detaches a device that
   /// does not answer any more. Returns how many vectors were restored. ENODEV: it does not answer.

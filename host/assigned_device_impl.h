@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,19 @@ class AssignedDevice::Impl : public VectorObserver {
       PASSTHRU_EXCLUDES(device_mutex_);
   void end_of_intx() PASSTHRU_EXCLUDES(device_mutex_);
   void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(device_mutex_);
-  Result<void> reset() PASSTHRU_EXCLUDES(device_mutex_);
+  // A reset of the VM, in three steps; every device takes each before any takes the next. False: it
+  // was detached.
+  bool begin_reset() PASSTHRU_EXCLUDES(device_mutex_);
+  /// `reset_now` are the devices that have begun; those that were reset go to `done`.
+  Result<void> reset_hardware(const std::set<Bdf>& reset_now, std::set<Bdf>& done)
+      PASSTHRU_EXCLUDES(device_mutex_);
+  Result<void> end_reset() PASSTHRU_EXCLUDES(device_mutex_);
+  [[nodiscard]] Bdf bdf() const { return options_.device; }
+  [[nodiscard]] bool attached_now() PASSTHRU_EXCLUDES(device_mutex_) {
+    MutexLock lock(device_mutex_);
+    return attached();
+  }
+  [[nodiscard]] Error no_device(const char* operation, std::string cause) const;
   Result<uint32_t> rearm() PASSTHRU_EXCLUDES(device_mutex_);
   [[nodiscard]] std::vector<int> event_fds() const { return notices_->fds(); }
   void handle_events() PASSTHRU_EXCLUDES(device_mutex_);
@@ -47,7 +60,8 @@ class AssignedDevice::Impl : public VectorObserver {
   [[nodiscard]] bool attached() const PASSTHRU_REQUIRES(device_mutex_) {
     return device_ != nullptr;
   }
-  Result<void> reset_locked() PASSTHRU_REQUIRES(device_mutex_);
+  void go_quiet() PASSTHRU_REQUIRES(device_mutex_);
+  Result<void> start_anew() PASSTHRU_REQUIRES(device_mutex_);
   void reset_for(GuestReset reset) PASSTHRU_REQUIRES(device_mutex_);
   Result<uint32_t> audit() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] bool answers() PASSTHRU_REQUIRES(device_mutex_);
@@ -61,7 +75,6 @@ class AssignedDevice::Impl : public VectorObserver {
   void vectors_restored(unsigned count) override;
   void intx_failed(const Error& error) override;
   void tell(Event::Kind kind, std::string detail);
-  [[nodiscard]] Error no_device(const char* operation, std::string cause) const;
 
   Domain& domain_;
   const AssignOptions options_;

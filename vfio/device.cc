@@ -193,4 +193,13 @@ Result<void> VfioDevice::reset() {
   return of(bdf_, kernel_.reset_device(fd_.get()));
 }
 
+Result<std::vector<HotResetFunction>> VfioDevice::hot_reset_set() {
+  return of(bdf_, kernel_.hot_reset_info(fd_.get()));
+}
+
+Result<void> VfioDevice::hot_reset() {
+  const auto functions = PASSTHRU_TRY(hot_reset_set());
+  return of(bdf_, dma_.hot_reset(fd_.get(), functions));
+}
+
 }  // namespace passthru

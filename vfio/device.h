@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "vfio/bdf.h"
 #include "vfio/dma_space.h"
@@ -69,6 +70,11 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   Result<void> bind_unmask_eventfd(Irq irq, int eventfd);
   /// EINVAL where the device has no reset.
   Result<void> reset();
+  /// Everything that a reset of the device's slot or bus resets, itself included. ENODEV: neither
+  /// can be reset.
+  Result<std::vector<HotResetFunction>> hot_reset_set();
+  /// Resets all of them. EPERM: see DmaSpace::hot_reset.
+  Result<void> hot_reset();
 
   Kernel& kernel() { return kernel_; }
 

@@ -127,6 +127,26 @@ Result<Fd> DmaSpace::open_container() const {
   return container;
 }
 
+Result<void> DmaSpace::hot_reset(int device, std::span<const HotResetFunction> functions) {
+  MutexLock lock(space_mutex_);
+  std::map<uint32_t, int> owned;
+  for (const HotResetFunction& function : functions) {
+    const auto group = groups_.find(function.group);
+    if (group == groups_.end()) {
+      return tl::unexpected(
+          Error{.code = EPERM, .operation = "VFIO_DEVICE_PCI_HOT_RESET"}
+              .because(fmt::format("it would also reset {}, of IOMMU group {}, which this VM does "
+                                   "not have",
+                                   function.bdf.str(), function.group))
+              .advise("Assign the devices of one slot or bus to the same VM"));
+    }
+    owned[function.group] = group->second.fd.get();
+  }
+  std::vector<int> groups;
+  for (const auto& [number, fd] : owned) groups.push_back(fd);
+  return kernel_.hot_reset(device, groups);
+}
+
 Result<Fd> DmaSpace::open_group(uint32_t group) const {
   auto opened = kernel_.open_group(group);
   if (!opened) return tl::unexpected(explain_group(std::move(opened).error(), group));

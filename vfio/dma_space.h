@@ -39,6 +39,11 @@ class DmaSpace {
   /// told not to insist on it: then nobody knows, and only `allow_unsafe_interrupts` lets the group
   /// be attached. Returns the group's descriptor, owned by this DmaSpace.
   Result<int> attach_group(uint32_t group, bool allow_unsafe_interrupts = false);
+  /// Resets the slot or bus of `device`, with `functions` in it (Kernel::hot_reset_info). EPERM,
+  /// with the name of the function: the group of one is not attached here, so it may be in somebody
+  /// else's hands.
+  Result<void> hot_reset(int device, std::span<const HotResetFunction> functions)
+      PASSTHRU_EXCLUDES(space_mutex_);
   /// Gives one attachment back; the last one closes the group.
   void detach_group(uint32_t group);
 

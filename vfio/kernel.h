@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "vfio/bdf.h"
 #include "vfio/fd.h"
 #include "vfio/result.h"
 
@@ -65,6 +66,13 @@ struct IrqTrigger {
   std::span<const int> eventfds{};  ///< one for each vector from `start` on; -1 frees the handler
 };
 
+/// A function that a hot reset of a device resets with it, or the device itself.
+struct HotResetFunction {
+  Bdf bdf{};
+  uint32_t group = 0;
+  bool operator==(const HotResetFunction&) const = default;
+};
+
 enum class IrqAction : uint32_t { Mask, Unmask, Trigger };
 
 /// Address range that a mapping of a region occupies in this process.
@@ -118,6 +126,10 @@ class Kernel {
                                    uint32_t count) = 0;
   virtual Result<void> bind_unmask_eventfd(int device, Irq irq, int eventfd) = 0;
   virtual Result<void> reset_device(int device) = 0;
+  /// What a reset of the device's slot, or of its bus, resets. ENODEV: neither can be reset.
+  virtual Result<std::vector<HotResetFunction>> hot_reset_info(int device) = 0;
+  /// Does it. `groups` prove the ownership of all that is reset; EINVAL: one is missing.
+  virtual Result<void> hot_reset(int device, std::span<const int> groups) = 0;
   /// Reads or writes a region through the device's descriptor; a short transfer is EIO.
   virtual Result<void> read_region(int device, uint64_t fd_offset, std::span<std::byte> data) = 0;
   virtual Result<void> write_region(int device, uint64_t fd_offset,

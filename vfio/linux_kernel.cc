@@ -17,6 +17,8 @@ namespace {
 
 /// More than any region's capability chain needs: what the kernel asks for is believed up to here.
 constexpr uint32_t kLargestRegionInfo = 1U << 20;
+/// A bus has no more functions; the ones behind bridges on it are added.
+constexpr uint32_t kMostHotResetFunctions = 1U << 16;
 
 template <class Argument>
 Result<int> call_for_value(int fd, unsigned long request, Argument argument, const char* name) {
@@ -203,6 +205,49 @@ Result<void> LinuxKernel::bind_unmask_eventfd(int device, Irq irq, int eventfd) 
 
 Result<void> LinuxKernel::reset_device(int device) {
   return call(device, VFIO_DEVICE_RESET, 0, "VFIO_DEVICE_RESET");
+}
+
+Result<std::vector<HotResetFunction>> LinuxKernel::hot_reset_info(int device) {
+  constexpr const char* kName = "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO";
+  using Header = vfio_pci_hot_reset_info;
+  using Entry = vfio_pci_dependent_device;
+  std::vector<std::byte> argument(sizeof(Header));
+  for (;;) {
+    auto* header = new (argument.data()) Header{};
+    header->argsz = static_cast<uint32_t>(argument.size());
+    const auto asked = call(device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, header, kName);
+    const uint32_t count = header->count;
+    if (count > kMostHotResetFunctions) return fail(EPROTO, kName, "it names too many functions");
+    const size_t needed = sizeof(Header) + count * sizeof(Entry);
+    // ENOSPC says how many there are; there may be more the next time, and never without end.
+    if (!asked && asked.error().code == ENOSPC && needed > argument.size()) {
+      argument.resize(needed);
+      continue;
+    }
+    if (!asked) return tl::unexpected(asked.error());
+    if (needed > argument.size())
+      return fail(EPROTO, kName, "it names more than it was given room");
+    std::vector<HotResetFunction> functions;
+    for (uint32_t i = 0; i < count; ++i) {
+      Entry entry;
+      std::memcpy(&entry, argument.data() + sizeof(Header) + i * sizeof(Entry), sizeof(Entry));
+      functions.push_back({.bdf = {.segment = entry.segment,
+                                   .bus = entry.bus,
+                                   .device = static_cast<uint8_t>(entry.devfn >> 3),
+                                   .function = static_cast<uint8_t>(entry.devfn & 7)},
+                           .group = entry.group_id});
+    }
+    return functions;
+  }
+}
+
+Result<void> LinuxKernel::hot_reset(int device, std::span<const int> groups) {
+  std::vector<std::byte> argument(sizeof(vfio_pci_hot_reset) + groups.size_bytes());
+  auto* reset = new (argument.data()) vfio_pci_hot_reset{};
+  reset->argsz = static_cast<uint32_t>(argument.size());
+  reset->count = static_cast<uint32_t>(groups.size());
+  if (!groups.empty()) std::memcpy(reset->group_fds, groups.data(), groups.size_bytes());
+  return call(device, VFIO_DEVICE_PCI_HOT_RESET, reset, "VFIO_DEVICE_PCI_HOT_RESET");
 }
 
 }  // namespace passthru

@@ -35,6 +35,8 @@ class LinuxKernel final : public Kernel {
                            uint32_t count) override;
   Result<void> bind_unmask_eventfd(int device, Irq irq, int eventfd) override;
   Result<void> reset_device(int device) override;
+  Result<std::vector<HotResetFunction>> hot_reset_info(int device) override;
+  Result<void> hot_reset(int device, std::span<const int> groups) override;
   Result<void> read_region(int device, uint64_t fd_offset, std::span<std::byte> data) override;
   Result<void> write_region(int device, uint64_t fd_offset,
                             std::span<const std::byte> data) override;

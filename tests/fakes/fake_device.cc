@@ -175,6 +175,11 @@ Result<void> FakeDevice::reset() {
   return {};
 }
 
+void FakeDevice::hot_reset() {
+  MutexLock lock(state_mutex_);
+  do_reset();
+}
+
 void FakeDevice::do_reset() {
   ++resets_;
   // The kernel saves config space and MSI-X before the reset and restores both after it.

@@ -91,6 +91,7 @@ class FakeDevice {
   /// Some eventfd was signalled: unmasks INTx if it was the one bound for that.
   void poll_unmask();
   Result<void> reset();
+  void hot_reset();
   Result<void> read(uint64_t fd_offset, std::span<std::byte> data);
   Result<void> write(uint64_t fd_offset, std::span<const std::byte> data);
   /// The descriptor and offset to mmap.

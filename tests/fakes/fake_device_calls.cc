@@ -71,6 +71,42 @@ Result<void> FakeKernel::reset_device(int device) {
   return found->reset();
 }
 
+// As on a host in which only the root bus cannot be reset.
+Result<std::vector<HotResetFunction>> FakeKernel::hot_reset_info(int device) {
+  constexpr const char* kName = "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO";
+  FakeDevice* found = PASSTHRU_TRY(enter_device({.name = kName, .fd = device}));
+  const uint8_t bus = found->spec().bdf.bus;
+  if (bus == 0) return passthru::fail(ENODEV, kName);
+  MutexLock lock(kernel_mutex_);
+  std::vector<HotResetFunction> functions;
+  for (FakeDevice* each : on_bus(bus)) {
+    functions.push_back({.bdf = each->spec().bdf, .group = each->spec().group});
+  }
+  return functions;
+}
+
+Result<void> FakeKernel::hot_reset(int device, std::span<const int> groups) {
+  constexpr const char* kName = "VFIO_DEVICE_PCI_HOT_RESET";
+  FakeDevice* found = PASSTHRU_TRY(enter_device({.name = kName, .fd = device}));
+  if (found->spec().bdf.bus == 0) return passthru::fail(ENODEV, kName);
+  std::vector<FakeDevice*> affected;
+  {
+    MutexLock lock(kernel_mutex_);
+    std::set<uint32_t> owned;
+    for (int group : groups) {
+      const Handle* handle = PASSTHRU_TRY(find(group, kName));
+      if (handle->container || handle->device != nullptr) return passthru::fail(EINVAL, kName);
+      owned.insert(handle->group);
+    }
+    affected = on_bus(found->spec().bdf.bus);
+    for (const FakeDevice* each : affected) {
+      if (!owned.contains(each->spec().group)) return passthru::fail(EINVAL, kName);
+    }
+  }
+  for (FakeDevice* each : affected) each->hot_reset();
+  return {};
+}
+
 Result<void> FakeKernel::read_region(int device, uint64_t fd_offset, std::span<std::byte> data) {
   FakeDevice* found = PASSTHRU_TRY(
       enter_device({.name = "pread", .fd = device, .offset = fd_offset, .size = data.size()}));

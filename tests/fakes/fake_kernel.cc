@@ -142,6 +142,14 @@ Result<FakeDevice*> FakeKernel::enter_device(FakeCall call) {
   return handle->device;
 }
 
+std::vector<FakeDevice*> FakeKernel::on_bus(uint8_t bus) const {
+  std::vector<FakeDevice*> found;
+  for (const auto& device : devices_) {
+    if (device->spec().bdf.bus == bus) found.push_back(device.get());
+  }
+  return found;
+}
+
 bool FakeKernel::group_open(uint32_t group) const {
   return std::any_of(handles_.begin(), handles_.end(), [&](const auto& entry) {
     return !entry.second.container && entry.second.group == group;

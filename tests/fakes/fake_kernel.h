@@ -105,6 +105,8 @@ class FakeKernel final : public Kernel {
                            uint32_t count) override;
   Result<void> bind_unmask_eventfd(int device, Irq irq, int eventfd) override;
   Result<void> reset_device(int device) override;
+  Result<std::vector<HotResetFunction>> hot_reset_info(int device) override;
+  Result<void> hot_reset(int device, std::span<const int> groups) override;
   Result<void> read_region(int device, uint64_t fd_offset, std::span<std::byte> data) override;
   Result<void> write_region(int device, uint64_t fd_offset,
                             std::span<const std::byte> data) override;
@@ -146,6 +148,7 @@ class FakeKernel final : public Kernel {
       PASSTHRU_REQUIRES(kernel_mutex_);
   Result<Group*> find_group(int fd, const char* call) PASSTHRU_REQUIRES(kernel_mutex_);
   /// Records a call on a device; the device is then called without the kernel's lock.
+  std::vector<FakeDevice*> on_bus(uint8_t bus) const PASSTHRU_REQUIRES(kernel_mutex_);
   Result<FakeDevice*> enter_device(FakeCall call);
   /// Notices what was closed since the last time.
   void reap() PASSTHRU_REQUIRES(kernel_mutex_);
