@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// The reset of a bus on real VFIO: two functions behind a bridge to conventional PCI that have no
+// reset of their own. Needs two ehci of the emulator, which nobody else uses.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "host/assigned_device.h"
+#include "tests/fakes/fake_host.h"
+#include "tests/hil/borrowed_device.h"
+#include "vfio/linux_kernel.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr uint64_t kWindow = 0xc000'0000;
+
+class HotReset : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto found = functions_with(0x8086, 0x24cd);
+    if (found.size() < devices.size()) GTEST_SKIP() << "it takes two ehci (8086:24cd) on one bus";
+    for (size_t i = 0; i < devices.size(); ++i) {
+      auto taken = BorrowedDevice::borrow(found[i]);
+      ASSERT_TRUE(taken) << taken.error().message();
+      borrowed[i] = std::move(*taken);
+    }
+    for (size_t i = 0; i < devices.size(); ++i) {
+      const auto slot = static_cast<uint8_t>(i + 1);
+      auto opened =
+          AssignedDevice::open(domain, {.device = found[i], .guest_address = {.device = slot}});
+      ASSERT_TRUE(opened) << opened.error().message();
+      devices[i] = std::move(*opened);
+      place(i);
+    }
+  }
+  void TearDown() override {
+    for (auto& device : devices) device.reset();
+  }
+  static uint64_t base(size_t i) { return kWindow + i * 0x10'0000; }
+  void place(size_t i) {
+    devices[i]->config_write(0x10, 4, static_cast<uint32_t>(base(i)));
+    devices[i]->config_write(0x04, 2, 0x2);
+  }
+  uint32_t load(uint64_t address) {
+    uint32_t value = 0;
+    domain.mmio().read(address, std::as_writable_bytes(std::span{&value, 1}));
+    return value;
+  }
+  /// CONFIGFLAG, 0 after a reset (EHCI 1.0, 2.3.8); the lowest byte of the BAR says where the
+  /// operational registers begin.
+  uint64_t config_flag(size_t i) { return base(i) + (load(base(i)) & 0xff) + 0x40; }
+  void set_config_flag(size_t i) {
+    const uint32_t one = 1;
+    domain.mmio().write(config_flag(i), std::as_bytes(std::span{&one, 1}));
+    ASSERT_EQ(load(config_flag(i)), 1U);
+  }
+
+  std::shared_ptr<LinuxKernel> kernel = std::make_shared<LinuxKernel>();
+  FakeHost host{*kernel};
+  Domain domain{kernel, host};
+  std::array<std::unique_ptr<BorrowedDevice>, 2> borrowed;
+  std::array<std::unique_ptr<AssignedDevice>, 2> devices;
+};
+
+TEST_F(HotReset, ResetsABusWithAllThatIsOnIt) {
+  for (size_t i = 0; i < devices.size(); ++i) set_config_flag(i);
+  const std::array<AssignedDevice*, 2> both = {devices[0].get(), devices[1].get()};
+  const auto done = AssignedDevice::reset_together(both);
+  ASSERT_TRUE(done) << done.error().message();
+  for (size_t i = 0; i < devices.size(); ++i) {
+    place(i);
+    EXPECT_EQ(load(config_flag(i)), 0U) << "device " << i;
+  }
+}
+
+TEST_F(HotReset, DoesNotResetOneUnderTheOther) {
+  for (size_t i = 0; i < devices.size(); ++i) set_config_flag(i);
+  const auto done = devices[0]->reset();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, EPERM);
+  EXPECT_THAT(done.error().message(), HasSubstr("also reset " + borrowed[1]->bdf().str()));
+  EXPECT_EQ(load(config_flag(1)), 1U) << "the other one goes on";
+}
+
+}  // namespace
+}  // namespace passthru
