@@ -54,7 +54,8 @@ struct VtdFault {
 };
 
 /// What the message of the device `requester_id` becomes: what Host::translate returns. The VMM
-/// records the fault, if that is to be recorded, and returns `vtd_error` of it.
+/// records the fault, if that is to be recorded, and returns `vtd_error` of it. It is asked when a
+/// vector goes live, so a fault is told ahead of the interrupt that hardware would tell it with.
 [[nodiscard]] tl::expected<MsiMessage, VtdFault> vtd_translate(const VtdTable& table,
                                                                const MsiMessage& message,
                                                                uint16_t requester_id);
