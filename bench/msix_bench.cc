@@ -62,6 +62,10 @@ class Function {
     msix_ = std::make_unique<Msix>(*device, spec.msix.layout(), vmm, vmm,
                                    Msix::Options{.wake = [] { return Result<void>{}; }});
     table_ = msix_->table_target();
+    for (unsigned vector = 0; vector < vectors; ++vector) {
+      put(uint64_t{vector} * 16, 0xfee00000);
+      put(uint64_t{vector} * 16 + 8, 0x41);
+    }
   }
 
   void put(uint64_t offset, uint32_t value) {
