@@ -24,8 +24,10 @@ void Delivery::bring(const VectorSource& source, unsigned first, unsigned count)
   for (unsigned vector = first; vector < first + count; ++vector) {
     if (settle(source, vector)) wanted.push_back(vector);
   }
-  if (!wanted.empty()) go_live(wanted);
+  if (!wanted.empty()) go_live(source, wanted);
+  const uint64_t enables = vectors_.enables();
   if (auto done = vectors_.enable_index(); !done) failed(first, done.error());
+  if (vectors_.enables() != enables) make_up_for_enabling(source, {});
 }
 
 void Delivery::retranslate(const VectorSource& source, const Concerns& concerns) {
@@ -34,7 +36,7 @@ void Delivery::retranslate(const VectorSource& source, const Concerns& concerns)
     if (!source.live(vector) || !concerns(source.message(vector))) continue;
     if (settle(source, vector)) wanted.push_back(vector);
   }
-  if (!wanted.empty()) go_live(wanted);
+  if (!wanted.empty()) go_live(source, wanted);
 }
 
 // Brings a vector to where it should be, unless go_live has to: returns whether.
@@ -74,66 +76,89 @@ void Delivery::go_quiet(unsigned vector) {
   states_[vector].owner = EventfdOwner::Latch;
 }
 
-void Delivery::go_live(std::span<const unsigned> wanted) {
+void Delivery::go_live(const VectorSource& source, std::span<const unsigned> wanted) {
   std::vector<unsigned> unbound;
   for (unsigned vector : wanted) {
-    if (!vectors_.bound(vector)) unbound.push_back(vector);
+    if (!vectors_.bound(vector) && !vectors_.lost(vector)) unbound.push_back(vector);
   }
-  bind(unbound);
+  bind(source, unbound);
+  Result<void> outcome;
   for (unsigned vector : wanted) {
-    // Reported by bind, or by translate.
-    if (!vectors_.bound(vector) || !states_[vector].unroutable.empty()) continue;
     const bool is_new = std::binary_search(unbound.begin(), unbound.end(), vector);
-    if (auto done = is_new ? Result<void>{} : restore(vector); !done) {
-      failed(vector, done.error());
-      quiet_what_was_lost(done.error());
-    } else if (auto armed = arm(vector); !armed) {
-      failed(vector, armed.error());
+    // Reported by bind, or by translate.
+    if ((is_new && !vectors_.bound(vector)) || !states_[vector].unroutable.empty()) continue;
+    // A vector bound before has been out of sight; one bound now has the host's newest message.
+    // With the index down, what failed for one vector would fail alike for each.
+    if (!is_new && !(vectors_.down() && !outcome)) {
+      outcome = take_up(source, restore_.before_enable(vector));
+    }
+    if (!is_new && !outcome) {
+      failed(vector, outcome.error());
+    } else if (states_[vector].owner != EventfdOwner::Irqfd) {
+      arm_or_tell(vector);
     }
   }
 }
 
-// A vector bound before has been out of sight; one bound now has the host's newest message.
-Result<void> Delivery::restore(unsigned vector) {
-  signal_restored(PASSTHRU_TRY(restore_.before_enable(vector)));
-  return {};
-}
-
-void Delivery::bind(std::span<const unsigned> wanted) {
+void Delivery::bind(const VectorSource& source, std::span<const unsigned> wanted) {
   if (wanted.empty()) return;
-  auto cycled = vectors_.bind(wanted);
-  if (!cycled && cycled.error().code == ENOSPC) {
+  const uint64_t enables = vectors_.enables();
+  auto done = vectors_.bind(wanted);
+  if (!done && done.error().code == ENOSPC) {
     // The host has fewer vectors than the guest wants: those that fit work, the others are
     // reported.
-    const unsigned available = cycled.error().index.value_or(0);
+    const unsigned available = done.error().index.value_or(0);
     const auto fit = static_cast<size_t>(
         std::distance(wanted.begin(), std::lower_bound(wanted.begin(), wanted.end(), available)));
-    for (unsigned vector : wanted.subspan(fit)) failed(vector, cycled.error());
+    for (unsigned vector : wanted.subspan(fit)) failed(vector, done.error());
     wanted = wanted.first(fit);
-    cycled = vectors_.bind(wanted);
+    done = vectors_.bind(wanted);
   }
-  if (!cycled) {
-    for (unsigned vector : wanted) failed(vector, cycled.error());
-    return quiet_what_was_lost(cycled.error());
+  if (!done) {
+    for (unsigned vector : wanted) failed(vector, done.error());
+    quiet_what_was_lost(done.error());
+    wanted = {};
   }
   for (unsigned vector : wanted) states_[vector].owner = EventfdOwner::Latch;
-  if (!*cycled) return restore_.remember(wanted);
+  if (vectors_.enables() == enables) return restore_.remember(wanted);
+  make_up_for_enabling(source, wanted);
+}
 
-  // The cycle took the other vectors' interrupts away for a moment: one signal each makes up for
-  // it.
+// The index was enabled: the interrupts of all vectors but those that are new were away until now.
+void Delivery::make_up_for_enabling(const VectorSource& source, std::span<const unsigned> is_new) {
   restore_.remember_all_bound();
   for (unsigned vector = 0; vector < count(); ++vector) {
-    const bool is_new = std::binary_search(wanted.begin(), wanted.end(), vector);
-    if (vectors_.bound(vector) && !is_new) vectors_.signal(vector);
+    const bool was_bound = !std::binary_search(is_new.begin(), is_new.end(), vector);
+    if (vectors_.bound(vector) && was_bound) make_up(source, vector);
   }
+}
+
+// A vector that was without its interrupt may have missed one: one signal makes up for it. One that
+// was lost is live again if the guest still wants it.
+void Delivery::make_up(const VectorSource& source, unsigned vector) {
+  vectors_.signal(vector);
+  if (settle(source, vector)) arm_or_tell(vector);
+}
+
+Result<void> Delivery::take_up(const VectorSource& source, const Healed& healed) {
+  if (!healed.vectors.empty()) {
+    observer_.vectors_restored(static_cast<unsigned>(healed.vectors.size()));
+  }
+  for (unsigned vector : healed.vectors) make_up(source, vector);
+  if (!healed.outcome) quiet_what_was_lost(healed.outcome.error());
+  return healed.outcome;
 }
 
 void Delivery::quiet_what_was_lost(const Error& error) {
   for (unsigned vector = 0; vector < count(); ++vector) {
-    if (vectors_.bound(vector) || states_[vector].owner != EventfdOwner::Irqfd) continue;
+    if (!vectors_.lost(vector) || states_[vector].owner != EventfdOwner::Irqfd) continue;
     go_quiet(vector);
     failed(vector, error);
   }
+}
+
+void Delivery::arm_or_tell(unsigned vector) {
+  if (auto armed = arm(vector); !armed) failed(vector, armed.error());
 }
 
 Result<void> Delivery::arm(unsigned vector) {
@@ -178,19 +203,10 @@ void Delivery::reset() {
   std::fill(states_.begin(), states_.end(), Vector{});
 }
 
-Result<uint32_t> Delivery::audit() {
-  auto restored = restore_.audit();
-  if (!restored) {
-    quiet_what_was_lost(restored.error());
-    return tl::unexpected(std::move(restored).error());
-  }
-  signal_restored(*restored);
-  return static_cast<uint32_t>(restored->size());
-}
-
-void Delivery::signal_restored(const Restored& restored) {
-  for (unsigned vector : restored) vectors_.signal(vector);
-  if (!restored.empty()) observer_.vectors_restored(static_cast<unsigned>(restored.size()));
+Result<uint32_t> Delivery::audit(const VectorSource& source) {
+  const Healed healed = restore_.audit();
+  PASSTHRU_TRY(take_up(source, healed));
+  return static_cast<uint32_t>(healed.vectors.size());
 }
 
 void Delivery::failed(unsigned vector, const Error& error) {

@@ -89,8 +89,10 @@ class Delivery {
   /// The same, and nothing is pending.
   void reset();
 
-  /// Looks at every bound vector and restores what is damaged.
-  Result<uint32_t> audit();
+  /// Looks at every bound vector and restores what is damaged, and what a restore that failed has
+  /// left without an interrupt: an error each time until all is. Such a vector is live again then,
+  /// if `source` still wants it. Returns how many were restored.
+  Result<uint32_t> audit(const VectorSource& source);
 
   /// Whether the vector fired while it was latched. Takes the latch, keeps the answer until it is
   /// delivered.
@@ -119,14 +121,16 @@ class Delivery {
   bool settle(const VectorSource& source, unsigned vector);
   bool translate(unsigned vector, const MsiMessage& message);
   void go_quiet(unsigned vector);
-  void go_live(std::span<const unsigned> wanted);
-  void bind(std::span<const unsigned> wanted);
-  Result<void> restore(unsigned vector);
+  void go_live(const VectorSource& source, std::span<const unsigned> wanted);
+  void bind(const VectorSource& source, std::span<const unsigned> wanted);
+  Result<void> take_up(const VectorSource& source, const Healed& healed);
+  void make_up(const VectorSource& source, unsigned vector);
+  void make_up_for_enabling(const VectorSource& source, std::span<const unsigned> is_new);
   Result<void> arm(unsigned vector);
+  void arm_or_tell(unsigned vector);
   Result<void> route(unsigned vector);
   void quiet_what_was_lost(const Error& error);
   void failed(unsigned vector, const Error& error);
-  void signal_restored(const Restored& restored);
 
   Router& router_;
   VectorObserver& observer_;

@@ -100,8 +100,10 @@ void Interrupts::retranslate(const Concerns& concerns) {
 }
 
 Result<uint32_t> Interrupts::audit() {
-  if (!msix_) return 0U;
-  return msix_->audit();
+  uint32_t restored = 0;
+  if (msix_) restored += PASSTHRU_TRY(msix_->audit());
+  if (msi_) restored += PASSTHRU_TRY(msi_->audit());
+  return restored;
 }
 
 InterruptMode Interrupts::mode() const {
@@ -117,6 +119,10 @@ std::vector<VectorState> Interrupts::inspect() {
 
 uint64_t Interrupts::set_irqs_calls() const {
   return (msix_ ? msix_->set_irqs_calls() : 0) + (msi_ ? msi_->set_irqs_calls() : 0);
+}
+
+uint64_t Interrupts::restores() const {
+  return (msix_ ? msix_->restores() : 0) + (msi_ ? msi_->restores() : 0);
 }
 
 uint64_t Interrupts::refused_messages() const {

@@ -51,7 +51,8 @@ class Interrupts {
   /// The VMM's interrupt remapping has changed for the messages that are concerned. Thread-safe.
   void retranslate(const Concerns& concerns);
 
-  /// Looks at all bound vectors and restores what is damaged. Returns how many were. Thread-safe.
+  /// Looks at all bound vectors and restores what is damaged, and what an earlier look could not.
+  /// Returns how many were. Thread-safe.
   Result<uint32_t> audit();
 
   /// Null where the guest sees no MSI-X.
@@ -62,7 +63,7 @@ class Interrupts {
   /// The vectors of MSI where that is enabled, otherwise those of MSI-X.
   [[nodiscard]] std::vector<VectorState> inspect();
   [[nodiscard]] uint64_t set_irqs_calls() const;
-  [[nodiscard]] uint64_t restores() const { return msix_ ? msix_->restores() : 0; }
+  [[nodiscard]] uint64_t restores() const;
   [[nodiscard]] uint64_t refused_messages() const;
 
  private:

@@ -54,6 +54,11 @@ void Msi::retranslate(const Concerns& concerns) {
   delivery_.retranslate(vectors_, concerns);
 }
 
+Result<uint32_t> Msi::audit() {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.audit(vectors_);
+}
+
 bool Msi::enabled() const {
   MutexLock lock(vectors_mutex_);
   return vectors_.enabled();
@@ -78,6 +83,11 @@ std::vector<VectorState> Msi::inspect() {
 uint64_t Msi::set_irqs_calls() const {
   MutexLock lock(vectors_mutex_);
   return delivery_.set_irqs_calls();
+}
+
+uint64_t Msi::restores() const {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.restores();
 }
 
 uint64_t Msi::refused_messages() const {

@@ -54,11 +54,16 @@ class Msi {
   /// The VMM's interrupt remapping has changed for the messages that are concerned.
   void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(vectors_mutex_);
 
+  /// Binds again what a SET_IRQS that failed has unbound; VFIO hides whether anything is damaged.
+  /// Returns how many vectors were.
+  Result<uint32_t> audit() PASSTHRU_EXCLUDES(vectors_mutex_);
+
   [[nodiscard]] bool enabled() const PASSTHRU_EXCLUDES(vectors_mutex_);
   /// The pending bits: vectors that fired while masked.
   [[nodiscard]] uint32_t pending() PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] std::vector<VectorState> inspect() PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t set_irqs_calls() const PASSTHRU_EXCLUDES(vectors_mutex_);
+  [[nodiscard]] uint64_t restores() const PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t refused_messages() const PASSTHRU_EXCLUDES(vectors_mutex_);
 
  private:

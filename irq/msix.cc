@@ -41,7 +41,7 @@ void Msix::retranslate(const Concerns& concerns) {
 
 Result<uint32_t> Msix::audit() {
   MutexLock lock(vectors_mutex_);
-  return delivery_.audit();
+  return delivery_.audit(table_);
 }
 
 uint64_t Msix::pending_word(unsigned word) {

@@ -8,6 +8,10 @@ namespace {
 
 constexpr uint32_t kRemappableFormat = 1U << 4;
 
+bool is_on(uint16_t control) {
+  return (control & (kMsixEnable | kMsixFunctionMask)) == kMsixEnable;
+}
+
 }  // namespace
 
 bool is_damaged(const MsixEntry& expected, const MsixEntry& found) {
@@ -38,24 +42,20 @@ void Restore::remember_all_bound() {
   }
 }
 
-Result<Restored> Restore::before_enable(unsigned vector) {
-  if (table_ == nullptr || !table_->visible()) {
-    PASSTHRU_TRY(vectors_.rebind(vector));
-    return Restored{};
-  }
-  if (!damaged(vector)) return Restored{};
+Healed Restore::before_enable(unsigned vector) {
+  const bool visible = table_ != nullptr && table_->visible();
+  if (!visible && !vectors_.lost(vector)) return {.outcome = vectors_.rebind(vector)};
+  if (!damaged(vector)) return {};
   return heal({&vector, 1});
 }
 
-Result<Restored> Restore::audit() {
-  if (table_ == nullptr || !vectors_.enabled()) return Restored{};
+Healed Restore::audit() {
   std::vector<unsigned> found;
   for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
-    if (vectors_.bound(vector) && damaged(vector)) found.push_back(vector);
+    if (damaged(vector)) found.push_back(vector);
   }
-  const auto control = table_->control();
-  const bool enabled = !control || (*control & (kMsixEnable | kMsixFunctionMask)) == kMsixEnable;
-  if (found.empty() && enabled) return Restored{};
+  const auto control = vectors_.enabled() ? look_at_control() : std::nullopt;
+  if (found.empty() && !vectors_.down() && (!control || is_on(*control))) return {};
   return heal(found);
 }
 
@@ -63,37 +63,48 @@ std::optional<MsixEntry> Restore::look(unsigned vector) const {
   return table_ == nullptr ? std::nullopt : table_->entry(vector);
 }
 
+std::optional<uint16_t> Restore::look_at_control() const {
+  return table_ == nullptr ? std::nullopt : table_->control();
+}
+
 bool Restore::damaged(unsigned vector) const {
+  if (vectors_.lost(vector)) return true;
+  if (!vectors_.bound(vector)) return false;
   const auto entry = look(vector);
   return entry && is_damaged(expected_[vector], *entry);
 }
 
-Result<Restored> Restore::heal(std::span<const unsigned> damaged) {
+// Makes the device ready to be healed. Returns whether all of its index must be.
+Result<bool> Restore::prepare() {
+  if (table_ == nullptr) return vectors_.down();
   PASSTHRU_TRY(wake_());
-  const auto control = table_->control();
+  const auto control = look_at_control();
   if (!control) {
     return fail(ENODEV, "read MSI-X Message Control", "the device does not answer");
   }
-  Restored done;
-  Result<void> outcome;
-  if ((*control & (kMsixEnable | kMsixFunctionMask)) != kMsixEnable) {
-    PASSTHRU_TRY(vectors_.cycle());
-    for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
-      if (vectors_.bound(vector)) done.push_back(vector);
+  return vectors_.down() || !is_on(*control);
+}
+
+Healed Restore::heal(std::span<const unsigned> damaged) {
+  Healed healed;
+  auto all = prepare();
+  if (!all) {
+    healed.outcome = tl::unexpected(std::move(all).error());
+  } else if (*all) {
+    healed.outcome = vectors_.cycle();
+    for (unsigned vector = 0; healed.outcome && vector < vectors_.count(); ++vector) {
+      if (vectors_.bound(vector)) healed.vectors.push_back(vector);
     }
   } else {
     for (unsigned vector : damaged) {
-      outcome = vectors_.rebind(vector);
-      if (!outcome) break;
-      done.push_back(vector);
+      healed.outcome = vectors_.rebind(vector);
+      if (!healed.outcome) break;
+      healed.vectors.push_back(vector);
     }
   }
-  remember(done);
-  for (unsigned vector : done) restored(vector);
-  if (outcome) return done;
-  // The caller hears of the failure alone, and the next look finds these sound.
-  for (unsigned vector : done) vectors_.signal(vector);
-  return tl::unexpected(std::move(outcome).error());
+  remember(healed.vectors);
+  for (unsigned vector : healed.vectors) restored(vector);
+  return healed;
 }
 
 void Restore::restored(unsigned vector) {

@@ -21,8 +21,13 @@ namespace passthru {
 /// different is then no damage, as long as it is still a message and not masked.
 bool is_damaged(const MsixEntry& expected, const MsixEntry& found);
 
-/// Vectors that were re-issued: each may have missed an interrupt and wants one extra signal.
-using Restored = std::vector<unsigned>;
+/// What became of a look.
+struct Healed {
+  /// Vectors that were re-issued: each may have missed an interrupt and wants one extra signal.
+  std::vector<unsigned> vectors{};
+  /// An error: some are still damaged, and the next look finds them.
+  Result<void> outcome{};
+};
 
 class Restore {
  public:
@@ -39,10 +44,10 @@ class Restore {
 
   /// Before a bound vector goes live. One 16-byte look where the table is visible, no system call
   /// if it is sound; where it is not visible, SET_IRQS, which writes the entry whatever it holds.
-  Result<Restored> before_enable(unsigned vector);
+  Healed before_enable(unsigned vector);
 
-  /// Looks at Message Control and every bound vector, and restores what is damaged.
-  Result<Restored> audit();
+  /// Looks at Message Control and every bound vector, and restores what is damaged or was lost.
+  Healed audit();
 
   /// Vectors restored so far, and of one vector.
   [[nodiscard]] uint64_t count() const { return count_; }
@@ -50,8 +55,10 @@ class Restore {
 
  private:
   [[nodiscard]] std::optional<MsixEntry> look(unsigned vector) const;
+  [[nodiscard]] std::optional<uint16_t> look_at_control() const;
   [[nodiscard]] bool damaged(unsigned vector) const;
-  Result<Restored> heal(std::span<const unsigned> damaged);
+  Healed heal(std::span<const unsigned> damaged);
+  Result<bool> prepare();
   void restored(unsigned vector);
 
   const PhysicalTable* const table_;

@@ -20,32 +20,32 @@ Vectors::~Vectors() {
   release();
 }
 
-Result<bool> Vectors::bind(std::span<const unsigned> wanted) {
-  if (wanted.empty()) return false;
+Result<void> Vectors::bind(std::span<const unsigned> wanted) {
+  if (wanted.empty()) return {};
   for (unsigned vector : wanted) {
     if (!vectors_[vector].eventfd) {
       vectors_[vector].eventfd =
           PASSTHRU_TRY(device_->kernel().make_eventfd().on(device_->bdf().str()));
     }
   }
-  auto mark = [&](bool bound) {
-    for (unsigned vector : wanted) vectors_[vector].bound = bound;
+  auto mark = [&](State state) {
+    for (unsigned vector : wanted) vectors_[vector].state = state;
   };
 
-  const unsigned needed = std::max(wanted.back() + 1, least_);
-  const bool cycles = allocated_ != 0 && needed > allocated_ && device_->irq(irq_).noresize;
-  mark(true);
-  auto done = cycles ? grow(needed) : allocated_ == 0 ? enable(needed) : bind_runs(wanted);
-  if (done) return cycles;
+  mark(State::New);
+  const bool grows = allocated_ != 0 && needed() > allocated_ && device_->irq(irq_).noresize;
+  auto done = grows ? grow() : allocated_ == 0 ? enable(needed()) : bind_runs(wanted);
+  if (done) return {};
 
-  mark(false);
-  // What was bound before a cycle comes back; where the kernel refuses even that, nothing is bound.
-  if (cycles && !enable(bound_end())) forget();
-  return tl::unexpected(std::move(done).error());
+  mark(State::Unbound);
+  if (grows && allocated_ == 0) {
+    ignore(enable(needed()), "what was bound before is lost then, and known to be");
+  }
+  return done;
 }
 
 Result<void> Vectors::enable_index() {
-  return enabled() ? Result<void>{} : enable(std::max(1U, least_));
+  return enabled() ? Result<void>{} : enable(needed());
 }
 
 Result<void> Vectors::bind_runs(std::span<const unsigned> wanted) {
@@ -69,29 +69,42 @@ Result<void> Vectors::bind_runs(std::span<const unsigned> wanted) {
   return {};
 }
 
-Result<void> Vectors::grow(unsigned needed) {
-  const unsigned doubled = std::min(count(), std::max(needed, 2 * allocated_));
-  disable();
-  auto done = enable(doubled);
-  // Fewer vectors than doubling asks for may still be enough.
-  if (!done && done.error().code == ENOSPC && doubled > needed) return enable(needed);
+Result<void> Vectors::grow() {
+  const unsigned doubled = std::min(count(), std::max(needed(), 2 * allocated_));
+  PASSTHRU_TRY(disable());
+  return enable_about(doubled);
+}
+
+// Fewer vectors than doubling asks for may still be enough.
+Result<void> Vectors::enable_about(unsigned allocation) {
+  auto done = enable(allocation);
+  if (!done && done.error().code == ENOSPC && allocation > needed()) return enable(needed());
   return done;
 }
 
 Result<void> Vectors::enable(unsigned allocation) {
   auto done = set_irqs(0, allocation);
-  if (done) allocated_ = allocation;
-  return done;
+  down_ = !done;
+  if (!done) return done;
+  allocated_ = allocation;
+  ++enables_;
+  return {};
 }
 
+// The kernel unbinds all vectors of a call that fails.
 Result<void> Vectors::set_irqs(unsigned start, unsigned end) {
+  const std::span vectors = std::span(vectors_).subspan(start, end - start);
   std::vector<int> eventfds;
-  eventfds.reserve(end - start);
-  for (unsigned vector = start; vector < end; ++vector) {
-    eventfds.push_back(vectors_[vector].bound ? vectors_[vector].eventfd.get() : -1);
+  eventfds.reserve(vectors.size());
+  for (const Vector& vector : vectors) {
+    eventfds.push_back(vector.state == State::Unbound ? -1 : vector.eventfd.get());
   }
   ++set_irqs_calls_;
-  return device_->bind_irqs(irq_, start, eventfds);
+  auto done = device_->bind_irqs(irq_, start, eventfds);
+  for (Vector& vector : vectors) {
+    if (vector.state != State::Unbound) vector.state = done ? State::Bound : State::Lost;
+  }
+  return done;
 }
 
 Result<void> Vectors::rebind(unsigned vector) {
@@ -99,39 +112,35 @@ Result<void> Vectors::rebind(unsigned vector) {
 }
 
 Result<void> Vectors::cycle() {
-  if (allocated_ == 0) return {};
+  if (allocated_ == 0) return down_ ? enable(needed()) : Result<void>{};
   const unsigned allocation = allocated_;
-  disable();
-  auto done = enable(allocation);
-  if (!done) forget();
-  return done;
+  PASSTHRU_TRY(disable());
+  return enable_about(allocation);
 }
 
-void Vectors::forget() {
-  for (Vector& vector : vectors_) vector.bound = false;
-}
-
-unsigned Vectors::bound_end() const {
+// How many vectors must be allocated, from 0 on.
+unsigned Vectors::needed() const {
   unsigned end = count();
-  while (end != 0 && !vectors_[end - 1].bound) --end;
-  return end;
+  while (end != 0 && vectors_[end - 1].state == State::Unbound) --end;
+  return std::max({1U, least_, end});
 }
 
-void Vectors::disable() {
-  if (allocated_ == 0) return;
+Result<void> Vectors::disable() {
+  if (allocated_ == 0) return {};
   // The kernel forgets its counts with the vectors.
   std::vector<uint64_t> counted = interrupts();
   ++set_irqs_calls_;
-  // Where the kernel refuses, the index is still enabled, and no other kind of interrupt can be had
-  // before it is disabled after all: by the next one who tries.
-  if (!device_->disable_irqs(irq_)) return;
+  PASSTHRU_TRY(device_->disable_irqs(irq_));
   counted_before_ = std::move(counted);
   allocated_ = 0;
+  return {};
 }
 
 void Vectors::release() {
-  disable();
+  ignore(disable(),
+         "still enabled, no other kind of interrupt can be had before the next who tries");
   for (Vector& vector : vectors_) vector = Vector{};
+  down_ = false;
 }
 
 bool Vectors::drain(unsigned vector) {

@@ -29,18 +29,25 @@ class Vectors {
   Vectors& operator=(const Vectors&) = delete;
 
   [[nodiscard]] unsigned count() const { return static_cast<unsigned>(vectors_.size()); }
-  [[nodiscard]] bool bound(unsigned vector) const { return vectors_[vector].bound; }
+  [[nodiscard]] bool bound(unsigned vector) const { return vectors_[vector].state == State::Bound; }
+  /// It was bound, and a SET_IRQS that failed has taken its interrupt away. `rebind`, `cycle` or a
+  /// `bind` that enables the index gives it back.
+  [[nodiscard]] bool lost(unsigned vector) const { return vectors_[vector].state == State::Lost; }
   /// Whether the index is enabled: so the device sees MSI-X (or MSI) on.
   [[nodiscard]] bool enabled() const { return allocated_ != 0; }
+  /// It should be, and the kernel refused it: `cycle` tries again.
+  [[nodiscard]] bool down() const { return down_; }
+  /// How often it was enabled. Each time, all vectors that were bound before may have missed an
+  /// interrupt, and each wants a signal.
+  [[nodiscard]] uint64_t enables() const { return enables_; }
   /// -1 before the first bind.
   [[nodiscard]] int eventfd(unsigned vector) const { return vectors_[vector].eventfd.get(); }
 
   /// Binds `wanted` (ascending, none bound yet): one SET_IRQS where it enables or grows the index,
   /// otherwise one for each run of neighbours, because naming a bound vector again would disturb
-  /// it. Returns whether the index was cycled: then every vector that was bound before may have
-  /// missed an interrupt and wants a signal. On error nothing of `wanted` is bound and what was
-  /// bound before still is, unless the kernel refuses even that: then nothing is, see `bound`.
-  Result<bool> bind(std::span<const unsigned> wanted);
+  /// it. On error nothing of `wanted` is bound and what was bound before still is, unless the
+  /// kernel refuses even that: then it is `lost`.
+  Result<void> bind(std::span<const unsigned> wanted);
 
   /// Enables the index though no vector is bound, if it is not enabled. A device may act on its own
   /// Enable bit: QEMU's NVMe drive, for one, only uses the vectors of queues that were made while
@@ -53,8 +60,9 @@ class Vectors {
 
   /// Makes the kernel write the host's message into the physical entry again.
   Result<void> rebind(unsigned vector);
-  /// Disables the index and binds all bound vectors anew: the only way to get a lost Enable bit
-  /// back.
+  /// Disables the index and binds all bound and lost vectors anew: the only way to get a lost
+  /// Enable bit back. Where the kernel refuses to enable it again, they are `lost` and the index is
+  /// `down`; where it refuses to disable it, all is as it was.
   Result<void> cycle();
   /// Disables the index and closes every eventfd. Nobody else may still watch one.
   void release();
@@ -70,23 +78,31 @@ class Vectors {
   [[nodiscard]] std::vector<uint64_t> interrupts() const;
 
  private:
+  enum class State {
+    Unbound,
+    New,  ///< about to be bound for the first time
+    Bound,
+    Lost,
+  };
   struct Vector {
     Fd eventfd;
-    bool bound = false;
+    State state = State::Unbound;
   };
   Result<void> set_irqs(unsigned start, unsigned end);
   Result<void> enable(unsigned allocation);
-  Result<void> grow(unsigned needed);
+  Result<void> enable_about(unsigned allocation);
+  Result<void> grow();
   Result<void> bind_runs(std::span<const unsigned> wanted);
-  void disable();
-  void forget();
-  [[nodiscard]] unsigned bound_end() const;
+  Result<void> disable();
+  [[nodiscard]] unsigned needed() const;
 
   const std::shared_ptr<VfioDevice> device_;
   const Irq irq_;
   std::vector<Vector> vectors_;
   unsigned allocated_ = 0;  ///< vectors that the kernel has allocated, from 0 on; 0: index disabled
   unsigned least_ = 0;
+  bool down_ = false;
+  uint64_t enables_ = 0;
   uint64_t set_irqs_calls_ = 0;
   std::vector<uint64_t>
       counted_before_;  ///< by the kernel, up to the last time the index was disabled

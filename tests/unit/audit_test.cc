@@ -68,6 +68,26 @@ TEST_F(AuditTest, TellsOnceOfADeviceThatCannotBeHealedAndHealsItWhenItCan) {
   EXPECT_EQ(told(), 2) << "another damage";
 }
 
+TEST_F(AuditTest, ADeviceWhoseRestoreFailedIsCuredByNothingButARestore) {
+  const auto told = [this] {
+    return std::count_if(host.events.begin(), host.events.end(), [](const Event& event) {
+      return event.kind == Event::Kind::RestoreFailed;
+    });
+  };
+  hardware->backdoor_reset();
+  kernel->fail("VFIO_DEVICE_SET_IRQS", ENOMEM, 2);  // the index is disabled, and not enabled again
+  EXPECT_FALSE(device->rearm());
+  kernel->fail("VFIO_DEVICE_SET_IRQS", ENOMEM);
+  EXPECT_FALSE(device->rearm());
+  EXPECT_EQ(told(), 1);
+  EXPECT_THAT(host.delivered(), IsEmpty());
+  EXPECT_EQ(*device->rearm(), 1U);
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
+  EXPECT_EQ(hardware->fire(0), Fired::Delivered);
+  EXPECT_EQ(*device->rearm(), 0U);
+  EXPECT_EQ(told(), 1);
+}
+
 TEST_F(AuditTest, EndsAtOnceHoweverLongItsInterval) {
   auto audit = Audit::start({device.get()}, std::chrono::hours(24));
   ASSERT_TRUE(audit);
