@@ -43,7 +43,11 @@ VectorInspection inspect_vector(const VectorState& state) {
           .guest_message = state.message,
           .unroutable = state.unroutable,
           .delivered = state.interrupts,
-          .restores = state.restores};
+          .restores = state.restores,
+          .rebinds = state.rebinds,
+          .latched = state.latched,
+          .masked_ns = static_cast<uint64_t>(state.masked_for.count()),
+          .last_error = state.last_error};
 }
 
 }  // namespace
@@ -90,6 +94,7 @@ Inspection AssignedDevice::Impl::inspect_locked() {
   }
   inspection.set_irqs_calls = interrupts_->set_irqs_calls();
   inspection.restores = interrupts_->restores();
+  inspection.damages = interrupts_->damages();
   inspection.refused_messages = interrupts_->refused_messages();
   inspection.resets = resets_;
   inspection.audits = audits_;

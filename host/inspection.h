@@ -44,6 +44,12 @@ struct VectorInspection {
   std::string unroutable{};
   uint64_t delivered = 0;  ///< since it was first bound; as far as the owner lets us count
   uint64_t restores = 0;
+  uint64_t rebinds = 0;  ///< times that SET_IRQS was called again for it
+  uint64_t latched = 0;  ///< times that it was found to have fired while it was masked
+  /// Nanoseconds that it was not live, for a mask of its own or of the function, while the guest
+  /// had its interrupts enabled.
+  uint64_t masked_ns = 0;
+  std::string last_error{};  ///< what failed when last something did; empty: nothing ever
 };
 
 /// Resets of a device since it was opened, by who asked for them.
@@ -65,6 +71,7 @@ struct Inspection {
   std::vector<VectorInspection> vectors{};
   uint64_t set_irqs_calls = 0;
   uint64_t restores = 0;
+  uint64_t damages = 0;           ///< looks at the interrupts that found damage
   uint64_t refused_messages = 0;  ///< times that a vector became `unroutable`
   ResetCounts resets{};
   uint64_t audits = 0;         ///< looks at the interrupts of the device

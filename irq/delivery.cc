@@ -14,9 +14,11 @@ Delivery::Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* phys
     : router_(router),
       observer_(observer),
       requester_id_(options.requester_id),
+      now_(std::move(options.now)),
       vectors_(std::move(device), options.irq),
       restore_(physical, vectors_, std::move(options.wake)),
       states_(vectors_.count()),
+      counts_(vectors_.count()),
       told_unroutable_(vectors_.count()) {}
 
 void Delivery::bring(const VectorSource& source, unsigned first, unsigned count) {
@@ -39,10 +41,20 @@ void Delivery::retranslate(const VectorSource& source, const Concerns& concerns)
   if (!wanted.empty()) go_live(source, wanted);
 }
 
+// The clock is read where a vector changes, and nowhere else.
+void Delivery::count_masked(unsigned vector, bool masked) {
+  Counts& counts = counts_[vector];
+  if (masked == counts.masked_since.has_value()) return;
+  const auto now = now_();
+  if (!masked) counts.masked_for += now - *counts.masked_since;
+  counts.masked_since = masked ? std::optional(now) : std::nullopt;
+}
+
 // Brings a vector to where it should be, unless go_live has to: returns whether.
 bool Delivery::settle(const VectorSource& source, unsigned vector) {
   const bool armed = states_[vector].owner == EventfdOwner::Irqfd;
   const bool live = source.live(vector);
+  count_masked(vector, !live);
   if (!live) states_[vector].unroutable.clear();
   const bool delivers = live && translate(vector, source.message(vector));
   if (!delivers && armed) go_quiet(vector);
@@ -65,6 +77,7 @@ bool Delivery::translate(unsigned vector, const MsiMessage& message) {
   }
   const Error& error = translated.error();
   if (state.unroutable.empty()) ++refused_messages_;
+  counts_[vector].last_error = error.message();
   state.unroutable = error.cause.empty() ? error.message() : error.cause;
   if (!told_unroutable_[vector]) observer_.vector_failed(vector, error);
   told_unroutable_[vector] = true;
@@ -136,8 +149,9 @@ void Delivery::make_up_for_enabling(const VectorSource& source, std::span<const 
 // A vector that was without its interrupt may have missed one: one signal makes up for it. One that
 // was lost is live again if the guest still wants it.
 void Delivery::make_up(const VectorSource& source, unsigned vector) {
-  vectors_.signal(vector);
-  if (settle(source, vector)) arm_or_tell(vector);
+  if (!settle(source, vector)) return vectors_.signal(vector);
+  states_[vector].pending = true;
+  arm_or_tell(vector);
 }
 
 Result<void> Delivery::take_up(const VectorSource& source, const Healed& healed) {
@@ -190,6 +204,7 @@ Result<void> Delivery::route(unsigned vector) {
 void Delivery::release() {
   for (unsigned vector = 0; vector < count(); ++vector) {
     Vector& state = states_[vector];
+    count_masked(vector, false);
     if (state.owner == EventfdOwner::Irqfd) go_quiet(vector);
     if (state.has_route) router_.destroy_route(state.route);
     const bool fired = pending(vector);
@@ -210,12 +225,16 @@ Result<uint32_t> Delivery::audit(const VectorSource& source) {
 }
 
 void Delivery::failed(unsigned vector, const Error& error) {
+  counts_[vector].last_error = error.message();
   if (!std::exchange(states_[vector].failed, true)) observer_.vector_failed(vector, error);
 }
 
 bool Delivery::pending(unsigned vector) {
   Vector& state = states_[vector];
-  if (state.owner == EventfdOwner::Latch && vectors_.drain(vector)) state.pending = true;
+  if (state.owner == EventfdOwner::Latch && vectors_.drain(vector)) {
+    if (!state.pending) ++counts_[vector].latched;
+    state.pending = true;
+  }
   return state.pending;
 }
 
@@ -224,13 +243,20 @@ std::vector<VectorState> Delivery::inspect(const VectorSource& source) {
   std::vector<VectorState> states;
   states.reserve(count());
   for (unsigned vector = 0; vector < count(); ++vector) {
+    const bool fired = pending(vector);
+    const Counts& counts = counts_[vector];
+    const auto masked_now = counts.masked_since ? now_() - *counts.masked_since : Clock::duration{};
     states.push_back({.vector = vector,
-                      .pending = pending(vector),
+                      .pending = fired,
                       .bound = vectors_.bound(vector),
                       .owner = states_[vector].owner,
                       .message = source.message(vector),
                       .interrupts = interrupts[vector],
                       .restores = restore_.count(vector),
+                      .rebinds = vectors_.rebinds(vector),
+                      .latched = counts.latched,
+                      .masked_for = counts.masked_for + masked_now,
+                      .last_error = counts.last_error,
                       .unroutable = states_[vector].unroutable});
   }
   return states;

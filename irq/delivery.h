@@ -4,8 +4,11 @@
 // and irq/msi under their locks.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,6 +50,14 @@ struct VectorState {
   MsiMessage message{};
   uint64_t interrupts = 0;
   uint64_t restores = 0;
+  /// Times that SET_IRQS was called again for it: restores, growth, and looks at a hidden table.
+  uint64_t rebinds = 0;
+  /// Times that it was found to have fired while it was masked.
+  uint64_t latched = 0;
+  /// How long it was not live while the guest had its interrupts enabled.
+  std::chrono::nanoseconds masked_for{};
+  /// What failed when last something did; empty: nothing ever.
+  std::string last_error{};
   /// The guest wants the vector live, and its message is no interrupt: why. Empty otherwise.
   std::string unroutable{};
 };
@@ -57,10 +68,12 @@ struct VectorState {
 /// its messages would be lost in memory, here they wait for the guest to correct it.
 class Delivery {
  public:
+  using Clock = std::chrono::steady_clock;
   struct Options {
     Irq irq = Irq::Msix;
     uint16_t requester_id = 0;
     Restore::Wake wake{};
+    std::function<Clock::time_point()> now = Clock::now;
   };
 
   /// `physical` may be null: nothing can be looked at then.
@@ -103,6 +116,7 @@ class Delivery {
   [[nodiscard]] std::vector<VectorState> inspect(const VectorSource& source);
   [[nodiscard]] uint64_t set_irqs_calls() const { return vectors_.set_irqs_calls(); }
   [[nodiscard]] uint64_t restores() const { return restore_.count(); }
+  [[nodiscard]] uint64_t damages() const { return restore_.damages(); }
   /// How often a vector that was to be live had a message that is no interrupt.
   [[nodiscard]] uint64_t refused_messages() const { return refused_messages_; }
 
@@ -118,6 +132,15 @@ class Delivery {
     std::string unroutable{};
   };
 
+  /// Since the device was opened: no reset clears it.
+  struct Counts {
+    uint64_t latched = 0;
+    std::chrono::nanoseconds masked_for{};
+    std::optional<Clock::time_point> masked_since{};
+    std::string last_error{};
+  };
+
+  void count_masked(unsigned vector, bool masked);
   bool settle(const VectorSource& source, unsigned vector);
   bool translate(unsigned vector, const MsiMessage& message);
   void go_quiet(unsigned vector);
@@ -135,10 +158,12 @@ class Delivery {
   Router& router_;
   VectorObserver& observer_;
   const uint16_t requester_id_;
+  const std::function<Clock::time_point()> now_;
   // Tear-down order: restore_ uses vectors_.
   Vectors vectors_;
   Restore restore_;
   std::vector<Vector> states_;
+  std::vector<Counts> counts_;
   /// Told that its message is no interrupt. Once and for all: a guest could have it told for ever.
   std::vector<bool> told_unroutable_;
   uint64_t refused_messages_ = 0;

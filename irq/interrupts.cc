@@ -125,6 +125,10 @@ uint64_t Interrupts::restores() const {
   return (msix_ ? msix_->restores() : 0) + (msi_ ? msi_->restores() : 0);
 }
 
+uint64_t Interrupts::damages() const {
+  return (msix_ ? msix_->damages() : 0) + (msi_ ? msi_->damages() : 0);
+}
+
 uint64_t Interrupts::refused_messages() const {
   return (msix_ ? msix_->refused_messages() : 0) + (msi_ ? msi_->refused_messages() : 0);
 }

@@ -64,6 +64,7 @@ class Interrupts {
   [[nodiscard]] std::vector<VectorState> inspect();
   [[nodiscard]] uint64_t set_irqs_calls() const;
   [[nodiscard]] uint64_t restores() const;
+  [[nodiscard]] uint64_t damages() const;
   [[nodiscard]] uint64_t refused_messages() const;
 
  private:

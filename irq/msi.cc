@@ -90,6 +90,11 @@ uint64_t Msi::restores() const {
   return delivery_.restores();
 }
 
+uint64_t Msi::damages() const {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.damages();
+}
+
 uint64_t Msi::refused_messages() const {
   MutexLock lock(vectors_mutex_);
   return delivery_.refused_messages();

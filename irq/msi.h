@@ -64,6 +64,7 @@ class Msi {
   [[nodiscard]] std::vector<VectorState> inspect() PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t set_irqs_calls() const PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t restores() const PASSTHRU_EXCLUDES(vectors_mutex_);
+  [[nodiscard]] uint64_t damages() const PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t refused_messages() const PASSTHRU_EXCLUDES(vectors_mutex_);
 
  private:

@@ -12,7 +12,8 @@ Msix::Msix(const std::shared_ptr<VfioDevice>& device, const MsixLayout& layout, 
       delivery_(device, &physical_, router, observer,
                 {.irq = Irq::Msix,
                  .requester_id = options.requester_id,
-                 .wake = std::move(options.wake)}) {}
+                 .wake = std::move(options.wake),
+                 .now = std::move(options.now)}) {}
 
 void Msix::write_control(uint16_t value) {
   MutexLock lock(vectors_mutex_);
@@ -77,6 +78,11 @@ uint64_t Msix::set_irqs_calls() const {
 uint64_t Msix::restores() const {
   MutexLock lock(vectors_mutex_);
   return delivery_.restores();
+}
+
+uint64_t Msix::damages() const {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.damages();
 }
 
 uint64_t Msix::refused_messages() const {

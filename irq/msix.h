@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -25,6 +26,7 @@ class Msix {
   struct Options {
     uint16_t requester_id = 0;
     Restore::Wake wake{};
+    std::function<Delivery::Clock::time_point()> now = Delivery::Clock::now;
   };
 
   /// The device's IRQ info tells how many vectors there are; `layout` where its table is.
@@ -52,6 +54,7 @@ class Msix {
   [[nodiscard]] std::vector<VectorState> inspect() PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t set_irqs_calls() const PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t restores() const PASSTHRU_EXCLUDES(vectors_mutex_);
+  [[nodiscard]] uint64_t damages() const PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t refused_messages() const PASSTHRU_EXCLUDES(vectors_mutex_);
 
  private:

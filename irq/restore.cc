@@ -86,6 +86,7 @@ Result<bool> Restore::prepare() {
 }
 
 Healed Restore::heal(std::span<const unsigned> damaged) {
+  ++damages_;
   Healed healed;
   auto all = prepare();
   if (!all) {

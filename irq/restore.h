@@ -52,6 +52,8 @@ class Restore {
   /// Vectors restored so far, and of one vector.
   [[nodiscard]] uint64_t count() const { return count_; }
   [[nodiscard]] uint64_t count(unsigned vector) const { return counts_[vector]; }
+  /// Looks that found damage so far, restored or not.
+  [[nodiscard]] uint64_t damages() const { return damages_; }
 
  private:
   [[nodiscard]] std::optional<MsixEntry> look(unsigned vector) const;
@@ -67,6 +69,7 @@ class Restore {
   std::vector<MsixEntry> expected_;
   std::vector<uint64_t> counts_;
   uint64_t count_ = 0;
+  uint64_t damages_ = 0;
 };
 
 }  // namespace passthru

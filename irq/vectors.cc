@@ -14,6 +14,7 @@ Vectors::Vectors(std::shared_ptr<VfioDevice> device, Irq irq)
     : device_(std::move(device)),
       irq_(irq),
       vectors_(device_->irq(irq).count),
+      rebinds_(vectors_.size()),
       counted_before_(vectors_.size()) {}
 
 Vectors::~Vectors() {
@@ -101,8 +102,11 @@ Result<void> Vectors::set_irqs(unsigned start, unsigned end) {
   }
   ++set_irqs_calls_;
   auto done = device_->bind_irqs(irq_, start, eventfds);
-  for (Vector& vector : vectors) {
-    if (vector.state != State::Unbound) vector.state = done ? State::Bound : State::Lost;
+  for (unsigned at = start; at < end; ++at) {
+    State& state = vectors_[at].state;
+    if (state == State::Unbound) continue;
+    if (state != State::New) ++rebinds_[at];
+    state = done ? State::Bound : State::Lost;
   }
   return done;
 }

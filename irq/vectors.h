@@ -74,6 +74,8 @@ class Vectors {
 
   /// Calls of VFIO_DEVICE_SET_IRQS so far.
   [[nodiscard]] uint64_t set_irqs_calls() const { return set_irqs_calls_; }
+  /// Times that SET_IRQS named a vector that had been bound already, also in vain.
+  [[nodiscard]] uint64_t rebinds(unsigned vector) const { return rebinds_[vector]; }
   /// Interrupts that the host has counted for a vector since this object was made.
   [[nodiscard]] std::vector<uint64_t> interrupts() const;
 
@@ -104,6 +106,7 @@ class Vectors {
   bool down_ = false;
   uint64_t enables_ = 0;
   uint64_t set_irqs_calls_ = 0;
+  std::vector<uint64_t> rebinds_;
   std::vector<uint64_t>
       counted_before_;  ///< by the kernel, up to the last time the index was disabled
 };

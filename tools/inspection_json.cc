@@ -35,7 +35,11 @@ void to_json(nlohmann::json& json, const VectorInspection& vector) {
           {"unroutable",
            vector.unroutable.empty() ? nlohmann::json() : nlohmann::json(vector.unroutable)},
           {"delivered", vector.delivered},
-          {"restores", vector.restores}};
+          {"restores", vector.restores},
+          {"rebinds", vector.rebinds},
+          {"latched", vector.latched},
+          {"masked_ns", vector.masked_ns},
+          {"last_error", vector.last_error}};
 }
 
 void to_json(nlohmann::json& json, const Inspection& inspection) {
@@ -49,6 +53,7 @@ void to_json(nlohmann::json& json, const Inspection& inspection) {
           {"vectors", inspection.vectors},
           {"set_irqs_calls", inspection.set_irqs_calls},
           {"restores", inspection.restores},
+          {"damages", inspection.damages},
           {"refused_messages", inspection.refused_messages},
           {"resets",
            {{"function_level", inspection.resets.function_level},

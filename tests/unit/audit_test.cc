@@ -86,6 +86,15 @@ TEST_F(AuditTest, ADeviceWhoseRestoreFailedIsCuredByNothingButARestore) {
   EXPECT_EQ(hardware->fire(0), Fired::Delivered);
   EXPECT_EQ(*device->rearm(), 0U);
   EXPECT_EQ(told(), 1);
+
+  const Inspection inspection = device->inspect();
+  EXPECT_EQ(inspection.audits, 4U);
+  EXPECT_EQ(inspection.damages, 3U);
+  EXPECT_EQ(inspection.vectors[0].rebinds, 3U);
+  EXPECT_EQ(inspection.vectors[0].latched, 0U);
+  EXPECT_GT(inspection.vectors[0].masked_ns, 0U) << "from MSI-X Enable to its unmasking";
+  EXPECT_NE(inspection.vectors[0].last_error, "");
+  EXPECT_EQ(inspection.vectors[1].last_error, "");
 }
 
 TEST_F(AuditTest, EndsAtOnceHoweverLongItsInterval) {

@@ -28,6 +28,18 @@ TEST(InspectionOutput, JsonHasTheReasonOrNull) {
   EXPECT_EQ(json["refused_messages"], 1U);
 }
 
+TEST(InspectionOutput, JsonHasTheCounts) {
+  Inspection inspection{.damages = 5};
+  inspection.vectors.push_back(
+      {.rebinds = 1, .latched = 2, .masked_ns = 3, .last_error = "create_route: no space"});
+  const nlohmann::json json = inspection;
+  EXPECT_EQ(json["damages"], 5U);
+  EXPECT_EQ(json["vectors"][0]["rebinds"], 1U);
+  EXPECT_EQ(json["vectors"][0]["latched"], 2U);
+  EXPECT_EQ(json["vectors"][0]["masked_ns"], 3U);
+  EXPECT_EQ(json["vectors"][0]["last_error"], "create_route: no space");
+}
+
 TEST(InspectionOutput, TheSummaryNamesTheVector) {
   EXPECT_THAT(tools::summary(with_unroutable(1)),
               HasSubstr("vector 1 delivers nothing: 0x1000 is no interrupt address"));
