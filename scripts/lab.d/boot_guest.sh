@@ -12,12 +12,19 @@ guest_append='console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests no_
 guest_append+=' lapic=notscdeadline nohz=off highres=off'
 readonly guest_append
 readonly BOOT_DEADLINE=50 BOOTS=4 # seconds, some 10 are usual; guests
+consoles=()                       # of the guests that were booted
+
+# Whether a guest's kernel complains that its own timer does not fire: the emulator's fault, and no result of a test.
+timer_stopped() {
+  [ "${#consoles[@]}" != 0 ] && grep -qs "timer wakeup didn't happen" "${consoles[@]}"
+}
 
 # boot CONSOLE VMM-OUTPUT COMMAND...: starts the VMM in the background, its pid in `vmm`. Returns when the guest's first
 # process runs, or the VMM has ended and said why, or after BOOTS guests that came to neither.
 boot() {
   local console=$1 output=$2 attempt until
   shift 2
+  consoles+=("$console")
   for ((attempt = 1; attempt <= BOOTS; ++attempt)); do
     "$@" </dev/null >"$console" 2>"$output" &
     vmm=$!

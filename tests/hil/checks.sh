@@ -1,5 +1,5 @@
-# tests/hil/checks.sh - owns how the lab's shell tests report: one line a check, and exit status 1 if one failed.
-# Sourced by them.
+# tests/hil/checks.sh - owns how the lab's shell tests report: one line a check, and exit status 1 if one failed, or 125
+# if that is the lab's own fault. Sourced by them.
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 failures=0
@@ -24,5 +24,9 @@ equal() {
 finish() {
   if [ "$failures" = 0 ]; then exit 0; fi
   printf '%s checks failed\n' "$failures" >&2
+  if timer_stopped; then
+    echo "a guest's timer stopped, which is the emulator's fault: no result" >&2
+    exit 125
+  fi
   exit 1
 }
