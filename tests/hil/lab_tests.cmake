@@ -42,13 +42,13 @@ passthru_lab_test(stock.moves --timeout 600 --nvme ${drive}-moves.img --nic-pair
 # How often the interrupts of a NIC are moved between CPUs, and its state damaged, under a TCP stream.
 set(moves 200)
 if(PASSTHRU_TEST_ALL)
-  set(moves 2000)
+  set(moves 1000)
 endif()
 passthru_lab_test(stock.stream --timeout 600 --nic-pair --bind 0000:00:02.0 -- ${hil}/stream.sh ${guest} ${moves} ${damages})
 # How often a guest resets its drive.
 set(resets 15)
 if(PASSTHRU_TEST_ALL)
-  set(resets 150)
+  set(resets 100)
 endif()
 passthru_lab_test(stock.resets --timeout 600 --nvme ${drive}-resets.img --bind 0000:00:02.0 -- ${hil}/resets.sh ${guest} ${resets})
 # A drive that stays, two behind ports that go, and a device that reports errors.
