@@ -22,8 +22,10 @@ RoutingTable::RoutingTable(uint32_t first_gsi, uint32_t limit, uint32_t pin_entr
 Result<uint32_t> RoutingTable::add(const MsiRoute& route) {
   const auto gsi = gsis_.take();
   if (!gsi) {
-    return fail(ENOSPC, "create a KVM interrupt route",
-                fmt::format("all {} routes that KVM has for MSI are in use", capacity_));
+    return tl::unexpected(
+        Error{.code = ENOSPC, .operation = "create a KVM interrupt route"}
+            .because(fmt::format("all {} routes that KVM has for MSI are in use", capacity_))
+            .advise("Give this VM fewer devices with many vectors, or its drivers fewer queues"));
   }
   routes_.emplace(*gsi, route);
   return *gsi;

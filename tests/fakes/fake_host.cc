@@ -51,6 +51,7 @@ Result<MsiMessage> FakeHost::translate(const MsiMessage& message, uint16_t reque
 Result<RouteId> FakeHost::create_route(const MsiMessage& message, uint16_t /*requester_id*/) {
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("create_route"));
+  if (routes_.size() >= most_routes) return fail(ENOSPC, "create a route", "all are in use");
   routes_[next_route_] = {.message = message};
   return next_route_++;
 }

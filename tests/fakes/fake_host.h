@@ -3,6 +3,8 @@
 // It stands in for KVM: an armed eventfd that was signalled is a message delivered to the guest.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <set>
@@ -60,6 +62,7 @@ class FakeHost final : public Host {
   std::vector<Event> events{};
   bool by_level = false;  ///< a VMM without resampling irqfds; set before a device is opened
   unsigned route_updates = 0;
+  size_t most_routes = SIZE_MAX;  ///< that there are at a time
   /// The VMM's interrupt remapping; without it, a guest that has none.
   std::function<Result<MsiMessage>(const MsiMessage&, uint16_t requester_id)> translation{};
 
