@@ -143,6 +143,7 @@ Result<void> DmaSpace::hot_reset(int device, std::span<const HotResetFunction> f
     owned[function.group] = group->second.fd.get();
   }
   std::vector<int> groups;
+  groups.reserve(owned.size());
   for (const auto& [number, fd] : owned) groups.push_back(fd);
   return kernel_.hot_reset(device, groups);
 }
