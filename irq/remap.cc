@@ -17,7 +17,7 @@ Result<void> check(const MsiMessage& message, uint64_t reserved) {
   if (!is_interrupt_address(message.address)) {
     return no_interrupt(fmt::format("{:#x} is no interrupt address", message.address));
   }
-  if (is_remappable(message)) {
+  if (is_remappable(message.address)) {
     return no_interrupt(
         fmt::format("address {:#x} is in remappable format, and the guest has no interrupt "
                     "remapping",

@@ -18,8 +18,8 @@ constexpr bool is_interrupt_address(uint64_t address) {
 
 /// Whether an interrupt request is in remappable format: it names an entry of a table instead of a
 /// CPU (VT-d 5.1.2.2). Otherwise it is in compatibility format (5.1.2.1).
-constexpr bool is_remappable(const MsiMessage& message) {
-  return (message.address & 1U << 4) != 0;
+constexpr bool is_remappable(uint64_t address) {
+  return (address & 1U << 4) != 0;
 }
 
 /// Whether this data makes an interrupt: bits 31:16 are reserved, and so are two delivery modes and

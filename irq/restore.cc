@@ -3,10 +3,10 @@
 // which only a full cycle of the index brings back; then single entries, ascending.
 #include "irq/restore.h"
 
+#include "irq/remap.h"
+
 namespace passthru {
 namespace {
-
-constexpr uint32_t kRemappableFormat = 1U << 4;
 
 bool is_on(uint16_t control) {
   return (control & (kMsixEnable | kMsixFunctionMask)) == kMsixEnable;
@@ -17,8 +17,7 @@ bool is_on(uint16_t control) {
 bool is_damaged(const MsixEntry& expected, const MsixEntry& found) {
   if (found == expected) return false;
   if (found.masked() != expected.masked()) return true;
-  const bool same_kind = (expected.address_low & kRemappableFormat) == 0 &&
-                         (found.address_low & kRemappableFormat) == 0;
+  const bool same_kind = !is_remappable(expected.address_low) && !is_remappable(found.address_low);
   const bool still_a_message = found.address_low != 0 && found.address_low != ~uint32_t{0};
   return !(same_kind && still_a_message);
 }

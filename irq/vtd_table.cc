@@ -86,7 +86,8 @@ const char* words(VtdReason reason) {
 }  // namespace
 
 std::optional<uint32_t> vtd_index(const MsiMessage& message) {
-  if (!is_interrupt_address(message.address) || !is_remappable(message)) return std::nullopt;
+  if (!is_interrupt_address(message.address) || !is_remappable(message.address))
+    return std::nullopt;
   const uint64_t handle = field(message.address, 19, 5) | field(message.address, 2, 2) << 15;
   const bool subhandle = (message.address & kSubhandleValid) != 0;
   return static_cast<uint32_t>(handle) + (subhandle ? message.data & 0xffff : 0);
