@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "irq/msix_snapshot.h"
 #include "vfio/capability_list.h"
 #include "vfio/fd.h"
 #include "vfio/sysfs.h"
@@ -53,6 +54,21 @@ std::vector<BoundDevice> bound_devices() {
       devices.push_back({bdf, *function->iommu_group});
     }
   }
+  return devices;
+}
+
+std::vector<BoundDevice> devices_with_flr() {
+  std::vector<BoundDevice> devices = bound_devices();
+  std::erase_if(devices, [](const BoundDevice& device) { return !device.has_flr(); });
+  return devices;
+}
+
+std::vector<BoundDevice> devices_with_msix() {
+  std::vector<BoundDevice> devices = bound_devices();
+  std::erase_if(devices, [](const BoundDevice& device) {
+    const auto function = Sysfs().function(device.bdf);
+    return !function || !msix_layout_of(*function);
+  });
   return devices;
 }
 

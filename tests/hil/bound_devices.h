@@ -25,5 +25,8 @@ struct BoundDevice {
 
 /// Ordered by BDF; empty where none is bound.
 std::vector<BoundDevice> bound_devices();
+/// Of those, the ones with a function-level reset, and with MSI-X.
+std::vector<BoundDevice> devices_with_flr();
+std::vector<BoundDevice> devices_with_msix();
 
 }  // namespace passthru

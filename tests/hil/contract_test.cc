@@ -10,12 +10,9 @@
 namespace passthru {
 namespace {
 
-enum class Which { All, WithFlr };
-
-std::vector<ContractSource> sources(Which which) {
+std::vector<ContractSource> sources(const std::vector<BoundDevice>& devices) {
   std::vector<ContractSource> sources;
-  for (const BoundDevice& device : bound_devices()) {
-    if (which == Which::WithFlr && !device.has_flr()) continue;
+  for (const BoundDevice& device : devices) {
     sources.push_back(
         {device.name(), [=] {
            ContractTarget target{std::make_shared<LinuxKernel>(), device.group, device.bdf};
@@ -27,18 +24,29 @@ std::vector<ContractSource> sources(Which which) {
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(KernelContract);
-INSTANTIATE_TEST_SUITE_P(Linux, KernelContract, testing::ValuesIn(sources(Which::All)),
+INSTANTIATE_TEST_SUITE_P(Linux, KernelContract, testing::ValuesIn(sources(bound_devices())),
                          [](const auto& each) { return each.param.name; });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(BackdoorResetContract);
-INSTANTIATE_TEST_SUITE_P(Linux, BackdoorResetContract, testing::ValuesIn(sources(Which::WithFlr)),
+INSTANTIATE_TEST_SUITE_P(Linux, BackdoorResetContract,
+                         testing::ValuesIn(sources(devices_with_flr())),
                          [](const auto& each) { return each.param.name; });
 
-TEST(KernelContractOfLinux, HasADeviceToBeTestedWith) {
-  if (bound_devices().empty()) {
-    GTEST_SKIP()
-        << "no device is bound to vfio-pci: 'passthru bind BDF' binds one that this "
-           "machine can spare, or run in the lab: scripts/lab run --device nvme... --bind BDF";
-  }
+// Suites that run for each device of a kind say nothing where there is none: these say it, and in
+// the lab a test that is skipped fails the run.
+constexpr const char* kAdvice =
+    "'passthru bind BDF' binds one that this machine can spare, or run in the lab: scripts/lab run "
+    "--nvme build/lab/x.img --bind 0000:00:02.0";
+
+TEST(BoundDevices, OneIsHere) {
+  if (bound_devices().empty()) GTEST_SKIP() << "no device is bound to vfio-pci: " << kAdvice;
+}
+
+TEST(BoundDevices, OneWithMsixIsHere) {
+  if (devices_with_msix().empty()) GTEST_SKIP() << "no bound device has MSI-X: " << kAdvice;
+}
+
+TEST(BoundDevices, OneWithAFunctionLevelResetIsHere) {
+  if (devices_with_flr().empty()) GTEST_SKIP() << "no bound device has an FLR: " << kAdvice;
 }
 
 }  // namespace

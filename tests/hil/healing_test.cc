@@ -9,13 +9,9 @@
 
 #include <filesystem>
 
-#include "irq/msix.h"
-#include "mmap/config_space.h"
-#include "tests/fakes/fake_host.h"
-#include "tests/hil/bound_devices.h"
-#include "vfio/device.h"
-#include "vfio/group.h"
-#include "vfio/linux_kernel.h"
+#include "tests/hil/msix_on_vfio.h"
+#include "vfio/fd.h"
+#include "vfio/sysfs.h"
 
 namespace passthru {
 namespace {
@@ -23,10 +19,6 @@ namespace {
 using ::testing::ElementsAre;
 
 constexpr unsigned kVectors = 4;
-
-MsiMessage message_of(unsigned vector) {
-  return {0xfee0'0000, 0x40 + vector};
-}
 
 /// The table's BAR through sysfs: what the device has, and a way to damage it past VFIO.
 class SecondDoor {
@@ -59,38 +51,15 @@ class SecondDoor {
   volatile uint32_t* table_ = nullptr;
 };
 
-class Healing : public ::testing::TestWithParam<BoundDevice>, public VectorObserver {
+class Healing : public MsixOnVfio {
  protected:
   void SetUp() override {
-    auto opened = VfioDevice::open(kernel, dma, GetParam().group, GetParam().bdf);
-    ASSERT_TRUE(opened) << opened.error().message();
-    device = *opened;
-    auto config = ConfigSpace::create(device);
-    ASSERT_TRUE(config) << config.error().message();
-    if (!(*config)->msix()) GTEST_SKIP() << "it has no MSI-X";
-    layout = *(*config)->msix();
+    MsixOnVfio::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
     door = std::make_unique<SecondDoor>(GetParam().bdf, layout);
     if (!door->open()) GTEST_SKIP() << "sysfs does not map its BAR: boot with iomem=relaxed";
-    msix = std::make_unique<Msix>(
-        device, layout, host, *this,
-        Msix::Options{.requester_id = 8, .wake = [this] { return turn_decode_on(); }});
     vectors = std::min(kVectors, layout.vectors);
-    table = msix->table_target();
-    for (unsigned vector = 0; vector < vectors; ++vector) {
-      put32(vector * 16, static_cast<uint32_t>(message_of(vector).address));
-      put32(vector * 16 + 8, message_of(vector).data);
-      put32(vector * 16 + 12, 0);
-    }
-    msix->write_control(kMsixEnable);
-    host.delivered();
-  }
-
-  Result<void> turn_decode_on() {
-    const uint16_t command = 0x7;
-    return device->write(Region::Config, 4, std::as_bytes(std::span{&command, 1}));
-  }
-  void put32(uint64_t offset, uint32_t value) {
-    table->write(offset, std::as_bytes(std::span{&value, 1}));
+    enable(vectors);
   }
   void mask(unsigned vector, bool masked) { put32(vector * 16 + 12, masked ? 1 : 0); }
   std::vector<MsixEntry> entries() {
@@ -107,27 +76,12 @@ class Healing : public ::testing::TestWithParam<BoundDevice>, public VectorObser
   }
   /// The kernel's own loopback reaches the guest with the vector's message.
   void expect_delivery(unsigned vector) {
-    auto done = device->act_on_irqs(Irq::Msix, IrqAction::Trigger, vector, 1);
-    ASSERT_TRUE(done) << done.error().message();
+    signal(vector, 1);
     EXPECT_THAT(host.delivered(), ElementsAre(message_of(vector)));
   }
 
-  void vector_failed(unsigned vector, const Error& error) override {
-    ADD_FAILURE() << "vector " << vector << ": " << error.message();
-  }
-  void vectors_restored(unsigned count) override { restored += count; }
-  void intx_failed(const Error& error) override { ADD_FAILURE() << error.message(); }
-
-  LinuxKernel kernel;
-  FakeHost host{kernel};
-  DmaSpace dma{kernel};
-  std::shared_ptr<VfioDevice> device;
-  MsixLayout layout;
   std::unique_ptr<SecondDoor> door;
-  std::unique_ptr<Msix> msix;
-  std::shared_ptr<AccessTarget> table;
   unsigned vectors = 0;
-  unsigned restored = 0;
 };
 
 TEST_P(Healing, ASoundDeviceIsLeftAlone) {
@@ -188,12 +142,6 @@ TEST_P(HealingOfAReset, AFunctionLevelResetBehindVfioIsHealedWithTheEnableBit) {
   EXPECT_EQ(entries(), before);
   EXPECT_EQ(host.delivered().size(), vectors);
   expect_delivery(0);
-}
-
-std::vector<BoundDevice> devices_with_flr() {
-  std::vector<BoundDevice> devices = bound_devices();
-  std::erase_if(devices, [](const BoundDevice& device) { return !device.has_flr(); });
-  return devices;
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(HealingOfAReset);

@@ -7,38 +7,13 @@
 #include <chrono>
 #include <thread>
 
-#include "host/assigned_device.h"
-#include "tests/fakes/fake_host.h"
-#include "tests/hil/borrowed_device.h"
-#include "vfio/linux_kernel.h"
+#include "tests/hil/assigned_edu.h"
 
 namespace passthru {
 namespace {
 
-constexpr uint64_t kGuest = 0xc0000000;
-constexpr uint64_t kRaise = 0x60;  // bits written are set in the interrupt status; 0: no interrupt
-constexpr uint64_t kAcknowledge = 0x64;
-
-class IntxOfEdu : public testing::Test {
+class IntxOfEdu : public AssignedEdu {
  protected:
-  void open(bool by_level) {
-    const auto found = functions_with(0x1234, 0x11e8);
-    if (found.empty()) GTEST_SKIP() << "no edu is here; scripts/lab run --device edu";
-    auto taken = BorrowedDevice::borrow(found.front());
-    ASSERT_TRUE(taken) << taken.error().message();
-    borrowed = std::move(*taken);
-    host.by_level = by_level;
-    auto opened =
-        AssignedDevice::open(domain, {.device = found.front(), .guest_address = {.device = 1}});
-    ASSERT_TRUE(opened) << opened.error().message();
-    device = std::move(*opened);
-    device->config_write(PCI_BASE_ADDRESS_0, 4, kGuest);
-    device->config_write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-  }
-
-  void write(uint64_t offset, uint32_t value) {
-    EXPECT_TRUE(domain.mmio().write(kGuest + offset, std::as_bytes(std::span(&value, 1))));
-  }
   template <class Condition>
   static bool soon(Condition condition) {
     for (int left = 2000; left > 0; --left) {
@@ -53,13 +28,6 @@ class IntxOfEdu : public testing::Test {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     return !condition();
   }
-
-  // Tear-down order: the device leaves its guest before it is given back.
-  std::unique_ptr<BorrowedDevice> borrowed;
-  std::shared_ptr<LinuxKernel> kernel = std::make_shared<LinuxKernel>();
-  FakeHost host{*kernel};
-  Domain domain{kernel, host};
-  std::unique_ptr<AssignedDevice> device;
 };
 
 TEST_F(IntxOfEdu, IsMaskedWhenItFiresUntilTheResamplingEventfdIsSignalled) {

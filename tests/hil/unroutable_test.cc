@@ -6,18 +6,11 @@
 #include <gtest/gtest.h>
 #include <linux/pci_regs.h>
 
-#include <algorithm>
 #include <chrono>
 #include <thread>
 
-#include "host/assigned_device.h"
-#include "irq/msix.h"
-#include "irq/msix_snapshot.h"
-#include "mmap/config_space.h"
-#include "tests/fakes/fake_host.h"
-#include "tests/hil/borrowed_device.h"
-#include "tests/hil/bound_devices.h"
-#include "vfio/linux_kernel.h"
+#include "tests/hil/assigned_edu.h"
+#include "tests/hil/msix_on_vfio.h"
 
 namespace passthru {
 namespace {
@@ -28,56 +21,23 @@ using ::testing::IsEmpty;
 
 constexpr uint32_t kMemory = 0x1000;  // an address of memory
 
-MsiMessage message_of(unsigned vector) {
-  return {0xfee0'0000, 0x40 + vector};
-}
-
-class UnroutableMsix : public ::testing::TestWithParam<BoundDevice>, public VectorObserver {
+class UnroutableMsix : public MsixOnVfio {
  protected:
   void SetUp() override {
-    auto opened = VfioDevice::open(kernel, dma, GetParam().group, GetParam().bdf);
-    ASSERT_TRUE(opened) << opened.error().message();
-    device = *opened;
-    auto config = ConfigSpace::create(device);
-    ASSERT_TRUE(config) << config.error().message();
-    ASSERT_TRUE((*config)->msix());
-    msix = std::make_unique<Msix>(
-        device, *(*config)->msix(), host, *this,
-        Msix::Options{.requester_id = 8, .wake = [] { return Result<void>{}; }});
-    table = msix->table_target();
-    for (unsigned vector = 0; vector < 3; ++vector) {
-      put32(vector * 16, static_cast<uint32_t>(message_of(vector).address));
-      put32(vector * 16 + 8, message_of(vector).data);
-      put32(vector * 16 + 12, 0);
-    }
-    msix->write_control(kMsixEnable);
-    host.delivered();
-  }
-  void put32(uint64_t offset, uint32_t value) {
-    table->write(offset, std::as_bytes(std::span{&value, 1}));
+    MsixOnVfio::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    enable(3);
   }
   void put_address(unsigned vector, uint32_t address) {
-    put32(vector * 16, address);
-    put32(vector * 16 + 8, message_of(vector).data);
+    put_message(vector, {address, message_of(vector).data});
   }
-  void signal_all() {
-    const auto done = device->act_on_irqs(Irq::Msix, IrqAction::Trigger, 0, 3);
-    ASSERT_TRUE(done) << done.error().message();
-  }
+  void signal_all() { signal(0, 3); }
 
   void vector_failed(unsigned vector, const Error& error) override {
     EXPECT_EQ(vector, 1U) << error.message();
     ++told;
   }
-  void vectors_restored(unsigned /*count*/) override {}
-  void intx_failed(const Error& error) override { ADD_FAILURE() << error.message(); }
 
-  LinuxKernel kernel;
-  FakeHost host{kernel};
-  DmaSpace dma{kernel};
-  std::shared_ptr<VfioDevice> device;
-  std::unique_ptr<Msix> msix;
-  std::shared_ptr<AccessTarget> table;
   unsigned told = 0;
 };
 
@@ -117,45 +77,20 @@ TEST_P(UnroutableMsix, AnInvalidationMovesTheVectorsConcernedWithoutSetIrqs) {
   EXPECT_EQ(msix->set_irqs_calls(), calls);
 }
 
-std::vector<BoundDevice> devices_with_msix() {
-  std::vector<BoundDevice> devices = bound_devices();
-  std::erase_if(devices, [](const BoundDevice& device) {
-    const auto function = Sysfs().function(device.bdf);
-    return !function || !msix_layout_of(*function);
-  });
-  return devices;
-}
-
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(UnroutableMsix);
 INSTANTIATE_TEST_SUITE_P(Linux, UnroutableMsix, testing::ValuesIn(devices_with_msix()),
                          [](const auto& each) { return each.param.name(); });
 
-constexpr uint64_t kGuest = 0xc000'0000;
-constexpr uint64_t kRaise = 0x60;
-constexpr uint64_t kAcknowledge = 0x64;
-
-class UnroutableMsi : public testing::Test {
+class UnroutableMsi : public AssignedEdu {
  protected:
   void SetUp() override {
-    const auto found = functions_with(0x1234, 0x11e8);
-    if (found.empty()) GTEST_SKIP() << "no edu is here; scripts/lab run --device edu";
-    auto taken = BorrowedDevice::borrow(found.front());
-    ASSERT_TRUE(taken) << taken.error().message();
-    borrowed = std::move(*taken);
-    auto opened =
-        AssignedDevice::open(domain, {.device = found.front(), .guest_address = {.device = 1}});
-    ASSERT_TRUE(opened) << opened.error().message();
-    device = std::move(*opened);
-    device->config_write(PCI_BASE_ADDRESS_0, 4, kGuest);
-    device->config_write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    open();
+    if (IsSkipped() || HasFatalFailure()) return;
     msi = device->config_read(PCI_CAPABILITY_LIST, 1);
     while (msi != 0 && device->config_read(msi, 1) != PCI_CAP_ID_MSI) {
       msi = device->config_read(msi + PCI_CAP_LIST_NEXT, 1);
     }
     ASSERT_NE(msi, 0U);
-  }
-  void write(uint64_t offset, uint32_t value) {
-    EXPECT_TRUE(domain.mmio().write(kGuest + offset, std::as_bytes(std::span(&value, 1))));
   }
   /// The device sends its message.
   void raise() {
@@ -164,17 +99,10 @@ class UnroutableMsi : public testing::Test {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
 
-  // Tear-down order: the device leaves its guest before it is given back.
-  std::unique_ptr<BorrowedDevice> borrowed;
-  std::shared_ptr<LinuxKernel> kernel = std::make_shared<LinuxKernel>();
-  FakeHost host{*kernel};
-  Domain domain{kernel, host};
-  std::unique_ptr<AssignedDevice> device;
   uint32_t msi = 0;
 };
 
 TEST_F(UnroutableMsi, OfADeviceThatSignalsItIsNamedAndDeliveredOnceCorrected) {
-  if (IsSkipped()) return;
   device->config_write(msi + PCI_MSI_ADDRESS_LO, 4, kMemory);
   device->config_write(msi + PCI_MSI_DATA_64, 2, message_of(1).data);
   device->config_write(msi + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Owns an edu of the emulator assigned to a fake VMM: a device that signals its pin, or its MSI,
+// when a register is written. Taken for a test, and given back.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <linux/pci_regs.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "host/assigned_device.h"
+#include "tests/fakes/fake_host.h"
+#include "tests/hil/borrowed_device.h"
+#include "vfio/linux_kernel.h"
+
+namespace passthru {
+
+class AssignedEdu : public ::testing::Test {
+ protected:
+  static constexpr uint64_t kGuest = 0xc000'0000;
+  /// Bits written are set in the interrupt status; 0: no interrupt.
+  static constexpr uint64_t kRaise = 0x60;
+  static constexpr uint64_t kAcknowledge = 0x64;
+
+  /// Skips where there is no edu.
+  void open(bool by_level = false) {
+    const auto found = functions_with(0x1234, 0x11e8);
+    if (found.empty()) GTEST_SKIP() << "no edu is here; scripts/lab run --device edu";
+    auto taken = BorrowedDevice::borrow(found.front());
+    ASSERT_TRUE(taken) << taken.error().message();
+    borrowed = std::move(*taken);
+    host.by_level = by_level;
+    auto opened =
+        AssignedDevice::open(domain, {.device = found.front(), .guest_address = {.device = 1}});
+    ASSERT_TRUE(opened) << opened.error().message();
+    device = std::move(*opened);
+    device->config_write(PCI_BASE_ADDRESS_0, 4, kGuest);
+    device->config_write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+  }
+  void write(uint64_t offset, uint32_t value) {
+    EXPECT_TRUE(domain.mmio().write(kGuest + offset, std::as_bytes(std::span(&value, 1))));
+  }
+
+  // Tear-down order: the device leaves its guest before it is given back.
+  std::unique_ptr<BorrowedDevice> borrowed;
+  std::shared_ptr<LinuxKernel> kernel = std::make_shared<LinuxKernel>();
+  FakeHost host{*kernel};
+  Domain domain{kernel, host};
+  std::unique_ptr<AssignedDevice> device;
+};
+
+}  // namespace passthru
