@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// Owns the checks of a source's descriptors, and the one read and one write of a delivery. Neither
+// may block: O_NONBLOCK belongs to the open file, which is not ours, so that a descriptor without
+// it is asked first.
+#include "irq/forward_source.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include "vfio/small_file.h"
+
+namespace passthru {
+namespace {
+
+constexpr uint32_t kMostPerSecond = 1'000'000;
+
+/// The number of the eventfd behind `fd` (fdinfo "eventfd-id", Linux 5.2). None without a /proc.
+Result<std::optional<uint64_t>> eventfd_number(int fd, const char* what) {
+  if (::fcntl(fd, F_GETFD) < 0) return fail(errno, fmt::format("forward from or to {}", what));
+  const auto info = read_file(fmt::format("/proc/self/fdinfo/{}", fd));
+  if (!info) return std::optional<uint64_t>{};
+  if (info->find("eventfd-count:") == std::string::npos) {
+    return fail(EINVAL, fmt::format("forward from or to {}", what), "it is no eventfd");
+  }
+  constexpr std::string_view kKey = "eventfd-id:";
+  const size_t key = info->find(kKey);
+  if (key == std::string::npos) return std::optional<uint64_t>{};
+  const size_t begin = info->find_first_not_of(" \t", key + kKey.size());
+  uint64_t number = 0;
+  if (begin == std::string::npos ||
+      std::from_chars(info->data() + begin, info->data() + info->size(), number).ec !=
+          std::errc{}) {
+    return std::optional<uint64_t>{};
+  }
+  return std::optional(number);
+}
+
+Result<Fd> duplicate(int fd) {
+  Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy) return fail(errno, "duplicate an eventfd");
+  return copy;
+}
+
+bool blocks(const Fd& fd) {
+  return (::fcntl(fd.get(), F_GETFL) & O_NONBLOCK) == 0;
+}
+
+bool is_ready(const Fd& fd, short events) {
+  pollfd asked{.fd = fd.get(), .events = events, .revents = 0};
+  return ::poll(&asked, 1, 0) == 1 && (asked.revents & events) != 0;
+}
+
+}  // namespace
+
+Result<ForwardSource> ForwardSource::open(int eventfd, Sink sink, const SourceOptions& options) {
+  const bool to_eventfd = sink.eventfd >= 0;
+  if (to_eventfd == static_cast<bool>(sink.call)) {
+    return fail(EINVAL, "forward an eventfd", "a sink is an eventfd or a call, one of the two");
+  }
+  if (options.most_per_second > kMostPerSecond) {
+    return fail(EINVAL, "forward an eventfd",
+                fmt::format("at most {} deliveries a second can be told apart", kMostPerSecond));
+  }
+  ForwardSource source;
+  source.number_ = PASSTHRU_TRY(eventfd_number(eventfd, "the source"));
+  source.source_ = PASSTHRU_TRY(duplicate(eventfd));
+  source.source_blocks_ = blocks(source.source_);
+  if (to_eventfd) {
+    const auto number = PASSTHRU_TRY(eventfd_number(sink.eventfd, "the sink"));
+    if (sink.eventfd == eventfd || (number && number == source.number_)) {
+      return fail(EINVAL, "forward an eventfd", "it would signal itself for ever");
+    }
+    source.sink_ = PASSTHRU_TRY(duplicate(sink.eventfd));
+    source.sink_blocks_ = blocks(source.sink_);
+  }
+  source.call_ = std::move(sink.call);
+  source.kind_ = options.kind;
+  source.label_ = options.label;
+  if (options.most_per_second != 0) {
+    source.gap_ = std::chrono::nanoseconds(std::chrono::seconds(1)) / options.most_per_second;
+  }
+  return source;
+}
+
+bool ForwardSource::deliver() {
+  uint64_t count = 1;
+  if (kind_ == SourceKind::Counted && !take(count)) {
+    counters_->spurious.add();
+    return false;
+  }
+  if (call_) {
+    call_(count);
+  } else {
+    write(count);
+  }
+  counters_->delivered.add();
+  return true;
+}
+
+bool ForwardSource::take(uint64_t& count) {
+  if (source_blocks_ && !is_ready(source_, POLLIN)) return false;
+  return ::read(source_.get(), &count, sizeof(count)) == sizeof(count);
+}
+
+// Another process that fills a blocking sink between the look and the write holds us up until it is
+// read: whoever cannot trust the sink's other holders makes it non-blocking.
+void ForwardSource::write(uint64_t count) {
+  if (sink_blocks_ && !is_ready(sink_, POLLOUT)) return counters_->sink_full.add();
+  if (::write(sink_.get(), &count, sizeof(count)) == sizeof(count)) return;
+  (errno == EAGAIN ? counters_->sink_full : counters_->sink_failed).add();
+}
+
+}  // namespace passthru

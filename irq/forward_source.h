@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// Owns one source of the forwarder on its way to its sink: checked descriptors of our own, and what
+// a delivery is. Knows nothing of threads or polling.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "irq/forward_stats.h"
+#include "vfio/fd.h"
+#include "vfio/result.h"
+
+namespace passthru {
+
+/// Where a source's signals go: one of the two.
+struct Sink {
+  /// It is written; one that is full has what it needs already.
+  int eventfd = -1;
+  /// Called on the driving thread with how often the source was signalled (1 for SourceKind::Edge).
+  /// May add and remove sources; must not wait for a thread that is in `Forwarder::remove`.
+  std::function<void(uint64_t)> call{};
+};
+
+enum class SourceKind : uint8_t {
+  Edge,     ///< the source's counter is not read: the cheapest
+  Counted,  ///< it is read, for a sink that needs the number
+};
+
+struct SourceOptions {
+  SourceKind kind = SourceKind::Edge;
+  /// At most so many deliveries a second; what comes sooner becomes one, later. 0: all. At most
+  /// 1,000,000.
+  uint32_t most_per_second = 0;
+  /// What the trace calls it.
+  uint64_t label = 0;
+};
+
+class ForwardSource {
+ public:
+  /// The caller's descriptors may be closed afterwards. EBADF: one is not open; EINVAL: one is no
+  /// eventfd, both are the same, or the options are wrong; EMFILE: no descriptor is left.
+  static Result<ForwardSource> open(int eventfd, Sink sink, const SourceOptions& options);
+
+  /// Hands the signal over; never waits for the sink. Returns whether there was one.
+  bool deliver();
+
+  [[nodiscard]] int fd() const { return source_.get(); }
+  /// The eventfd, by the number that the kernel gave it; none where /proc does not tell.
+  [[nodiscard]] std::optional<uint64_t> number() const { return number_; }
+  /// Between two deliveries; 0: none.
+  [[nodiscard]] std::chrono::nanoseconds gap() const { return gap_; }
+  [[nodiscard]] uint64_t label() const { return label_; }
+
+  struct Counters {
+    Counter delivered, sink_full, sink_failed, spurious;
+  };
+  [[nodiscard]] const Counters& counters() const { return *counters_; }
+
+ private:
+  ForwardSource() = default;
+  bool take(uint64_t& count);
+  void write(uint64_t count);
+
+  Fd source_;
+  Fd sink_;
+  std::function<void(uint64_t)> call_;
+  std::optional<uint64_t> number_;
+  std::unique_ptr<Counters> counters_ = std::make_unique<Counters>();
+  std::chrono::nanoseconds gap_{};
+  uint64_t label_ = 0;
+  SourceKind kind_ = SourceKind::Edge;
+  bool source_blocks_ = false;
+  bool sink_blocks_ = false;
+};
+
+}  // namespace passthru

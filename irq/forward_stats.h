@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// Owns what a forwarder counts: per source, as a histogram of latencies, and as a trace. One thread
+// writes, any thread reads, nobody waits.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace passthru {
+
+/// A counter of one writer: an addition costs a load and a store.
+class Counter {
+ public:
+  void add(uint64_t count = 1) { set(get() + count); }
+  void set(uint64_t value) { value_.store(value, std::memory_order_relaxed); }
+  [[nodiscard]] uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_ = 0;
+};
+
+/// Bucket b counts latencies of [2^b, 2^(b+1)) ns; the first also 0 ns, the last all above 2 s.
+using LatencyBuckets = std::array<uint64_t, 32>;
+
+class LatencyHistogram {
+ public:
+  void add(std::chrono::nanoseconds latency) {
+    const auto ns = static_cast<uint64_t>(std::max<int64_t>(latency.count(), 1));
+    buckets_[std::min<size_t>(std::bit_width(ns) - 1, buckets_.size() - 1)].add();
+  }
+  [[nodiscard]] LatencyBuckets read() const {
+    LatencyBuckets counts{};
+    for (size_t i = 0; i < counts.size(); ++i) counts[i] = buckets_[i].get();
+    return counts;
+  }
+
+ private:
+  std::array<Counter, std::tuple_size_v<LatencyBuckets>> buckets_;
+};
+
+/// Of one source, since it was added.
+struct SourceStats {
+  uint64_t delivered = 0;
+  /// Signals that became part of a later delivery, because they came too fast.
+  uint64_t held = 0;
+  /// Deliveries that found the sink's eventfd full: whoever reads it has not heard the last either.
+  uint64_t sink_full = 0;
+  /// Writes to the sink that failed otherwise.
+  uint64_t sink_failed = 0;
+  /// Times that the poller told of a signal and the counter was 0 (SourceKind::Counted).
+  uint64_t spurious = 0;
+  /// Times that the source was watched anew, because the kernel had stopped.
+  uint64_t rearmed = 0;
+  /// From when the driving thread saw the signal to when the sink had it, while observed.
+  LatencyBuckets latency{};
+};
+
+/// Of all sources, ever.
+struct ForwarderStats {
+  unsigned sources = 0;
+  uint64_t delivered = 0;
+  uint64_t rearmed = 0;
+  uint64_t system_calls = 0;  ///< to hear of signals: writes to sinks and reads are not in it
+  uint64_t failures = 0;      ///< system calls of these that failed; tried again each time
+};
+
+/// A delivery of an observed source.
+struct TraceEntry {
+  std::chrono::steady_clock::time_point time;
+  uint64_t label = 0;
+  friend bool operator==(const TraceEntry&, const TraceEntry&) = default;
+};
+
+/// The newest entries of an endless list: the oldest are written over.
+class TraceRing {
+ public:
+  /// A power of two.
+  static constexpr size_t kEntries = 4096;
+
+  void add(const TraceEntry& entry) {
+    const uint64_t number = begun_.load(std::memory_order_relaxed);
+    begun_.store(number + 1, std::memory_order_relaxed);
+    // Whoever sees a word of the new entry sees that it was begun.
+    std::atomic_thread_fence(std::memory_order_release);
+    Words& words = words_[number % kEntries];
+    words.time.store(entry.time.time_since_epoch().count(), std::memory_order_relaxed);
+    words.label.store(entry.label, std::memory_order_relaxed);
+    done_.store(number + 1, std::memory_order_release);
+  }
+
+  /// Oldest first. What is written over meanwhile is left out.
+  [[nodiscard]] std::vector<TraceEntry> read() const {
+    const uint64_t end = done_.load(std::memory_order_acquire);
+    const uint64_t first = end - std::min<uint64_t>(end, kEntries);
+    std::vector<TraceEntry> entries;
+    entries.reserve(end - first);
+    for (uint64_t number = first; number < end; ++number) {
+      const Words& words = words_[number % kEntries];
+      const std::chrono::steady_clock::duration time{words.time.load(std::memory_order_relaxed)};
+      entries.push_back({std::chrono::steady_clock::time_point(time),
+                         words.label.load(std::memory_order_relaxed)});
+    }
+    std::atomic_thread_fence(std::memory_order_acquire);
+    const uint64_t begun = begun_.load(std::memory_order_relaxed);
+    const uint64_t oldest = begun - std::min<uint64_t>(begun, kEntries);
+    const auto stale = std::min(end, std::max(first, oldest)) - first;
+    entries.erase(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(stale));
+    return entries;
+  }
+
+ private:
+  struct Words {
+    std::atomic<int64_t> time = 0;
+    std::atomic<uint64_t> label = 0;
+  };
+  std::array<Words, kEntries> words_;
+  std::atomic<uint64_t> begun_ = 0;
+  std::atomic<uint64_t> done_ = 0;
+};
+
+}  // namespace passthru

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// Owns what any thread may do with a forwarder: sources come and go as commands to the driving
+// thread, because a poll belongs to the thread that submits it and ends with that thread.
+#include "irq/forwarder.h"
+
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace passthru {
+namespace {
+
+uint64_t id_of(uint32_t generation, uint32_t index) {
+  return uint64_t{generation} << 32 | index;
+}
+
+Result<std::unique_ptr<EdgePoller>> make_poller(unsigned sources, Forwarder::Backend backend) {
+  using Backend = Forwarder::Backend;
+  if (backend == Backend::Epoll) return make_epoll_poller();
+  if (backend == Backend::Uring) return make_uring_poller(sources);
+  if (std::getenv("PASSTHRU_NO_URING") != nullptr) return make_epoll_poller();
+  auto ring = make_uring_poller(sources);
+  return ring ? std::move(ring) : make_epoll_poller();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Forwarder>> Forwarder::make(unsigned most_sources, Backend backend) {
+  return make(most_sources, PASSTHRU_TRY(make_poller(most_sources, backend)));
+}
+
+Result<std::unique_ptr<Forwarder>> Forwarder::make(unsigned most_sources,
+                                                   std::unique_ptr<EdgePoller> poller) {
+  if (most_sources == 0 || most_sources > kMostSources) {
+    return fail(EINVAL, "make a forwarder",
+                fmt::format("{} sources are not 1 to {}", most_sources, kMostSources));
+  }
+  Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake) return fail(errno, "eventfd");
+  Fd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!timer) return fail(errno, "timerfd_create");
+  return std::unique_ptr<Forwarder>(
+      new Forwarder(most_sources, std::move(poller), std::move(wake), std::move(timer)));
+}
+
+Forwarder::Forwarder(unsigned most_sources, std::unique_ptr<EdgePoller> poller, Fd wake, Fd timer)
+    : poller_(std::move(poller)),
+      wake_(std::move(wake)),
+      timer_(std::move(timer)),
+      slots_(std::make_unique<Slot[]>(most_sources)),
+      most_sources_(most_sources) {
+  MutexLock lock(mutex_);
+  free_.reserve(most_sources);
+  // The lowest numbers are used first: few sources are close together.
+  for (uint32_t index = most_sources; index-- > 0;) free_.push_back(index);
+}
+
+Forwarder::~Forwarder() {
+  if (!thread_.joinable()) return;
+  stop_.store(true);
+  wake();
+  thread_.join();
+}
+
+void Forwarder::wake() {
+  // Its counter is full after 2^64 commands, and readable then as well.
+  static_cast<void>(::eventfd_write(wake_.get(), 1));
+}
+
+Result<SourceId> Forwarder::add(int eventfd, Sink sink, const SourceOptions& options) {
+  ForwardSource source = PASSTHRU_TRY(ForwardSource::open(eventfd, std::move(sink), options));
+  SourceId id = 0;
+  {
+    MutexLock lock(mutex_);
+    if (free_.empty()) {
+      Result<SourceId> full = fail(
+          ENOSPC, "forward an eventfd",
+          fmt::format("the forwarder was made for {} sources, and has as many", most_sources_));
+      return full;
+    }
+    if (source.number() && !numbers_.insert(*source.number()).second) {
+      return fail(EEXIST, "forward an eventfd", "it is a source already");
+    }
+    const uint32_t index = free_.back();
+    free_.pop_back();
+    Slot& slot = slots_[index];
+    slot.source.emplace(std::move(source));
+    ++slot.generation;
+    id = id_of(slot.generation, index);
+    slot.live.store(true);
+    commands_.push_back({.arm = true, .index = index});
+  }
+  wake();
+  return id;
+}
+
+Forwarder::Slot* Forwarder::find(SourceId id) const {
+  const auto index = static_cast<uint32_t>(id);
+  if (index >= most_sources_) return nullptr;
+  Slot& slot = slots_[index];
+  return slot.live.load() && slot.generation == id >> 32 ? &slot : nullptr;
+}
+
+bool Forwarder::remove(SourceId id) {
+  {
+    MutexLock lock(mutex_);
+    Slot* slot = find(id);
+    if (slot == nullptr) return false;
+    slot->live.store(false);
+    if (slot->source->number()) numbers_.erase(*slot->source->number());
+    commands_.push_back({.arm = false, .index = static_cast<uint32_t>(id)});
+  }
+  wake();
+  if (driver_.load() == std::this_thread::get_id()) return true;
+  // A batch that began before the source was dead may be delivering it.
+  const uint64_t batch = batch_.load();
+  while (batch % 2 != 0 && batch_.load() == batch) std::this_thread::yield();
+  return true;
+}
+
+bool Forwarder::observe(SourceId id, bool on) {
+  MutexLock lock(mutex_);
+  Slot* slot = find(id);
+  if (slot == nullptr) return false;
+  if (on && !slot->histogram) slot->histogram = std::make_unique<LatencyHistogram>();
+  slot->observer.store(on ? slot->histogram.get() : nullptr);
+  return true;
+}
+
+std::optional<SourceStats> Forwarder::stats(SourceId id) const {
+  MutexLock lock(mutex_);
+  const Slot* slot = find(id);
+  if (slot == nullptr) return std::nullopt;
+  const ForwardSource::Counters& counters = slot->source->counters();
+  return SourceStats{
+      .delivered = counters.delivered.get(),
+      .held = slot->held.get(),
+      .sink_full = counters.sink_full.get(),
+      .sink_failed = counters.sink_failed.get(),
+      .spurious = counters.spurious.get(),
+      .rearmed = slot->rearmed.get(),
+      .latency = slot->histogram ? slot->histogram->read() : LatencyBuckets{},
+  };
+}
+
+ForwarderStats Forwarder::stats() const {
+  MutexLock lock(mutex_);
+  return {.sources = most_sources_ - static_cast<unsigned>(free_.size()),
+          .delivered = all_delivered_.get(),
+          .rearmed = all_rearmed_.get(),
+          .system_calls = system_calls_.get(),
+          .failures = failures_.get()};
+}
+
+}  // namespace passthru

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+// Owns what the driving thread of a forwarder does: it watches, delivers in batches, holds back
+// what comes too fast, and watches anew what the kernel has let go.
+#include <pthread.h>
+#include <sys/timerfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <system_error>
+
+#include "irq/forwarder.h"
+
+namespace passthru {
+namespace {
+
+constexpr unsigned kBatch = 64;
+// run_once ends after so many batches, though more may come: the loop it is called from has other
+// things to do.
+constexpr unsigned kMostBatches = 16;
+// After a failure of the kernel, before it is asked again.
+constexpr std::chrono::milliseconds kPause{10};
+
+// Tokens of what the forwarder watches for itself. A source's has its index in the lower half.
+constexpr uint64_t kWakeToken = 0xffff'fffe;
+constexpr uint64_t kTimerToken = 0xffff'fffd;
+
+}  // namespace
+
+bool Forwarder::begin_driving() {
+  std::thread::id nobody{};
+  const auto self = std::this_thread::get_id();
+  if (!driver_.compare_exchange_strong(nobody, self)) return nobody == self;
+  poller_->arm(wake_.get(), kWakeToken);
+  poller_->arm(timer_.get(), kTimerToken);
+  return true;
+}
+
+Result<void> Forwarder::start_thread() {
+  if (thread_.joinable() || driver_.load() != std::thread::id{}) {
+    return fail(EBUSY, "start the forwarder's thread", "a thread drives it already");
+  }
+  // The process's signals are for the threads of the VMM.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  Result<void> started;
+  try {
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error& error) {
+    started = fail(error.code().value(), "start the forwarder's thread");
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started;
+}
+
+void Forwarder::run() {
+  begin_driving();
+  while (!stop_.load()) {
+    if (!round(EdgePoller::Wait::UntilOne)) std::this_thread::sleep_for(kPause);
+  }
+}
+
+Result<int> Forwarder::fd_to_poll() {
+  if (thread_.joinable() || !begin_driving()) {
+    return fail(EBUSY, "drive the forwarder", "a thread drives it already");
+  }
+  PASSTHRU_TRY(run_once());
+  return poller_->fd();
+}
+
+Result<unsigned> Forwarder::run_once() {
+  if (driver_.load() != std::this_thread::get_id()) {
+    return fail(EPERM, "drive the forwarder", "another thread does");
+  }
+  unsigned sum = 0;
+  for (unsigned batch = 0; batch < kMostBatches; ++batch) {
+    const unsigned count = PASSTHRU_TRY(round(EdgePoller::Wait::No));
+    sum += count;
+    if (count == 0 && ending_ == 0 && !std::exchange(woken_, false)) break;
+  }
+  return sum;
+}
+
+// Commands first: what they ask of the poller is part of the call that collects.
+Result<unsigned> Forwarder::round(EdgePoller::Wait wait) {
+  take_commands();
+  std::array<Fired, kBatch> fired{};
+  const auto count = poller_->collect(fired, wait);
+  system_calls_.set(poller_->calls());
+  if (!count) {
+    failures_.add();
+    return tl::unexpected(count.error());
+  }
+  batch_.fetch_add(1);
+  const auto sum = dispatch(std::span(fired).first(*count));
+  batch_.fetch_add(1);
+  return sum;
+}
+
+void Forwarder::take_commands() {
+  {
+    MutexLock lock(mutex_);
+    taken_.swap(commands_);
+  }
+  for (const Command& command : taken_) {
+    Slot& slot = slots_[command.index];
+    if (command.arm) {
+      arm(command.index);
+    } else if (slot.armed) {
+      slot.ending = true;
+      ++ending_;
+      poller_->disarm(slot.source->fd(), command.index);
+    } else {
+      release(command.index);
+    }
+  }
+  taken_.clear();
+}
+
+Result<unsigned> Forwarder::dispatch(std::span<const Fired> fired) {
+  const auto seen = Clock::now();
+  unsigned sum = 0;
+  int own_error = 0;
+  for (const Fired& each : fired) {
+    if (each.token == kWakeToken || each.token == kTimerToken) {
+      const bool wakes = each.token == kWakeToken;
+      if (each.ended) poller_->arm(wakes ? wake_.get() : timer_.get(), each.token);
+      if (each.error != 0) own_error = each.error;
+      woken_ = woken_ || wakes;
+      if (!wakes) sum += on_time();
+      continue;
+    }
+    const auto index = static_cast<uint32_t>(each.token);
+    if (each.signalled) sum += signalled(index, seen);
+    if (each.ended) ended(index, each.error);
+  }
+  if (own_error == 0) return sum;
+  failures_.add();
+  return fail(own_error, "watch the forwarder's own eventfd and timer");
+}
+
+// From the removal on, what fires is in the counter, for the owner of the eventfd.
+unsigned Forwarder::signalled(uint32_t index, Clock::time_point seen) {
+  Slot& slot = slots_[index];
+  if (!slot.live.load()) return 0;
+  const auto gap = slot.source->gap();
+  if (gap == gap.zero()) return hand_over(slot, seen);
+  const auto now = Clock::now();
+  if (!slot.is_held && now >= slot.due) {
+    slot.due = now + gap;
+    return hand_over(slot, seen);
+  }
+  slot.held.add();
+  slot.is_held = true;
+  wake_later(index, slot.due);
+  return 0;
+}
+
+unsigned Forwarder::hand_over(Slot& slot, Clock::time_point seen) {
+  if (!slot.source->deliver()) return 0;
+  all_delivered_.add();
+  if (LatencyHistogram* observer = slot.observer.load(); observer != nullptr) {
+    const auto now = Clock::now();
+    observer->add(now - seen);
+    trace_.add({now, slot.source->label()});
+  }
+  return 1;
+}
+
+void Forwarder::arm(uint32_t index) {
+  slots_[index].armed = true;
+  poller_->arm(slots_[index].source->fd(), index);
+}
+
+void Forwarder::ended(uint32_t index, int error) {
+  Slot& slot = slots_[index];
+  slot.armed = false;
+  if (slot.ending) {
+    --ending_;
+    return release(index);
+  }
+  if (!slot.live.load()) return;  // released when its command is taken
+  slot.rearmed.add();
+  all_rearmed_.add();
+  if (error == 0) return arm(index);
+  failures_.add();
+  wake_later(index, Clock::now() + kPause);
+}
+
+void Forwarder::release(uint32_t index) {
+  Slot& slot = slots_[index];
+  if (slot.wake_at) later_.erase({*slot.wake_at, index});
+  slot.wake_at.reset();
+  slot.ending = false;
+  slot.is_held = false;
+  slot.due = {};
+  slot.held.set(0);
+  slot.rearmed.set(0);
+  MutexLock lock(mutex_);
+  slot.observer.store(nullptr);
+  slot.histogram.reset();
+  slot.source.reset();
+  free_.push_back(index);
+}
+
+// Each source has one entry: the first time at which there is something to do for it.
+void Forwarder::wake_later(uint32_t index, Clock::time_point when) {
+  Slot& slot = slots_[index];
+  if (slot.wake_at && *slot.wake_at <= when) return;
+  if (slot.wake_at) later_.erase({*slot.wake_at, index});
+  slot.wake_at = when;
+  later_.insert({when, index});
+  program_timer();
+}
+
+unsigned Forwarder::on_time() {
+  const auto now = Clock::now();
+  unsigned sum = 0;
+  while (!later_.empty() && later_.begin()->first <= now) {
+    const uint32_t index = later_.begin()->second;
+    later_.erase(later_.begin());
+    Slot& slot = slots_[index];
+    slot.wake_at.reset();
+    if (!slot.live.load()) continue;
+    if (!slot.armed) arm(index);
+    if (!slot.is_held) continue;
+    if (slot.due > now) {
+      wake_later(index, slot.due);
+      continue;
+    }
+    slot.is_held = false;
+    slot.due = now + slot.source->gap();
+    sum += hand_over(slot, now);
+  }
+  timer_at_ = {};
+  program_timer();
+  return sum;
+}
+
+// steady_clock is CLOCK_MONOTONIC. A time that has passed fires at once.
+void Forwarder::program_timer() {
+  if (later_.empty() || later_.begin()->first == timer_at_) return;
+  timer_at_ = later_.begin()->first;
+  const auto since_boot = timer_at_.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_boot);
+  const itimerspec at{
+      .it_interval = {},
+      .it_value = {.tv_sec = seconds.count(), .tv_nsec = (since_boot - seconds).count()}};
+  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &at, nullptr);
+}
+
+}  // namespace passthru
