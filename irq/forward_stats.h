@@ -87,10 +87,9 @@ class TraceRing {
     const uint64_t number = begun_.load(std::memory_order_relaxed);
     begun_.store(number + 1, std::memory_order_relaxed);
     // Whoever sees a word of the new entry sees that it was begun.
-    std::atomic_thread_fence(std::memory_order_release);
     Words& words = words_[number % kEntries];
-    words.time.store(entry.time.time_since_epoch().count(), std::memory_order_relaxed);
-    words.label.store(entry.label, std::memory_order_relaxed);
+    words.time.store(entry.time.time_since_epoch().count(), std::memory_order_release);
+    words.label.store(entry.label, std::memory_order_release);
     done_.store(number + 1, std::memory_order_release);
   }
 
@@ -102,11 +101,10 @@ class TraceRing {
     entries.reserve(end - first);
     for (uint64_t number = first; number < end; ++number) {
       const Words& words = words_[number % kEntries];
-      const std::chrono::steady_clock::duration time{words.time.load(std::memory_order_relaxed)};
+      const std::chrono::steady_clock::duration time{words.time.load(std::memory_order_acquire)};
       entries.push_back({std::chrono::steady_clock::time_point(time),
-                         words.label.load(std::memory_order_relaxed)});
+                         words.label.load(std::memory_order_acquire)});
     }
-    std::atomic_thread_fence(std::memory_order_acquire);
     const uint64_t begun = begun_.load(std::memory_order_relaxed);
     const uint64_t oldest = begun - std::min<uint64_t>(begun, kEntries);
     const auto stale = std::min(end, std::max(first, oldest)) - first;

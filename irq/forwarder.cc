@@ -76,10 +76,11 @@ Result<SourceId> Forwarder::add(int eventfd, Sink sink, const SourceOptions& opt
   {
     MutexLock lock(mutex_);
     if (free_.empty()) {
-      Result<SourceId> full = fail(
+      return fail(
           ENOSPC, "forward an eventfd",
-          fmt::format("the forwarder was made for {} sources, and has as many", most_sources_));
-      return full;
+          fmt::format("the forwarder was made for {} sources; {} are there and {} are being "
+                      "let go",
+                      most_sources_, live_, most_sources_ - live_));
     }
     if (source.number() && !numbers_.insert(*source.number()).second) {
       return fail(EEXIST, "forward an eventfd", "it is a source already");
@@ -91,6 +92,7 @@ Result<SourceId> Forwarder::add(int eventfd, Sink sink, const SourceOptions& opt
     ++slot.generation;
     id = id_of(slot.generation, index);
     slot.live.store(true);
+    ++live_;
     commands_.push_back({.arm = true, .index = index});
   }
   wake();
@@ -110,6 +112,7 @@ bool Forwarder::remove(SourceId id) {
     Slot* slot = find(id);
     if (slot == nullptr) return false;
     slot->live.store(false);
+    --live_;
     if (slot->source->number()) numbers_.erase(*slot->source->number());
     commands_.push_back({.arm = false, .index = static_cast<uint32_t>(id)});
   }

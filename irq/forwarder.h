@@ -137,6 +137,7 @@ class Forwarder {
 
   mutable Mutex mutex_;
   std::vector<uint32_t> free_ PASSTHRU_GUARDED_BY(mutex_);
+  unsigned live_ PASSTHRU_GUARDED_BY(mutex_) = 0;
   std::vector<Command> commands_ PASSTHRU_GUARDED_BY(mutex_);
   std::set<uint64_t> numbers_ PASSTHRU_GUARDED_BY(mutex_);  ///< of the eventfds that are sources
 
@@ -145,7 +146,7 @@ class Forwarder {
   std::set<std::pair<Clock::time_point, uint32_t>> later_;
   Clock::time_point timer_at_{};
   unsigned ending_ = 0;  ///< sources that are disarmed and have not ended yet
-  bool woken_ = false;
+  size_t said_ = 0;      ///< by the poller, when last it was asked
 
   /// Odd while the driving thread delivers.
   std::atomic<uint64_t> batch_ = 0;

@@ -15,9 +15,9 @@ namespace passthru {
 namespace {
 
 constexpr unsigned kBatch = 64;
-// run_once ends after so many batches, though more may come: the loop it is called from has other
-// things to do.
-constexpr unsigned kMostBatches = 16;
+// run_once ends after so many deliveries, though more may come: the loop it is called from has
+// other things to do.
+constexpr unsigned kMostAtOnce = 1024;
 // After a failure of the kernel, before it is asked again.
 constexpr std::chrono::milliseconds kPause{10};
 
@@ -75,11 +75,13 @@ Result<unsigned> Forwarder::run_once() {
     return fail(EPERM, "drive the forwarder", "another thread does");
   }
   unsigned sum = 0;
-  for (unsigned batch = 0; batch < kMostBatches; ++batch) {
-    const unsigned count = PASSTHRU_TRY(round(EdgePoller::Wait::No));
-    sum += count;
-    if (count == 0 && ending_ == 0 && !std::exchange(woken_, false)) break;
-  }
+  unsigned silent = 0;
+  do {
+    sum += PASSTHRU_TRY(round(EdgePoller::Wait::No));
+    if (said_ == 0) ++silent;
+    // epoll says that a source has ended only when it is asked again.
+  } while (sum < kMostAtOnce && (said_ != 0 || (ending_ != 0 && silent < 4)));
+  if (said_ != 0) wake();
   return sum;
 }
 
@@ -93,6 +95,7 @@ Result<unsigned> Forwarder::round(EdgePoller::Wait wait) {
     failures_.add();
     return tl::unexpected(count.error());
   }
+  said_ = *count;
   batch_.fetch_add(1);
   const auto sum = dispatch(std::span(fired).first(*count));
   batch_.fetch_add(1);
@@ -125,11 +128,10 @@ Result<unsigned> Forwarder::dispatch(std::span<const Fired> fired) {
   int own_error = 0;
   for (const Fired& each : fired) {
     if (each.token == kWakeToken || each.token == kTimerToken) {
-      const bool wakes = each.token == kWakeToken;
-      if (each.ended) poller_->arm(wakes ? wake_.get() : timer_.get(), each.token);
+      const bool timer = each.token == kTimerToken;
+      if (each.ended) poller_->arm(timer ? timer_.get() : wake_.get(), each.token);
       if (each.error != 0) own_error = each.error;
-      woken_ = woken_ || wakes;
-      if (!wakes) sum += on_time();
+      if (timer) sum += on_time();
       continue;
     }
     const auto index = static_cast<uint32_t>(each.token);

@@ -55,14 +55,12 @@ UringPoller::~UringPoller() {
 
 void UringPoller::arm(int fd, uint64_t token) {
   backlog_.push_back({fd, token});
-  prepare_backlog();
 }
 
 // Cancelling by token (IORING_OP_ASYNC_CANCEL) ends the poll also while it is firing; removing it
 // (IORING_OP_POLL_REMOVE) would fail then.
 void UringPoller::disarm(int /*fd*/, uint64_t token) {
   backlog_.push_back({-1, token});
-  prepare_backlog();
 }
 
 void UringPoller::prepare_backlog() {
@@ -86,24 +84,27 @@ void UringPoller::prepare(const Request& request) {
 Result<size_t> UringPoller::collect(std::span<Fired> fired, Wait wait) {
   if (!enabled_) {
     ++calls_;
-    if (const int failed = io_uring_enable_rings(&ring_); failed != 0) {
-      return fail(-failed, "io_uring_register(IORING_REGISTER_ENABLE_RINGS)");
-    }
+    // liburing 2.3 declares io_uring_enable_rings and does not export it.
+    const int failed = io_uring_register(static_cast<unsigned>(ring_.ring_fd),
+                                         IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+    if (failed != 0) return fail(-failed, "io_uring_register(IORING_REGISTER_ENABLE_RINGS)");
     enabled_ = true;
   }
-  // What is there is said first: no wait, and a full queue is emptied before more is asked for.
+  // What is there is said first. The queue of completions is empty then before more is asked for:
+  // a source that is armed again may fire at once, and as many as fit into the other queue fit into
+  // this one, so that arming never ends other polls.
   size_t count = take(fired);
-  if (count != 0 && backlog_.empty() && io_uring_sq_ready(&ring_) == 0) return count;
-  for (;;) {
-    const bool waits = wait == Wait::UntilOne && count == 0 && backlog_.empty();
-    const int entered = enter(waits ? 1 : 0);
-    if (entered < 0 && entered != -EINTR && count == 0) return fail(-entered, "io_uring_enter");
-    if (entered < 0) break;
-    const bool more = !backlog_.empty();
+  if (count == fired.size()) return count;
+  do {
     prepare_backlog();
-    if (!more) break;
-  }
-  return count + take(fired.subspan(count));
+    const bool idle = io_uring_sq_ready(&ring_) == 0;
+    if (idle && count != 0) break;
+    const int entered = enter(idle && wait == Wait::UntilOne ? 1 : 0);
+    if (entered < 0 && entered != -EINTR && count == 0) return fail(-entered, "io_uring_enter");
+    count += take(fired.subspan(count));
+    if (entered < 0) break;
+  } while (count == 0 && !backlog_.empty());
+  return count;
 }
 
 int UringPoller::enter(unsigned wait) {
@@ -136,7 +137,7 @@ Result<std::unique_ptr<EdgePoller>> make_uring_poller(unsigned sources) {
   // A source has at most one completion between two calls of the driver, unless it is signalled
   // while they are worked out.
   const unsigned completions = std::bit_ceil(std::clamp(2 * sources, 256U, 32768U));
-  return PASSTHRU_TRY(UringPoller::make({.submissions = 256, .completions = completions}));
+  return PASSTHRU_TRY(UringPoller::make({.submissions = 128, .completions = completions}));
 }
 
 }  // namespace passthru

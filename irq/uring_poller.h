@@ -15,9 +15,9 @@ namespace passthru {
 
 class UringPoller : public EdgePoller {
  public:
-  /// Entries of the ring's two queues; a power of two each.
+  /// Entries of the ring's two queues; powers of two, the second at least twice the first.
   struct Sizes {
-    unsigned submissions = 256;
+    unsigned submissions = 128;
     unsigned completions = 4096;
   };
   static Result<std::unique_ptr<UringPoller>> make(Sizes sizes);
@@ -51,7 +51,7 @@ class UringPoller : public EdgePoller {
   io_uring ring_{};
   bool is_set_up_ = false;
   bool enabled_ = false;
-  /// What found no place in the submission queue.
+  /// What is to be submitted.
   std::deque<Request> backlog_;
   uint64_t calls_ = 0;
 };

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// Owns what the forwarder's tests share: eventfds, a forwarder on each backend, and waiting for
+// what a thread does.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "irq/forwarder.h"
+
+namespace passthru {
+
+inline Fd make_eventfd(int flags = EFD_NONBLOCK) {
+  return Fd(::eventfd(0, flags | EFD_CLOEXEC));
+}
+
+inline void signal_eventfd(const Fd& eventfd, uint64_t count = 1) {
+  ASSERT_EQ(::eventfd_write(eventfd.get(), count), 0);
+}
+
+/// The counter, taken; 0 where it is not readable.
+inline uint64_t drain_eventfd(const Fd& eventfd) {
+  uint64_t count = 0;
+  return ::eventfd_read(eventfd.get(), &count) == 0 ? count : 0;
+}
+
+/// As far as it goes without privileges.
+inline void raise_descriptor_limit() {
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = limit.rlim_max;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/// Within seconds, which on a busy machine may be needed.
+template <class Condition>
+bool eventually(Condition condition) {
+  for (int left = 10000; left > 0; --left) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return condition();
+}
+
+/// A forwarder that the test's own thread drives, on one backend.
+class ForwarderFixture : public testing::TestWithParam<Forwarder::Backend> {
+ protected:
+  void SetUp() override { make(64); }
+
+  void make(unsigned sources) {
+    auto made = Forwarder::make(sources, GetParam());
+    if (!made && std::getenv("PASSTHRU_NO_URING") != nullptr) GTEST_SKIP() << "no io_uring";
+    ASSERT_TRUE(made) << made.error().message();
+    forwarder = std::move(*made);
+  }
+  /// From now on the test's thread drives.
+  void drive() { ASSERT_TRUE(forwarder->fd_to_poll()); }
+
+  SourceId add(const Fd& source, const Fd& sink, const SourceOptions& options = {}) {
+    auto added = forwarder->add(source.get(), {.eventfd = sink.get()}, options);
+    EXPECT_TRUE(added) << added.error().message();
+    return added ? *added : 0;
+  }
+  SourceId add_call(const Fd& source, std::function<void(uint64_t)> call,
+                    const SourceOptions& options = {}) {
+    auto added = forwarder->add(source.get(), {.call = std::move(call)}, options);
+    EXPECT_TRUE(added) << added.error().message();
+    return added ? *added : 0;
+  }
+  unsigned run_once() {
+    auto count = forwarder->run_once();
+    EXPECT_TRUE(count) << count.error().message();
+    return count ? *count : 0;
+  }
+
+  std::unique_ptr<Forwarder> forwarder;
+};
+
+inline std::string name_of(const testing::TestParamInfo<Forwarder::Backend>& backend) {
+  return backend.param == Forwarder::Backend::Epoll ? "Epoll" : "Uring";
+}
+
+#define PASSTHRU_ON_BOTH_BACKENDS(suite) \
+  INSTANTIATE_TEST_SUITE_P(              \
+      Each, suite, testing::Values(Forwarder::Backend::Uring, Forwarder::Backend::Epoll), name_of)
+
+}  // namespace passthru

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+// Owns the checks of what a forwarder does with signals, on io_uring and on epoll alike: each one
+// arrives, none after a removal, and the counter is left alone.
+#include "irq/forwarder.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "tests/unit/forwarder_fixture.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::Each;
+using ::testing::HasSubstr;
+
+class ForwarderTest : public ForwarderFixture {
+ protected:
+  Fd source = make_eventfd();
+  Fd sink = make_eventfd();
+};
+PASSTHRU_ON_BOTH_BACKENDS(ForwarderTest);
+
+TEST_P(ForwarderTest, ASignalReachesTheSinkAndStaysInTheSource) {
+  drive();
+  add(source, sink);
+  run_once();
+  EXPECT_EQ(drain_eventfd(sink), 0U);
+  signal_eventfd(source);
+  EXPECT_EQ(run_once(), 1U);
+  EXPECT_EQ(drain_eventfd(sink), 1U);
+  EXPECT_EQ(run_once(), 0U) << "an edge fires once";
+  EXPECT_EQ(drain_eventfd(source), 1U);
+}
+
+TEST_P(ForwarderTest, EachSignalFiresThoughNobodyReadsTheSource) {
+  drive();
+  const SourceId id = add(source, sink);
+  run_once();
+  for (int i = 0; i < 100; ++i) {
+    signal_eventfd(source);
+    ASSERT_EQ(run_once(), 1U) << i;
+  }
+  EXPECT_EQ(drain_eventfd(sink), 100U);
+  EXPECT_EQ(forwarder->stats(id)->delivered, 100U);
+}
+
+TEST_P(ForwarderTest, ASourceThatIsReadableAlreadyFiresOnce) {
+  signal_eventfd(source, 5);
+  add(source, sink);
+  drive();
+  run_once();
+  EXPECT_EQ(drain_eventfd(sink), 1U);
+}
+
+TEST_P(ForwarderTest, ACountedSourceIsReadAndItsNumberPassedOn) {
+  drive();
+  uint64_t counted = 0;
+  add_call(source, [&](uint64_t count) { counted += count; }, {.kind = SourceKind::Counted});
+  run_once();
+  signal_eventfd(source, 3);
+  signal_eventfd(source, 4);
+  run_once();
+  EXPECT_EQ(counted, 7U);
+  EXPECT_EQ(drain_eventfd(source), 0U);
+}
+
+TEST_P(ForwarderTest, ACountedSourceThatSomebodyDrainedDeliversNothingAndDoesNotBlock) {
+  drive();
+  for (const int flags : {+EFD_NONBLOCK, 0}) {
+    Fd counted = make_eventfd(flags);
+    add(counted, sink, {.kind = SourceKind::Counted});
+    run_once();
+    signal_eventfd(counted);
+    drain_eventfd(counted);
+    run_once();
+    EXPECT_EQ(drain_eventfd(sink), 0U);
+    signal_eventfd(counted);
+    run_once();
+    EXPECT_EQ(drain_eventfd(sink), 1U);
+  }
+}
+
+TEST_P(ForwarderTest, NothingIsDeliveredAfterARemovalAndTheCounterSaysWhatWasMissed) {
+  drive();
+  const SourceId id = add(source, sink);
+  run_once();
+  signal_eventfd(source);
+  EXPECT_TRUE(forwarder->remove(id));
+  EXPECT_EQ(run_once(), 0U);
+  signal_eventfd(source);
+  EXPECT_EQ(run_once(), 0U);
+  EXPECT_EQ(drain_eventfd(sink), 0U);
+  EXPECT_EQ(drain_eventfd(source), 2U);
+  EXPECT_FALSE(forwarder->remove(id)) << "it is gone";
+  EXPECT_FALSE(forwarder->stats(id));
+  EXPECT_FALSE(forwarder->observe(id, true));
+  EXPECT_EQ(forwarder->stats().sources, 0U);
+}
+
+TEST_P(ForwarderTest, ARemovedSourceMayComeAgain) {
+  drive();
+  for (int i = 0; i < 1000; ++i) {
+    const SourceId id = add(source, sink);
+    run_once();
+    signal_eventfd(source);
+    run_once();
+    ASSERT_GE(drain_eventfd(sink), 1U) << i;
+    ASSERT_TRUE(forwarder->remove(id));
+    run_once();
+  }
+  EXPECT_EQ(forwarder->stats().sources, 0U);
+}
+
+TEST_P(ForwarderTest, ACallMayRemoveItsOwnSourceAndAddAnother) {
+  drive();
+  Fd other = make_eventfd();
+  SourceId id = 0;
+  int calls = 0;
+  id = add_call(source, [&](uint64_t) {
+    ++calls;
+    EXPECT_TRUE(forwarder->remove(id));
+    add(other, sink);
+  });
+  run_once();
+  signal_eventfd(source);
+  run_once();
+  signal_eventfd(source);
+  signal_eventfd(other);
+  run_once();
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(drain_eventfd(sink), 1U);
+}
+
+TEST_P(ForwarderTest, TheOwnersDescriptorsMayBeClosed) {
+  drive();
+  Fd reader(::fcntl(sink.get(), F_DUPFD_CLOEXEC, 0));
+  Fd signaller(::fcntl(source.get(), F_DUPFD_CLOEXEC, 0));
+  add(source, sink);
+  source.reset();
+  sink.reset();
+  // Their numbers belong to others now, who must not be written.
+  Fd stranger = make_eventfd();
+  Fd another = make_eventfd();
+  run_once();
+  signal_eventfd(signaller);
+  run_once();
+  EXPECT_EQ(drain_eventfd(reader), 1U);
+  EXPECT_EQ(drain_eventfd(stranger) + drain_eventfd(another), 0U);
+}
+
+TEST_P(ForwarderTest, AFullSinkIsCountedAndNeverWaitedFor) {
+  drive();
+  for (const int flags : {+EFD_NONBLOCK, 0}) {
+    Fd full = make_eventfd(flags);
+    signal_eventfd(full, ~uint64_t{0} - 1);
+    Fd from = make_eventfd();
+    const SourceId id = add(from, full);
+    run_once();
+    signal_eventfd(from);
+    EXPECT_EQ(run_once(), 1U);
+    EXPECT_EQ(forwarder->stats(id)->sink_full, 1U);
+    EXPECT_EQ(drain_eventfd(full), ~uint64_t{0} - 1);
+    signal_eventfd(from);
+    run_once();
+    EXPECT_EQ(drain_eventfd(full), 1U) << "once there is room, it goes on";
+  }
+}
+
+TEST_P(ForwarderTest, ManySourcesEachReachTheirOwnSink) {
+  constexpr unsigned kSources = 4096;
+  raise_descriptor_limit();
+  make(kSources);
+  drive();
+  std::vector<Fd> sources;
+  std::vector<unsigned> calls(kSources);
+  for (unsigned i = 0; i < kSources; ++i) {
+    sources.push_back(make_eventfd());
+    ASSERT_TRUE(sources.back()) << "descriptors are short: ulimit -n";
+    add_call(sources.back(), [&calls, i](uint64_t) { ++calls[i]; });
+  }
+  while (run_once() != 0) continue;
+  for (const Fd& each : sources) signal_eventfd(each);
+  unsigned delivered = 0;
+  for (int i = 0; i < 100 && delivered < kSources; ++i) delivered += run_once();
+  EXPECT_THAT(calls, Each(1U));
+
+  const Fd more = make_eventfd();
+  auto added = forwarder->add(more.get(), {.eventfd = sink.get()});
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().code, ENOSPC);
+  EXPECT_THAT(added.error().message(), HasSubstr("made for 4096 sources"));
+}
+
+TEST_P(ForwarderTest, AThreadOfItsOwnDeliversWithoutBeingAsked) {
+  add(source, sink);
+  ASSERT_TRUE(forwarder->start_thread());
+  signal_eventfd(source);
+  EXPECT_TRUE(eventually([&] { return drain_eventfd(sink) == 1; }));
+  const Fd late = make_eventfd();
+  add(late, sink);
+  signal_eventfd(late);
+  EXPECT_TRUE(eventually([&] { return drain_eventfd(sink) >= 1; }));
+}
+
+TEST_P(ForwarderTest, OneThreadDrives) {
+  EXPECT_EQ(forwarder->run_once().error().code, EPERM);
+  ASSERT_TRUE(forwarder->start_thread());
+  EXPECT_EQ(forwarder->start_thread().error().code, EBUSY);
+  EXPECT_EQ(forwarder->fd_to_poll().error().code, EBUSY);
+  EXPECT_EQ(forwarder->run_once().error().code, EPERM);
+}
+
+TEST_P(ForwarderTest, ALoopPollsOneDescriptorAndIsWokenByWhatOthersAdd) {
+  auto fd = forwarder->fd_to_poll();
+  ASSERT_TRUE(fd);
+  pollfd loop{.fd = *fd, .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&loop, 1, 0), 0) << "nothing to do";
+  std::thread([&] { add(source, sink); }).join();
+  signal_eventfd(source);
+  uint64_t got = 0;
+  for (int rounds = 0; rounds < 10 && got == 0; ++rounds) {
+    ASSERT_EQ(::poll(&loop, 1, 10000), 1);
+    run_once();
+    got = drain_eventfd(sink);
+  }
+  EXPECT_EQ(got, 1U);
+  while (run_once() != 0) continue;
+  EXPECT_EQ(::poll(&loop, 1, 0), 0) << "no busy loop";
+  std::thread([&] { signal_eventfd(source); }).join();
+  EXPECT_EQ(::poll(&loop, 1, 10000), 1);
+  EXPECT_EQ(run_once(), 1U);
+}
+
+TEST_P(ForwarderTest, ObservedDeliveriesAreTimedAndTracedOthersAreNot) {
+  drive();
+  const Fd other = make_eventfd();
+  const SourceId id = add(source, sink, {.label = 7});
+  add(other, sink, {.label = 8});
+  run_once();
+  const auto deliver_both = [&] {
+    signal_eventfd(source);
+    signal_eventfd(other);
+    EXPECT_EQ(run_once(), 2U);
+  };
+  deliver_both();
+  EXPECT_TRUE(forwarder->observe(id, true));
+  const auto before = std::chrono::steady_clock::now();
+  deliver_both();
+  deliver_both();
+  EXPECT_TRUE(forwarder->observe(id, false));
+  deliver_both();
+  const auto trace = forwarder->trace();
+  ASSERT_EQ(trace.size(), 2U);
+  EXPECT_EQ(trace[0].label, 7U);
+  EXPECT_GE(trace[0].time, before);
+  EXPECT_GE(trace[1].time, trace[0].time);
+  uint64_t timed = 0;
+  const SourceStats stats = *forwarder->stats(id);
+  for (const uint64_t count : stats.latency) timed += count;
+  EXPECT_EQ(timed, 2U);
+}
+
+TEST_P(ForwarderTest, BadDescriptorsAreRefusedAndNothingIsLeft) {
+  struct Case {
+    int source;
+    int sink;
+    int code;
+    const char* says;
+  };
+  const Fd file(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const Fd same(::fcntl(source.get(), F_DUPFD_CLOEXEC, 0));
+  const int closed = ::fcntl(source.get(), F_DUPFD_CLOEXEC, 900);
+  ::close(closed);
+  for (const Case& each : {Case{closed, sink.get(), EBADF, "the source"},
+                           Case{source.get(), closed, EBADF, "the sink"},
+                           Case{file.get(), sink.get(), EINVAL, "no eventfd"},
+                           Case{source.get(), file.get(), EINVAL, "no eventfd"},
+                           Case{source.get(), same.get(), EINVAL, "signal itself"},
+                           Case{source.get(), -1, EINVAL, "one of the two"}}) {
+    auto added = forwarder->add(each.source, {.eventfd = each.sink});
+    ASSERT_FALSE(added) << each.says;
+    EXPECT_EQ(added.error().code, each.code) << added.error().message();
+    EXPECT_THAT(added.error().message(), HasSubstr(each.says));
+  }
+  auto too_fast =
+      forwarder->add(source.get(), {.eventfd = sink.get()}, {.most_per_second = 1'000'001});
+  EXPECT_EQ(too_fast.error().code, EINVAL);
+  EXPECT_EQ(forwarder->stats().sources, 0U);
+
+  add(source, sink);
+  auto twice = forwarder->add(same.get(), {.eventfd = sink.get()});
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().code, EEXIST);
+  EXPECT_EQ(forwarder->stats().sources, 1U);
+}
+
+TEST(ForwarderMake, SizesThatMakeNoSenseAreRefused) {
+  for (const unsigned sources : {0U, Forwarder::kMostSources + 1}) {
+    EXPECT_EQ(Forwarder::make(sources, Forwarder::Backend::Epoll).error().code, EINVAL);
+  }
+}
+
+TEST(ForwarderMake, TheEnvironmentMayForbidTheRing) {
+  const char* before = std::getenv("PASSTHRU_NO_URING");
+  if (before == nullptr) ::setenv("PASSTHRU_NO_URING", "1", 1);
+  auto made = Forwarder::make(4);
+  if (before == nullptr) ::unsetenv("PASSTHRU_NO_URING");
+  ASSERT_TRUE(made);
+  EXPECT_STREQ((*made)->backend(), "epoll");
+}
+
+TEST_P(ForwarderTest, ItsDescriptorsAreClosedWithItOrWithTheirSource) {
+  const auto open_descriptors = [] {
+    int count = 0;
+    for (int fd = 0; fd < 1024; ++fd) count += ::fcntl(fd, F_GETFD) >= 0 ? 1 : 0;
+    return count;
+  };
+  forwarder.reset();
+  const int before = open_descriptors();
+  make(64);
+  drive();
+  const int made = open_descriptors();
+  const SourceId id = add(source, sink);
+  run_once();
+  EXPECT_GT(open_descriptors(), made);
+  forwarder->remove(id);
+  run_once();
+  EXPECT_EQ(open_descriptors(), made);
+  add(source, sink);
+  forwarder.reset();
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+}  // namespace
+}  // namespace passthru
