@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// Owns the comparison of the forwarder with the other ways of carrying an eventfd's signal to a
+// sink. All ways take turns in one process, many rounds; of CPU times the least counts, because
+// what else the machine does can only add, and of round trips the median.
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <iostream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string_view>
+
+#include "bench/forward_report.h"
+
+namespace passthru::bench {
+namespace {
+
+struct Plan {
+  unsigned rounds = 11;
+  uint64_t events = 10'000;  ///< of a measurement on one thread, and of two threads
+  unsigned trips = 1'000;    ///< a round
+  unsigned changes = 100;    ///< a round
+  std::vector<unsigned> sizes = {1, 4, 16, 64, 256, 512, 1024, 4096};
+};
+
+constexpr Plan quick() {
+  return {.rounds = 1, .events = 1'000, .trips = 50, .changes = 5, .sizes = {1, 64, 512}};
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+bool has_thread(Kind kind) {
+  return kind != Kind::BareWrite;
+}
+
+void keep_least(double& least, double value) {
+  least = std::min(least, value);
+}
+
+class Run {
+ public:
+  explicit Run(const Plan& plan) : plan_(plan) {
+    for (const unsigned size : plan.sizes) {
+      if (size > most_sources()) continue;
+      loads_.insert(loads_.end(), {burst_of(size), one_of(size)});
+    }
+    constexpr SinkKind kCall = SinkKind::Call;
+    loads_.insert(loads_.end(), {one_of(64, kCall), burst_of(64, kCall), burst_of(512, kCall)});
+  }
+
+  Results results() {
+    for (unsigned round = 0; round < plan_.rounds; ++round) {
+      for (const Load& load : loads_) {
+        for (const Kind kind : kKinds) measure(kind, load);
+      }
+      for (const SinkKind sink : kSinks) {
+        for (const Kind kind : kKinds) {
+          if (has_thread(kind))
+            trips_[{kind, sink}].push_back(measure_round_trip(kind, sink, plan_.trips));
+        }
+      }
+      changes_.push_back(measure_change(plan_.changes));
+    }
+    results_.rounds = plan_.rounds;
+    for (const auto& [key, trips] : trips_) {
+      results_.trips[key] = {.p50 = middle(trips, &RoundTrip::p50),
+                             .p99 = middle(trips, &RoundTrip::p99)};
+    }
+    results_.change = {.add_p50 = middle(changes_, &Change::add_p50),
+                       .add_p99 = middle(changes_, &Change::add_p99),
+                       .remove_p50 = middle(changes_, &Change::remove_p50),
+                       .remove_p99 = middle(changes_, &Change::remove_p99)};
+    return results_;
+  }
+
+ private:
+  template <class Sample>
+  static double middle(const std::vector<Sample>& samples, double Sample::*field) {
+    std::vector<double> values;
+    values.reserve(samples.size());
+    for (const Sample& sample : samples) values.push_back(sample.*field);
+    return median(std::move(values));
+  }
+
+  void measure(Kind kind, const Load& load) {
+    constexpr double kNone = std::numeric_limits<double>::infinity();
+    Cost& cost = results_.costs
+                     .try_emplace({kind, load.sink, load.sources, load.burst},
+                                  Cost{kNone, kNone, kNone, kNone, kNone, kNone})
+                     .first->second;
+    const uint64_t events = std::max(plan_.events, uint64_t{2} * load.sources);
+    const OneThread one = measure_one_thread(kind, load, events);
+    keep_least(cost.total, one.total);
+    keep_least(cost.bare, one.bare);
+    keep_least(cost.after, one.after);
+    keep_least(cost.calls, one.calls);
+    // A burst of one is a round trip of its own: see there.
+    if (!has_thread(kind) || load.sink == SinkKind::Call || load.burst != load.sources) return;
+    if (load.sources != 64 && load.sources != 512) return;
+    const TwoThreads two = measure_two_threads(kind, load, events);
+    keep_least(cost.thread, two.cpu);
+    keep_least(cost.thread_calls, two.calls);
+  }
+
+  const Plan plan_;
+  std::vector<Load> loads_;
+  Results results_;
+  std::map<std::pair<Kind, SinkKind>, std::vector<RoundTrip>> trips_;
+  std::vector<Change> changes_;
+};
+
+int usage() {
+  std::cerr << "usage: forward_bench [--quick] [--json FILE]\n"
+               "  --quick      one short round: whether it works, not how fast\n"
+               "  --json FILE  also writes what was found there\n";
+  return 2;
+}
+
+int main_of(std::span<char*> arguments) {
+  Plan plan;
+  const char* file = nullptr;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string_view argument = arguments[i];
+    if (argument == "--quick") {
+      plan = quick();
+    } else if (argument == "--json" && i + 1 < arguments.size()) {
+      file = arguments[++i];
+    } else {
+      return usage();
+    }
+  }
+  const Results results = Run(plan).results();
+  print(results);
+  if (file == nullptr) return 0;
+  std::ofstream out(file);
+  out << json_of(results).dump(2) << '\n';
+  out.close();
+  if (!out) broke(file, errno);
+  return 0;
+}
+
+}  // namespace
+}  // namespace passthru::bench
+
+int main(int argc, char** argv) {
+  return passthru::bench::main_of(std::span(argv, static_cast<size_t>(argc)).subspan(1));
+}

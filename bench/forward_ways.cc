@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// Owns the one adapter that drives ours, and what the ways are called.
+#include "bench/forward_ways.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "bench/forward_peers.h"
+#include "irq/forwarder.h"
+
+namespace passthru::bench {
+namespace {
+
+class Ours : public Way {
+ public:
+  Ours(unsigned sources, passthru::Forwarder::Backend backend) {
+    auto made = passthru::Forwarder::make(sources, backend);
+    if (!made) broke("make a Forwarder", made.error().code);
+    forwarder_ = std::move(*made);
+  }
+  void add(int source, const Sink& sink) override {
+    const auto added = forwarder_->add(source, sink);
+    if (!added) broke("add a source", added.error().code);
+  }
+  void begin() override {
+    if (!forwarder_->fd_to_poll()) broke("drive the Forwarder");
+    while (run_once() != 0) {
+    }
+  }
+  void forward(uint64_t count) override {
+    for (uint64_t sum = 0; sum < count;) sum += run_once();
+  }
+  void start() override {
+    if (!forwarder_->start_thread()) broke("start the Forwarder's thread");
+    // Until its commands are taken and it waits: it enters the kernel to do so.
+    while (calls() == 0) std::this_thread::yield();
+  }
+  [[nodiscard]] uint64_t calls() const override { return forwarder_->stats().system_calls; }
+
+ private:
+  unsigned run_once() {
+    const auto count = forwarder_->run_once();
+    if (!count) broke("run_once", count.error().code);
+    return *count;
+  }
+  std::unique_ptr<passthru::Forwarder> forwarder_;
+};
+
+}  // namespace
+
+const char* key_of(Kind kind) {
+  constexpr const char* kKeys[] = {"bare_write", "epoll_level", "epoll_edge",     "ring_coop",
+                                   "ring_defer", "forwarder",   "forwarder_epoll"};
+  return kKeys[static_cast<size_t>(kind)];
+}
+
+const char* name_of(Kind kind) {
+  constexpr const char* kNames[] = {
+      "bare write to the sink",      "epoll level-triggered, read, write",
+      "epoll edge-triggered, write", "ring, COOP_TASKRUN, write",
+      "ring, DEFER_TASKRUN, write",  "passthru::Forwarder",
+      "Forwarder without io_uring"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+void broke(const char* what, int error) {
+  std::fprintf(stderr, "forward_bench: %s: %s\n", what,
+               error != 0 ? std::strerror(error) : "must not happen");
+  std::exit(1);
+}
+
+std::unique_ptr<Way> make_way(Kind kind, unsigned sources) {
+  using Backend = passthru::Forwarder::Backend;
+  if (kind == Kind::Forwarder) return std::make_unique<Ours>(sources, Backend::Uring);
+  if (kind == Kind::ForwarderEpoll) return std::make_unique<Ours>(sources, Backend::Epoll);
+  return make_peer(kind);
+}
+
+}  // namespace passthru::bench
