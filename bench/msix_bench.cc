@@ -59,7 +59,7 @@ class Function {
     kernel_.add(spec);
     auto device = VfioDevice::open(kernel_, dma_, spec.group, spec.bdf);
     if (!device) std::abort();
-    msix_ = std::make_unique<Msix>(*device, spec.msix.layout(), vmm, vmm,
+    msix_ = std::make_unique<Msix>(*device, spec.msix.layout(), router_, vmm,
                                    Msix::Options{.wake = [] { return Result<void>{}; }});
     table_ = msix_->table_target();
     for (unsigned vector = 0; vector < vectors; ++vector) {
@@ -78,6 +78,7 @@ class Function {
   Nowhere vmm{};
 
  private:
+  ForwardingRouter router_{vmm};
   FakeKernel kernel_;
   DmaSpace dma_{kernel_};
   std::unique_ptr<Msix> msix_;

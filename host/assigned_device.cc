@@ -74,7 +74,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                                                  .rom_size = rom ? rom->size() : 0,
                                                  .msix = options_.msix}));
   interrupts_ = std::make_unique<Interrupts>(
-      device_, domain_.host(), *this,
+      device_, domain_.interrupts(), *this,
       Interrupts::Options{.guest_address = options_.guest_address,
                           .msix = config_->msix(),
                           .msi = config_->msi().has_value(),

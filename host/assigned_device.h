@@ -89,6 +89,12 @@ class AssignedDevice {
   /// that its `translate` takes. Never from inside a call of Host.
   void retranslate(const Concerns& concerns = [](const MsiMessage&) { return true; });
 
+  /// Looks at a vector of the running guest: from now on its signals pass through the forwarder,
+  /// where they are timed (`inspect`) and traced (`Domain::interrupts().trace()`, each by its
+  /// TraceLabel); or no more. Nothing is lost; a switch may deliver an interrupt once more
+  /// (VectorState::repeated). ENODEV: the device was detached; EINVAL: it has no such vector.
+  Result<void> watch(unsigned vector, bool on);
+
   /// The VM is reset: the device and everything the guest sees of it as after power-on. No vCPU
   /// runs meanwhile. A device without a reset of its own is reset with its slot or bus, if nothing
   /// else is there. ENODEV: it was detached, or nothing resets it; EPERM: its slot or bus has

@@ -33,6 +33,8 @@ class AssignedDevice::Impl : public VectorObserver {
       PASSTHRU_EXCLUDES(device_mutex_);
   void end_of_intx() PASSTHRU_EXCLUDES(device_mutex_);
   void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(device_mutex_);
+  Result<void> watch(unsigned vector, std::optional<uint64_t> label)
+      PASSTHRU_EXCLUDES(device_mutex_);
   // A reset of the VM, in three steps; every device takes each before any takes the next. False: it
   // was detached.
   bool begin_reset() PASSTHRU_EXCLUDES(device_mutex_);

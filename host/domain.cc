@@ -15,6 +15,7 @@ Domain::Domain(std::shared_ptr<Kernel> kernel, Host& host, Sysfs sysfs)
     : kernel_(std::move(kernel)),
       host_(host),
       sysfs_(std::move(sysfs)),
+      interrupts_(host),
       dma_(*kernel_),
       peers_(host, dma_),
       mmio_(kMmioLimit, &peers_),

@@ -11,6 +11,7 @@
 
 #include "host/host.h"
 #include "host/peer_mapper.h"
+#include "irq/forwarding_router.h"
 #include "mmap/address_space.h"
 #include "vfio/dma_space.h"
 #include "vfio/kernel.h"
@@ -36,6 +37,10 @@ class Domain {
   AddressSpace& mmio() { return mmio_; }
   AddressSpace& ports() { return ports_; }
 
+  /// Interrupts that no irqfd takes: a VMM that wants to drive these from its own loop gives its
+  /// forwarder here (`ForwardingRouter::use`) before it opens a device.
+  [[nodiscard]] ForwardingRouter& interrupts() { return interrupts_; }
+
   [[nodiscard]] Kernel& kernel() { return *kernel_; }
   [[nodiscard]] Host& host() { return host_; }
   [[nodiscard]] DmaSpace& dma() { return dma_; }
@@ -45,6 +50,7 @@ class Domain {
   std::shared_ptr<Kernel> kernel_;
   Host& host_;
   const Sysfs sysfs_;
+  ForwardingRouter interrupts_;
   DmaSpace dma_;
   PeerMapper peers_;  ///< before mmio_, which takes its mappings away when it ends
   AddressSpace mmio_;

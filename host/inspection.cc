@@ -16,6 +16,8 @@ const char* owner_name(EventfdOwner owner) {
       return "latch";
     case EventfdOwner::Irqfd:
       return "irqfd";
+    case EventfdOwner::Forwarder:
+      return "forwarder";
   }
   return "none";
 }
@@ -46,6 +48,8 @@ VectorInspection inspect_vector(const VectorState& state) {
           .restores = state.restores,
           .rebinds = state.rebinds,
           .latched = state.latched,
+          .repeated = state.repeated,
+          .forwarded = state.forwarded,
           .masked_ns = static_cast<uint64_t>(state.masked_for.count()),
           .last_error = state.last_error};
 }

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "irq/forward_stats.h"
 #include "irq/msi_message.h"
 #include "vfio/bdf.h"
 
@@ -37,7 +39,7 @@ struct VectorInspection {
   bool masked = true;  ///< by the guest, in this entry
   bool pending = false;
   bool bound = false;   ///< has an interrupt of the host
-  std::string owner{};  ///< of its eventfd: "irqfd", "latch" or "none"
+  std::string owner{};  ///< of its eventfd: "irqfd", "forwarder", "latch" or "none"
   MsiMessage guest_message{};
   /// Why nothing is delivered though the guest wants it: its message is no interrupt. Empty
   /// otherwise.
@@ -46,6 +48,10 @@ struct VectorInspection {
   uint64_t restores = 0;
   uint64_t rebinds = 0;  ///< times that SET_IRQS was called again for it
   uint64_t latched = 0;  ///< times that it was found to have fired while it was masked
+  /// Times that the forwarder let go of it: what it may have delivered was delivered once more.
+  uint64_t repeated = 0;
+  /// What the forwarder has counted, in whatever times the vector passed there; none: it never did.
+  std::optional<SourceStats> forwarded{};
   /// Nanoseconds that it was not live, for a mask of its own or of the function, while the guest
   /// had its interrupts enabled.
   uint64_t masked_ns = 0;

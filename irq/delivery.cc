@@ -10,7 +10,7 @@
 namespace passthru {
 
 Delivery::Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* physical,
-                   Router& router, VectorObserver& observer, Options options)
+                   ForwardingRouter& router, VectorObserver& observer, Options options)
     : router_(router),
       observer_(observer),
       requester_id_(options.requester_id),
@@ -41,6 +41,24 @@ void Delivery::retranslate(const VectorSource& source, const Concerns& concerns)
   if (!wanted.empty()) go_live(source, wanted);
 }
 
+void Delivery::watch(unsigned vector, std::optional<uint64_t> label) {
+  if (label_of(vector) == label) return;
+  if (label) {
+    watched_[vector] = *label;
+  } else {
+    watched_.erase(vector);
+  }
+  if (states_[vector].has_route) router_.watch(states_[vector].route, label);
+  if (!armed(vector)) return;
+  go_quiet(vector);
+  arm_or_tell(vector);
+}
+
+std::optional<uint64_t> Delivery::label_of(unsigned vector) const {
+  const auto watched = watched_.find(vector);
+  return watched == watched_.end() ? std::nullopt : std::optional(watched->second);
+}
+
 // The clock is read where a vector changes, and nowhere else.
 void Delivery::count_masked(unsigned vector, bool masked) {
   Counts& counts = counts_[vector];
@@ -52,24 +70,24 @@ void Delivery::count_masked(unsigned vector, bool masked) {
 
 // Brings a vector to where it should be, unless go_live has to: returns whether.
 bool Delivery::settle(const VectorSource& source, unsigned vector) {
-  const bool armed = states_[vector].owner == EventfdOwner::Irqfd;
+  const bool is_armed = armed(vector);
   const bool live = source.live(vector);
   count_masked(vector, !live);
   if (!live) states_[vector].unroutable.clear();
   const bool delivers = live && translate(vector, source.message(vector));
-  if (!delivers && armed) go_quiet(vector);
-  if (delivers && armed) {
+  if (!delivers && is_armed) go_quiet(vector);
+  if (delivers && is_armed) {
     if (auto done = route(vector); !done) {
       go_quiet(vector);  // the route still carries the old message, which may be another's by now
       failed(vector, done.error());
     }
   }
-  return live && !armed && (delivers || !vectors_.bound(vector));
+  return live && !is_armed && (delivers || !vectors_.bound(vector));
 }
 
 bool Delivery::translate(unsigned vector, const MsiMessage& message) {
   Vector& state = states_[vector];
-  auto translated = router_.translate(message, requester_id_);
+  auto translated = router_.vmm().translate(message, requester_id_);
   if (translated) {
     state.wanted = *translated;
     state.unroutable.clear();
@@ -85,8 +103,16 @@ bool Delivery::translate(unsigned vector, const MsiMessage& message) {
 }
 
 void Delivery::go_quiet(unsigned vector) {
-  router_.disarm(states_[vector].route, vectors_.eventfd(vector));
-  states_[vector].owner = EventfdOwner::Latch;
+  Vector& state = states_[vector];
+  // A delivery that is under way just now is not counted.
+  counts_[vector].forwarded = forwarded(vector);
+  router_.disarm(state.route, vectors_.eventfd(vector));
+  const auto before = std::exchange(state.owner, EventfdOwner::Latch);
+  // The forwarder reads no counters: which signals it has delivered cannot be told.
+  if (before == EventfdOwner::Forwarder && vectors_.drain(vector)) {
+    state.pending = true;
+    ++counts_[vector].repeated;
+  }
 }
 
 void Delivery::go_live(const VectorSource& source, std::span<const unsigned> wanted) {
@@ -107,7 +133,7 @@ void Delivery::go_live(const VectorSource& source, std::span<const unsigned> wan
     }
     if (!is_new && !outcome) {
       failed(vector, outcome.error());
-    } else if (states_[vector].owner != EventfdOwner::Irqfd) {
+    } else if (!armed(vector)) {
       arm_or_tell(vector);
     }
   }
@@ -165,7 +191,7 @@ Result<void> Delivery::take_up(const VectorSource& source, const Healed& healed)
 
 void Delivery::quiet_what_was_lost(const Error& error) {
   for (unsigned vector = 0; vector < count(); ++vector) {
-    if (!vectors_.lost(vector) || states_[vector].owner != EventfdOwner::Irqfd) continue;
+    if (!vectors_.lost(vector) || !armed(vector)) continue;
     go_quiet(vector);
     failed(vector, error);
   }
@@ -179,8 +205,8 @@ Result<void> Delivery::arm(unsigned vector) {
   PASSTHRU_TRY(route(vector));
   Vector& state = states_[vector];
   const bool fired = pending(vector);
-  PASSTHRU_TRY(router_.arm(state.route, vectors_.eventfd(vector)));
-  state.owner = EventfdOwner::Irqfd;
+  const bool forwarded = PASSTHRU_TRY(router_.arm(state.route, vectors_.eventfd(vector)));
+  state.owner = forwarded ? EventfdOwner::Forwarder : EventfdOwner::Irqfd;
   state.failed = false;
   state.pending = false;
   // What fired while masked is delivered once, now (PCI 3.0, 6.8.3.5).
@@ -196,6 +222,7 @@ Result<void> Delivery::route(unsigned vector) {
   } else {
     state.route = PASSTHRU_TRY(router_.create_route(state.wanted, requester_id_));
     state.has_route = true;
+    if (const auto label = label_of(vector)) router_.watch(state.route, label);
   }
   state.routed = state.wanted;
   return {};
@@ -205,7 +232,7 @@ void Delivery::release() {
   for (unsigned vector = 0; vector < count(); ++vector) {
     Vector& state = states_[vector];
     count_masked(vector, false);
-    if (state.owner == EventfdOwner::Irqfd) go_quiet(vector);
+    if (armed(vector)) go_quiet(vector);
     if (state.has_route) router_.destroy_route(state.route);
     const bool fired = pending(vector);
     state = Vector{.pending = fired};
@@ -238,6 +265,14 @@ bool Delivery::pending(unsigned vector) {
   return state.pending;
 }
 
+std::optional<SourceStats> Delivery::forwarded(unsigned vector) {
+  const std::optional<SourceStats>& before = counts_[vector].forwarded;
+  if (states_[vector].owner != EventfdOwner::Forwarder) return before;
+  auto sum = router_.stats(states_[vector].route);
+  if (sum && before) *sum += *before;
+  return sum ? sum : before;
+}
+
 std::vector<VectorState> Delivery::inspect(const VectorSource& source) {
   const auto interrupts = vectors_.interrupts();
   std::vector<VectorState> states;
@@ -255,8 +290,10 @@ std::vector<VectorState> Delivery::inspect(const VectorSource& source) {
                       .restores = restore_.count(vector),
                       .rebinds = vectors_.rebinds(vector),
                       .latched = counts.latched,
+                      .repeated = counts.repeated,
                       .masked_for = counts.masked_for + masked_now,
                       .last_error = counts.last_error,
+                      .forwarded = forwarded(vector),
                       .unroutable = states_[vector].unroutable});
   }
   return states;

@@ -7,15 +7,16 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "irq/forwarding_router.h"
 #include "irq/msi_message.h"
 #include "irq/restore.h"
-#include "irq/router.h"
 #include "irq/vector_source.h"
 #include "irq/vectors.h"
 #include "vfio/device.h"
@@ -25,9 +26,10 @@ namespace passthru {
 
 /// Who owns the counter of a vector's eventfd; exactly one at every moment.
 enum class EventfdOwner {
-  None,   ///< there is no eventfd: the vector was never live since its interrupts were enabled
-  Latch,  ///< masked: the counter is the pending bit
-  Irqfd,  ///< live: the VMM delivers each signal
+  None,       ///< there is no eventfd: the vector was never live since its interrupts were enabled
+  Latch,      ///< masked: the counter is the pending bit
+  Irqfd,      ///< live: the VMM delivers each signal
+  Forwarder,  ///< live: the forwarder delivers each signal, because the VMM cannot or it is watched
 };
 
 /// What the device's owner wants to hear. Called with the vectors locked: must not call back.
@@ -54,10 +56,14 @@ struct VectorState {
   uint64_t rebinds = 0;
   /// Times that it was found to have fired while it was masked.
   uint64_t latched = 0;
+  /// Times that the forwarder let go of it: what it may have delivered is delivered once more.
+  uint64_t repeated = 0;
   /// How long it was not live while the guest had its interrupts enabled.
   std::chrono::nanoseconds masked_for{};
   /// What failed when last something did; empty: nothing ever.
   std::string last_error{};
+  /// What the forwarder has counted, in whatever times the vector passed there; none: it never did.
+  std::optional<SourceStats> forwarded{};
   /// The guest wants the vector live, and its message is no interrupt: why. Empty otherwise.
   std::string unroutable{};
 };
@@ -77,8 +83,8 @@ class Delivery {
   };
 
   /// `physical` may be null: nothing can be looked at then.
-  Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* physical, Router& router,
-           VectorObserver& observer, Options options);
+  Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* physical,
+           ForwardingRouter& router, VectorObserver& observer, Options options);
   ~Delivery() { release(); }
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
@@ -93,6 +99,11 @@ class Delivery {
   /// messages are concerned, and brings them there. A route is changed where the answer is another;
   /// SET_IRQS is called for none but those that go live, as on an unmask.
   void retranslate(const VectorSource& source, const Concerns& concerns);
+
+  /// Has a vector's signals pass through the forwarder, timed and traced by `label`, or with
+  /// nullopt no more; also when it goes live later. Nothing is lost; what may have been delivered
+  /// already is delivered once more. Failures go to the observer: the vector is latched then.
+  void watch(unsigned vector, std::optional<uint64_t> label);
 
   /// Allocates at least `vectors` in the host when the index is next enabled.
   void allocate_at_least(unsigned vectors) { vectors_.allocate_at_least(vectors); }
@@ -135,11 +146,19 @@ class Delivery {
   /// Since the device was opened: no reset clears it.
   struct Counts {
     uint64_t latched = 0;
+    uint64_t repeated = 0;
+    std::optional<SourceStats> forwarded{};  ///< before the vector was last armed
     std::chrono::nanoseconds masked_for{};
     std::optional<Clock::time_point> masked_since{};
     std::string last_error{};
   };
 
+  [[nodiscard]] std::optional<uint64_t> label_of(unsigned vector) const;
+  [[nodiscard]] bool armed(unsigned vector) const {
+    return states_[vector].owner == EventfdOwner::Irqfd ||
+           states_[vector].owner == EventfdOwner::Forwarder;
+  }
+  [[nodiscard]] std::optional<SourceStats> forwarded(unsigned vector);
   void count_masked(unsigned vector, bool masked);
   bool settle(const VectorSource& source, unsigned vector);
   bool translate(unsigned vector, const MsiMessage& message);
@@ -155,7 +174,7 @@ class Delivery {
   void quiet_what_was_lost(const Error& error);
   void failed(unsigned vector, const Error& error);
 
-  Router& router_;
+  ForwardingRouter& router_;
   VectorObserver& observer_;
   const uint16_t requester_id_;
   const std::function<Clock::time_point()> now_;
@@ -166,6 +185,7 @@ class Delivery {
   std::vector<Counts> counts_;
   /// Told that its message is no interrupt. Once and for all: a guest could have it told for ever.
   std::vector<bool> told_unroutable_;
+  std::map<unsigned, uint64_t> watched_;  ///< label by vector
   uint64_t refused_messages_ = 0;
 };
 

@@ -14,7 +14,7 @@
 namespace passthru {
 
 /// What a poller says of one source.
-struct Fired {
+struct SourceEvent {
   uint64_t token = 0;
   /// It was signalled since it was last said so, or was readable when it was armed; rarely neither.
   bool signalled = false;
@@ -40,7 +40,7 @@ class EdgePoller {
   enum class Wait { No, UntilOne };
   /// Says up to `fired.size()` things, in order. May return 0 also after a wait, as when a Unix
   /// signal came. An error (EBUSY, ENOMEM, ...) has lost nothing: call again, but not at once.
-  virtual Result<size_t> collect(std::span<Fired> fired, Wait wait) = 0;
+  virtual Result<size_t> collect(std::span<SourceEvent> fired, Wait wait) = 0;
 
   /// Readable while there is something to collect: for another poll. Valid as long as this.
   [[nodiscard]] virtual int fd() const = 0;

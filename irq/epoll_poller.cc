@@ -26,7 +26,7 @@ class EpollPoller : public EdgePoller {
 
   void disarm(int fd, uint64_t token) override { disarmed_.push_back({fd, token}); }
 
-  Result<size_t> collect(std::span<Fired> fired, Wait wait) override {
+  Result<size_t> collect(std::span<SourceEvent> fired, Wait wait) override {
     const bool at_once = wait == Wait::No || !ended_.empty() || !disarmed_.empty();
     std::array<epoll_event, 64> events{};
     const auto most = std::min(events.size(), fired.size());
@@ -62,7 +62,7 @@ class EpollPoller : public EdgePoller {
 
   const Fd epoll_;
   std::deque<Source> disarmed_;
-  std::deque<Fired> ended_;
+  std::deque<SourceEvent> ended_;
   uint64_t calls_ = 0;
 };
 

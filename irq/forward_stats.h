@@ -59,6 +59,17 @@ struct SourceStats {
   uint64_t rearmed = 0;
   /// From when the driving thread saw the signal to when the sink had it, while observed.
   LatencyBuckets latency{};
+
+  SourceStats& operator+=(const SourceStats& other) {
+    delivered += other.delivered;
+    held += other.held;
+    sink_full += other.sink_full;
+    sink_failed += other.sink_failed;
+    spurious += other.spurious;
+    rearmed += other.rearmed;
+    for (size_t i = 0; i < latency.size(); ++i) latency[i] += other.latency[i];
+    return *this;
+  }
 };
 
 /// Of all sources, ever.

@@ -119,7 +119,7 @@ class Forwarder {
   void run();
   Result<unsigned> round(EdgePoller::Wait wait);
   void take_commands() PASSTHRU_EXCLUDES(mutex_);
-  Result<unsigned> dispatch(std::span<const Fired> fired);
+  Result<unsigned> dispatch(std::span<const SourceEvent> fired);
   unsigned signalled(uint32_t index, Clock::time_point seen);
   unsigned hand_over(Slot& slot, Clock::time_point seen);
   void arm(uint32_t index);

@@ -88,7 +88,7 @@ Result<unsigned> Forwarder::run_once() {
 // Commands first: what they ask of the poller is part of the call that collects.
 Result<unsigned> Forwarder::round(EdgePoller::Wait wait) {
   take_commands();
-  std::array<Fired, kBatch> fired{};
+  std::array<SourceEvent, kBatch> fired{};
   const auto count = poller_->collect(fired, wait);
   system_calls_.set(poller_->calls());
   if (!count) {
@@ -122,11 +122,11 @@ void Forwarder::take_commands() {
   taken_.clear();
 }
 
-Result<unsigned> Forwarder::dispatch(std::span<const Fired> fired) {
+Result<unsigned> Forwarder::dispatch(std::span<const SourceEvent> fired) {
   const auto seen = Clock::now();
   unsigned sum = 0;
   int own_error = 0;
-  for (const Fired& each : fired) {
+  for (const SourceEvent& each : fired) {
     if (each.token == kWakeToken || each.token == kTimerToken) {
       const bool timer = each.token == kTimerToken;
       if (each.ended) poller_->arm(timer ? timer_.get() : wake_.get(), each.token);

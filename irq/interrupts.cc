@@ -5,7 +5,7 @@
 
 namespace passthru {
 
-Interrupts::Interrupts(const std::shared_ptr<VfioDevice>& device, Router& router,
+Interrupts::Interrupts(const std::shared_ptr<VfioDevice>& device, ForwardingRouter& router,
                        VectorObserver& observer, const Options& options)
     : observer_(observer) {
   const uint16_t requester_id = options.guest_address.requester_id();
@@ -97,6 +97,11 @@ void Interrupts::enable_intx() {
 void Interrupts::retranslate(const Concerns& concerns) {
   if (msix_) msix_->retranslate(concerns);
   if (msi_) msi_->retranslate(concerns);
+}
+
+void Interrupts::watch(unsigned vector, std::optional<uint64_t> label) {
+  if (msix_) msix_->watch(vector, label);
+  if (msi_) msi_->watch(vector, label);
 }
 
 Result<uint32_t> Interrupts::audit() {

@@ -29,8 +29,8 @@ class Interrupts {
     Restore::Wake wake{};
   };
 
-  Interrupts(const std::shared_ptr<VfioDevice>& device, Router& router, VectorObserver& observer,
-             const Options& options);
+  Interrupts(const std::shared_ptr<VfioDevice>& device, ForwardingRouter& router,
+             VectorObserver& observer, const Options& options);
 
   /// The device was reset, or is new: INTx, if it has that.
   void start();
@@ -50,6 +50,10 @@ class Interrupts {
 
   /// The VMM's interrupt remapping has changed for the messages that are concerned. Thread-safe.
   void retranslate(const Concerns& concerns);
+
+  /// Has a vector's signals timed and traced by `label`, or with nullopt no more: of MSI-X and MSI,
+  /// whichever is enabled or will be.
+  void watch(unsigned vector, std::optional<uint64_t> label);
 
   /// Looks at all bound vectors and restores what is damaged, and what an earlier look could not.
   /// Returns how many were. Thread-safe.

@@ -7,7 +7,8 @@
 
 namespace passthru {
 
-Intx::Intx(std::shared_ptr<VfioDevice> device, Router& router, Bdf guest_address, unsigned pin)
+Intx::Intx(std::shared_ptr<VfioDevice> device, ForwardingRouter& router, Bdf guest_address,
+           unsigned pin)
     : device_(std::move(device)), router_(router), guest_address_(guest_address), pin_(pin) {}
 
 Result<void> Intx::enable() {
@@ -15,7 +16,7 @@ Result<void> Intx::enable() {
   Fd trigger = PASSTHRU_TRY(device_->kernel().make_eventfd());
   const int trigger_fd = trigger.get();
   PASSTHRU_TRY(device_->bind_irqs(Irq::Intx, 0, {&trigger_fd, 1}));
-  if (auto done = router_.intx_by_level() ? relay(trigger_fd) : arm(trigger_fd); !done) {
+  if (auto done = router_.vmm().intx_by_level() ? relay(trigger_fd) : arm(trigger_fd); !done) {
     ignore(device_->disable_irqs(Irq::Intx), "undoing; the first error is reported");
     return done;
   }
@@ -26,14 +27,13 @@ Result<void> Intx::enable() {
 Result<void> Intx::arm(int trigger) {
   Fd unmask = PASSTHRU_TRY(device_->kernel().make_eventfd());
   PASSTHRU_TRY(device_->bind_unmask_eventfd(Irq::Intx, unmask.get()));
-  PASSTHRU_TRY(router_.arm_intx(guest_address_, pin_, trigger, unmask.get()));
+  PASSTHRU_TRY(router_.vmm().arm_intx(guest_address_, pin_, trigger, unmask.get()));
   unmask_ = std::move(unmask);
   return {};
 }
 
 Result<void> Intx::relay(int trigger) {
-  relay_ =
-      PASSTHRU_TRY(IntxRelay::start(device_->kernel(), router_, guest_address_, pin_, trigger));
+  relay_ = PASSTHRU_TRY(IntxRelay::start(router_, guest_address_, pin_, trigger));
   return {};
 }
 
@@ -42,7 +42,7 @@ void Intx::disable() {
   if (relay_) {
     relay_.reset();
   } else {
-    router_.disarm_intx(guest_address_, pin_, trigger_.get());
+    router_.vmm().disarm_intx(guest_address_, pin_, trigger_.get());
   }
   ignore(device_->disable_irqs(Irq::Intx), "a device that is gone has no interrupt left");
   trigger_.reset();

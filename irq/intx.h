@@ -6,8 +6,8 @@
 
 #include <memory>
 
+#include "irq/forwarding_router.h"
 #include "irq/intx_relay.h"
-#include "irq/router.h"
 #include "vfio/bdf.h"
 #include "vfio/device.h"
 #include "vfio/fd.h"
@@ -19,7 +19,8 @@ namespace passthru {
 class Intx {
  public:
   /// `pin`: 0 is INTA#.
-  Intx(std::shared_ptr<VfioDevice> device, Router& router, Bdf guest_address, unsigned pin);
+  Intx(std::shared_ptr<VfioDevice> device, ForwardingRouter& router, Bdf guest_address,
+       unsigned pin);
   ~Intx() { disable(); }
   Intx(const Intx&) = delete;
   Intx& operator=(const Intx&) = delete;
@@ -38,7 +39,7 @@ class Intx {
   Result<void> relay(int trigger);
 
   const std::shared_ptr<VfioDevice> device_;
-  Router& router_;
+  ForwardingRouter& router_;
   const Bdf guest_address_;
   const unsigned pin_;
   Fd trigger_;  ///< signalled by the kernel when the pin is asserted; set while enabled

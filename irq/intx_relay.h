@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Owns INTx on its way to a VMM that has no resampling irqfd: a thread carries the kernel's signal
-// to the guest's line. Used by irq/intx, which unmasks the pin when the guest is done.
+// Owns INTx on its way to a VMM that has no resampling irqfd: the forwarder carries the kernel's
+// signal to the guest's line. Used by irq/intx, which unmasks the pin when the guest is done.
 #pragma once
 
 #include <memory>
-#include <thread>
 
-#include "irq/router.h"
+#include "irq/forwarder.h"
+#include "irq/forwarding_router.h"
 #include "vfio/bdf.h"
-#include "vfio/fd.h"
-#include "vfio/kernel.h"
 #include "vfio/result.h"
 #include "vfio/thread_annotations.h"
 
@@ -18,8 +16,9 @@ namespace passthru {
 class IntxRelay {
  public:
   /// From now on each signal of `trigger` raises `pin` (0 = INTA#) of `guest_address`; a counter
-  /// that is not 0 now does so at once. `trigger` outlives this. EAGAIN: no thread can be had.
-  static Result<std::unique_ptr<IntxRelay>> start(Kernel& kernel, Router& router, Bdf guest_address,
+  /// that is not 0 now does so at once. Errors: those of ForwardingRouter::forwarder and
+  /// Forwarder::add.
+  static Result<std::unique_ptr<IntxRelay>> start(ForwardingRouter& router, Bdf guest_address,
                                                   unsigned pin, int trigger);
   /// The line is low.
   ~IntxRelay();
@@ -31,19 +30,16 @@ class IntxRelay {
   bool lower() PASSTHRU_EXCLUDES(line_mutex_);
 
  private:
-  IntxRelay(Kernel& kernel, Router& router, Bdf guest_address, unsigned pin, int trigger, Fd stop);
-  void run();
+  IntxRelay(Router& vmm, Forwarder& forwarder, Bdf guest_address, unsigned pin);
   void raise() PASSTHRU_EXCLUDES(line_mutex_);
 
-  Kernel& kernel_;
-  Router& router_;
+  Router& vmm_;
+  Forwarder& forwarder_;
   const Bdf guest_address_;
   const unsigned pin_;
-  const int trigger_;
-  const Fd stop_;
+  SourceId source_ = 0;
   Mutex line_mutex_;  ///< held while the VMM takes a level, so that levels do not overtake
   bool raised_ PASSTHRU_GUARDED_BY(line_mutex_) = false;
-  std::thread thread_;
 };
 
 }  // namespace passthru

@@ -26,8 +26,8 @@ MsiMessage MsiVectors::message(unsigned vector) const {
   return {registers_.address, (registers_.data & ~number_bits) | (vector & number_bits)};
 }
 
-Msi::Msi(const std::shared_ptr<VfioDevice>& device, Router& router, VectorObserver& observer,
-         uint16_t requester_id)
+Msi::Msi(const std::shared_ptr<VfioDevice>& device, ForwardingRouter& router,
+         VectorObserver& observer, uint16_t requester_id)
     : delivery_(device, nullptr, router, observer,
                 {.irq = Irq::Msi, .requester_id = requester_id}) {}
 
@@ -52,6 +52,11 @@ void Msi::reset() {
 void Msi::retranslate(const Concerns& concerns) {
   MutexLock lock(vectors_mutex_);
   delivery_.retranslate(vectors_, concerns);
+}
+
+void Msi::watch(unsigned vector, std::optional<uint64_t> label) {
+  MutexLock lock(vectors_mutex_);
+  if (vector < delivery_.count()) delivery_.watch(vector, label);
 }
 
 Result<uint32_t> Msi::audit() {

@@ -5,10 +5,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "irq/delivery.h"
-#include "irq/router.h"
+#include "irq/forwarding_router.h"
 #include "irq/vector_source.h"
 #include "mmap/config_space.h"
 #include "vfio/device.h"
@@ -44,7 +45,7 @@ class MsiVectors : public VectorSource {
 /// Thread-safe.
 class Msi {
  public:
-  Msi(const std::shared_ptr<VfioDevice>& device, Router& router, VectorObserver& observer,
+  Msi(const std::shared_ptr<VfioDevice>& device, ForwardingRouter& router, VectorObserver& observer,
       uint16_t requester_id);
 
   /// The guest wrote the capability.
@@ -53,6 +54,9 @@ class Msi {
   void reset() PASSTHRU_EXCLUDES(vectors_mutex_);
   /// The VMM's interrupt remapping has changed for the messages that are concerned.
   void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(vectors_mutex_);
+
+  /// See Delivery::watch. Nothing to do for a vector that the device does not have.
+  void watch(unsigned vector, std::optional<uint64_t> label) PASSTHRU_EXCLUDES(vectors_mutex_);
 
   /// Binds again what a SET_IRQS that failed has unbound; VFIO hides whether anything is damaged.
   /// Returns how many vectors were.

@@ -5,8 +5,8 @@
 
 namespace passthru {
 
-Msix::Msix(const std::shared_ptr<VfioDevice>& device, const MsixLayout& layout, Router& router,
-           VectorObserver& observer, Options options)
+Msix::Msix(const std::shared_ptr<VfioDevice>& device, const MsixLayout& layout,
+           ForwardingRouter& router, VectorObserver& observer, Options options)
     : physical_(device, layout),
       table_(device->irq(Irq::Msix).count),
       delivery_(device, &physical_, router, observer,
@@ -38,6 +38,11 @@ void Msix::reset() {
 void Msix::retranslate(const Concerns& concerns) {
   MutexLock lock(vectors_mutex_);
   delivery_.retranslate(table_, concerns);
+}
+
+void Msix::watch(unsigned vector, std::optional<uint64_t> label) {
+  MutexLock lock(vectors_mutex_);
+  if (vector < delivery_.count()) delivery_.watch(vector, label);
 }
 
 Result<uint32_t> Msix::audit() {

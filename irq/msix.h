@@ -7,12 +7,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "irq/delivery.h"
+#include "irq/forwarding_router.h"
 #include "irq/msix_table.h"
 #include "irq/physical_table.h"
-#include "irq/router.h"
 #include "mmap/access.h"
 #include "vfio/device.h"
 #include "vfio/msix_layout.h"
@@ -30,8 +31,8 @@ class Msix {
   };
 
   /// The device's IRQ info tells how many vectors there are; `layout` where its table is.
-  Msix(const std::shared_ptr<VfioDevice>& device, const MsixLayout& layout, Router& router,
-       VectorObserver& observer, Options options);
+  Msix(const std::shared_ptr<VfioDevice>& device, const MsixLayout& layout,
+       ForwardingRouter& router, VectorObserver& observer, Options options);
 
   /// What answers the guest at the place of the table and of the pending bits.
   std::shared_ptr<AccessTarget> table_target();
@@ -45,6 +46,9 @@ class Msix {
 
   /// The VMM's interrupt remapping has changed for the messages that are concerned.
   void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(vectors_mutex_);
+
+  /// See Delivery::watch. Nothing to do for a vector that the device does not have.
+  void watch(unsigned vector, std::optional<uint64_t> label) PASSTHRU_EXCLUDES(vectors_mutex_);
 
   /// Looks at all bound vectors and restores what is damaged. Returns how many were.
   Result<uint32_t> audit() PASSTHRU_EXCLUDES(vectors_mutex_);

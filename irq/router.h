@@ -42,7 +42,11 @@ class Router {
   virtual Result<void> arm(RouteId route, int eventfd) = 0;
   /// On return no signal is delivered any more, and the counter is the caller's.
   virtual void disarm(RouteId route, int eventfd) = 0;
-  /// Delivers a message without a route.
+  /// Whether the VMM has no irqfd and takes each interrupt as a message: then the five calls above
+  /// are never made, and `signal_msi` is, from the forwarder's thread. Fixed from the start.
+  [[nodiscard]] virtual bool msi_by_message() const { return false; }
+  /// Delivers a message without a route. Must not wait for a thread that is in a call of the
+  /// library.
   virtual Result<void> signal_msi(const MsiMessage& message, uint16_t requester_id) = 0;
 
   /// From now on each signal of `eventfd` asserts INTx `pin` (0 = INTA#) of the device that the

@@ -81,7 +81,7 @@ void UringPoller::prepare(const Request& request) {
   }
 }
 
-Result<size_t> UringPoller::collect(std::span<Fired> fired, Wait wait) {
+Result<size_t> UringPoller::collect(std::span<SourceEvent> fired, Wait wait) {
   if (!enabled_) {
     ++calls_;
     // liburing 2.3 declares io_uring_enable_rings and does not export it.
@@ -113,7 +113,7 @@ int UringPoller::enter(unsigned wait) {
                    : io_uring_submit_and_get_events(&ring_);
 }
 
-size_t UringPoller::take(std::span<Fired> fired) {
+size_t UringPoller::take(std::span<SourceEvent> fired) {
   size_t count = 0;
   unsigned seen = 0;
   unsigned head = 0;

@@ -27,7 +27,7 @@ class UringPoller : public EdgePoller {
 
   void arm(int fd, uint64_t token) override;
   void disarm(int fd, uint64_t token) override;
-  Result<size_t> collect(std::span<Fired> fired, Wait wait) override;
+  Result<size_t> collect(std::span<SourceEvent> fired, Wait wait) override;
   [[nodiscard]] int fd() const override { return ring_.ring_fd; }
   [[nodiscard]] uint64_t calls() const override { return calls_; }
   [[nodiscard]] const char* name() const override { return "io_uring"; }
@@ -46,7 +46,7 @@ class UringPoller : public EdgePoller {
   };
   void prepare(const Request& request);
   void prepare_backlog();
-  size_t take(std::span<Fired> fired);
+  size_t take(std::span<SourceEvent> fired);
 
   io_uring ring_{};
   bool is_set_up_ = false;

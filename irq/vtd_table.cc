@@ -77,7 +77,7 @@ const char* words(VtdReason reason) {
       return "its interrupt remapping entry has reserved bits set, or is a posted one";
     case VtdReason::CompatibilityBlocked:
       return "messages in compatibility format are blocked";
-    case VtdReason::SourceId:
+    case VtdReason::WrongSource:
       return "its interrupt remapping entry is for another device";
   }
   return "it is no interrupt";
@@ -121,7 +121,7 @@ tl::expected<MsiMessage, VtdFault> vtd_translate(const VtdTable& table, const Ms
   if (reserved_bits_set(*entry, table.x2apic)) {
     return fault(VtdReason::ReservedInEntry, *index, recorded);
   }
-  if (!may_use(*entry, requester_id)) return fault(VtdReason::SourceId, *index, recorded);
+  if (!may_use(*entry, requester_id)) return fault(VtdReason::WrongSource, *index, recorded);
   const MsiMessage remapped = message_of(*entry, table.x2apic);
   if (!is_interrupt_data(remapped.data)) return fault(VtdReason::NoInterrupt, *index, false);
   return remapped;

@@ -43,7 +43,7 @@ enum class VtdReason : uint8_t {
   TableUnreadable = 0x23,
   ReservedInEntry = 0x24,  ///< also an entry in posted format, which is not offered
   CompatibilityBlocked = 0x25,
-  SourceId = 0x26,  ///< another device may use the entry, this one may not
+  WrongSource = 0x26,  ///< another device may use the entry, this one may not
 };
 
 struct VtdFault {

@@ -24,6 +24,13 @@ void to_json(nlohmann::json& json, const BarInspection& bar) {
           {"spans", bar.spans}};
 }
 
+void to_json(nlohmann::json& json, const SourceStats& stats) {
+  json = {{"delivered", stats.delivered},    {"held", stats.held},
+          {"sink_full", stats.sink_full},    {"sink_failed", stats.sink_failed},
+          {"spurious", stats.spurious},      {"rearmed", stats.rearmed},
+          {"latency_log2_ns", stats.latency}};
+}
+
 void to_json(nlohmann::json& json, const VectorInspection& vector) {
   json = {{"index", vector.index},
           {"masked", vector.masked},
@@ -38,6 +45,8 @@ void to_json(nlohmann::json& json, const VectorInspection& vector) {
           {"restores", vector.restores},
           {"rebinds", vector.rebinds},
           {"latched", vector.latched},
+          {"repeated", vector.repeated},
+          {"forwarded", vector.forwarded ? nlohmann::json(*vector.forwarded) : nlohmann::json()},
           {"masked_ns", vector.masked_ns},
           {"last_error", vector.last_error}};
 }

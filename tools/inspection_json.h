@@ -11,6 +11,7 @@ namespace passthru {
 
 void to_json(nlohmann::json& json, const SpanInspection& span);
 void to_json(nlohmann::json& json, const BarInspection& bar);
+void to_json(nlohmann::json& json, const SourceStats& stats);
 void to_json(nlohmann::json& json, const VectorInspection& vector);
 void to_json(nlohmann::json& json, const Inspection& inspection);
 

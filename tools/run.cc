@@ -178,6 +178,9 @@ CLI::App* add_run(CLI::App& app, int& status) {
           "Look for damaged interrupts so often, in milliseconds (default 100), or off")
       ->check(CLI::IsMember({"off"}) | CLI::Range(1U, 60'000U))
       ->type_name("MS|off");
+  command->add_flag("--forward-interrupts", vm.forward_interrupts,
+                    "Carry the devices' MSI and MSI-X in this process, where they are counted, "
+                    "instead of by KVM's irqfds, which is faster");
   command->add_option("--summary", arguments->summary_file, "Write what the devices did as JSON")
       ->type_name("FILE");
   command->footer(

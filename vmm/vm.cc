@@ -63,6 +63,7 @@ Result<void> Vm::make_machine(const VmOptions& options, std::shared_ptr<Kernel> 
       machine_->vm(), {.first_slot = KvmMachine::kFirstFreeSlot,
                        .first_gsi = kPins,
                        .intx_gsi = [](Bdf bdf, unsigned pin) { return intx_gsi(bdf.device, pin); },
+                       .msi_by_message = options.forward_interrupts,
                        .on_event = options.on_event}));
   domain_ = std::make_unique<Domain>(std::move(kernel), *host_);
 

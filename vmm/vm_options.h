@@ -32,6 +32,9 @@ struct VmOptions {
   /// How often the devices' interrupts are looked at; Audit::kOff: never.
   std::chrono::milliseconds audit = Audit::kDefaultInterval;
 
+  /// Interrupts of devices pass through the forwarder instead of KVM's irqfds.
+  bool forward_interrupts = false;
+
   int console_in = 0;                            ///< bytes for the guest's serial port; -1: none
   int console_out = 1;                           ///< bytes from it
   std::function<void(const Event&)> on_event{};  ///< told of each, on the thread that caused it

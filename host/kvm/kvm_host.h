@@ -39,6 +39,9 @@ struct KvmHostOptions {
   /// up to 32,767, if the VMM offers it KVM_FEATURE_MSI_EXT_DEST_ID: the KvmHost then reads
   /// messages accordingly. ENOTSUP on kernels before 4.7.
   bool extended_destinations = false;
+  /// MSI and MSI-X go to KVM as messages (KVM_SIGNAL_MSI) through the forwarder, not by irqfd. For
+  /// a look at every interrupt of a guest; an irqfd is faster.
+  bool msi_by_message = false;
   /// The VMM's own interrupt remapping, for a guest with a virtual IOMMU: answers Host::translate
   /// in place of the KvmHost. May be empty.
   std::function<Result<MsiMessage>(const MsiMessage&, uint16_t requester_id)> translate{};
@@ -72,6 +75,7 @@ class KvmHost final : public Host {
   Result<void> arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) override;
   void disarm_intx(Bdf guest_address, unsigned pin, int eventfd) override;
 
+  [[nodiscard]] bool msi_by_message() const override { return options_.msi_by_message; }
   [[nodiscard]] bool intx_by_level() const override { return bool{options_.set_line}; }
   void set_intx(Bdf guest_address, unsigned pin, bool level) override
       PASSTHRU_EXCLUDES(lines_mutex_);

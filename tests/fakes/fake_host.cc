@@ -92,6 +92,7 @@ void FakeHost::disarm(RouteId route, int eventfd) {
 
 Result<void> FakeHost::signal_msi(const MsiMessage& message, uint16_t /*requester_id*/) {
   MutexLock lock(calls_mutex_);
+  PASSTHRU_TRY(enter("signal_msi"));
   signalled_.push_back(message);
   return {};
 }
@@ -146,6 +147,7 @@ void FakeHost::on_event(const Event& event) {
 }
 
 std::vector<MsiMessage> FakeHost::delivered() {
+  MutexLock lock(calls_mutex_);
   for (auto& [id, route] : routes_) {
     if (route.eventfd < 0) continue;
     auto count = kernel_.drain_eventfd(route.eventfd);

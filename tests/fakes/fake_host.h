@@ -39,6 +39,7 @@ class FakeHost final : public Host {
   Result<void> arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) override;
   void disarm_intx(Bdf guest_address, unsigned pin, int eventfd) override;
   [[nodiscard]] bool intx_by_level() const override { return by_level; }
+  [[nodiscard]] bool msi_by_message() const override { return by_message; }
   void set_intx(Bdf guest_address, unsigned pin, bool level) override;
   void on_event(const Event& event) override;
 
@@ -60,7 +61,8 @@ class FakeHost final : public Host {
   [[nodiscard]] const std::vector<GuestMapping>& mappings() const { return mappings_; }
 
   std::vector<Event> events{};
-  bool by_level = false;  ///< a VMM without resampling irqfds; set before a device is opened
+  bool by_level = false;    ///< a VMM without resampling irqfds; set before a device is opened
+  bool by_message = false;  ///< a VMM without irqfds; set before a device is opened
   unsigned route_updates = 0;
   size_t most_routes = SIZE_MAX;  ///< that there are at a time
   /// The VMM's interrupt remapping; without it, a guest that has none.

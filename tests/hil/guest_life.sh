@@ -38,6 +38,7 @@ job() { printf '%s passthru.job=%s' "$guest_append" "$*"; }
 start_guest() {
   local name=$1 append=$2 bdf devices=()
   shift 2
+  [ "$name" != forwarded ] || devices+=(--forward-interrupts)
   for bdf in "$@"; do devices+=(--device "$bdf"); done
   # As the VMM's own process, so that a signal to `vmm` reaches it and not only a `timeout`.
   boot "$results/$name.log" "$results/$name.vmm" \
@@ -124,6 +125,18 @@ doorbells_are_mapped_and_the_table_is_not() {
   done
 }
 
+# As with a VMM that has no irqfd.
+a_guest_lives_without_irqfds() {
+  start_guest forwarded "$(job read-drive)" $nvme $nic
+  wait_for_end
+  equal 'forwarded: it ended by itself' "$(of_summary forwarded .end)" power-off "$(story forwarded)"
+  equal 'forwarded: it read what is on the drive' "$(sha_read forwarded)" "$outside"
+  equal 'forwarded: its interrupts went through the forwarder, and none was refused' "$(of_summary forwarded '
+    [.devices[].vectors[].forwarded | select(. != null)]
+    | "\(map(.delivered) | add > 10) \(map(.sink_failed) | add)"')" 'true 0'
+  equal 'power-off: no interrupt did' "$(of_summary power-off '[.devices[].vectors[].forwarded] | unique | tostring')" '[null]'
+}
+
 the_vmm_is_killed_while_the_guest_reads() {
   start_guest killed "$(job read-drive)" $nvme $nic
   wait_until_says killed reading || failed 'kill -9: the guest began to read' "$(story killed)"
@@ -173,6 +186,7 @@ outside=$(sha256sum <"$image" | cut -d' ' -f1)
 a_guest_reads_the_drive_and_powers_off
 its_log_has_no_complaint
 doorbells_are_mapped_and_the_table_is_not
+a_guest_lives_without_irqfds
 the_vmm_is_killed_while_the_guest_reads
 the_next_guest_reads_the_same_and_reboots
 the_vmm_is_terminated

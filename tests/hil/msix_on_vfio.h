@@ -37,7 +37,7 @@ class MsixOnVfio : public ::testing::TestWithParam<BoundDevice>, public VectorOb
   /// Enables MSI-X with `message_of` in the first `vectors` entries, unmasked.
   void enable(unsigned vectors) {
     msix = std::make_unique<Msix>(
-        device, layout, host, *this,
+        device, layout, router, *this,
         Msix::Options{.requester_id = 8, .wake = [this] { return turn_decode_on(); }});
     table = msix->table_target();
     for (unsigned vector = 0; vector < vectors; ++vector) {
@@ -72,6 +72,7 @@ class MsixOnVfio : public ::testing::TestWithParam<BoundDevice>, public VectorOb
 
   LinuxKernel kernel;
   FakeHost host{kernel};
+  ForwardingRouter router{host};
   DmaSpace dma{kernel};
   std::shared_ptr<VfioDevice> device;
   MsixLayout layout;

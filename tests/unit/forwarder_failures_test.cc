@@ -133,7 +133,7 @@ TEST_F(ForwarderOnARing, AWaitThatAUnixSignalInterruptsEndsWithNothing) {
   ::setitimer(ITIMER_REAL, &soon, nullptr);
   const Fd source = make_eventfd();
   (*poller)->arm(source.get(), 5);
-  std::array<Fired, 4> fired{};
+  std::array<SourceEvent, 4> fired{};
   auto count = (*poller)->collect(fired, Wait::UntilOne);
   const itimerval off{};
   ::setitimer(ITIMER_REAL, &off, nullptr);
@@ -150,7 +150,7 @@ class ScriptedPoller : public EdgePoller {
  public:
   void arm(int /*fd*/, uint64_t token) override { armed.push_back(token); }
   void disarm(int /*fd*/, uint64_t token) override { disarmed.push_back(token); }
-  Result<size_t> collect(std::span<Fired> fired, Wait /*wait*/) override {
+  Result<size_t> collect(std::span<SourceEvent> fired, Wait /*wait*/) override {
     size_t count = 0;
     for (; count < fired.size() && !says.empty(); says.pop_front()) fired[count++] = says.front();
     return count;
@@ -161,7 +161,7 @@ class ScriptedPoller : public EdgePoller {
 
   std::vector<uint64_t> armed;
   std::vector<uint64_t> disarmed;
-  std::deque<Fired> says;
+  std::deque<SourceEvent> says;
 };
 
 class ForwarderOnAScript : public testing::Test {

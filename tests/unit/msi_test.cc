@@ -52,7 +52,7 @@ class MsiTest : public ::testing::Test, public VectorObserver {
     fake = &kernel.add(spec);
     auto opened = VfioDevice::open(kernel, dma, fake->spec().group, fake->spec().bdf);
     EXPECT_TRUE(opened);
-    msi = std::make_unique<Msi>(*opened, host, *this, 8);
+    msi = std::make_unique<Msi>(*opened, router, *this, 8);
     kernel.forget_calls();
   }
   void TearDown() override { EXPECT_THAT(failures, IsEmpty()) << "a test takes what it expects"; }
@@ -64,6 +64,7 @@ class MsiTest : public ::testing::Test, public VectorObserver {
 
   FakeKernel kernel;
   FakeHost host{kernel};
+  ForwardingRouter router{host};
   DmaSpace dma{kernel};
   FakeDevice* fake = nullptr;
   std::unique_ptr<Msi> msi;

@@ -29,7 +29,7 @@ class MsixTest : public ::testing::Test, public VectorObserver {
     ASSERT_TRUE(opened) << opened.error().message();
     device = *opened;
     msix = std::make_unique<Msix>(
-        device, fake->spec().msix.layout(), host, *this,
+        device, fake->spec().msix.layout(), router, *this,
         Msix::Options{
             .requester_id = 8, .wake = [this] { return wake(); }, .now = [this] { return now; }});
     table = msix->table_target();
@@ -70,6 +70,7 @@ class MsixTest : public ::testing::Test, public VectorObserver {
 
   FakeKernel kernel;
   FakeHost host{kernel};
+  ForwardingRouter router{host};
   DmaSpace dma{kernel};
   FakeDevice* fake = nullptr;
   std::shared_ptr<VfioDevice> device;

@@ -32,7 +32,7 @@ class Pair : public VectorObserver {
     auto device = VfioDevice::open(kernel_, dma_, spec.group, spec.bdf);
     if (!device) std::abort();
     device_ = *device;
-    msix_ = std::make_unique<Msix>(device_, spec.msix.layout(), host_, *this,
+    msix_ = std::make_unique<Msix>(device_, spec.msix.layout(), router_, *this,
                                    Msix::Options{.wake = [] { return Result<void>{}; }});
     table_ = msix_->table_target();
     pba_ = msix_->pba_target();
@@ -164,6 +164,7 @@ class Pair : public VectorObserver {
 
   FakeKernel kernel_;
   FakeHost host_{kernel_};
+  ForwardingRouter router_{host_};
   DmaSpace dma_{kernel_};
   FakeDevice& fake_;
   std::shared_ptr<VfioDevice> device_;

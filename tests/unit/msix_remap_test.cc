@@ -234,7 +234,7 @@ TEST_F(MsixVtdTest, MessagesOfMsiAreRemappedToo) {
   auto& edu = kernel.add(spec);
   auto opened = VfioDevice::open(kernel, dma, edu.spec().group, edu.spec().bdf);
   ASSERT_TRUE(opened);
-  Msi msi(*opened, host, *this, 8);
+  Msi msi(*opened, router, *this, 8);
   // Four messages from one handle, told apart by their subhandles.
   msi.write({.control = kMsiEnable | 2 << 4, .address = 0xfee0'0018 | 0x10 << 5, .data = 0});
   edu.fire(3);

@@ -71,7 +71,7 @@ class VtdTableTest : public ::testing::Test {
     entries[1] = {kPresent | vector(0x41), who};
     const auto found = vtd_translate(table, naming(1), device);
     if (!found) {
-      EXPECT_EQ(found.error(), (VtdFault{VtdReason::SourceId, 1, true}));
+      EXPECT_EQ(found.error(), (VtdFault{VtdReason::WrongSource, 1, true}));
     }
     return found.has_value();
   }

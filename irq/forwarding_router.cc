@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// Owns the routes as this side knows them. The lock is for the map alone: a route's own state is
+// safe because calls for it do not overlap, and what its sink sends has a lock of its own, so that
+// no call waits here for a delivery that waits for the call.
+#include "irq/forwarding_router.h"
+
+#include <utility>
+
+namespace passthru {
+
+class ForwardingRouter::Sent {
+ public:
+  Sent(Router& vmm, const MsiMessage& message, uint16_t requester_id)
+      : vmm_(vmm), requester_id_(requester_id), message_(message) {}
+
+  void set(const MsiMessage& message) {
+    MutexLock lock(mutex_);
+    message_ = message;
+  }
+  void send() {
+    MsiMessage message;
+    {
+      MutexLock lock(mutex_);
+      message = message_;
+    }
+    if (!vmm_.signal_msi(message, requester_id_)) failed_.add();
+  }
+  [[nodiscard]] uint64_t failed() const { return failed_.get(); }
+
+ private:
+  Router& vmm_;
+  const uint16_t requester_id_;
+  Mutex mutex_;
+  MsiMessage message_ PASSTHRU_GUARDED_BY(mutex_);
+  Counter failed_;
+};
+
+Result<Forwarder*> ForwardingRouter::forwarder() {
+  MutexLock lock(mutex_);
+  if (!forwarder_) {
+    auto made = PASSTHRU_TRY(Forwarder::make());
+    PASSTHRU_TRY(made->start_thread());
+    forwarder_ = std::move(made);
+  }
+  return forwarder_.get();
+}
+
+Result<void> ForwardingRouter::use(std::unique_ptr<Forwarder> forwarder) {
+  MutexLock lock(mutex_);
+  if (forwarder_) return fail(EBUSY, "use a forwarder", "the VM has one already");
+  forwarder_ = std::move(forwarder);
+  return {};
+}
+
+std::vector<TraceEntry> ForwardingRouter::trace() const {
+  MutexLock lock(mutex_);
+  return forwarder_ ? forwarder_->trace() : std::vector<TraceEntry>{};
+}
+
+// Entries of the map stay where they are while others come and go.
+ForwardingRouter::Route& ForwardingRouter::find(RouteId route) {
+  MutexLock lock(mutex_);
+  return routes_.at(route);
+}
+
+Result<RouteId> ForwardingRouter::create_route(const MsiMessage& message, uint16_t requester_id) {
+  const bool by_message = vmm_.msi_by_message();
+  RouteId id = 0;
+  if (!by_message) id = PASSTHRU_TRY(vmm_.create_route(message, requester_id));
+  MutexLock lock(mutex_);
+  if (by_message) id = next_++;
+  routes_[id].sent = std::make_shared<Sent>(vmm_, message, requester_id);
+  return id;
+}
+
+Result<void> ForwardingRouter::update_route(RouteId route, const MsiMessage& message) {
+  if (!vmm_.msi_by_message()) PASSTHRU_TRY(vmm_.update_route(route, message));
+  find(route).sent->set(message);
+  return {};
+}
+
+void ForwardingRouter::destroy_route(RouteId route) {
+  {
+    MutexLock lock(mutex_);
+    routes_.erase(route);
+  }
+  if (!vmm_.msi_by_message()) vmm_.destroy_route(route);
+}
+
+Result<bool> ForwardingRouter::arm(RouteId route, int eventfd) {
+  Route& armed = find(route);
+  if (!vmm_.msi_by_message() && !armed.label) {
+    PASSTHRU_TRY(vmm_.arm(route, eventfd));
+    return false;
+  }
+  Forwarder* const way = PASSTHRU_TRY(forwarder());
+  const SourceId source =
+      PASSTHRU_TRY(way->add(eventfd, {.call = [sent = armed.sent](uint64_t) { sent->send(); }},
+                            {.label = armed.label.value_or(0)}));
+  way->observe(source, armed.label.has_value());
+  armed.source = source;
+  return true;
+}
+
+void ForwardingRouter::disarm(RouteId route, int eventfd) {
+  const auto source = std::exchange(find(route).source, std::nullopt);
+  if (!source) return vmm_.disarm(route, eventfd);
+  if (auto way = forwarder()) (*way)->remove(*source);
+}
+
+void ForwardingRouter::watch(RouteId route, std::optional<uint64_t> label) {
+  find(route).label = label;
+}
+
+std::optional<SourceStats> ForwardingRouter::stats(RouteId route) {
+  const Route& armed = find(route);
+  if (!armed.source) return std::nullopt;
+  auto way = forwarder();
+  auto stats = way ? (*way)->stats(*armed.source) : std::nullopt;
+  if (stats) stats->sink_failed += armed.sent->failed();
+  return stats;
+}
+
+}  // namespace passthru

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Owns which way a vector's signals take to the guest: straight to the VMM's irqfd, or through the
+// forwarder, because the VMM has no irqfd or because somebody watches. One for each VM, used by all
+// its devices.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "irq/forwarder.h"
+#include "irq/router.h"
+#include "vfio/result.h"
+#include "vfio/thread_annotations.h"
+
+namespace passthru {
+
+/// The calls of Router, for what arms vectors: same contract, except that calls for one route do
+/// not overlap. Calls for different routes may come from different threads.
+class ForwardingRouter {
+ public:
+  /// `vmm` outlives this.
+  explicit ForwardingRouter(Router& vmm) : vmm_(vmm) {}
+
+  [[nodiscard]] Router& vmm() { return vmm_; }
+  /// Made with a thread of its own when first asked for, unless the VMM gave its own. Errors: those
+  /// of Forwarder::make and start_thread.
+  Result<Forwarder*> forwarder() PASSTHRU_EXCLUDES(mutex_);
+  /// The VMM's own, which a loop of the VMM drives. EBUSY: there is one already.
+  Result<void> use(std::unique_ptr<Forwarder> forwarder) PASSTHRU_EXCLUDES(mutex_);
+  /// The newest deliveries of watched routes by their labels, oldest first.
+  [[nodiscard]] std::vector<TraceEntry> trace() const PASSTHRU_EXCLUDES(mutex_);
+
+  Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id)
+      PASSTHRU_EXCLUDES(mutex_);
+  Result<void> update_route(RouteId route, const MsiMessage& message) PASSTHRU_EXCLUDES(mutex_);
+  void destroy_route(RouteId route) PASSTHRU_EXCLUDES(mutex_);
+  /// A counter that is not 0 is delivered at once. Returns whether the forwarder delivers.
+  Result<bool> arm(RouteId route, int eventfd) PASSTHRU_EXCLUDES(mutex_);
+  /// The counter is the caller's again. After a forwarded route it is not 0 if ever it was
+  /// signalled: whoever delivers it then delivers once more than there were signals.
+  void disarm(RouteId route, int eventfd) PASSTHRU_EXCLUDES(mutex_);
+
+  /// From the next `arm` on: passes through the forwarder, timed and traced by `label`; or with
+  /// nullopt takes the straight way again, where there is one.
+  void watch(RouteId route, std::optional<uint64_t> label) PASSTHRU_EXCLUDES(mutex_);
+  /// Since it was armed; none unless it is and passes through the forwarder.
+  [[nodiscard]] std::optional<SourceStats> stats(RouteId route) PASSTHRU_EXCLUDES(mutex_);
+
+ private:
+  /// What the sink of a route sends; changes while it does.
+  class Sent;
+  struct Route {
+    std::shared_ptr<Sent> sent;
+    std::optional<uint64_t> label{};
+    std::optional<SourceId> source{};  ///< while armed through the forwarder
+  };
+  Route& find(RouteId route) PASSTHRU_EXCLUDES(mutex_);
+
+  Router& vmm_;
+  mutable Mutex mutex_;
+  std::map<RouteId, Route> routes_ PASSTHRU_GUARDED_BY(mutex_);
+  RouteId next_ PASSTHRU_GUARDED_BY(mutex_) = 0;  ///< where the VMM has no routes
+  std::unique_ptr<Forwarder> forwarder_ PASSTHRU_GUARDED_BY(mutex_);
+};
+
+}  // namespace passthru

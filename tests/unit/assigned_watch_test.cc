@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// Owns the checks of watching a vector of an assigned device, as whoever asks about a running guest
+// does.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "irq/trace_label.h"
+#include "tests/unit/assigned_fixture.h"
+
+namespace passthru {
+namespace {
+
+class AssignedWatch : public AssignedFixture {
+ protected:
+  void SetUp() override {
+    hardware = &plug(FakeSpec::nvme());
+    open();
+    place(kWindow);
+    enable_msix();
+    enable_vector(1);
+  }
+  VectorInspection vector(unsigned index) { return device->inspect().vectors.at(index); }
+};
+
+TEST_F(AssignedWatch, ItsInterruptsAreTimedTracedAndStillDelivered) {
+  ASSERT_TRUE(device->watch(1, true));
+  EXPECT_EQ(vector(1).owner, "forwarder");
+  hardware->fire(1);
+  for (int left = 5000; left > 0 && domain.interrupts().trace().empty(); --left) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_THAT(host.delivered(), testing::SizeIs(1));
+  const auto trace = domain.interrupts().trace();
+  ASSERT_THAT(trace, testing::SizeIs(1));
+  EXPECT_EQ(TraceLabel::of(trace[0].label),
+            (TraceLabel{.device = hardware->spec().bdf, .vector = 1}));
+  EXPECT_EQ(vector(1).forwarded->delivered, 1U);
+  ASSERT_TRUE(device->watch(1, false));
+  EXPECT_EQ(vector(1).owner, "irqfd");
+  EXPECT_EQ(vector(1).repeated, 1U);
+}
+
+TEST_F(AssignedWatch, AVectorThatIsNotThereAndADeviceThatIsGoneAreErrors) {
+  auto none = device->watch(5000, true);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, EINVAL);
+  EXPECT_THAT(none.error().message(),
+              testing::AllOf(testing::HasSubstr(hardware->spec().bdf.str()),
+                             testing::HasSubstr("5000"), testing::HasSubstr("vectors")));
+  device->detach();
+  EXPECT_EQ(device->watch(1, true).error().code, ENODEV);
+}
+
+}  // namespace
+}  // namespace passthru
