@@ -10,6 +10,9 @@ passthru_lab_test(stock.hil --nvme ${drive}-hil.img --nic-pair --bind 0000:00:02
   --device edu --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
   --device usb-ehci,bus=br,addr=1 --device usb-ehci,bus=br,addr=2 -- ${hil}/all_must_run ${hil_tests})
 
+# The forwarder on the lab's kernel: what a ring does is the kernel's.
+passthru_lab_test(stock.forwarder -- env PASSTHRU_SIGNALS=200000 ${hil}/all_must_run ${CMAKE_CURRENT_BINARY_DIR}/passthru_unit_tests --gtest_filter=*Forward*)
+
 # What guests run: Debian's kernel, and the jobs of demo and tests.
 set(guest build/lab/guest-test)
 add_test(NAME lab.guest_image COMMAND ${PROJECT_SOURCE_DIR}/scripts/guest-image --jobs ${hil}/jobs --jobs ${guest_programs} ${guest}

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -33,12 +34,12 @@ inline uint64_t drain_eventfd(const Fd& eventfd) {
   return ::eventfd_read(eventfd.get(), &count) == 0 ? count : 0;
 }
 
-/// As far as it goes without privileges.
-inline void raise_descriptor_limit() {
+/// Whether so many descriptors may be open: the limit is raised where that is allowed.
+inline bool may_open(rlim_t descriptors) {
   rlimit limit{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
-  limit.rlim_cur = limit.rlim_max;
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
+  const rlimit more{.rlim_cur = descriptors, .rlim_max = std::max(limit.rlim_max, descriptors)};
+  return limit.rlim_cur >= descriptors || ::setrlimit(RLIMIT_NOFILE, &more) == 0;
 }
 
 /// Within seconds, which on a busy machine may be needed.

@@ -172,14 +172,13 @@ TEST_P(ForwarderTest, AFullSinkIsCountedAndNeverWaitedFor) {
 
 TEST_P(ForwarderTest, ManySourcesEachReachTheirOwnSink) {
   constexpr unsigned kSources = 4096;
-  raise_descriptor_limit();
+  if (!may_open(3 * kSources)) GTEST_SKIP() << "ulimit -n is too small";
   make(kSources);
   drive();
   std::vector<Fd> sources;
   std::vector<unsigned> calls(kSources);
   for (unsigned i = 0; i < kSources; ++i) {
     sources.push_back(make_eventfd());
-    ASSERT_TRUE(sources.back()) << "descriptors are short: ulimit -n";
     add_call(sources.back(), [&calls, i](uint64_t) { ++calls[i]; });
   }
   while (run_once() != 0) continue;
