@@ -79,7 +79,8 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                           .msix = config_->msix(),
                           .msi = config_->msi().has_value(),
                           .intx_pin = PASSTHRU_TRY(intx_pin(*device_)),
-                          .wake = [device = device_] { return turn_decode_on(*device); }});
+                          .wake = [device = device_] { return turn_decode_on(*device); },
+                          .most_per_second = options_.most_interrupts_per_second});
   std::vector<BarOverlay> overlays = msix_overlays();
   if (rom) {
     overlays.push_back({.bar = kRomBar,

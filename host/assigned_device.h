@@ -47,6 +47,10 @@ struct AssignOptions {
   MsixChoice msix{};
   RomChoice rom{};
   OnUnplug on_unplug = OnUnplug::Detach;
+  /// At most so many interrupts a second of each vector of MSI and MSI-X reach the guest, up to
+  /// 1,000,000; what comes sooner becomes one, and the last is never lost. They pass through the
+  /// forwarder then. 0: no limit.
+  uint32_t most_interrupts_per_second = 0;
   /// For how long a device may answer all ones before it is taken for gone. A device that is reset
   /// may take a second until it answers again (PCIe 4.0, 6.6.1).
   std::chrono::milliseconds silence{1000};

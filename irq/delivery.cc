@@ -14,6 +14,7 @@ Delivery::Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* phys
     : router_(router),
       observer_(observer),
       requester_id_(options.requester_id),
+      most_per_second_(options.most_per_second),
       now_(std::move(options.now)),
       vectors_(std::move(device), options.irq),
       restore_(physical, vectors_, std::move(options.wake)),
@@ -220,7 +221,7 @@ Result<void> Delivery::route(unsigned vector) {
   if (state.has_route) {
     PASSTHRU_TRY(router_.update_route(state.route, state.wanted));
   } else {
-    state.route = PASSTHRU_TRY(router_.create_route(state.wanted, requester_id_));
+    state.route = PASSTHRU_TRY(router_.create_route(state.wanted, requester_id_, most_per_second_));
     state.has_route = true;
     if (const auto label = label_of(vector)) router_.watch(state.route, label);
   }

@@ -78,6 +78,7 @@ class Delivery {
   struct Options {
     Irq irq = Irq::Msix;
     uint16_t requester_id = 0;
+    uint32_t most_per_second = 0;  ///< interrupts of each vector; 0: no limit
     Restore::Wake wake{};
     std::function<Clock::time_point()> now = Clock::now;
   };
@@ -177,6 +178,7 @@ class Delivery {
   ForwardingRouter& router_;
   VectorObserver& observer_;
   const uint16_t requester_id_;
+  const uint32_t most_per_second_;
   const std::function<Clock::time_point()> now_;
   // Tear-down order: restore_ uses vectors_.
   Vectors vectors_;

@@ -19,8 +19,6 @@
 namespace passthru {
 namespace {
 
-constexpr uint32_t kMostPerSecond = 1'000'000;
-
 /// The number of the eventfd behind `fd` (fdinfo "eventfd-id", Linux 5.2). None without a /proc.
 Result<std::optional<uint64_t>> eventfd_number(int fd, const char* what) {
   if (::fcntl(fd, F_GETFD) < 0) return fail(errno, fmt::format("forward from or to {}", what));

@@ -29,10 +29,13 @@ enum class SourceKind : uint8_t {
   Counted,  ///< it is read, for a sink that needs the number
 };
 
+/// The highest rate that moderation can keep.
+inline constexpr uint32_t kMostPerSecond = 1'000'000;
+
 struct SourceOptions {
   SourceKind kind = SourceKind::Edge;
   /// At most so many deliveries a second; what comes sooner becomes one, later. 0: all. At most
-  /// 1,000,000.
+  /// kMostPerSecond.
   uint32_t most_per_second = 0;
   /// What the trace calls it.
   uint64_t label = 0;

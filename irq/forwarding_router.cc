@@ -63,13 +63,15 @@ ForwardingRouter::Route& ForwardingRouter::find(RouteId route) {
   return routes_.at(route);
 }
 
-Result<RouteId> ForwardingRouter::create_route(const MsiMessage& message, uint16_t requester_id) {
+Result<RouteId> ForwardingRouter::create_route(const MsiMessage& message, uint16_t requester_id,
+                                               uint32_t most_per_second) {
   const bool by_message = vmm_.msi_by_message();
   RouteId id = 0;
   if (!by_message) id = PASSTHRU_TRY(vmm_.create_route(message, requester_id));
   MutexLock lock(mutex_);
   if (by_message) id = next_++;
-  routes_[id].sent = std::make_shared<Sent>(vmm_, message, requester_id);
+  routes_[id] = {.sent = std::make_shared<Sent>(vmm_, message, requester_id),
+                 .most_per_second = most_per_second};
   return id;
 }
 
@@ -89,14 +91,14 @@ void ForwardingRouter::destroy_route(RouteId route) {
 
 Result<bool> ForwardingRouter::arm(RouteId route, int eventfd) {
   Route& armed = find(route);
-  if (!vmm_.msi_by_message() && !armed.label) {
+  if (!vmm_.msi_by_message() && !armed.label && armed.most_per_second == 0) {
     PASSTHRU_TRY(vmm_.arm(route, eventfd));
     return false;
   }
   Forwarder* const way = PASSTHRU_TRY(forwarder());
-  const SourceId source =
-      PASSTHRU_TRY(way->add(eventfd, {.call = [sent = armed.sent](uint64_t) { sent->send(); }},
-                            {.label = armed.label.value_or(0)}));
+  const SourceId source = PASSTHRU_TRY(
+      way->add(eventfd, {.call = [sent = armed.sent](uint64_t) { sent->send(); }},
+               {.most_per_second = armed.most_per_second, .label = armed.label.value_or(0)}));
   way->observe(source, armed.label.has_value());
   armed.source = source;
   return true;

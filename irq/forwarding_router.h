@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns which way a vector's signals take to the guest: straight to the VMM's irqfd, or through the
-// forwarder, because the VMM has no irqfd or because somebody watches. One for each VM, used by all
-// its devices.
+// forwarder, because the VMM has no irqfd, somebody watches, or there may only be so many. One for
+// each VM, used by all its devices.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,10 @@ class ForwardingRouter {
   /// The newest deliveries of watched routes by their labels, oldest first.
   [[nodiscard]] std::vector<TraceEntry> trace() const PASSTHRU_EXCLUDES(mutex_);
 
-  Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id)
-      PASSTHRU_EXCLUDES(mutex_);
+  /// `most_per_second`: with a limit the route passes through the forwarder, which keeps it
+  /// (SourceOptions::most_per_second); 0: none.
+  Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id,
+                               uint32_t most_per_second = 0) PASSTHRU_EXCLUDES(mutex_);
   Result<void> update_route(RouteId route, const MsiMessage& message) PASSTHRU_EXCLUDES(mutex_);
   void destroy_route(RouteId route) PASSTHRU_EXCLUDES(mutex_);
   /// A counter that is not 0 is delivered at once. Returns whether the forwarder delivers.
@@ -44,7 +46,7 @@ class ForwardingRouter {
   void disarm(RouteId route, int eventfd) PASSTHRU_EXCLUDES(mutex_);
 
   /// From the next `arm` on: passes through the forwarder, timed and traced by `label`; or with
-  /// nullopt takes the straight way again, where there is one.
+  /// nullopt takes the straight way again, if it has one.
   void watch(RouteId route, std::optional<uint64_t> label) PASSTHRU_EXCLUDES(mutex_);
   /// Since it was armed; none unless it is and passes through the forwarder.
   [[nodiscard]] std::optional<SourceStats> stats(RouteId route) PASSTHRU_EXCLUDES(mutex_);
@@ -54,6 +56,7 @@ class ForwardingRouter {
   class Sent;
   struct Route {
     std::shared_ptr<Sent> sent;
+    uint32_t most_per_second = 0;
     std::optional<uint64_t> label{};
     std::optional<SourceId> source{};  ///< while armed through the forwarder
   };

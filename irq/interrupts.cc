@@ -10,11 +10,14 @@ Interrupts::Interrupts(const std::shared_ptr<VfioDevice>& device, ForwardingRout
     : observer_(observer) {
   const uint16_t requester_id = options.guest_address.requester_id();
   if (options.msix) {
-    msix_ =
-        std::make_unique<Msix>(device, *options.msix, router, observer,
-                               Msix::Options{.requester_id = requester_id, .wake = options.wake});
+    msix_ = std::make_unique<Msix>(device, *options.msix, router, observer,
+                                   Msix::Options{.requester_id = requester_id,
+                                                 .most_per_second = options.most_per_second,
+                                                 .wake = options.wake});
   }
-  if (options.msi) msi_ = std::make_unique<Msi>(device, router, observer, requester_id);
+  if (options.msi) {
+    msi_ = std::make_unique<Msi>(device, router, observer, requester_id, options.most_per_second);
+  }
   if (options.intx_pin) {
     intx_ = std::make_unique<Intx>(device, router, options.guest_address, *options.intx_pin);
   }

@@ -27,6 +27,7 @@ class Interrupts {
     bool msi = false;                    ///< the guest sees an MSI capability
     std::optional<unsigned> intx_pin{};  ///< 0 is INTA#; none: the guest sees no pin
     Restore::Wake wake{};
+    uint32_t most_per_second = 0;  ///< interrupts of each vector of MSI and MSI-X; 0: no limit
   };
 
   Interrupts(const std::shared_ptr<VfioDevice>& device, ForwardingRouter& router,

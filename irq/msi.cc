@@ -27,9 +27,10 @@ MsiMessage MsiVectors::message(unsigned vector) const {
 }
 
 Msi::Msi(const std::shared_ptr<VfioDevice>& device, ForwardingRouter& router,
-         VectorObserver& observer, uint16_t requester_id)
-    : delivery_(device, nullptr, router, observer,
-                {.irq = Irq::Msi, .requester_id = requester_id}) {}
+         VectorObserver& observer, uint16_t requester_id, uint32_t most_per_second)
+    : delivery_(
+          device, nullptr, router, observer,
+          {.irq = Irq::Msi, .requester_id = requester_id, .most_per_second = most_per_second}) {}
 
 void Msi::write(const MsiRegisters& registers) {
   MutexLock lock(vectors_mutex_);

@@ -46,7 +46,7 @@ class MsiVectors : public VectorSource {
 class Msi {
  public:
   Msi(const std::shared_ptr<VfioDevice>& device, ForwardingRouter& router, VectorObserver& observer,
-      uint16_t requester_id);
+      uint16_t requester_id, uint32_t most_per_second = 0);
 
   /// The guest wrote the capability.
   void write(const MsiRegisters& registers) PASSTHRU_EXCLUDES(vectors_mutex_);

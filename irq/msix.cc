@@ -12,6 +12,7 @@ Msix::Msix(const std::shared_ptr<VfioDevice>& device, const MsixLayout& layout,
       delivery_(device, &physical_, router, observer,
                 {.irq = Irq::Msix,
                  .requester_id = options.requester_id,
+                 .most_per_second = options.most_per_second,
                  .wake = std::move(options.wake),
                  .now = std::move(options.now)}) {}
 

@@ -163,7 +163,7 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->add_option(
           "--device", arguments->devices,
           "A function bound to vfio-pci, for example 0000:00:02.0; give it again for each. "
-          "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off")
+          "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off, moderate=N")
       ->type_name("BDF[,OPTION]...")
       ->take_all()
       ->allow_extra_args(false);

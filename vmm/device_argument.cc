@@ -4,11 +4,13 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 namespace passthru {
 namespace {
 
 constexpr const char* kOptions =
-    "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE and rom=off";
+    "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE, rom=off and moderate=N";
 
 Error refused(std::string_view option, const char* cause, std::string advice) {
   return Error{.code = EINVAL, .operation = fmt::format("read the option '{}'", option)}
@@ -55,6 +57,17 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
     if (value.empty()) return tl::unexpected(refused(option, "it names no file", "Or use rom=off"));
     options.rom = value == "off" ? RomChoice{.kind = RomChoice::Kind::Off}
                                  : RomChoice{RomChoice::Kind::File, std::string(value)};
+    return {};
+  }
+  if (name == "moderate") {
+    uint32_t rate = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), rate);
+    if (error != std::errc{} || end != value.data() + value.size() || rate == 0 ||
+        rate > kMostPerSecond) {
+      return tl::unexpected(refused(option, "it is no number of interrupts a second",
+                                    fmt::format("Use 1 to {}", kMostPerSecond)));
+    }
+    options.most_interrupts_per_second = rate;
     return {};
   }
   return tl::unexpected(refused(option, "there is no such option of a device",

@@ -125,15 +125,17 @@ doorbells_are_mapped_and_the_table_is_not() {
   done
 }
 
-# As with a VMM that has no irqfd.
+# As with a VMM that has no irqfd; and of the drive's interrupts at most 200 a second.
 a_guest_lives_without_irqfds() {
-  start_guest forwarded "$(job read-drive)" $nvme $nic
+  start_guest forwarded "$(job read-drive)" $nvme,moderate=200 $nic
   wait_for_end
   equal 'forwarded: it ended by itself' "$(of_summary forwarded .end)" power-off "$(story forwarded)"
   equal 'forwarded: it read what is on the drive' "$(sha_read forwarded)" "$outside"
   equal 'forwarded: its interrupts went through the forwarder, and none was refused' "$(of_summary forwarded '
     [.devices[].vectors[].forwarded | select(. != null)]
     | "\(map(.delivered) | add > 10) \(map(.sink_failed) | add)"')" 'true 0'
+  equal 'forwarded: interrupts of the drive were held back' "$(of_summary forwarded "
+    [.devices[] | select(.device == \"$nvme\") | .vectors[].forwarded | select(. != null) | .held] | add > 0")" true
   equal 'power-off: no interrupt did' "$(of_summary power-off '[.devices[].vectors[].forwarded] | unique | tostring')" '[null]'
 }
 

@@ -21,8 +21,9 @@ using ::testing::SizeIs;
 /// MSI-X with four vectors live, and a forwarder that the test's own thread drives.
 class ForwardedMsix : public MsixTest {
  protected:
-  void live(bool by_message) {
+  void live(bool by_message, uint32_t rate = 0) {
     host.by_message = by_message;
+    most_per_second = rate;
     auto made = Forwarder::make(64);
     ASSERT_TRUE(made);
     forwarder = made->get();
@@ -123,6 +124,18 @@ TEST_F(ForwardedMsix, AMaskedVectorThatIsWatchedIsForwardedWhenItGoesLive) {
   program_and_unmask(2);
   EXPECT_EQ(state(2).owner, EventfdOwner::Forwarder) << "also after a reset";
   msix->watch(99, 5);  // it has fewer: nothing happens
+}
+
+TEST_F(ForwardedMsix, ARateThatIsLimitedIsKeptAndTheLastInterruptIsDelivered) {
+  live(false, 2);
+  for (int i = 0; i < 5; ++i) {
+    fake->fire(2);
+    EXPECT_THAT(delivered(), SizeIs(i == 0 ? 1 : 0));
+  }
+  EXPECT_EQ(state(2).forwarded->held, 4U);
+  std::this_thread::sleep_for(std::chrono::milliseconds(550));
+  EXPECT_THAT(delivered(), ElementsAre(message_of(2)));
+  EXPECT_EQ(state(2).owner, EventfdOwner::Forwarder) << "though the VMM has irqfds";
 }
 
 TEST_F(ForwardedMsix, AVectorThatCannotBeForwardedIsLatchedAndTold) {

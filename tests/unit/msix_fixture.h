@@ -28,10 +28,11 @@ class MsixTest : public ::testing::Test, public VectorObserver {
     auto opened = VfioDevice::open(kernel, dma, fake->spec().group, fake->spec().bdf);
     ASSERT_TRUE(opened) << opened.error().message();
     device = *opened;
-    msix = std::make_unique<Msix>(
-        device, fake->spec().msix.layout(), router, *this,
-        Msix::Options{
-            .requester_id = 8, .wake = [this] { return wake(); }, .now = [this] { return now; }});
+    msix = std::make_unique<Msix>(device, fake->spec().msix.layout(), router, *this,
+                                  Msix::Options{.requester_id = 8,
+                                                .most_per_second = most_per_second,
+                                                .wake = [this] { return wake(); },
+                                                .now = [this] { return now; }});
     table = msix->table_target();
     pba = msix->pba_target();
     kernel.forget_calls();
@@ -79,6 +80,7 @@ class MsixTest : public ::testing::Test, public VectorObserver {
   std::shared_ptr<AccessTarget> pba;
   std::vector<std::pair<unsigned, int>> failures;
   unsigned restored = 0;
+  uint32_t most_per_second = 0;
   Delivery::Clock::time_point now{};
 };
 

@@ -95,6 +95,7 @@ TEST(DeviceArgument, OptionsMayComeInAnyOrder) {
   EXPECT_EQ(all->rom, (RomChoice{RomChoice::Kind::File, "some/file.rom"}));
   EXPECT_EQ(all->msix, (MsixChoice{MsixChoice::Kind::Bar, 3}));
   EXPECT_EQ(parse_device_argument("0000:00:02.0,rom=off")->rom.kind, RomChoice::Kind::Off);
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,moderate=5000")->most_interrupts_per_second, 5000U);
   EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=auto")->msix.kind, MsixChoice::Kind::Auto);
   EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=bar1,msix=inplace")->msix.kind,
             MsixChoice::Kind::InPlace)
@@ -105,13 +106,24 @@ TEST(DeviceArgument, AValueThatAnOptionDoesNotTakeIsRefusedWithThoseThatItTakes)
   const struct {
     const char* option;
     const char* advice;
-  } cases[] = {{"nomap", "0 to 5"},     {"nomap=", "0 to 5"},
-               {"nomap=6", "0 to 5"},   {"nomap=1,2", "nomap=N"},
-               {"nomap=-1", "0 to 5"},  {"msix", "auto, inplace"},
-               {"msix=bar", "bar5"},    {"msix=bar6", "bar5"},
-               {"msix=bar11", "bar5"},  {"msix=AUTO", "inplace"},
-               {"rom", "rom=off"},      {"rom=", "rom=off"},
-               {"fast=1", "msix=auto"}, {"nomap=1,,rom=off", "rom=FILE"}};
+  } cases[] = {{"nomap", "0 to 5"},
+               {"nomap=", "0 to 5"},
+               {"nomap=6", "0 to 5"},
+               {"nomap=1,2", "nomap=N"},
+               {"nomap=-1", "0 to 5"},
+               {"msix", "auto, inplace"},
+               {"msix=bar", "bar5"},
+               {"msix=bar6", "bar5"},
+               {"msix=bar11", "bar5"},
+               {"msix=AUTO", "inplace"},
+               {"rom", "rom=off"},
+               {"rom=", "rom=off"},
+               {"moderate=0", "1 to 1000000"},
+               {"moderate=1000001", "1 to 1000000"},
+               {"moderate=9x", "1 to 1000000"},
+               {"moderate=", "1 to 1000000"},
+               {"fast=1", "msix=auto"},
+               {"nomap=1,,rom=off", "rom=FILE"}};
   for (const auto& [option, advice] : cases) {
     const auto parsed = parse_device_argument(std::string("0000:00:02.0,") + option);
     ASSERT_FALSE(parsed) << option;
