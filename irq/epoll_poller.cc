@@ -35,9 +35,10 @@ class EpollPoller : public EdgePoller {
         ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(most), at_once ? 0 : -1);
     if (found < 0 && errno != EINTR) return fail(errno, "epoll_wait");
     size_t count = 0;
-    for (int i = 0; i < found; ++i) fired[count++] = {events[i].data.u64, true};
+    const auto said = static_cast<size_t>(std::max(found, 0));
+    for (; count < said; ++count) fired[count] = {events[count].data.u64, true};
     // Only when nothing is left to be said may a source be forgotten.
-    const bool all = found >= 0 && static_cast<size_t>(found) < most;
+    const bool all = found >= 0 && said < most;
     for (; all && !disarmed_.empty(); disarmed_.pop_front()) forget(disarmed_.front());
     for (; count < fired.size() && !ended_.empty(); ended_.pop_front()) {
       fired[count++] = ended_.front();

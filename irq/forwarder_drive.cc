@@ -97,7 +97,7 @@ Result<unsigned> Forwarder::round(EdgePoller::Wait wait) {
   }
   said_ = *count;
   batch_.fetch_add(1);
-  const auto sum = dispatch(std::span(fired).first(*count));
+  auto sum = dispatch(std::span(fired).first(*count));
   batch_.fetch_add(1);
   return sum;
 }
