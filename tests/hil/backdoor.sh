@@ -4,7 +4,6 @@
 # Function Mask set. Runs in the lab with an NVMe drive at 00:02.0, bound to vfio-pci or not.
 # usage: backdoor.sh [--rounds N] [--guest IMAGES]
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2317 # called from a trap
 set -euo pipefail
 
 # shellcheck source=tests/hil/checks.sh
@@ -32,10 +31,6 @@ readonly LONGEST_MS=250 DEADLINE=150
   exit 2
 }
 
-vmm=''
-tear_down() { [ -z "$vmm" ] || kill -KILL "$vmm" 2>/dev/null || true; }
-trap tear_down EXIT
-
 # start_guest NAME JOB WORD...
 start_guest() {
   local append="$guest_append nvme_core.io_timeout=30 passthru.job=${*:2}"
@@ -44,21 +39,11 @@ start_guest() {
     --append "$append" --cpus 2 --memory 256M --summary "$results/$1.json" --device "$nvme"
 }
 
-wait_until_says() {
-  until grep -q "^$2" "$results/$1.log"; do
-    kill -0 "$vmm" 2>/dev/null || return 0
-    sleep 0.1
-  done
-}
-
-wait_for_guest() {
-  status=0
-  wait "$vmm" || status=$?
-  vmm=''
+end_of_guest() {
+  wait_for_guest
   equal "$1: the guest ended by itself" "$status" 0 "$results/$1.log"
 }
 
-said() { sed -n "s/^$2 \(.*[^\r]\)\r*$/\1/p" "$results/$1.log"; }
 restores() { jq '.devices[0].restores' "$results/$1.json"; }
 at_least() {
   if [ "${2:-0}" -ge "$3" ]; then ok "$1: $2"; else failed "$1: ${2:-none}, not $3 at least" "$4"; fi
@@ -66,24 +51,24 @@ at_least() {
 
 report() {
   printf '        %s: %s reads, longest read %s ms (%s ms before any damage), %s restores\n' "$1" \
-    "$(said "$1" reads)" "$(said "$1" longest-read-ms)" "$(said "$1" longest-read-in-peace-ms)" "$(restores "$1")"
+    "$(said reads)" "$(said longest-read-ms)" "$(said longest-read-in-peace-ms)" "$(restores "$1")"
 }
 
 # judge NAME LEAST-RESTORES: what must hold where the device kept all but its MSI-X state.
 judge() {
   local longest peace most
-  wait_for_guest "$1"
+  end_of_guest "$1"
   report "$1"
-  longest=$(said "$1" longest-read-ms)
+  longest=$(said longest-read-ms)
   # Two emulators on a busy machine: what a read takes without us is not ours.
-  peace=$(said "$1" longest-read-in-peace-ms)
+  peace=$(said longest-read-in-peace-ms)
   most=$((LONGEST_MS + ${peace:-0}))
   if [ -n "$longest" ] && [ "$longest" -le "$most" ]; then
     ok "$1: damage made no read $LONGEST_MS ms longer"
   else
     failed "$1: damage made no read $LONGEST_MS ms longer" "$results/$1.log"
   fi
-  equal "$1: the guest's log has no timeout" "$(said "$1" complaint)" ''
+  equal "$1: the guest's log has no timeout" "$(said complaint)" ''
   at_least "$1: restores" "$(restores "$1")" "$2" "$results/$1.vmm"
 }
 
@@ -92,7 +77,7 @@ judge() {
 the_table_is_zeroed() {
   local round
   start_guest table read-latency "read-latency.seconds=$((rounds / 3 + 5))"
-  wait_until_says table reading
+  wait_until_says reading
   for ((round = 0; round < rounds; ++round)); do
     sleep "0.$((RANDOM % 3 + 1))"
     if ((round % 2)); then "$damage" "$nvme" 0 65; else "$damage" "$nvme" $((RANDOM % 3)) 1; fi
@@ -106,7 +91,7 @@ flip() { setpci -s "$nvme" CAP_MSIX+2.w="$1"; }
 enable_and_mask_are_flipped() {
   local round
   start_guest control read-latency "read-latency.seconds=$((rounds / 3 + 5))"
-  wait_until_says control reading
+  wait_until_says reading
   for ((round = 0; round < rounds / 2; ++round)); do
     sleep "0.$((RANDOM % 3 + 3))"
     if ((round % 2)); then flip 0000:8000; else flip 4000:4000; fi
@@ -118,12 +103,12 @@ enable_and_mask_are_flipped() {
 # when a driver turns shadow doorbells on after it has given the queue a command, as Linux does with one that was lost.
 the_function_is_reset() {
   start_guest reset read-after-reset
-  wait_until_says reset idle
+  wait_until_says idle
   setpci -s "$nvme" CAP_EXP+8.w=8000:8000
-  wait_for_guest reset
-  equal 'reset: it reads the same before and after it' "$(said reset before)" "$(said reset after)" "$results/reset.log"
-  at_least 'reset: interrupts of the 50 reads after it' "$(said reset interrupts)" 50 "$results/reset.log"
-  equal "reset: the guest's log has no timeout" "$(said reset complaint)" ''
+  end_of_guest reset
+  equal 'reset: it reads the same before and after it' "$(said before)" "$(said after)" "$results/reset.log"
+  at_least 'reset: interrupts of the 50 reads after it' "$(said interrupts)" 50 "$results/reset.log"
+  equal "reset: the guest's log has no timeout" "$(said complaint)" ''
   at_least 'reset: restores' "$(restores reset)" 1 "$results/reset.vmm"
 }
 

@@ -23,7 +23,7 @@ readonly devices arguments
 
 # run_guest JOB [WORD...]: all devices, one guest, until it ends by itself.
 run_guest() {
-  local job=$1 status=0
+  local job=$1 status
   shift
   rm -rf "$work" "$results/${run%.sh}.json"
   mkdir -p "$work"
@@ -31,7 +31,7 @@ run_guest() {
     --kernel "$guest/bzImage" --initrd "$guest/initrd" --cpus 2 --memory 512M \
     --append "$guest_append passthru.job=$job $*" \
     --summary "$work/summary.json" "${arguments[@]}"
-  wait "$vmm" || status=$?
+  wait_for_guest
   # Otherwise nothing that follows says anything more.
   if [ "$status" != 0 ] || ! grep -q "^guest: $job: done" "$work/guest.log"; then
     failed "the guest did its job (exit status $status): $(tail -n 3 "$work/vmm.log")" "$work/guest.log"
@@ -39,11 +39,11 @@ run_guest() {
   fi
 }
 
-# said WORD BDF: what the guest said after WORD and the address that the device has there.
-said() {
+# said_of WORD BDF: what the guest said after WORD and the address that the device has there.
+said_of() {
   local there
   there=$(jq -r ".devices[] | select(.device == \"$2\") | .guest_address" "$work/summary.json")
-  sed -n "s/^$1 $there \(.*[^\r]\)\r*$/\1/p" "$work/guest.log"
+  said "$1 $there"
 }
 
 # verified BDF DRIVER INTERRUPTS WHAT: goes into the table.

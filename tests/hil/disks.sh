@@ -13,7 +13,7 @@ source "${BASH_SOURCE[0]%/*}/devices.sh"
 run_guest disks "disks.count=${#devices[@]}"
 for bdf in "${devices[@]}"; do
   slot=${bdf:8:2}
-  read -r driver kind interrupts read wrote <<<"$(said disk "$bdf")"
+  read -r driver kind interrupts read wrote <<<"$(said_of disk "$bdf")"
   name="${model[$bdf]}${options[$bdf]:+ (${options[$bdf]})} by ${driver:-no driver} on ${kind:-no interrupts}"
   # Nothing has read these files here before the guest's end: what is there now is what the emulator wrote.
   equal "$name: what it read is on the disk" "$read" "$(head -c 1M "$images/$slot.img" | sha_of)" "$work/guest.log"

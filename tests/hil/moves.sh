@@ -28,21 +28,17 @@ run() {
   local name=$1 append
   shift
   append="$guest_append iomem=relaxed fetch.peer=$peer fetch.address=10.9.0.2 $*"
-  status=0
   boot "$results/$name.log" "$results/$name.vmm" \
     timeout --kill-after=5 150 build/release/tools/passthru run --kernel "$guest/bzImage" --initrd "$guest/initrd" \
     --append "$append" --cpus 2 --memory 256M --summary "$results/$name.json" --device "$nvme" --device "$nic"
-  wait "$vmm" || status=$?
+  wait_for_guest
   cat "$results/$name.vmm" >>"$results/$name.log"
   equal "$name: the guest ended by itself" "$status" 0 "$results/$name.log"
 }
 
-# What the guest said on lines that begin with a word.
-said() { sed -n "s/^$2 \(.*[^\r]\)\r*$/\1/p" "$results/$1.log"; }
-
 used_both() {
-  equal "$1: it read what is on the drive" "$(said "$1" 'nvme sha256')" "$on_drive" "$results/$1.log"
-  equal "$1: it fetched what was served" "$(said "$1" fetched)" "$on_net" "$results/$1.log"
+  equal "$1: it read what is on the drive" "$(said 'nvme sha256')" "$on_drive" "$results/$1.log"
+  equal "$1: it fetched what was served" "$(said fetched)" "$on_net" "$results/$1.log"
 }
 
 # The NIC is an 82574L: every one of its memory BARs is to be aligned to 64 KiB.
@@ -50,7 +46,7 @@ run aligned passthru.job=use-both 'pci=resource_alignment=16@pci:8086:10d3'
 used_both aligned
 # Its smallest memory BAR has 16 KiB: the kernel then gives it 64.
 equal 'aligned: each memory BAR of the NIC begins and ends where that puts it' \
-  "$(said aligned 'placed 0000:00:02.0' | awk '$2 ~ /[^0].*0000$/ && $3 ~ /ffff$/ { printf "%s ", $1 }')" '0 1 3 ' \
+  "$(said 'placed 0000:00:02.0' | awk '$2 ~ /[^0].*0000$/ && $3 ~ /ffff$/ { printf "%s ", $1 }')" '0 1 3 ' \
   "$results/aligned.log"
 
 run nocrs passthru.job=use-both pci=nocrs,realloc
@@ -58,14 +54,14 @@ used_both nocrs
 
 run moved passthru.job=move-bars moves=1000 "seed=$seed"
 for what in read read-after; do
-  equal "moved: $what what is on the drive, each time" "$(said moved $what)" "$on_drive" "$results/moved.log"
+  equal "moved: $what what is on the drive, each time" "$(said $what)" "$on_drive" "$results/moved.log"
 done
 for what in fetched fetched-after; do
-  equal "moved: $what what was served, each time" "$(said moved $what)" "$on_net" "$results/moved.log"
+  equal "moved: $what what was served, each time" "$(said $what)" "$on_net" "$results/moved.log"
 done
-said moved bar-mover: | sed 's/^/        /'
-equal 'moved: both movers came to their end' "$(said moved bar-mover: | grep -c '^1000 moves')" 2 "$results/moved.log"
+said bar-mover: | sed 's/^/        /'
+equal 'moved: both movers came to their end' "$(said bar-mover: | grep -c '^1000 moves')" 2 "$results/moved.log"
 printf '        the drive read %s times, the file fetched %s times meanwhile\n' \
-  "$(said moved read-rounds)" "$(said moved fetched-rounds)"
-equal "moved: the guest's log has no complaint" "$(said moved complaint)" ''
+  "$(said read-rounds)" "$(said fetched-rounds)"
+equal "moved: the guest's log has no complaint" "$(said complaint)" ''
 finish

@@ -29,7 +29,7 @@ done
 
 # same_rom BDF NAME: the kernel reads as many bytes as the ROM's own header says, which is the file without padding.
 same_rom() {
-  equal "$2: its ROM is the file" "$(said rom "$1")" "$(stat -c %s "$rom") $(sha_of <"$rom")" "$work/guest.log"
+  equal "$2: its ROM is the file" "$(said_of rom "$1")" "$(stat -c %s "$rom") $(sha_of <"$rom")" "$work/guest.log"
 }
 
 run_guest nics "nics.peer=$peer nics.network=$network nics.count=$nics nics.roms=$roms"
@@ -39,7 +39,7 @@ for bdf in "${devices[@]}"; do
     verified "$bdf" none none 'its expansion ROM read'
     continue
   fi
-  read -r driver kind interrupts fetched <<<"$(said nic "$bdf")"
+  read -r driver kind interrupts fetched <<<"$(said_of nic "$bdf")"
   name="${model[$bdf]} by ${driver:-no driver} on ${kind:-no interrupts}"
   what='512 KiB fetched over TCP'
   equal "$name: what it fetched is what was sent" "$fetched" "$wanted" "$work/guest.log"

@@ -4,7 +4,6 @@
 # to vfio-pci, and a NIC of the lab machine on the rtl8139's cable.
 # usage: packed.sh GUEST-IMAGES OWN-NIC RTL8139 OTHER...
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2317 # called from a trap
 set -euo pipefail
 
 # shellcheck source=tests/hil/checks.sh
@@ -30,13 +29,11 @@ equal 'the memory BARs share one host page' "$pages" 1
 
 arguments=()
 for bdf in "${devices[@]}"; do arguments+=(--device "$bdf"); done
-status=0
 boot "$results/guest.log" "$results/vmm.log" \
   timeout --kill-after=5 150 build/release/tools/passthru run --kernel "$guest/bzImage" --initrd "$guest/initrd" \
   --append "$guest_append passthru.job=fetch fetch.peer=$peer fetch.address=10.9.0.2" \
   --cpus 2 --memory 256M --summary "$results/summary.json" "${arguments[@]}"
-wait "$vmm" || status=$?
-said() { sed -n "s/^$1 \(.*[^\r]\)\r*$/\1/p" "$results/guest.log"; }
+wait_for_guest
 
 equal 'the guest ended by itself' "$status" 0 "$results/guest.log"
 equal 'the guest fetched 1 MiB' "$(said fetched)" "$(sha256sum <"$served/data" | cut -d' ' -f1)" "$results/guest.log"

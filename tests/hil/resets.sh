@@ -3,7 +3,6 @@
 # drive comes back and completes by interrupt, and neither descriptors, interrupts of the host nor memory of the VMM
 # grow. Runs in the lab with an NVMe drive at 00:02.0, on vfio-pci. usage: resets.sh GUEST-IMAGES ROUNDS
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2317 # called from a trap
 set -euo pipefail
 
 # shellcheck source=tests/hil/checks.sh
@@ -13,17 +12,6 @@ readonly guest=$1 rounds=$2 nvme=0000:00:02.0
 readonly results=$LAB_OUT/resets
 readonly log=$results/guest.log SETTLED=6 # rounds after which nothing new is needed
 
-vmm=''
-tear_down() { [ -z "$vmm" ] || kill -KILL "$vmm" 2>/dev/null || true; }
-trap tear_down EXIT
-
-said() { sed -n "s/^$1 \(.*[^\r]\)\r*$/\1/p" "$log"; }
-wait_until_says() {
-  until grep -q "^$1" "$log"; do
-    kill -0 "$vmm" 2>/dev/null || return 0
-    sleep 0.1
-  done
-}
 # descriptors, interrupts of the host, KiB of memory beside the guest's RAM
 descriptors() { find "/proc/$(pgrep -x passthru)/fd" -mindepth 1 | wc -l; }
 host_interrupts() { grep -c vfio-msi /proc/interrupts || [ $? -eq 1 ]; }
@@ -43,9 +31,7 @@ fi
 before_fds=$(descriptors) before_kib=$(memory)
 wait_until_says "round $rounds "
 after_fds=$(descriptors) after_kib=$(memory)
-status=0
-wait "$vmm" || status=$?
-vmm=''
+wait_for_guest
 
 equal 'the guest ended by itself' "$status" 0 "$log"
 equal 'the drive came back each time' "$(said rounds)" "$((rounds + 1))" "$log"

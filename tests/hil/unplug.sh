@@ -5,7 +5,7 @@
 # and nvme2, and a device with AER that it calls rng0.
 # usage: unplug.sh DRIVE-IMAGE GUEST-IMAGES STAYS UNPLUGGED PULLED FAULTY
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2317 # called from a trap
+# shellcheck disable=SC2317 # called by wait_until
 set -euo pipefail
 
 # shellcheck source=tests/hil/checks.sh
@@ -17,10 +17,6 @@ readonly devices=("$@")
 readonly unplugged=$2 pulled=$3 faulty=$4
 readonly results=$LAB_OUT/unplug DEADLINE=150
 readonly log=$results/guest.log said_by_vmm=$results/vmm.log
-
-vmm=''
-tear_down() { [ -z "$vmm" ] || kill -KILL "$vmm" 2>/dev/null || true; }
-trap tear_down EXIT
 
 # wait_until WHAT COMMAND...: for half a minute, while the guest runs.
 wait_until() {
@@ -37,7 +33,6 @@ wait_until() {
 }
 absent() { [ ! -e "/sys/bus/pci/devices/$1" ]; }
 told() { grep -q "^passthru: $1: $2" "$said_by_vmm"; }
-said() { sed -n "s/^$1 \(.*[^\r]\)\r*$/\1/p" "$log"; }
 
 port_of() { basename "$(dirname "$(realpath "/sys/bus/pci/devices/$1")")"; }
 
@@ -68,9 +63,7 @@ wait_until "$pulled: that it is gone is noticed" told "$pulled" 'the device is g
 setpci -s "$port" CAP_EXP+18.w=0000:0400
 lab-monitor device_add virtio-rng-pci,bus=rp2
 
-status=0
-wait "$vmm" || status=$?
-vmm=''
+wait_for_guest
 equal 'the guest ended by itself' "$status" 0 "$log"
 equal 'it read what is on the drive that stays' "$(said stays)" "$(sha256sum <"$image" | cut -d' ' -f1)" "$log"
 equal 'no read of that drive was in vain' "$(said in-vain)" 0 "$log"
