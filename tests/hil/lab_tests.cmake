@@ -43,9 +43,9 @@ passthru_lab_test(stock.packed --timeout 400
 passthru_lab_test(stock.moves --timeout 600 --nvme ${drive}-moves.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0 --
   ${hil}/moves.sh ${drive}-moves.img ${guest})
 # How often the interrupts of a NIC are moved between CPUs, and its state damaged, under a TCP stream.
-set(moves 200)
+set(moves 500)
 if(PASSTHRU_TEST_ALL)
-  set(moves 1000)
+  set(moves 10000)
 endif()
 passthru_lab_test(stock.stream --timeout 600 --nic-pair --bind 0000:00:02.0 -- ${hil}/stream.sh ${guest} ${moves} ${damages})
 # How often a guest resets its drive.
