@@ -25,7 +25,7 @@ class Ours : public Way {
     if (!added) broke("add a source", added.error().code);
   }
   void begin() override {
-    if (!forwarder_->fd_to_poll()) broke("drive the Forwarder");
+    if (!forwarder_->drive_here()) broke("drive the Forwarder");
     while (run_once() != 0) {
     }
   }

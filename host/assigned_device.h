@@ -95,8 +95,8 @@ class AssignedDevice {
 
   /// Looks at a vector of the running guest: from now on its signals pass through the forwarder,
   /// where they are timed (`inspect`) and traced (`Domain::interrupts().trace()`, each by its
-  /// TraceLabel); or no more. Nothing is lost; a switch may deliver an interrupt once more
-  /// (VectorState::repeated). ENODEV: the device was detached; EINVAL: it has no such vector.
+  /// TraceLabel); or no more. Nothing is lost or delivered twice. ENODEV: the device was detached;
+  /// EINVAL: it has no such vector; ENOSPC, EMFILE: it cannot be forwarded, and is as before.
   Result<void> watch(unsigned vector, bool on);
 
   /// The VM is reset: the device and everything the guest sees of it as after power-on. No vCPU

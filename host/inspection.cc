@@ -48,7 +48,6 @@ VectorInspection inspect_vector(const VectorState& state) {
           .restores = state.restores,
           .rebinds = state.rebinds,
           .latched = state.latched,
-          .repeated = state.repeated,
           .forwarded = state.forwarded,
           .masked_ns = static_cast<uint64_t>(state.masked_for.count()),
           .last_error = state.last_error};

@@ -48,8 +48,6 @@ struct VectorInspection {
   uint64_t restores = 0;
   uint64_t rebinds = 0;  ///< times that SET_IRQS was called again for it
   uint64_t latched = 0;  ///< times that it was found to have fired while it was masked
-  /// Times that the forwarder let go of it: what it may have delivered was delivered once more.
-  uint64_t repeated = 0;
   /// What the forwarder has counted, in whatever times the vector passed there; none: it never did.
   std::optional<SourceStats> forwarded{};
   /// Nanoseconds that it was not live, for a mask of its own or of the function, while the guest

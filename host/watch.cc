@@ -16,8 +16,7 @@ Result<void> AssignedDevice::Impl::watch(unsigned vector, std::optional<uint64_t
   if (!attached()) return tl::unexpected(no_device("watch a vector", "it was detached"));
   const unsigned most = std::max(device_->irq(Irq::Msix).count, device_->irq(Irq::Msi).count);
   if (vector < most) {
-    interrupts_->watch(vector, label);
-    return {};
+    return interrupts_->watch(vector, label).on(options_.device.str());
   }
   auto refused = fail(EINVAL, "watch a vector", fmt::format("it has {} vectors", most));
   refused.value().device = options_.device.str();

@@ -42,17 +42,25 @@ void Delivery::retranslate(const VectorSource& source, const Concerns& concerns)
   if (!wanted.empty()) go_live(source, wanted);
 }
 
-void Delivery::watch(unsigned vector, std::optional<uint64_t> label) {
-  if (label_of(vector) == label) return;
+Result<void> Delivery::watch(unsigned vector, std::optional<uint64_t> label) {
+  const auto before = label_of(vector);
+  set_label(vector, label);
+  if (label == before || !armed(vector)) return {};
+  go_quiet(vector);
+  auto done = arm(vector);
+  if (done) return {};
+  set_label(vector, before);
+  arm_or_tell(vector);
+  return done;
+}
+
+void Delivery::set_label(unsigned vector, std::optional<uint64_t> label) {
   if (label) {
     watched_[vector] = *label;
   } else {
     watched_.erase(vector);
   }
   if (states_[vector].has_route) router_.watch(states_[vector].route, label);
-  if (!armed(vector)) return;
-  go_quiet(vector);
-  arm_or_tell(vector);
 }
 
 std::optional<uint64_t> Delivery::label_of(unsigned vector) const {
@@ -108,12 +116,7 @@ void Delivery::go_quiet(unsigned vector) {
   // A delivery that is under way just now is not counted.
   counts_[vector].forwarded = forwarded(vector);
   router_.disarm(state.route, vectors_.eventfd(vector));
-  const auto before = std::exchange(state.owner, EventfdOwner::Latch);
-  // The forwarder reads no counters: which signals it has delivered cannot be told.
-  if (before == EventfdOwner::Forwarder && vectors_.drain(vector)) {
-    state.pending = true;
-    ++counts_[vector].repeated;
-  }
+  state.owner = EventfdOwner::Latch;
 }
 
 void Delivery::go_live(const VectorSource& source, std::span<const unsigned> wanted) {
@@ -291,7 +294,6 @@ std::vector<VectorState> Delivery::inspect(const VectorSource& source) {
                       .restores = restore_.count(vector),
                       .rebinds = vectors_.rebinds(vector),
                       .latched = counts.latched,
-                      .repeated = counts.repeated,
                       .masked_for = counts.masked_for + masked_now,
                       .last_error = counts.last_error,
                       .forwarded = forwarded(vector),

@@ -54,10 +54,8 @@ struct VectorState {
   uint64_t restores = 0;
   /// Times that SET_IRQS was called again for it: restores, growth, and looks at a hidden table.
   uint64_t rebinds = 0;
-  /// Times that it was found to have fired while it was masked.
+  /// Times that it was found to have fired while it was masked, or being switched (`watch`).
   uint64_t latched = 0;
-  /// Times that the forwarder let go of it: what it may have delivered is delivered once more.
-  uint64_t repeated = 0;
   /// How long it was not live while the guest had its interrupts enabled.
   std::chrono::nanoseconds masked_for{};
   /// What failed when last something did; empty: nothing ever.
@@ -102,9 +100,9 @@ class Delivery {
   void retranslate(const VectorSource& source, const Concerns& concerns);
 
   /// Has a vector's signals pass through the forwarder, timed and traced by `label`, or with
-  /// nullopt no more; also when it goes live later. Nothing is lost; what may have been delivered
-  /// already is delivered once more. Failures go to the observer: the vector is latched then.
-  void watch(unsigned vector, std::optional<uint64_t> label);
+  /// nullopt no more; also when it goes live later. Nothing is lost. On error it goes the way that
+  /// it went before; if even that fails, the observer is told.
+  Result<void> watch(unsigned vector, std::optional<uint64_t> label);
 
   /// Allocates at least `vectors` in the host when the index is next enabled.
   void allocate_at_least(unsigned vectors) { vectors_.allocate_at_least(vectors); }
@@ -147,7 +145,6 @@ class Delivery {
   /// Since the device was opened: no reset clears it.
   struct Counts {
     uint64_t latched = 0;
-    uint64_t repeated = 0;
     std::optional<SourceStats> forwarded{};  ///< before the vector was last armed
     std::chrono::nanoseconds masked_for{};
     std::optional<Clock::time_point> masked_since{};
@@ -155,6 +152,7 @@ class Delivery {
   };
 
   [[nodiscard]] std::optional<uint64_t> label_of(unsigned vector) const;
+  void set_label(unsigned vector, std::optional<uint64_t> label);
   [[nodiscard]] bool armed(unsigned vector) const {
     return states_[vector].owner == EventfdOwner::Irqfd ||
            states_[vector].owner == EventfdOwner::Forwarder;

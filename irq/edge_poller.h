@@ -34,7 +34,7 @@ class EdgePoller {
   /// Watches `fd` until it is disarmed or ends. One that is readable already fires once. `token` is
   /// not kReserved, and is not armed now.
   virtual void arm(int fd, uint64_t token) = 0;
-  /// What has fired before is still said, then once that it ended; `fd` is open until then.
+  /// Said once is that it ended; what fired before may be said first. `fd` is open until then.
   virtual void disarm(int fd, uint64_t token) = 0;
 
   enum class Wait { No, UntilOne };
@@ -42,8 +42,11 @@ class EdgePoller {
   /// signal came. An error (EBUSY, ENOMEM, ...) has lost nothing: call again, but not at once.
   virtual Result<size_t> collect(std::span<SourceEvent> fired, Wait wait) = 0;
 
-  /// Readable while there is something to collect: for another poll. Valid as long as this.
+  /// Readable while there is something to collect: for another poll, if `wakes_polls`. Valid as
+  /// long as this.
   [[nodiscard]] virtual int fd() const = 0;
+  /// Whether who sleeps in a poll of `fd` is woken.
+  [[nodiscard]] virtual bool wakes_polls() const { return true; }
   /// System calls made so far.
   [[nodiscard]] virtual uint64_t calls() const = 0;
   /// "io_uring" or "epoll".

@@ -37,9 +37,7 @@ class EpollPoller : public EdgePoller {
     size_t count = 0;
     const auto said = static_cast<size_t>(std::max(found, 0));
     for (; count < said; ++count) fired[count] = {events[count].data.u64, true};
-    // Only when nothing is left to be said may a source be forgotten.
-    const bool all = found >= 0 && said < most;
-    for (; all && !disarmed_.empty(); disarmed_.pop_front()) forget(disarmed_.front());
+    for (; !disarmed_.empty(); disarmed_.pop_front()) forget(disarmed_.front());
     for (; count < fired.size() && !ended_.empty(); ended_.pop_front()) {
       fired[count++] = ended_.front();
     }
@@ -57,7 +55,8 @@ class EpollPoller : public EdgePoller {
   };
   void forget(const Source& source) {
     ++calls_;
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, source.fd, nullptr);
+    // One that could not be added has ended already.
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, source.fd, nullptr) != 0) return;
     ended_.push_back({.token = source.token, .ended = true});
   }
 

@@ -77,6 +77,10 @@ Result<ForwardSource> ForwardSource::open(int eventfd, Sink sink, const SourceOp
     }
     source.sink_ = PASSTHRU_TRY(duplicate(sink.eventfd));
     source.sink_blocks_ = blocks(source.sink_);
+    // A number may find less room than a poll tells of.
+    if (source.sink_blocks_ && options.kind == SourceKind::Counted) {
+      return fail(EINVAL, "forward an eventfd", "to pass on a number, the sink must not block");
+    }
   }
   source.call_ = std::move(sink.call);
   source.kind_ = options.kind;

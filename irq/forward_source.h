@@ -20,13 +20,16 @@ struct Sink {
   /// It is written; one that is full has what it needs already.
   int eventfd = -1;
   /// Called on the driving thread with how often the source was signalled (1 for SourceKind::Edge).
-  /// May add and remove sources; must not wait for a thread that is in `Forwarder::remove`.
+  /// May add and remove sources; must not throw, nor wait for a thread that is in
+  /// `Forwarder::remove`.
   std::function<void(uint64_t)> call{};
 };
 
 enum class SourceKind : uint8_t {
-  Edge,     ///< the source's counter is not read: the cheapest
-  Counted,  ///< it is read, for a sink that needs the number
+  Edge,  ///< the source's counter is not read: the cheapest
+  /// It is read: for a sink that needs the number, and where the counter must say what is not
+  /// delivered. Not for an eventfd with EFD_SEMAPHORE.
+  Counted,
 };
 
 /// The highest rate that moderation can keep.
@@ -39,12 +42,15 @@ struct SourceOptions {
   uint32_t most_per_second = 0;
   /// What the trace calls it.
   uint64_t label = 0;
+  /// Deliveries are timed and traced from the first on (`Forwarder::observe`).
+  bool observe = false;
 };
 
 class ForwardSource {
  public:
   /// The caller's descriptors may be closed afterwards. EBADF: one is not open; EINVAL: one is no
-  /// eventfd, both are the same, or the options are wrong; EMFILE: no descriptor is left.
+  /// eventfd or both are the same, as far as /proc tells, or the options are wrong; EMFILE: no
+  /// descriptor is left.
   static Result<ForwardSource> open(int eventfd, Sink sink, const SourceOptions& options);
 
   /// Hands the signal over; never waits for the sink. Returns whether there was one.

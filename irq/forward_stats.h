@@ -57,7 +57,8 @@ struct SourceStats {
   uint64_t spurious = 0;
   /// Times that the source was watched anew, because the kernel had stopped.
   uint64_t rearmed = 0;
-  /// From when the driving thread saw the signal to when the sink had it, while observed.
+  /// From when the driving thread saw the signal, or when one that was held back was due, to when
+  /// the sink had it; while observed.
   LatencyBuckets latency{};
 
   SourceStats& operator+=(const SourceStats& other) {

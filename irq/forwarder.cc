@@ -48,6 +48,7 @@ Result<std::unique_ptr<Forwarder>> Forwarder::make(unsigned most_sources,
 
 Forwarder::Forwarder(unsigned most_sources, std::unique_ptr<EdgePoller> poller, Fd wake, Fd timer)
     : poller_(std::move(poller)),
+      backend_(poller_->name()),
       wake_(std::move(wake)),
       timer_(std::move(timer)),
       slots_(std::make_unique<Slot[]>(most_sources)),
@@ -90,6 +91,8 @@ Result<SourceId> Forwarder::add(int eventfd, Sink sink, const SourceOptions& opt
     Slot& slot = slots_[index];
     slot.source.emplace(std::move(source));
     ++slot.generation;
+    if (options.observe) slot.histogram = std::make_unique<LatencyHistogram>();
+    slot.observer.store(slot.histogram.get());
     id = id_of(slot.generation, index);
     slot.live.store(true);
     ++live_;
@@ -120,7 +123,7 @@ bool Forwarder::remove(SourceId id) {
   if (driver_.load() == std::this_thread::get_id()) return true;
   // A batch that began before the source was dead may be delivering it.
   const uint64_t batch = batch_.load();
-  while (batch % 2 != 0 && batch_.load() == batch) std::this_thread::yield();
+  if (batch % 2 != 0) batch_.wait(batch);
   return true;
 }
 

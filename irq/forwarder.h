@@ -30,7 +30,8 @@ using SourceId = uint64_t;
 
 /// `add`, `remove`, `observe`, `stats` and `trace` from any thread, while interrupts flow.
 ///
-/// One thread drives it: its own (`start_thread`), or a loop of the VMM (`fd_to_poll`, `run_once`).
+/// One thread drives it: its own (`start_thread`), a loop of the VMM (`fd_to_poll`, `run_once`), or
+/// any other (`drive_here`, `run_once`).
 /// Signals that come before either began are not lost: a source that is readable when it is first
 /// watched fires once.
 class Forwarder {
@@ -64,8 +65,9 @@ class Forwarder {
 
   /// On return no delivery is under way and none follows; what is not delivered is in the source's
   /// counter, which is the caller's again. It is not 0 also where all was delivered, unless the
-  /// kind is Counted. False: there is no such source. Waits for at most a batch of 64 deliveries;
-  /// not at all on the driving thread, so that a sink's call may remove its own source.
+  /// kind is Counted. False: there is no such source. Waits for at most a batch of deliveries (64,
+  /// and those that moderation has held back); not at all on the driving thread, so that a sink's
+  /// call may remove its own source.
   bool remove(SourceId id) PASSTHRU_EXCLUDES(mutex_);
 
   /// Has a source's deliveries timed and traced, or no more. False: there is no such source.
@@ -78,16 +80,20 @@ class Forwarder {
   /// Drives from a thread of its own until the end of this object. EAGAIN: none can be had; EBUSY:
   /// something drives already.
   Result<void> start_thread();
-  /// For a loop: makes the calling thread the one that drives, until the end of this object, and
-  /// returns what to poll for POLLIN, level-triggered; each time it is ready, call `run_once`.
+  /// Makes the calling thread the one that drives, by `run_once`, until the end of this object.
   /// EBUSY: another thread drives.
+  Result<void> drive_here();
+  /// The same for a loop: returns what to poll for POLLIN, level-triggered; each time it is ready,
+  /// call `run_once`. The backend is epoll then: a ring does not wake who polls it. The first
+  /// poll may end with EINTR, because that ring has ended. EBUSY: another
+  /// thread drives, or this one does by `drive_here`; others: those of make_epoll_poller.
   Result<int> fd_to_poll();
   /// Delivers what there is, without waiting for more. Returns how much that was. EPERM: this is
   /// not the thread that drives; others: the poller failed, call again a little later.
   Result<unsigned> run_once();
 
   /// "io_uring" or "epoll".
-  [[nodiscard]] const char* backend() const { return poller_->name(); }
+  [[nodiscard]] const char* backend() const { return backend_.load(); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -129,7 +135,8 @@ class Forwarder {
   unsigned on_time();
   void program_timer();
 
-  const std::unique_ptr<EdgePoller> poller_;
+  std::unique_ptr<EdgePoller> poller_;  ///< the driving thread's, once there is one
+  std::atomic<const char*> backend_;
   const Fd wake_;   ///< eventfd: there are commands
   const Fd timer_;  ///< timerfd: the first of later_ is due
   const std::unique_ptr<Slot[]> slots_;
@@ -145,8 +152,7 @@ class Forwarder {
   std::vector<Command> taken_;
   std::set<std::pair<Clock::time_point, uint32_t>> later_;
   Clock::time_point timer_at_{};
-  unsigned ending_ = 0;  ///< sources that are disarmed and have not ended yet
-  size_t said_ = 0;      ///< by the poller, when last it was asked
+  size_t said_ = 0;  ///< by the poller, when last it was asked
 
   /// Odd while the driving thread delivers.
   std::atomic<uint64_t> batch_ = 0;

@@ -56,15 +56,27 @@ Result<void> Forwarder::start_thread() {
 }
 
 void Forwarder::run() {
-  begin_driving();
+  if (!begin_driving()) return;
   while (!stop_.load()) {
     if (!round(EdgePoller::Wait::UntilOne)) std::this_thread::sleep_for(kPause);
   }
 }
 
-Result<int> Forwarder::fd_to_poll() {
+Result<void> Forwarder::drive_here() {
   if (thread_.joinable() || !begin_driving()) {
     return fail(EBUSY, "drive the forwarder", "a thread drives it already");
+  }
+  return {};
+}
+
+Result<int> Forwarder::fd_to_poll() {
+  if (!thread_.joinable() && driver_.load() == std::thread::id{} && !poller_->wakes_polls()) {
+    poller_ = PASSTHRU_TRY(make_epoll_poller());
+    backend_.store(poller_->name());
+  }
+  PASSTHRU_TRY(drive_here());
+  if (!poller_->wakes_polls()) {
+    return fail(EBUSY, "drive the forwarder from a loop", "this thread drives its ring already");
   }
   PASSTHRU_TRY(run_once());
   return poller_->fd();
@@ -75,12 +87,11 @@ Result<unsigned> Forwarder::run_once() {
     return fail(EPERM, "drive the forwarder", "another thread does");
   }
   unsigned sum = 0;
-  unsigned silent = 0;
+  size_t said = 0;
   do {
     sum += PASSTHRU_TRY(round(EdgePoller::Wait::No));
-    if (said_ == 0) ++silent;
-    // epoll says that a source has ended only when it is asked again.
-  } while (sum < kMostAtOnce && (said_ != 0 || (ending_ != 0 && silent < 4)));
+    said += said_;
+  } while (said_ != 0 && said < kMostAtOnce);
   if (said_ != 0) wake();
   return sum;
 }
@@ -99,6 +110,7 @@ Result<unsigned> Forwarder::round(EdgePoller::Wait wait) {
   batch_.fetch_add(1);
   auto sum = dispatch(std::span(fired).first(*count));
   batch_.fetch_add(1);
+  batch_.notify_all();
   return sum;
 }
 
@@ -113,7 +125,6 @@ void Forwarder::take_commands() {
       arm(command.index);
     } else if (slot.armed) {
       slot.ending = true;
-      ++ending_;
       poller_->disarm(slot.source->fd(), command.index);
     } else {
       release(command.index);
@@ -180,7 +191,6 @@ void Forwarder::ended(uint32_t index, int error) {
   Slot& slot = slots_[index];
   slot.armed = false;
   if (slot.ending) {
-    --ending_;
     return release(index);
   }
   if (!slot.live.load()) return;  // released when its command is taken
@@ -200,10 +210,12 @@ void Forwarder::release(uint32_t index) {
   slot.due = {};
   slot.held.set(0);
   slot.rearmed.set(0);
+  // What a sink has captured may end by calling us: after the lock.
+  std::optional<ForwardSource> source;
   MutexLock lock(mutex_);
+  source.swap(slot.source);
   slot.observer.store(nullptr);
   slot.histogram.reset();
-  slot.source.reset();
   free_.push_back(index);
 }
 

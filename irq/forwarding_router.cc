@@ -98,9 +98,14 @@ Result<bool> ForwardingRouter::arm(RouteId route, int eventfd) {
   Forwarder* const way = PASSTHRU_TRY(forwarder());
   const SourceId source = PASSTHRU_TRY(
       way->add(eventfd, {.call = [sent = armed.sent](uint64_t) { sent->send(); }},
-               {.most_per_second = armed.most_per_second, .label = armed.label.value_or(0)}));
-  way->observe(source, armed.label.has_value());
+               // Counted, so that a vector that is masked has pending what was not delivered, and
+               // nothing else: a guest that masks in its handler would never come to an end.
+               {.kind = SourceKind::Counted,
+                .most_per_second = armed.most_per_second,
+                .label = armed.label.value_or(0),
+                .observe = armed.label.has_value()}));
   armed.source = source;
+  armed.failed_before = armed.sent->failed();
   return true;
 }
 
@@ -119,7 +124,7 @@ std::optional<SourceStats> ForwardingRouter::stats(RouteId route) {
   if (!armed.source) return std::nullopt;
   auto way = forwarder();
   auto stats = way ? (*way)->stats(*armed.source) : std::nullopt;
-  if (stats) stats->sink_failed += armed.sent->failed();
+  if (stats) stats->sink_failed += armed.sent->failed() - armed.failed_before;
   return stats;
 }
 

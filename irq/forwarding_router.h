@@ -41,8 +41,7 @@ class ForwardingRouter {
   void destroy_route(RouteId route) PASSTHRU_EXCLUDES(mutex_);
   /// A counter that is not 0 is delivered at once. Returns whether the forwarder delivers.
   Result<bool> arm(RouteId route, int eventfd) PASSTHRU_EXCLUDES(mutex_);
-  /// The counter is the caller's again. After a forwarded route it is not 0 if ever it was
-  /// signalled: whoever delivers it then delivers once more than there were signals.
+  /// The counter is the caller's again: not 0 if there is a signal that was not delivered.
   void disarm(RouteId route, int eventfd) PASSTHRU_EXCLUDES(mutex_);
 
   /// From the next `arm` on: passes through the forwarder, timed and traced by `label`; or with
@@ -59,6 +58,7 @@ class ForwardingRouter {
     uint32_t most_per_second = 0;
     std::optional<uint64_t> label{};
     std::optional<SourceId> source{};  ///< while armed through the forwarder
+    uint64_t failed_before = 0;        ///< messages that the VMM refused, until it was armed
   };
   Route& find(RouteId route) PASSTHRU_EXCLUDES(mutex_);
 

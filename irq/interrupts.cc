@@ -102,9 +102,10 @@ void Interrupts::retranslate(const Concerns& concerns) {
   if (msi_) msi_->retranslate(concerns);
 }
 
-void Interrupts::watch(unsigned vector, std::optional<uint64_t> label) {
-  if (msix_) msix_->watch(vector, label);
-  if (msi_) msi_->watch(vector, label);
+Result<void> Interrupts::watch(unsigned vector, std::optional<uint64_t> label) {
+  if (msix_) PASSTHRU_TRY(msix_->watch(vector, label));
+  if (msi_) PASSTHRU_TRY(msi_->watch(vector, label));
+  return {};
 }
 
 Result<uint32_t> Interrupts::audit() {

@@ -54,7 +54,7 @@ class Interrupts {
 
   /// Has a vector's signals timed and traced by `label`, or with nullopt no more: of MSI-X and MSI,
   /// whichever is enabled or will be.
-  void watch(unsigned vector, std::optional<uint64_t> label);
+  Result<void> watch(unsigned vector, std::optional<uint64_t> label);
 
   /// Looks at all bound vectors and restores what is damaged, and what an earlier look could not.
   /// Returns how many were. Thread-safe.

@@ -55,9 +55,9 @@ void Msi::retranslate(const Concerns& concerns) {
   delivery_.retranslate(vectors_, concerns);
 }
 
-void Msi::watch(unsigned vector, std::optional<uint64_t> label) {
+Result<void> Msi::watch(unsigned vector, std::optional<uint64_t> label) {
   MutexLock lock(vectors_mutex_);
-  if (vector < delivery_.count()) delivery_.watch(vector, label);
+  return vector < delivery_.count() ? delivery_.watch(vector, label) : Result<void>{};
 }
 
 Result<uint32_t> Msi::audit() {

@@ -56,7 +56,8 @@ class Msi {
   void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(vectors_mutex_);
 
   /// See Delivery::watch. Nothing to do for a vector that the device does not have.
-  void watch(unsigned vector, std::optional<uint64_t> label) PASSTHRU_EXCLUDES(vectors_mutex_);
+  Result<void> watch(unsigned vector, std::optional<uint64_t> label)
+      PASSTHRU_EXCLUDES(vectors_mutex_);
 
   /// Binds again what a SET_IRQS that failed has unbound; VFIO hides whether anything is damaged.
   /// Returns how many vectors were.

@@ -41,9 +41,9 @@ void Msix::retranslate(const Concerns& concerns) {
   delivery_.retranslate(table_, concerns);
 }
 
-void Msix::watch(unsigned vector, std::optional<uint64_t> label) {
+Result<void> Msix::watch(unsigned vector, std::optional<uint64_t> label) {
   MutexLock lock(vectors_mutex_);
-  if (vector < delivery_.count()) delivery_.watch(vector, label);
+  return vector < delivery_.count() ? delivery_.watch(vector, label) : Result<void>{};
 }
 
 Result<uint32_t> Msix::audit() {

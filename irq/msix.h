@@ -49,7 +49,8 @@ class Msix {
   void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(vectors_mutex_);
 
   /// See Delivery::watch. Nothing to do for a vector that the device does not have.
-  void watch(unsigned vector, std::optional<uint64_t> label) PASSTHRU_EXCLUDES(vectors_mutex_);
+  Result<void> watch(unsigned vector, std::optional<uint64_t> label)
+      PASSTHRU_EXCLUDES(vectors_mutex_);
 
   /// Looks at all bound vectors and restores what is damaged. Returns how many were.
   Result<uint32_t> audit() PASSTHRU_EXCLUDES(vectors_mutex_);

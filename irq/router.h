@@ -61,7 +61,7 @@ class Router {
   /// each EOI by AssignedDevice::end_of_intx. Fixed from the start.
   [[nodiscard]] virtual bool intx_by_level() const { return false; }
   /// Drives INTx `pin` of the device that the guest finds at `guest_address`. Must not call back
-  /// into that device.
+  /// into that device, nor wait for a thread that is in a call of the library.
   virtual void set_intx(Bdf guest_address, unsigned pin, bool level) = 0;
 };
 

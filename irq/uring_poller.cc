@@ -3,7 +3,6 @@
 // is then the only one that may enter it (IORING_SETUP_SINGLE_ISSUER).
 #include "irq/uring_poller.h"
 
-#include <fcntl.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -40,8 +39,6 @@ Result<void> UringPoller::set_up(Sizes sizes) {
   }
   if (failed != 0) return fail(-failed, "io_uring_setup");
   is_set_up_ = true;
-  // liburing 2.3 leaves the descriptor open across execve.
-  ::fcntl(ring_.ring_fd, F_SETFD, FD_CLOEXEC);
   // Multishot polls came with 5.13, as did this.
   if ((params.features & IORING_FEAT_RSRC_TAGS) == 0) {
     return fail(EINVAL, "io_uring_setup", "the kernel has no multishot poll");
@@ -100,8 +97,8 @@ Result<size_t> UringPoller::collect(std::span<SourceEvent> fired, Wait wait) {
     const bool idle = io_uring_sq_ready(&ring_) == 0;
     if (idle && count != 0) break;
     const int entered = enter(idle && wait == Wait::UntilOne ? 1 : 0);
-    if (entered < 0 && entered != -EINTR && count == 0) return fail(-entered, "io_uring_enter");
     count += take(fired.subspan(count));
+    if (entered < 0 && entered != -EINTR && count == 0) return fail(-entered, "io_uring_enter");
     if (entered < 0) break;
   } while (count == 0 && !backlog_.empty());
   return count;
@@ -133,7 +130,29 @@ size_t UringPoller::take(std::span<SourceEvent> fired) {
   return count;
 }
 
+namespace {
+
+// A seccomp filter may allow io_uring_setup and forbid the other two system calls, of which the
+// first use comes too late to choose another poller.
+Result<void> try_calls() {
+  io_uring ring{};
+  if (const int failed = io_uring_queue_init(1, &ring, 0); failed != 0) {
+    return fail(-failed, "io_uring_setup");
+  }
+  io_uring_prep_nop(io_uring_get_sqe(&ring));
+  const int entered = io_uring_submit(&ring);
+  io_uring_probe* const probe = io_uring_get_probe_ring(&ring);
+  io_uring_free_probe(probe);
+  io_uring_queue_exit(&ring);
+  if (entered < 0) return fail(-entered, "io_uring_enter");
+  if (probe == nullptr) return fail(EPERM, "io_uring_register");
+  return {};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<EdgePoller>> make_uring_poller(unsigned sources) {
+  PASSTHRU_TRY(try_calls());
   // A source has at most one completion between two calls of the driver, unless it is signalled
   // while they are worked out.
   const unsigned completions = std::bit_ceil(std::clamp(2 * sources, 256U, 32768U));

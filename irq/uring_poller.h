@@ -29,6 +29,8 @@ class UringPoller : public EdgePoller {
   void disarm(int fd, uint64_t token) override;
   Result<size_t> collect(std::span<SourceEvent> fired, Wait wait) override;
   [[nodiscard]] int fd() const override { return ring_.ring_fd; }
+  /// From Linux 6.3 on, what is deferred to the driving thread wakes that thread and nobody else.
+  [[nodiscard]] bool wakes_polls() const override { return false; }
   [[nodiscard]] uint64_t calls() const override { return calls_; }
   [[nodiscard]] const char* name() const override { return "io_uring"; }
 

@@ -45,7 +45,6 @@ void to_json(nlohmann::json& json, const VectorInspection& vector) {
           {"restores", vector.restores},
           {"rebinds", vector.rebinds},
           {"latched", vector.latched},
-          {"repeated", vector.repeated},
           {"forwarded", vector.forwarded ? nlohmann::json(*vector.forwarded) : nlohmann::json()},
           {"masked_ns", vector.masked_ns},
           {"last_error", vector.last_error}};

@@ -30,8 +30,8 @@ struct KvmHostOptions {
   std::function<uint32_t(Bdf guest_address, unsigned pin)> intx_gsi{};
   /// Drives a pin of the VMM's own IOAPIC. Where set, INTx goes there; when KVM tells the EOI of
   /// the pin (KVM_EXIT_IOAPIC_EOI), the VMM calls AssignedDevice::end_of_intx of each device on it.
-  /// It must not call back into a device. Needed with a split irqchip, whose irqfds do not
-  /// resample.
+  /// It must not call back into a device, nor wait for a thread that is in a call of one. Needed
+  /// with a split irqchip, whose irqfds do not resample.
   std::function<void(uint32_t gsi, bool level)> set_line{};
   /// Interrupts may go to APICs with ids beyond 255: KVM takes 32-bit destination ids from then on
   /// (KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS), in routes and messages, and in the APIC

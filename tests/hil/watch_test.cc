@@ -65,7 +65,7 @@ class WatchOnKvm : public testing::TestWithParam<BoundDevice>, public VectorObse
 
 TEST_P(WatchOnKvm, ASignalArrivesOnEitherWay) {
   for (const bool watched : {false, true, false}) {
-    msix->watch(0, watched ? std::optional<uint64_t>(1) : std::nullopt);
+    ASSERT_TRUE(msix->watch(0, watched ? std::optional<uint64_t>(1) : std::nullopt));
     EXPECT_EQ(msix->inspect()[0].owner, watched ? EventfdOwner::Forwarder : EventfdOwner::Irqfd);
     cpu->clear();
     signal();
@@ -79,7 +79,7 @@ TEST_P(WatchOnKvm, ASignalThatComesDuringASwitchArrives) {
     cpu->clear();
     std::thread fires([this] { signal(); });
     for (unsigned spin = round % 50 * 100; spin != 0; --spin) asm volatile("");
-    msix->watch(0, round % 2 == 0 ? std::optional<uint64_t>(round + 1) : std::nullopt);
+    EXPECT_TRUE(msix->watch(0, round % 2 == 0 ? std::optional<uint64_t>(round + 1) : std::nullopt));
     fires.join();
     ASSERT_TRUE(soon(*cpu, kVector)) << round;
   }

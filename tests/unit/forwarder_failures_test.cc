@@ -44,7 +44,7 @@ class ForwarderOnARing : public testing::Test {
     if (!made) GTEST_SKIP() << "no io_uring: " << made.error().message();
     ring = made->get();
     forwarder = std::move(*Forwarder::make(kSources, std::move(*made)));
-    ASSERT_TRUE(forwarder->fd_to_poll());
+    ASSERT_TRUE(forwarder->drive_here());
   }
   void add_all() {
     for (unsigned i = 0; i < kSources; ++i) {

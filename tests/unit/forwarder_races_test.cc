@@ -104,7 +104,9 @@ TEST_P(ForwarderRaces, EverySourcesLastSignalArrivesAndNoneAfterARemoval) {
   }
   EXPECT_TRUE(eventually([&] { return forwarder->stats().sources == 0; }));
   for (Line& line : lines) EXPECT_EQ(line.late, 0U);
+#if !defined(__SANITIZE_ADDRESS__)  // which keeps what was freed
   EXPECT_LT(grown, 512) << "pages, over " << switches << " removals";
+#endif
   RecordProperty("switches", static_cast<int>(switches));
 }
 

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "tests/unit/forwarder_fixture.h"
@@ -205,33 +206,92 @@ TEST_P(ForwarderTest, AThreadOfItsOwnDeliversWithoutBeingAsked) {
   EXPECT_TRUE(eventually([&] { return drain_eventfd(sink) >= 1; }));
 }
 
+TEST_P(ForwarderTest, ARingIsDrivenByItsThreadOrByNoLoopsPoll) {
+  if (GetParam() == Forwarder::Backend::Epoll) {
+    ASSERT_TRUE(forwarder->fd_to_poll());
+    return;
+  }
+  EXPECT_STREQ(forwarder->backend(), "io_uring");
+  drive();
+  EXPECT_EQ(forwarder->fd_to_poll().error().code, EBUSY) << "its ring would not wake the loop";
+  make(64);
+  ASSERT_TRUE(forwarder->fd_to_poll());
+  EXPECT_STREQ(forwarder->backend(), "epoll");
+}
+
+TEST_P(ForwarderTest, ACallOfRunOnceEndsThoughAStormGoesOn) {
+  drive();
+  std::atomic<bool> stop = false;
+  add_call(source, [](uint64_t) {}, {.most_per_second = 1});
+  std::thread storm([&] {
+    while (!stop) signal_eventfd(source);
+  });
+  for (int i = 0; i < 10; ++i) run_once();
+  stop = true;
+  storm.join();
+}
+
 TEST_P(ForwarderTest, OneThreadDrives) {
   EXPECT_EQ(forwarder->run_once().error().code, EPERM);
   ASSERT_TRUE(forwarder->start_thread());
   EXPECT_EQ(forwarder->start_thread().error().code, EBUSY);
   EXPECT_EQ(forwarder->fd_to_poll().error().code, EBUSY);
+  EXPECT_EQ(forwarder->drive_here().error().code, EBUSY);
   EXPECT_EQ(forwarder->run_once().error().code, EPERM);
 }
 
-TEST_P(ForwarderTest, ALoopPollsOneDescriptorAndIsWokenByWhatOthersAdd) {
-  auto fd = forwarder->fd_to_poll();
-  ASSERT_TRUE(fd);
-  pollfd loop{.fd = *fd, .events = POLLIN, .revents = 0};
-  EXPECT_EQ(::poll(&loop, 1, 0), 0) << "nothing to do";
-  std::thread([&] { add(source, sink); }).join();
-  signal_eventfd(source);
-  uint64_t got = 0;
-  for (int rounds = 0; rounds < 10 && got == 0; ++rounds) {
-    ASSERT_EQ(::poll(&loop, 1, 10000), 1);
-    run_once();
-    got = drain_eventfd(sink);
+/// A loop that sleeps until one descriptor is readable, by poll or by epoll.
+class Loop {
+ public:
+  Loop(int fd, bool by_epoll) : fd_(fd) {
+    if (!by_epoll) return;
+    epoll_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
+    epoll_event event{.events = EPOLLIN, .data = {}};
+    EXPECT_EQ(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), 0);
   }
-  EXPECT_EQ(got, 1U);
-  while (run_once() != 0) continue;
-  EXPECT_EQ(::poll(&loop, 1, 0), 0) << "no busy loop";
-  std::thread([&] { signal_eventfd(source); }).join();
-  EXPECT_EQ(::poll(&loop, 1, 10000), 1);
-  EXPECT_EQ(run_once(), 1U);
+  bool sleep(int milliseconds) {
+    epoll_event event{};
+    pollfd polled{.fd = fd_, .events = POLLIN, .revents = 0};
+    int ready = 0;
+    do {
+      ready = epoll_ ? ::epoll_wait(epoll_.get(), &event, 1, milliseconds)
+                     : ::poll(&polled, 1, milliseconds);
+    } while (ready < 0 && errno == EINTR);
+    return ready == 1;
+  }
+
+ private:
+  const int fd_;
+  Fd epoll_;
+};
+
+TEST_P(ForwarderTest, ASleepingLoopIsWokenByWhatOthersAddAndSignal) {
+  constexpr int kLong = 60'000;
+  for (const bool by_epoll : {false, true}) {
+    make(64);
+    drain_eventfd(source);
+    const auto fd = forwarder->fd_to_poll();
+    ASSERT_TRUE(fd) << fd.error().message();
+    Loop loop(*fd, by_epoll);
+    EXPECT_FALSE(loop.sleep(0)) << "nothing to do";
+    const auto asleep = [] { std::this_thread::sleep_for(std::chrono::milliseconds(50)); };
+    const auto begin = std::chrono::steady_clock::now();
+    std::thread others([&] {
+      asleep();
+      add(source, sink);
+      asleep();
+      signal_eventfd(source);
+    });
+    while (drain_eventfd(sink) == 0) {
+      EXPECT_TRUE(loop.sleep(kLong));
+      run_once();
+    }
+    others.join();
+    // A poll looks once more at its end: only one that was woken is back before.
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(kLong / 2));
+    while (run_once() != 0) continue;
+    EXPECT_FALSE(loop.sleep(0)) << "no busy loop";
+  }
 }
 
 TEST_P(ForwarderTest, ObservedDeliveriesAreTimedAndTracedOthersAreNot) {
@@ -285,6 +345,12 @@ TEST_P(ForwarderTest, BadDescriptorsAreRefusedAndNothingIsLeft) {
     EXPECT_EQ(added.error().code, each.code) << added.error().message();
     EXPECT_THAT(added.error().message(), HasSubstr(each.says));
   }
+  const Fd blocking = make_eventfd(0);
+  auto blocked =
+      forwarder->add(source.get(), {.eventfd = blocking.get()}, {.kind = SourceKind::Counted});
+  ASSERT_FALSE(blocked);
+  EXPECT_EQ(blocked.error().code, EINVAL);
+  EXPECT_THAT(blocked.error().message(), HasSubstr("must not block"));
   auto too_fast =
       forwarder->add(source.get(), {.eventfd = sink.get()}, {.most_per_second = 1'000'001});
   EXPECT_EQ(too_fast.error().code, EINVAL);

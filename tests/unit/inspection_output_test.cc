@@ -33,7 +33,6 @@ TEST(InspectionOutput, JsonHasTheCounts) {
   inspection.vectors.push_back(
       {.rebinds = 1,
        .latched = 2,
-       .repeated = 4,
        .forwarded = SourceStats{.delivered = 6, .latency = {0, 7}},
        .masked_ns = 3,
        .last_error = "create_route: no space"});
@@ -41,7 +40,6 @@ TEST(InspectionOutput, JsonHasTheCounts) {
   EXPECT_EQ(json["damages"], 5U);
   EXPECT_EQ(json["vectors"][0]["rebinds"], 1U);
   EXPECT_EQ(json["vectors"][0]["latched"], 2U);
-  EXPECT_EQ(json["vectors"][0]["repeated"], 4U);
   EXPECT_EQ(json["vectors"][0]["forwarded"]["delivered"], 6U);
   EXPECT_EQ(json["vectors"][0]["forwarded"]["latency_log2_ns"][1], 7U);
   EXPECT_EQ(json["vectors"][0]["masked_ns"], 3U);
