@@ -30,12 +30,11 @@ TEST(InspectionOutput, JsonHasTheReasonOrNull) {
 
 TEST(InspectionOutput, JsonHasTheCounts) {
   Inspection inspection{.damages = 5};
-  inspection.vectors.push_back(
-      {.rebinds = 1,
-       .latched = 2,
-       .forwarded = SourceStats{.delivered = 6, .latency = {0, 7}},
-       .masked_ns = 3,
-       .last_error = "create_route: no space"});
+  inspection.vectors.push_back({.rebinds = 1,
+                                .latched = 2,
+                                .forwarded = SourceStats{.delivered = 6, .latency = {0, 7}},
+                                .masked_ns = 3,
+                                .last_error = "create_route: no space"});
   const nlohmann::json json = inspection;
   EXPECT_EQ(json["damages"], 5U);
   EXPECT_EQ(json["vectors"][0]["rebinds"], 1U);
