@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the comparison of the forwarder with the other ways of carrying an eventfd's signal to a
-// sink. All ways take turns in one process, many rounds; of CPU times the least counts, because
-// what else the machine does can only add, and of round trips the median.
+// sink. All ways take turns in one process, many rounds; of each number the least counts, because
+// what else the machine does can only add.
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
@@ -28,12 +28,6 @@ constexpr Plan quick() {
   return {.rounds = 1, .events = 1'000, .trips = 50, .changes = 5, .sizes = {1, 64, 512}};
 }
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 bool has_thread(Kind kind) {
   return kind != Kind::BareWrite;
 }
@@ -54,41 +48,37 @@ class Run {
   }
 
   Results results() {
+    results_.rounds = plan_.rounds;
     for (unsigned round = 0; round < plan_.rounds; ++round) {
       for (const Load& load : loads_) {
         for (const Kind kind : kKinds) measure(kind, load);
       }
       for (const SinkKind sink : kSinks) {
         for (const Kind kind : kKinds) {
-          if (has_thread(kind))
-            trips_[{kind, sink}].push_back(measure_round_trip(kind, sink, plan_.trips));
+          if (has_thread(kind)) measure_trip(kind, sink);
         }
       }
-      changes_.push_back(measure_change(plan_.changes));
+      const Change change = measure_change(plan_.changes);
+      for (const auto field :
+           {&Change::add_p50, &Change::add_p99, &Change::remove_p50, &Change::remove_p99}) {
+        keep_least(results_.change.*field, change.*field);
+      }
     }
-    results_.rounds = plan_.rounds;
-    for (const auto& [key, trips] : trips_) {
-      results_.trips[key] = {.p50 = middle(trips, &RoundTrip::p50),
-                             .p99 = middle(trips, &RoundTrip::p99)};
-    }
-    results_.change = {.add_p50 = middle(changes_, &Change::add_p50),
-                       .add_p99 = middle(changes_, &Change::add_p99),
-                       .remove_p50 = middle(changes_, &Change::remove_p50),
-                       .remove_p99 = middle(changes_, &Change::remove_p99)};
     return results_;
   }
 
  private:
-  template <class Sample>
-  static double middle(const std::vector<Sample>& samples, double Sample::*field) {
-    std::vector<double> values;
-    values.reserve(samples.size());
-    for (const Sample& sample : samples) values.push_back(sample.*field);
-    return median(std::move(values));
+  static constexpr double kNone = std::numeric_limits<double>::infinity();
+
+  void measure_trip(Kind kind, SinkKind sink) {
+    RoundTrip& least =
+        results_.trips.try_emplace({kind, sink}, RoundTrip{kNone, kNone}).first->second;
+    const RoundTrip trip = measure_round_trip(kind, sink, plan_.trips);
+    keep_least(least.p50, trip.p50);
+    keep_least(least.p99, trip.p99);
   }
 
   void measure(Kind kind, const Load& load) {
-    constexpr double kNone = std::numeric_limits<double>::infinity();
     Cost& cost = results_.costs
                      .try_emplace({kind, load.sink, load.sources, load.burst},
                                   Cost{kNone, kNone, kNone, kNone, kNone, kNone})
@@ -109,9 +99,7 @@ class Run {
 
   const Plan plan_;
   std::vector<Load> loads_;
-  Results results_;
-  std::map<std::pair<Kind, SinkKind>, std::vector<RoundTrip>> trips_;
-  std::vector<Change> changes_;
+  Results results_{.change = {kNone, kNone, kNone, kNone}};
 };
 
 int usage() {

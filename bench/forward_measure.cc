@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -17,6 +18,10 @@
 
 namespace passthru::bench {
 namespace {
+
+/// Between two round trips, in ns: the thread that forwards is asleep again by then. Without it,
+/// ways are compared by which is quick enough to find the next event before it sleeps.
+constexpr uint64_t kIdle = 30'000;
 
 void must_be(uint64_t arrived, uint64_t events) {
   if (arrived != events) broke("events were lost or doubled");
@@ -111,15 +116,18 @@ RoundTrip measure_round_trip(Kind kind, SinkKind sink, unsigned events) {
     set.way->start();
   }
   const Pinned pinned(0);
+  const auto there = [&](uint64_t i) {
+    return sink == SinkKind::Eventfd ? set.sinks.take(i) : set.called.exchange(0);
+  };
   std::vector<uint64_t> times;
+  times.reserve(events);
   for (unsigned i = 0; i < events; ++i) {
     const uint64_t start = now(CLOCK_MONOTONIC);
     set.sources.signal(i, 1);
-    const auto there = [&] {
-      return sink == SinkKind::Eventfd ? set.sinks.take(i) : set.called.exchange(0);
-    };
-    while (there() == 0) pause();
-    times.push_back(now(CLOCK_MONOTONIC) - start);
+    while (there(i) == 0) pause();
+    const uint64_t end = now(CLOCK_MONOTONIC);
+    times.push_back(end - start);
+    while (now(CLOCK_MONOTONIC) < end + kIdle) pause();
   }
   return {.p50 = quantile(times, 0.5), .p99 = quantile(times, 0.99)};
 }
@@ -129,7 +137,7 @@ Change measure_change(unsigned changes) {
   const Eventfds sources(kBusy);
   const Eventfds others(2);
   std::atomic<bool> stop = false;
-  auto forwarder = passthru::Forwarder::make(kBusy + 8);
+  auto forwarder = passthru::Forwarder::make(kBusy + changes);
   if (!forwarder) broke("make a Forwarder", forwarder.error().code);
   std::atomic<uint64_t> called = 0;
   for (unsigned i = 0; i < kBusy; ++i) {
@@ -137,6 +145,7 @@ Change measure_change(unsigned changes) {
         (*forwarder)->add(sources[i], {.call = [&](uint64_t count) { called += count; }});
     if (!added) broke("add a source", added.error().code);
   }
+  auto others_cpu = std::make_unique<Pinned>(1);
   if (!(*forwarder)->start_thread()) broke("start the Forwarder's thread");
   std::thread signaller([&] {
     while (!stop) {
@@ -144,6 +153,8 @@ Change measure_change(unsigned changes) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   });
+  others_cpu.reset();
+  const Pinned pinned(0);
   std::vector<uint64_t> adds;
   std::vector<uint64_t> removes;
   for (unsigned i = 0; i < changes; ++i) {
@@ -153,7 +164,7 @@ Change measure_change(unsigned changes) {
     if (!added || !(*forwarder)->remove(*added)) broke("add and remove a source");
     adds.push_back(middle - start);
     removes.push_back(now(CLOCK_MONOTONIC) - middle);
-    // The driving thread lets the removed one go.
+    // The driving thread lets the removed one go, and sleeps.
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
   stop = true;

@@ -45,8 +45,8 @@ struct TwoThreads {
 };
 TwoThreads measure_two_threads(Kind kind, const Load& load, uint64_t events);
 
-/// From before the signal until the sink has it, one event in flight, 64 sources in turn. The
-/// receiver looks without a pause.
+/// From before the signal until the sink has it, one event in flight, 64 sources in turn, the
+/// thread that forwards asleep. The receiver looks without a pause.
 struct RoundTrip {
   double p50, p99;
 };

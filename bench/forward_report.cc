@@ -89,7 +89,7 @@ void print_others(const Results& results) {
 
 void print(const Results& results) {
   fmt::print(
-      "{}, {} CPUs, {} rounds; CPU times are the least of all rounds, round trips the median\n\n"
+      "{}, {} CPUs; of each number the least of {} rounds\n\n"
       "whole            all that signalling and forwarding cost, less signalling what nobody "
       "watches\n"
       "after the burst  the clock starts when all is signalled: what the kernel does for a "

@@ -3,6 +3,7 @@
 // and the JSON from which scripts/bench makes docs/performance.md.
 #pragma once
 
+#include <cmath>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -13,7 +14,7 @@
 
 namespace passthru::bench {
 
-/// In ns of CPU time of an event, each the least of all rounds; infinite where it was not measured.
+/// In ns of CPU time of an event; infinite where it was not measured.
 struct Cost {
   double total, bare, after, thread;
   double calls, thread_calls;  ///< system calls of an event besides the write
@@ -24,11 +25,12 @@ inline const char* name_of(SinkKind sink) {
   return sink == SinkKind::Eventfd ? "an eventfd" : "a call";
 }
 
+/// Of each number the least of all rounds.
 struct Results {
   unsigned rounds = 0;
-  std::map<std::tuple<Kind, SinkKind, unsigned, unsigned>, Cost> costs;  ///< sources, burst
-  std::map<std::pair<Kind, SinkKind>, RoundTrip> trips;                  ///< medians of all rounds
-  Change change{};                                                       ///< the same
+  std::map<std::tuple<Kind, SinkKind, unsigned, unsigned>, Cost> costs{};  ///< sources, burst
+  std::map<std::pair<Kind, SinkKind>, RoundTrip> trips{};
+  Change change{};
 
   /// NaNs where it was not measured.
   [[nodiscard]] Cost cost(Kind kind, const Load& load) const;
@@ -41,7 +43,11 @@ struct Wanted {
   double limit;
   double found;          ///< counted whole; NaN where it was not measured
   double after, thread;  ///< the same by the other two measures; NaN where there is none
-  [[nodiscard]] bool met() const { return at_least ? found >= limit : found <= limit; }
+  /// As it is printed, to the hundredth.
+  [[nodiscard]] bool met() const {
+    const double shown = std::round(found * 100) / 100;
+    return at_least ? shown >= limit : shown <= limit;
+  }
 };
 std::vector<Wanted> wanted_of(const Results& results);
 
