@@ -38,8 +38,9 @@ class EdgePoller {
   virtual void disarm(int fd, uint64_t token) = 0;
 
   enum class Wait { No, UntilOne };
-  /// Says up to `fired.size()` things, in order. May return 0 also after a wait, as when a Unix
-  /// signal came. An error (EBUSY, ENOMEM, ...) has lost nothing: call again, but not at once.
+  /// Says up to `fired.size()` things, in order: fewer only if there are no more. May return 0 also
+  /// after a wait, as when a Unix signal came. An error (EBUSY, ENOMEM, ...) has lost nothing: call
+  /// again, but not at once.
   virtual Result<size_t> collect(std::span<SourceEvent> fired, Wait wait) = 0;
 
   /// Readable while there is something to collect: for another poll, if `wakes_polls`. Valid as

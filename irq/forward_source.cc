@@ -91,18 +91,18 @@ Result<ForwardSource> ForwardSource::open(int eventfd, Sink sink, const SourceOp
   return source;
 }
 
-bool ForwardSource::deliver() {
+bool ForwardSource::deliver(DeliveryCounters& counters) {
   uint64_t count = 1;
   if (kind_ == SourceKind::Counted && !take(count)) {
-    counters_->spurious.add();
+    counters.spurious.add();
     return false;
   }
   if (call_) {
     call_(count);
   } else {
-    write(count);
+    write(count, counters);
   }
-  counters_->delivered.add();
+  counters.delivered.add();
   return true;
 }
 
@@ -113,10 +113,10 @@ bool ForwardSource::take(uint64_t& count) {
 
 // Another process that fills a blocking sink between the look and the write holds us up until it is
 // read: whoever cannot trust the sink's other holders makes it non-blocking.
-void ForwardSource::write(uint64_t count) {
-  if (sink_blocks_ && !is_ready(sink_, POLLOUT)) return counters_->sink_full.add();
+void ForwardSource::write(uint64_t count, DeliveryCounters& counters) {
+  if (sink_blocks_ && !is_ready(sink_, POLLOUT)) return counters.sink_full.add();
   if (::write(sink_.get(), &count, sizeof(count)) == sizeof(count)) return;
-  (errno == EAGAIN ? counters_->sink_full : counters_->sink_failed).add();
+  (errno == EAGAIN ? counters.sink_full : counters.sink_failed).add();
 }
 
 }  // namespace passthru

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 
 #include "irq/forward_stats.h"
@@ -46,6 +45,11 @@ struct SourceOptions {
   bool observe = false;
 };
 
+/// What a source counts of its deliveries; written by the driving thread.
+struct DeliveryCounters {
+  Counter delivered, sink_full, sink_failed, spurious;
+};
+
 class ForwardSource {
  public:
   /// The caller's descriptors may be closed afterwards. EBADF: one is not open; EINVAL: one is no
@@ -53,8 +57,8 @@ class ForwardSource {
   /// descriptor is left.
   static Result<ForwardSource> open(int eventfd, Sink sink, const SourceOptions& options);
 
-  /// Hands the signal over; never waits for the sink. Returns whether there was one.
-  bool deliver();
+  /// Hands the signal over and counts it; never waits for the sink. Returns whether there was one.
+  bool deliver(DeliveryCounters& counters);
 
   [[nodiscard]] int fd() const { return source_.get(); }
   /// The eventfd, by the number that the kernel gave it; none where /proc does not tell.
@@ -63,21 +67,15 @@ class ForwardSource {
   [[nodiscard]] std::chrono::nanoseconds gap() const { return gap_; }
   [[nodiscard]] uint64_t label() const { return label_; }
 
-  struct Counters {
-    Counter delivered, sink_full, sink_failed, spurious;
-  };
-  [[nodiscard]] const Counters& counters() const { return *counters_; }
-
  private:
   ForwardSource() = default;
   bool take(uint64_t& count);
-  void write(uint64_t count);
+  void write(uint64_t count, DeliveryCounters& counters);
 
   Fd source_;
   Fd sink_;
   std::function<void(uint64_t)> call_;
   std::optional<uint64_t> number_;
-  std::unique_ptr<Counters> counters_ = std::make_unique<Counters>();
   std::chrono::nanoseconds gap_{};
   uint64_t label_ = 0;
   SourceKind kind_ = SourceKind::Edge;

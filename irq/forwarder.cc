@@ -140,7 +140,7 @@ std::optional<SourceStats> Forwarder::stats(SourceId id) const {
   MutexLock lock(mutex_);
   const Slot* slot = find(id);
   if (slot == nullptr) return std::nullopt;
-  const ForwardSource::Counters& counters = slot->source->counters();
+  const DeliveryCounters& counters = slot->counters;
   return SourceStats{
       .delivered = counters.delivered.get(),
       .held = slot->held.get(),

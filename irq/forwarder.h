@@ -102,6 +102,7 @@ class Forwarder {
     std::atomic<bool> live = false;       ///< a delivery may begin
     std::atomic<LatencyHistogram*> observer = nullptr;
     std::unique_ptr<LatencyHistogram> histogram;  ///< from the first `observe` on
+    DeliveryCounters counters;
     Counter held;
     Counter rearmed;
     uint32_t generation = 0;

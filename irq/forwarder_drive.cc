@@ -91,8 +91,8 @@ Result<unsigned> Forwarder::run_once() {
   do {
     sum += PASSTHRU_TRY(round(EdgePoller::Wait::No));
     said += said_;
-  } while (said_ != 0 && said < kMostAtOnce);
-  if (said_ != 0) wake();
+  } while (said_ == kBatch && said < kMostAtOnce);
+  if (said_ == kBatch) wake();  // for a loop that polls: there may be more than the poller knows
   return sum;
 }
 
@@ -149,6 +149,7 @@ Result<unsigned> Forwarder::dispatch(std::span<const SourceEvent> fired) {
     if (each.signalled) sum += signalled(index, seen);
     if (each.ended) ended(index, each.error);
   }
+  all_delivered_.add(sum);
   if (own_error == 0) return sum;
   failures_.add();
   return fail(own_error, "watch the forwarder's own eventfd and timer");
@@ -172,8 +173,7 @@ unsigned Forwarder::signalled(uint32_t index, Clock::time_point seen) {
 }
 
 unsigned Forwarder::hand_over(Slot& slot, Clock::time_point seen) {
-  if (!slot.source->deliver()) return 0;
-  all_delivered_.add();
+  if (!slot.source->deliver(slot.counters)) return 0;
   if (LatencyHistogram* observer = slot.observer.load(); observer != nullptr) {
     const auto now = Clock::now();
     observer->add(now - seen);
@@ -208,8 +208,11 @@ void Forwarder::release(uint32_t index) {
   slot.ending = false;
   slot.is_held = false;
   slot.due = {};
-  slot.held.set(0);
-  slot.rearmed.set(0);
+  for (Counter* each :
+       {&slot.counters.delivered, &slot.counters.sink_full, &slot.counters.sink_failed,
+        &slot.counters.spurious, &slot.held, &slot.rearmed}) {
+    each->set(0);
+  }
   // What a sink has captured may end by calling us: after the lock.
   std::optional<ForwardSource> source;
   MutexLock lock(mutex_);

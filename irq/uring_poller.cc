@@ -15,9 +15,11 @@ namespace {
 // Completions are worked out when the driving thread asks (IORING_SETUP_DEFER_TASKRUN), a burst at
 // a time. With IORING_SETUP_COOP_TASKRUN each return of that thread from a write(2) does it for
 // what came meanwhile: measured twice as dear a signal.
-constexpr unsigned kDeferred =
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED;  // Linux 6.1
-constexpr unsigned kOlder = IORING_SETUP_R_DISABLED;                                    // 5.10
+// A flag in memory tells that there is such work: nothing is asked of the kernel where there is
+// none.
+constexpr unsigned kDeferred = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                               IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED;  // Linux 6.1
+constexpr unsigned kOlder = IORING_SETUP_R_DISABLED;                                 // 5.10
 
 }  // namespace
 
@@ -95,13 +97,19 @@ Result<size_t> UringPoller::collect(std::span<SourceEvent> fired, Wait wait) {
   do {
     prepare_backlog();
     const bool idle = io_uring_sq_ready(&ring_) == 0;
-    if (idle && count != 0) break;
-    const int entered = enter(idle && wait == Wait::UntilOne ? 1 : 0);
+    const bool waits = idle && wait == Wait::UntilOne && count == 0;
+    if (idle && !waits && !has_more()) break;
+    const int entered = enter(waits ? 1 : 0);
     count += take(fired.subspan(count));
     if (entered < 0 && entered != -EINTR && count == 0) return fail(-entered, "io_uring_enter");
     if (entered < 0) break;
-  } while (count == 0 && !backlog_.empty());
+  } while (count < fired.size() && (!backlog_.empty() || has_more()));
   return count;
+}
+
+// Whether the kernel has completions for us that are not in the queue yet.
+bool UringPoller::has_more() const {
+  return (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
 int UringPoller::enter(unsigned wait) {

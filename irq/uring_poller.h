@@ -48,6 +48,7 @@ class UringPoller : public EdgePoller {
   };
   void prepare(const Request& request);
   void prepare_backlog();
+  [[nodiscard]] bool has_more() const;
   size_t take(std::span<SourceEvent> fired);
 
   io_uring ring_{};
