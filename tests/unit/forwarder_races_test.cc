@@ -92,7 +92,7 @@ TEST_P(ForwarderRaces, EverySourcesLastSignalArrivesAndNoneAfterARemoval) {
     if (switches == 1000) settled = resident_pages();
   }
   for (std::thread& thread : signallers) thread.join();
-  const long grown = settled != 0 ? resident_pages() - settled : 0;
+  [[maybe_unused]] const long grown = settled != 0 ? resident_pages() - settled : 0;
 
   for (Line& line : lines) {
     EXPECT_TRUE(eventually([&] { return line.arrived == line.sent; }))
