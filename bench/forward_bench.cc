@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -39,6 +40,11 @@ void keep_least(double& least, double value) {
 class Run {
  public:
   explicit Run(const Plan& plan) : plan_(plan) {
+    std::copy_if(std::begin(kKinds), std::end(kKinds), std::back_inserter(kinds_), can_be_had);
+    if (kinds_.size() < std::size(kKinds)) {
+      std::cerr << "forward_bench: io_uring is forbidden here, or the kernel is older than 6.1: "
+                   "what needs it is left out\n";
+    }
     for (const unsigned size : plan.sizes) {
       if (size > most_sources()) continue;
       loads_.insert(loads_.end(), {burst_of(size), one_of(size)});
@@ -51,10 +57,10 @@ class Run {
     results_.rounds = plan_.rounds;
     for (unsigned round = 0; round < plan_.rounds; ++round) {
       for (const Load& load : loads_) {
-        for (const Kind kind : kKinds) measure(kind, load);
+        for (const Kind kind : kinds_) measure(kind, load);
       }
       for (const SinkKind sink : kSinks) {
-        for (const Kind kind : kKinds) {
+        for (const Kind kind : kinds_) {
           if (has_thread(kind)) measure_trip(kind, sink);
         }
       }
@@ -98,6 +104,7 @@ class Run {
   }
 
   const Plan plan_;
+  std::vector<Kind> kinds_;
   std::vector<Load> loads_;
   Results results_{.change = {kNone, kNone, kNone, kNone}};
 };

@@ -150,6 +150,14 @@ class Epoll : public Loop {
   std::array<epoll_event, kAtOnce> events_{};
 };
 
+int set_up_ring(io_uring& ring, bool defer) {
+  io_uring_params params{};
+  params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER |
+                 (defer ? IORING_SETUP_DEFER_TASKRUN : IORING_SETUP_COOP_TASKRUN);
+  params.cq_entries = 16384;
+  return io_uring_queue_init_params(256, &ring, &params);
+}
+
 /// Made on the thread that drives: it is its single issuer.
 class Ring : public Loop {
  public:
@@ -161,12 +169,8 @@ class Ring : public Loop {
 
  private:
   void set_up() override {
-    io_uring_params params{};
-    params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER |
-                   (defer_ ? IORING_SETUP_DEFER_TASKRUN : IORING_SETUP_COOP_TASKRUN);
-    params.cq_entries = 16384;
-    const int failed = io_uring_queue_init_params(256, &ring_, &params);
-    if (failed != 0) broke("io_uring_setup (Linux 6.1 is needed)", -failed);
+    const int failed = set_up_ring(ring_, defer_);
+    if (failed != 0) broke("io_uring_setup", -failed);
     is_set_up_ = true;
   }
   void watch(int fd, uint64_t token) override {
@@ -200,6 +204,13 @@ class Ring : public Loop {
 };
 
 }  // namespace
+
+bool ring_can_be_had(Kind kind) {
+  io_uring ring{};
+  if (set_up_ring(ring, kind == Kind::RingDefer) != 0) return false;
+  io_uring_queue_exit(&ring);
+  return true;
+}
 
 std::unique_ptr<Way> make_peer(Kind kind) {
   switch (kind) {

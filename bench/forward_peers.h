@@ -8,6 +8,9 @@
 
 namespace passthru::bench {
 
+/// Whether a ring of the kind can be set up.
+bool ring_can_be_had(Kind kind);
+
 /// None for those kinds that are ours.
 std::unique_ptr<Way> make_peer(Kind kind);
 

@@ -47,7 +47,7 @@ void print_sizes(const Results& results, const char* title, bool at_once) {
   std::vector<Load> loads;
   for (const auto& [key, cost] : results.costs) {
     const auto [kind, sink, sources, burst] = key;
-    if (kind != Kind::Forwarder || sink != SinkKind::Eventfd) continue;
+    if (kind != Kind::BareWrite || sink != SinkKind::Eventfd) continue;
     if (burst == (at_once ? sources : 1)) loads.push_back({sources, burst});
   }
   for (const Load& load : loads) fmt::print("{:>8}", load.sources);
@@ -107,12 +107,17 @@ void print(const Results& results) {
   for (const Wanted& row : wanted_of(results)) {
     fmt::print("{:45} {:29}{:>3}{:>6.2f}{:>7} {:8}{:>11}{:>8}\n", row.what, row.beside,
                row.at_least ? ">=" : "<=", row.limit, number(row.found, 2),
-               row.met() ? "met" : "not met", number(row.after, 2), number(row.thread, 2));
+               std::isnan(row.found) ? "-"
+               : row.met()           ? "met"
+                                     : "not met",
+               number(row.after, 2), number(row.thread, 2));
   }
   const double over = results.cost(Kind::Forwarder, burst_of(64)).whole() /
                       results.cost(Kind::RingDefer, burst_of(64)).whole();
-  fmt::print("The Forwarder takes {:.2f} times what the bare ring below it takes, bursts of 64.\n",
-             over);
+  if (std::isfinite(over))
+    fmt::print(
+        "The Forwarder takes {:.2f} times what the bare ring below it takes, bursts of 64.\n",
+        over);
 }
 
 nlohmann::json json_of(const Results& results) {
@@ -147,14 +152,15 @@ nlohmann::json json_of(const Results& results) {
                     {"remove_p50_ns", results.change.remove_p50},
                     {"remove_p99_ns", results.change.remove_p99}};
   for (const Wanted& row : wanted_of(results)) {
-    json["wanted"].push_back({{"what", row.what},
-                              {"beside", row.beside},
-                              {"at_least", row.at_least},
-                              {"limit", row.limit},
-                              {"found", value(row.found)},
-                              {"after", value(row.after)},
-                              {"thread", value(row.thread)},
-                              {"met", row.met()}});
+    json["wanted"].push_back(
+        {{"what", row.what},
+         {"beside", row.beside},
+         {"at_least", row.at_least},
+         {"limit", row.limit},
+         {"found", value(row.found)},
+         {"after", value(row.after)},
+         {"thread", value(row.thread)},
+         {"met", std::isnan(row.found) ? nlohmann::json() : nlohmann::json(row.met())}});
   }
   return json;
 }

@@ -61,6 +61,7 @@ Wanted dearest(const Results& results, std::string what, const std::vector<Load>
                 .found = 0,
                 .after = 0,
                 .thread = kNone};
+  if (loads.empty()) wanted.found = wanted.after = kNone;
   const Cost own = results.cost(Kind::Forwarder, base);
   for (const Load& load : loads) {
     const Cost cost = results.cost(Kind::Forwarder, load);

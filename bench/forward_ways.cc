@@ -71,6 +71,12 @@ void broke(const char* what, int error) {
   std::exit(1);
 }
 
+bool can_be_had(Kind kind) {
+  if (kind == Kind::RingCoop || kind == Kind::RingDefer) return ring_can_be_had(kind);
+  if (kind != Kind::Forwarder) return true;
+  return passthru::Forwarder::make(1, passthru::Forwarder::Backend::Uring).has_value();
+}
+
 std::unique_ptr<Way> make_way(Kind kind, unsigned sources) {
   using Backend = passthru::Forwarder::Backend;
   if (kind == Kind::Forwarder) return std::make_unique<Ours>(sources, Backend::Uring);

@@ -47,7 +47,10 @@ class Way {
   [[nodiscard]] virtual uint64_t calls() const = 0;
 };
 
-/// None for Kind::BareWrite has a thread: it would not know when to write.
+/// Whether the system has what it needs: io_uring may be forbidden, or older than Linux 6.1.
+bool can_be_had(Kind kind);
+
+/// Kind::BareWrite cannot `start`: it would not know when to write.
 std::unique_ptr<Way> make_way(Kind kind, unsigned sources);
 
 }  // namespace passthru::bench
