@@ -56,6 +56,13 @@ class MsixTest : public ::testing::Test, public VectorObserver {
     program(vector);
     mask(vector, false);
   }
+  /// A device whose guest has enabled MSI-X and unmasked the first `vectors`; none has fired.
+  void live(unsigned vectors, FakeSpec spec = FakeSpec::nvme()) {
+    open(std::move(spec));
+    msix->write_control(kMsixEnable);
+    for (unsigned vector = 0; vector < vectors; ++vector) program_and_unmask(vector);
+    host.delivered();
+  }
   uint64_t pending_bits(unsigned word = 0) {
     uint64_t bits = 0;
     pba->read(word * 8, std::as_writable_bytes(std::span{&bits, 1}));

@@ -13,11 +13,7 @@ using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
 TEST_F(MsixTest, AClearedEntryIsRestoredBeforeItsVectorIsLive) {
-  open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
-  program_and_unmask(0);
-  program_and_unmask(1);
-  host.delivered();
+  live(2);
   mask(0, true);
   fake->set_entry(0, {0, 0, 0, 0});
   EXPECT_EQ(fake->fire(0), Fired::Lost);
@@ -30,10 +26,7 @@ TEST_F(MsixTest, AClearedEntryIsRestoredBeforeItsVectorIsLive) {
 }
 
 TEST_F(MsixTest, AnAuditRestoresWhatIsClearedAndNothingElse) {
-  open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
-  for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
-  host.delivered();
+  live(4);
   EXPECT_EQ(*msix->audit(), 0U);
   fake->set_entry(2, {0, 0, 0, 0});
   EXPECT_EQ(*msix->audit(), 1U);
@@ -42,10 +35,7 @@ TEST_F(MsixTest, AnAuditRestoresWhatIsClearedAndNothingElse) {
 }
 
 TEST_F(MsixTest, AResetBehindOurBackIsHealedWithTheEnableBit) {
-  open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
-  for (unsigned vector = 0; vector < 3; ++vector) program_and_unmask(vector);
-  host.delivered();
+  live(3);
   fake->backdoor_reset();
   ASSERT_EQ(fake->fire(1), Fired::Lost);
   EXPECT_EQ(*msix->audit(), 3U);
@@ -54,9 +44,7 @@ TEST_F(MsixTest, AResetBehindOurBackIsHealedWithTheEnableBit) {
 }
 
 TEST_F(MsixTest, ALostEnableBitOrAFunctionMaskLeftOnIsHealed) {
-  open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
-  program_and_unmask(0);
+  live(1);
   for (const uint16_t damaged : {uint16_t{0}, uint16_t{kMsixEnable | kMsixFunctionMask}}) {
     fake->set_msix_control(damaged);
     EXPECT_EQ(*msix->audit(), 1U);
@@ -65,10 +53,7 @@ TEST_F(MsixTest, ALostEnableBitOrAFunctionMaskLeftOnIsHealed) {
 }
 
 TEST_F(MsixTest, WhatWasRestoredBeforeARestoreFailedIsSignalledToo) {
-  open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
-  for (unsigned vector = 0; vector < 3; ++vector) program_and_unmask(vector);
-  host.delivered();
+  live(3);
   fake->zero_table();
   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);
   EXPECT_FALSE(msix->audit());
@@ -80,9 +65,7 @@ TEST_F(MsixTest, WhatWasRestoredBeforeARestoreFailedIsSignalledToo) {
 TEST_F(MsixTest, WhereTheTableCannotBeSeenUnmaskingReissuesTheVector) {
   FakeSpec spec = FakeSpec::nvme();
   spec.msix.mappable = false;
-  open(spec);
-  msix->write_control(kMsixEnable);
-  program_and_unmask(0);
+  live(1, spec);
   mask(0, true);
   fake->set_entry(0, {0, 0, 0, 0});
   mask(0, false);
@@ -90,10 +73,7 @@ TEST_F(MsixTest, WhereTheTableCannotBeSeenUnmaskingReissuesTheVector) {
 }
 
 TEST_F(MsixTest, WhatAFailedRestoreLostIsTriedAgainUntilItIsBack) {
-  open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
-  for (unsigned vector = 0; vector < 3; ++vector) program_and_unmask(vector);
-  host.delivered();
+  live(3);
   fake->backdoor_reset();
   kernel.fail("VFIO_DEVICE_SET_IRQS", ENOMEM, 2);  // after the one that disables
   EXPECT_EQ(msix->audit().error().code, ENOMEM);
@@ -113,10 +93,7 @@ TEST_F(MsixTest, WhatAFailedRestoreLostIsTriedAgainUntilItIsBack) {
 }
 
 TEST_F(MsixTest, ALostVectorThatIsMaskedMeanwhileComesBackLatched) {
-  open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
-  for (unsigned vector = 0; vector < 2; ++vector) program_and_unmask(vector);
-  host.delivered();
+  live(2);
   fake->backdoor_reset();
   kernel.fail("VFIO_DEVICE_SET_IRQS", ENOMEM, 2);
   EXPECT_FALSE(msix->audit());
@@ -137,10 +114,7 @@ TEST_F(MsixTest, ATouchOfOneLostVectorBringsAllBack) {
     spec.group = visible ? 1 : 2;
     spec.bdf.bus = visible ? 1 : 2;
     spec.msix.mappable = visible;
-    open(spec);
-    msix->write_control(kMsixEnable);
-    for (unsigned vector = 0; vector < 3; ++vector) program_and_unmask(vector);
-    host.delivered();
+    live(3, spec);
     fake->backdoor_reset();
     kernel.fail("VFIO_DEVICE_SET_IRQS", ENOMEM, 2);
     EXPECT_FALSE(msix->audit());
@@ -173,8 +147,7 @@ TEST_F(MsixTest, ANewVectorBringsTheLostOnesBack) {
 }
 
 TEST_F(MsixTest, AnIndexWithoutVectorsThatIsLostIsTriedAgain) {
-  open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  live(0);
   fake->backdoor_reset();
   kernel.fail("VFIO_DEVICE_SET_IRQS", ENOMEM, 2);
   EXPECT_FALSE(msix->audit());
@@ -184,9 +157,7 @@ TEST_F(MsixTest, AnIndexWithoutVectorsThatIsLostIsTriedAgain) {
 }
 
 TEST_F(MsixTest, AnIndexThatCannotBeDisabledLosesNothing) {
-  open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
-  program_and_unmask(0);
+  live(1);
   fake->backdoor_reset();
   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO);
   EXPECT_FALSE(msix->audit());
@@ -197,9 +168,7 @@ TEST_F(MsixTest, AnIndexThatCannotBeDisabledLosesNothing) {
 }
 
 TEST_F(MsixTest, WhatAFailedGrowthLostIsBroughtBackByALook) {
-  open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
-  program_and_unmask(0);
+  live(1);
   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);
   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 3);  // going back
   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 4);  // enabling the index
@@ -211,9 +180,7 @@ TEST_F(MsixTest, WhatAFailedGrowthLostIsBroughtBackByALook) {
 }
 
 TEST_F(MsixTest, GrowthThatGoesBackSignalsWhatWasBoundBefore) {
-  open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
-  program_and_unmask(0);
+  live(1);
   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);
   program_and_unmask(1);
   EXPECT_THAT(failures, ElementsAre(std::pair{1U, EIO}));
@@ -223,9 +190,7 @@ TEST_F(MsixTest, GrowthThatGoesBackSignalsWhatWasBoundBefore) {
 TEST_F(MsixTest, AVectorThatCouldNotBeReissuedIsLiveAfterALook) {
   FakeSpec spec = FakeSpec::nvme();
   spec.msix.mappable = false;
-  open(spec);
-  msix->write_control(kMsixEnable);
-  program_and_unmask(0);
+  live(1, spec);
   mask(0, true);
   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO);
   mask(0, false);
