@@ -115,7 +115,7 @@ std::vector<BarOverlay> AssignedDevice::Impl::msix_overlays() {
 }
 
 AssignedDevice::Impl::~Impl() {
-  detach("by the VMM");
+  detach(Why::End);
 }
 
 uint32_t AssignedDevice::Impl::config_read(uint32_t offset, unsigned width) {
@@ -243,7 +243,7 @@ void AssignedDevice::handle_events() {
 }
 
 void AssignedDevice::detach() {
-  impl_->detach("by the VMM");
+  impl_->detach(Impl::Why::Vmm);
 }
 
 Inspection AssignedDevice::inspect() const {

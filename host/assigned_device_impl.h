@@ -51,8 +51,9 @@ class AssignedDevice::Impl : public VectorObserver {
   Result<uint32_t> rearm() PASSTHRU_EXCLUDES(device_mutex_);
   [[nodiscard]] std::vector<int> event_fds() const { return notices_->fds(); }
   void handle_events() PASSTHRU_EXCLUDES(device_mutex_);
+  enum class Why { Vmm, Unplug, Silence, End };  ///< End: of this object
   /// Whether this call did it.
-  bool detach(const std::string& why) PASSTHRU_EXCLUDES(device_mutex_);
+  bool detach(Why why) PASSTHRU_EXCLUDES(device_mutex_);
   [[nodiscard]] Inspection inspect() PASSTHRU_EXCLUDES(device_mutex_);
 
  private:
@@ -69,6 +70,7 @@ class AssignedDevice::Impl : public VectorObserver {
   [[nodiscard]] bool answers() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] bool was_silent_too_long() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] std::string silence() const;
+  [[nodiscard]] std::string words(Why why) const;
   void apply(const ConfigChange& change) PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] BarInspection inspect_bar(unsigned bar) const PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] Inspection inspect_locked() PASSTHRU_REQUIRES(device_mutex_);
@@ -93,7 +95,6 @@ class AssignedDevice::Impl : public VectorObserver {
 
   using Clock = std::chrono::steady_clock;
   std::optional<Clock::time_point> silent_since_ PASSTHRU_GUARDED_BY(device_mutex_);
-  bool gone_ PASSTHRU_GUARDED_BY(device_mutex_) = false;          ///< it was silent too long
   bool audit_failed_ PASSTHRU_GUARDED_BY(device_mutex_) = false;  ///< the last one did
   bool unplug_was_told_ PASSTHRU_GUARDED_BY(device_mutex_) = false;
   ResetCounts resets_ PASSTHRU_GUARDED_BY(device_mutex_);

@@ -24,7 +24,7 @@ void AssignedDevice::Impl::handle_events() {
   if (notice.error) ignore(rearm(), "the host has been told");
   if (!notice.unplug) return;
   if (options_.on_unplug == OnUnplug::Detach) {
-    if (detach("the host asked for it back")) tell(Event::Kind::UnplugRequest, "it was detached");
+    if (detach(Why::Unplug)) tell(Event::Kind::UnplugRequest, "it was detached");
     return;
   }
   MutexLock lock(device_mutex_);
@@ -40,11 +40,8 @@ Result<uint32_t> AssignedDevice::Impl::rearm() {
     if (!was_silent_too_long()) {
       return tl::unexpected(no_device("look at the device", "it does not answer"));
     }
-    // First told, then detached: the kernel waits for such a device when it is closed, a minute
-    // long.
-    if (!std::exchange(gone_, true)) tell(Event::Kind::DeviceGone, silence() + "; it is detached");
   }
-  detach(silence());
+  detach(Why::Silence);
   return tl::unexpected(no_device("look at the device", silence()));
 }
 
@@ -85,32 +82,45 @@ Error AssignedDevice::Impl::no_device(const char* operation, std::string cause) 
       std::move(cause));
 }
 
-bool AssignedDevice::Impl::detach(const std::string& why) {
+std::string AssignedDevice::Impl::words(Why why) const {
+  switch (why) {
+    case Why::Unplug:
+      return "the host asked for it back";
+    case Why::Silence:
+      return silence();
+    case Why::Vmm:
+    case Why::End:
+      break;
+  }
+  return "by the VMM";
+}
+
+bool AssignedDevice::Impl::detach(Why why) {
   // In the order of Impl's own members.
   std::shared_ptr<VfioDevice> device;
   std::unique_ptr<ConfigSpace> config;
   std::unique_ptr<Interrupts> interrupts;
   std::unique_ptr<Bars> bars;
-  bool gone = false;
   {
     MutexLock lock(device_mutex_);
     if (!attached()) return false;
-    if (bars_) {
+    if (bars_ && why != Why::End) {  // when this object ends, nobody can ask any more
       last_ = inspect_locked();
-      last_->detached = why;
+      last_->detached = words(why);
     }
     device = std::move(device_);
     config = std::move(config_);
     interrupts = std::move(interrupts_);
     bars = std::move(bars_);
-    gone = gone_;
+    // Told before it is closed: for such a device the kernel waits then, a minute long.
+    if (why == Why::Silence) tell(Event::Kind::DeviceGone, silence() + "; it is detached");
   }
   // Unlocked: this waits for accesses under way, and one to config space may wait for the lock.
   bars.reset();
   interrupts.reset();
   if (notices_) notices_->unbind();
   config.reset();
-  if (device->resettable() && !gone) {
+  if (device->resettable() && why != Why::Silence) {
     ignore(device->reset(), "detaching goes on: the kernel resets it again when it is closed");
   }
   return true;

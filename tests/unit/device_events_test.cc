@@ -34,6 +34,14 @@ class DeviceEventsTest : public AssignedFixture {
     }
     return found;
   }
+  /// How often the kernel was told to signal nobody any more.
+  [[nodiscard]] size_t disables(Irq irq) const {
+    size_t count = 0;
+    for (const FakeCall& call : kernel->calls("VFIO_DEVICE_SET_IRQS")) {
+      if (call.index == static_cast<uint32_t>(irq) && call.count == 0) ++count;
+    }
+    return count;
+  }
   void expect_an_empty_slot() {
     EXPECT_EQ(device->config_read(0, 4), 0xffff'ffffU);
     EXPECT_EQ(device->config_read(0x0e, 1), 0xffU);
@@ -50,6 +58,8 @@ TEST_F(DeviceEventsTest, AnUnplugRequestDetachesTheDevice) {
   device->handle_events();
   expect_an_empty_slot();
   EXPECT_EQ(kernel->calls("VFIO_DEVICE_RESET").size(), 1U) << "the next user finds it clean";
+  EXPECT_EQ(disables(Irq::Request), 1U) << "before it is closed, which may take the kernel long";
+  EXPECT_EQ(disables(Irq::Error), 1U);
   ASSERT_EQ(told(Event::Kind::UnplugRequest).size(), 1U);
   EXPECT_THAT(told(Event::Kind::UnplugRequest)[0].detail, HasSubstr("detached"));
   EXPECT_EQ(kernel->open_fds(), 2U) << "the two event descriptors, for who still polls them";
@@ -96,6 +106,14 @@ TEST_F(DeviceEventsTest, AVmmThatUnplugsItselfIsToldOnceAndDetachesWhenItIsReady
   expect_an_empty_slot();
 }
 
+TEST_F(DeviceEventsTest, ARequestThatTheVmmIsFasterThanIsToldToNobody) {
+  open_and_use();
+  hardware->notify(Irq::Request);
+  device->detach();
+  device->handle_events();
+  EXPECT_THAT(host.events, IsEmpty());
+}
+
 TEST_F(DeviceEventsTest, AnErrorIsToldAndTheGuestKeepsTheDevice) {
   open_and_use();
   hardware->zero_table();  // as the reset of a link does, in the kernel's recovery
@@ -136,6 +154,7 @@ TEST_F(DeviceEventsTest, ADeviceThatIsPulledIsDetachedAfterItsSilence) {
   expect_an_empty_slot();
   EXPECT_EQ(device->rearm(), 0U);
   EXPECT_EQ(host.events.size(), 1U) << "told once, and nothing else";
+  EXPECT_THAT(kernel->calls("VFIO_DEVICE_RESET"), IsEmpty()) << "there is nothing to reset";
 }
 
 TEST_F(DeviceEventsTest, ADeviceThatAnswersAgainInTimeStays) {
@@ -146,6 +165,20 @@ TEST_F(DeviceEventsTest, ADeviceThatAnswersAgainInTimeStays) {
   EXPECT_EQ(device->rearm(), 0U);
   EXPECT_EQ(hardware->fire(1), Fired::Delivered);
   EXPECT_THAT(host.events, IsEmpty());
+}
+
+TEST_F(DeviceEventsTest, ADeviceThatWasBackMayBeSilentAsLongAgain) {
+  open_and_use({.silence = 20ms});
+  hardware->set_gone(true);
+  EXPECT_FALSE(device->rearm());
+  hardware->set_gone(false);
+  EXPECT_EQ(device->rearm(), 0U);
+  std::this_thread::sleep_for(25ms);
+  hardware->set_gone(true);
+  EXPECT_FALSE(device->rearm());
+  EXPECT_THAT(host.events, IsEmpty());
+  hardware->set_gone(false);
+  EXPECT_EQ(device->rearm(), 0U);
 }
 
 TEST_F(DeviceEventsTest, TheAuditsThreadHearsTheHostAtOnce) {
