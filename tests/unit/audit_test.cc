@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <algorithm>
 
@@ -19,9 +20,10 @@ using ::testing::IsEmpty;
 /// One vector of its device is live.
 class AuditTest : public AssignedFixture {
  protected:
-  void SetUp() override {
+  void SetUp() override { open_and_use(); }
+  void open_and_use(const AssignOptions& options = {}) {
     hardware = &plug(FakeSpec::nvme());
-    open();
+    open(options);
     place(kWindow);
     enable_msix();
     enable_vector(0);
@@ -95,6 +97,37 @@ TEST_F(AuditTest, ADeviceWhoseRestoreFailedIsCuredByNothingButARestore) {
   EXPECT_GT(inspection.vectors[0].masked_ns, 0U) << "from MSI-X Enable to its unmasking";
   EXPECT_NE(inspection.vectors[0].last_error, "");
   EXPECT_EQ(inspection.vectors[1].last_error, "");
+}
+
+/// A host that asks for the device again and again, of a VMM that does not give it back.
+class TalkingHostTest : public AuditTest {
+ protected:
+  void SetUp() override { open_and_use({.on_unplug = OnUnplug::Tell}); }
+  /// Asks, and waits until the audit's thread has heard it.
+  bool ask() {
+    hardware->notify(Irq::Request);
+    return comes_true([this] {
+      pollfd ready = {.fd = device->event_fds().back(), .events = POLLIN, .revents = 0};
+      return ::poll(&ready, 1, 0) == 0;
+    });
+  }
+};
+
+TEST_F(TalkingHostTest, DoesNotPutOffALook) {
+  auto audit = Audit::start({device.get()}, 50ms);
+  ASSERT_TRUE(audit);
+  hardware->zero_table();
+  const auto healed = [&] { return hardware->entry(0) == hardware->host_message(0); };
+  for (int i = 0; i < 10'000 && !healed(); ++i) ASSERT_TRUE(ask());
+  EXPECT_TRUE(healed());
+}
+
+TEST_F(TalkingHostTest, DoesNotBringALookForward) {
+  auto audit = Audit::start({device.get()}, std::chrono::hours(24));
+  ASSERT_TRUE(audit);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(ask());
+  audit->reset();
+  EXPECT_EQ(device->inspect().audits, 0U);
 }
 
 TEST_F(AuditTest, EndsAtOnceHoweverLongItsInterval) {

@@ -10,6 +10,8 @@ namespace passthru {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 TEST_F(DmaSpaceTest, AttachingTheFirstGroupSetsUpTheContainerInOrder) {
   ASSERT_TRUE(dma_.add(0, pages(2), true));
@@ -157,6 +159,19 @@ TEST_F(DmaSpaceTest, ASecondGroupThatFailsLeavesTheFirstAsItWas) {
     EXPECT_EQ(kernel_.dma_mappings(), 1U);
   }
   EXPECT_TRUE(dma_.attach_group(3));
+}
+
+TEST_F(DmaSpaceTest, ABusIsNotResetUnderADeviceOfAnotherVm) {
+  ASSERT_TRUE(dma_.attach_group(2));
+  const HotResetFunction ours{.bdf = {.bus = 1, .device = 2}, .group = 2};
+  const HotResetFunction theirs{.bdf = {.bus = 1, .device = 3}, .group = 3};
+  for (const auto& functions : {std::vector{ours, theirs}, std::vector{theirs, ours}}) {
+    const auto reset = dma_.hot_reset(100, functions);
+    ASSERT_FALSE(reset);
+    EXPECT_EQ(reset.error().code, EPERM);
+    EXPECT_THAT(reset.error().message(), HasSubstr("0000:01:03.0, of IOMMU group 3"));
+  }
+  EXPECT_THAT(kernel_.calls("VFIO_DEVICE_PCI_HOT_RESET"), IsEmpty());
 }
 
 TEST_F(DmaSpaceTest, TheEndOfTheSpaceClosesEverything) {
