@@ -29,8 +29,14 @@ DefinitionBlock ("", "DSDT", 2, "PASSTH", "PASSTHRU", 1)
             })
 
             // INTx pin p of slot s is wired to IOAPIC input 16 + (s + p) % 8: intx_gsi().
-            Method (_PRT, 0, NotSerialized)
+            // Made once, because Linux asks whenever a driver enables or disables a device.
+            Name (WIRE, 0)
+            Method (_PRT, 0, Serialized)
             {
+                If (ObjectType (WIRE) == 4) // a package
+                {
+                    Return (WIRE)
+                }
                 Local0 = Package (128) {}
                 Local1 = 0
                 While (Local1 < 128)
@@ -43,7 +49,8 @@ DefinitionBlock ("", "DSDT", 2, "PASSTH", "PASSTHRU", 1)
                     Local0[Local1] = Local2
                     Local1++
                 }
-                Return (Local0)
+                CopyObject (Local0, WIRE)
+                Return (WIRE)
             }
 
             // There is no firmware that would want to keep a PCIe feature: grant what is asked for.
