@@ -49,11 +49,11 @@ if(PASSTHRU_TEST_ALL)
 endif()
 passthru_lab_test(stock.stream --timeout 600 --nic-pair --bind 0000:00:02.0 -- ${hil}/stream.sh ${guest} ${moves} ${damages})
 # How often a guest resets its drive.
-set(resets 15)
+set(resets 40)
 if(PASSTHRU_TEST_ALL)
-  set(resets 100)
+  set(resets 1000)
 endif()
-passthru_lab_test(stock.resets --timeout 600 --nvme ${drive}-resets.img --bind 0000:00:02.0 -- ${hil}/resets.sh ${guest} ${resets})
+passthru_lab_test(stock.resets --timeout 1200 --nvme ${drive}-resets.img --bind 0000:00:02.0 -- ${hil}/resets.sh ${guest} ${resets})
 # A drive that stays, two behind ports that go, and a device that reports errors.
 set(nothing driver=null-co,read-zeroes=on,size=16777216,if=none)
 passthru_lab_test(stock.unplug --timeout 300 --nvme ${drive}-unplug.img

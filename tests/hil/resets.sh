@@ -20,7 +20,7 @@ memory() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$(pgrep -x passthru)/statu
 rm -rf "$results"
 mkdir -p "$results"
 boot "$log" "$results/vmm.log" \
-  timeout --kill-after=5 "$((rounds * 6 + 120))" build/release/tools/passthru run --kernel "$guest/bzImage" \
+  timeout --kill-after=5 "$((rounds + 120))" build/release/tools/passthru run --kernel "$guest/bzImage" \
   --initrd "$guest/initrd" --append "$guest_append passthru.job=mixed-resets mixed-resets.rounds=$((rounds + 1))" \
   --cpus 2 --memory 256M --summary "$results/summary.json" --device "$nvme"
 wait_until_says "round $SETTLED "
@@ -39,8 +39,8 @@ equal 'what was read never differed' "$(said differed)" 0 "$log"
 equal 'rounds without an interrupt' "$(said silent)" 0 "$log"
 equal "the guest's log has no complaint" "$(said complaint)" ''
 equal 'interrupts that the host has left' "$(host_interrupts)" 0
-# Between two rounds some vectors may be bound and others not: eventfds are kept, so that they do not add up.
-if [ "$after_fds" -le $((before_fds + 2)) ]; then
+# In the middle of a reset the drive's three vectors may be bound or not.
+if [ "$after_fds" -le $((before_fds + 3)) ]; then
   ok "descriptors: $before_fds, then $after_fds"
 else
   failed "descriptors: $before_fds, then $after_fds"
