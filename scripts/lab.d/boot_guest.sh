@@ -38,7 +38,8 @@ boot() {
     [ "$attempt" != "$BOOTS" ] || return 0
     echo "        a guest did not come to its first process; another is started" >&2
     tail -n 3 "$console" | tr -d '\r' | sed 's/^/        | /' >&2
-    # Not KILL: that would leave the VMM behind where `timeout` is what is killed.
+    # Not KILL: that would leave the VMM behind where `timeout` is what is killed. It may have ended by itself, and its
+    # status is of no interest: another guest takes its place.
     kill -TERM "$vmm" 2>/dev/null || true
     wait "$vmm" 2>/dev/null || true
   done
