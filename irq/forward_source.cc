@@ -91,32 +91,13 @@ Result<ForwardSource> ForwardSource::open(int eventfd, Sink sink, const SourceOp
   return source;
 }
 
-bool ForwardSource::deliver(DeliveryCounters& counters) {
-  uint64_t count = 1;
-  if (kind_ == SourceKind::Counted && !take(count)) {
-    counters.spurious.add();
-    return false;
-  }
-  if (call_) {
-    call_(count);
-  } else {
-    write(count, counters);
-  }
-  counters.delivered.add();
-  return true;
-}
-
 bool ForwardSource::take(uint64_t& count) {
   if (source_blocks_ && !is_ready(source_, POLLIN)) return false;
   return ::read(source_.get(), &count, sizeof(count)) == sizeof(count);
 }
 
-// Another process that fills a blocking sink between the look and the write holds us up until it is
-// read: whoever cannot trust the sink's other holders makes it non-blocking.
-void ForwardSource::write(uint64_t count, DeliveryCounters& counters) {
-  if (sink_blocks_ && !is_ready(sink_, POLLOUT)) return counters.sink_full.add();
-  if (::write(sink_.get(), &count, sizeof(count)) == sizeof(count)) return;
-  (errno == EAGAIN ? counters.sink_full : counters.sink_failed).add();
+bool ForwardSource::sink_has_room() const {
+  return is_ready(sink_, POLLOUT);
 }
 
 }  // namespace passthru

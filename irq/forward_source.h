@@ -3,6 +3,9 @@
 // a delivery is. Knows nothing of threads or polling.
 #pragma once
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -71,6 +74,7 @@ class ForwardSource {
   ForwardSource() = default;
   bool take(uint64_t& count);
   void write(uint64_t count, DeliveryCounters& counters);
+  [[nodiscard]] bool sink_has_room() const;
 
   Fd source_;
   Fd sink_;
@@ -82,5 +86,29 @@ class ForwardSource {
   bool source_blocks_ = false;
   bool sink_blocks_ = false;
 };
+
+// Inline: each return after a system call is a branch that the CPU has forgotten.
+inline bool ForwardSource::deliver(DeliveryCounters& counters) {
+  uint64_t count = 1;
+  if (kind_ == SourceKind::Counted && !take(count)) {
+    counters.spurious.add();
+    return false;
+  }
+  if (call_) {
+    call_(count);
+  } else {
+    write(count, counters);
+  }
+  counters.delivered.add();
+  return true;
+}
+
+// Another process that fills a blocking sink between the look and the write holds us up until it is
+// read: whoever cannot trust the sink's other holders makes it non-blocking.
+inline void ForwardSource::write(uint64_t count, DeliveryCounters& counters) {
+  if (sink_blocks_ && !sink_has_room()) return counters.sink_full.add();
+  if (::write(sink_.get(), &count, sizeof(count)) == sizeof(count)) return;
+  (errno == EAGAIN ? counters.sink_full : counters.sink_failed).add();
+}
 
 }  // namespace passthru

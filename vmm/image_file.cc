@@ -3,8 +3,10 @@
 #include "vmm/image_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "vfio/fd.h"
@@ -19,6 +21,12 @@ Result<std::vector<std::byte>> read_image(const std::string& path, const std::st
 
   constexpr size_t kLimit = 2 * kGiB, kStep = kMiB;
   std::vector<std::byte> bytes;
+  // One piece of memory, which goes back to the system as one. A vector that grows leaves the
+  // allocator holding what it has outgrown: 15 MB of an initramfs of 12.
+  struct stat status {};
+  if (::fstat(file.get(), &status) == 0 && status.st_size > 0) {
+    bytes.reserve(std::min(static_cast<size_t>(status.st_size), kLimit) + kStep);
+  }
   for (size_t used = 0;;) {
     bytes.resize(used + kStep);
     const ssize_t got = ::read(file.get(), bytes.data() + used, kStep);
