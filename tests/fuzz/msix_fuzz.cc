@@ -28,13 +28,14 @@ struct Step {
 void run(const uint8_t* program, size_t size) {
   FakeKernel kernel;
   FakeHost host(kernel);
+  ForwardingRouter router(host);
   Silent observer;
   FakeDevice& fake = kernel.add(FakeSpec::nvme());
   DmaSpace dma(kernel);
   auto device = VfioDevice::open(kernel, dma, fake.spec().group, fake.spec().bdf);
   if (!device) __builtin_trap();
   const MsixLayout layout{65, 0, 0x2000, 0, 0x3000, FakeCapability::kMsix};
-  Msix msix(*device, layout, host, observer, {.wake = [] { return Result<void>{}; }});
+  Msix msix(*device, layout, router, observer, {.wake = [] { return Result<void>{}; }});
   auto table = msix.table_target();
   auto pba = msix.pba_target();
 
