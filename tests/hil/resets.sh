@@ -12,6 +12,13 @@ readonly guest=$1 rounds=$2 nvme=0000:00:02.0
 readonly results=$LAB_OUT/resets
 readonly log=$results/guest.log SETTLED=6 # rounds after which nothing new is needed
 
+wait_for_round() {
+  wait_until_says "round $1 "
+  if ! kill -0 "$vmm" 2>/dev/null; then
+    failed 'the drive came back each time' "$log"
+    finish
+  fi
+}
 # descriptors, interrupts of the host, KiB of memory beside the guest's RAM
 descriptors() { find "/proc/$(pgrep -x passthru)/fd" -mindepth 1 | wc -l; }
 host_interrupts() { grep -c vfio-msi /proc/interrupts || [ $? -eq 1 ]; }
@@ -23,13 +30,9 @@ boot "$log" "$results/vmm.log" \
   timeout --kill-after=5 "$((rounds + 120))" build/release/tools/passthru run --kernel "$guest/bzImage" \
   --initrd "$guest/initrd" --append "$guest_append passthru.job=mixed-resets mixed-resets.rounds=$((rounds + 1))" \
   --cpus 2 --memory 256M --summary "$results/summary.json" --device "$nvme"
-wait_until_says "round $SETTLED "
-if ! kill -0 "$vmm" 2>/dev/null; then
-  failed 'the drive came back each time' "$log"
-  finish
-fi
+wait_for_round "$SETTLED"
 before_fds=$(descriptors) before_kib=$(memory)
-wait_until_says "round $rounds "
+wait_for_round "$rounds"
 after_fds=$(descriptors) after_kib=$(memory)
 wait_for_guest
 
