@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Owns what a picture of BARs consists of: rows of pieces with their widths, and rows of spans with
+// their heat. Values in, values out; bars_text and bars_svg draw it, bars_json lists it.
+//
+// The scale: every BAR is as wide as the picture, its pieces as wide as they are large, but none
+// narrower than a least width, for which the others give way. So a page of 4 KiB in a BAR of 16 MiB
+// is still seen, and a BAR of nothing else is true to scale.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/inspection.h"
+#include "mmap/bar_shape.h"
+#include "vfio/bdf.h"
+#include "vfio/msix_layout.h"
+
+namespace passthru::tools {
+
+/// What is to be drawn.
+struct DeviceBars {
+  Bdf device{};
+  std::string name{};
+  bool plan = false;                   ///< no guest has it: nothing is decoded or counted
+  std::optional<Bdf> guest_address{};  ///< of the device in its guest
+  std::vector<std::string> notes{};    ///< sentences, for people
+  std::vector<BarInspection> bars{};   ///< without spans: nobody knows
+  std::array<std::optional<uint64_t>, kBars> host_addresses{};
+  std::optional<MsixLayout> msix{};  ///< the device's own table; none, or not known
+};
+
+/// What a piece of a BAR is.
+enum class Part {
+  Mapped,
+  Trapped,
+  Table,  ///< trapped, of the MSI-X table
+  Pba,    ///< of the pending bits; trapped, unless the guest has others elsewhere
+  Unknown,
+};
+
+inline constexpr unsigned kHottest = 4;
+
+/// A span, or a part of one that is the MSI-X table or the pending bits.
+struct Piece {
+  uint64_t offset = 0;
+  uint64_t size = 0;
+  Part part = Part::Unknown;
+  bool mapped = false;  ///< its span is
+  bool begins_span = false;
+  unsigned heat = 0;   ///< of its span
+  unsigned first = 0;  ///< cell that it begins in
+  unsigned cells = 0;  ///< 0: there are more pieces than cells
+};
+
+struct SpanRow {
+  SpanInspection span{};
+  Part part = Part::Unknown;  ///< Table or Pba: it is trapped for that
+  unsigned heat = 0;          ///< 0: no accesses; `kHottest`: at least half of the hottest span's
+};
+
+struct BarRow {
+  std::string heading{};  ///< "BAR 0: memory, 64-bit, prefetchable, 16 MiB"
+  std::string where{};    ///< "host 0xfe000000, guest not decoded"
+  std::string msix{};     ///< where in it the table and the pending bits are; empty: not here
+  uint64_t size = 0;
+  std::vector<SpanRow> spans{};
+  std::vector<Piece> pieces{};
+  size_t undrawn = 0;  ///< pieces for which there is no cell
+};
+
+struct BarsPicture {
+  std::string title{};               ///< "0000:01:00.0  name"
+  std::vector<std::string> notes{};  ///< the device's; all texts are fit to print
+  bool counted = false;              ///< a guest's: accesses and heat are known
+  std::vector<BarRow> bars{};
+};
+
+/// How wide a BAR is drawn, and a piece at least; in characters, or whatever is drawn in.
+struct Scale {
+  unsigned cells = 0;
+  unsigned least = 1;
+};
+
+/// Thread-safe, as all here. Nothing of `device` is believed but that it is there: it may be
+/// another user's VMM that says so.
+BarsPicture draw_bars(const DeviceBars& device, Scale scale);
+
+/// Widths for pieces side by side, adding up to `scale.cells`. Where not all can be `scale.least`
+/// wide, they are as wide as they can be; where there are more of them than cells, the largest have
+/// one each, the others none.
+std::vector<unsigned> share_out(std::span<const uint64_t> sizes, Scale scale);
+
+/// 0 to kHottest: at least half of the hottest, a tenth, a hundredth, any, none.
+unsigned heat(uint64_t accesses, uint64_t hottest);
+
+/// "4 KiB", "16 MiB"; what is no whole number of them in the next smaller: "260 KiB", "1040 bytes".
+std::string size_text(uint64_t bytes);
+
+}  // namespace passthru::tools

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "tools/printable.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace passthru::tools {
+namespace {
+
+bool shown(uint32_t code) {
+  const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
+  const bool surrogate = code >= 0xd800 && code <= 0xdfff;
+  const bool directs = code == 0x61c || (code >= 0x200b && code <= 0x200f) ||
+                       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f);
+  const bool no_character = (code & 0xfffe) == 0xfffe || code == 0xfeff || code > 0x10ffff;
+  return !control && !surrogate && !directs && !no_character;
+}
+
+/// Length of the character that `text` begins with, if it is one of UTF-8 that can be shown; or 0.
+size_t shown_character(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (byte(0) < 0x80) return shown(byte(0)) ? 1 : 0;
+  const size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
+  if (byte(0) < 0xc2 || byte(0) > 0xf4 || text.size() < length) return 0;
+  uint32_t code = byte(0) & (0x7fU >> length);
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+    code = code << 6 | (byte(i) & 0x3fU);
+  }
+  constexpr std::array<uint32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
+  return code >= kSmallest[length] && shown(code) ? length : 0;
+}
+
+/// Of the character that begins with this byte. Some of those beyond U+0800 take two.
+size_t columns_of(char byte) {
+  const auto lead = static_cast<unsigned char>(byte);
+  if ((lead & 0xc0) == 0x80) return 0;
+  return lead >= 0xe0 ? 2 : 1;
+}
+
+/// Bytes of the longest start of `text` that is no wider than `columns`.
+size_t fitting(std::string_view text, size_t columns) {
+  size_t width = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    width += columns_of(text[i]);
+    if (width > columns) return i;
+  }
+  return text.size();
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const size_t length = shown_character(text);
+    if (length != 0) {
+      result += text.substr(0, length);
+    } else {
+      result += '?';
+    }
+    text.remove_prefix(std::max<size_t>(length, 1));
+  }
+  return result;
+}
+
+size_t columns_of(std::string_view text) {
+  size_t columns = 0;
+  for (const char byte : text) columns += columns_of(byte);
+  return columns;
+}
+
+std::vector<std::string> wrapped(std::string_view text, size_t columns, size_t indent) {
+  columns = std::max<size_t>(columns, 8);
+  const std::string margin(std::min(indent, columns / 2), ' ');
+  std::vector<std::string> lines;
+  do {
+    std::string line = lines.empty() ? "" : margin;
+    const size_t start = std::min(text.find_first_not_of(' '), text.size());
+    if (!lines.empty()) text.remove_prefix(start);
+    size_t fit = fitting(text, columns - line.size());
+    if (fit < text.size()) {
+      const size_t space = text.rfind(' ', fit);
+      if (space != std::string_view::npos && space > text.find_first_not_of(' ')) fit = space;
+    }
+    line += text.substr(0, fit);
+    text.remove_prefix(fit);
+    line.erase(line.find_last_not_of(' ') + 1);
+    lines.push_back(std::move(line));
+  } while (text.find_first_not_of(' ') != std::string_view::npos);
+  return lines;
+}
+
+}  // namespace passthru::tools
