@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "tools/commands.h"
 #include "tools/json.h"
 #include "vfio/group.h"
@@ -64,12 +66,26 @@ int report(const Sysfs& sysfs, const std::vector<Rebound>& rebound, bool as_json
   return kDone;
 }
 
+// Each once: two of the devices may be of one group.
+Result<std::vector<Bdf>> with_their_groups(const Sysfs& sysfs, const std::vector<Bdf>& named) {
+  std::vector<Bdf> devices;
+  for (const Bdf bdf : named) {
+    for (const Bdf member : PASSTHRU_TRY(functions_of_group(sysfs, bdf))) {
+      if (std::find(devices.begin(), devices.end(), member) == devices.end())
+        devices.push_back(member);
+    }
+  }
+  return devices;
+}
+
 }  // namespace
 
 std::shared_ptr<RebindOptions> add_rebind_options(CLI::App& command) {
   auto options = std::make_shared<RebindOptions>();
   command.add_option("DEVICE", options->devices, "PCI addresses, as 'passthru list' shows them")
       ->required();
+  command.add_flag("--group", options->whole_groups,
+                   "Also all that is in their IOMMU groups, except bridges");
   command.add_flag("--dry-run", options->dry_run,
                    "Print the changes as shell commands, and make none");
   command.add_flag("--json", options->json, kJsonHelp);
@@ -78,8 +94,10 @@ std::shared_ptr<RebindOptions> add_rebind_options(CLI::App& command) {
 
 int rebind(const Sysfs& sysfs, const RebindOptions& options,
            const std::function<Result<ChangePlan>(Bdf)>& plan_for) {
-  const auto devices = parse_devices(options.devices);
+  auto devices = parse_devices(options.devices);
   if (!devices) return wrong_usage(devices.error());
+  if (options.whole_groups) devices = with_their_groups(sysfs, *devices);
+  if (!devices) return refuse(devices.error());
 
   ChangePlan plan;
   std::vector<Rebound> rebound;

@@ -18,6 +18,7 @@ namespace passthru::tools {
 
 struct RebindOptions {
   std::vector<std::string> devices{};
+  bool whole_groups = false;  ///< and what shares an IOMMU group with them
   bool dry_run = false;
   bool json = false;
 };

@@ -17,10 +17,11 @@ constexpr const char* kFooter =
     "\n"
     "Examples:\n"
     "  sudo passthru unbind 0000:01:00.0\n"
+    "  sudo passthru unbind --group 0000:01:00.0    and what shares its IOMMU group\n"
     "  passthru unbind --dry-run 0000:01:00.0       only show what would be written";
 
 // The kernel would let the writer of `unbind` wait, without end, for who uses the device.
-Result<void> require_unused(const Sysfs& sysfs, Bdf bdf) {
+Result<void> require_no_guest(const Sysfs& sysfs, Bdf bdf) {
   const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
   if (!function.on_vfio || !function.iommu_group) return {};
   LinuxKernel kernel;
@@ -45,7 +46,7 @@ CLI::App* add_unbind(CLI::App& app, int& status) {
     const Sysfs sysfs;
     const Binding binding(sysfs);
     status = rebind(sysfs, *options, [&](Bdf bdf) -> Result<ChangePlan> {
-      if (!options->dry_run) PASSTHRU_TRY(require_unused(sysfs, bdf));
+      if (!options->dry_run) PASSTHRU_TRY(require_no_guest(sysfs, bdf));
       return binding.unbind(bdf);
     });
   });

@@ -48,6 +48,16 @@ Result<PciFunction> bindable_function(const Sysfs& sysfs, Bdf bdf) {
   return function;
 }
 
+Result<std::vector<Bdf>> functions_of_group(const Sysfs& sysfs, Bdf bdf) {
+  const PciFunction function = PASSTHRU_TRY(bindable_function(sysfs, bdf));
+  std::vector<Bdf> functions;
+  for (const GroupMember& member : PASSTHRU_TRY(sysfs.group(*function.iommu_group))) {
+    const auto address = Bdf::parse(member.name);  // not every member is a PCI function
+    if (address && !member.bridge) functions.push_back(*address);
+  }
+  return functions;
+}
+
 Result<uint32_t> assignable_group(const Sysfs& sysfs, Bdf bdf) {
   const PciFunction function = PASSTHRU_TRY(bindable_function(sysfs, bdf));
   if (!function.on_vfio) {

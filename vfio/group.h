@@ -30,4 +30,8 @@ Result<uint32_t> assignable_group(const Sysfs& sysfs, Bdf bdf);
 /// The first three of these questions: what must hold before a device can be bound to vfio-pci.
 Result<PciFunction> bindable_function(const Sysfs& sysfs, Bdf bdf);
 
+/// All functions that leave the host with this one, itself among them: those of its IOMMU group
+/// that are no bridges, ordered. Errors of `bindable_function`; ENOENT: the group went away.
+Result<std::vector<Bdf>> functions_of_group(const Sysfs& sysfs, Bdf bdf);
+
 }  // namespace passthru

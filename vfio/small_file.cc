@@ -6,6 +6,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <system_error>
+
 #include "vfio/fd.h"
 
 namespace passthru {
@@ -35,6 +38,28 @@ Result<void> write_file(const std::filesystem::path& file, std::string_view text
   if (n < 0) return fail(errno, operation);
   if (static_cast<size_t>(n) != text.size()) return fail(EIO, operation, "only a part was taken");
   return {};
+}
+
+std::string first_line(const std::filesystem::path& file) {
+  auto text = read_file(file);
+  return text ? text->substr(0, text->find('\n')) : std::string();
+}
+
+std::string link_name(const std::filesystem::path& link) {
+  std::error_code error;
+  return std::filesystem::read_symlink(link, error).filename().string();
+}
+
+std::optional<std::vector<std::string>> names_in(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::vector<std::string> names;
+  for (std::filesystem::directory_iterator at(directory, error), end; !error && at != end;
+       at.increment(error)) {
+    names.push_back(at->path().filename().string());
+  }
+  if (error) return std::nullopt;
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 }  // namespace passthru

@@ -14,11 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string first_line(const fs::path& file) {
-  auto text = read_file(file);
-  return text ? text->substr(0, text->find('\n')) : std::string();
-}
-
 template <class T>
 std::optional<T> number(std::string_view text, int base) {
   if (base == 16 && text.starts_with("0x")) text.remove_prefix(2);
@@ -33,13 +28,6 @@ std::optional<T> number(std::string_view text, int base) {
 template <class T>
 T hex(const fs::path& file) {
   return number<T>(first_line(file), 16).value_or(T{0});
-}
-
-// The last part of what a link points to: a driver's name, a group's number. Empty where there is
-// none.
-std::string link_name(const fs::path& link) {
-  std::error_code error;
-  return fs::read_symlink(link, error).filename().string();
 }
 
 std::vector<std::byte> read_config(const fs::path& device) {
@@ -58,18 +46,6 @@ std::vector<std::byte> read_config(const fs::path& device) {
 bool is_on_vfio(const fs::path& device, const std::string& driver) {
   std::error_code error;
   return driver == "vfio-pci" || (!driver.empty() && fs::exists(device / "vfio-dev", error));
-}
-
-// The names in a directory, ordered; nothing where it cannot be read.
-std::optional<std::vector<std::string>> names_in(const fs::path& directory) {
-  std::error_code error;
-  std::vector<std::string> names;
-  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
-    names.push_back(at->path().filename().string());
-  }
-  if (error) return std::nullopt;
-  std::sort(names.begin(), names.end());
-  return names;
 }
 
 }  // namespace

@@ -66,6 +66,7 @@ class Sysfs {
   [[nodiscard]] std::filesystem::path function_path(Bdf bdf) const;
   [[nodiscard]] std::filesystem::path driver_path(const std::string& driver) const;
   [[nodiscard]] std::filesystem::path bus_path() const { return root_ / "bus/pci"; }
+  [[nodiscard]] const std::filesystem::path& root() const { return root_; }
 
  private:
   std::filesystem::path root_;

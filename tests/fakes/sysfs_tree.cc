@@ -49,6 +49,19 @@ SysfsTree& SysfsTree::put(const fs::path& below_root, const std::string& content
   return *this;
 }
 
+SysfsTree& SysfsTree::link(const fs::path& below_root, const fs::path& target) {
+  fs::create_directories((root_ / below_root).parent_path());
+  fs::create_symlink(target.is_absolute() ? target : root_ / target, root_ / below_root);
+  return *this;
+}
+
+SysfsTree& SysfsTree::add_child(const std::string& bdf, const fs::path& below_device,
+                                const std::string& of_class) {
+  const fs::path directory = fs::path("bus/pci/devices") / bdf / below_device;
+  link(directory / "subsystem", fs::path("class") / of_class);
+  return link(fs::path("class") / of_class / below_device.filename(), directory);
+}
+
 SysfsTree& SysfsTree::add_driver(const std::string& driver) {
   fs::create_directories(root_ / "bus/pci/drivers" / driver);
   return *this;

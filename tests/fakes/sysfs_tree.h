@@ -43,6 +43,13 @@ class SysfsTree {
   /// An attribute of a function, or any file below the root.
   SysfsTree& put(const std::filesystem::path& below_root, const std::string& content);
 
+  /// A link, to another place below the root or to any text.
+  SysfsTree& link(const std::filesystem::path& below_root, const std::filesystem::path& target);
+  /// A directory that says of which class it is: "block", "net". `below_device` is where it is
+  /// below the function's own; its name is its last part. Seen in class/CLASS as well.
+  SysfsTree& add_child(const std::string& bdf, const std::filesystem::path& below_device,
+                       const std::string& of_class);
+
   [[nodiscard]] const std::filesystem::path& root() const { return root_; }
   [[nodiscard]] std::filesystem::path records() const { return root_ / "run/passthru"; }
   [[nodiscard]] Sysfs sysfs() const { return Sysfs(root_); }

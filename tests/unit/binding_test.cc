@@ -159,6 +159,31 @@ TEST_F(BindingTest, SeveralDevicesAreBoundAllOrNone) {
   EXPECT_EQ(tree.driver_of("0000:00:03.0"), "e1000e");
 }
 
+// The last of three, at its last step: everything goes back, the last change first.
+TEST_F(BindingTest, AGroupOfWhichAMemberFailsGoesBackInReverseOrder) {
+  tree.add_driver("vfio-pci");
+  ChangePlan plan;
+  for (const char* bdf : {"0000:00:02.0", "0000:00:02.1", "0000:00:02.2"}) {
+    tree.add({.bdf = bdf, .driver = "nvme"});
+    const ChangePlan one = *binding().bind(*Bdf::parse(bdf));
+    plan.insert(plan.end(), one.begin(), one.end());
+  }
+  tree.refuse("/0000:00:02.2/driver_override", EROFS);
+  const auto bound = carry_out(plan);
+  ASSERT_FALSE(bound);
+  EXPECT_EQ(bound.error().device, "0000:00:02.2");
+  for (const char* bdf : {"0000:00:02.0", "0000:00:02.1", "0000:00:02.2"}) {
+    EXPECT_EQ(tree.driver_of(bdf), "nvme") << bdf;
+    EXPECT_EQ(tree.sysfs().function(*Bdf::parse(bdf))->driver_override, "") << bdf;
+    EXPECT_FALSE(std::filesystem::exists(tree.records() / bdf)) << bdf;
+  }
+  std::vector<std::string> given_back;
+  for (const std::string& asked : tree.asked()) {
+    if (asked.starts_with("bus/pci/drivers/nvme/bind")) given_back.push_back(asked.substr(28));
+  }
+  EXPECT_THAT(given_back, ElementsAre("0000:00:02.2", "0000:00:02.1", "0000:00:02.0"));
+}
+
 TEST_F(BindingTest, WithoutVfioPciNothingIsPlanned) {
   tree.add({.driver = "nvme"});
   EXPECT_EQ(

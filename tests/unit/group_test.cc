@@ -95,5 +95,25 @@ INSTANTIATE_TEST_SUITE_P(
                 "0000:00:02.3', or move the device to another slot"}),
     [](const auto& test) { return test.param.name; });
 
+TEST(FunctionsOfGroup, AreAllButBridgesOnceEachInOrder) {
+  SysfsTree tree;
+  tree.add({.bdf = "0000:00:02.1", .driver = "vfio-pci", .group = 5});
+  tree.add({.bdf = "0000:00:02.0", .driver = "nvme", .group = 5});
+  tree.add({.bdf = "0000:00:01.0", .driver = "pcieport", .group = 5, .bridge = true});
+  tree.add({.bdf = "0000:00:03.0", .group = 6});
+  tree.put("kernel/iommu_groups/5/devices/platform.0/x", "");
+  const auto functions = functions_of_group(tree.sysfs(), kDevice);
+  ASSERT_TRUE(functions) << functions.error().message();
+  EXPECT_EQ(*functions, (std::vector<Bdf>{kDevice, Bdf{.device = 2, .function = 1}}));
+}
+
+TEST(FunctionsOfGroup, AreNoneOfABridgeNorOfADeviceWithoutGroup) {
+  SysfsTree tree;
+  tree.add({.bdf = "0000:00:01.0", .group = 1, .bridge = true}).add({.group = std::nullopt});
+  EXPECT_EQ(functions_of_group(tree.sysfs(), Bdf{.device = 1}).error().code, EINVAL);
+  EXPECT_EQ(functions_of_group(tree.sysfs(), kDevice).error().code, ENODEV);
+  EXPECT_EQ(functions_of_group(tree.sysfs(), Bdf{.device = 7}).error().code, ENOENT);
+}
+
 }  // namespace
 }  // namespace passthru

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Owns the walk. Links are followed by name only, and each block device once: a loop of volumes
+// ends.
+#include "vfio/carried.h"
+
+#include <fmt/format.h>
+
+#include <regex>
+#include <vector>
+
+#include "vfio/small_file.h"
+
+namespace passthru {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A path of an NVMe drive with several is hidden: what is mounted is the disk above its paths,
+// which is nowhere below the function. nvme_set_disk_name names them nvme0c1n2 and nvme0n2.
+std::string disk_above(const std::string& path) {
+  static const std::regex pattern("(nvme[0-9]+)c[0-9]+(n[0-9]+)");
+  std::smatch match;
+  if (!std::regex_match(path, match, pattern)) return {};
+  return match[1].str() + match[2].str();
+}
+
+// Adds the directories that lead on from a block device.
+void follow(const Sysfs& sysfs, const std::string& name, const fs::path& block,
+            std::vector<fs::path>& todo) {
+  const fs::path all = sysfs.root() / "class/block";
+  for (const std::string& holder : names_in(block / "holders").value_or(std::vector<std::string>()))
+    todo.push_back(all / holder);
+  if (const std::string disk = disk_above(name); !disk.empty()) todo.push_back(all / disk);
+}
+
+// Real directories: each link in sysfs leads to something that is found elsewhere.
+void add_directories(const fs::path& in, std::vector<fs::path>& todo) {
+  std::error_code error;
+  for (fs::directory_iterator at(in, error), end; !error && at != end; at.increment(error)) {
+    std::error_code gone;
+    if (at->symlink_status(gone).type() == fs::file_type::directory) todo.push_back(at->path());
+  }
+}
+
+}  // namespace
+
+Result<Carried> carried_by(const Sysfs& sysfs, Bdf bdf, size_t most_directories) {
+  Carried carried;
+  std::vector<fs::path> todo{sysfs.function_path(bdf)};
+  for (size_t looked_at = 0; !todo.empty(); ++looked_at) {
+    if (looked_at == most_directories) {
+      return fail(E2BIG, "look for its disks and interfaces",
+                  fmt::format("sysfs has more than {} directories for it", most_directories));
+    }
+    const fs::path directory = std::move(todo.back());
+    todo.pop_back();
+    const std::string kind = link_name(directory / "subsystem");
+    const std::string name = directory.filename();
+    if (kind == "net") carried.interfaces.emplace(name, directory);
+    if (kind == "block") {
+      if (!carried.blocks.emplace(name, directory).second) continue;
+      follow(sysfs, name, directory, todo);
+    }
+    add_directories(directory, todo);
+  }
+  return carried;
+}
+
+}  // namespace passthru

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+// Owns the words for what is lost, and the commands that let go of it.
+#include "vfio/in_use.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+#include "vfio/carried.h"
+#include "vfio/mounts.h"
+#include "vfio/small_file.h"
+
+namespace passthru {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A name from the host's files must not act upon the terminal.
+std::string printable(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return text;
+}
+
+struct Block {
+  std::string name{};    // "dm-0", "nvme0n1p1"
+  std::string volume{};  // the name that the device mapper gave it; empty: not its
+  fs::path path{};
+
+  // "cciss!c0d0" in sysfs is cciss/c0d0 in /dev.
+  [[nodiscard]] std::vector<std::string> nodes() const {
+    std::string node = "/dev/" + name;
+    std::replace(node.begin(), node.end(), '!', '/');
+    if (volume.empty()) return {node};
+    return {node, "/dev/mapper/" + volume};
+  }
+  [[nodiscard]] std::string node() const { return printable(nodes().back()); }
+  [[nodiscard]] std::string shown() const {
+    return printable(volume.empty() ? name : fmt::format("{} ({})", name, volume));
+  }
+  [[nodiscard]] std::string taken_apart_by() const {
+    if (!volume.empty()) return "dmsetup remove " + printable(volume);
+    return name.starts_with("md") ? "mdadm --stop " + node() : "";
+  }
+};
+
+Block block_at(const std::string& name, const fs::path& path) {
+  return {.name = name, .volume = first_line(path / "dm/name"), .path = path};
+}
+
+// Of a mounted btrfs with several disks, the mount table names one.
+bool is_of_btrfs(const Sysfs& sysfs, const std::string& name) {
+  const fs::path all = sysfs.root() / "fs/btrfs";
+  const auto systems = names_in(all).value_or(std::vector<std::string>());
+  return std::any_of(systems.begin(), systems.end(), [&](const std::string& system) {
+    std::error_code error;
+    return fs::is_symlink(all / system / "devices" / name, error);
+  });
+}
+
+void add_uses(const Sysfs& sysfs, const Mounts& mounts, const Block& block,
+              std::vector<DeviceUse>& uses) {
+  std::vector<std::string> points = mounts.of(first_line(block.path / "dev"), block.nodes());
+  const bool is_root = std::find(points.begin(), points.end(), "/") != points.end();
+  if (!points.empty()) {
+    for (std::string& point : points) point = printable(point);
+    uses.push_back({fmt::format("{} is mounted on {}", block.shown(), first_few(points)),
+                    is_root ? "" : "umount -A " + block.node()});
+  } else if (is_of_btrfs(sysfs, block.name)) {
+    uses.push_back({fmt::format("{} is part of a mounted btrfs", block.shown()), ""});
+  }
+  const auto nodes = block.nodes();
+  if (std::any_of(nodes.begin(), nodes.end(),
+                  [&](const std::string& node) { return mounts.swaps_to(node); })) {
+    uses.push_back({block.shown() + " is swap", "swapoff " + block.node()});
+  }
+  for (const std::string& holder :
+       names_in(block.path / "holders").value_or(std::vector<std::string>())) {
+    const Block built = block_at(holder, sysfs.root() / "class/block" / holder);
+    uses.push_back(
+        {fmt::format("{} is built on {}", built.shown(), block.shown()), built.taken_apart_by()});
+  }
+}
+
+bool is_up(const fs::path& interface) {
+  constexpr unsigned kIffUp = 1;  // linux/if.h
+  const std::string text = first_line(interface / "flags");
+  unsigned flags = 0;
+  const size_t skip = text.starts_with("0x") ? 2 : 0;
+  const auto [stop, error] =
+      std::from_chars(text.data() + skip, text.data() + text.size(), flags, 16);
+  return error == std::errc{} && (flags & kIffUp) != 0;
+}
+
+// A remark only: the rule is that the interface is up.
+bool has_default_route(const fs::path& proc, const std::string& interface) {
+  constexpr size_t kMostText = size_t{1} << 20;
+  const auto any_line = [&](const char* table, const auto& matches) {
+    std::istringstream lines(read_file(proc / "net" / table, kMostText).value_or(std::string()));
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::vector<std::string> fields;
+      for (std::string word; words >> word;) fields.push_back(std::move(word));
+      if (matches(fields)) return true;
+    }
+    return false;
+  };
+  const auto ipv4 = [&](const std::vector<std::string>& f) {  // Iface Destination .. Mask(7)
+    return f.size() > 7 && f[0] == interface && f[1] == "00000000" && f[7] == "00000000";
+  };
+  const auto ipv6 = [&](const std::vector<std::string>& f) {  // destination, its length, .. device
+    return f.size() == 10 && f[9] == interface && f[1] == "00" && f[0] == std::string(32, '0');
+  };
+  return any_line("route", ipv4) || any_line("ipv6_route", ipv6);
+}
+
+DeviceUse use_of_interface(const fs::path& proc, const std::string& name, const fs::path& path) {
+  const std::string master = link_name(path / "master");  // a bridge, a bond
+  const std::string carrier = master.empty() ? name : master;
+  return {printable(fmt::format("network interface {} is up{}{}", name,
+                                master.empty() ? "" : " as part of " + master,
+                                has_default_route(proc, carrier) ? ", with a default route" : "")),
+          "ip link set dev " + printable(name) + " down"};
+}
+
+}  // namespace
+
+std::string first_few(const std::vector<std::string>& texts, const char* separator) {
+  constexpr size_t kFew = 4;
+  std::string line;
+  for (size_t i = 0; i < std::min(kFew, texts.size()); ++i) {
+    line += (i == 0 ? "" : separator) + texts[i];
+  }
+  return texts.size() > kFew ? fmt::format("{} and {} more", line, texts.size() - kFew) : line;
+}
+
+Result<std::vector<DeviceUse>> device_uses(const Sysfs& sysfs, const fs::path& proc, Bdf bdf) {
+  const Carried carried = PASSTHRU_TRY(carried_by(sysfs, bdf).on(bdf.str()));
+  std::vector<DeviceUse> uses;
+  if (!carried.blocks.empty()) {
+    const Mounts mounts = PASSTHRU_TRY(Mounts::read(proc).on(bdf.str()));
+    for (const auto& [name, path] : carried.blocks)
+      add_uses(sysfs, mounts, block_at(name, path), uses);
+  }
+  for (const auto& [name, path] : carried.interfaces) {
+    if (is_up(path)) uses.push_back(use_of_interface(proc, name, path));
+  }
+  return uses;
+}
+
+Result<void> require_unused(const Sysfs& sysfs, const fs::path& proc, Bdf bdf) {
+  const auto uses = device_uses(sysfs, proc, bdf);
+  if (!uses) {
+    Error error = uses.error();
+    return tl::unexpected(
+        std::move(error).advise("Whether the host uses it cannot be told; --force takes it"));
+  }
+  if (uses->empty()) return {};
+  std::vector<std::string> what;
+  std::vector<std::string> ways;
+  for (const DeviceUse& use : *uses) {
+    what.push_back(use.what);
+    if (!use.way_out.empty()) ways.push_back("'" + use.way_out + "'");
+  }
+  return tl::unexpected(Error{
+      .code = EBUSY,
+      .operation = "cannot be bound",
+      .device = bdf.str(),
+      .cause = "the host would lose it: " + first_few(what, "; "),
+      .advice = ways.empty() ? "--force takes it all the same"
+                             : fmt::format("End that first: {}. --force takes it all the same",
+                                           first_few(ways))});
+}
+
+}  // namespace passthru
