@@ -24,6 +24,7 @@ enum ExitStatus : int {
 // `app` outlive the parse. An error is told once, by `refuse` or `wrong_usage`, and never printed
 // elsewhere.
 CLI::App* add_list(CLI::App& app, int& status);
+CLI::App* add_doctor(CLI::App& app, int& status);
 CLI::App* add_bind(CLI::App& app, int& status);
 CLI::App* add_unbind(CLI::App& app, int& status);
 CLI::App* add_msix(CLI::App& app, int& status);

@@ -12,6 +12,7 @@ namespace {
 
 constexpr const char* kExamples =
     "Examples:\n"
+    "  passthru doctor                        what this machine lacks, and what mends it\n"
     "  passthru list                          what is there, and what can be assigned\n"
     "  sudo passthru bind 0000:01:00.0        take a device from its host driver\n"
     "  sudo passthru msix show 0000:01:00.0   the device's own interrupt table\n"
@@ -34,6 +35,7 @@ int main(int argc, char** argv) {
 
   int status = kDone;
   add_list(app, status);
+  add_doctor(app, status);
   add_bind(app, status);
   add_unbind(app, status);
   add_msix(app, status);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns what a user is told when attaching a group fails: the kernel's errno becomes a cause and a
-// sentence of advice. Pure; only DmaSpace calls it.
+// sentence of advice. Pure. DmaSpace calls it, and vfio/host_checks, which tells it beforehand.
 #pragma once
 
 #include <cstdint>

@@ -2,32 +2,18 @@
 // Owns the making of a VM: what is asked of KVM, in which order, and what its refusals mean.
 #include "vmm/kvm_machine.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/kvm.h>
 
 #include <cerrno>
 
 #include "host/kvm/kvm_call.h"
+#include "host/kvm/kvm_check.h"
 #include "host/kvm/kvm_table.h"
 #include "vmm/memory_map.h"
 
 namespace passthru {
 namespace {
-
-std::string advice_for(int code) {
-  switch (code) {
-    case ENOENT:
-    case ENODEV:
-    case ENXIO:
-      return "Load kvm-intel or kvm-amd (modprobe), and switch virtualization on in the firmware";
-    case EACCES:
-    case EPERM:
-      return "Run as root, or join the group that owns it (usually: adduser USER kvm)";
-    default:
-      return {};
-  }
-}
 
 Result<unsigned> extension(int fd, long capability) {
   return static_cast<unsigned>(PASSTHRU_TRY(
@@ -44,12 +30,7 @@ Result<std::unique_ptr<KvmMachine>> KvmMachine::create(const std::string& device
 }
 
 Result<void> KvmMachine::open(const std::string& device) {
-  kvm_ = Fd(::open(device.c_str(), O_RDWR | O_CLOEXEC));
-  if (!kvm_) {
-    const int code = errno;
-    return tl::unexpected(
-        Error{.code = code, .operation = "open " + device}.advise(advice_for(code)));
-  }
+  kvm_ = PASSTHRU_TRY(open_kvm(device));
   const int version =
       PASSTHRU_TRY(kvm_call(kvm_.get(), KVM_GET_API_VERSION, "KVM_GET_API_VERSION"));
   if (version != KVM_API_VERSION) {

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+// Where a machine's readiness is read, from trees that look like machines.
+#include "vfio/host_facts.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "tests/fakes/sysfs_tree.h"
+
+namespace passthru {
+namespace {
+
+constexpr Bdf kDevice{.device = 2};
+
+class Facts : public testing::Test {
+ protected:
+  HostRoots roots() const {
+    return {.sys = tree.root(), .proc = tree.root() / "run/proc", .dev = tree.root() / "run/dev"};
+  }
+  HostFacts host() const { return host_facts(roots()); }
+  DeviceFacts device() const {
+    const auto facts = device_facts(roots(), kDevice);
+    EXPECT_TRUE(facts) << facts.error().message();
+    return facts.value_or(DeviceFacts());
+  }
+
+  SysfsTree tree;
+};
+
+TEST_F(Facts, ABareMachineHasNothing) {
+  const HostFacts facts = host();
+  EXPECT_EQ(facts.iommu_groups, 0U);
+  EXPECT_FALSE(facts.vfio || facts.vfio_iommu_type1 || facts.vfio_pci || facts.iommufd);
+  EXPECT_FALSE(facts.interrupt_remapping.has_value());
+  EXPECT_FALSE(facts.unsafe_interrupts.has_value());
+  EXPECT_EQ(facts.container_errno, ENOENT);
+  EXPECT_TRUE(facts.lockable.has_value()) << "by getrlimit";
+}
+
+TEST_F(Facts, AMachineWithAllOfItHasAllOfIt) {
+  tree.add({.group = 0}).add({.bdf = "0000:00:03.0", .group = 1}).add_driver("vfio-pci");
+  tree.put("module/vfio/refcnt", "1\n");
+  tree.put("module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "N\n");
+  tree.put("run/dev/vfio/vfio", "").put("run/dev/iommu", "");
+  tree.put("run/proc/interrupts", " 24: 1 IR-IO-APIC 5-edge ACPI:Ged\n");
+  const HostFacts facts = host();
+  EXPECT_EQ(facts.iommu_groups, 2U);
+  EXPECT_TRUE(facts.vfio && facts.vfio_iommu_type1 && facts.vfio_pci && facts.iommufd);
+  EXPECT_EQ(facts.interrupt_remapping, true);
+  EXPECT_EQ(facts.unsafe_interrupts, false);
+  EXPECT_EQ(facts.container_errno, 0);
+}
+
+TEST_F(Facts, ABuiltInVfioIsKnownByItsClass) {
+  tree.put("class/vfio/x", "");
+  EXPECT_TRUE(host().vfio);
+}
+
+TEST_F(Facts, UnsafeInterruptsAreSeen) {
+  tree.put("module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y\n");
+  EXPECT_EQ(host().unsafe_interrupts, true);
+}
+
+TEST_F(Facts, TheNamesOfInterruptChipsTellWhetherTheyAreRemapped) {
+  const std::map<std::string, std::optional<bool>> cases = {
+      {" 24: 1 0 IO-APIC 5-edge x\n 25: 0 0 PCI-MSIX-0000:00:01.0 0-edge virtio0\n", false},
+      {" 25: 0 0 PCI-MSI 524288-edge nvme0q0\n", false},
+      {" 0: 5 IO-APIC 2-edge timer\n 25: 0 IR-PCI-MSIX-0000:00:01.0 0-edge virtio0\n", true},
+      {" 25: 0 0 IR-PCI-MSI 524288-edge nvme0q0\n", true},
+      {" 1: 0 XT-PIC i8042\n 9: 0 GICv3 27 Level arch_timer\nDMAR-MSI\n", std::nullopt},
+      {"", std::nullopt}};
+  for (const auto& [text, remapped] : cases) {
+    tree.put("run/proc/interrupts", text);
+    EXPECT_EQ(host().interrupt_remapping, remapped) << text;
+  }
+}
+
+TEST_F(Facts, WhoMayLockMemoryIsNotBoundByTheLimit) {
+  tree.put("run/proc/self/status",
+           "Name:\tx\nCapPrm:\t0000000000000000\nCapEff:\t0000000000004000\n");
+  EXPECT_EQ(host().lockable, UINT64_MAX);
+  for (const char* other : {"CapEff:\t000001ffffffbfff\n", "CapEff:\tx\n", "CapEff:\n", ""}) {
+    tree.put("run/proc/self/status", other);
+    const auto limit = host().lockable;
+    tree.put("run/proc/self/status", "");
+    EXPECT_EQ(limit, host().lockable) << other;
+  }
+}
+
+TEST_F(Facts, ADeviceOfTheHostIsToldWithItsGroupAndItsUses) {
+  tree.add({.driver = "e1000e", .group = 5});
+  tree.add({.bdf = "0000:00:03.0", .driver = "nvme", .group = 5});
+  tree.put("bus/pci/devices/0000:00:02.0/reset_method", "flr bus\n");
+  tree.add_child("0000:00:02.0", "net/eth0", "net");
+  tree.put("bus/pci/devices/0000:00:02.0/net/eth0/flags", "0x1003\n");
+  const DeviceFacts facts = device();
+  EXPECT_EQ(facts.function.driver, "e1000e");
+  EXPECT_TRUE(facts.resettable);
+  ASSERT_EQ(facts.blocking.size(), 1U) << "the device itself does not stand in its own way";
+  EXPECT_EQ(facts.blocking[0].name, "0000:00:03.0");
+  ASSERT_TRUE(facts.uses);
+  EXPECT_EQ(facts.uses->size(), 1U);
+  EXPECT_EQ(facts.group_errno, ENOENT);
+}
+
+TEST_F(Facts, ADeviceOnVfioIsNotTheHosts) {
+  tree.add({.driver = "vfio-pci", .group = 5}).put("run/dev/vfio/5", "");
+  tree.add_child("0000:00:02.0", "block/sda", "block");  // whose mounts could not be told
+  const DeviceFacts facts = device();
+  ASSERT_TRUE(facts.uses) << facts.uses.error().message();
+  EXPECT_FALSE(facts.resettable);
+  EXPECT_EQ(facts.group_errno, 0);
+}
+
+TEST_F(Facts, AnOlderKernelHasResetWithoutMethods) {
+  tree.add({.driver = "vfio-pci"}).put("bus/pci/devices/0000:00:02.0/reset", "");
+  EXPECT_TRUE(device().resettable);
+}
+
+TEST_F(Facts, ANodeOfSomebodyElseMayNotBeOpened) {
+  tree.add({.driver = "vfio-pci", .group = 5});
+  for (const char* node : {"run/dev/vfio/5", "run/dev/vfio/vfio"}) {
+    tree.put(node, "");
+    std::filesystem::permissions(tree.root() / node, std::filesystem::perms::none);
+  }
+  const bool is_root = ::geteuid() == 0;  // to whom everything is allowed
+  if (is_root) {
+    ASSERT_EQ(::seteuid(65534), 0);
+  }
+  const int group = device().group_errno;
+  const int container = host().container_errno;
+  if (is_root) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
+  EXPECT_EQ(group, EACCES);
+  EXPECT_EQ(container, EACCES);
+}
+
+TEST_F(Facts, WhatCannotBeAssignedHasNoFacts) {
+  tree.add({.bdf = "0000:00:01.0", .group = 1, .bridge = true});
+  EXPECT_EQ(device_facts(roots(), Bdf{.device = 1}).error().code, EINVAL);
+  EXPECT_EQ(device_facts(roots(), kDevice).error().code, ENOENT);
+}
+
+}  // namespace
+}  // namespace passthru

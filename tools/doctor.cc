@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// Owns `passthru doctor`: what this machine has of all that assigning a device needs, and what
+// mends what is missing.
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/kvm/kvm_check.h"
+#include "irq/edge_poller.h"
+#include "irq/ring_check.h"
+#include "tools/commands.h"
+#include "tools/json.h"
+#include "vfio/host_checks.h"
+#include "vfio/small_file.h"
+
+namespace passthru::tools {
+namespace {
+
+constexpr const char* kFooter =
+    "One line a check: 'ok'; 'no', it is needed and missing; 'warn', it works without; '-', it "
+    "cannot be told.\n"
+    "What mends it follows. With DEVICE also whether that one can be given to a guest now. Nothing "
+    "is changed,\n"
+    "and the device is not opened, which would reset it. The answers are those for who asks: a "
+    "guest that does\n"
+    "not run as root needs the same without sudo.\n"
+    "\n"
+    "Exit status: 0 all that is needed is there, 3 something is missing.\n"
+    "\n"
+    "Examples:\n"
+    "  passthru doctor\n"
+    "  sudo passthru doctor 0000:01:00.0\n"
+    "  passthru doctor --json | jq -r '.checks[] | select(.answer == \"no\") | .remedy'";
+
+Result<void> try_ring() {
+  const auto poller = make_uring_poller(1);
+  return poller ? Result<void>() : Result<void>(tl::unexpected(poller.error()));
+}
+
+std::vector<HostCheck> all_checks(const std::optional<Bdf>& device) {
+  const HostRoots roots;
+  std::vector<HostCheck> checks = check_host(host_facts(roots));
+  checks.push_back(check_kvm(kvm_limits_of_host()));
+  checks.push_back(check_ring(try_ring(), first_line(roots.proc / "sys/kernel/io_uring_disabled")));
+  if (device) {
+    const std::vector<HostCheck> its = check_device(device_facts(roots, *device));
+    checks.insert(checks.end(), its.begin(), its.end());
+  }
+  return checks;
+}
+
+Json to_json(const HostCheck& check) {
+  return {{"name", check.name},
+          {"answer", answer_name(check.answer)},
+          {"what", check.what},
+          {"remedy", json_or_null(check.remedy)}};
+}
+
+void print_line(const HostCheck& check) {
+  const bool unknown = check.answer == Answer::Unknown;
+  fmt::print("{:<4}  {:<19}  {}{}{}\n", unknown ? "-" : answer_name(check.answer), check.name,
+             check.what, check.remedy.empty() ? "" : ". ", check.remedy);
+}
+
+int doctor(const std::optional<Bdf>& device, bool as_json) {
+  const std::vector<HostCheck> checks = all_checks(device);
+  const bool ready = is_ready(checks);
+  if (as_json) {
+    Json lines = Json::array();
+    for (const HostCheck& check : checks) lines.push_back(to_json(check));
+    print_json(
+        {{"device", device ? Json(device->str()) : Json()}, {"ready", ready}, {"checks", lines}});
+  } else {
+    for (const HostCheck& check : checks) print_line(check);
+  }
+  return ready ? kDone : kRefused;
+}
+
+}  // namespace
+
+CLI::App* add_doctor(CLI::App& app, int& status) {
+  CLI::App* command =
+      app.add_subcommand("doctor", "Say what this machine lacks for assigning devices");
+  const auto word = std::make_shared<std::string>();
+  const auto json = std::make_shared<bool>(false);
+  const CLI::Option* named =
+      command->add_option("DEVICE", *word, "A PCI address, as 'passthru list' shows it");
+  command->add_flag("--json", *json, kJsonHelp);
+  command->footer(kFooter);
+  command->callback([named, word, json, &status] {
+    std::optional<Bdf> device;
+    if (named->count() != 0) {  // also an empty word, of a script without its device
+      const auto parsed = Bdf::parse(*word);
+      if (!parsed) {
+        status = wrong_usage(parsed.error());
+        return;
+      }
+      device = *parsed;
+    }
+    status = doctor(device, *json);
+  });
+  return command;
+}
+
+}  // namespace passthru::tools

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// Owns the wording of the checks. What an attach would say of the same lack, vfio/attach_advice
+// says here too.
+#include "vfio/host_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "vfio/attach_advice.h"
+
+namespace passthru {
+namespace {
+
+using enum Answer;
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kSmallestGuest = 64 * kMiB;
+
+HostCheck not_allowed(const char* name, const Error& error) {
+  const std::string cause =
+      error.cause.empty() ? std::generic_category().message(error.code) : error.cause;
+  return {name, No, fmt::format("{}: {}", error.operation, cause), error.advice};
+}
+
+HostCheck iommu(const HostFacts& facts) {
+  if (facts.iommu_groups != 0)
+    return {"iommu", Ok, fmt::format("{} IOMMU groups", facts.iommu_groups), {}};
+  return {"iommu", No, "no IOMMU group: the IOMMU is off, or there is none",
+          "Switch on VT-d or AMD-Vi in the firmware and boot Linux with intel_iommu=on (AMD's is "
+          "on by itself)"};
+}
+
+HostCheck remapping(const HostFacts& facts) {
+  constexpr const char* kName = "interrupt_remapping";
+  if (facts.unsafe_interrupts.value_or(false)) {
+    const Error error = interrupts_unsafe(0);
+    return {kName, No, error.cause, error.advice};
+  }
+  if (!facts.interrupt_remapping.has_value()) {
+    return {kName,
+            Unknown,
+            "/proc/interrupts names no chip that tells; without it the kernel refuses a group",
+            {}};
+  }
+  if (*facts.interrupt_remapping) return {kName, Ok, "the host's interrupts are remapped", {}};
+  const Error refused =
+      explain_iommu({.code = EPERM}, 0);  // what the kernel will say when a group is attached
+  return {kName, No, "off: a guest could forge interrupts of the host", refused.advice};
+}
+
+HostCheck module(const char* name, bool there, const char* probe) {
+  if (there) return {name, Ok, "loaded or built in", {}};
+  return {name, No, "not loaded", fmt::format("modprobe {}", probe)};
+}
+
+HostCheck container(const HostFacts& facts) {
+  if (facts.container_errno == 0)
+    return {"container", Ok, "/dev/vfio/vfio may be opened by this user", {}};
+  Error error{.code = facts.container_errno, .operation = "/dev/vfio/vfio"};
+  error = explain_container(std::move(error));
+  return not_allowed("container", error);
+}
+
+std::string size_text(uint64_t bytes) {
+  return bytes < kMiB ? fmt::format("{} KiB", bytes >> 10) : fmt::format("{} MiB", bytes / kMiB);
+}
+
+HostCheck locked_memory(const HostFacts& facts) {
+  constexpr const char* kName = "locked_memory";
+  if (!facts.lockable) return {kName, Unknown, "RLIMIT_MEMLOCK cannot be read", {}};
+  if (*facts.lockable == UINT64_MAX) return {kName, Ok, "as much as there is", {}};
+  // A guest's memory is locked as a whole, by pages: the devices' DMA may go anywhere in it.
+  return {kName, *facts.lockable < kSmallestGuest ? No : Warn,
+          fmt::format("RLIMIT_MEMLOCK is {}, and a guest needs all of its memory locked",
+                      size_text(*facts.lockable)),
+          "For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G in the service's "
+          "unit"};
+}
+
+HostCheck iommufd(const HostFacts& facts) {
+  return {"iommufd",
+          Ok,
+          facts.iommufd ? "/dev/iommu is there (for information: groups are used)"
+                        : "none (for information: groups are used)",
+          {}};
+}
+
+HostCheck in_use(const DeviceFacts& facts) {
+  constexpr const char* kName = "in_use";
+  if (facts.function.on_vfio) return {kName, Ok, "not by the host", {}};
+  if (!facts.uses) {
+    return {kName, Unknown, facts.uses.error().message(), {}};
+  }
+  if (facts.uses->empty()) return {kName, Ok, "nothing of the host's is lost with it", {}};
+  std::vector<std::string> what;
+  std::vector<std::string> ways;
+  for (const DeviceUse& use : *facts.uses) {
+    what.push_back(use.what);
+    if (!use.way_out.empty()) ways.push_back("'" + use.way_out + "'");
+  }
+  return {kName, No, first_few(what, "; "), first_few(ways)};
+}
+
+HostCheck driver(const DeviceFacts& facts) {
+  const PciFunction& function = facts.function;
+  if (function.on_vfio) return {"driver", Ok, function.driver, {}};
+  return {"driver", No,
+          function.driver.empty() ? "not bound to vfio-pci"
+                                  : fmt::format("bound to {}, not to vfio-pci", function.driver),
+          fmt::format("'passthru bind {}'", function.bdf.str())};
+}
+
+HostCheck group(const DeviceFacts& facts) {
+  const uint32_t number = *facts.function.iommu_group;
+  if (facts.blocking.empty())
+    return {"group", Ok, fmt::format("IOMMU group {} is nobody else's", number), {}};
+  std::vector<std::string> named;
+  for (const GroupMember& member : facts.blocking)
+    named.push_back(fmt::format("{} ({})", member.name, member.driver));
+  return {"group", No, fmt::format("IOMMU group {} is shared with {}", number, first_few(named)),
+          fmt::format("'passthru bind --group {}', or move the device to another slot",
+                      facts.function.bdf.str())};
+}
+
+HostCheck group_node(const DeviceFacts& facts) {
+  constexpr const char* kName = "group_node";
+  const uint32_t number = *facts.function.iommu_group;
+  const std::string node = fmt::format("/dev/vfio/{}", number);
+  if (facts.group_errno == 0) return {kName, Ok, node + " may be opened by this user", {}};
+  if (facts.group_errno == ENOENT && !facts.function.on_vfio)
+    return {kName, Unknown, node + " is there once the device is bound", {}};
+  Error error{.code = facts.group_errno, .operation = node};
+  error = explain_group(std::move(error), number);
+  return not_allowed(kName, error);
+}
+
+HostCheck reset(const DeviceFacts& facts) {
+  if (!facts.resettable)
+    return {"reset", Warn, "none: what one guest leaves in the device, the next one finds", {}};
+  const auto& methods = facts.function.reset_methods;
+  return {"reset",
+          Ok,
+          methods.empty() ? "there is one" : fmt::format("{}", fmt::join(methods, ", ")),
+          {}};
+}
+
+}  // namespace
+
+const char* answer_name(Answer answer) {
+  switch (answer) {
+    case Ok:
+      return "ok";
+    case No:
+      return "no";
+    case Warn:
+      return "warn";
+    case Unknown:
+      break;
+  }
+  return "unknown";
+}
+
+std::vector<HostCheck> check_host(const HostFacts& facts) {
+  return {iommu(facts),
+          remapping(facts),
+          module("vfio", facts.vfio, "vfio-pci"),
+          module("vfio_iommu_type1", facts.vfio_iommu_type1, "vfio_iommu_type1"),
+          module("vfio_pci", facts.vfio_pci, "vfio-pci"),
+          container(facts),
+          locked_memory(facts),
+          iommufd(facts)};
+}
+
+std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts) {
+  if (!facts) return {{"device", No, facts.error().cause, facts.error().advice}};
+  const std::string id =
+      fmt::format("{:04x}:{:04x}", facts->function.vendor, facts->function.device);
+  return {{"device", Ok, id, {}}, in_use(*facts),     driver(*facts),
+          group(*facts),          group_node(*facts), reset(*facts)};
+}
+
+bool is_ready(const std::vector<HostCheck>& checks) {
+  return std::none_of(checks.begin(), checks.end(),
+                      [](const HostCheck& check) { return check.answer == No; });
+}
+
+}  // namespace passthru

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Owns the judgement of a machine's readiness to assign devices: facts in, one line a check out,
+// each with what mends it. Pure; `passthru doctor` prints them, and a VMM may.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vfio/bdf.h"
+#include "vfio/host_facts.h"
+#include "vfio/result.h"
+
+namespace passthru {
+
+enum class Answer {
+  Ok,
+  No,       ///< something that is needed is missing
+  Warn,     ///< it works, and not as well as it could
+  Unknown,  ///< it cannot be told; `what` says why
+};
+
+/// "ok", "no", "warn", "unknown".
+const char* answer_name(Answer answer);
+
+/// One question and its answer. All texts are short, on one line, without a full stop.
+struct HostCheck {
+  const char* name = "";  ///< of the check, for scripts: "iommu"; docs/json.md lists them
+  Answer answer = Answer::Unknown;
+  std::string what{};    ///< what was found
+  std::string remedy{};  ///< what to type or to look up; empty where there is nothing to mend
+};
+
+/// For any device: iommu, interrupt_remapping, vfio, vfio_iommu_type1, vfio_pci, container,
+/// locked_memory, iommufd.
+std::vector<HostCheck> check_host(const HostFacts& facts);
+
+/// For this one: device, and if it could be assigned at all: in_use, driver, group, group_node,
+/// reset.
+std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts);
+
+/// No check says No.
+bool is_ready(const std::vector<HostCheck>& checks);
+
+}  // namespace passthru

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// Owns where each fact is found. What cannot be read is not known, and never an error.
+#include "vfio/host_facts.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <sstream>
+
+#include "vfio/group.h"
+#include "vfio/small_file.h"
+
+namespace passthru {
+namespace {
+
+namespace fs = std::filesystem;
+
+// access(2) for the effective ids, which are those that open(2) takes.
+int access_errno(const fs::path& node) {
+  return ::faccessat(AT_FDCWD, node.c_str(), R_OK | W_OK, AT_EACCESS) == 0 ? 0 : errno;
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+// With interrupt remapping, Linux's x86 interrupt domains carry "IR-" before their chips' names
+// (IR-IO-APIC, IR-PCI-MSI); without, the same chips are there under their plain names.
+std::optional<bool> interrupt_remapping(const fs::path& proc) {
+  constexpr size_t kEnough = size_t{1} << 20;  // the first lines are the IOAPIC's
+  std::istringstream words(read_file(proc / "interrupts", kEnough).value_or(std::string()));
+  bool plain = false;
+  for (std::string word; words >> word;) {
+    if (word.starts_with("IR-IO-APIC") || word.starts_with("IR-PCI-MSI")) return true;
+    plain = plain || word.starts_with("IO-APIC") || word.starts_with("PCI-MSI");
+  }
+  return plain ? std::optional(false) : std::nullopt;
+}
+
+// Type1 asks for CAP_IPC_LOCK before it counts.
+std::optional<uint64_t> lockable(const fs::path& proc) {
+  constexpr unsigned kCapIpcLock = 14;  // linux/capability.h
+  std::istringstream words(read_file(proc / "self/status", 16384).value_or(std::string()));
+  for (std::string word; words >> word;) {
+    if (word != "CapEff:" || !(words >> word)) continue;
+    uint64_t capabilities = 0;
+    const auto [stop, error] =
+        std::from_chars(word.data(), word.data() + word.size(), capabilities, 16);
+    if (error == std::errc{} && (capabilities >> kCapIpcLock & 1) != 0) return UINT64_MAX;
+  }
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return std::nullopt;
+  return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : uint64_t{limit.rlim_cur};
+}
+
+std::optional<bool> unsafe_interrupts(const fs::path& sys) {
+  const std::string value =
+      first_line(sys / "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
+  return value.empty() ? std::nullopt : std::optional(value == "Y");
+}
+
+}  // namespace
+
+HostFacts host_facts(const HostRoots& roots) {
+  const Sysfs sysfs(roots.sys);
+  const auto groups = names_in(roots.sys / "kernel/iommu_groups");
+  return HostFacts{
+      .iommu_groups = groups ? groups->size() : 0,
+      .interrupt_remapping = interrupt_remapping(roots.proc),
+      .unsafe_interrupts = unsafe_interrupts(roots.sys),
+      // A module without parameters that is built in has no directory in /sys/module.
+      .vfio = is_there(roots.sys / "module/vfio") || is_there(roots.sys / "class/vfio"),
+      .vfio_iommu_type1 = is_there(roots.sys / "module/vfio_iommu_type1"),
+      .vfio_pci = sysfs.has_driver("vfio-pci"),
+      .container_errno = access_errno(roots.dev / "vfio/vfio"),
+      .lockable = lockable(roots.proc),
+      .iommufd = is_there(roots.dev / "iommu")};
+}
+
+Result<DeviceFacts> device_facts(const HostRoots& roots, Bdf bdf) {
+  const Sysfs sysfs(roots.sys);
+  DeviceFacts facts{.function = PASSTHRU_TRY(bindable_function(sysfs, bdf))};
+  const uint32_t group = *facts.function.iommu_group;
+  facts.blocking = PASSTHRU_TRY(blocking_members(sysfs, group));
+  std::erase_if(facts.blocking, [&](const GroupMember& each) { return each.name == bdf.str(); });
+  // Kernels before 5.15 have `reset` alone, and it too only where there is a method.
+  facts.resettable =
+      !facts.function.reset_methods.empty() || is_there(sysfs.function_path(bdf) / "reset");
+  if (!facts.function.on_vfio) facts.uses = device_uses(sysfs, roots.proc, bdf);
+  facts.group_errno = access_errno(roots.dev / "vfio" / std::to_string(group));
+  return facts;
+}
+
+}  // namespace passthru
