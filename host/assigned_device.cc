@@ -53,7 +53,7 @@ Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
   const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(options.device.str()));
   const uint32_t group = PASSTHRU_TRY(assignable_group(domain.sysfs(), options.device));
   auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), group, options.device,
-                                              options.allow_unsafe_interrupts));
+                                              options.allow_unsafe_interrupts, &domain.sysfs()));
   std::unique_ptr<Impl> impl(new Impl(domain, options, std::move(device)));
   PASSTHRU_TRY(impl->assemble(rom).on(options.device.str()));
   return impl;
@@ -142,6 +142,7 @@ void AssignedDevice::Impl::apply(const ConfigChange& change) {
       tell(Event::Kind::BarRefused, placed.error().message());
       return;
     }
+    trace_moves();
   }
   if (change.power_state) interrupts_->set_awake(*change.power_state == 0);
   if (change.msix_control) interrupts_->write_msix_control(*change.msix_control);
@@ -174,6 +175,7 @@ void AssignedDevice::Impl::reset_for(GuestReset reset) {
   auto done = device_->resettable() ? device_->reset() : Result<void>{};
   const auto registers = start_anew();
   if (done) done = registers;
+  domain_.marks().add(TraceMark::Kind::Reset, options_.device);
   tell(Event::Kind::DeviceReset, done ? "by the guest" : done.error().message());
 }
 

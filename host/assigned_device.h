@@ -99,6 +99,11 @@ class AssignedDevice {
   /// EINVAL: it has no such vector; ENOSPC, EMFILE: it cannot be forwarded, and is as before.
   Result<void> watch(unsigned vector, bool on);
 
+  /// Has the kernel act as if the device had signalled a vector: its loopback, for a test of the
+  /// way from there to the guest. One that is masked latches it. ENODEV: the device was detached;
+  /// EINVAL: the vector has no interrupt of the host now.
+  Result<void> trigger(unsigned vector);
+
   /// The VM is reset: the device and everything the guest sees of it as after power-on. No vCPU
   /// runs meanwhile. A device without a reset of its own is reset with its slot or bus, if nothing
   /// else is there. ENODEV: it was detached, or nothing resets it; EPERM: its slot or bus has
@@ -128,6 +133,7 @@ class AssignedDevice {
   void detach();
 
   [[nodiscard]] Inspection inspect() const;
+  [[nodiscard]] Bdf bdf() const;
 
  private:
   class Impl;

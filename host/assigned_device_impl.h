@@ -35,6 +35,7 @@ class AssignedDevice::Impl : public VectorObserver {
   void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(device_mutex_);
   Result<void> watch(unsigned vector, std::optional<uint64_t> label)
       PASSTHRU_EXCLUDES(device_mutex_);
+  Result<void> trigger(unsigned vector) PASSTHRU_EXCLUDES(device_mutex_);
   // A reset of the VM, in three steps; every device takes each before any takes the next. False: it
   // was detached.
   bool begin_reset() PASSTHRU_EXCLUDES(device_mutex_);
@@ -78,6 +79,8 @@ class AssignedDevice::Impl : public VectorObserver {
   void vector_failed(unsigned vector, const Error& error) override;
   void vectors_restored(unsigned count) override;
   void intx_failed(const Error& error) override;
+  void vector_changed(unsigned vector, Change change) override;
+  void trace_moves() PASSTHRU_REQUIRES(device_mutex_);
   void tell(Event::Kind kind, std::string detail);
 
   Domain& domain_;
@@ -100,6 +103,8 @@ class AssignedDevice::Impl : public VectorObserver {
   ResetCounts resets_ PASSTHRU_GUARDED_BY(device_mutex_);
   uint64_t audits_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
   uint64_t device_errors_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
+  /// Where the guest had its BARs at the last move that was traced.
+  Placement traced_ PASSTHRU_GUARDED_BY(device_mutex_) = {};
 };
 
 }  // namespace passthru

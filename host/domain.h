@@ -11,6 +11,7 @@
 
 #include "host/host.h"
 #include "host/peer_mapper.h"
+#include "host/trace_marks.h"
 #include "irq/forwarding_router.h"
 #include "mmap/address_space.h"
 #include "vfio/dma_space.h"
@@ -41,6 +42,9 @@ class Domain {
   /// forwarder here (`ForwardingRouter::use`) before it opens a device.
   [[nodiscard]] ForwardingRouter& interrupts() { return interrupts_; }
 
+  /// What a trace shows besides interrupts.
+  [[nodiscard]] TraceMarks& marks() { return marks_; }
+
   [[nodiscard]] Kernel& kernel() { return *kernel_; }
   [[nodiscard]] Host& host() { return host_; }
   [[nodiscard]] DmaSpace& dma() { return dma_; }
@@ -51,6 +55,7 @@ class Domain {
   Host& host_;
   const Sysfs sysfs_;
   ForwardingRouter interrupts_;
+  TraceMarks marks_;
   DmaSpace dma_;
   PeerMapper peers_;  ///< before mmio_, which takes its mappings away when it ends
   AddressSpace mmio_;

@@ -3,6 +3,7 @@
 #include "host/inspection.h"
 
 #include "host/assigned_device_impl.h"
+#include "irq/verdict.h"
 #include "vfio/pci_names.h"
 
 namespace passthru {
@@ -36,13 +37,38 @@ const char* mode_name(InterruptMode mode) {
   return "none";
 }
 
-VectorInspection inspect_vector(const VectorState& state) {
+/// What the guest and the device say that is the same for all vectors.
+struct Registers {
+  bool enabled = false;
+  bool function_masked = false;
+  std::optional<uint16_t> in_device{};
+};
+
+VectorInspection inspect_vector(const VectorState& state, const Registers& registers) {
+  const auto [verdict, why] =
+      judge({.enabled = registers.enabled,
+             .function_masked = registers.function_masked,
+             .masked = state.masked,
+             .bound = state.bound,
+             .armed = state.owner == EventfdOwner::Irqfd || state.owner == EventfdOwner::Forwarder,
+             .unread = state.unread,
+             .unroutable = state.unroutable,
+             .last_error = state.last_error,
+             .written = state.written,
+             .in_device = state.in_device,
+             .control = registers.in_device});
   return {.index = state.vector,
+          .verdict = words(verdict),
+          .why = why,
+          .damaged = is_damage(verdict),
           .masked = state.masked,
           .pending = state.pending,
           .bound = state.bound,
           .owner = owner_name(state.owner),
           .guest_message = state.message,
+          .written = state.written,
+          .in_device = state.in_device,
+          .device_pending = state.device_pending,
           .unroutable = state.unroutable,
           .delivered = state.interrupts,
           .restores = state.restores,
@@ -92,8 +118,25 @@ Inspection AssignedDevice::Impl::inspect_locked() {
   for (unsigned bar = 0; bar < kBars; ++bar) {
     if (config_->bars()[bar].size != 0) inspection.bars.push_back(inspect_bar(bar));
   }
+  const InterruptMode mode = interrupts_->mode();
+  Registers registers{.enabled = mode == InterruptMode::Msi || mode == InterruptMode::Msix};
+  if (Msix* const msix = interrupts_->msix(); msix != nullptr) {
+    const uint16_t control = msix->control();
+    const bool enabled = (control & kMsixEnable) != 0;
+    const auto in_device = msix->control_in_device();
+    inspection.msix_control = {.enabled = enabled,
+                               .function_masked = (control & kMsixFunctionMask) != 0};
+    if (in_device) {
+      inspection.msix_control->enabled_in_device = (*in_device & kMsixEnable) != 0;
+      inspection.msix_control->function_masked_in_device = (*in_device & kMsixFunctionMask) != 0;
+    }
+    if (enabled) {
+      registers.function_masked = inspection.msix_control->function_masked;
+      registers.in_device = in_device;
+    }
+  }
   for (const VectorState& state : interrupts_->inspect()) {
-    inspection.vectors.push_back(inspect_vector(state));
+    inspection.vectors.push_back(inspect_vector(state, registers));
   }
   inspection.set_irqs_calls = interrupts_->set_irqs_calls();
   inspection.restores = interrupts_->restores();

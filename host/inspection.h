@@ -10,6 +10,7 @@
 
 #include "irq/forward_stats.h"
 #include "irq/msi_message.h"
+#include "irq/msix_table.h"
 #include "vfio/bdf.h"
 
 namespace passthru {
@@ -34,13 +35,31 @@ struct BarInspection {
   std::vector<SpanInspection> spans{};
 };
 
+/// MSI-X Message Control, as the guest wrote it and as the device has it.
+struct MsixControlInspection {
+  bool enabled = false;
+  bool function_masked = false;
+  /// Nothing where the device does not answer.
+  std::optional<bool> enabled_in_device{};
+  std::optional<bool> function_masked_in_device{};
+};
+
 struct VectorInspection {
   unsigned index = 0;
-  bool masked = true;  ///< by the guest, in this entry
+  /// What is wrong with it, if anything is: `words` of irq/verdict.h, and more of it, or nothing.
+  std::string verdict{};
+  std::string why{};
+  bool damaged = false;  ///< the guest misses interrupts by it
+  bool masked = true;    ///< by the guest, in this entry
   bool pending = false;
   bool bound = false;   ///< has an interrupt of the host
   std::string owner{};  ///< of its eventfd: "irqfd", "forwarder", "latch" or "none"
   MsiMessage guest_message{};
+  /// What the host put into the device's entry, and what the device has there; nothing where there
+  /// is no interrupt of the host, or the table cannot be looked at.
+  std::optional<MsixEntry> written{};
+  std::optional<MsixEntry> in_device{};
+  bool device_pending = false;  ///< in the device's own pending bit array
   /// Why nothing is delivered though the guest wants it: its message is no interrupt. Empty
   /// otherwise.
   std::string unroutable{};
@@ -70,7 +89,8 @@ struct Inspection {
   std::string name{};
   uint16_t vendor = 0;
   uint16_t device_id = 0;
-  std::string interrupt_mode{};  ///< "none", "INTx", "MSI" or "MSI-X"
+  std::string interrupt_mode{};                         ///< "none", "INTx", "MSI" or "MSI-X"
+  std::optional<MsixControlInspection> msix_control{};  ///< none: the guest sees no MSI-X
   std::vector<BarInspection> bars{};
   std::vector<VectorInspection> vectors{};
   uint64_t set_irqs_calls = 0;

@@ -47,6 +47,7 @@ Result<void> AssignedDevice::Impl::reset_hardware(const std::set<Bdf>& reset_now
 Result<void> AssignedDevice::Impl::end_reset() {
   MutexLock lock(device_mutex_);
   if (!attached()) return {};
+  domain_.marks().add(TraceMark::Kind::Reset, bdf());
   return start_anew().on(bdf().str());
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Owns the switch by which somebody looks at a vector of a running guest.
+// Owns what somebody does who looks at the interrupts of a running guest: watch a vector, trigger
+// one, trace what becomes of them.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <utility>
 
 #include "host/assigned_device_impl.h"
 #include "irq/trace_label.h"
@@ -22,6 +24,35 @@ Result<void> AssignedDevice::Impl::watch(unsigned vector, std::optional<uint64_t
   refused.value().device = options_.device.str();
   refused.value().index = vector;
   return refused;
+}
+
+Result<void> AssignedDevice::Impl::trigger(unsigned vector) {
+  MutexLock lock(device_mutex_);
+  if (!attached()) return tl::unexpected(no_device("trigger a vector", "it was detached"));
+  return interrupts_->trigger(vector).on(options_.device.str());
+}
+
+void AssignedDevice::Impl::vector_changed(unsigned vector, Change change) {
+  const auto kind = change == Change::Masked     ? TraceMark::Kind::Masked
+                    : change == Change::Unmasked ? TraceMark::Kind::Unmasked
+                                                 : TraceMark::Kind::Restored;
+  domain_.marks().add(kind, options_.device, vector);
+}
+
+void AssignedDevice::Impl::trace_moves() {
+  for (unsigned bar = 0; bar < kBars; ++bar) {
+    const auto place = bars_->placement()[bar];
+    if (std::exchange(traced_[bar], place) == place) continue;
+    domain_.marks().add(TraceMark::Kind::BarMoved, options_.device, bar, place.value_or(0));
+  }
+}
+
+Result<void> AssignedDevice::trigger(unsigned vector) {
+  return impl_->trigger(vector);
+}
+
+Bdf AssignedDevice::bdf() const {
+  return impl_->bdf();
 }
 
 Result<void> AssignedDevice::watch(unsigned vector, bool on) {

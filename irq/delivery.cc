@@ -4,6 +4,7 @@
 #include "irq/delivery.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 #include <utility>
 
@@ -75,6 +76,8 @@ void Delivery::count_masked(unsigned vector, bool masked) {
   const auto now = now_();
   if (!masked) counts.masked_for += now - *counts.masked_since;
   counts.masked_since = masked ? std::optional(now) : std::nullopt;
+  observer_.vector_changed(
+      vector, masked ? VectorObserver::Change::Masked : VectorObserver::Change::Unmasked);
 }
 
 // Brings a vector to where it should be, unless go_live has to: returns whether.
@@ -188,7 +191,10 @@ Result<void> Delivery::take_up(const VectorSource& source, const Healed& healed)
   if (!healed.vectors.empty()) {
     observer_.vectors_restored(static_cast<unsigned>(healed.vectors.size()));
   }
-  for (unsigned vector : healed.vectors) make_up(source, vector);
+  for (unsigned vector : healed.vectors) {
+    observer_.vector_changed(vector, VectorObserver::Change::Restored);
+    make_up(source, vector);
+  }
   if (!healed.outcome) quiet_what_was_lost(healed.outcome.error());
   return healed.outcome;
 }
@@ -250,9 +256,47 @@ void Delivery::reset() {
 }
 
 Result<uint32_t> Delivery::audit(const VectorSource& source) {
+  // First: what is restored is signalled, and whoever polls takes that a moment later.
+  const uint32_t rearmed = rearm_unread();
   const Healed healed = restore_.audit();
   PASSTHRU_TRY(take_up(source, healed));
-  return static_cast<uint32_t>(healed.vectors.size());
+  return static_cast<uint32_t>(healed.vectors.size()) + rearmed;
+}
+
+// Live vectors whose counters are not 0. KVM's irqfd takes the counter where it is signalled,
+// before anyone can look; who polls, the forwarder or a VMM, a moment later.
+std::vector<unsigned> Delivery::unread() const {
+  std::vector<unsigned> live;
+  for (unsigned vector = 0; vector < count(); ++vector) {
+    if (states_[vector].owner == EventfdOwner::Irqfd) live.push_back(vector);
+  }
+  return live.empty() ? live : vectors_.signalled(live);
+}
+
+uint32_t Delivery::rearm_unread() {
+  const auto now = unread();
+  std::vector<bool> before(count());
+  for (unsigned vector = 0; vector < count(); ++vector) {
+    before[vector] = std::exchange(states_[vector].unread, false);
+  }
+  std::vector<unsigned> rearmed;
+  for (const unsigned vector : now) {
+    states_[vector].unread = !before[vector];
+    if (before[vector]) rearmed.push_back(vector);
+  }
+  for (const unsigned vector : rearmed) {
+    go_quiet(vector);
+    ++counts_[vector].rearmed;
+    arm_or_tell(vector);
+    observer_.vector_changed(vector, VectorObserver::Change::Restored);
+  }
+  if (!rearmed.empty()) observer_.vectors_restored(static_cast<unsigned>(rearmed.size()));
+  return static_cast<uint32_t>(rearmed.size());
+}
+
+Result<void> Delivery::trigger(unsigned vector) {
+  if (vector < count() && vectors_.bound(vector)) return vectors_.trigger(vector);
+  return fail(EINVAL, "trigger a vector", "it has no interrupt of the host now");
 }
 
 void Delivery::failed(unsigned vector, const Error& error) {
@@ -279,6 +323,9 @@ std::optional<SourceStats> Delivery::forwarded(unsigned vector) {
 
 std::vector<VectorState> Delivery::inspect(const VectorSource& source) {
   const auto interrupts = vectors_.interrupts();
+  // Twice: a VMM that polls may be about to take it.
+  auto unread_now = unread();
+  if (!unread_now.empty()) unread_now = vectors_.signalled(unread_now);
   std::vector<VectorState> states;
   states.reserve(count());
   for (unsigned vector = 0; vector < count(); ++vector) {
@@ -291,13 +338,18 @@ std::vector<VectorState> Delivery::inspect(const VectorSource& source) {
                       .owner = states_[vector].owner,
                       .message = source.message(vector),
                       .interrupts = interrupts[vector],
-                      .restores = restore_.count(vector),
+                      .restores = restore_.count(vector) + counts.rearmed,
                       .rebinds = vectors_.rebinds(vector),
                       .latched = counts.latched,
                       .masked_for = counts.masked_for + masked_now,
                       .last_error = counts.last_error,
                       .forwarded = forwarded(vector),
                       .unroutable = states_[vector].unroutable});
+    VectorState& state = states.back();
+    state.unread = std::binary_search(unread_now.begin(), unread_now.end(), vector);
+    if (!state.bound) continue;
+    state.written = restore_.written(vector);
+    state.in_device = restore_.look(vector);
   }
   return states;
 }

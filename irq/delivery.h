@@ -40,6 +40,9 @@ class VectorObserver {
   virtual void vector_failed(unsigned vector, const Error& error) = 0;
   virtual void vectors_restored(unsigned count) = 0;
   virtual void intx_failed(const Error& error) = 0;
+  enum class Change { Masked, Unmasked, Restored };
+  /// For a trace; with a guest that masks in its handler, as often as it has interrupts.
+  virtual void vector_changed(unsigned /*vector*/, Change /*change*/) {}
 };
 
 /// A vector as a person may ask about it.
@@ -64,6 +67,13 @@ struct VectorState {
   std::optional<SourceStats> forwarded{};
   /// The guest wants the vector live, and its message is no interrupt: why. Empty otherwise.
   std::string unroutable{};
+  /// It is live, and yet nobody takes its eventfd's counter.
+  bool unread = false;
+  /// Of a bound vector: what the host put into the device's entry, and what is there now; nothing
+  /// where the device's table cannot be looked at.
+  std::optional<MsixEntry> written{};
+  std::optional<MsixEntry> in_device{};
+  bool device_pending = false;  ///< its bit in the device's own pending bit array
 };
 
 /// The vectors of one interrupt index on their way to the guest. Not thread-safe.
@@ -114,8 +124,13 @@ class Delivery {
 
   /// Looks at every bound vector and restores what is damaged, and what a restore that failed has
   /// left without an interrupt: an error each time until all is. Such a vector is live again then,
-  /// if `source` still wants it. Returns how many were restored.
+  /// if `source` still wants it. A live vector whose signals nobody has taken at two looks in a row
+  /// is armed anew. Returns how many were restored or armed.
   Result<uint32_t> audit(const VectorSource& source);
+
+  /// Has the kernel act as if the device had signalled the vector. EINVAL: it has no interrupt of
+  /// the host now.
+  Result<void> trigger(unsigned vector);
 
   /// Whether the vector fired while it was latched. Takes the latch, keeps the answer until it is
   /// delivered.
@@ -139,12 +154,14 @@ class Delivery {
     MsiMessage routed{};   ///< the message that the route carries
     bool pending = false;  ///< fired while masked, already taken from the latch
     bool failed = false;   ///< reported, and not live since
+    bool unread = false;   ///< at the last look its signals had not been taken
     std::string unroutable{};
   };
 
   /// Since the device was opened: no reset clears it.
   struct Counts {
     uint64_t latched = 0;
+    uint64_t rearmed = 0;                    ///< because nobody took its signals
     std::optional<SourceStats> forwarded{};  ///< before the vector was last armed
     std::chrono::nanoseconds masked_for{};
     std::optional<Clock::time_point> masked_since{};
@@ -170,6 +187,8 @@ class Delivery {
   Result<void> arm(unsigned vector);
   void arm_or_tell(unsigned vector);
   Result<void> route(unsigned vector);
+  [[nodiscard]] std::vector<unsigned> unread() const;
+  uint32_t rearm_unread();
   void quiet_what_was_lost(const Error& error);
   void failed(unsigned vector, const Error& error);
 

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace passthru {
@@ -59,7 +60,7 @@ struct SourceStats {
   uint64_t rearmed = 0;
   /// From when the driving thread saw the signal, or when one that was held back was due, to when
   /// the sink had it; while observed.
-  LatencyBuckets latency{};
+  LatencyBuckets latency_log2_ns{};
 
   SourceStats& operator+=(const SourceStats& other) {
     delivered += other.delivered;
@@ -68,7 +69,9 @@ struct SourceStats {
     sink_failed += other.sink_failed;
     spurious += other.spurious;
     rearmed += other.rearmed;
-    for (size_t i = 0; i < latency.size(); ++i) latency[i] += other.latency[i];
+    for (size_t i = 0; i < latency_log2_ns.size(); ++i) {
+      latency_log2_ns[i] += other.latency_log2_ns[i];
+    }
     return *this;
   }
 };
@@ -84,9 +87,17 @@ struct ForwarderStats {
 
 /// A delivery of an observed source.
 struct TraceEntry {
-  std::chrono::steady_clock::time_point time;
+  std::chrono::steady_clock::time_point time;  ///< when the sink had it
   uint64_t label = 0;
+  std::chrono::nanoseconds latency{};  ///< how long that had taken (SourceStats::latency_log2_ns)
   friend bool operator==(const TraceEntry&, const TraceEntry&) = default;
+};
+
+/// Entries of a trace from some number on.
+struct TraceSlice {
+  std::vector<TraceEntry> entries{};  ///< oldest first
+  uint64_t next = 0;                  ///< the number of the first that is still to come
+  uint64_t lost = 0;                  ///< entries that were asked for and are written over
 };
 
 /// The newest entries of an endless list: the oldest are written over.
@@ -102,33 +113,41 @@ class TraceRing {
     Words& words = words_[number % kEntries];
     words.time.store(entry.time.time_since_epoch().count(), std::memory_order_release);
     words.label.store(entry.label, std::memory_order_release);
+    words.latency.store(entry.latency.count(), std::memory_order_release);
     done_.store(number + 1, std::memory_order_release);
   }
 
-  /// Oldest first. What is written over meanwhile is left out.
-  [[nodiscard]] std::vector<TraceEntry> read() const {
+  /// Those numbered `from` and above, counted from 0, as far as they are there. What is written
+  /// over meanwhile is lost.
+  [[nodiscard]] TraceSlice since(uint64_t from) const {
     const uint64_t end = done_.load(std::memory_order_acquire);
-    const uint64_t first = end - std::min<uint64_t>(end, kEntries);
+    from = std::min(from, end);
+    const uint64_t first = std::max(from, oldest(end));
     std::vector<TraceEntry> entries;
     entries.reserve(end - first);
     for (uint64_t number = first; number < end; ++number) {
       const Words& words = words_[number % kEntries];
       const std::chrono::steady_clock::duration time{words.time.load(std::memory_order_acquire)};
-      entries.push_back({std::chrono::steady_clock::time_point(time),
-                         words.label.load(std::memory_order_acquire)});
+      entries.push_back(
+          {.time = std::chrono::steady_clock::time_point(time),
+           .label = words.label.load(std::memory_order_acquire),
+           .latency = std::chrono::nanoseconds(words.latency.load(std::memory_order_acquire))});
     }
     const uint64_t begun = begun_.load(std::memory_order_relaxed);
-    const uint64_t oldest = begun - std::min<uint64_t>(begun, kEntries);
-    const auto stale = std::min(end, std::max(first, oldest)) - first;
-    entries.erase(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(stale));
-    return entries;
+    const uint64_t sound = std::min(end, std::max(first, oldest(begun)));
+    entries.erase(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(sound - first));
+    return {.entries = std::move(entries), .next = end, .lost = sound - from};
   }
+  [[nodiscard]] std::vector<TraceEntry> read() const { return since(0).entries; }
 
  private:
   struct Words {
     std::atomic<int64_t> time = 0;
     std::atomic<uint64_t> label = 0;
+    std::atomic<int64_t> latency = 0;
   };
+  static uint64_t oldest(uint64_t end) { return end - std::min<uint64_t>(end, kEntries); }
+
   std::array<Words, kEntries> words_;
   std::atomic<uint64_t> begun_ = 0;
   std::atomic<uint64_t> done_ = 0;

@@ -148,7 +148,7 @@ std::optional<SourceStats> Forwarder::stats(SourceId id) const {
       .sink_failed = counters.sink_failed.get(),
       .spurious = counters.spurious.get(),
       .rearmed = slot->rearmed.get(),
-      .latency = slot->histogram ? slot->histogram->read() : LatencyBuckets{},
+      .latency_log2_ns = slot->histogram ? slot->histogram->read() : LatencyBuckets{},
   };
 }
 

@@ -76,6 +76,8 @@ class Forwarder {
   [[nodiscard]] ForwarderStats stats() const PASSTHRU_EXCLUDES(mutex_);
   /// The newest deliveries of observed sources, oldest first.
   [[nodiscard]] std::vector<TraceEntry> trace() const { return trace_.read(); }
+  /// Those numbered `from` and above, counted from the first that there ever was.
+  [[nodiscard]] TraceSlice trace_since(uint64_t from) const { return trace_.since(from); }
 
   /// Drives from a thread of its own until the end of this object. EAGAIN: none can be had; EBUSY:
   /// something drives already.

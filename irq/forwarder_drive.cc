@@ -177,7 +177,7 @@ unsigned Forwarder::hand_over(Slot& slot, Clock::time_point seen) {
   if (LatencyHistogram* observer = slot.observer.load(); observer != nullptr) {
     const auto now = Clock::now();
     observer->add(now - seen);
-    trace_.add({now, slot.source->label()});
+    trace_.add({.time = now, .label = slot.source->label(), .latency = now - seen});
   }
   return 1;
 }

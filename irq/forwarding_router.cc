@@ -52,9 +52,9 @@ Result<void> ForwardingRouter::use(std::unique_ptr<Forwarder> forwarder) {
   return {};
 }
 
-std::vector<TraceEntry> ForwardingRouter::trace() const {
+TraceSlice ForwardingRouter::trace_since(uint64_t from) const {
   MutexLock lock(mutex_);
-  return forwarder_ ? forwarder_->trace() : std::vector<TraceEntry>{};
+  return forwarder_ ? forwarder_->trace_since(from) : TraceSlice{};
 }
 
 // Entries of the map stay where they are while others come and go.

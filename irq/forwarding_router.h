@@ -31,7 +31,9 @@ class ForwardingRouter {
   /// The VMM's own, which a loop of the VMM drives. EBUSY: there is one already.
   Result<void> use(std::unique_ptr<Forwarder> forwarder) PASSTHRU_EXCLUDES(mutex_);
   /// The newest deliveries of watched routes by their labels, oldest first.
-  [[nodiscard]] std::vector<TraceEntry> trace() const PASSTHRU_EXCLUDES(mutex_);
+  [[nodiscard]] std::vector<TraceEntry> trace() const { return trace_since(0).entries; }
+  /// Those numbered `from` and above, counted from the first that there ever was.
+  [[nodiscard]] TraceSlice trace_since(uint64_t from) const PASSTHRU_EXCLUDES(mutex_);
 
   /// `most_per_second`: with a limit the route passes through the forwarder, which keeps it
   /// (SourceOptions::most_per_second); 0: none.

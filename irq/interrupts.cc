@@ -108,6 +108,12 @@ Result<void> Interrupts::watch(unsigned vector, std::optional<uint64_t> label) {
   return {};
 }
 
+Result<void> Interrupts::trigger(unsigned vector) {
+  if (msi_ && mode() == InterruptMode::Msi) return msi_->trigger(vector);
+  if (msix_) return msix_->trigger(vector);
+  return fail(EINVAL, "trigger a vector", "the device has no MSI-X or MSI");
+}
+
 Result<uint32_t> Interrupts::audit() {
   uint32_t restored = 0;
   if (msix_) restored += PASSTHRU_TRY(msix_->audit());

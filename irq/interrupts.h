@@ -56,6 +56,10 @@ class Interrupts {
   /// whichever is enabled or will be.
   Result<void> watch(unsigned vector, std::optional<uint64_t> label);
 
+  /// Has the kernel act as if the device had signalled a vector of MSI-X or MSI, whichever is
+  /// enabled. EINVAL: it has no interrupt of the host now.
+  Result<void> trigger(unsigned vector);
+
   /// Looks at all bound vectors and restores what is damaged, and what an earlier look could not.
   /// Returns how many were. Thread-safe.
   Result<uint32_t> audit();

@@ -65,6 +65,11 @@ Result<uint32_t> Msi::audit() {
   return delivery_.audit(vectors_);
 }
 
+Result<void> Msi::trigger(unsigned vector) {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.trigger(vector);
+}
+
 bool Msi::enabled() const {
   MutexLock lock(vectors_mutex_);
   return vectors_.enabled();

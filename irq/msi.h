@@ -63,6 +63,9 @@ class Msi {
   /// Returns how many vectors were.
   Result<uint32_t> audit() PASSTHRU_EXCLUDES(vectors_mutex_);
 
+  /// See Delivery::trigger.
+  Result<void> trigger(unsigned vector) PASSTHRU_EXCLUDES(vectors_mutex_);
+
   [[nodiscard]] bool enabled() const PASSTHRU_EXCLUDES(vectors_mutex_);
   /// The pending bits: vectors that fired while masked.
   [[nodiscard]] uint32_t pending() PASSTHRU_EXCLUDES(vectors_mutex_);

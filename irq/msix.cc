@@ -3,6 +3,9 @@
 // interrupts.
 #include "irq/msix.h"
 
+#include <climits>
+#include <utility>
+
 namespace passthru {
 
 Msix::Msix(const std::shared_ptr<VfioDevice>& device, const MsixLayout& layout,
@@ -51,6 +54,11 @@ Result<uint32_t> Msix::audit() {
   return delivery_.audit(table_);
 }
 
+Result<void> Msix::trigger(unsigned vector) {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.trigger(vector);
+}
+
 uint64_t Msix::pending_word(unsigned word) {
   uint64_t bits = 0;
   uint64_t unbound = 0;
@@ -69,10 +77,22 @@ bool Msix::enabled() const {
   return table_.enabled();
 }
 
+uint16_t Msix::control() const {
+  MutexLock lock(vectors_mutex_);
+  return table_.control();
+}
+
 std::vector<VectorState> Msix::inspect() {
   MutexLock lock(vectors_mutex_);
   auto states = delivery_.inspect(table_);
-  for (VectorState& state : states) state.masked = table_.masked(state.vector);
+  unsigned word = UINT_MAX;
+  uint64_t bits = 0;
+  for (VectorState& state : states) {
+    state.masked = table_.masked(state.vector);
+    if (!state.bound) continue;
+    if (std::exchange(word, state.vector / 64) != state.vector / 64) bits = physical_.pending(word);
+    state.device_pending = (bits >> state.vector % 64 & 1) != 0;
+  }
   return states;
 }
 

@@ -54,8 +54,14 @@ class Msix {
 
   /// Looks at all bound vectors and restores what is damaged. Returns how many were.
   Result<uint32_t> audit() PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// See Delivery::trigger.
+  Result<void> trigger(unsigned vector) PASSTHRU_EXCLUDES(vectors_mutex_);
 
   [[nodiscard]] bool enabled() const PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// Message Control as the guest wrote it.
+  [[nodiscard]] uint16_t control() const PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// Message Control as the device has it; nothing if it does not answer.
+  [[nodiscard]] std::optional<uint16_t> control_in_device() const { return physical_.control(); }
   /// All vectors, ascending.
   [[nodiscard]] std::vector<VectorState> inspect() PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t set_irqs_calls() const PASSTHRU_EXCLUDES(vectors_mutex_);

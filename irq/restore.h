@@ -49,6 +49,13 @@ class Restore {
   /// Looks at Message Control and every bound vector, and restores what is damaged or was lost.
   Healed audit();
 
+  /// What the host put into a bound vector's entry, and what the device has there now. Nothing
+  /// where the table is not visible.
+  [[nodiscard]] std::optional<MsixEntry> written(unsigned vector) const {
+    return table_ != nullptr && table_->visible() ? std::optional(expected_[vector]) : std::nullopt;
+  }
+  [[nodiscard]] std::optional<MsixEntry> look(unsigned vector) const;
+
   /// Vectors restored so far, and of one vector.
   [[nodiscard]] uint64_t count() const { return count_; }
   [[nodiscard]] uint64_t count(unsigned vector) const { return counts_[vector]; }
@@ -56,7 +63,6 @@ class Restore {
   [[nodiscard]] uint64_t damages() const { return damages_; }
 
  private:
-  [[nodiscard]] std::optional<MsixEntry> look(unsigned vector) const;
   [[nodiscard]] std::optional<uint16_t> look_at_control() const;
   [[nodiscard]] bool damaged(unsigned vector) const;
   Healed heal(std::span<const unsigned> damaged);

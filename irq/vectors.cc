@@ -100,8 +100,12 @@ Result<void> Vectors::set_irqs(unsigned start, unsigned end) {
   for (const Vector& vector : vectors) {
     eventfds.push_back(vector.state == State::Unbound ? -1 : vector.eventfd.get());
   }
-  ++set_irqs_calls_;
-  auto done = device_->bind_irqs(irq_, start, eventfds);
+  // Only where the index is enabled: that a vector is added or bound anew costs no look at sysfs.
+  auto done = enabled() ? Result<void>{} : device_->check_identity();
+  if (done) {
+    ++set_irqs_calls_;
+    done = device_->bind_irqs(irq_, start, eventfds);
+  }
   for (unsigned at = start; at < end; ++at) {
     State& state = vectors_[at].state;
     if (state == State::Unbound) continue;
@@ -151,6 +155,18 @@ bool Vectors::drain(unsigned vector) {
   if (!vectors_[vector].eventfd) return false;
   auto count = device_->kernel().drain_eventfd(vectors_[vector].eventfd.get());
   return count && *count != 0;
+}
+
+std::vector<unsigned> Vectors::signalled(std::span<const unsigned> vectors) const {
+  std::vector<int> eventfds;
+  eventfds.reserve(vectors.size());
+  for (const unsigned vector : vectors) eventfds.push_back(eventfd(vector));
+  std::vector<unsigned> found;
+  for (const size_t at :
+       device_->kernel().signalled_eventfds(eventfds).value_or(std::vector<size_t>{})) {
+    found.push_back(vectors[at]);
+  }
+  return found;
 }
 
 void Vectors::signal(unsigned vector) {

@@ -69,8 +69,16 @@ class Vectors {
 
   /// Takes the eventfd's counter: whether the interrupt was signalled since it was last taken.
   bool drain(unsigned vector);
+  /// Which of `vectors`, all bound, have a counter that is not 0. Takes nothing.
+  [[nodiscard]] std::vector<unsigned> signalled(std::span<const unsigned> vectors) const;
   /// Signals the vector by software, as the interrupt does.
   void signal(unsigned vector);
+
+  /// Has the kernel act as if the device had signalled a bound vector (VFIO_IRQ_SET_DATA_NONE with
+  /// ACTION_TRIGGER).
+  Result<void> trigger(unsigned vector) {
+    return device_->act_on_irqs(irq_, IrqAction::Trigger, vector, 1);
+  }
 
   /// Calls of VFIO_DEVICE_SET_IRQS so far.
   [[nodiscard]] uint64_t set_irqs_calls() const { return set_irqs_calls_; }

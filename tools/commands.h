@@ -25,9 +25,12 @@ enum ExitStatus : int {
 // elsewhere.
 CLI::App* add_list(CLI::App& app, int& status);
 CLI::App* add_doctor(CLI::App& app, int& status);
+CLI::App* add_topology(CLI::App& app, int& status);
 CLI::App* add_bind(CLI::App& app, int& status);
 CLI::App* add_unbind(CLI::App& app, int& status);
+CLI::App* add_bars(CLI::App& app, int& status);
 CLI::App* add_msix(CLI::App& app, int& status);
+CLI::App* add_trace(CLI::App& app, int& status);
 CLI::App* add_run(CLI::App& app, int& status);
 
 /// Prints "passthru: MESSAGE" on standard error and returns kRefused.
@@ -40,5 +43,9 @@ Result<std::vector<Bdf>> parse_devices(const std::vector<std::string>& words);
 
 /// What every listing says of its `--json`.
 inline constexpr const char* kJsonHelp = "Print JSON; what its members mean is in docs/json.md";
+
+/// What every question to a VMM says of its `--socket`.
+inline constexpr const char* kSocketHelp =
+    "The VMM's inspect socket; by default it is looked for where 'passthru run --inspect' makes it";
 
 }  // namespace passthru::tools

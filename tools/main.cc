@@ -36,9 +36,12 @@ int main(int argc, char** argv) {
   int status = kDone;
   add_list(app, status);
   add_doctor(app, status);
+  add_topology(app, status);
   add_bind(app, status);
   add_unbind(app, status);
+  add_bars(app, status);
   add_msix(app, status);
+  add_trace(app, status);
   add_run(app, status);
   try {
     app.parse(argc, argv);

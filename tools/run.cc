@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "tools/commands.h"
-#include "tools/inspection_json.h"
+#include "host/inspection_json.h"
 #include "tools/run_summary.h"
 #include "vfio/linux_kernel.h"
 #include "vmm/device_argument.h"
@@ -181,6 +181,13 @@ CLI::App* add_run(CLI::App& app, int& status) {
   command->add_flag("--forward-interrupts", vm.forward_interrupts,
                     "Carry the devices' MSI and MSI-X in this process, where they are counted, "
                     "instead of by KVM's irqfds, which is faster");
+  command
+      ->add_option_function<std::string>(
+          "--inspect", [&vm](const std::string& path) { vm.inspect = path; },
+          "Let 'passthru msix', 'trace' and 'bars' look at the running guest, through a socket at "
+          "PATH, or where they look for it")
+      ->expected(0, 1)
+      ->type_name("[PATH]");
   command->add_option("--summary", arguments->summary_file, "Write what the devices did as JSON")
       ->type_name("FILE");
   command->footer(

@@ -143,6 +143,8 @@ class Kernel {
   virtual Result<void> signal_eventfd(int eventfd) = 0;
   /// Takes the counter: how often it was signalled since it was last taken; 0 if not at all.
   virtual Result<uint64_t> drain_eventfd(int eventfd) = 0;
+  /// Which of them have a counter that is not 0, by their places. Takes nothing.
+  virtual Result<std::vector<size_t>> signalled_eventfds(std::span<const int> eventfds) = 0;
 };
 
 }  // namespace passthru

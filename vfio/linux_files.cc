@@ -3,6 +3,7 @@
 // limits. Every descriptor is close-on-exec.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -87,6 +88,18 @@ Result<uint64_t> LinuxKernel::drain_eventfd(int eventfd) {
   if (::read(eventfd, &count, sizeof count) >= 0) return count;
   if (errno == EAGAIN) return uint64_t{0};
   return fail(errno, "read eventfd");
+}
+
+Result<std::vector<size_t>> LinuxKernel::signalled_eventfds(std::span<const int> eventfds) {
+  std::vector<pollfd> polled;
+  polled.reserve(eventfds.size());
+  for (const int fd : eventfds) polled.push_back({.fd = fd, .events = POLLIN, .revents = 0});
+  if (::poll(polled.data(), polled.size(), 0) < 0) return fail(errno, "poll");
+  std::vector<size_t> signalled;
+  for (size_t i = 0; i < polled.size(); ++i) {
+    if ((polled[i].revents & POLLIN) != 0) signalled.push_back(i);
+  }
+  return signalled;
 }
 
 }  // namespace passthru

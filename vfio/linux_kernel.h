@@ -46,6 +46,7 @@ class LinuxKernel final : public Kernel {
   Result<Fd> make_eventfd() override;
   Result<void> signal_eventfd(int eventfd) override;
   Result<uint64_t> drain_eventfd(int eventfd) override;
+  Result<std::vector<size_t>> signalled_eventfds(std::span<const int> eventfds) override;
 };
 
 }  // namespace passthru

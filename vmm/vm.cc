@@ -36,7 +36,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmOptions& options, std::shared_ptr
   PASSTHRU_TRY(vm->make_machine(options, std::move(kernel)));
   PASSTHRU_TRY(vm->make_fixed_devices());
   PASSTHRU_TRY(vm->assign_devices(options));
-  PASSTHRU_TRY(vm->start_audit(options.audit));
+  PASSTHRU_TRY(vm->look_after_devices(options));
   PASSTHRU_TRY(vm->make_vcpus(options.cpus));
   return vm;
 }
@@ -119,11 +119,13 @@ Result<void> Vm::assign_devices(const VmOptions& options) {
   return {};
 }
 
-Result<void> Vm::start_audit(std::chrono::milliseconds interval) {
-  if (devices_.empty()) return {};
+Result<void> Vm::look_after_devices(const VmOptions& options) {
   std::vector<AssignedDevice*> devices;
   for (const auto& function : devices_) devices.push_back(&function->device());
-  audit_ = PASSTHRU_TRY(Audit::start(std::move(devices), interval));
+  if (!devices.empty()) audit_ = PASSTHRU_TRY(Audit::start(devices, options.audit));
+  if (options.inspect) {
+    inspect_ = PASSTHRU_TRY(InspectServer::start(*domain_, devices, *options.inspect));
+  }
   return {};
 }
 

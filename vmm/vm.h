@@ -13,6 +13,7 @@
 
 #include "host/audit.h"
 #include "host/domain.h"
+#include "host/inspect_server.h"
 #include "host/inspection.h"
 #include "host/kvm/kvm_host.h"
 #include "vfio/fd.h"
@@ -64,7 +65,7 @@ class Vm {
   Result<void> make_machine(const VmOptions& options, std::shared_ptr<Kernel> kernel);
   Result<void> make_fixed_devices();
   Result<void> assign_devices(const VmOptions& options);
-  Result<void> start_audit(std::chrono::milliseconds interval);
+  Result<void> look_after_devices(const VmOptions& options);
   Result<void> make_vcpus(unsigned cpus);
 
   void end(ExitReason reason);
@@ -88,7 +89,8 @@ class Vm {
   std::unique_ptr<Console> console_;  ///< while `run` runs
   PciBus bus_;
   std::vector<std::shared_ptr<AssignedFunction>> devices_;
-  std::unique_ptr<Audit> audit_;  ///< null: no device to look after
+  std::unique_ptr<Audit> audit_;            ///< null: no device to look after
+  std::unique_ptr<InspectServer> inspect_;  ///< null: nobody may look
   std::vector<std::unique_ptr<Vcpu>> vcpus_;
   std::vector<std::thread> threads_;
 

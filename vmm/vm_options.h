@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +36,10 @@ struct VmOptions {
 
   /// Interrupts of devices pass through the forwarder instead of KVM's irqfds.
   bool forward_interrupts = false;
+
+  /// Where the devices can be inspected: a socket's path; empty: the default
+  /// (InspectServer::start); none: nowhere.
+  std::optional<std::filesystem::path> inspect{};
 
   int console_in = 0;                            ///< bytes for the guest's serial port; -1: none
   int console_out = 1;                           ///< bytes from it

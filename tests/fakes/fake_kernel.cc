@@ -13,6 +13,8 @@
 #include <array>
 #include <fstream>
 
+#include "vfio/linux_kernel.h"
+
 namespace passthru {
 namespace {
 
@@ -205,6 +207,14 @@ Result<uint64_t> FakeKernel::drain_eventfd(int eventfd) {
   if (::read(eventfd, &count, sizeof count) >= 0) return count;
   if (errno == EAGAIN) return uint64_t{0};
   return passthru::fail(errno, "read eventfd");
+}
+
+Result<std::vector<size_t>> FakeKernel::signalled_eventfds(std::span<const int> eventfds) {
+  {
+    MutexLock lock(kernel_mutex_);
+    PASSTHRU_TRY(enter({.name = "poll"}));
+  }
+  return LinuxKernel().signalled_eventfds(eventfds);
 }
 
 }  // namespace passthru

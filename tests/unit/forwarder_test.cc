@@ -319,7 +319,7 @@ TEST_P(ForwarderTest, ObservedDeliveriesAreTimedAndTracedOthersAreNot) {
   EXPECT_GE(trace[1].time, trace[0].time);
   uint64_t timed = 0;
   const SourceStats stats = *forwarder->stats(id);
-  for (const uint64_t count : stats.latency) timed += count;
+  for (const uint64_t count : stats.latency_log2_ns) timed += count;
   EXPECT_EQ(timed, 2U);
 }
 

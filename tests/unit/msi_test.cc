@@ -112,6 +112,7 @@ TEST_F(MsiTest, AVectorThatCouldNotBeReissuedIsLiveAfterALook) {
   EXPECT_EQ(*msi->audit(), 1U);
   EXPECT_THAT(host.delivered(), ElementsAre(MsiMessage{0xfee0'0000, 0x4049}));
   EXPECT_EQ(fake->fire(1), Fired::Delivered);
+  EXPECT_EQ(host.delivered().size(), 1U);
   EXPECT_EQ(*msi->audit(), 0U);
 }
 

@@ -62,6 +62,7 @@ TEST_F(MsixTest, RebindsCountEachReissueOfABoundVector) {
   fake->set_entry(1, {0, 0, 0, 0});
   EXPECT_EQ(*msix->audit(), 1U);
   EXPECT_EQ(msix->inspect()[1].rebinds, 1U);
+  host.delivered();
   fake->backdoor_reset();
   EXPECT_EQ(*msix->audit(), 2U);
   EXPECT_EQ(msix->inspect()[0].rebinds, 2U);

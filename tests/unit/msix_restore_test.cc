@@ -49,6 +49,7 @@ TEST_F(MsixTest, ALostEnableBitOrAFunctionMaskLeftOnIsHealed) {
     fake->set_msix_control(damaged);
     EXPECT_EQ(*msix->audit(), 1U);
     EXPECT_EQ(fake->fire(0), Fired::Delivered);
+    host.delivered();
   }
 }
 

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Owns the order in which views are compared, and the words for what was found.
+#include "irq/verdict.h"
+
+#include <fmt/format.h>
+
+#include "irq/remap.h"
+#include "irq/restore.h"
+#include "irq/vtd_table.h"
+
+namespace passthru {
+namespace {
+
+bool is_empty(const MsixEntry& entry) {
+  return entry.address_low == 0 && entry.address_high == 0 && entry.data == 0;
+}
+
+std::string difference(const MsixEntry& written, const MsixEntry& found) {
+  if (found.masked() && !written.masked()) return "its mask bit is set";
+  if (found.message().address != written.message().address) {
+    return fmt::format("its address is {:#x}, the host wrote {:#x}", found.message().address,
+                       written.message().address);
+  }
+  return fmt::format("its data is {:#x}, the host wrote {:#x}", found.data, written.data);
+}
+
+std::optional<Judgement> judge_device(const VectorView& view) {
+  if (view.control) {
+    if ((*view.control & kMsixEnable) == 0) return Judgement{Verdict::EnableLost, {}};
+    if ((*view.control & kMsixFunctionMask) != 0) return Judgement{Verdict::FunctionMaskLeft, {}};
+  }
+  if (!view.in_device) return std::nullopt;
+  const MsixEntry& found = *view.in_device;
+  if (found == MsixEntry{UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX}) {
+    return Judgement{Verdict::Different, "the device does not answer"};
+  }
+  if (is_empty(found)) return Judgement{Verdict::Cleared, {}};
+  if (view.written && is_damaged(*view.written, found)) {
+    return Judgement{Verdict::Different, difference(*view.written, found)};
+  }
+  // VFIO never masks in the device.
+  if (view.user == VectorView::User::Guest && found.masked()) {
+    return Judgement{Verdict::Different, "its mask bit is set"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+const char* words(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::Ok:
+      return "ok";
+    case Verdict::Unused:
+      return "unused";
+    case Verdict::MaskedByGuest:
+      return "masked by guest";
+    case Verdict::MaskedByHost:
+      return "masked by host";
+    case Verdict::Cleared:
+      return "cleared";
+    case Verdict::Different:
+      return "different";
+    case Verdict::NotRouted:
+      return "not routed";
+    case Verdict::EnableLost:
+      return "enable bit lost";
+    case Verdict::FunctionMaskLeft:
+      return "function mask left on";
+  }
+  return "unused";
+}
+
+Judgement judge(const VectorView& view) {
+  const bool by_guest = view.user == VectorView::User::Guest;
+  const Verdict masked = by_guest ? Verdict::MaskedByGuest : Verdict::MaskedByHost;
+  if (!view.enabled) return {Verdict::Unused, {}};
+  const bool wanted = !view.masked && !view.function_masked;
+  if (!view.bound && !wanted) return {Verdict::Unused, {}};
+  if (!view.bound) return {Verdict::NotRouted, view.last_error};
+  if (auto damage = judge_device(view)) return *damage;
+  if (!wanted) return {masked, {}};
+  if (!by_guest && view.in_device && view.in_device->masked()) return {masked, {}};
+  if (!view.unroutable.empty()) return {Verdict::NotRouted, view.unroutable};
+  if (!view.armed) return {Verdict::NotRouted, view.last_error};
+  if (view.unread) return {Verdict::NotRouted, "what the VMM armed does not take its signals"};
+  return {Verdict::Ok, {}};
+}
+
+std::string decoded(const MsiMessage& message) {
+  if (message.address == 0 && message.data == 0) return "empty";
+  if (!is_interrupt_address(message.address)) return "no interrupt";
+  if (const auto index = vtd_index(message)) return fmt::format("remapped, index {:#x}", *index);
+  if (!is_interrupt_data(message.data)) return "no interrupt";
+  return fmt::format("CPU {} vector {:#x}", message.address >> 12 & 0xff, message.data & 0xff);
+}
+
+}  // namespace passthru

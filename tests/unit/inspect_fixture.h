@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// Owns a guest whose drive has its first two vectors in use, for tests of those who look at it.
+#pragma once
+
+#include "host/inspect_service.h"
+#include "tests/unit/assigned_fixture.h"
+
+namespace passthru {
+
+class InspectFixture : public AssignedFixture {
+ protected:
+  void SetUp() override {
+    hardware = &plug(FakeSpec::nvme());
+    open();
+    place(kWindow);
+    enable_msix();
+    for (unsigned vector = 0; vector < 2; ++vector) enable_vector(vector);
+    host.delivered();
+  }
+  [[nodiscard]] std::vector<AssignedDevice*> devices() const { return {device.get()}; }
+};
+
+}  // namespace passthru

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// What is said of a vector, given the three views of it.
+#include "irq/verdict.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace passthru {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr MsixEntry kHosts = {0xfee0'0010, 0, 0x21, 0};
+
+/// A vector in use, all of whose views agree.
+VectorView sound() {
+  return {.enabled = true,
+          .bound = true,
+          .written = kHosts,
+          .in_device = kHosts,
+          .control = kMsixEnable};
+}
+
+struct Case {
+  const char* name;
+  void (*change)(VectorView&);
+  Verdict verdict;
+  const char* why;
+};
+
+class VerdictOf : public testing::TestWithParam<Case> {};
+
+TEST_P(VerdictOf, AView) {
+  VectorView view = sound();
+  GetParam().change(view);
+  const Judgement judgement = judge(view);
+  EXPECT_STREQ(words(judgement.verdict), words(GetParam().verdict));
+  EXPECT_THAT(judgement.why, HasSubstr(GetParam().why));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , VerdictOf,
+    testing::Values(
+        Case{"Sound", [](VectorView&) {}, Verdict::Ok, ""},
+        Case{"Disabled", [](VectorView& view) { view.enabled = false; }, Verdict::Unused, ""},
+        Case{"NeverAskedFor", [](VectorView& view) { view.bound = false, view.masked = true; },
+             Verdict::Unused, ""},
+        Case{"Masked", [](VectorView& view) { view.masked = true; }, Verdict::MaskedByGuest, ""},
+        Case{"FunctionMasked", [](VectorView& view) { view.function_masked = true; },
+             Verdict::MaskedByGuest, ""},
+        Case{"MaskedByADriver",
+             [](VectorView& view) {
+               view.user = VectorView::User::HostDriver;
+               view.written.reset();
+               view.in_device->control = MsixEntry::kMasked;
+             },
+             Verdict::MaskedByHost, ""},
+        Case{"Zeroed",
+             [](VectorView& view) {
+               view.in_device = MsixEntry{0, 0, 0, 0};
+             },
+             Verdict::Cleared, ""},
+        Case{"Reset", [](VectorView& view) { view.in_device = MsixEntry{}; }, Verdict::Cleared, ""},
+        Case{"ClearedWhileMasked",
+             [](VectorView& view) { view.masked = true, view.in_device = MsixEntry{}; },
+             Verdict::Cleared, ""},
+        Case{"OtherData", [](VectorView& view) { view.in_device->data = 0x41; }, Verdict::Different,
+             "its data is 0x41, the host wrote 0x21"},
+        Case{"OtherAddress", [](VectorView& view) { view.in_device->address_low = 0x1000; },
+             Verdict::Different, "its address is 0x1000"},
+        Case{"MaskBit", [](VectorView& view) { view.in_device->control = 1; }, Verdict::Different,
+             "its mask bit is set"},
+        Case{"MaskBitOfAnotherVmmsDevice",
+             [](VectorView& view) { view.written.reset(), view.in_device->control = 1; },
+             Verdict::Different, "its mask bit is set"},
+        Case{"AllOnes",
+             [](VectorView& view) {
+               view.in_device = MsixEntry{~0U, ~0U, ~0U, ~0U};
+             },
+             Verdict::Different, "does not answer"},
+        Case{"Enable", [](VectorView& view) { view.control = 0; }, Verdict::EnableLost, ""},
+        Case{"FunctionMask",
+             [](VectorView& view) { view.control = kMsixEnable | kMsixFunctionMask; },
+             Verdict::FunctionMaskLeft, ""},
+        Case{"EnableExplainsTheRest",
+             [](VectorView& view) { view.control = 0, view.in_device = MsixEntry{}; },
+             Verdict::EnableLost, ""},
+        Case{"NoHostInterrupt",
+             [](VectorView& view) { view.bound = false, view.last_error = "no space"; },
+             Verdict::NotRouted, "no space"},
+        Case{"NoInterruptMessage", [](VectorView& view) { view.unroutable = "0x0 is none"; },
+             Verdict::NotRouted, "0x0 is none"},
+        Case{"NotArmed", [](VectorView& view) { view.armed = false, view.last_error = "EBUSY"; },
+             Verdict::NotRouted, "EBUSY"},
+        Case{"Unread", [](VectorView& view) { view.unread = true; }, Verdict::NotRouted,
+             "does not take its signals"},
+        Case{"NothingKnownOfTheDevice",
+             [](VectorView& view) {
+               view.written.reset(), view.in_device.reset(), view.control.reset();
+             },
+             Verdict::Ok, ""},
+        // Without interrupt remapping the host moves an interrupt by another message.
+        Case{"MovedByTheHost",
+             [](VectorView& view) {
+               view.written = MsixEntry{0xfee0'0000, 0, 0x21, 0};
+               view.in_device = MsixEntry{0xfee0'1000, 0, 0x22, 0};
+             },
+             Verdict::Ok, ""}),
+    [](const auto& each) { return std::string(each.param.name); });
+
+TEST(Verdict, DamageIsWhatTheGuestMissesInterruptsBy) {
+  for (const Verdict sound :
+       {Verdict::Ok, Verdict::Unused, Verdict::MaskedByGuest, Verdict::MaskedByHost}) {
+    EXPECT_FALSE(is_damage(sound)) << words(sound);
+  }
+  for (const Verdict damage : {Verdict::Cleared, Verdict::Different, Verdict::NotRouted,
+                               Verdict::EnableLost, Verdict::FunctionMaskLeft}) {
+    EXPECT_TRUE(is_damage(damage)) << words(damage);
+  }
+}
+
+TEST(Verdict, AMessageIsReadAsItsFormatSays) {
+  EXPECT_EQ(decoded({0, 0}), "empty");
+  EXPECT_EQ(decoded({0x1000, 0x41}), "no interrupt");
+  EXPECT_EQ(decoded({0xfee0'3000, 0x41}), "CPU 3 vector 0x41");
+  EXPECT_EQ(decoded({0xfee0'0000, 0x1'0041}), "no interrupt") << "reserved bits";
+  EXPECT_EQ(decoded({0xfee0'0110, 0}), "remapped, index 0x8");
+  EXPECT_EQ(decoded({0xfee0'0118, 2}), "remapped, index 0xa") << "with a subhandle";
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// What `passthru msix watch` shows between two looks.
+#include "tools/watch_lines.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace passthru::tools {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+WatchSample at(int seconds, std::vector<WatchedVector> vectors) {
+  return {.time = std::chrono::steady_clock::time_point(std::chrono::seconds(seconds)),
+          .vectors = std::move(vectors)};
+}
+
+std::vector<unsigned> order_of(const std::vector<WatchLine>& lines) {
+  std::vector<unsigned> order;
+  for (const WatchLine& line : lines) order.push_back(line.index);
+  return order;
+}
+
+TEST(WatchLines, RatesAreOfTheTimeBetweenTheLooks) {
+  const auto lines = compare(at(10, {{.index = 0, .count = 100}, {.index = 1, .count = 7}}),
+                             at(12, {{.index = 0, .count = 110}, {.index = 1, .count = 7}}), {},
+                             WatchOrder::Vector);
+  EXPECT_DOUBLE_EQ(lines[0].rate, 5);
+  EXPECT_DOUBLE_EQ(lines[1].rate, 0);
+  EXPECT_EQ(lines[0].count, 110U);
+}
+
+TEST(WatchLines, AVectorThatIsNewOrWhoseCountBeganAnewCountsFromZero) {
+  const auto lines =
+      compare(at(0, {{.index = 0, .count = 100}}),
+              at(1, {{.index = 0, .count = 3}, {.index = 1, .count = 4}}), {}, WatchOrder::Vector);
+  EXPECT_DOUBLE_EQ(lines[0].rate, 3);
+  EXPECT_DOUBLE_EQ(lines[1].rate, 4);
+}
+
+TEST(WatchLines, AreSortedAsWanted) {
+  LatencyBuckets slow{};
+  slow[20] = 1;
+  LatencyBuckets quick{};
+  quick[3] = 1;
+  const auto before = at(0, {});
+  const auto now = at(1, {{.index = 0, .count = 1},
+                          {.index = 1, .count = 9, .latency = quick},
+                          {.index = 2, .count = 5, .latency = slow}});
+  EXPECT_THAT(order_of(compare(before, now, {}, WatchOrder::Rate)), ElementsAre(1, 2, 0));
+  EXPECT_THAT(order_of(compare(before, now, {}, WatchOrder::Vector)), ElementsAre(0, 1, 2));
+  EXPECT_THAT(order_of(compare(before, now, {}, WatchOrder::Latency)), ElementsAre(2, 1, 0));
+}
+
+TEST(WatchLines, LatencyIsThatOfTheInterruptsBetweenTheLooks) {
+  LatencyBuckets before{};
+  before[20] = 100;
+  LatencyBuckets now = before;
+  now[3] = 98;
+  now[10] = 2;
+  const auto lines =
+      compare(at(0, {{.index = 0, .count = 100, .latency = before}}),
+              at(1, {{.index = 0, .count = 200, .latency = now}}), {}, WatchOrder::Vector);
+  EXPECT_EQ(lines[0].p50, 16U) << "[8, 16) ns";
+  EXPECT_EQ(lines[0].p99, 2048U);
+  EXPECT_EQ(percentile({}, 0.5), std::nullopt);
+}
+
+TEST(WatchLines, WhatBeganCeasedOrChangedIsMarked) {
+  const WatchSample first = at(0, {{.index = 0, .count = 1, .owner = "irqfd", .verdict = "ok"},
+                                   {.index = 1, .count = 1, .owner = "irqfd", .verdict = "ok"},
+                                   {.index = 2, .count = 1, .owner = "irqfd", .verdict = "ok"}});
+  const WatchSample second = at(1, {{.index = 0, .count = 2, .owner = "irqfd", .verdict = "ok"},
+                                    {.index = 1, .count = 1, .owner = "latch", .verdict = "ok"},
+                                    {.index = 2, .count = 1, .owner = "irqfd", .verdict = "ok"}});
+  WatchSample third = second;
+  third.time += std::chrono::seconds(1);
+  third.vectors[2].verdict = "cleared";
+  const auto lines =
+      compare(first, second, compare(first, first, {}, WatchOrder::Vector), WatchOrder::Vector);
+  EXPECT_TRUE(lines[0].changed) << "it began";
+  EXPECT_TRUE(lines[1].changed) << "another owner";
+  EXPECT_FALSE(lines[2].changed);
+  const auto later = compare(second, third, lines, WatchOrder::Vector);
+  EXPECT_TRUE(later[0].changed) << "it ceased";
+  EXPECT_FALSE(later[1].changed);
+  EXPECT_TRUE(later[2].changed) << "another verdict";
+  EXPECT_THAT(table_of(later, true), HasSubstr("\x1b[7m     2"));
+  EXPECT_THAT(table_of(later, false), Not(HasSubstr("\x1b")));
+}
+
+TEST(WatchLines, TheTableLeavesOutWhatNeverCameUnlessItIsDamaged) {
+  const std::string table = table_of({{.index = 7, .verdict = "unused"},
+                                      {.index = 8, .verdict = "cleared"},
+                                      {.index = 9, .count = 1, .verdict = "ok"}},
+                                     false);
+  EXPECT_THAT(table, Not(HasSubstr(" 7 ")));
+  EXPECT_THAT(table, HasSubstr("cleared"));
+  EXPECT_THAT(table, HasSubstr(" 9 "));
+}
+
+}  // namespace
+}  // namespace passthru::tools

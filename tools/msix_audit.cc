@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// Owns `passthru msix audit`: whether any vector is damaged, for a person, for scripts by its exit
+// status, for a monitoring system as metrics; and the healing of what a VMM can heal.
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/commands.h"
+#include "tools/json.h"
+#include "tools/msix_commands.h"
+#include "tools/msix_view.h"
+
+namespace passthru::tools {
+namespace {
+
+constexpr const char* kFooter =
+    "Looks at what 'passthru msix show' shows and tells what is damaged. Devices that nobody uses "
+    "are left alone.\n"
+    "--heal has the VMM restore what is damaged, and looks again; a device that no VMM with an "
+    "inspect socket has\n"
+    "can only be told of. Exit status: 0 nothing is damaged (any more), 1 something is.\n"
+    "\n"
+    "Examples:\n"
+    "  sudo passthru msix audit --all\n"
+    "  sudo passthru msix audit 0000:01:00.0 --heal\n"
+    "  sudo passthru msix audit --all --format=prometheus > "
+    "/var/lib/node_exporter/textfile/passthru.prom";
+
+struct AuditOptions {
+  std::vector<std::string> devices{};
+  std::string socket{};
+  std::string format = "text";
+  bool all = false;
+  bool heal = false;
+};
+
+struct Audited {
+  MsixView view{};
+  std::optional<uint64_t> healed{};  ///< by the VMM; nothing: it was not asked
+};
+
+Result<Audited> audit(const Sysfs& sysfs, Bdf bdf, const AuditOptions& options) {
+  auto vmm = PASSTHRU_TRY(find_vmm(bdf, options.socket));
+  VmmClient* const client = vmm ? &*vmm : nullptr;
+  Audited audited{.view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, client, Idle::Leave))};
+  if (!options.heal || client == nullptr || !audited.view.damaged()) return audited;
+  const auto answer = PASSTHRU_TRY(client->ask({{"request", "heal"}, {"device", bdf.str()}}));
+  audited.healed = answer.value("restored", uint64_t{0});
+  audited.view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, client, Idle::Leave));
+  return audited;
+}
+
+// Those that can be damaged: with interrupts of the host now.
+Result<std::vector<Bdf>> used_devices(const Sysfs& sysfs) {
+  std::vector<Bdf> used;
+  for (const Bdf bdf : PASSTHRU_TRY(sysfs.functions())) {
+    if (!host_interrupts(sysfs, bdf).empty()) used.push_back(bdf);
+  }
+  return used;
+}
+
+std::string text_of(const Audited& audited) {
+  const MsixView& view = audited.view;
+  const std::string device = view.function.bdf.str();
+  std::string text;
+  size_t used = 0;
+  for (const MsixRow& row : view.rows) {
+    used += row.host ? 1 : 0;
+    if (!row.damaged) continue;
+    text += fmt::format("{}: vector {}: {}{}{}\n", device, row.index, row.verdict,
+                        row.why.empty() ? "" : ": ", row.why);
+  }
+  if (text.empty()) text = fmt::format("{}: ok, {} vectors in use\n", device, used);
+  if (audited.healed) text += fmt::format("{}: {} vectors restored\n", device, *audited.healed);
+  if (view.damaged() && view.vmm == 0) {
+    text += fmt::format(
+        "{}: nobody can restore it: no VMM with an inspect socket has it. A reset by its driver "
+        "may\n",
+        device);
+  }
+  for (const std::string& missing : view.missing) {
+    text += fmt::format("{}: not seen: {}\n", device, missing);
+  }
+  return text;
+}
+
+Json json_of(const Audited& audited) {
+  Json damaged = Json::array();
+  for (const MsixRow& row : audited.view.rows) {
+    if (!row.damaged) continue;
+    damaged.push_back({{"vector", row.index}, {"verdict", row.verdict}, {"why", row.why}});
+  }
+  return {{"device", audited.view.function.bdf.str()},
+          {"damaged", damaged},
+          {"restored", audited.healed ? Json(*audited.healed) : Json()},
+          {"missing", audited.view.missing}};
+}
+
+// The text format of Prometheus, version 0.0.4: all samples of a metric together.
+std::string prometheus_of(const std::vector<Audited>& all) {
+  std::string damaged =
+      "# HELP passthru_damaged_vectors Vectors whose interrupts cannot arrive.\n"
+      "# TYPE passthru_damaged_vectors gauge\n";
+  std::string verdicts =
+      "# HELP passthru_vector_damage What is wrong with a vector; 1 while it is.\n"
+      "# TYPE passthru_vector_damage gauge\n";
+  std::string restores =
+      "# HELP passthru_restored_vectors_total Vectors that the VMM has restored.\n"
+      "# TYPE passthru_restored_vectors_total counter\n";
+  std::string interrupts =
+      "# HELP passthru_interrupts_total Interrupts that the host has counted since the vector was "
+      "requested.\n"
+      "# TYPE passthru_interrupts_total counter\n";
+  for (const Audited& audited : all) {
+    const MsixView& view = audited.view;
+    const std::string device = view.function.bdf.str();
+    unsigned count = 0;
+    for (const MsixRow& row : view.rows) {
+      if (row.damaged) {
+        ++count;
+        verdicts +=
+            fmt::format("passthru_vector_damage{{device=\"{}\",vector=\"{}\",verdict=\"{}\"}} 1\n",
+                        device, row.index, row.verdict);
+      }
+      if (row.host) {
+        interrupts += fmt::format("passthru_interrupts_total{{device=\"{}\",vector=\"{}\"}} {}\n",
+                                  device, row.index, row.host->count());
+      }
+    }
+    damaged += fmt::format("passthru_damaged_vectors{{device=\"{}\"}} {}\n", device, count);
+    if (view.guest) {
+      restores += fmt::format("passthru_restored_vectors_total{{device=\"{}\"}} {}\n", device,
+                              view.guest->restores);
+    }
+  }
+  return damaged + verdicts + restores + interrupts;
+}
+
+void print(const std::vector<Audited>& all, const std::string& format) {
+  if (format == "prometheus") {
+    fmt::print("{}", prometheus_of(all));
+  } else if (format == "json") {
+    Json devices = Json::array();
+    for (const Audited& each : all) devices.push_back(json_of(each));
+    print_json({{"devices", devices}});
+  } else {
+    for (const Audited& each : all) fmt::print("{}", text_of(each));
+    if (all.empty()) fmt::print("No device has interrupts in use\n");
+  }
+}
+
+int run(const AuditOptions& options) {
+  if (options.all == !options.devices.empty()) {
+    return wrong_usage({.code = EINVAL,
+                        .operation = "audit",
+                        .cause = "it takes either devices or --all",
+                        .advice = "Name devices, or say --all"});
+  }
+  const auto named = parse_devices(options.devices);
+  if (!named) return wrong_usage(named.error());
+  const Sysfs sysfs;
+  const auto devices = options.all ? used_devices(sysfs) : Result<std::vector<Bdf>>(*named);
+  if (!devices) return refuse(devices.error());
+  std::vector<Audited> all;
+  bool damaged = false;
+  for (const Bdf bdf : *devices) {
+    auto audited = audit(sysfs, bdf, options);
+    if (!audited) {
+      // Of all of a machine, some may go away meanwhile.
+      if (options.all && audited.error().code == ENOENT) continue;
+      return refuse(audited.error());
+    }
+    damaged |= audited->view.damaged();
+    all.push_back(std::move(*audited));
+  }
+  print(all, options.format);
+  return damaged ? kNo : kDone;
+}
+
+}  // namespace
+
+void add_msix_audit(CLI::App& msix, int& status) {
+  CLI::App* command = msix.add_subcommand("audit", "Tell which vectors are damaged, and heal them");
+  const auto options = std::make_shared<AuditOptions>();
+  command->add_option("DEVICE", options->devices, "PCI addresses, as 'passthru list' shows them");
+  command->add_flag("--all", options->all, "All devices whose interrupts are in use");
+  command->add_flag("--heal", options->heal, "Have what is damaged restored");
+  command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
+  command->add_option("--format", options->format, "text, json or prometheus")
+      ->check(CLI::IsMember({"text", "json", "prometheus"}))
+      ->type_name("FORMAT")
+      ->capture_default_str();
+  command->add_flag_callback(
+      "--json", [options] { options->format = "json"; }, kJsonHelp);
+  command->footer(kFooter);
+  command->callback([options, &status] { status = run(*options); });
+}
+
+}  // namespace passthru::tools

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// Owns the three views of a device's vectors side by side: the guest's from its VMM, the host's
+// from /proc and sysfs, the device's own. What can be had is there; why the rest is missing too.
+// Used by the subcommands of `passthru msix`.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/inspection.h"
+#include "irq/msix_table.h"
+#include "irq/verdict.h"
+#include "tools/vmm_client.h"
+#include "vfio/host_interrupts.h"
+#include "vfio/msix_layout.h"
+#include "vfio/result.h"
+#include "vfio/sysfs.h"
+
+namespace passthru::tools {
+
+struct MsixRow {
+  unsigned index = 0;
+  std::string verdict{};
+  std::string why{};
+  bool damaged = false;
+  std::optional<VectorInspection> guest{};
+  std::optional<HostInterrupt> host{};
+  std::optional<MsixEntry> in_device{};
+  bool device_pending = false;
+};
+
+struct MsixView {
+  PciFunction function{};
+  std::string name{};
+  std::optional<MsixLayout> layout{};
+  /// "vmm": the VMM looked; "vfio": the device was opened, and thereby reset; "sysfs": its BAR was
+  /// read beside whoever uses it; empty: the device could not be looked at.
+  std::string source{};
+  std::optional<Inspection> guest{};  ///< without its vectors, which are in `rows`
+  pid_t vmm = 0;
+  std::string socket{};
+  std::optional<uint16_t> control{};  ///< Message Control of the device: Enable and Function Mask
+  std::vector<MsixRow> rows{};        ///< by vector
+  std::vector<std::string> missing{};
+
+  [[nodiscard]] bool damaged() const;
+};
+
+/// How a device without a VMM may be looked at.
+enum class Idle {
+  Open,   ///< one that is bound to vfio-pci and free is opened, which resets it
+  Leave,  ///< it is left alone, and has no vectors in use anyway
+};
+
+/// Through the VMM where one is given, otherwise as `snapshot_msix` does, which may fail: then that
+/// is `missing`. ENOENT: no such device; ENODEV: it has neither MSI-X nor interrupts; others: the
+/// VMM does not answer.
+Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle idle);
+
+}  // namespace passthru::tools

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// Owns `passthru msix watch`: a device's vectors live, like top; in a pipe, lines.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "tools/commands.h"
+#include "tools/msix_commands.h"
+#include "tools/msix_view.h"
+#include "tools/terminal.h"
+#include "tools/watch_lines.h"
+
+namespace passthru::tools {
+namespace {
+
+constexpr const char* kFooter =
+    "Shows how often each vector comes, and what is wrong with it; what has just begun, ceased or "
+    "changed is\n"
+    "highlighted. Keys: space pauses, s sorts by rate, vector or latency, q ends. In a pipe, a "
+    "line for each vector\n"
+    "that came. The guest goes on as before; with --latency its interrupts pass through the "
+    "forwarder of the VMM,\n"
+    "where they are timed, until this ends.\n"
+    "\n"
+    "Examples:\n"
+    "  sudo passthru msix watch 0000:01:00.0\n"
+    "  sudo passthru msix watch 0000:01:00.0 --latency --count 10 | grep ' 3 '";
+
+using std::chrono::milliseconds;
+
+struct WatchOptions {
+  std::string device{};
+  std::string socket{};
+  double seconds = 1;
+  unsigned count = 0;  ///< 0: until it is ended
+  bool latency = false;
+};
+
+Result<WatchSample> look(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm) {
+  const MsixView view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, vmm, Idle::Leave));
+  WatchSample sample{.time = std::chrono::steady_clock::now()};
+  for (const MsixRow& row : view.rows) {
+    WatchedVector vector{.index = row.index, .verdict = row.verdict};
+    if (row.host) vector.count = row.host->count();
+    if (row.guest) {
+      vector.count = row.guest->delivered;
+      vector.owner = row.guest->owner;
+      if (row.guest->forwarded) vector.latency = row.guest->forwarded->latency_log2_ns;
+    }
+    sample.vectors.push_back(std::move(vector));
+  }
+  return sample;
+}
+
+void print_lines(const std::vector<WatchLine>& lines) {
+  for (const WatchLine& line : lines) {
+    if (line.rate <= 0 && !line.changed) continue;
+    fmt::print("vector {} rate {:.1f} count {} via {} p50 {} p99 {} verdict {}\n", line.index,
+               line.rate, line.count, line.owner.empty() ? "-" : line.owner,
+               line.p50 ? std::to_string(*line.p50) : "-",
+               line.p99 ? std::to_string(*line.p99) : "-", line.verdict);
+  }
+}
+
+/// A device under watch, and what was seen of it.
+class Watch {
+ public:
+  Watch(Bdf bdf, std::optional<VmmClient> vmm) : bdf_(bdf), vmm_(std::move(vmm)) {}
+
+  Result<void> begin(bool latency) {
+    if (latency && !vmm_) {
+      return tl::unexpected(
+          Error{.code = ENODEV, .operation = "time the interrupts", .device = bdf_.str()}
+              .because("no VMM with an inspect socket has it")
+              .advise("Leave out --latency, or start the guest with 'passthru run --inspect'"));
+    }
+    if (latency) {
+      PASSTHRU_TRY(vmm_->ask({{"request", "watch"}, {"device", bdf_.str()}, {"on", true}}));
+    }
+    before_ = PASSTHRU_TRY(look(sysfs_, bdf_, client()));
+    return {};
+  }
+
+  Result<void> update() {
+    WatchSample now = PASSTHRU_TRY(look(sysfs_, bdf_, client()));
+    lines_ = compare(before_, now, lines_, order_);
+    before_ = std::move(now);
+    return {};
+  }
+
+  void print(bool terminal, bool paused) const {
+    if (!terminal) return print_lines(lines_);
+    constexpr const char* kOrders[] = {"rate", "vector", "latency"};
+    fmt::print("{}{}  by {}{}   space: pause, s: sort, q: end\n\n{}", Terminal::clear(), bdf_.str(),
+               kOrders[static_cast<int>(order_)], paused ? ", paused" : "", table_of(lines_, true));
+  }
+
+  void sort_otherwise() { order_ = static_cast<WatchOrder>((static_cast<int>(order_) + 1) % 3); }
+
+ private:
+  VmmClient* client() { return vmm_ ? &*vmm_ : nullptr; }
+
+  const Bdf bdf_;
+  const Sysfs sysfs_;
+  std::optional<VmmClient> vmm_;
+  WatchSample before_;
+  std::vector<WatchLine> lines_;
+  WatchOrder order_ = WatchOrder::Rate;
+};
+
+int run(const WatchOptions& options) {
+  const auto bdf = Bdf::parse(options.device);
+  if (!bdf) return wrong_usage(bdf.error());
+  auto vmm = find_vmm(*bdf, options.socket);
+  if (!vmm) return refuse(vmm.error());
+  Watch watch(*bdf, std::move(*vmm));
+  if (const auto begun = watch.begin(options.latency); !begun) return refuse(begun.error());
+
+  const StopFlag stop;
+  Result<void> updated;
+  {
+    Terminal terminal;
+    bool paused = false;
+    const auto interval = milliseconds(static_cast<int64_t>(options.seconds * 1000));
+    for (unsigned shown = 0; options.count == 0 || shown < options.count;) {
+      const auto key = terminal.key(interval);
+      if (StopFlag::is_set() || key == 'q') break;
+      if (key == ' ') paused = !paused;
+      if (key == 's') watch.sort_otherwise();
+      if (!key && !paused) updated = watch.update();
+      if (!updated) break;
+      shown += key || paused ? 0 : 1;
+      watch.print(is_terminal(), paused);
+      if (std::fflush(stdout) != 0) break;  // nobody reads any more
+    }
+  }
+  return updated ? kDone : refuse(updated.error());
+}
+
+}  // namespace
+
+void add_msix_watch(CLI::App& msix, int& status) {
+  CLI::App* command = msix.add_subcommand("watch", "Show how often each vector comes, live");
+  const auto options = std::make_shared<WatchOptions>();
+  command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
+      ->required();
+  command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
+  command->add_option("--interval", options->seconds, "Seconds between two looks")
+      ->check(CLI::Range(0.05, 3600.0))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  command->add_option("--count", options->count, "End after so many looks")->type_name("N");
+  command->add_flag("--latency", options->latency, "Time the interrupts too");
+  command->footer(kFooter);
+  command->callback([options, &status] { status = run(*options); });
+}
+
+}  // namespace passthru::tools

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Owns a terminal while a live view is on it: keys come one by one, the view has a screen of its
+// own, and the terminal is as it was afterwards. And the end of such views by Ctrl-C.
+#pragma once
+
+#include <termios.h>
+
+#include <chrono>
+#include <optional>
+
+namespace passthru::tools {
+
+/// Whether standard output is a terminal that a person looks at.
+bool is_terminal();
+
+/// SIGINT, SIGTERM and SIGHUP set a flag instead of ending the process, for as long as this lives.
+class StopFlag {
+ public:
+  StopFlag();
+  ~StopFlag();
+  StopFlag(const StopFlag&) = delete;
+  StopFlag& operator=(const StopFlag&) = delete;
+  [[nodiscard]] static bool is_set();
+};
+
+class Terminal {
+ public:
+  /// Standard input and output, if both are one; otherwise nothing is done.
+  Terminal();
+  ~Terminal();
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  /// The next key, or nothing after `wait` or when a signal came.
+  std::optional<char> key(std::chrono::milliseconds wait);
+  /// Clears the screen and goes to its first line.
+  static const char* clear() { return "\x1b[2J\x1b[H"; }
+
+ private:
+  std::optional<termios> before_{};
+};
+
+}  // namespace passthru::tools

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// Owns the events of the format: "X" is a slice, "i" an instant, "M" a name; times are in us.
+#include "tools/trace_file.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace passthru::tools {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr unsigned kProcess = 1;
+constexpr unsigned kDeviceTrack = 0;  // of what is no vector's; a vector's is its number and 1
+
+double us(int64_t ns) {
+  return static_cast<double>(ns) / 1000;
+}
+
+Error cannot_write(const std::string& file, int code) {
+  return Error{.code = code, .operation = "write " + file, .cause = std::strerror(code)}.advise(
+      "Name another file with -o");
+}
+
+}  // namespace
+
+Result<TraceFile> TraceFile::create(const std::string& file) {
+  errno = 0;
+  std::ofstream out(file);
+  if (!out) return tl::unexpected(cannot_write(file, errno != 0 ? errno : EIO));
+  out << "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
+  return TraceFile(file, std::move(out));
+}
+
+void TraceFile::write(const Json& event) {
+  out_ << (first_ ? "\n" : ",\n") << event.dump(-1, ' ', false, Json::error_handler_t::replace);
+  first_ = false;
+}
+
+void TraceFile::name_track(const std::string& device, const std::string& name, unsigned track,
+                           const std::string& text) {
+  if (tracks_.empty()) {
+    write({{"ph", "M"},
+           {"name", "process_name"},
+           {"pid", kProcess},
+           {"args", {{"name", fmt::format("{} {}", device, name)}}}});
+  }
+  if (!tracks_.insert(track).second) return;
+  write({{"ph", "M"},
+         {"name", "thread_name"},
+         {"pid", kProcess},
+         {"tid", track},
+         {"args", {{"name", text}}}});
+}
+
+void TraceFile::add(const Json& answer, const std::string& device, const std::string& name) {
+  for (const Json& entry : answer.at("interrupts")) {
+    if (entry.at("device") != device) continue;
+    const auto vector = entry.at("vector").get<unsigned>();
+    const auto latency = entry.at("latency_ns").get<int64_t>();
+    name_track(device, name, vector + 1, fmt::format("vector {}", vector));
+    write({{"ph", "X"},
+           {"cat", "interrupt"},
+           {"name", "interrupt"},
+           {"pid", kProcess},
+           {"tid", vector + 1},
+           {"ts", us(entry.at("time_ns").get<int64_t>() - latency)},
+           {"dur", us(latency)}});
+    ++interrupts_;
+  }
+  for (const Json& mark : answer.at("marks")) {
+    if (mark.at("device") != device) continue;
+    const auto kind = mark.at("kind").get<std::string>();
+    const auto index = mark.at("index").get<unsigned>();
+    const bool of_vector = kind == "masked" || kind == "unmasked" || kind == "restored";
+    const unsigned track = of_vector ? index + 1 : kDeviceTrack;
+    name_track(device, name, track, of_vector ? fmt::format("vector {}", index) : "device");
+    Json args = Json::object();
+    if (kind == "bar_moved") {
+      args = {{"bar", index}, {"address", fmt::format("{:#x}", mark.at("value").get<uint64_t>())}};
+    }
+    write({{"ph", "i"},
+           {"cat", "mark"},
+           {"name", kind},
+           {"s", of_vector ? "t" : "p"},
+           {"pid", kProcess},
+           {"tid", track},
+           {"ts", us(mark.at("time_ns").get<int64_t>())},
+           {"args", args}});
+    ++marks_;
+  }
+  lost_ += answer.at("lost").get<uint64_t>() + answer.at("marks_lost").get<uint64_t>();
+}
+
+Result<void> TraceFile::finish(const Json& other) {
+  out_ << "\n],\"otherData\":" << other.dump(-1, ' ', false, Json::error_handler_t::replace)
+       << "}\n";
+  out_.close();
+  if (!out_) return tl::unexpected(cannot_write(file_, EIO));
+  return {};
+}
+
+}  // namespace passthru::tools

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// Owns the arithmetic between two looks.
+#include "tools/watch_lines.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace passthru::tools {
+namespace {
+
+template <class T>
+const T* find(const std::vector<T>& all, unsigned index) {
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const T& each) { return each.index == index; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+LatencyBuckets between(const LatencyBuckets& now, const std::optional<LatencyBuckets>& before) {
+  LatencyBuckets difference = now;
+  if (!before) return difference;
+  for (size_t i = 0; i < difference.size(); ++i) {
+    difference[i] -= std::min(difference[i], (*before)[i]);
+  }
+  return difference;
+}
+
+bool is_new(const WatchLine& line, const WatchLine* before) {
+  if (before == nullptr) return false;
+  return (line.rate > 0) != (before->rate > 0) || line.owner != before->owner ||
+         line.verdict != before->verdict;
+}
+
+std::string time_text(const std::optional<uint64_t>& ns) {
+  if (!ns) return "-";
+  if (*ns < 10'000) return fmt::format("{} ns", *ns);
+  if (*ns < 10'000'000) return fmt::format("{} us", *ns / 1000);
+  return fmt::format("{} ms", *ns / 1'000'000);
+}
+
+}  // namespace
+
+std::optional<uint64_t> percentile(const LatencyBuckets& buckets, double share) {
+  const uint64_t sum = std::accumulate(buckets.begin(), buckets.end(), uint64_t{0});
+  if (sum == 0) return std::nullopt;
+  const auto wanted = static_cast<uint64_t>(std::ceil(share * static_cast<double>(sum)));
+  uint64_t seen = 0;
+  size_t bucket = 0;
+  for (; bucket + 1 < buckets.size(); ++bucket) {
+    seen += buckets[bucket];
+    if (seen >= wanted) break;
+  }
+  return uint64_t{2} << bucket;
+}
+
+std::vector<WatchLine> compare(const WatchSample& before, const WatchSample& now,
+                               const std::vector<WatchLine>& lines_before, WatchOrder order) {
+  const double seconds = std::chrono::duration<double>(now.time - before.time).count();
+  std::vector<WatchLine> lines;
+  for (const WatchedVector& vector : now.vectors) {
+    const WatchedVector* const earlier = find(before.vectors, vector.index);
+    const bool goes_on = earlier != nullptr && earlier->count <= vector.count;
+    const uint64_t came = vector.count - (goes_on ? earlier->count : 0);
+    WatchLine line{.index = vector.index,
+                   .rate = seconds > 0 ? static_cast<double>(came) / seconds : 0,
+                   .count = vector.count,
+                   .owner = vector.owner,
+                   .verdict = vector.verdict};
+    if (vector.latency) {
+      const auto latency =
+          between(*vector.latency, earlier == nullptr ? std::nullopt : earlier->latency);
+      line.p50 = percentile(latency, 0.5);
+      line.p99 = percentile(latency, 0.99);
+    }
+    line.changed = is_new(line, find(lines_before, line.index));
+    lines.push_back(std::move(line));
+  }
+  std::stable_sort(lines.begin(), lines.end(), [&](const WatchLine& one, const WatchLine& other) {
+    switch (order) {
+      case WatchOrder::Rate:
+        return one.rate > other.rate;
+      case WatchOrder::Latency:
+        return one.p99.value_or(0) > other.p99.value_or(0);
+      case WatchOrder::Vector:
+        break;
+    }
+    return one.index < other.index;
+  });
+  return lines;
+}
+
+std::string table_of(const std::vector<WatchLine>& lines, bool highlight) {
+  std::string text = fmt::format("{:>6}  {:>10}  {:>12}  {:<9}  {:>8}  {:>8}  {}\n", "VECTOR",
+                                 "RATE/s", "COUNT", "VIA", "p50 <", "p99 <", "VERDICT");
+  for (const WatchLine& line : lines) {
+    if (line.count == 0 && !line.changed && (line.verdict == "unused" || line.verdict == "ok")) {
+      continue;
+    }
+    const bool marked = highlight && line.changed;
+    text += fmt::format("{}{:>6}  {:>10.1f}  {:>12}  {:<9}  {:>8}  {:>8}  {}{}\n",
+                        marked ? "\x1b[7m" : "", line.index, line.rate, line.count,
+                        line.owner.empty() ? "-" : line.owner, time_text(line.p50),
+                        time_text(line.p99), line.verdict, marked ? "\x1b[0m" : "");
+  }
+  return text;
+}
+
+}  // namespace passthru::tools

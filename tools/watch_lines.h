@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Owns what `passthru msix watch` shows of a device between two looks: rates, latencies, changes,
+// sorted. Pure.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "irq/forward_stats.h"
+
+namespace passthru::tools {
+
+/// A vector at one look.
+struct WatchedVector {
+  unsigned index = 0;
+  uint64_t count = 0;   ///< interrupts since some moment
+  std::string owner{};  ///< of its eventfd; empty: not known
+  std::string verdict{};
+  std::optional<LatencyBuckets> latency{};  ///< counted since some moment
+};
+
+struct WatchSample {
+  std::chrono::steady_clock::time_point time{};
+  std::vector<WatchedVector> vectors{};  ///< by index
+};
+
+struct WatchLine {
+  unsigned index = 0;
+  double rate = 0;  ///< interrupts a second
+  uint64_t count = 0;
+  std::string owner{};
+  std::string verdict{};
+  /// Between the looks, in ns: no more than this; nothing where none was timed.
+  std::optional<uint64_t> p50{};
+  std::optional<uint64_t> p99{};
+  bool changed = false;  ///< it began or ceased to come, or its owner or verdict is another
+};
+
+enum class WatchOrder { Rate, Vector, Latency };
+
+/// A vector that is not in `before`, or whose count has become less, counts from 0. Highest first,
+/// except for vectors.
+std::vector<WatchLine> compare(const WatchSample& before, const WatchSample& now,
+                               const std::vector<WatchLine>& lines_before, WatchOrder order);
+
+/// The upper end of the bucket that has the share's sample; nothing without samples.
+std::optional<uint64_t> percentile(const LatencyBuckets& buckets, double share);
+
+/// A table with a heading; a vector that never came is left out unless something is wrong with it.
+/// `highlight` marks what has changed, with the codes of a terminal.
+std::string table_of(const std::vector<WatchLine>& lines, bool highlight);
+
+}  // namespace passthru::tools

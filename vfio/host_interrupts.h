@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Owns the host's view of a device's MSI or MSI-X vectors: the Linux interrupt behind each, how
+// often it came on which CPUs, and which it may come on. From sysfs and /proc; any driver's.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vfio/bdf.h"
+#include "vfio/sysfs.h"
+
+namespace passthru {
+
+/// An interrupt of the host.
+struct HostInterrupt {
+  unsigned irq = 0;  ///< its number in Linux
+  /// The device's vector; nothing where /proc/interrupts does not have it, because no driver has
+  /// requested it.
+  std::optional<unsigned> vector{};
+  std::string name{};  ///< what its driver called it: "nvme0q1", "vfio-msix[1](0000:00:02.0)"
+  std::vector<uint64_t> counts{};  ///< by column of /proc/interrupts: one for each online CPU
+  std::string affinity{};          ///< CPUs that it may come on, "0-3"; empty: not to be had
+  std::string effective{};         ///< CPUs that it does come on
+
+  [[nodiscard]] uint64_t count() const;
+};
+
+/// Pure: the line of /proc/interrupts of a number. Nothing: there is none.
+/// `vector` by what the driver called it where that is VFIO, otherwise by the number that the
+/// interrupt has in its domain: of the device (Linux 6.2 on) or of the machine, in which the lowest
+/// 11 bits are the vector (arch/x86/kernel/apic/msi.c, kernel/irq/msi.c).
+std::optional<HostInterrupt> parse_host_interrupt(std::string_view proc_interrupts, unsigned irq,
+                                                  Bdf bdf);
+
+/// Those of a function, ordered by vector, those without one last. Empty where it has none now.
+std::vector<HostInterrupt> host_interrupts(const Sysfs& sysfs, Bdf bdf,
+                                           const std::filesystem::path& proc = "/proc");
+
+}  // namespace passthru
