@@ -26,6 +26,11 @@ passthru_lab_test(stock.refusals --timeout 500 --nvme ${drive}-refusals.img --ni
   --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
   --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
   --bind 0000:00:02.0 --bind 0000:02:01.0 -- ${hil}/refusals.sh ${guest})
+# A drive on vfio-pci, one of the host's, two NICs of the host's, and two devices of one group.
+passthru_lab_test(stock.doctor --timeout 500 --nvme ${drive}-doctor.img --nvme ${drive}-doctor-own.img --nic-pair
+  --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
+  --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
+  --bind 0000:00:02.0 -- ${hil}/doctor.sh)
 # How often the state of a drive is damaged under its guest.
 set(damages 20)
 if(PASSTHRU_TEST_ALL)

@@ -10,12 +10,13 @@ set -euo pipefail
 
 # shellcheck source=tests/hil/checks.sh
 source "${BASH_SOURCE[0]%/*}/checks.sh"
+# shellcheck source=tests/hil/refused.sh
+source "${BASH_SOURCE[0]%/*}/refused.sh"
 
 # On vfio-pci; the host's NIC; a bridge; two devices that share a group, of which the first is on vfio-pci.
 readonly nvme=0000:00:02.0 own_nic=0000:00:04.0 bridge=0000:00:05.0 half=0000:02:01.0 other_half=0000:02:02.0
 readonly absent=0000:00:19.0
 readonly nobody=65534
-readonly said=/tmp/said
 readonly unsafe=/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts
 
 # Where any user can reach it, wherever the repository is.
@@ -31,46 +32,7 @@ group_of() { basename "$(readlink "/sys/bus/pci/devices/$1/iommu_group")"; }
 nvme_group=$(group_of $nvme)
 readonly nvme_group
 
-# Everything of the devices that a command might have changed.
-state() {
-  local device place
-  for device in /sys/bus/pci/devices/*; do
-    printf '%s %s %s\n' "${device##*/}" "$(readlink "$device/driver")" "$(cat "$device/driver_override")"
-  done
-  for place in /run/passthru /dev/vfio; do
-    if [ -e "$place" ]; then find "$place"; fi
-  done
-}
-before=$(state)
-readonly before
-
-# refused WHAT STATUS WORDS... -- COMMAND...: each of WORDS is in the message, which is one line of standard error.
-refused() {
-  local what=$1 wanted=$2 status=0 words=() word missing='' now
-  shift 2
-  while [ "$1" != -- ]; do
-    words+=("$1")
-    shift
-  done
-  shift
-  timeout --kill-after=5 60 "$@" </dev/null >/dev/null 2>$said || status=$?
-  for word in "${words[@]}"; do
-    grep -qF -- "$word" $said || missing+=" '$word'"
-  done
-  now=$(state)
-  if [ "$status" != "$wanted" ]; then
-    failed "$what: status $status, not $wanted" $said
-  elif [ -n "$missing" ]; then
-    failed "$what: the message is without$missing" $said
-  elif [ "$(wc -l <$said)" != 1 ]; then
-    failed "$what: the message is not one line" $said
-  elif [ "$now" != "$before" ]; then
-    diff <(echo "$before") <(echo "$now") >$said || [ $? -eq 1 ]
-    failed "$what: it changed something" $said
-  else
-    ok "$what: $(cat $said)"
-  fi
-}
+remember_state
 
 readonly unprivileged=(setpriv "--reuid=$nobody" "--regid=$nobody" --clear-groups)
 

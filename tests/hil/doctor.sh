@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# tests/hil/doctor.sh - that `passthru doctor` says of a machine what it lacks and no more, that `bind` does not take
+# what the host needs, and that whole groups come and go or stay. Runs in the lab, with the devices of lab_tests.cmake.
+# usage: doctor.sh
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+# shellcheck source=tests/hil/refused.sh
+source "${BASH_SOURCE[0]%/*}/refused.sh"
+
+# On vfio-pci; the host's drive and NIC; a bridge; two devices of one group.
+readonly nvme=0000:00:02.0 own=0000:00:03.0 nic=0000:00:05.0 bridge=0000:00:06.0
+readonly one=0000:02:01.0 other=0000:02:02.0
+readonly report=/tmp/report mounted=/tmp/mounted
+readonly nobody=65534
+
+# Where any user can reach it, wherever the repository is.
+mkdir -p /tmp/reachable $mounted
+mount --bind build/release/tools /tmp/reachable
+readonly passthru=/tmp/reachable/passthru
+
+driver() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")"; }
+
+# asked STATUS WHAT ARGUMENTS...: runs the doctor, twice: its lines in $report, its JSON in $report.json.
+asked() {
+  local wanted=$1 what=$2 status=0 now
+  shift 2
+  "${as[@]}" "$passthru" doctor "$@" >$report 2>&1 || status=$?
+  equal "$what: exit status" "$status" "$wanted" $report
+  "${as[@]}" "$passthru" doctor --json "$@" >$report.json || [ $? = "$wanted" ]
+  now=$(state)
+  [ "$now" = "$before" ] || failed "$what: it changed something"
+}
+as=(env) # who asks
+
+# missing WHAT CHECKS: those, and no other, say that something is missing.
+missing() { equal "$1: what is missing" "$(jq -r '[.checks[] | select(.answer == "no") | .name] | join(" ")' $report.json)" "$2" $report; }
+
+# line CHECK WORDS...: its line has them.
+line() {
+  local check=$1 found word
+  shift
+  found=$(awk -v check="$check" '$2 == check' $report)
+  for word in "$@"; do
+    if [[ $found != *"$word"* ]]; then
+      failed "$check: no '$word' in its line" $report
+      return
+    fi
+  done
+  ok "$found"
+}
+
+ready_machine() {
+  asked 0 'a drive on vfio-pci' $nvme
+  missing 'a drive on vfio-pci' ''
+  equal 'every line is ok' "$(jq -r '[.checks[] | select(.answer != "ok") | .name] | join(" ")' $report.json)" '' $report
+  equal 'JSON: device, ready' "$(jq -r '.device, .ready' $report.json | xargs)" "$nvme true"
+  equal 'JSON: names and lines' "$(jq -r '.checks[].name' $report.json)" "$(awk '{ print $2 }' $report)"
+  line reset flr
+  asked 0 'the machine alone'
+  equal 'JSON: no device' "$(jq -r '.device' $report.json)" null
+}
+
+wrong_words() {
+  refused 'no address' 2 "'nvme0'" -- "$passthru" doctor nvme0
+  refused 'no word' 2 "'passthru list'" -- "$passthru" doctor ''
+  asked 3 'no such device' 0000:00:19.0
+  line device "no " "this machine has no PCI function at this address"
+  asked 3 'a bridge' $bridge
+  line device 'it is a bridge' 'Assign the devices behind it'
+}
+
+without_the_module() {
+  "$passthru" unbind $nvme
+  modprobe -r vfio-pci
+  remember_state
+  asked 3 'without vfio-pci' $nvme
+  missing 'without vfio-pci' 'vfio_pci driver'
+  line vfio_pci 'not loaded. modprobe vfio-pci'
+  modprobe vfio-pci
+  remember_state
+  asked 3 'not bound' $nvme
+  missing 'not bound' driver
+  line driver "bound to nvme, not to vfio-pci. 'passthru bind $nvme'"
+  line group_node 'once the device is bound'
+  "$passthru" bind $nvme
+  remember_state
+  asked 0 'bound' $nvme
+}
+
+unprivileged() {
+  local group
+  group=$(basename "$(readlink "/sys/bus/pci/devices/$nvme/iommu_group")")
+  chmod 600 /dev/kvm
+  as=(prlimit --memlock=8388608:8388608 setpriv "--reuid=$nobody" "--regid=$nobody" --clear-groups)
+  asked 3 'another user' $nvme
+  missing 'another user' 'locked_memory kvm group_node'
+  line locked_memory 'RLIMIT_MEMLOCK is 8 MiB' 'ulimit -l 2097152'
+  line group_node "chown USER /dev/vfio/$group"
+  line kvm 'Permission denied' kvm
+  as=(env)
+}
+
+groups() {
+  "$passthru" bind $one
+  remember_state
+  asked 3 'half a group' $one
+  missing 'half a group' group
+  line group "shared with $other (virtio-pci)" "'passthru bind --group $one'"
+  "$passthru" unbind $one
+
+  remember_state
+  "$passthru" bind --group $one
+  equal 'bind --group' "$(driver $one) $(driver $other)" 'vfio-pci vfio-pci'
+  before=$(state) asked 0 'a whole group' $one
+  "$passthru" unbind --group $other
+  as_before 'unbind --group: all is as it was'
+
+  # The last step but one of the second device is refused: its driver has left it by then.
+  mount --bind "/sys/bus/pci/devices/$other/driver_override" "/sys/bus/pci/devices/$other/driver_override"
+  mount -o remount,bind,ro "/sys/bus/pci/devices/$other/driver_override"
+  refused 'bind --group: a member fails' 3 $other 'Read-only file system' -- "$passthru" bind --group $one
+  umount "/sys/bus/pci/devices/$other/driver_override"
+  refused 'bind --group: a bridge' 3 $bridge 'it is a bridge' -- "$passthru" bind --group $bridge
+  equal 'bind --group --dry-run: the writes' "$("$passthru" bind --group --dry-run $one | grep -c '^echo')" 6
+  as_before 'bind --group --dry-run: all is as it was'
+}
+
+# used WHAT WORDS...: the doctor and `bind` say so of the host's own drive or NIC in $used.
+used() {
+  local what=$1
+  shift
+  asked 3 "$what" "$used"
+  missing "$what" 'in_use driver'
+  line in_use "$@"
+  refused "bind: $what" 3 "$used: cannot be bound" "$@" --force -- "$passthru" bind "$used"
+  refused "bind --dry-run: $what" 3 "$used: cannot be bound" "$@" -- "$passthru" bind --dry-run $nvme "$used"
+}
+
+disks() {
+  local disk used=$own
+  disk=$(basename "$(dirname "$(dirname "$(grep -l lab1 /sys/block/nvme*/device/serial)")")")
+  remember_state
+  asked 3 "the host's drive, not used" $own
+  missing "the host's drive, not used" driver
+
+  modprobe ext4
+  busybox mke2fs "/dev/$disk" >/dev/null
+  mount -t ext4 "/dev/$disk" $mounted
+  used 'a mounted disk' "$disk is mounted on $mounted" "'umount -A /dev/$disk'"
+  umount $mounted
+
+  addpart "/dev/$disk" 1 2048 65536
+  busybox mkswap "/dev/${disk}p1" >/dev/null
+  swapon "/dev/${disk}p1"
+  used 'swap' "${disk}p1 is swap" "'swapoff /dev/${disk}p1'"
+  swapoff "/dev/${disk}p1"
+
+  modprobe linear
+  echo md_lab >/sys/module/md_mod/parameters/new_array
+  echo none >/sys/block/md_lab/md/metadata_version
+  cat "/sys/class/block/${disk}p1/dev" >/sys/block/md_lab/md/new_dev
+  used 'a volume' "md_lab is built on ${disk}p1" "'mdadm --stop /dev/md_lab'"
+  echo clear >/sys/block/md_lab/md/array_state
+
+  mount -t ext4 -o ro "/dev/$disk" $mounted
+  "$passthru" bind --force $own
+  equal 'bind --force: a mounted disk' "$(driver $own)" vfio-pci
+  umount $mounted
+  "$passthru" unbind $own
+  as_before 'unbind: the drive is back'
+}
+
+interfaces() {
+  local interface used=$nic
+  interface=$(basename "/sys/bus/pci/devices/$nic/net/"*)
+  remember_state
+  busybox ip link set "$interface" up
+  used 'an interface that is up' "network interface $interface is up" "'ip link set dev $interface down'"
+  busybox ip addr add 192.0.2.2/24 dev "$interface"
+  busybox ip route add default via 192.0.2.1 dev "$interface"
+  used 'an interface with a default route' "$interface is up, with a default route"
+  busybox ip link set "$interface" down
+  "$passthru" bind $nic
+  equal 'bind: an interface that is down' "$(driver $nic)" vfio-pci
+  "$passthru" unbind $nic
+  as_before 'unbind: the NIC is back'
+}
+
+remember_state
+ready_machine
+wrong_words
+without_the_module
+unprivileged
+groups
+disks
+interfaces
+finish
