@@ -22,15 +22,17 @@ Json json_span(const SpanRow& row, bool counted) {
 Json json_bar(const DeviceBars& device, const BarInspection& bar, const BarRow& row) {
   Json spans = Json::array();
   for (const SpanRow& span : row.spans) spans.push_back(json_span(span, !device.plan));
-  const auto host =
-      bar.index < kBars ? device.host_addresses[bar.index] : std::optional<uint64_t>();
+  Json host;  // not json_or_null: GCC 12 takes what is not there for uninitialised
+  if (bar.index < kBars && device.host_addresses[bar.index]) {
+    host = *device.host_addresses[bar.index];
+  }
   return {{"index", bar.index},
           {"rom", bar.index == kRomBar},
           {"size", bar.size},
           {"io", bar.io},
           {"is_64bit", bar.is_64bit},
           {"prefetchable", bar.prefetchable},
-          {"host_address", json_or_null(host)},
+          {"host_address", host},
           {"guest_address", bar.decoded ? Json(bar.guest_address) : Json()},
           {"spans", spans}};
 }

@@ -112,7 +112,7 @@ uint64_t hottest_of(const DeviceBars& device) {
 
 void lay_out(BarRow& row, const std::vector<Mark>& marks, Scale scale) {
   for (const SpanRow& span : row.spans) cut(span, marks, row.pieces);
-  if (row.spans.empty()) row.pieces.push_back({.size = row.size, .begins_span = true});
+  if (row.pieces.empty()) row.pieces.push_back({.size = row.size, .begins_span = true});
   std::vector<uint64_t> sizes;
   for (const Piece& piece : row.pieces) sizes.push_back(piece.size);
   const std::vector<unsigned> widths = share_out(sizes, scale);

@@ -95,7 +95,6 @@ class Drawing {
     std::string line(style_.columns, ' ');
     const size_t right = std::min<size_t>(style_.columns, kWidest);
     const auto put = [&](size_t at, const std::string& label) {
-      if (at + label.size() > right) return;
       const std::string around = line.substr(at - 1, label.size() + 2);
       if (around.find_first_not_of(' ') == std::string::npos) {
         line.replace(at, label.size(), label);
