@@ -4,7 +4,6 @@
 #include <linux/pci_regs.h>
 
 #include <algorithm>
-#include <bitset>
 
 #include "vfio/capability_list.h"
 
@@ -12,7 +11,6 @@ namespace passthru {
 namespace {
 
 constexpr uint16_t kSpaceEnd = 256;  // of the part that the first list lives in
-constexpr uint16_t kExtendedBegin = 256;
 
 /// Bytes of a capability as the spec has it; 0 where it leaves that open.
 size_t spec_size(std::span<const std::byte> config, uint16_t id, size_t offset) {
@@ -46,28 +44,6 @@ size_t spec_size(std::span<const std::byte> config, uint16_t id, size_t offset) 
   }
 }
 
-/// The extended list (PCI Express 3.0, 7.9): each header holds id, version and the next one's
-/// place.
-std::vector<Capability> find_extended(std::span<const std::byte> config) {
-  std::vector<Capability> found;
-  std::bitset<4096> seen;
-  uint32_t offset = kExtendedBegin;
-  while (offset >= kExtendedBegin && offset + 4 <= config.size() && !seen[offset]) {
-    seen.set(offset);
-    const uint32_t header = config_u32(config, offset);
-    if (header == 0 || header == UINT32_MAX) break;
-    const CapabilityRule& rule = extended_capability_rule(PCI_EXT_CAP_ID(header));
-    found.push_back({.id = static_cast<uint16_t>(PCI_EXT_CAP_ID(header)),
-                     .extended = true,
-                     .offset = static_cast<uint16_t>(offset),
-                     .policy = rule.policy,
-                     .name = rule.name,
-                     .reason = rule.reason});
-    offset = PCI_EXT_CAP_NEXT(header);
-  }
-  return found;
-}
-
 /// Where the next capability begins, or the space of this one ends.
 size_t limit_of(const Capability& capability, const std::vector<Capability>& all,
                 size_t config_size) {
@@ -92,8 +68,15 @@ std::vector<Capability> find_capabilities(std::span<const std::byte> config) {
                    .name = rule.name,
                    .reason = rule.reason});
   }
-  const std::vector<Capability> extended = find_extended(config);
-  all.insert(all.end(), extended.begin(), extended.end());
+  for (const ListedExtendedCapability& listed : listed_extended_capabilities(config)) {
+    const CapabilityRule& rule = extended_capability_rule(listed.id);
+    all.push_back({.id = listed.id,
+                   .extended = true,
+                   .offset = listed.offset,
+                   .policy = rule.policy,
+                   .name = rule.name,
+                   .reason = rule.reason});
+  }
 
   for (Capability& capability : all) {
     const size_t room = limit_of(capability, all, config.size()) - capability.offset;

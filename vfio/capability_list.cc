@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the walk along the capability list: at most one visit to each of the 48 places where one can
-// start.
+// Owns the walk along a capability list: at most one visit to each of the places where one can
+// start, 48 in the first list, 960 in the extended one.
 #include "vfio/capability_list.h"
 
 #include <bitset>
@@ -16,6 +16,8 @@ constexpr uint8_t kHeaderCardBus = 2;
 constexpr size_t kListPointer = 0x34;
 constexpr size_t kListPointerCardBus = 0x14;
 constexpr size_t kFirstCapability = 0x40;  // what is below is the header
+constexpr size_t kFirstExtended = 0x100;
+constexpr size_t kConfigEnd = 4096;
 
 }  // namespace
 
@@ -62,6 +64,22 @@ std::optional<uint8_t> find_capability(std::span<const std::byte> config, uint8_
     if (capability.id == id) return capability.offset;
   }
   return std::nullopt;
+}
+
+std::vector<ListedExtendedCapability> listed_extended_capabilities(
+    std::span<const std::byte> config) {
+  std::vector<ListedExtendedCapability> found;
+  std::bitset<kConfigEnd> seen;
+  size_t next = kFirstExtended;
+  while (next >= kFirstExtended && next + 4 <= config.size() && !seen[next]) {
+    seen.set(next);
+    // Bits 0 to 15 the id, 16 to 19 its version, 20 to 31 the next one's place.
+    const uint32_t header = config_u32(config, next);
+    if (header == 0 || header == UINT32_MAX) break;
+    found.push_back({.id = static_cast<uint16_t>(header), .offset = static_cast<uint16_t>(next)});
+    next = header >> 20 & 0xffc;
+  }
+  return found;
 }
 
 }  // namespace passthru

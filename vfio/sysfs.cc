@@ -106,9 +106,29 @@ Result<PciFunction> Sysfs::function(Bdf bdf) const {
   if (function.driver_override == "(null)") function.driver_override.clear();
   function.on_vfio = is_on_vfio(device, function.driver);
   function.bridge = is_bridge(function.config);
+  if (auto physical = Bdf::parse(link_name(device / "physfn")))
+    function.physical_function = *physical;
   std::istringstream methods(first_line(device / "reset_method"));
   for (std::string method; methods >> method;) function.reset_methods.push_back(method);
   return function;
+}
+
+// bus/pci/devices/0000:00:05.0 -> ../../../devices/pci0000:00/0000:00:05.0; what is behind a bridge
+// has that bridge's directory in between.
+std::vector<BusNumber> Sysfs::root_buses() const {
+  const fs::path directory = bus_path() / "devices";
+  std::vector<BusNumber> buses;
+  for (const std::string& name : names_in(directory).value_or(std::vector<std::string>{})) {
+    std::error_code error;
+    const std::string owner =
+        fs::read_symlink(directory / name, error).parent_path().filename().string();
+    if (!owner.starts_with("pci")) continue;
+    if (const auto first = Bdf::parse(owner.substr(3) + ":00.0"))
+      buses.push_back({first->segment, first->bus});
+  }
+  std::sort(buses.begin(), buses.end());
+  buses.erase(std::unique(buses.begin(), buses.end()), buses.end());
+  return buses;
 }
 
 Result<std::vector<GroupMember>> Sysfs::group(uint32_t number) const {

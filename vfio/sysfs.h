@@ -15,6 +15,13 @@
 
 namespace passthru {
 
+/// A bus of a segment.
+struct BusNumber {
+  uint16_t segment = 0;
+  uint8_t number = 0;
+  auto operator<=>(const BusNumber&) const = default;  // NOLINT(modernize-use-nullptr): its own 0
+};
+
 /// A PCI function as sysfs describes it, at one moment.
 struct PciFunction {
   Bdf bdf{};
@@ -30,6 +37,7 @@ struct PciFunction {
   std::optional<uint32_t> iommu_group{};
   std::optional<unsigned> numa_node{};
   bool bridge = false;
+  std::optional<Bdf> physical_function{};  ///< whose virtual function it is (SR-IOV)
   std::vector<std::string>
       reset_methods{};              ///< in the order in which the kernel tries them: "flr", "bus"..
   std::vector<std::byte> config{};  ///< 256 or 4,096 bytes; only 64 for who is not root
@@ -54,6 +62,10 @@ class Sysfs {
 
   /// ENOENT: no such function.
   [[nodiscard]] Result<PciFunction> function(Bdf bdf) const;
+
+  /// The buses that host bridges lead to and that have a function, ordered; all others are behind a
+  /// bridge. Empty where the kernel does not say.
+  [[nodiscard]] std::vector<BusNumber> root_buses() const;
 
   /// All members of an IOMMU group, ordered by name. ENOENT: no such group.
   [[nodiscard]] Result<std::vector<GroupMember>> group(uint32_t number) const;

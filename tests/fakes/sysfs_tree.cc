@@ -74,6 +74,9 @@ SysfsTree& SysfsTree::remove_driver(const std::string& driver) {
 
 SysfsTree& SysfsTree::add(const Function& function) {
   const fs::path device = root_ / "bus/pci/devices" / function.bdf;
+  const fs::path below_its_bus = fs::path("devices/pci0000:00") / function.bdf;
+  fs::create_directories(root_ / below_its_bus);
+  fs::create_symlink("../../.." / below_its_bus, device);
   write_text(device / "vendor", fmt::format("0x{:04x}\n", function.vendor));
   write_text(device / "device", fmt::format("0x{:04x}\n", function.device));
   write_text(device / "subsystem_vendor", "0x1af4\n");
@@ -104,7 +107,8 @@ SysfsTree& SysfsTree::remove(const std::string& bdf) {
   const fs::path device = root_ / "bus/pci/devices" / bdf;
   std::error_code no_group;
   fs::remove(fs::read_symlink(device / "iommu_group", no_group) / "devices" / bdf);
-  fs::remove_all(device);
+  fs::remove_all(fs::canonical(device));
+  fs::remove(device);
   return *this;
 }
 

@@ -68,5 +68,24 @@ passthru_lab_test(stock.unplug --timeout 300 --nvme ${drive}-unplug.img
   --device virtio-rng-pci,id=rng0,bus=rp3,aer=on,disable-legacy=on,iommu_platform=on
   --bind 0000:00:02.0 --bind 0000:01:00.0 --bind 0000:02:00.0 --bind 0000:03:00.0 --
   ${hil}/unplug.sh ${drive}-unplug.img ${guest} 0000:00:02.0 0000:01:00.0 0000:02:00.0 0000:03:00.0)
+# A switch with three ports behind the first root port, two bridges to conventional PCI behind the second.
+set(switch_and_bridges
+  --device pcie-root-port,id=port1,chassis=1 --device pcie-root-port,id=port2,chassis=2 --device pcie-root-port,id=port3,chassis=3
+  --device x3130-upstream,id=switch,bus=port1
+  --device xio3130-downstream,id=down1,bus=switch,addr=0,chassis=11 --device xio3130-downstream,id=down2,bus=switch,addr=1,chassis=12
+  --device xio3130-downstream,id=down3,bus=switch,addr=2,chassis=13
+  --device e1000e,bus=down1 --device qemu-xhci,bus=down3
+  --device virtio-rng-pci,bus=down2,addr=0.0,multifunction=on --device virtio-rng-pci,bus=down2,addr=0.1
+  --device pcie-pci-bridge,id=conventional,bus=port2
+  --device usb-ehci,bus=conventional,addr=1 --device usb-ehci,bus=conventional,addr=2 --device rtl8139,bus=conventional,addr=3
+  --device pci-bridge,id=nested,bus=conventional,addr=4,chassis_nr=21
+  --device pci-ohci,bus=nested,addr=1 --device sdhci-pci,bus=nested,addr=2
+  --device virtio-rng-pci,bus=port3
+  --device edu --device rtl8139 --device sdhci-pci --device ich9-ahci --device pci-ohci)
+passthru_lab_test(stock.topology --timeout 400 ${switch_and_bridges} -- ${hil}/topology.sh)
+# The same with bus numbers of the kernel's own. The emulator takes the last -append: it is all that the kernel is told.
+passthru_lab_test(stock.topology_assigned --timeout 300 ${switch_and_bridges}
+  --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off pci=assign-busses" --
+  ${hil}/topology.sh as-booted)
 set_tests_properties(lab.stock.resets lab.stock.stream lab.stock.unplug lab.stock.moves lab.stock.packed lab.stock.backdoor lab.stock.guest_life lab.stock.refusals PROPERTIES FIXTURES_REQUIRED guest_image)
 include(${CMAKE_CURRENT_LIST_DIR}/device_runs.cmake)

@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <string>
+
 #include "tests/fakes/sysfs_tree.h"
 
 namespace passthru {
@@ -67,6 +70,34 @@ TEST(Sysfs, ListsFunctionsInOrderAndPassesOverWhatIsNoAddress) {
   tree.put("bus/pci/devices/10000:e0:06.0/vendor", "0x8086\n");
   EXPECT_THAT(*tree.sysfs().functions(),
               ElementsAre(Bdf{.device = 2}, Bdf{.device = 0x1f, .function = 3}, Bdf{.bus = 1}));
+}
+
+TEST(Sysfs, RootBusesAreThoseBehindNoBridge) {
+  SysfsTree tree;
+  const auto put = [&tree](const std::string& bdf, const std::string& place) {
+    std::filesystem::create_symlink("../../../devices/" + place + "/" + bdf,
+                                    tree.root() / "bus/pci/devices" / bdf);
+  };
+  put("0000:00:02.0", "pci0000:00");
+  put("0000:00:03.0", "pci0000:00");
+  put("0000:01:00.0", "pci0000:00/0000:00:03.0");
+  put("0000:80:00.0", "pci0000:80");
+  put("0001:40:00.0", "platform/soc/pci0001:40");
+  put("0000:02:00.1", "pci0000:00");  // a virtual function of a device on bus 0
+  put("10000:e0:06.0", "pci0000:00/0000:00:0e.0/pci10000:e0");
+  put("0000:03:00.0", "pcie-something");
+  EXPECT_THAT(tree.sysfs().root_buses(),
+              ElementsAre(BusNumber{0, 0}, BusNumber{0, 0x80}, BusNumber{1, 0x40}));
+  EXPECT_THAT(Sysfs("/nonexistent").root_buses(), IsEmpty());
+}
+
+TEST(Sysfs, AVirtualFunctionKnowsItsPhysicalFunction) {
+  SysfsTree tree;
+  tree.add({});
+  EXPECT_EQ(tree.sysfs().function(kNvme)->physical_function, std::nullopt);
+  std::filesystem::create_symlink("../0000:00:01.3",
+                                  tree.root() / "bus/pci/devices/0000:00:02.0/physfn");
+  EXPECT_EQ(tree.sysfs().function(kNvme)->physical_function, (Bdf{.device = 1, .function = 3}));
 }
 
 TEST(Sysfs, AMachineWithoutPciSaysSo) {

@@ -1,0 +1,190 @@
+#!/usr/bin/env bash
+# tests/hil/topology.sh - that `passthru topology` has every function where lspci has it: as booted, after a switch is
+# removed, after it is found again, and after its buses are numbered anew; that it tells when the numbers are wrong; and
+# that --watch told of all of it. Runs in the lab, with a switch behind the port at 00:02.0 and bridges to conventional
+# PCI behind the one at 00:03.0. usage: topology.sh [as-booted]
+# as-booted: only that. A kernel with pci=assign-busses numbers bridges anew at each rescan, and those that are in use
+# as well: then no tree is right.
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2317 # called by wait_until and from a trap
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+
+readonly port=0000:00:02.0 other_port=0000:00:03.0 third_port=0000:00:04.0
+readonly results=$LAB_OUT/topology
+readonly nobody=65534
+# Where any user can reach it, wherever the repository is.
+readonly passthru=/tmp/reachable/passthru
+mkdir -p "$results" /tmp/reachable
+cp build/release/tools/passthru $passthru
+
+sysfs() { echo /sys/bus/pci/devices/"$1"; }
+functions() { ls /sys/bus/pci/devices; }
+
+# "PARENT CHILD" of each function, "-" for one on a root bus: as JSON, as text, and as lspci has it.
+edges_of_json() { "$@" $passthru topology --json | jq -r '.devices[] | "\(.parent // "-") \(.device)"' | sort; }
+edges_of_text() {
+  $passthru topology | awk '{ depth = (match($0, /[^ ]/) - 1) / 2; at[depth] = $1
+                              print (depth ? at[depth - 1] : "-"), $1 }' | sort
+}
+edges_of_lspci() {
+  lspci -D -n -PP | awk '{ n = split($1, path, "/"); domain = substr(path[1], 1, 5)
+                           for (i = 2; i <= n; i++) path[i] = domain path[i]
+                           print (n > 1 ? path[n - 1] : "-"), path[n] }' | sort
+}
+
+# compare WHAT GOT WANTED
+compare() {
+  if diff <(echo "$2") <(echo "$3") >"$results/diff"; then ok "$1"; else failed "$1" "$results/diff"; fi
+}
+
+# the_same WHEN: in all views, the tree is lspci's and has all that sysfs has.
+the_same() {
+  local wanted
+  wanted=$(edges_of_lspci)
+  compare "$1: lspci's tree" "$(edges_of_json)" "$wanted"
+  compare "$1: as text" "$(edges_of_text)" "$wanted"
+  compare "$1: for who is not root" "$(edges_of_json setpriv --reuid=$nobody --regid=$nobody --clear-groups)" "$wanted"
+  compare "$1: all functions are in it" "$(edges_of_json | cut -d' ' -f2 | sort)" "$(functions)"
+}
+
+# wait_until WHAT COMMAND...
+wait_until() {
+  local what=$1 until=$((SECONDS + 20))
+  shift
+  until "$@"; do
+    if [ "$SECONDS" -gt "$until" ]; then
+      failed "$what" "$results/watch.log"
+      return 0
+    fi
+    sleep 0.1
+  done
+  ok "$what"
+}
+
+# told WORD FUNCTION...: --watch has a line for each, since `told_before` lines.
+told_before=0
+told() {
+  local word=$1 function
+  shift
+  for function in "$@"; do
+    tail -n "+$((told_before + 1))" "$results/watch.log" | grep -qx "$word $function" || return 1
+  done
+}
+# shown FUNCTION: below another, on a line of its own since then.
+shown() { tail -n "+$((told_before + 1))" "$results/watch.log" | grep -q "^  *$1 "; }
+remember_told() { told_before=$(wc -l <"$results/watch.log"); }
+
+behind() { edges_of_lspci | awk -v from="$1" '
+  { parent[$2] = $1 }
+  END { for (each in parent) for (at = parent[each]; at != "" && at != "-"; at = parent[at]) if (at == from) print each }' |
+  sort; }
+
+rescan() { echo 1 >/sys/bus/pci/rescan; }
+remove() { echo 1 >"$(sysfs "$1")/remove"; }
+
+# acs_of_lspci FUNCTION REGISTER: its words for the bits that are on, as ours.
+acs_of_lspci() {
+  awk -v function_line="^$1 " -v register="$2:" '
+    /^[0-9a-f]/ { here = $0 ~ function_line }
+    here && $1 == register { for (i = 2; i <= NF; i++) if ($i ~ /\+$/) print substr($i, 1, length($i) - 1) }' \
+    "$results/lspci.txt" |
+    sed -e 's/SrcValid/source validation/; s/TransBlk/translation blocking/; s/ReqRedir/request redirect/' \
+      -e 's/CmpltRedir/completion redirect/; s/UpstreamFwd/upstream forwarding/; s/EgressCtrl/egress control/' \
+      -e 's/DirectTrans/direct translated/'
+}
+acs() {
+  local function got='' wanted='' with=0
+  lspci -D -vv >"$results/lspci.txt" 2>"$results/lspci.log" # it misses the list of modules
+  for function in $(functions); do
+    wanted+=$function$(printf ' %s\n' "$(acs_of_lspci "$function" ACSCap)" "$(acs_of_lspci "$function" ACSCtl)")$'\n'
+    got+=$function$(printf ' %s\n' "$(acs_words "$function" capability)" "$(acs_words "$function" enabled)")$'\n'
+    [ -z "$(acs_words "$function" capability)" ] || with=$((with + 1))
+  done
+  compare "ACS is what lspci says, of $with functions that have it" "$got" "$wanted"
+  [ "$with" -ge 3 ] || failed 'the ports have ACS'
+}
+acs_words() { jq -r --arg device "$1" --arg register "$2" '.devices[] | select(.device == $device) | .acs // {} | .[$register] // [] | .[]' "$results/boot.json"; }
+
+hot_reset() { $passthru topology --json | jq -r --arg device "$1" '.devices[] | select(.device == $device) | .hot_reset[]'; }
+secondary() { setpci -s "$1" SECONDARY_BUS; }
+
+$passthru topology --watch > >(cat >"$results/watch.log") &
+watch=$!
+tear_down() { kill "$watch" 2>/dev/null || true; } # it may have ended by itself
+wait_until 'the watch has begun' grep -q "^$port " "$results/watch.log"
+
+$passthru topology >"$results/boot.txt"
+$passthru topology --json >"$results/boot.json"
+booted=$(functions)
+switch=$(behind $port | head -n 1)
+readonly booted switch
+equal 'functions, at least' "$(($(wc -w <<<"$booted") >= 25))" 1
+the_same 'as booted'
+acs
+
+# One of the two functions of a device behind a port of the switch.
+one=$(behind "$switch" | grep '\.1$')
+compare 'a hot reset takes the other function along' "$(hot_reset "$one")" "$(printf '%s\n' "${one%.1}.0" "$one")"
+compare 'a hot reset of a switch takes all behind the port' "$(hot_reset "$switch")" "$(behind $port)"
+compare 'a hot reset of conventional PCI takes all behind the bridge to it' \
+  "$(hot_reset "$(behind $other_port | sed -n 2p)")" "$(behind "$(behind $other_port | head -n 1)")"
+equal 'that is what is said of one device' "$($passthru topology "$one" | tail -n 1)" \
+  "a hot reset of $one takes with it: ${one%.1}.0"
+compare 'of one device, only the way to it is shown' "$($passthru topology "$one" | sed '$d' | awk '{ print $1 }')" \
+  "$(lspci -D -n -PP | awk -v one="$one" '{ n = split($1, path, "/"); if (substr(path[1], 1, 5) path[n] == one) {
+     print path[1]; for (i = 2; i <= n; i++) print substr(path[1], 1, 5) path[i] } }')"
+
+[ "${1:-}" != as-booted ] || finish
+
+gone=$(behind "$switch")
+gone+=$'\n'$switch
+remember_told
+remove "$switch"
+the_same 'without the switch'
+compare 'all behind it went along' "$(functions)" "$(grep -vxF "$gone" <<<"$booted")"
+# shellcheck disable=SC2086 # a word each
+wait_until '--watch told of each that went' told removed $gone
+
+remember_told
+rescan
+the_same 'with the switch again'
+compare 'all is back' "$(functions)" "$booted"
+# shellcheck disable=SC2086
+wait_until '--watch told of each that came' told added $gone
+wait_until '--watch showed it in its place' shown "$switch"
+
+# A bridge that is found without numbers is given new ones, behind all that are taken.
+before=$(secondary $port)
+remember_told
+for function in $(edges_of_lspci | awk -v port=$port '$1 == port { print $2 }'); do remove "$function"; done
+setpci -s $port PRIMARY_BUS.L=0
+remove $port
+rescan
+equal 'the buses have other numbers' "$([ "$before" != "$(secondary $port)" ] && echo yes)" yes
+the_same 'numbered anew'
+compare 'nothing is where it was behind that port' "$(functions | grep "^0000:$before:" || true)" ''
+equal 'there are as many functions as before' "$(functions | wc -w)" "$(wc -w <<<"$booted")"
+# shellcheck disable=SC2046
+wait_until '--watch told of each in its new place' told added $(behind $port)
+
+# The third port is made to claim the bus of the second.
+status=0
+right=$(secondary $third_port)
+setpci -s $third_port SECONDARY_BUS="$(secondary $other_port)"
+$passthru topology >"$results/wrong.txt" || status=$?
+$passthru topology --json >"$results/wrong.json" || true
+setpci -s $third_port SECONDARY_BUS="$right"
+equal 'wrong numbers: the exit status' "$status" 1
+equal 'wrong numbers: what is said' "$(grep "^fault: $third_port" "$results/wrong.txt")" \
+  "fault: $third_port: its secondary bus $(secondary $other_port) is already that of $other_port"
+equal 'wrong numbers: what they leave without a way' \
+  "$(jq -r --arg device "0000:$right:00.0" '.faults[] | select(.device == $device) | .fault' "$results/wrong.json")" \
+  "it is on bus $right, which is behind no bridge and is no root bus"
+the_same 'put right'
+
+equal '--watch goes on' "$(kill -0 $watch && echo yes)" yes
+kill $watch
+finish

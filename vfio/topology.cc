@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// Owns how bus numbers become a tree: bus by bus from the roots on, each bus taken once, so that no
+// set of numbers keeps it busy for ever.
+#include "vfio/topology.h"
+
+#include <fmt/format.h>
+#include <linux/pci_regs.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "vfio/capability_list.h"
+
+namespace passthru {
+namespace {
+
+constexpr uint8_t kHeaderTypeMask = 0x7f;  // bit 7: multifunction
+
+std::optional<uint8_t> header_type(const PciFunction& function) {
+  const uint8_t type = config_u8(function.config, PCI_HEADER_TYPE);
+  if (type == 0xff) return std::nullopt;  // cut off, or it does not answer
+  return static_cast<uint8_t>(type & kHeaderTypeMask);
+}
+
+// A CardBus bridge has its numbers in the same place.
+std::optional<BridgeBuses> buses_of(const PciFunction& function) {
+  if (!function.bridge || function.config.size() <= PCI_SUBORDINATE_BUS) return std::nullopt;
+  const BridgeBuses buses{.secondary = config_u8(function.config, PCI_SECONDARY_BUS),
+                          .subordinate = config_u8(function.config, PCI_SUBORDINATE_BUS)};
+  if (buses.secondary == 0) return std::nullopt;  // its value after a reset: nothing is passed on
+  return buses;
+}
+
+/// A bridge by its class (PCI Code and ID Assignment 1.11, 1.7), whose header does not say so.
+bool is_unreadable_bridge(const PciFunction& function) {
+  const uint32_t base_and_subclass = function.class_code >> 8;
+  const bool bridge =
+      base_and_subclass == 0x0604 || base_and_subclass == 0x0607 || base_and_subclass == 0x0609;
+  return bridge && (!function.bridge || function.config.size() <= PCI_SUBORDINATE_BUS);
+}
+
+/// A virtual function may have a bus number of its own, which no bridge claims as its secondary; it
+/// is where its physical function is (Single Root I/O Virtualization 1.1, 2.1.2).
+BusNumber bus_of(const PciFunction& function) {
+  return {function.bdf.segment, function.physical_function.value_or(function.bdf).bus};
+}
+
+class Builder {
+ public:
+  explicit Builder(Topology& topology) : topology_(topology), nodes_(topology.nodes) {
+    for (size_t index = 0; index < nodes_.size(); ++index) {
+      on_bus_[bus_of(nodes_[index].function)].push_back(index);
+    }
+  }
+
+  void build(std::span<const BusNumber> root_buses) {
+    for (const TopologyNode& node : nodes_) {
+      if (is_unreadable_bridge(node.function)) {
+        fault(node, "its bus numbers cannot be read, so what is behind it is not known");
+      }
+    }
+    for (const BusNumber bus : root_buses) grow(bus);
+    const std::map<BusNumber, BusNumber> claims = unowned_claims();
+    for (const auto& entry : on_bus_) {
+      const BusNumber bus = entry.first;
+      if (owners_.contains(bus)) continue;
+      const auto [top, is_loop] = top_of(bus, claims);
+      for (const size_t index : on_bus_[top]) {
+        fault(nodes_[index], fmt::format("it is on bus {:02x}, {}", top.number,
+                                         is_loop ? "which only a loop of bridges leads to"
+                                                 : "which is behind no bridge and is no root bus"));
+      }
+      grow(top);
+    }
+  }
+
+ private:
+  /// Takes a bus that nothing leads to, and all behind it.
+  void grow(BusNumber root) {
+    if (!owners_.try_emplace(root, std::nullopt).second) return;
+    for (std::deque<BusNumber> todo = {root}; !todo.empty(); todo.pop_front()) {
+      const std::optional<size_t> bridge = owners_.at(todo.front());
+      for (const size_t index : on_bus_[todo.front()]) {
+        nodes_[index].bridge = bridge;
+        (bridge ? nodes_[*bridge].behind : topology_.roots).push_back(index);
+        if (const auto behind = claim(index)) todo.push_back(*behind);
+      }
+    }
+  }
+
+  /// The bus behind a bridge, if it has one and is the first to claim it.
+  std::optional<BusNumber> claim(size_t index) {
+    const TopologyNode& node = nodes_[index];
+    if (!node.buses) return std::nullopt;
+    const auto [secondary, subordinate] = *node.buses;
+    if (subordinate < secondary) {
+      fault(node,
+            fmt::format("its last bus {:02x} is below its first, {:02x}: it passes nothing on",
+                        subordinate, secondary));
+      return std::nullopt;
+    }
+    const BusNumber wanted{node.function.bdf.segment, secondary};
+    const auto [owner, is_first] = owners_.try_emplace(wanted, index);
+    if (!is_first) {
+      fault(node, fmt::format("its secondary bus {:02x} {}", secondary,
+                              why_not(wanted, bus_of(node.function), owner->second)));
+      return std::nullopt;
+    }
+    if (node.bridge) check_range(node, nodes_[*node.bridge]);
+    return wanted;
+  }
+
+  std::string why_not(BusNumber wanted, BusNumber from, std::optional<size_t> owner) const {
+    if (wanted == from) return "is the one that it is on";
+    for (auto bridge = owners_.at(from); bridge; bridge = nodes_[*bridge].bridge) {
+      if (bus_of(nodes_[*bridge].function) == wanted) return "is in front of it: a loop";
+    }
+    if (!owner) return "is one that has no bridge in front of it";
+    return fmt::format("is already that of {}", nodes_[*owner].function.bdf.str());
+  }
+
+  void check_range(const TopologyNode& node, const TopologyNode& front) {
+    const auto [secondary, subordinate] = *node.buses;
+    const auto [first, last] = *front.buses;
+    if (secondary >= first && subordinate <= last) return;
+    fault(node,
+          fmt::format("its buses {:02x}-{:02x} are not all among {:02x}-{:02x}, which {} passes on",
+                      secondary, subordinate, first, last, front.function.bdf.str()));
+  }
+
+  /// For each bus that a bridge claims to which nothing has led so far: the bus of that bridge.
+  [[nodiscard]] std::map<BusNumber, BusNumber> unowned_claims() const {
+    std::map<BusNumber, BusNumber> claims;
+    for (const auto& [bus, indices] : on_bus_) {
+      if (owners_.contains(bus)) continue;
+      for (const size_t index : indices) {
+        const auto& buses = nodes_[index].buses;
+        if (buses && buses->subordinate >= buses->secondary) {
+          claims.try_emplace({bus.segment, buses->secondary}, bus);
+        }
+      }
+    }
+    return claims;
+  }
+
+  /// From one of these buses towards the root, as far as bridges claim: to a bus that none claims,
+  /// or to one that has been passed already.
+  static std::pair<BusNumber, bool> top_of(BusNumber bus,
+                                           const std::map<BusNumber, BusNumber>& claims) {
+    std::set<BusNumber> passed;
+    for (auto claim = claims.find(bus); claim != claims.end(); claim = claims.find(bus)) {
+      if (!passed.insert(bus).second) return {bus, true};
+      bus = claim->second;
+    }
+    return {bus, false};
+  }
+
+  void fault(const TopologyNode& node, std::string what) {
+    topology_.faults.push_back({.device = node.function.bdf, .what = std::move(what)});
+  }
+
+  Topology& topology_;
+  std::vector<TopologyNode>& nodes_;
+  std::map<BusNumber, std::vector<size_t>> on_bus_;
+  std::map<BusNumber, std::optional<size_t>> owners_;  ///< the bridge in front; none: nothing is
+};
+
+}  // namespace
+
+Topology build_topology(std::vector<PciFunction> functions, std::span<const BusNumber> root_buses) {
+  std::sort(functions.begin(), functions.end(),
+            [](const PciFunction& a, const PciFunction& b) { return a.bdf < b.bdf; });
+  Topology topology;
+  for (PciFunction& function : functions) {
+    TopologyNode node{.header_type = header_type(function), .buses = buses_of(function)};
+    node.function = std::move(function);
+    topology.nodes.push_back(std::move(node));
+  }
+  Builder(topology).build(root_buses);
+  return topology;
+}
+
+Result<Topology> read_topology(const Sysfs& sysfs) {
+  std::vector<PciFunction> functions;
+  for (const Bdf bdf : PASSTHRU_TRY(sysfs.functions())) {
+    // One that fails was unplugged a moment ago.
+    if (auto function = sysfs.function(bdf)) functions.push_back(std::move(*function));
+  }
+  return build_topology(std::move(functions), sysfs.root_buses());
+}
+
+std::optional<size_t> Topology::find(Bdf bdf) const {
+  const auto at = std::lower_bound(
+      nodes.begin(), nodes.end(), bdf,
+      [](const TopologyNode& node, Bdf wanted) { return node.function.bdf < wanted; });
+  if (at == nodes.end() || at->function.bdf != bdf) return std::nullopt;
+  return static_cast<size_t>(at - nodes.begin());
+}
+
+std::vector<size_t> Topology::path_to(size_t node) const {
+  std::vector<size_t> path;
+  for (std::optional<size_t> at = node; at; at = nodes[*at].bridge) path.push_back(*at);
+  std::reverse(path.begin(), path.end());
+  return path;
+}
+
+std::vector<size_t> Topology::subtree(size_t node) const {
+  std::vector<size_t> all = {node};
+  for (size_t at = 0; at < all.size(); ++at) {
+    const std::vector<size_t>& behind = nodes[all[at]].behind;
+    all.insert(all.end(), behind.begin(), behind.end());
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+std::vector<Bdf> hot_reset_set(const Topology& topology, Bdf bdf) {
+  const auto node = topology.find(bdf);
+  if (!node || !topology.nodes[*node].bridge) return {};
+  const size_t bridge = *topology.nodes[*node].bridge;
+  // A virtual function on a bus that is only numbered: no bridge's reset is asked for by its bus.
+  if (topology.nodes[bridge].buses->secondary != bdf.bus) return {};
+  std::vector<Bdf> reset;
+  for (const size_t each : topology.subtree(bridge)) {
+    if (each != bridge) reset.push_back(topology.nodes[each].function.bdf);
+  }
+  return reset;
+}
+
+}  // namespace passthru
