@@ -13,6 +13,7 @@ Intx::Intx(std::shared_ptr<VfioDevice> device, ForwardingRouter& router, Bdf gue
 
 Result<void> Intx::enable() {
   if (enabled()) return {};
+  PASSTHRU_TRY(device_->check_identity());
   Fd trigger = PASSTHRU_TRY(device_->kernel().make_eventfd());
   const int trigger_fd = trigger.get();
   PASSTHRU_TRY(device_->bind_irqs(Irq::Intx, 0, {&trigger_fd, 1}));

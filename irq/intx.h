@@ -26,7 +26,7 @@ class Intx {
   Intx& operator=(const Intx&) = delete;
 
   /// A line that is asserted already reaches the guest at once. Nothing to do if enabled. ENOTSUP:
-  /// the VMM cannot tell an EOI. On error INTx is disabled.
+  /// the VMM cannot tell an EOI; ENODEV: see DeviceIdentity::check. On error INTx is disabled.
   Result<void> enable();
   void disable();
   /// The guest's EOI, from a VMM that has `intx_by_level`: what is still asserted fires again.

@@ -67,10 +67,12 @@ VfioDevice::VfioDevice(Kernel& kernel, DmaSpace& dma, uint32_t group, Bdf bdf)
     : kernel_(kernel), dma_(dma), group_(group), bdf_(bdf) {}
 
 Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& dma, uint32_t group,
-                                                     Bdf bdf, bool allow_unsafe_interrupts) {
+                                                     Bdf bdf, bool allow_unsafe_interrupts,
+                                                     const Sysfs* sysfs) {
   std::shared_ptr<VfioDevice> device(new VfioDevice(kernel, dma, group, bdf));
   PASSTHRU_TRY(of(bdf, device->open_fd(allow_unsafe_interrupts)));
   PASSTHRU_TRY(of(bdf, device->read_infos()));
+  if (sysfs != nullptr) device->identity_ = PASSTHRU_TRY(DeviceIdentity::remember(*sysfs, bdf));
   return device;
 }
 
@@ -164,6 +166,10 @@ Result<void> VfioDevice::check(Irq irq, uint32_t start, uint64_t count) const {
   return of(bdf_, Result<void>(
                       fail(EINVAL, "VFIO_DEVICE_SET_IRQS",
                            fmt::format("{} vectors from {} on, of {}", count, start, info.count))));
+}
+
+Result<void> VfioDevice::check_identity() const {
+  return identity_ ? identity_->check() : Result<void>{};
 }
 
 Result<void> VfioDevice::bind_irqs(Irq irq, uint32_t start, std::span<const int> eventfds) {

@@ -7,11 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "vfio/bdf.h"
 #include "vfio/dma_space.h"
+#include "vfio/identity.h"
 #include "vfio/kernel.h"
 #include "vfio/result.h"
 
@@ -43,9 +45,10 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   static constexpr unsigned kIrqs = 5;
 
   /// Attaches `group` to `dma`, opens the device, reads all its infos. Errors name the device.
-  /// `allow_unsafe_interrupts`: see DmaSpace::attach_group.
+  /// `allow_unsafe_interrupts`: see DmaSpace::attach_group. `sysfs`: where `check_identity` looks.
   static Result<std::shared_ptr<VfioDevice>> open(Kernel& kernel, DmaSpace& dma, uint32_t group,
-                                                  Bdf bdf, bool allow_unsafe_interrupts = false);
+                                                  Bdf bdf, bool allow_unsafe_interrupts = false,
+                                                  const Sysfs* sysfs = nullptr);
   ~VfioDevice();
 
   [[nodiscard]] Bdf bdf() const { return bdf_; }
@@ -63,6 +66,9 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   /// last page.
   Result<MappedRegion> map(Region region, uint64_t offset, uint64_t size);
 
+  /// Before interrupts of the host are enabled for it: see DeviceIdentity::check. Nothing is
+  /// checked of a device that was opened without sysfs.
+  [[nodiscard]] Result<void> check_identity() const;
   /// Binds `eventfds` to the vectors from `start` on, in one call, ascending; -1 frees a handler.
   Result<void> bind_irqs(Irq irq, uint32_t start, std::span<const int> eventfds);
   Result<void> disable_irqs(Irq irq);
@@ -91,6 +97,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   const Bdf bdf_;
   bool attached_ = false;
   Fd fd_;
+  std::optional<DeviceIdentity> identity_;
   DeviceInfo info_;
   std::array<RegionInfo, kRegions> regions_;
   std::array<IrqInfo, kIrqs> irqs_;

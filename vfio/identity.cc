@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// Owns what of sysfs tells two devices apart. All of it is the kernel's memory: the device itself
+// is not asked, and may be in a reset.
+#include "vfio/identity.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+
+namespace passthru {
+namespace {
+
+/// A line of an attribute below a directory; empty where it cannot be read.
+std::string attribute(int directory, const char* name) {
+  const Fd file(::openat(directory, name, O_RDONLY | O_CLOEXEC));
+  std::array<char, 64> text{};
+  const ssize_t size = file ? ::read(file.get(), text.data(), text.size()) : 0;
+  const std::string all(text.data(), size > 0 ? static_cast<size_t>(size) : 0);
+  return all.substr(0, all.find('\n'));
+}
+
+/// The last part of what a link points to.
+std::string link_name(int directory, const char* name) {
+  std::array<char, 256> text{};
+  const ssize_t size = ::readlinkat(directory, name, text.data(), text.size());
+  const std::string all(text.data(), size > 0 ? static_cast<size_t>(size) : 0);
+  return all.substr(all.rfind('/') + 1);
+}
+
+}  // namespace
+
+DeviceIdentity::DeviceIdentity(Bdf bdf, Fd devices, Seen opened)
+    : bdf_(bdf), devices_(std::move(devices)), opened_(std::move(opened)) {}
+
+Result<DeviceIdentity::Seen> DeviceIdentity::look(int devices, const std::string& bdf) {
+  const Fd directory(::openat(devices, bdf.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  struct stat status {};
+  if (!directory || ::fstat(directory.get(), &status) != 0) return fail(errno, "look in sysfs");
+  const int at = directory.get();
+  return Seen{
+      .file_system = status.st_dev,
+      .object = status.st_ino,
+      .words = fmt::format("{}:{}, subsystem {}:{}, revision {}, IOMMU group {}",
+                           attribute(at, "vendor"), attribute(at, "device"),
+                           attribute(at, "subsystem_vendor"), attribute(at, "subsystem_device"),
+                           attribute(at, "revision"), link_name(at, "iommu_group"))};
+}
+
+Result<DeviceIdentity> DeviceIdentity::remember(const Sysfs& sysfs, Bdf bdf) {
+  const std::string directory = (sysfs.bus_path() / "devices").string();
+  Fd devices(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!devices) return fail(errno, "open " + directory);
+  Seen opened = PASSTHRU_TRY(look(devices.get(), bdf.str()).on(bdf.str()));
+  return DeviceIdentity(bdf, std::move(devices), std::move(opened));
+}
+
+Result<void> DeviceIdentity::check() const {
+  const auto now = look(devices_.get(), bdf_.str());
+  if (now && *now == opened_) return {};
+  std::string found = now ? now->words : "nothing";
+  if (now && now->words == opened_.words) found = "another device with the same ids";
+  return tl::unexpected(
+      Error{.code = ENODEV, .operation = "enable interrupts", .device = bdf_.str()}
+          .because(fmt::format("the device that was opened here was {}; now there is {}",
+                               opened_.words, found))
+          .advise("Detach it, and assign anew what is to be used"));
+}
+
+}  // namespace passthru
