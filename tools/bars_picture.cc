@@ -87,11 +87,11 @@ std::string msix_words(const DeviceBars& device, unsigned bar) {
   if (!device.msix) return text;
   const MsixLayout& msix = *device.msix;
   if (msix.table_bar == bar) {
-    text = fmt::format("MSI-X table of {} vectors at {:#x}, {}", msix.vectors, msix.table_offset,
+    text = fmt::format("Device's MSI-X table of {} vectors at {:#x}, {}", msix.vectors, msix.table_offset,
                        size_text(msix.table_size()));
   }
   if (msix.pba_bar == bar) {
-    if (!text.empty()) text += "; ";
+    text += text.empty() ? "Device's " : "; ";
     text += fmt::format("pending bits at {:#x}, {}", msix.pba_offset, size_text(msix.pba_size()));
   }
   return text;

@@ -179,8 +179,8 @@ class Drawing {
             kLeast),
         2, "2");
     if (picture_.counted) {
-      add("HEAT: accesses beside the hottest span's: **** half of them or more, *** a tenth, ** a "
-          "hundredth, * fewer.",
+      add("HEAT, beside the hottest span: **** half its accesses or more, *** a tenth, "
+          "** a hundredth, * any.",
           2, "2");
     }
   }

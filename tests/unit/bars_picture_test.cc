@@ -160,8 +160,9 @@ TEST(BarsPicture, ATrappedPageIsCutIntoTableBitsAndWhatIsBesideThem) {
   EXPECT_EQ(bar.pieces[3].offset, 0x2800U);
   EXPECT_EQ(bar.pieces[3].size, 16U);
   EXPECT_EQ(bar.pieces[5].first + bar.pieces[5].cells, 96U);
-  EXPECT_EQ(bar.msix,
-            "MSI-X table of 65 vectors at 0x2000, 1040 bytes; pending bits at 0x2800, 16 bytes");
+  EXPECT_EQ(
+      bar.msix,
+      "Device's MSI-X table of 65 vectors at 0x2000, 1040 bytes; pending bits at 0x2800, 16 bytes");
 }
 
 TEST(BarsPicture, WithoutTheDevicesCapabilityASpanIsWhatItIsTrappedFor) {
@@ -228,8 +229,8 @@ TEST(BarsText, IsThePictureAndTheList) {
                 "  host 0x4000000000, guest 0xc0000000\n"
                 "  |==TT##PP##==================================================================|\n"
                 "     0x2000  0x3000                                                    0x1000000\n"
-                "  MSI-X table of 65 vectors at 0x2000, 1040 bytes; pending bits at 0x2800, 16\n"
-                "  bytes\n"
+                "  Device's MSI-X table of 65 vectors at 0x2000, 1040 bytes; pending bits at\n"
+                "  0x2800, 16 bytes\n"
                 "     OFFSET       SIZE  ACCESS   READS  WRITES  HEAT  WHY\n"
                 "  =  0x0         8 KiB  mapped       -       -\n"
                 "  T  0x2000      4 KiB  trapped      5     195  ****  page of the MSI-X table\n"
