@@ -198,7 +198,8 @@ TEST_F(InUse, TheDefaultRouteIsTold) {
   add_interface("eth0", "0x1003");
   tree.put("run/proc/net/route",
            "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
-           "eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n");
+           "eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+           "eth0\t00000000\t00000000\t0001\t0\t0\t0\t00000080\t0\t0\t0\n");  // 0.0.0.0/1
   EXPECT_THAT(uses(), ElementsAre(Not(HasSubstr("default route"))));
   tree.put("run/proc/net/route",
            "Iface\n"
