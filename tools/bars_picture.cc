@@ -87,8 +87,8 @@ std::string msix_words(const DeviceBars& device, unsigned bar) {
   if (!device.msix) return text;
   const MsixLayout& msix = *device.msix;
   if (msix.table_bar == bar) {
-    text = fmt::format("Device's MSI-X table of {} vectors at {:#x}, {}", msix.vectors, msix.table_offset,
-                       size_text(msix.table_size()));
+    text = fmt::format("Device's MSI-X table of {} vectors at {:#x}, {}", msix.vectors,
+                       msix.table_offset, size_text(msix.table_size()));
   }
   if (msix.pba_bar == bar) {
     text += text.empty() ? "Device's " : "; ";
