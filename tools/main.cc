@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "tools/command_words.h"
 #include "tools/commands.h"
 
 namespace passthru::tools {
@@ -43,6 +44,7 @@ int main(int argc, char** argv) {
   add_msix(app, status);
   add_trace(app, status);
   add_run(app, status);
+  add_generate(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: MIT
 // That interrupts survive a reset nobody announced, on real VFIO: the physical table is damaged
 // through a second door (sysfs), never through the code under test.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <filesystem>
 
 #include "tests/hil/msix_on_vfio.h"
-#include "vfio/fd.h"
-#include "vfio/sysfs.h"
+#include "tests/hil/second_door.h"
 
 namespace passthru {
 namespace {
@@ -19,37 +13,6 @@ namespace {
 using ::testing::ElementsAre;
 
 constexpr unsigned kVectors = 4;
-
-/// The table's BAR through sysfs: what the device has, and a way to damage it past VFIO.
-class SecondDoor {
- public:
-  SecondDoor(Bdf bdf, const MsixLayout& layout) {
-    const auto path = Sysfs().function_path(bdf) / ("resource" + std::to_string(layout.table_bar));
-    file_ = Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-    size_ = std::filesystem::file_size(path);
-    void* mapped = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
-    if (mapped == MAP_FAILED) return;
-    mapped_ = static_cast<std::byte*>(mapped);
-    table_ = reinterpret_cast<volatile uint32_t*>(mapped_ + layout.table_offset);
-  }
-  ~SecondDoor() {
-    if (mapped_ != nullptr) ::munmap(mapped_, size_);
-  }
-  [[nodiscard]] bool open() const { return mapped_ != nullptr; }
-  [[nodiscard]] MsixEntry entry(unsigned vector) const {
-    const volatile uint32_t* at = table_ + vector * 4;
-    return {at[0], at[1], at[2], at[3]};
-  }
-  void zero(unsigned vector) {
-    for (unsigned word = 0; word < 4; ++word) table_[vector * 4 + word] = 0;
-  }
-
- private:
-  Fd file_;
-  uint64_t size_ = 0;
-  std::byte* mapped_ = nullptr;
-  volatile uint32_t* table_ = nullptr;
-};
 
 class Healing : public MsixOnVfio {
  protected:

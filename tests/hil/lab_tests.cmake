@@ -87,5 +87,7 @@ passthru_lab_test(stock.topology --timeout 400 ${switch_and_bridges} -- ${hil}/t
 passthru_lab_test(stock.topology_assigned --timeout 300 ${switch_and_bridges}
   --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off pci=assign-busses" --
   ${hil}/topology.sh as-booted)
-set_tests_properties(lab.stock.resets lab.stock.stream lab.stock.unplug lab.stock.moves lab.stock.packed lab.stock.backdoor lab.stock.guest_life lab.stock.refusals PROPERTIES FIXTURES_REQUIRED guest_image)
+passthru_lab_test(stock.see_it --timeout 300 --nvme ${drive}-see_it.img --nic-pair -- ${hil}/see_it.sh ${guest})
+passthru_lab_test(stock.see_others --timeout 300 --nvme ${drive}-see_others.img -- ${hil}/see_others.sh ${drive}-see_others.img ${guest})
+set_tests_properties(lab.stock.see_it lab.stock.see_others lab.stock.resets lab.stock.stream lab.stock.unplug lab.stock.moves lab.stock.packed lab.stock.backdoor lab.stock.guest_life lab.stock.refusals PROPERTIES FIXTURES_REQUIRED guest_image)
 include(${CMAKE_CURRENT_LIST_DIR}/device_runs.cmake)

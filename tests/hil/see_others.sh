@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# tests/hil/see_others.sh - that looking at a device which others have disturbs nobody: one that the lab machine's own
+# nvme driver reads, and one that QEMU has given to a guest that reads it. Runs in the lab with an NVMe drive at 00:02.0.
+# usage: see_others.sh DRIVE-IMAGE GUEST-IMAGES
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+
+readonly image=$1 guest=$2 nvme=0000:00:02.0
+readonly passthru=build/release/tools/passthru results=$LAB_OUT/see_others
+readonly SHOWS=20
+
+rm -rf "$results"
+mkdir -p "$results"
+outside=$(sha256sum <"$image" | cut -d' ' -f1)
+
+# show_meanwhile NAME: again and again, while somebody uses the device; the last one is kept.
+show_meanwhile() {
+  local round failed=0
+  for ((round = 0; round < SHOWS; ++round)); do
+    "$passthru" msix show "$nvme" --json >"$results/$1.json" 2>"$results/$1.err" || failed=$((failed + 1))
+    "$passthru" msix audit "$nvme" >"$results/$1.audit" 2>&1 || failed=$((failed + 1))
+  done
+  equal "$1: each of $SHOWS shows and audits ends with 0" "$failed" 0 "$results/$1.audit"
+  equal "$1: every vector in use is ok" \
+    "$(jq -r '[.vectors[] | select(.host != null) | .verdict] | unique | join(" ")' "$results/$1.json")" ok
+  equal "$1: the host's interrupts are counted" \
+    "$(jq '[.vectors[].host | select(. != null) | .count] | add > 0' "$results/$1.json")" true
+  equal "$1: the device's own entries are seen" \
+    "$(jq '[.vectors[] | select(.host != null) | .message.address != 0] | all' "$results/$1.json")" true
+}
+
+# ---- the lab machine's driver --------------------------------------------------------------------------------------
+
+(
+  while [ ! -e "$results/stop" ]; do
+    dd if=/dev/nvme0n1 bs=256k iflag=direct 2>/dev/null | sha256sum | cut -d' ' -f1
+  done
+) >"$results/read" &
+reader=$!
+show_meanwhile driver
+touch "$results/stop"
+wait "$reader"
+equal 'driver: what was read never differed' "$(sort -u "$results/read")" "$outside"
+log=$(dmesg)
+equal 'driver: the kernel complains of nothing' \
+  "$(grep -E 'nvme.*(timeout|polled|abort|reset)|WARNING: CPU|DMAR:.*fault' <<<"$log" || [ $? -eq 1 ])" ''
+
+# ---- QEMU ------------------------------------------------------------------------------------------------------------
+
+"$passthru" bind "$nvme" >"$results/bind"
+boot "$results/qemu.log" "$results/qemu.err" timeout --kill-after=5 120 qemu-system-x86_64 \
+  -nodefaults -no-user-config -display none -no-reboot -machine pc,usb=off,vmport=off,smbus=off,hpet=off,i8042=off \
+  -accel kvm -cpu host -smp 1 -m 256M -kernel "$guest/bzImage" -initrd "$guest/initrd" \
+  -append "$guest_append passthru.job=read-latency read-latency.seconds=20" \
+  -chardev stdio,id=console,signal=off -serial chardev:console -device "vfio-pci,host=$nvme"
+wait_until_says reading
+show_meanwhile qemu
+equal "qemu: what is not seen is said" \
+  "$(jq -r '.missing | length' "$results/qemu.json")" 1 "$results/qemu.json"
+wait_for_guest
+equal "qemu: the guest's log has no timeout" "$(said complaint)" ''
+equal 'qemu: its interrupts came' "$([ "$(said interrupts)" -gt 10 ] && echo yes)" yes "$results/qemu.log"
+finish

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Owns the manual page.
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "tools/command_words.h"
+
+namespace passthru::tools {
+namespace {
+
+// Text as man(7) takes it: no line is a request, no backslash an escape, no hyphen a dash.
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    const bool starts_line = out.empty() || out.back() == '\n';
+    if (starts_line && (c == '.' || c == '\'')) out += "\\&";
+    if (c == '\\') {
+      out += "\\e";
+    } else if (c == '-') {
+      out += "\\-";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string names_of(const CLI::Option& option) {
+  if (option.get_positional()) return option.get_name();
+  std::string names;
+  for (const std::string& name : option.get_snames()) names += fmt::format("-{}, ", name);
+  for (const std::string& name : option.get_lnames()) names += fmt::format("--{}, ", name);
+  names.resize(names.size() - 2);
+  const std::string type = option.get_type_size() == 0 ? "" : option.get_type_name();
+  return type.empty() ? names : names + " " + type;
+}
+
+std::string options_of(const CLI::App& app) {
+  std::string text;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_name() == "--help" || option->get_group().empty()) continue;
+    text += fmt::format(".TP\n.B {}\n{}\n", escaped(names_of(*option)),
+                        escaped(option->get_description()));
+  }
+  return text;
+}
+
+std::string footer_of(const CLI::App& app) {
+  if (app.get_footer().empty()) return "";
+  return fmt::format(".PP\n.nf\n{}\n.fi\n", escaped(app.get_footer()));
+}
+
+std::string commands_below(const CLI::App& app, const std::string& path) {
+  std::string text;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (command->get_group().empty()) continue;  // hidden
+    const std::string name = path + " " + command->get_name();
+    if (command->get_subcommands({}).empty()) {
+      text += fmt::format(".SS {}\n{}\n{}{}", escaped(name), escaped(command->get_description()),
+                          options_of(*command), footer_of(*command));
+    }
+    text += commands_below(*command, name);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string manual_page(const CLI::App& app, const std::string& version) {
+  const std::string name = app.get_name();
+  return fmt::format(
+      ".TH {} 1 \"\" \"{}\" \"User Commands\"\n"
+      ".SH NAME\n{} \\- assigns PCI devices to guests\n"
+      ".SH SYNOPSIS\n.B {}\nCOMMAND [OPTION]... [ARGUMENT]...\n"
+      ".SH DESCRIPTION\n{}\n"
+      ".SH COMMANDS\n{}"
+      ".SH EXIT STATUS\n"
+      "0 done; 1 the answer is no; 2 wrong usage; 3 the system refused.\n"
+      ".SH FILES\n"
+      ".TP\n.I /run/passthru\nthe driver that each bound device had before\n"
+      ".TP\n.I /run/passthru/vm\nwhere VMMs let themselves be asked\n",
+      "PASSTHRU", escaped(version), name, name, escaped(app.get_description()),
+      commands_below(app, name));
+}
+
+}  // namespace passthru::tools
