@@ -42,7 +42,6 @@ class SysfsTree {
   SysfsTree& remove_driver(const std::string& driver);
   /// An attribute of a function, or any file below the root.
   SysfsTree& put(const std::filesystem::path& below_root, const std::string& content);
-
   /// A link, to another place below the root or to any text.
   SysfsTree& link(const std::filesystem::path& below_root, const std::filesystem::path& target);
   /// A directory that says of which class it is: "block", "net". `below_device` is where it is

@@ -26,7 +26,7 @@ see() {
   printf '\n$ passthru %s\n' "$*"
   "$passthru" "$@" >"$results/$name" 2>&1 || got=$?
   head -n 30 "$results/$name"
-  equal "$1 $2: exit status" "$got" "$wanted"
+  equal "$name: exit status" "$got" "$wanted"
 }
 # has NAME WORDS: on some line of what was seen.
 has() {

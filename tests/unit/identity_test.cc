@@ -209,6 +209,21 @@ TEST_F(AssignedIdentity, MaskingAndUnmaskingLooksAtNothing) {
   EXPECT_THAT(refused(), IsEmpty());
 }
 
+TEST_F(AssignedIdentity, AddingAVectorLooksAtNothing) {
+  FakeSpec dynamic = FakeSpec::nvme({.device = 3}, 3);
+  dynamic.msix.noresize = false;
+  hardware = &plug(dynamic);
+  open();
+  place(kElsewhere);
+  enable_msix();
+  enable_vector(0, kElsewhere + 0x2000);
+  sysfs.put("bus/pci/devices/0000:00:03.0/vendor", "0x8086\n");  // who looked would refuse
+  enable_vector(1, kElsewhere + 0x2000);
+  EXPECT_EQ(hardware->fire(1), Fired::Delivered);
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(1)));
+  EXPECT_THAT(refused(), IsEmpty());
+}
+
 TEST_F(AssignedIdentity, TheDeviceItselfMayEnableThemAgainAndAgain) {
   for (int round = 0; round < 3; ++round) {
     enable_msix();

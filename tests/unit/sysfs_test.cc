@@ -86,6 +86,7 @@ TEST(Sysfs, RootBusesAreThoseBehindNoBridge) {
   put("0000:02:00.1", "pci0000:00");  // a virtual function of a device on bus 0
   put("10000:e0:06.0", "pci0000:00/0000:00:0e.0/pci10000:e0");
   put("0000:03:00.0", "pcie-something");
+  put("0000:04:00.0", "bus0000:04");
   EXPECT_THAT(tree.sysfs().root_buses(),
               ElementsAre(BusNumber{0, 0}, BusNumber{0, 0x80}, BusNumber{1, 0x40}));
   EXPECT_THAT(Sysfs("/nonexistent").root_buses(), IsEmpty());
