@@ -210,6 +210,7 @@ TEST_F(AssignedIdentity, MaskingAndUnmaskingLooksAtNothing) {
 }
 
 TEST_F(AssignedIdentity, AddingAVectorLooksAtNothing) {
+  device.reset();  // another has its place in the guest
   FakeSpec dynamic = FakeSpec::nvme({.device = 3}, 3);
   dynamic.msix.noresize = false;
   hardware = &plug(dynamic);
