@@ -77,8 +77,8 @@ std::string text_of(const Audited& audited) {
   if (audited.healed) text += fmt::format("{}: {} vectors restored\n", device, *audited.healed);
   if (view.damaged() && view.vmm == 0) {
     text += fmt::format(
-        "{}: nobody can restore it: no VMM with an inspect socket has it. A reset by its driver "
-        "may\n",
+        "{}: no VMM with an inspect socket has it, which could restore it; its driver may, by a "
+        "reset\n",
         device);
   }
   for (const std::string& missing : view.missing) {
