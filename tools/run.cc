@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "tools/commands.h"
 #include "host/inspection_json.h"
+#include "tools/commands.h"
 #include "tools/run_summary.h"
 #include "vfio/linux_kernel.h"
 #include "vmm/device_argument.h"
