@@ -78,7 +78,8 @@ class Watch {
               .advise("Leave out --latency, or start the guest with 'passthru run --inspect'"));
     }
     if (latency) {
-      PASSTHRU_TRY(vmm_->ask({{"request", "watch"}, {"device", bdf_.str()}, {"on", true}}));
+      static_cast<void>(
+          PASSTHRU_TRY(vmm_->ask({{"request", "watch"}, {"device", bdf_.str()}, {"on", true}})));
     }
     before_ = PASSTHRU_TRY(look(sysfs_, bdf_, client()));
     return {};

@@ -72,7 +72,8 @@ class Tracer {
   }
 
   Result<void> watch(bool on) {
-    PASSTHRU_TRY(vmm_.ask({{"request", "watch"}, {"device", bdf_.str()}, {"on", on}}));
+    static_cast<void>(
+        PASSTHRU_TRY(vmm_.ask({{"request", "watch"}, {"device", bdf_.str()}, {"on", on}})));
     return {};
   }
 
