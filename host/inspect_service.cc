@@ -228,7 +228,7 @@ Result<void> InspectService::watch(Session& session, Bdf bdf, unsigned vector, b
   const auto watchers = watchers_.find(key);
   const unsigned others = watchers == watchers_.end() ? 0 : watchers->second - (on ? 0 : 1);
   if (others == 0) {
-    const auto done = find(bdf)->watch(vector, on);
+    auto done = find(bdf)->watch(vector, on);
     // A device that was detached is not watched any more.
     if (!done && (on || done.error().code != ENODEV)) return done;
   }

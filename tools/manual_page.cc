@@ -68,7 +68,7 @@ std::string commands_below(const CLI::App& app, const std::string& path) {
 }  // namespace
 
 std::string manual_page(const CLI::App& app, const std::string& version) {
-  const std::string name = app.get_name();
+  const std::string& name = app.get_name();
   return fmt::format(
       ".TH {} 1 \"\" \"{}\" \"User Commands\"\n"
       ".SH NAME\n{} \\- assigns PCI devices to guests\n"
