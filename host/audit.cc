@@ -10,8 +10,9 @@
 #include <cerrno>
 #include <climits>
 #include <cstdint>
-#include <system_error>
 #include <utility>
+
+#include "vfio/quiet_thread.h"
 
 namespace passthru {
 
@@ -23,11 +24,8 @@ Result<std::unique_ptr<Audit>> Audit::start(std::vector<AssignedDevice*> devices
   Fd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop) return fail(errno, "eventfd");
   std::unique_ptr<Audit> audit(new Audit(std::move(devices), interval, std::move(stop)));
-  try {
-    audit->thread_ = std::thread([audit = audit.get()] { audit->run(); });
-  } catch (const std::system_error& error) {
-    return fail(error.code().value(), "start the audit's thread");
-  }
+  audit->thread_ = PASSTHRU_TRY(
+      start_quiet_thread("start the audit's thread", [audit = audit.get()] { audit->run(); }));
   return audit;
 }
 

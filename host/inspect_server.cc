@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,12 +15,13 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <system_error>
 #include <utility>
+
+#include "vfio/quiet_thread.h"
 
 namespace passthru {
 namespace {
@@ -103,19 +103,8 @@ Result<std::unique_ptr<InspectServer>> InspectServer::start(Domain& domain,
   Fd listener = PASSTHRU_TRY(listen_at(path));
   std::unique_ptr<InspectServer> server(
       new InspectServer(domain, std::move(devices), path, std::move(listener), std::move(stop)));
-  // The process's signals are for the threads of the VMM.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  Result<void> started;
-  try {
-    server->thread_ = std::thread([server = server.get()] { server->run(); });
-  } catch (const std::system_error& error) {
-    started = fail(error.code().value(), "start the inspect socket's thread");
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (!started) return tl::unexpected(started.error());
+  server->thread_ = PASSTHRU_TRY(start_quiet_thread("start the inspect socket's thread",
+                                                    [server = server.get()] { server->run(); }));
   return server;
 }
 
@@ -129,6 +118,7 @@ InspectServer::InspectServer(Domain& domain, std::vector<AssignedDevice*> device
 InspectServer::~InspectServer() {
   ::unlink(path_.c_str());
   if (!thread_.joinable()) return;
+  stopping_ = true;
   ::eventfd_write(stop_.get(), 1);
   thread_.join();
 }
@@ -166,10 +156,14 @@ void InspectServer::run() {
 void InspectServer::accept_client() {
   Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (fd && clients_.size() < kMostClients) clients_.emplace_back(std::move(fd), service_);
+  // Who waits goes on waiting, and the listener stays readable: not again at once.
+  const bool out_of_something = !fd && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
+  if (out_of_something) std::this_thread::sleep_for(kPause);
 }
 
 // False: the client is to go.
-bool InspectServer::serve(Client& client, short events) {
+bool InspectServer::serve(Client& client, short events) const {
+  if (stopping_) return false;
   if (!client.out.empty() && Clock::now() >= client.patience) return false;
   if (events == 0) return true;
   return client.out.empty() ? receive(client) : send(client);
@@ -186,15 +180,17 @@ bool InspectServer::receive(Client& client) {
   // One at a time: who sends the next before it has the answer to this one loses it.
   client.out = client.session.answer(std::string_view(client.in).substr(0, end)) + '\n';
   client.in.clear();
+  client.sent = 0;
   client.patience = Clock::now() + kMostPatience;
   return send(client);
 }
 
 bool InspectServer::send(Client& client) {
-  const ssize_t sent = ::send(client.fd.get(), client.out.data(), client.out.size(), MSG_NOSIGNAL);
+  const auto left = std::string_view(client.out).substr(client.sent);
+  const ssize_t sent = ::send(client.fd.get(), left.data(), left.size(), MSG_NOSIGNAL);
   if (sent < 0) return errno == EAGAIN || errno == EINTR;
-  client.out.erase(0, static_cast<size_t>(sent));
-  client.patience = Clock::now() + kMostPatience;
+  client.sent += static_cast<size_t>(sent);
+  if (client.sent == client.out.size()) client.out.clear();
   return true;
 }
 

@@ -4,6 +4,7 @@
 // host/inspect_service's.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <list>
@@ -25,7 +26,7 @@ std::filesystem::path inspect_directory();
 class InspectServer {
  public:
   static constexpr size_t kMostClients = 16;
-  /// A client that does not take its answer is let go after this long.
+  /// A client that has not taken its whole answer by then is let go.
   static constexpr std::chrono::seconds kMostPatience{5};
 
   /// Serves at `path`, mode 0600, until it is destroyed; `domain` and `devices` outlive it. An
@@ -49,7 +50,8 @@ class InspectServer {
     Fd fd;
     InspectService::Session session;
     std::string in{};   ///< of a request that is not whole yet
-    std::string out{};  ///< of the answer, what the client has not taken yet
+    std::string out{};  ///< the answer, until the client has taken it
+    size_t sent = 0;    ///< of it
     Clock::time_point patience{};
   };
 
@@ -57,14 +59,15 @@ class InspectServer {
                 Fd listener, Fd stop);
   void run();
   void accept_client();
-  static bool serve(Client& client, short events);
+  bool serve(Client& client, short events) const;
   static bool receive(Client& client);
   static bool send(Client& client);
 
   InspectService service_;
   const std::filesystem::path path_;
   const Fd listener_;
-  const Fd stop_;              ///< eventfd
+  const Fd stop_;  ///< eventfd
+  std::atomic<bool> stopping_ = false;
   std::list<Client> clients_;  ///< the thread's own
   std::thread thread_;
 };

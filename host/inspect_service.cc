@@ -180,7 +180,7 @@ class InspectService::Request {
       const auto slice = interrupts.trace_since(next);
       next = slice.next;
       for (const TraceEntry& each : slice.entries) {
-        if (each.label != label.packed()) continue;
+        if (each.label != label.packed() || each.time < start) continue;
         return Json{{"arrived", true}, {"latency_ns", (each.time - start).count()}};
       }
       // Where a mask holds it back, it will not come.
@@ -227,25 +227,26 @@ Result<void> InspectService::watch(Session& session, Bdf bdf, unsigned vector, b
   if (session.watched_.contains(key) == on) return {};
   const auto watchers = watchers_.find(key);
   const unsigned others = watchers == watchers_.end() ? 0 : watchers->second - (on ? 0 : 1);
-  if (others == 0) {
-    auto done = find(bdf)->watch(vector, on);
-    // A device that was detached is not watched any more.
-    if (!done && (on || done.error().code != ENODEV)) return done;
-  }
+  Result<void> done;
+  if (others == 0) done = find(bdf)->watch(vector, on);
   if (on) {
+    if (!done) return done;
     if (session.watched_.empty()) domain_.marks().begin();
     session.watched_.insert(key);
     watchers_[key] = others + 1;
-  } else {
-    session.watched_.erase(key);
-    if (session.watched_.empty()) domain_.marks().end();
-    if (others == 0) {
-      watchers_.erase(key);
-    } else {
-      watchers_[key] = others;
-    }
+    return done;
   }
-  return {};
+  // Whatever the device says: the claim is gone.
+  session.watched_.erase(key);
+  if (session.watched_.empty()) domain_.marks().end();
+  if (others == 0) {
+    watchers_.erase(key);
+  } else {
+    watchers_[key] = others;
+  }
+  // A device that was detached is not watched any more.
+  if (!done && done.error().code == ENODEV) return {};
+  return done;
 }
 
 InspectService::Session::~Session() {

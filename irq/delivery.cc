@@ -9,6 +9,11 @@
 #include <utility>
 
 namespace passthru {
+namespace {
+
+constexpr std::chrono::milliseconds kUnreadFor{5};
+
+}  // namespace
 
 Delivery::Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* physical,
                    ForwardingRouter& router, VectorObserver& observer, Options options)
@@ -70,21 +75,25 @@ std::optional<uint64_t> Delivery::label_of(unsigned vector) const {
 }
 
 // The clock is read where a vector changes, and nowhere else.
-void Delivery::count_masked(unsigned vector, bool masked) {
+// Returns whether it did.
+bool Delivery::count_masked(unsigned vector, bool masked) {
   Counts& counts = counts_[vector];
-  if (masked == counts.masked_since.has_value()) return;
+  if (masked == counts.masked_since.has_value()) return false;
   const auto now = now_();
   if (!masked) counts.masked_for += now - *counts.masked_since;
   counts.masked_since = masked ? std::optional(now) : std::nullopt;
-  observer_.vector_changed(
-      vector, masked ? VectorObserver::Change::Masked : VectorObserver::Change::Unmasked);
+  return true;
 }
 
 // Brings a vector to where it should be, unless go_live has to: returns whether.
 bool Delivery::settle(const VectorSource& source, unsigned vector) {
   const bool is_armed = armed(vector);
   const bool live = source.live(vector);
-  count_masked(vector, !live);
+  // One that was never live is not told of: a guest enables thousands that it never uses.
+  if (count_masked(vector, !live) && (live || vectors_.bound(vector))) {
+    observer_.vector_changed(
+        vector, live ? VectorObserver::Change::Unmasked : VectorObserver::Change::Masked);
+  }
   if (!live) states_[vector].unroutable.clear();
   const bool delivers = live && translate(vector, source.message(vector));
   if (!delivers && is_armed) go_quiet(vector);
@@ -219,6 +228,7 @@ Result<void> Delivery::arm(unsigned vector) {
   state.owner = forwarded ? EventfdOwner::Forwarder : EventfdOwner::Irqfd;
   state.failed = false;
   state.pending = false;
+  state.unread_since.reset();
   // What fired while masked is delivered once, now (PCI 3.0, 6.8.3.5).
   if (fired) vectors_.signal(vector);
   return {};
@@ -256,42 +266,53 @@ void Delivery::reset() {
 }
 
 Result<uint32_t> Delivery::audit(const VectorSource& source) {
-  // First: what is restored is signalled, and whoever polls takes that a moment later.
-  const uint32_t rearmed = rearm_unread();
+  const uint32_t rearmed = arm_anew(source);
   const Healed healed = restore_.audit();
   PASSTHRU_TRY(take_up(source, healed));
   return static_cast<uint32_t>(healed.vectors.size()) + rearmed;
 }
 
-// Live vectors whose counters are not 0. KVM's irqfd takes the counter where it is signalled,
-// before anyone can look; who polls, the forwarder or a VMM, a moment later.
-std::vector<unsigned> Delivery::unread() const {
+// Live vectors whose counters have not been taken for a while. KVM's irqfd takes the counter where
+// it is signalled, before anyone can look; a VMM that polls, a moment later.
+std::vector<unsigned> Delivery::unread() {
   std::vector<unsigned> live;
   for (unsigned vector = 0; vector < count(); ++vector) {
     if (states_[vector].owner == EventfdOwner::Irqfd) live.push_back(vector);
   }
-  return live.empty() ? live : vectors_.signalled(live);
+  const auto signalled = live.empty() ? live : vectors_.signalled(live);
+  const auto now = now_();
+  std::vector<unsigned> unread;
+  for (const unsigned vector : live) {
+    auto& since = states_[vector].unread_since;
+    if (!std::binary_search(signalled.begin(), signalled.end(), vector)) {
+      since.reset();
+    } else if (!since) {
+      since = now;
+    } else if (now - *since >= kUnreadFor) {
+      unread.push_back(vector);
+    }
+  }
+  return unread;
 }
 
-uint32_t Delivery::rearm_unread() {
-  const auto now = unread();
-  std::vector<bool> before(count());
+uint32_t Delivery::arm_anew(const VectorSource& source) {
+  std::vector<unsigned> wanted = unread();
+  for (const unsigned vector : wanted) go_quiet(vector);
   for (unsigned vector = 0; vector < count(); ++vector) {
-    before[vector] = std::exchange(states_[vector].unread, false);
+    const Vector& state = states_[vector];
+    const bool refused = state.failed && state.unroutable.empty() && vectors_.bound(vector);
+    if (refused && !armed(vector) && source.live(vector)) wanted.push_back(vector);
   }
-  std::vector<unsigned> rearmed;
-  for (const unsigned vector : now) {
-    states_[vector].unread = !before[vector];
-    if (before[vector]) rearmed.push_back(vector);
-  }
-  for (const unsigned vector : rearmed) {
-    go_quiet(vector);
-    ++counts_[vector].rearmed;
+  uint32_t armed_now = 0;
+  for (const unsigned vector : wanted) {
     arm_or_tell(vector);
+    if (!armed(vector)) continue;
+    ++armed_now;
+    ++counts_[vector].rearmed;
     observer_.vector_changed(vector, VectorObserver::Change::Restored);
   }
-  if (!rearmed.empty()) observer_.vectors_restored(static_cast<unsigned>(rearmed.size()));
-  return static_cast<uint32_t>(rearmed.size());
+  if (armed_now != 0) observer_.vectors_restored(armed_now);
+  return armed_now;
 }
 
 Result<void> Delivery::trigger(unsigned vector) {
@@ -323,9 +344,7 @@ std::optional<SourceStats> Delivery::forwarded(unsigned vector) {
 
 std::vector<VectorState> Delivery::inspect(const VectorSource& source) {
   const auto interrupts = vectors_.interrupts();
-  // Twice: a VMM that polls may be about to take it.
-  auto unread_now = unread();
-  if (!unread_now.empty()) unread_now = vectors_.signalled(unread_now);
+  const auto unread_now = unread();
   std::vector<VectorState> states;
   states.reserve(count());
   for (unsigned vector = 0; vector < count(); ++vector) {

@@ -124,8 +124,8 @@ class Delivery {
 
   /// Looks at every bound vector and restores what is damaged, and what a restore that failed has
   /// left without an interrupt: an error each time until all is. Such a vector is live again then,
-  /// if `source` still wants it. A live vector whose signals nobody has taken at two looks in a row
-  /// is armed anew. Returns how many were restored or armed.
+  /// if `source` still wants it. A live vector whose signals nobody takes, and one that could not
+  /// be armed, is armed anew. Returns how many were restored or armed.
   Result<uint32_t> audit(const VectorSource& source);
 
   /// Has the kernel act as if the device had signalled the vector. EINVAL: it has no interrupt of
@@ -154,7 +154,8 @@ class Delivery {
     MsiMessage routed{};   ///< the message that the route carries
     bool pending = false;  ///< fired while masked, already taken from the latch
     bool failed = false;   ///< reported, and not live since
-    bool unread = false;   ///< at the last look its signals had not been taken
+    /// Since when each look has found signals that nobody has taken.
+    std::optional<Clock::time_point> unread_since{};
     std::string unroutable{};
   };
 
@@ -175,7 +176,7 @@ class Delivery {
            states_[vector].owner == EventfdOwner::Forwarder;
   }
   [[nodiscard]] std::optional<SourceStats> forwarded(unsigned vector);
-  void count_masked(unsigned vector, bool masked);
+  bool count_masked(unsigned vector, bool masked);
   bool settle(const VectorSource& source, unsigned vector);
   bool translate(unsigned vector, const MsiMessage& message);
   void go_quiet(unsigned vector);
@@ -187,8 +188,8 @@ class Delivery {
   Result<void> arm(unsigned vector);
   void arm_or_tell(unsigned vector);
   Result<void> route(unsigned vector);
-  [[nodiscard]] std::vector<unsigned> unread() const;
-  uint32_t rearm_unread();
+  [[nodiscard]] std::vector<unsigned> unread();
+  uint32_t arm_anew(const VectorSource& source);
   void quiet_what_was_lost(const Error& error);
   void failed(unsigned vector, const Error& error);
 

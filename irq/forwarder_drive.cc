@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Owns what the driving thread of a forwarder does: it watches, delivers in batches, holds back
 // what comes too fast, and watches anew what the kernel has let go.
-#include <pthread.h>
 #include <sys/timerfd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
-#include <system_error>
 
 #include "irq/forwarder.h"
+#include "vfio/quiet_thread.h"
 
 namespace passthru {
 namespace {
@@ -40,19 +38,8 @@ Result<void> Forwarder::start_thread() {
   if (thread_.joinable() || driver_.load() != std::thread::id{}) {
     return fail(EBUSY, "start the forwarder's thread", "a thread drives it already");
   }
-  // The process's signals are for the threads of the VMM.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  Result<void> started;
-  try {
-    thread_ = std::thread([this] { run(); });
-  } catch (const std::system_error& error) {
-    started = fail(error.code().value(), "start the forwarder's thread");
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return started;
+  thread_ = PASSTHRU_TRY(start_quiet_thread("start the forwarder's thread", [this] { run(); }));
+  return {};
 }
 
 void Forwarder::run() {

@@ -31,7 +31,10 @@ class MsiVectors : public VectorSource {
   [[nodiscard]] bool enabled() const { return enabled_ != 0; }
   /// A power of two, 0 while disabled.
   [[nodiscard]] unsigned count() const { return enabled_; }
-  [[nodiscard]] bool masked(unsigned vector) const { return (registers_.mask >> vector & 1) != 0; }
+  /// Also one that is not enabled.
+  [[nodiscard]] bool masked(unsigned vector) const {
+    return vector >= enabled_ || (registers_.mask >> vector & 1) != 0;
+  }
   [[nodiscard]] bool live(unsigned vector) const override {
     return vector < enabled_ && !masked(vector);
   }

@@ -38,7 +38,8 @@ class Router {
   virtual Result<void> update_route(RouteId route, const MsiMessage& message) = 0;
   virtual void destroy_route(RouteId route) = 0;
   /// From now on each signal of `eventfd` delivers the route's message. The VMM owns the counter
-  /// until `disarm`; a counter that is not 0 now is delivered at once.
+  /// until `disarm`, and takes it when it delivers: one that stays is one that the VMM has lost,
+  /// and is armed anew. A counter that is not 0 now is delivered at once.
   virtual Result<void> arm(RouteId route, int eventfd) = 0;
   /// On return no signal is delivered any more, and the counter is the caller's.
   virtual void disarm(RouteId route, int eventfd) = 0;

@@ -3,7 +3,6 @@
 // goes.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "tools/bars_output.h"
 #include "tools/bars_plan.h"
 #include "tools/commands.h"
+#include "tools/terminal.h"
 #include "tools/vmm_client.h"
 #include "vfio/fd.h"
 #include "vfio/pci_names.h"
@@ -138,10 +138,8 @@ Result<DeviceBars> look(const Options& options, Bdf bdf) {
 
 TextStyle style_of_stdout() {
   TextStyle style;
-  if (::isatty(STDOUT_FILENO) == 0) return style;
-  winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0)
-    style.columns = size.ws_col;
+  if (!is_terminal()) return style;
+  style.columns = static_cast<unsigned>(terminal_columns().value_or(style.columns));
   // https://no-color.org: set, and not empty.
   const char* const no_colour = std::getenv("NO_COLOR");
   style.colour = no_colour == nullptr || *no_colour == '\0';

@@ -2,8 +2,6 @@
 // Owns the one place where an error reaches the user, and the reading of device names.
 #include "tools/commands.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdio>
 
@@ -11,10 +9,14 @@ namespace passthru::tools {
 namespace {
 
 void tell(const Error& error) {
-  fmt::print(stderr, "passthru: {}\n", error.message());
+  say("passthru: " + error.message() + "\n");
 }
 
 }  // namespace
+
+void say(const std::string& text) {
+  static_cast<void>(std::fputs(text.c_str(), stderr));  // who closed it does not want to know
+}
 
 int refuse(const Error& error) {
   tell(error);

@@ -33,6 +33,9 @@ CLI::App* add_msix(CLI::App& app, int& status);
 CLI::App* add_trace(CLI::App& app, int& status);
 CLI::App* add_run(CLI::App& app, int& status);
 
+/// Writes to standard error. Unlike fmt::print never throws: nobody may read it, and a guest goes
+/// on.
+void say(const std::string& text);
 /// Prints "passthru: MESSAGE" on standard error and returns kRefused.
 int refuse(const Error& error);
 /// The same for a command line that CLI11 accepts and we do not; returns kUsage.
@@ -46,6 +49,6 @@ inline constexpr const char* kJsonHelp = "Print JSON; what its members mean is i
 
 /// What every question to a VMM says of its `--socket`.
 inline constexpr const char* kSocketHelp =
-    "The VMM's inspect socket; by default it is looked for where 'passthru run --inspect' makes it";
+    "The VMM's inspect socket, if 'passthru run --inspect' has it elsewhere";
 
 }  // namespace passthru::tools

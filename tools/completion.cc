@@ -11,10 +11,12 @@ namespace {
 
 constexpr const char* kStart = R"(# completion of 'passthru', generated when it was built
 _passthru() {
-  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-  local path='' words='' devices='' i
-  for ((i = 1; i < COMP_CWORD; ++i)); do
-    case "$path ${COMP_WORDS[i]}" in
+  # Not COMP_WORDS: bash divides a PCI address at its colons.
+  local line=${COMP_LINE:0:COMP_POINT}
+  local cur=${line##* } path='' words='' devices='' prev='' word
+  for word in ${line% *}; do
+    prev=$word
+    case "$path $word" in
 )";
 
 constexpr const char* kMiddle = R"(    esac
@@ -34,9 +36,11 @@ constexpr const char* kEnd = R"(    esac
   if [[ -n $devices && $cur != -* ]]; then
     local device
     for device in /sys/bus/pci/devices/*; do words+=" ${device##*/}"; done
-    COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
   fi
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
+  if [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
+    COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
+  fi
 }
 complete -F _passthru passthru
 )";

@@ -13,6 +13,8 @@
 #include "irq/ring_check.h"
 #include "tools/commands.h"
 #include "tools/json.h"
+#include "tools/printable.h"
+#include "tools/terminal.h"
 #include "vfio/host_checks.h"
 #include "vfio/small_file.h"
 
@@ -61,8 +63,14 @@ Json to_json(const HostCheck& check) {
 
 void print_line(const HostCheck& check) {
   const bool unknown = check.answer == Answer::Unknown;
-  fmt::print("{:<4}  {:<19}  {}{}{}\n", unknown ? "-" : answer_name(check.answer), check.name,
-             check.what, check.remedy.empty() ? "" : ". ", check.remedy);
+  const std::string line =
+      fmt::format("{:<4}  {:<19}  {}{}{}", unknown ? "-" : answer_name(check.answer), check.name,
+                  check.what, check.remedy.empty() ? "" : ". ", check.remedy);
+  constexpr size_t kIndent = 27;  // of what is said of a check
+  // One line for a pipe, where somebody may look for one.
+  const auto lines = terminal_columns() ? wrapped(printable(line), *terminal_columns(), kIndent)
+                                        : std::vector{line};
+  for (const std::string& each : lines) fmt::print("{}\n", each);
 }
 
 int doctor(const std::optional<Bdf>& device, bool as_json) {

@@ -3,7 +3,11 @@
 // our exit status.
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <exception>
+#include <string>
+#include <system_error>
 
 #include "tools/command_words.h"
 #include "tools/commands.h"
@@ -16,7 +20,7 @@ constexpr const char* kExamples =
     "  passthru doctor                        what this machine lacks, and what mends it\n"
     "  passthru list                          what is there, and what can be assigned\n"
     "  sudo passthru bind 0000:01:00.0        take a device from its host driver\n"
-    "  sudo passthru msix show 0000:01:00.0   the device's own interrupt table\n"
+    "  sudo passthru msix show 0000:01:00.0   its interrupts, and what is wrong with them\n"
     "  sudo passthru unbind 0000:01:00.0      give it back\n"
     "\n"
     "Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 the system refused.\n"
@@ -26,6 +30,21 @@ constexpr const char* kExamples =
 std::string reached(const CLI::App& app) {
   const auto chosen = app.get_subcommands();
   return chosen.empty() ? app.get_name() : app.get_name() + " " + reached(*chosen.front());
+}
+
+// CLI11 says of a word that is no subcommand only that one is missing.
+std::string what_is_wrong(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* deepest = &app;
+  for (auto chosen = deepest->get_subcommands(); !chosen.empty();
+       chosen = deepest->get_subcommands()) {
+    deepest = chosen.front();
+  }
+  const auto words = deepest->remaining();
+  if (dynamic_cast<const CLI::RequiredError*>(&error) == nullptr || words.empty() ||
+      deepest->get_subcommands({}).empty()) {
+    return error.what();
+  }
+  return fmt::format("'{}' is no command", words.front());
 }
 
 int main(int argc, char** argv) {
@@ -49,13 +68,19 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    fmt::print(stderr, "passthru: {}. '{} --help' shows how to use it\n", error.what(),
-               reached(app));
+    say(fmt::format("passthru: {}. '{} --help' shows how to use it\n", what_is_wrong(app, error),
+                    reached(app)));
     return kUsage;
+  } catch (const std::system_error& error) {  // fmt::print, for which there is no room or reader
+    return refuse({.code = error.code().value(), .operation = "write the output"});
+  } catch (const std::exception& error) {  // of JSON that a VMM sent, and is none of ours
+    return refuse({.code = EPROTO, .operation = "understand an answer", .cause = error.what()});
   }
   // A full disk must not look like success.
-  if (std::fflush(stdout) != 0 && status == kDone)
-    return refuse({.code = errno, .operation = "write the output"});
+  if (std::fflush(stdout) != 0) {
+    const int code = refuse({.code = errno, .operation = "write the output"});
+    return status == kDone ? code : status;
+  }
   return status;
 }
 

@@ -21,13 +21,14 @@ constexpr const char* kFooter =
     "are left alone.\n"
     "--heal has the VMM restore what is damaged, and looks again; a device that no VMM with an "
     "inspect socket has\n"
-    "can only be told of. Exit status: 0 nothing is damaged (any more), 1 something is.\n"
+    "can only be told of. Exit status: 0 nothing is damaged (any more), 1 something is,\n"
+    "3 a device could not be looked at.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru msix audit --all\n"
     "  sudo passthru msix audit 0000:01:00.0 --heal\n"
-    "  sudo passthru msix audit --all --format=prometheus > "
-    "/var/lib/node_exporter/textfile/passthru.prom";
+    "  cd /var/lib/node_exporter/textfile\n"
+    "  sudo passthru msix audit --all --format=prometheus > .new && mv .new passthru.prom";
 
 struct AuditOptions {
   std::vector<std::string> devices{};
@@ -73,7 +74,10 @@ std::string text_of(const Audited& audited) {
     text += fmt::format("{}: vector {}: {}{}{}\n", device, row.index, row.verdict,
                         row.why.empty() ? "" : ": ", row.why);
   }
-  if (text.empty()) text = fmt::format("{}: ok, {} vectors in use\n", device, used);
+  if (text.empty()) {
+    text = fmt::format("{}: {}, {} vectors in use\n", device,
+                       view.source.empty() && used != 0 ? "no damage seen" : "ok", used);
+  }
   if (audited.healed) text += fmt::format("{}: {} vectors restored\n", device, *audited.healed);
   if (view.damaged() && view.vmm == 0) {
     text += fmt::format(
@@ -107,6 +111,9 @@ std::string prometheus_of(const std::vector<Audited>& all) {
   std::string verdicts =
       "# HELP passthru_vector_damage What is wrong with a vector; 1 while it is.\n"
       "# TYPE passthru_vector_damage gauge\n";
+  std::string seen =
+      "# HELP passthru_device_seen Whether the device's own table could be looked at.\n"
+      "# TYPE passthru_device_seen gauge\n";
   std::string restores =
       "# HELP passthru_restored_vectors_total Vectors that the VMM has restored.\n"
       "# TYPE passthru_restored_vectors_total counter\n";
@@ -130,13 +137,15 @@ std::string prometheus_of(const std::vector<Audited>& all) {
                                   device, row.index, row.host->count());
       }
     }
+    seen += fmt::format("passthru_device_seen{{device=\"{}\"}} {}\n", device,
+                        view.source.empty() ? 0 : 1);
     damaged += fmt::format("passthru_damaged_vectors{{device=\"{}\"}} {}\n", device, count);
     if (view.guest) {
       restores += fmt::format("passthru_restored_vectors_total{{device=\"{}\"}} {}\n", device,
                               view.guest->restores);
     }
   }
-  return damaged + verdicts + restores + interrupts;
+  return damaged + verdicts + seen + restores + interrupts;
 }
 
 void print(const std::vector<Audited>& all, const std::string& format) {
@@ -166,18 +175,21 @@ int run(const AuditOptions& options) {
   if (!devices) return refuse(devices.error());
   std::vector<Audited> all;
   bool damaged = false;
+  bool failed = false;
   for (const Bdf bdf : *devices) {
     auto audited = audit(sysfs, bdf, options);
     if (!audited) {
       // Of all of a machine, some may go away meanwhile.
       if (options.all && audited.error().code == ENOENT) continue;
-      return refuse(audited.error());
+      refuse(audited.error());
+      failed = true;
+      continue;
     }
     damaged |= audited->view.damaged();
     all.push_back(std::move(*audited));
   }
-  print(all, options.format);
-  return damaged ? kNo : kDone;
+  if (!all.empty() || !failed) print(all, options.format);
+  return failed ? kRefused : damaged ? kNo : kDone;
 }
 
 }  // namespace

@@ -63,10 +63,11 @@ void add_host(MsixView& view, const Sysfs& sysfs) {
 
 // Nobody tells what the user of the device wants: what the host has requested is taken for it.
 void judge_rows(MsixView& view) {
-  const bool any = std::any_of(view.rows.begin(), view.rows.end(),
-                               [](const MsixRow& row) { return row.host.has_value(); });
+  // The kernel still lists an interrupt that its driver has given back, without a name.
+  const auto is_used = [](const MsixRow& row) { return row.host && !row.host->name.empty(); };
+  const bool any = std::any_of(view.rows.begin(), view.rows.end(), is_used);
   for (MsixRow& row : view.rows) {
-    const bool used = row.host.has_value();
+    const bool used = is_used(row);
     const auto [verdict, why] = judge(
         {.user = view.function.on_vfio ? VectorView::User::Guest : VectorView::User::HostDriver,
          .enabled = any,
@@ -115,9 +116,13 @@ Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle 
     add_host(view, sysfs);
     return view;
   }
-  const bool used = !host_interrupts(sysfs, bdf).empty();
+  const auto interrupts = host_interrupts(sysfs, bdf);
+  const bool used = !interrupts.empty();
+  const bool msi = used && !interrupts.front().msix;
   if (!layout && !used) return tl::unexpected(layout.error());
-  if (!layout) {
+  if (msi) {
+    view.missing.emplace_back("the device's own registers: it uses MSI, and has no table for that");
+  } else if (!layout) {
     view.missing.push_back("the device's own table: " + layout.error().message());
   } else if (used || idle == Idle::Open) {
     PASSTHRU_TRY(look_at_device(view, sysfs, idle, used));

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "tools/commands.h"
 #include "tools/msix_commands.h"
@@ -21,13 +22,14 @@ constexpr const char* kFooter =
     "changed is\n"
     "highlighted. Keys: space pauses, s sorts by rate, vector or latency, q ends. In a pipe, a "
     "line for each vector\n"
-    "that came. The guest goes on as before; with --latency its interrupts pass through the "
+    "that came, and at first for each that is damaged; p50 and p99 are no more than so many ns. "
+    "The guest goes on as before; with --latency its interrupts pass through the "
     "forwarder of the VMM,\n"
     "where they are timed, until this ends.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru msix watch 0000:01:00.0\n"
-    "  sudo passthru msix watch 0000:01:00.0 --latency --count 10 | grep ' 3 '";
+    "  sudo passthru msix watch 0000:01:00.0 --latency --count 10 | grep '^vector 3 '";
 
 using std::chrono::milliseconds;
 
@@ -55,10 +57,12 @@ Result<WatchSample> look(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm) {
   return sample;
 }
 
-void print_lines(const std::vector<WatchLine>& lines) {
+// The first time also what is damaged and does not come at all.
+void print_lines(const std::vector<WatchLine>& lines, bool first) {
   for (const WatchLine& line : lines) {
-    if (line.rate <= 0 && !line.changed) continue;
-    fmt::print("vector {} rate {:.1f} count {} via {} p50 {} p99 {} verdict {}\n", line.index,
+    const bool sound = line.verdict == "ok" || line.verdict == "unused";
+    if (line.rate <= 0 && !line.changed && (sound || !first)) continue;
+    fmt::print("vector {} rate {:.1f} count {} via {} p50_ns {} p99_ns {} verdict {}\n", line.index,
                line.rate, line.count, line.owner.empty() ? "-" : line.owner,
                line.p50 ? std::to_string(*line.p50) : "-",
                line.p99 ? std::to_string(*line.p99) : "-", line.verdict);
@@ -92,8 +96,8 @@ class Watch {
     return {};
   }
 
-  void print(bool terminal, bool paused) const {
-    if (!terminal) return print_lines(lines_);
+  void print(bool terminal, bool paused) {
+    if (!terminal) return print_lines(lines_, std::exchange(first_, false));
     constexpr const char* kOrders[] = {"rate", "vector", "latency"};
     fmt::print("{}{}  by {}{}   space: pause, s: sort, q: end\n\n{}", Terminal::clear(), bdf_.str(),
                kOrders[static_cast<int>(order_)], paused ? ", paused" : "", table_of(lines_, true));
@@ -110,6 +114,7 @@ class Watch {
   WatchSample before_;
   std::vector<WatchLine> lines_;
   WatchOrder order_ = WatchOrder::Rate;
+  bool first_ = true;
 };
 
 int run(const WatchOptions& options) {

@@ -95,7 +95,7 @@ void tell(const Event& event) {
     case Event::Kind::DeviceReset:
       return;  // counted, and part of the summary
   }
-  fmt::print(stderr, "passthru: {}: {}: {}\r\n", event.device.str(), what, event.detail);
+  say(fmt::format("passthru: {}: {}: {}\r\n", event.device.str(), what, event.detail));
 }
 
 Result<void> write_summary(const std::string& file, ExitReason reason,
@@ -131,7 +131,7 @@ int run(RunArguments& arguments) {
   if (!ended) return refuse(ended.error());
 
   const std::vector<Inspection> devices = (*vm)->inspect();
-  for (const Inspection& device : devices) fmt::print(stderr, "{}", summary(device));
+  for (const Inspection& device : devices) say(summary(device));
   if (!arguments.summary_file.empty()) {
     const auto written = write_summary(arguments.summary_file, *ended, devices);
     if (!written) return refuse(written.error());

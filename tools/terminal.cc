@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -20,6 +21,14 @@ constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
 
 bool is_terminal() {
   return ::isatty(STDOUT_FILENO) != 0;
+}
+
+std::optional<size_t> terminal_columns() {
+  winsize size{};
+  if (!is_terminal() || ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
+    return std::nullopt;
+  }
+  return size.ws_col;
 }
 
 StopFlag::StopFlag() {

@@ -6,12 +6,15 @@
 #include <termios.h>
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 
 namespace passthru::tools {
 
 /// Whether standard output is a terminal that a person looks at.
 bool is_terminal();
+/// How wide it is, in characters; nothing where it is none or does not say.
+std::optional<size_t> terminal_columns();
 
 /// SIGINT, SIGTERM and SIGHUP set a flag instead of ending the process, for as long as this lives.
 class StopFlag {

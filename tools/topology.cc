@@ -37,7 +37,7 @@ constexpr const char* kFooter =
     "  passthru topology --json | jq -r '.devices[] | \"\\(.parent) -> \\(.device)\"'";
 
 struct Options {
-  std::string device{};
+  std::optional<std::string> device{};  ///< also an empty word, of a script without its device
   bool json = false;
   bool watch = false;
 };
@@ -54,8 +54,8 @@ int show(const Options& options) {
   const Sysfs sysfs;
   if (options.watch) return watch_topology(sysfs);
   std::optional<Bdf> device;
-  if (!options.device.empty()) {
-    const auto bdf = Bdf::parse(options.device);
+  if (options.device) {
+    const auto bdf = Bdf::parse(*options.device);
     if (!bdf) return wrong_usage(bdf.error());
     if (const auto function = sysfs.function(*bdf); !function) return refuse(function.error());
     device = *bdf;

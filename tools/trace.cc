@@ -2,6 +2,7 @@
 // Owns `passthru trace`: the interrupts of a running guest's device into a file.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "tools/terminal.h"
 #include "tools/trace_file.h"
 #include "tools/vmm_client.h"
+#include "vfio/sysfs.h"
 
 namespace passthru::tools {
 namespace {
@@ -85,11 +87,17 @@ class Tracer {
     PASSTHRU_TRY(collect());
     nlohmann::json delivered = nlohmann::json::array();
     for (const auto& [vector, count] : PASSTHRU_TRY(counters())) {
-      const uint64_t came = count - before_[vector];
+      const uint64_t came = count - std::min(before_[vector], count);
       if (came != 0) delivered.push_back({{"vector", vector}, {"delivered", came}});
     }
     return file_.finish(
         {{"device", bdf_.str()}, {"name", name_}, {"vectors", delivered}, {"lost", file_.lost()}});
+  }
+
+  /// What had come until the VMM ended is a whole file too.
+  void end_early(const Error& why) {
+    ignore(file_.finish({{"device", bdf_.str()}, {"name", name_}, {"ended", why.message()}}),
+           "the VMM's end is the error that is told");
   }
 
   [[nodiscard]] const TraceFile& file() const { return file_; }
@@ -117,7 +125,6 @@ class Tracer {
 
 Result<void> trace(Tracer& tracer, double seconds) {
   const StopFlag stop;
-  PASSTHRU_TRY(tracer.begin());
   const auto start = Clock::now();
   while (!StopFlag::is_set() &&
          (seconds <= 0 || std::chrono::duration<double>(Clock::now() - start).count() < seconds)) {
@@ -131,18 +138,21 @@ Result<void> trace(Tracer& tracer, double seconds) {
 int run(const TraceOptions& options) {
   const auto bdf = Bdf::parse(options.device);
   if (!bdf) return wrong_usage(bdf.error());
+  if (const auto function = Sysfs().function(*bdf); !function) return refuse(function.error());
   auto vmm = need_vmm(*bdf, options.socket);
   if (!vmm) return refuse(vmm.error());
   auto file = TraceFile::create(options.file);
   if (!file) return refuse(file.error());
   Tracer tracer(*bdf, std::move(*vmm), std::move(*file));
-  if (const auto done = trace(tracer, options.seconds); !done) return refuse(done.error());
+  auto done = tracer.begin();
+  if (done) done = trace(tracer, options.seconds);
+  if (!done) tracer.end_early(done.error());
   fmt::print("{}: {} interrupts and {} marks in {}\n", bdf->str(), tracer.file().interrupts(),
              tracer.file().marks(), options.file);
   if (tracer.file().lost() != 0) {
     fmt::print("{} came too fast to be kept, and are not in it\n", tracer.file().lost());
   }
-  return kDone;
+  return done ? kDone : refuse(done.error());
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 
 #include "host/inspect_server.h"
 #include "host/inspection_json.h"
+#include "tools/commands.h"
 
 namespace passthru::tools {
 namespace {
@@ -45,20 +46,14 @@ std::vector<fs::path> sockets_to_try() {
   if (const fs::path directory = inspect_directory(); !directory.empty()) {
     add_sockets(directory, sockets);
   }
-  std::error_code error;
-  if (::geteuid() == 0) {
-    for (fs::directory_iterator at("/run/user", error), end; !error && at != end;
-         at.increment(error)) {
-      add_sockets(at->path() / "passthru/vm", sockets);
-    }
-  }
   std::sort(sockets.begin(), sockets.end());
   return sockets;
 }
 
-bool has(VmmClient& client, Bdf device) {
-  const auto answer = client.ask({{"request", "inspect"}, {"device", device.str()}});
-  return answer.has_value();
+// ENODEV: it does not.
+Result<void> has(VmmClient& client, Bdf device) {
+  static_cast<void>(PASSTHRU_TRY(client.ask({{"request", "inspect"}, {"device", device.str()}})));
+  return {};
 }
 
 }  // namespace
@@ -144,14 +139,18 @@ std::vector<VmmClient> all_vmms() {
 }
 
 Result<std::optional<VmmClient>> find_vmm(Bdf device, const std::string& socket) {
-  std::vector<VmmClient> clients;
-  if (socket.empty()) {
-    clients = all_vmms();
-  } else {
-    clients.push_back(PASSTHRU_TRY(VmmClient::connect(socket)));
+  if (!socket.empty()) {
+    auto client = PASSTHRU_TRY(VmmClient::connect(socket));
+    PASSTHRU_TRY(has(client, device));
+    return std::optional(std::move(client));
   }
-  for (VmmClient& client : clients) {
-    if (has(client, device)) return std::optional(std::move(client));
+  for (VmmClient& client : all_vmms()) {
+    const auto answer = has(client, device);
+    if (answer) return std::optional(std::move(client));
+    // One that does not answer may be the one.
+    if (answer.error().code != ENODEV) {
+      say(fmt::format("passthru: {}\n", answer.error().message()));
+    }
   }
   return std::optional<VmmClient>();
 }

@@ -44,12 +44,13 @@ class VmmClient {
   pid_t pid_;
 };
 
-/// Every VMM that lets this user look: those in `inspect_directory`, and for root those of all
-/// users.
+/// Every VMM of this user that serves in `inspect_directory`. Those of other users could tell root
+/// what they like; they are asked where somebody names their socket.
 std::vector<VmmClient> all_vmms();
 
-/// The VMM that has a device: the one at `socket`, or if that is empty the one among `all_vmms`.
-/// Nothing: none has it. Errors: of `socket` only.
+/// The VMM that has a device: the one at `socket`, or if that is empty the one among `all_vmms`, of
+/// which it is told who does not answer. Nothing: none has it. Errors, of `socket` only: ENODEV, it
+/// does not have it; those of `connect` and `ask`.
 Result<std::optional<VmmClient>> find_vmm(Bdf device, const std::string& socket);
 /// The same, for what cannot be done without. ENODEV.
 Result<VmmClient> need_vmm(Bdf device, const std::string& socket);

@@ -42,8 +42,8 @@ Result<PciFunction> bindable_function(const Sysfs& sysfs, Bdf bdf) {
                     "Only devices behind an IOMMU can be assigned");
     }
     return refuse(ENODEV, bdf, "no IOMMU",
-                  "Switch on VT-d or AMD-Vi in the firmware and boot Linux with intel_iommu=on or "
-                  "amd_iommu=on");
+                  "Switch on VT-d or AMD-Vi in the firmware and boot Linux with intel_iommu=on "
+                  "(AMD's is on by itself)");
   }
   return function;
 }

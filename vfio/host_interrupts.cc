@@ -93,6 +93,7 @@ std::vector<HostInterrupt> host_interrupts(const Sysfs& sysfs, Bdf bdf,
     const auto irq = whole_number<unsigned>(name);
     if (!irq) continue;
     auto found = parse_host_interrupt(text, *irq, bdf).value_or(HostInterrupt{.irq = *irq});
+    found.msix = first_line(sysfs.function_path(bdf) / "msi_irqs" / name) == "msix";
     found.affinity = first_line(proc / "irq" / name / "smp_affinity_list");
     found.effective = first_line(proc / "irq" / name / "effective_affinity_list");
     interrupts.push_back(std::move(found));

@@ -18,10 +18,12 @@ namespace passthru {
 /// An interrupt of the host.
 struct HostInterrupt {
   unsigned irq = 0;  ///< its number in Linux
-  /// The device's vector; nothing where /proc/interrupts does not have it, because no driver has
-  /// requested it.
+  /// The device's vector; nothing where /proc/interrupts does not tell.
   std::optional<unsigned> vector{};
-  std::string name{};  ///< what its driver called it: "nvme0q1", "vfio-msix[1](0000:00:02.0)"
+  bool msix = false;  ///< of MSI-X; otherwise of MSI
+  /// What its driver called it: "nvme0q1", "vfio-msix[1](0000:00:02.0)"; empty: none has requested
+  /// it
+  std::string name{};
   std::vector<uint64_t> counts{};  ///< by column of /proc/interrupts: one for each online CPU
   std::string affinity{};          ///< CPUs that it may come on, "0-3"; empty: not to be had
   std::string effective{};         ///< CPUs that it does come on

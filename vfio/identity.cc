@@ -36,14 +36,21 @@ std::string link_name(int directory, const char* name) {
 DeviceIdentity::DeviceIdentity(Bdf bdf, Fd devices, Seen opened)
     : bdf_(bdf), devices_(std::move(devices)), opened_(std::move(opened)) {}
 
+// What could not be read says nothing.
+bool DeviceIdentity::Seen::is(const Seen& other) const {
+  return file_system == other.file_system && object == other.object &&
+         (words == other.words || !readable || !other.readable);
+}
+
 Result<DeviceIdentity::Seen> DeviceIdentity::look(int devices, const std::string& bdf) {
-  const Fd directory(::openat(devices, bdf.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   struct stat status {};
-  if (!directory || ::fstat(directory.get(), &status) != 0) return fail(errno, "look in sysfs");
+  if (::fstatat(devices, bdf.c_str(), &status, 0) != 0) return fail(errno, "look in sysfs");
+  const Fd directory(::openat(devices, bdf.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   const int at = directory.get();
   return Seen{
       .file_system = status.st_dev,
       .object = status.st_ino,
+      .readable = !attribute(at, "vendor").empty() && !attribute(at, "revision").empty(),
       .words = fmt::format("{}:{}, subsystem {}:{}, revision {}, IOMMU group {}",
                            attribute(at, "vendor"), attribute(at, "device"),
                            attribute(at, "subsystem_vendor"), attribute(at, "subsystem_device"),
@@ -60,7 +67,9 @@ Result<DeviceIdentity> DeviceIdentity::remember(const Sysfs& sysfs, Bdf bdf) {
 
 Result<void> DeviceIdentity::check() const {
   const auto now = look(devices_.get(), bdf_.str());
-  if (now && *now == opened_) return {};
+  if (now && now->is(opened_)) return {};
+  // A process that may not look, or has no descriptor left to: that is no other device.
+  if (!now && now.error().code != ENOENT) return {};
   std::string found = now ? now->words : "nothing";
   if (now && now->words == opened_.words) found = "another device with the same ids";
   return tl::unexpected(

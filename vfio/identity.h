@@ -20,8 +20,9 @@ class DeviceIdentity {
   static Result<DeviceIdentity> remember(const Sysfs& sysfs, Bdf bdf);
 
   /// ENODEV: the address belongs to another device, or to none. Says what it was and what is there
-  /// now. Takes seven small reads of sysfs, none of the device; works on where sysfs is not mounted
-  /// for this process any more.
+  /// now. Where it cannot be looked at, the device that was opened is taken to be there. Takes
+  /// seven small reads of sysfs, none of the device; works on where sysfs is not mounted for this
+  /// process any more.
   [[nodiscard]] Result<void> check() const;
 
  private:
@@ -30,8 +31,9 @@ class DeviceIdentity {
   struct Seen {
     uint64_t file_system = 0;
     uint64_t object = 0;  ///< inode of its directory in sysfs
+    bool readable = false;
     std::string words{};
-    bool operator==(const Seen&) const = default;
+    [[nodiscard]] bool is(const Seen& other) const;
   };
   DeviceIdentity(Bdf bdf, Fd devices, Seen opened);
   static Result<Seen> look(int devices, const std::string& bdf);

@@ -182,6 +182,10 @@ void KvmHost::destroy_route(RouteId route) {
 
 Result<void> KvmHost::arm(RouteId route, int eventfd) {
   PASSTHRU_TRY(set_irqfd(vm_fd_, route, eventfd, 0));
+  // A counter that was not 0 by then has been delivered, and KVM leaves it as it is. What comes
+  // from now on is taken where it is signalled: so what is left is not for anybody.
+  uint64_t delivered = 0;
+  static_cast<void>(::read(eventfd, &delivered, sizeof(delivered)) == sizeof(delivered));
   return {};
 }
 

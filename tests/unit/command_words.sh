@@ -10,9 +10,12 @@ failures=0
 # shellcheck source=/dev/null
 source <("$passthru" generate bash)
 
-# completed WORD...: what the last of them is completed to.
+# completed WORD...: what the last of them is completed to, as bash has it for a function: what it is to put after the
+# last colon of the word, where colons divide words.
 completed() {
-  COMP_WORDS=(passthru "$@") COMP_CWORD=$# COMPREPLY=()
+  local words=(passthru "$@")
+  COMP_LINE=${words[*]} COMPREPLY=()
+  COMP_POINT=${#COMP_LINE}
   _passthru
   echo "${COMPREPLY[*]}"
 }
@@ -33,8 +36,11 @@ equal 'none of another subcommand' "$(completed trace --ke)" ''
 equal 'nothing that is not for people' "$(completed gen)" ''
 if [ -d /sys/bus/pci/devices ]; then
   device=$(ls /sys/bus/pci/devices | head -n 1)
+  COMP_WORDBREAKS=' '
   equal 'a device' "$(completed msix show "${device%.*}" | tr ' ' '\n' | head -n 1)" "$device"
   equal 'a device to run with' "$(completed run --device "$device")" "$device"
+  COMP_WORDBREAKS=' :'
+  equal 'a device, where colons divide words' "$(completed run --device "$device")" "${device##*:}"
 fi
 
 "$passthru" generate zsh | bash -n

@@ -62,7 +62,7 @@ INSTANTIATE_TEST_SUITE_P(
                 ENODEV,
                 "0000:00:02.0: cannot be assigned: no IOMMU. Switch on VT-d or AMD-Vi in the "
                 "firmware and "
-                "boot Linux with intel_iommu=on or amd_iommu=on"},
+                "boot Linux with intel_iommu=on (AMD's is on by itself)"},
         Refusal{
             "NoIommuForThisDevice",
             [](SysfsTree& tree) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "vfio/fd.h"
+#include "vfio/quiet_thread.h"
 
 namespace passthru {
 namespace {
@@ -61,6 +62,15 @@ TEST_F(GuardedLoad, EveryThreadFindsItsOwnWayBack) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+// Of the library's own threads, which take no other signals.
+TEST_F(GuardedLoad, AFaultOnAQuietThreadIsCaughtToo) {
+  bool loaded = true;
+  auto thread = start_quiet_thread("test", [&] { loaded = guarded_load(memory + kPage, words); });
+  ASSERT_TRUE(thread);
+  thread->join();
+  EXPECT_FALSE(loaded);
 }
 
 using GuardedLoadDeath = GuardedLoad;

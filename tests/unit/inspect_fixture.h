@@ -10,13 +10,14 @@ namespace passthru {
 class InspectFixture : public AssignedFixture {
  protected:
   void SetUp() override {
-    hardware = &plug(FakeSpec::nvme());
+    hardware = &plug(spec());
     open();
     place(kWindow);
     enable_msix();
     for (unsigned vector = 0; vector < 2; ++vector) enable_vector(vector);
     host.delivered();
   }
+  [[nodiscard]] virtual FakeSpec spec() const { return FakeSpec::nvme(); }
   [[nodiscard]] std::vector<AssignedDevice*> devices() const { return {device.get()}; }
 };
 

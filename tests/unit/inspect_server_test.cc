@@ -4,6 +4,7 @@
 #include "host/inspect_server.h"
 
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -155,17 +156,49 @@ TEST_F(InspectServerTest, ARequestWithoutEndIsHungUpOn) {
   EXPECT_EQ(receive_all(client), "");
 }
 
-TEST_F(InspectServerTest, ClientsThatSayNothingOrTakeNothingHoldUpNobody) {
+/// A device with so many vectors that an answer does not fit into a socket.
+class LargeAnswers : public InspectServerTest {
+ protected:
+  [[nodiscard]] FakeSpec spec() const override {
+    FakeSpec large = FakeSpec::nvme();
+    large.bars[0].size = 0x10000;
+    large.msix.vectors = 2048;
+    large.msix.pba_offset = 0xc000;
+    return large;
+  }
+};
+
+TEST_F(LargeAnswers, ArriveWhole) {
+  start();
+  const auto devices = inspect();
+  ASSERT_TRUE(devices) << devices.error().message();
+  EXPECT_EQ((*devices)[0].vectors.size(), 2048U);
+}
+
+TEST_F(LargeAnswers, OfClientsThatTakeNothingHoldUpNobodyAndAreHungUpOn) {
   start();
   std::vector<Fd> clients;
   for (size_t i = 0; i + 1 < InspectServer::kMostClients; ++i) {
     clients.push_back(connect_raw());
-    // The answer is larger than what the socket holds, and is never taken.
     if (i % 2 == 0) send(clients.back(), "{\"request\":\"inspect\"}\n");
   }
   EXPECT_TRUE(inspect());
   device->config_write(kCommand, 2, 0);
   EXPECT_EQ(device->inspect().vectors[0].verdict, "ok");
+
+  pollfd hung_up{.fd = clients[0].get(), .events = POLLRDHUP, .revents = 0};
+  EXPECT_EQ(::poll(&hung_up, 1, 60'000), 1);
+  pollfd silent{.fd = clients[1].get(), .events = POLLRDHUP, .revents = 0};
+  EXPECT_EQ(::poll(&silent, 1, 0), 0) << "who asks nothing may take its time";
+}
+
+TEST_F(LargeAnswers, DoNotHoldUpTheEnd) {
+  start();
+  const Fd client = connect_raw();
+  send(client, "{\"request\":\"inspect\"}\n");
+  const auto begun = std::chrono::steady_clock::now();
+  server.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, InspectServer::kMostPatience);
 }
 
 TEST_F(InspectServerTest, MoreClientsThanThereIsRoomForAreHungUpOn) {
@@ -200,7 +233,9 @@ TEST_F(InspectServerTest, ADeviceIsLookedForAtTheSocketThatIsNamed) {
   EXPECT_EQ((*found)->pid(), ::getpid());
   const auto none = tools::need_vmm(Bdf{.device = 30}, path);
   ASSERT_FALSE(none);
-  EXPECT_THAT(none.error().message(), HasSubstr("passthru run --inspect"));
+  EXPECT_EQ(none.error().code, ENODEV);
+  EXPECT_THAT(none.error().message(), HasSubstr("this VM does not have it"));
+  EXPECT_FALSE(tools::find_vmm(Bdf{.device = 30}, path)) << "nobody else is asked then";
 }
 
 }  // namespace

@@ -135,6 +135,9 @@ TEST_F(InspectServiceTest, DetachingWhatIsWatchedEndsWell) {
   device->detach();
   session.reset();
   EXPECT_EQ(device->inspect().detached, "by the VMM");
+  const uint64_t before = domain.marks().since(0).next;
+  domain.marks().add(TraceMark::Kind::Reset, device->bdf());
+  EXPECT_EQ(domain.marks().since(0).next, before) << "nobody traces any more";
 }
 
 struct Wrong {

@@ -116,6 +116,14 @@ TEST_F(MsiTest, AVectorThatCouldNotBeReissuedIsLiveAfterALook) {
   EXPECT_EQ(*msi->audit(), 0U);
 }
 
+TEST_F(MsiTest, AVectorThatIsNotEnabledIsMasked) {
+  msi->write(enabled_for(1));
+  const auto states = msi->inspect();
+  ASSERT_GT(states.size(), 2U);
+  EXPECT_FALSE(states[1].masked);
+  EXPECT_TRUE(states[2].masked);
+}
+
 TEST_F(MsiTest, DisablingGivesEverythingBack) {
   const size_t fds = kernel.open_fds();
   msi->write(enabled_for(3));

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -28,8 +29,10 @@ class TraceFileTest : public testing::Test {
     return found;
   }
 
-  const std::string path =
-      (std::filesystem::temp_directory_path() / "passthru-trace-test.json").string();
+  // Tests run side by side, each in a process of its own.
+  const std::string path = (std::filesystem::temp_directory_path() /
+                            ("passthru-trace-" + std::to_string(::getpid()) + ".json"))
+                               .string();
   const std::string device = "0000:00:02.0";
 };
 

@@ -70,10 +70,15 @@ fs::path live_drive(const fs::path& device) {
   return fs::is_block_file(drive, gone) ? drive : fs::path();
 }
 
-fs::path wait_for_drive(const fs::path& device) {
+// Opened. The node of the drive that was there before may still be there a moment, and leads to
+// nothing.
+int wait_for_drive(const fs::path& device) {
   const auto deadline = Clock::now() + kDeadline;
   for (;;) {
-    if (fs::path drive = live_drive(device); !drive.empty()) return drive;
+    const fs::path drive = live_drive(device);
+    const int fd = drive.empty() ? -1 : ::open(drive.c_str(), O_RDONLY | O_DIRECT);
+    if (fd >= 0) return fd;
+    if (!drive.empty() && errno != ENXIO && errno != ENOENT) failed_to("open " + drive.string());
     if (Clock::now() > deadline) fail("the drive did not come back");
     ::usleep(1);  // until the next tick
   }
@@ -91,13 +96,11 @@ void reset(const std::string& bdf, const fs::path& device, size_t door) {
 }
 
 // From the drive itself: nothing of it is in the guest's memory.
-std::vector<char> read_from(const fs::path& drive) {
+std::vector<char> read_from(int fd) {
   static char* const buffer = static_cast<char*>(std::aligned_alloc(kAtOnce, kAtOnce));
   std::vector<char> content;
-  const int fd = ::open(drive.c_str(), O_RDONLY | O_DIRECT);
-  if (fd < 0) failed_to("open " + drive.string());
   for (size_t i = 0; i < kReads; ++i) {
-    if (::read(fd, buffer, kAtOnce) != ssize_t{kAtOnce}) failed_to("read " + drive.string());
+    if (::read(fd, buffer, kAtOnce) != ssize_t{kAtOnce}) failed_to("read the drive");
     content.insert(content.end(), buffer, buffer + kAtOnce);
   }
   ::close(fd);
@@ -134,7 +137,7 @@ int main(int argc, char** argv) {
     std::printf("round %lu %s\n", round, kDoors[door]);
     std::fflush(stdout);
     reset(bdf, device, door);
-    const fs::path drive = wait_for_drive(device);
+    const int drive = wait_for_drive(device);
     const unsigned long before = interrupts();
     if (read_from(drive) != first) ++differed;
     if (interrupts() == before) ++silent;

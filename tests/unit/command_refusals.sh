@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# tests/unit/command_refusals.sh - that what the command refuses without any device is refused with the exit status that
+# scripts rely on, and with one line that says what to do; and that output nobody takes is no crash.
+# usage: command_refusals.sh PASSTHRU
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+
+readonly passthru=$1 absent=0000:ff:1f.7
+failures=0
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+
+check() {
+  local what=$1 status=$2 wanted=$3 word missing=''
+  shift 3
+  for word in "$@"; do
+    grep -qF -- "$word" "$said" || missing+=" '$word'"
+  done
+  if [ "$status" = "$wanted" ] && [ -z "$missing" ]; then
+    echo "ok      $what: $(cat "$said")"
+  else
+    echo "FAILED  $what: status $status, not $wanted; without$missing: $(cat "$said")"
+    failures=$((failures + 1))
+  fi
+}
+
+# refused STATUS WORDS... -- ARGUMENT...
+refused() {
+  local wanted=$1 status=0 words=()
+  shift
+  while [ "$1" != -- ]; do
+    words+=("$1")
+    shift
+  done
+  shift
+  "$passthru" "$@" </dev/null >/dev/null 2>"$said" || status=$?
+  [ "$(wc -l <"$said")" = 1 ] || status+=" and not one line"
+  check "$*" "$status" "$wanted" "${words[@]}"
+}
+
+refused 2 "'nosuch' is no command" "'passthru --help'" -- nosuch
+refused 2 "'shw' is no command" "'passthru msix --help'" -- msix shw
+refused 2 'A subcommand is required' "'passthru msix --help'" -- msix
+refused 2 '--nosuch' "'passthru list --help'" -- list --nosuch
+refused 2 'either devices or --all' 'Name devices, or say --all' -- msix audit
+refused 2 'either devices or --all' -- msix audit "$absent" --all
+refused 2 '--format' -- msix audit --all --format=xml
+refused 2 '--json excludes --watch' -- topology --watch --json
+refused 2 'DEVICE is required' -- trace -o /tmp/x
+refused 2 '--output is required' -- trace "$absent"
+refused 2 'VECTOR' -- msix trigger "$absent" 2048
+for command in 'msix show' 'msix watch' 'msix audit' 'msix trigger' bars 'trace -o /tmp/x' topology doctor; do
+  last=()
+  [ "$command" != 'msix trigger' ] || last=(0)
+  # shellcheck disable=SC2086 # words
+  refused 2 "'nvme0'" 'like 0000:00:02.0' -- $command nvme0 "${last[@]}"
+done
+for command in 'msix show' 'msix audit' 'msix trigger' bars 'trace -o /tmp/x' topology; do
+  last=()
+  [ "$command" != 'msix trigger' ] || last=(0)
+  # shellcheck disable=SC2086
+  refused 3 "$absent" 'no PCI function at this address' "'passthru list'" -- $command "$absent" "${last[@]}"
+done
+refused 3 'no VMM with an inspect socket has it' "'passthru run --inspect'" -- msix watch "$absent" --latency
+for command in 'msix show' 'msix watch' 'msix audit' bars; do
+  # shellcheck disable=SC2086
+  refused 3 'connect to the VMM at /no/such' 'No such file' "'passthru run --inspect'" -- $command "$absent" --socket /no/such
+done
+
+# Output that cannot be written.
+status=0
+"$passthru" list --json >/dev/full 2>"$said" || status=$?
+check 'list, on a full disk' "$status" 3 'write the output' 'No space left'
+status=0
+"$passthru" generate man >&- 2>"$said" || status=$?
+check 'generate, without an output' "$status" 3 'write the output'
+status=0
+"$passthru" msix show nvme0 2>/dev/full || status=$?
+: >"$said"
+check 'an error that nobody can read' "$status" 2
+[ "$failures" = 0 ]
