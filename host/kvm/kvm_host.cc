@@ -2,6 +2,7 @@
 // Owns the translation of Host's calls into KVM's: slots, routes, irqfds, messages and lines.
 #include "host/kvm/kvm_host.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/kvm.h>
 
@@ -184,6 +185,7 @@ Result<void> KvmHost::arm(RouteId route, int eventfd) {
   PASSTHRU_TRY(set_irqfd(vm_fd_, route, eventfd, 0));
   // A counter that was not 0 by then has been delivered, and KVM leaves it as it is. What comes
   // from now on is taken where it is signalled: so what is left is not for anybody.
+  if ((::fcntl(eventfd, F_GETFL) & O_NONBLOCK) == 0) return {};  // a read could wait for ever
   uint64_t delivered = 0;
   static_cast<void>(::read(eventfd, &delivered, sizeof(delivered)) == sizeof(delivered));
   return {};
