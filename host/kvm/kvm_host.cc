@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/kvm.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <vector>
