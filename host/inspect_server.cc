@@ -155,10 +155,13 @@ void InspectServer::run() {
 
 void InspectServer::accept_client() {
   Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (fd && clients_.size() < kMostClients) clients_.emplace_back(std::move(fd), service_);
-  // Who waits goes on waiting, and the listener stays readable: not again at once.
-  const bool out_of_something = !fd && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
-  if (out_of_something) std::this_thread::sleep_for(kPause);
+  if (!fd) {
+    // Who waits goes on waiting, and the listener stays readable: not again at once.
+    const bool nobody = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
+    if (!nobody) std::this_thread::sleep_for(kPause);
+    return;
+  }
+  if (clients_.size() < kMostClients) clients_.emplace_back(std::move(fd), service_);
 }
 
 // False: the client is to go.
