@@ -113,10 +113,15 @@ InspectServer::InspectServer(Domain& domain, std::vector<AssignedDevice*> device
     : service_(domain, std::move(devices)),
       path_(std::move(path)),
       listener_(std::move(listener)),
-      stop_(std::move(stop)) {}
+      stop_(std::move(stop)) {
+  struct stat made {};
+  if (::lstat(path_.c_str(), &made) == 0) inode_ = made.st_ino;
+}
 
 InspectServer::~InspectServer() {
-  ::unlink(path_.c_str());
+  // Another process may have put its own there: two that start at once both find the old one.
+  struct stat now {};
+  if (::lstat(path_.c_str(), &now) == 0 && now.st_ino == inode_) ::unlink(path_.c_str());
   if (!thread_.joinable()) return;
   stopping_ = true;
   ::eventfd_write(stop_.get(), 1);

@@ -65,6 +65,7 @@ class InspectServer {
 
   InspectService service_;
   const std::filesystem::path path_;
+  uint64_t inode_ = 0;  ///< of the socket that we made there
   const Fd listener_;
   const Fd stop_;  ///< eventfd
   std::atomic<bool> stopping_ = false;

@@ -174,6 +174,7 @@ class InspectService::Request {
     auto& interrupts = service_.domain_.interrupts();
     uint64_t next = interrupts.trace_since(UINT64_MAX).next;
     const auto start = Clock::now();
+    const uint64_t refused = refused_messages(target, vector);
     PASSTHRU_TRY(target.trigger(vector));
     auto next_look = start + kBetweenLooks;
     const TraceLabel label{.device = target.bdf(), .vector = static_cast<uint16_t>(vector)};
@@ -182,6 +183,13 @@ class InspectService::Request {
       next = slice.next;
       for (const TraceEntry& each : slice.entries) {
         if (each.label != label.packed() || each.time < start) continue;
+        if (refused_messages(target, vector) != refused) {
+          return tl::unexpected(Error{.code = EIO,
+                                      .operation = "trigger a vector",
+                                      .device = target.bdf().str(),
+                                      .index = vector,
+                                      .cause = "the VMM or KVM refused its message"});
+        }
         return Json{{"arrived", true}, {"latency_ns", (each.time - start).count()}};
       }
       // Where a mask holds it back, it will not come. Seldom: to look takes the device's locks.
@@ -192,6 +200,14 @@ class InspectService::Request {
       std::this_thread::sleep_for(kTriggerPause);
     }
     return Json{{"arrived", false}, {"pending", is_pending(target, vector)}};
+  }
+
+  /// Deliveries of the forwarder that came to nothing.
+  static uint64_t refused_messages(const AssignedDevice& target, unsigned vector) {
+    const Inspection inspection = target.inspect();
+    if (vector >= inspection.vectors.size()) return 0;
+    const auto& forwarded = inspection.vectors[vector].forwarded;
+    return forwarded ? forwarded->sink_failed : 0;
   }
 
   /// The guest may have fewer vectors by now.

@@ -98,6 +98,15 @@ TEST_F(InspectServerTest, TheSocketGoesWithTheServer) {
   EXPECT_EQ(VmmClient::connect(path).error().code, ENOENT);
 }
 
+TEST_F(InspectServerTest, WhatAnotherHasPutInItsPlaceStays) {
+  start();
+  const fs::path other = directory / "other";
+  std::ofstream(other) << "another's";
+  fs::rename(other, path);
+  server.reset();
+  EXPECT_TRUE(fs::exists(path));
+}
+
 TEST_F(InspectServerTest, ASocketThatAKilledProcessLeftIsReplaced) {
   start();
   const fs::path kept = directory / "kept";

@@ -121,6 +121,14 @@ TEST_F(InspectServiceTest, ATriggerTellsWhetherItArrived) {
   EXPECT_EQ(masked["pending"], true);
 }
 
+TEST_F(InspectServiceTest, ATriggerWhoseMessageIsRefusedHasNotArrived) {
+  host.fail_next("signal_msi", EIO);
+  const Json answer = ask({{"request", "trigger"}, {"device", bdf()}, {"vector", 1}});
+  EXPECT_EQ(answer["errno"], EIO) << answer;
+  EXPECT_THAT(answer["error"].get<std::string>(), HasSubstr("refused its message"));
+  EXPECT_EQ(owner(1), "irqfd") << "not watched any more";
+}
+
 TEST_F(InspectServiceTest, ADetachedDeviceIsInspectedAndNothingElse) {
   device->detach();
   EXPECT_EQ(ask({{"request", "inspect"}})["devices"][0]["detached"], "by the VMM");
