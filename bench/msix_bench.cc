@@ -57,7 +57,7 @@ class Function {
   Function(unsigned vectors, bool noresize) {
     const FakeSpec spec = device_with(vectors, noresize);
     kernel_.add(spec);
-    auto device = VfioDevice::open(kernel_, dma_, spec.group, spec.bdf);
+    auto device = VfioDevice::open(kernel_, dma_, spec.door());
     if (!device) std::abort();
     msix_ = std::make_unique<Msix>(*device, spec.msix.layout(), router_, vmm,
                                    Msix::Options{.wake = [] { return Result<void>{}; }});

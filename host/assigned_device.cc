@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "host/assigned_device_impl.h"
-#include "vfio/group.h"
 
 namespace passthru {
 namespace {
@@ -40,6 +39,14 @@ Result<void> turn_decode_on(VfioDevice& device) {
   return device.write(Region::Config, kCommand, std::as_bytes(std::span{&command, 1}));
 }
 
+/// What all devices of the VM are attached to, where it comes from outside.
+Result<void> use_shared(DmaSpace& dma, const DeviceSource& source) {
+  auto used = source.iommufd >= 0 ? dma.use_iommufd(source.iommufd) : Result<void>{};
+  const auto container =
+      source.container_fd >= 0 ? dma.use_container(source.container_fd) : Result<void>{};
+  return used ? container : used;
+}
+
 /// Null: the device's own, or none.
 Result<std::shared_ptr<RomImage>> load_rom(const RomChoice& rom) {
   if (rom.kind != RomChoice::Kind::File) return std::shared_ptr<RomImage>();
@@ -50,12 +57,17 @@ Result<std::shared_ptr<RomImage>> load_rom(const RomChoice& rom) {
 
 Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
     Domain& domain, const AssignOptions& options) {
-  const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(options.device.str()));
-  const uint32_t group = PASSTHRU_TRY(assignable_group(domain.sysfs(), options.device));
-  auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), group, options.device,
+  // First: from here on the descriptors are closed whatever happens.
+  auto door = find_door(domain.kernel(), domain.sysfs(), options.device, options.source);
+  PASSTHRU_TRY(use_shared(domain.dma(), options.source));
+  if (!door) return tl::unexpected(std::move(door).error());
+  AssignOptions known = options;
+  known.device = door->bdf;
+  const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(known.device.str()));
+  auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), std::move(*door),
                                               options.allow_unsafe_interrupts, &domain.sysfs()));
-  std::unique_ptr<Impl> impl(new Impl(domain, options, std::move(device)));
-  PASSTHRU_TRY(impl->assemble(rom).on(options.device.str()));
+  std::unique_ptr<Impl> impl(new Impl(domain, known, std::move(device)));
+  PASSTHRU_TRY(impl->assemble(rom).on(known.device.str()));
   return impl;
 }
 

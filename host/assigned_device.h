@@ -14,6 +14,7 @@
 #include "host/inspection.h"
 #include "mmap/msix_placement.h"
 #include "vfio/bdf.h"
+#include "vfio/device_source.h"
 #include "vfio/result.h"
 
 namespace passthru {
@@ -38,8 +39,9 @@ enum class OnUnplug {
 
 /// How a device is to be assigned.
 struct AssignOptions {
-  Bdf device{};         ///< on the host
-  Bdf guest_address{};  ///< where the guest finds it; its requester id goes with every interrupt
+  Bdf device{};           ///< on the host; not needed where `source` has its own descriptor
+  Bdf guest_address{};    ///< where the guest finds it; its requester id goes with every interrupt
+  DeviceSource source{};  ///< how it is opened: by what the machine has, unless it says otherwise
   /// Assign even without interrupt remapping: the guest could then forge interrupts of the host.
   bool allow_unsafe_interrupts = false;
   /// Memory BARs that are not to be mapped into the guest (bit n: BAR n): every access exits.
@@ -63,8 +65,9 @@ class AssignedDevice {
   /// power-on. Errors name the device, the cause and what to do: ENOENT no such device, EINVAL a
   /// bridge or not a PCI function, ENODEV not bound to vfio-pci, EBUSY in use by another process,
   /// EPERM group not viable or no interrupt remapping, EACCES no permission on /dev/vfio, ENOMEM
-  /// RLIMIT_MEMLOCK too small. Of the options: EINVAL or ENOSPC, MSI-X cannot be where it is
-  /// wanted; EINVAL, the ROM file is empty; EFBIG, it is too large; or the errno of reading it.
+  /// RLIMIT_MEMLOCK too small, ENOTSUP to be opened by its own node where it has none. Of the
+  /// options: EINVAL or ENOSPC, MSI-X cannot be where it is wanted; EINVAL, the ROM file is empty;
+  /// EFBIG, it is too large; or the errno of reading it.
   static Result<std::unique_ptr<AssignedDevice>> open(Domain& domain, const AssignOptions& options);
 
   /// Detaches, unless that was done.

@@ -16,7 +16,7 @@ Domain::Domain(std::shared_ptr<Kernel> kernel, Host& host, Sysfs sysfs)
       host_(host),
       sysfs_(std::move(sysfs)),
       interrupts_(host),
-      dma_(*kernel_),
+      dma_(*kernel_, &host),
       peers_(host, dma_),
       mmio_(kMmioLimit, &peers_),
       ports_(kPortLimit, nullptr) {}

@@ -10,6 +10,7 @@
 #include "irq/router.h"
 #include "mmap/guest_mapper.h"
 #include "vfio/bdf.h"
+#include "vfio/iommu_space.h"
 
 namespace passthru {
 
@@ -31,8 +32,13 @@ struct Event {
 };
 
 /// What a VMM implements. Every call may come from any thread that the VMM calls Passthru on.
-class Host : public GuestMapper, public Router {
+class Host : public GuestMapper, public Router, public VfioFileListener {
  public:
+  /// KVM's VFIO device (Documentation/virt/kvm/devices/vfio.rst) is told of these; other
+  /// hypervisors need not know.
+  Result<void> file_added(int /*fd*/) override { return {}; }
+  void file_removed(int /*fd*/) override {}
+
   /// Must not call back into the device it speaks of.
   virtual void on_event(const Event& event) = 0;
 };

@@ -79,6 +79,16 @@ VectorInspection inspect_vector(const VectorState& state, const Registers& regis
           .last_error = state.last_error};
 }
 
+DmaInspection inspect_dma(const DmaSpace& dma, Backend backend) {
+  DmaInspection inspection{.backend = backend_name(backend)};
+  for (const DmaMaps& each : dma.maps()) {
+    if (each.backend != backend) continue;
+    inspection.maps = each.maps;
+    inspection.bytes = each.bytes;
+  }
+  return inspection;
+}
+
 }  // namespace
 
 BarInspection AssignedDevice::Impl::inspect_bar(unsigned bar) const {
@@ -115,6 +125,7 @@ Inspection AssignedDevice::Impl::inspect_locked() {
   static const PciNames names;  // to read the list takes some ten milliseconds
   inspection.name = names.device(inspection.vendor, inspection.device_id);
   inspection.interrupt_mode = mode_name(interrupts_->mode());
+  inspection.dma = inspect_dma(domain_.dma(), device_->backend());
   for (unsigned bar = 0; bar < kBars; ++bar) {
     if (config_->bars()[bar].size != 0) inspection.bars.push_back(inspect_bar(bar));
   }

@@ -83,6 +83,14 @@ struct ResetCounts {
   uint64_t vm = 0;                 ///< the VMM: its VM was reset
 };
 
+/// What of the guest's memory the device's IOMMU has, for all devices of the VM that were opened by
+/// the same way.
+struct DmaInspection {
+  std::string backend{};  ///< how the device was opened: "cdev" or "group"
+  uint64_t maps = 0;
+  uint64_t bytes = 0;
+};
+
 struct Inspection {
   Bdf device{};
   Bdf guest_address{};
@@ -91,6 +99,7 @@ struct Inspection {
   uint16_t device_id = 0;
   std::string interrupt_mode{};                         ///< "none", "INTx", "MSI" or "MSI-X"
   std::optional<MsixControlInspection> msix_control{};  ///< none: the guest sees no MSI-X
+  DmaInspection dma{};
   std::vector<BarInspection> bars{};
   std::vector<VectorInspection> vectors{};
   uint64_t set_irqs_calls = 0;

@@ -62,14 +62,15 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VectorInspection, index, verdict
                                                 written, in_device, device_pending, unroutable,
                                                 delivered, restores, rebinds, latched, forwarded,
                                                 masked_ns, last_error)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DmaInspection, backend, maps, bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ResetCounts, function_level, advanced_features,
                                                 left_d3hot, vm)
 
-#define PASSTHRU_MEMBERS(each)                                                                     \
-  NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(                                                        \
-      each, device, guest_address, name, vendor, device_id, interrupt_mode, msix_control, bars,    \
-      vectors, set_irqs_calls, restores, damages, refused_messages, resets, audits, device_errors, \
-      detached, failed_accesses))
+#define PASSTHRU_MEMBERS(each)                                                                 \
+  NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(                                                    \
+      each, device, guest_address, name, vendor, device_id, interrupt_mode, msix_control, dma, \
+      bars, vectors, set_irqs_calls, restores, damages, refused_messages, resets, audits,      \
+      device_errors, detached, failed_accesses))
 
 // The parameters are called as the library's macros have them.
 void to_json(nlohmann::json& nlohmann_json_j, const Inspection& nlohmann_json_t) {

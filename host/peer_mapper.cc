@@ -7,7 +7,7 @@ namespace passthru {
 
 Result<void> PeerMapper::map(const GuestMapping& mapping) {
   PASSTHRU_TRY(guest_.map(mapping));
-  if (dma_.add(mapping.address, std::span(mapping.memory, mapping.size), true)) {
+  if (dma_.offer(mapping.address, std::span(mapping.memory, mapping.size))) {
     reachable_.insert(mapping.address);
   }
   return {};

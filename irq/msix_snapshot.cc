@@ -70,12 +70,11 @@ Result<MsixLayout> msix_layout_of(const PciFunction& function) {
 Result<MsixSnapshot> snapshot_from_vfio(Kernel& kernel, const Sysfs& sysfs, Bdf bdf) {
   const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
   const MsixLayout layout = PASSTHRU_TRY(msix_layout_of(function));
-  const uint32_t group = PASSTHRU_TRY(assignable_group(sysfs, bdf));
-
   DmaSpace nothing(kernel);  // no memory: the device can reach none
   // Nobody's guest could forge an interrupt here, so its remapping does not matter.
-  const std::shared_ptr<VfioDevice> device =
-      PASSTHRU_TRY(VfioDevice::open(kernel, nothing, group, bdf, /*allow_unsafe_interrupts=*/true));
+  DeviceDoor door = PASSTHRU_TRY(find_door(kernel, sysfs, bdf));
+  const std::shared_ptr<VfioDevice> device = PASSTHRU_TRY(
+      VfioDevice::open(kernel, nothing, std::move(door), /*allow_unsafe_interrupts=*/true));
   const MemoryDecode decode = PASSTHRU_TRY(MemoryDecode::on(device));
   const PhysicalTable table(device, layout);
   if (!table.visible()) {

@@ -58,10 +58,10 @@ Result<Outcome> through_vmm(VmmClient& vmm, Bdf bdf, unsigned vector) {
 Result<Outcome> through_vfio(Bdf bdf, unsigned vector) {
   LinuxKernel kernel;
   const Sysfs sysfs;
-  const uint32_t group = PASSTHRU_TRY(assignable_group(sysfs, bdf));
   DmaSpace nothing(kernel);
-  const auto device =
-      PASSTHRU_TRY(VfioDevice::open(kernel, nothing, group, bdf, /*allow_unsafe_interrupts=*/true));
+  DeviceDoor door = PASSTHRU_TRY(find_door(kernel, sysfs, bdf));
+  const auto device = PASSTHRU_TRY(
+      VfioDevice::open(kernel, nothing, std::move(door), /*allow_unsafe_interrupts=*/true));
   const unsigned count = device->irq(Irq::Msix).count;
   if (vector >= count) {
     return tl::unexpected(

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,16 @@ struct RunArguments {
   VmOptions vm;
   std::vector<std::string> devices;
   bool allow_unsafe_interrupts = false;
+  std::string backend = "auto";
   std::string summary_file;
 };
+
+/// None: by whatever the machine has.
+std::optional<Backend> backend_of(const std::string& name) {
+  if (name == "cdev") return Backend::Cdev;
+  if (name == "group") return Backend::Group;
+  return std::nullopt;
+}
 
 std::atomic<Vm*> running{nullptr};
 
@@ -115,6 +124,7 @@ int run(RunArguments& arguments) {
     auto device = parse_device_argument(text);
     if (!device) return wrong_usage(device.error());
     device->allow_unsafe_interrupts = arguments.allow_unsafe_interrupts;
+    device->source.backend = backend_of(arguments.backend);
     options.devices.push_back(*device);
   }
   if (const auto checked = options.check(); !checked) return wrong_usage(checked.error());
@@ -163,10 +173,19 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->add_option(
           "--device", arguments->devices,
           "A function bound to vfio-pci, for example 0000:00:02.0; give it again for each. "
-          "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off, moderate=N")
+          "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off, moderate=N. One that another "
+          "process has opened: fd=N,iommufd=N or group-fd=N,container-fd=N,bdf=BDF")
       ->type_name("BDF[,OPTION]...")
       ->take_all()
       ->allow_extra_args(false);
+  command
+      ->add_option(
+          "--backend", arguments->backend,
+          "How devices are opened: by their own nodes and an iommufd (cdev), by their IOMMU "
+          "groups (group), or by what the machine has")
+      ->check(CLI::IsMember({"auto", "cdev", "group"}))
+      ->envname("PASSTHRU_BACKEND")
+      ->type_name("auto|cdev|group");
   command->add_flag("--allow-unsafe-interrupts", arguments->allow_unsafe_interrupts,
                     "Assign even without interrupt remapping: the guest can then forge interrupts");
   command

@@ -7,8 +7,22 @@
 namespace passthru {
 namespace {
 
-constexpr const char* kParameter =
-    "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
+const char* module_of(Backend backend) {
+  return backend == Backend::Cdev ? "iommufd" : "vfio_iommu_type1";
+}
+
+std::string parameter(Backend backend) {
+  return fmt::format("/sys/module/{}/parameters/allow_unsafe_interrupts", module_of(backend));
+}
+
+/// What to do where there is no interrupt remapping.
+std::string enable_remapping(Backend backend) {
+  return fmt::format(
+      "Enable it in the firmware (VT-d or AMD-Vi with interrupt remapping) and on the kernel's "
+      "command line (no intremap=off). If the guest is trusted: write Y to {} and say "
+      "--allow-unsafe-interrupts",
+      parameter(backend));
+}
 
 }  // namespace
 
@@ -65,23 +79,94 @@ Error explain_iommu(Error error, uint32_t group) {
       .because(fmt::format("the IOMMU of group {} has no interrupt remapping: a guest could forge "
                            "interrupts of the host",
                            group))
-      .advise(fmt::format(
-          "Enable it in the firmware (VT-d or AMD-Vi with interrupt remapping) and on the kernel's "
-          "command line (no intremap=off). If the guest is trusted: write Y to {} and say "
-          "--allow-unsafe-interrupts",
-          kParameter));
+      .advise(enable_remapping(Backend::Group));
 }
 
-Error interrupts_unsafe(uint32_t group) {
+Error explain_iommufd(Error error) {
+  switch (error.code) {
+    case ENOENT:
+    case ENODEV:
+      return std::move(error)
+          .because("this kernel has no iommufd, or has not loaded it")
+          .advise("Load it: modprobe iommufd; or use the group: --backend=group");
+    case EACCES:
+    case EPERM:
+      return std::move(error)
+          .because("no permission")
+          .advise("Run as root, or give this user read and write access to /dev/iommu");
+    default:
+      return error;
+  }
+}
+
+Error explain_cdev(Error error, const std::string& name) {
+  switch (error.code) {
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      return std::move(error)
+          .because("the device is not on vfio-pci any more")
+          .advise("Bind it: 'passthru bind BDF'");
+    case EACCES:
+    case EPERM:
+      return std::move(error)
+          .because("no permission")
+          .advise(fmt::format(
+              "Run as root, or give this user the device: chown USER /dev/vfio/devices/{}", name));
+    default:
+      return error;
+  }
+}
+
+Error explain_bind(Error error) {
+  switch (error.code) {
+    case EINVAL:
+    case EBUSY:
+      return std::move(error)
+          .because("the device, or its IOMMU group, is in use by another process")
+          .advise("'fuser -v /dev/vfio/* /dev/vfio/devices/*' names it");
+    case EPERM:
+      return std::move(error)
+          .because(
+              "its IOMMU has no interrupt remapping (a guest could forge interrupts of the "
+              "host), or a device of its IOMMU group is in other hands")
+          .advise(enable_remapping(Backend::Cdev) + "; 'passthru doctor BDF' tells which it is");
+    case EBADF:
+    case EBADFD:
+      return std::move(error)
+          .because("the descriptor given for the iommufd is none")
+          .advise("Open /dev/iommu, and pass that descriptor");
+    default:
+      return error;
+  }
+}
+
+Error explain_ioas(Error error) {
+  if (error.code != EADDRINUSE) return error;
+  return std::move(error)
+      .because("guest memory lies where this device's IOMMU reserves addresses")
+      .advise(
+          "Give the guest its memory elsewhere; the reserved_regions of the device's IOMMU "
+          "group in sysfs say where not");
+}
+
+Error interrupts_unsafe(Backend backend, std::string what) {
   return Error{
       .code = EPERM,
-      .operation = fmt::format("attach group {}", group),
-      .cause =
-          "vfio_iommu_type1 is set to allow_unsafe_interrupts, so that interrupt remapping, "
-          "which keeps a guest from forging interrupts, is not certain",
+      .operation = std::move(what),
+      .cause = fmt::format("{} is set to allow_unsafe_interrupts, so that interrupt remapping, "
+                           "which keeps a guest from forging interrupts, is not certain",
+                           module_of(backend)),
       .advice = fmt::format("Write N to {} where there is interrupt remapping; if the guest is "
                             "trusted, say --allow-unsafe-interrupts",
-                            kParameter)};
+                            parameter(backend))};
+}
+
+Error reset_takes(Bdf function, const std::string& where) {
+  return Error{.code = EPERM, .operation = "VFIO_DEVICE_PCI_HOT_RESET"}
+      .because(fmt::format("it would also reset {}{}, which this VM does not have", function.str(),
+                           where))
+      .advise("Assign the devices of one slot or bus to the same VM");
 }
 
 Error explain_mapping(Error error, uint64_t needed, uint64_t limit) {

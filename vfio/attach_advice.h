@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Owns what a user is told when attaching a group fails: the kernel's errno becomes a cause and a
-// sentence of advice. Pure. DmaSpace calls it, and vfio/host_checks, which tells it beforehand.
+// Owns what a user is told when attaching a device fails: the kernel's errno becomes a cause and a
+// sentence of advice. Pure. Container, Ioas and DmaSpace call it, and vfio/host_checks, which tells
+// it beforehand.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
+#include "vfio/bdf.h"
+#include "vfio/kernel.h"
 #include "vfio/result.h"
 
 namespace passthru {
@@ -17,8 +21,21 @@ Error explain_group(Error error, uint32_t group);
 Error group_not_viable(uint32_t group);
 /// The IOMMU refused the group. EPERM: it has no interrupt remapping.
 Error explain_iommu(Error error, uint32_t group);
-/// Type1 was told not to insist on interrupt remapping, the user has not agreed.
-Error interrupts_unsafe(uint32_t group);
+/// /dev/iommu did not open.
+Error explain_iommufd(Error error);
+/// /dev/vfio/devices/NAME did not open.
+Error explain_cdev(Error error, const std::string& name);
+/// The iommufd did not take the device. EBUSY, EINVAL: it is in use; EPERM: no interrupt remapping,
+/// or its group is in other hands.
+Error explain_bind(Error error);
+/// The IOAS did not take the device.
+Error explain_ioas(Error error);
+/// Type1, or iommufd, was told not to insist on interrupt remapping, the user has not agreed.
+/// `what` was to be done.
+Error interrupts_unsafe(Backend backend, std::string what);
+/// A reset of the slot or bus would also reset this function (`where` adds to its name), which is
+/// not the VM's.
+Error reset_takes(Bdf function, const std::string& where);
 /// A DMA mapping failed. ENOMEM: `needed` bytes in all, `limit` is RLIMIT_MEMLOCK (UINT64_MAX:
 /// none).
 Error explain_mapping(Error error, uint64_t needed, uint64_t limit);

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "vfio/attach_advice.h"
+
 namespace passthru {
 namespace {
 
@@ -63,26 +65,38 @@ MappedRegion::~MappedRegion() {
   if (mapped_.address != nullptr) device_->kernel_.unmap_region(mapped_);
 }
 
-VfioDevice::VfioDevice(Kernel& kernel, DmaSpace& dma, uint32_t group, Bdf bdf)
-    : kernel_(kernel), dma_(dma), group_(group), bdf_(bdf) {}
+VfioDevice::VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceDoor& door)
+    : kernel_(kernel), dma_(dma), group_(door.group), bdf_(door.bdf), backend_(door.backend) {}
 
-Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& dma, uint32_t group,
-                                                     Bdf bdf, bool allow_unsafe_interrupts,
+Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& dma, DeviceDoor door,
+                                                     bool allow_unsafe_interrupts,
                                                      const Sysfs* sysfs) {
-  std::shared_ptr<VfioDevice> device(new VfioDevice(kernel, dma, group, bdf));
-  PASSTHRU_TRY(of(bdf, device->open_fd(allow_unsafe_interrupts)));
+  const Bdf bdf = door.bdf;
+  std::shared_ptr<VfioDevice> device(new VfioDevice(kernel, dma, door));
+  PASSTHRU_TRY(of(bdf, device->open_fd(std::move(door), allow_unsafe_interrupts)));
   PASSTHRU_TRY(of(bdf, device->read_infos()));
   if (sysfs != nullptr) device->identity_ = PASSTHRU_TRY(DeviceIdentity::remember(*sysfs, bdf));
   return device;
 }
 
 VfioDevice::~VfioDevice() {
-  fd_.reset();
-  if (attached_) dma_.detach_group(group_);
+  if (!attached_) return;
+  if (backend_ == Backend::Cdev) {
+    dma_.detach_cdev(std::move(fd_));
+  } else {
+    fd_.reset();
+    dma_.detach_group(group_);
+  }
 }
 
-Result<void> VfioDevice::open_fd(bool allow_unsafe_interrupts) {
-  const int group = PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts));
+Result<void> VfioDevice::open_fd(DeviceDoor door, bool allow_unsafe_interrupts) {
+  return backend_ == Backend::Cdev ? open_by_node(std::move(door), allow_unsafe_interrupts)
+                                   : open_by_group(std::move(door.given), allow_unsafe_interrupts);
+}
+
+Result<void> VfioDevice::open_by_group(Fd given, bool allow_unsafe_interrupts) {
+  const int group =
+      PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts, std::move(given)));
   attached_ = true;
   auto opened = kernel_.open_device(group, bdf_.str());
   if (!opened && opened.error().code == ENODEV) {
@@ -93,6 +107,18 @@ Result<void> VfioDevice::open_fd(bool allow_unsafe_interrupts) {
             .advise(fmt::format("Bind it: 'passthru bind {}'", bdf_.str())));
   }
   fd_ = PASSTHRU_TRY(std::move(opened));
+  return {};
+}
+
+Result<void> VfioDevice::open_by_node(DeviceDoor door, bool allow_unsafe_interrupts) {
+  Fd node = std::move(door.given);
+  if (!node) {
+    auto opened = kernel_.open_cdev(door.cdev);
+    if (!opened) return tl::unexpected(explain_cdev(std::move(opened).error(), door.cdev));
+    node = std::move(*opened);
+  }
+  fd_ = PASSTHRU_TRY(dma_.attach_cdev(std::move(node), allow_unsafe_interrupts));
+  attached_ = true;
   return {};
 }
 
@@ -205,7 +231,7 @@ Result<std::vector<HotResetFunction>> VfioDevice::hot_reset_set() {
 
 Result<void> VfioDevice::hot_reset() {
   const auto functions = PASSTHRU_TRY(hot_reset_set());
-  return of(bdf_, dma_.hot_reset(fd_.get(), functions));
+  return of(bdf_, dma_.hot_reset(fd_.get(), backend_, functions));
 }
 
 }  // namespace passthru

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "vfio/bdf.h"
+#include "vfio/device_source.h"
 #include "vfio/dma_space.h"
 #include "vfio/identity.h"
 #include "vfio/kernel.h"
@@ -44,14 +45,16 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   static constexpr unsigned kRegions = 9;
   static constexpr unsigned kIrqs = 5;
 
-  /// Attaches `group` to `dma`, opens the device, reads all its infos. Errors name the device.
-  /// `allow_unsafe_interrupts`: see DmaSpace::attach_group. `sysfs`: where `check_identity` looks.
-  static Result<std::shared_ptr<VfioDevice>> open(Kernel& kernel, DmaSpace& dma, uint32_t group,
-                                                  Bdf bdf, bool allow_unsafe_interrupts = false,
+  /// Opens the device by its door, attaches it to `dma`, reads all its infos. Errors name the
+  /// device. `allow_unsafe_interrupts`: see DmaSpace::attach_group. `sysfs`: where `check_identity`
+  /// looks.
+  static Result<std::shared_ptr<VfioDevice>> open(Kernel& kernel, DmaSpace& dma, DeviceDoor door,
+                                                  bool allow_unsafe_interrupts = false,
                                                   const Sysfs* sysfs = nullptr);
   ~VfioDevice();
 
   [[nodiscard]] Bdf bdf() const { return bdf_; }
+  [[nodiscard]] Backend backend() const { return backend_; }
   [[nodiscard]] bool resettable() const { return info_.resettable; }
   /// Size 0 for a region that the device does not have.
   [[nodiscard]] const RegionInfo& region(Region region) const;
@@ -85,8 +88,10 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   Kernel& kernel() { return kernel_; }
 
  private:
-  VfioDevice(Kernel& kernel, DmaSpace& dma, uint32_t group, Bdf bdf);
-  Result<void> open_fd(bool allow_unsafe_interrupts);
+  VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceDoor& door);
+  Result<void> open_fd(DeviceDoor door, bool allow_unsafe_interrupts);
+  Result<void> open_by_group(Fd given, bool allow_unsafe_interrupts);
+  Result<void> open_by_node(DeviceDoor door, bool allow_unsafe_interrupts);
   Result<void> read_infos();
   Result<void> check(Irq irq, uint32_t start, uint64_t count) const;
   friend class MappedRegion;
@@ -95,6 +100,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   DmaSpace& dma_;
   const uint32_t group_;
   const Bdf bdf_;
+  const Backend backend_;
   bool attached_ = false;
   Fd fd_;
   std::optional<DeviceIdentity> identity_;

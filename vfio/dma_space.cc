@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Owns the order in which a container is set up, and that a failure on the way leaves nothing
-// behind.
+// Owns that the IOMMU's address spaces follow the guest's memory: all of a change happens, or none.
 #include "vfio/dma_space.h"
 
 #include <fmt/format.h>
-#include <linux/vfio.h>
 #include <unistd.h>
 
 #include <utility>
@@ -14,6 +12,12 @@
 namespace passthru {
 namespace {
 
+constexpr std::array kBackends = {Backend::Group, Backend::Cdev};
+
+constexpr size_t index_of(Backend backend) {
+  return static_cast<size_t>(backend);
+}
+
 uint64_t page_size() {
   static const auto size = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   return size;
@@ -21,11 +25,23 @@ uint64_t page_size() {
 
 }  // namespace
 
+IommuSpace& DmaSpace::space(Backend backend) {
+  if (backend == Backend::Group) return container_;
+  return ioas_;
+}
+
 Result<void> DmaSpace::add(uint64_t iova, std::span<std::byte> memory, bool writable) {
-  const std::string operation =
-      fmt::format("add guest memory [{:#x}, +{:#x})", iova, memory.size());
-  const uint64_t size = memory.size();
-  const auto address = reinterpret_cast<uintptr_t>(memory.data());
+  return add_memory(iova, {.bytes = memory, .writable = writable, .needed = true});
+}
+
+Result<void> DmaSpace::offer(uint64_t iova, std::span<std::byte> memory) {
+  return add_memory(iova, {.bytes = memory, .writable = true, .needed = false});
+}
+
+Result<void> DmaSpace::add_memory(uint64_t iova, const Memory& memory) {
+  const uint64_t size = memory.bytes.size();
+  const std::string operation = fmt::format("add guest memory [{:#x}, +{:#x})", iova, size);
+  const auto address = reinterpret_cast<uintptr_t>(memory.bytes.data());
   if (size == 0 || (iova | size | address) % page_size() != 0) {
     return fail(EINVAL, operation,
                 fmt::format("address, memory and size must be multiples of {}", page_size()));
@@ -40,11 +56,16 @@ Result<void> DmaSpace::add(uint64_t iova, std::span<std::byte> memory, bool writ
                            iova - std::prev(next)->first < std::prev(next)->second.bytes.size();
   if (reaches_next || in_previous) return fail(EINVAL, operation, "it overlaps other guest memory");
 
-  const auto added = memory_.emplace_hint(next, iova, Memory{memory, writable});
-  if (!container_) return {};
-  auto mapped = map(container_.get(), iova, added->second);
-  if (!mapped) memory_.erase(added);
-  return mapped;
+  const auto added = memory_.emplace_hint(next, iova, memory);
+  for (const Backend backend : kBackends) {
+    if (!space(backend).active()) continue;
+    auto mapped = map(backend, *added);
+    if (mapped) continue;
+    ignore(unmap(*added), "it was mapped a moment ago, and nothing is known of it from now on");
+    memory_.erase(added);
+    return mapped;
+  }
+  return {};
 }
 
 Result<void> DmaSpace::remove(uint64_t iova) {
@@ -53,8 +74,7 @@ Result<void> DmaSpace::remove(uint64_t iova) {
   if (found == memory_.end()) {
     return fail(ENOENT, fmt::format("remove guest memory at {:#x}", iova), "none was added there");
   }
-  if (container_)
-    PASSTHRU_TRY(kernel_.unmap_dma(container_.get(), iova, found->second.bytes.size()));
+  PASSTHRU_TRY(unmap(*found));
   memory_.erase(found);
   return {};
 }
@@ -63,103 +83,103 @@ void DmaSpace::forget(uint64_t iova) {
   MutexLock lock(space_mutex_);
   const auto found = memory_.find(iova);
   if (found == memory_.end()) return;
-  if (container_) {
-    ignore(kernel_.unmap_dma(container_.get(), iova, found->second.bytes.size()),
-           "the kernel drops it with the container at the latest");
-  }
+  ignore(unmap(*found), "the kernel drops it with the last device at the latest");
   memory_.erase(found);
 }
 
-Result<int> DmaSpace::attach_group(uint32_t group, bool allow_unsafe_interrupts) {
+Result<void> DmaSpace::use_container(int container) {
   MutexLock lock(space_mutex_);
-  if (!allow_unsafe_interrupts) PASSTHRU_TRY(require_interrupt_remapping(group));
-  if (auto found = groups_.find(group); found != groups_.end()) {
-    ++found->second.uses;
-    return found->second.fd.get();
-  }
+  return container_.use(container);
+}
 
-  // On an early return `fd` closes before `container`: that detaches the group, and with the last
-  // group the kernel drops the IOMMU and every mapping.
-  const bool first = groups_.empty();
-  Fd container = first ? PASSTHRU_TRY(open_container()) : Fd();
-  const int target = first ? container.get() : container_.get();
-  Fd fd = PASSTHRU_TRY(open_group(group));
-  auto attached = kernel_.set_container(fd.get(), target);
-  if (attached && first) attached = kernel_.set_iommu(target, VFIO_TYPE1v2_IOMMU);
-  if (!attached) return tl::unexpected(explain_iommu(std::move(attached).error(), group));
-  if (first) {
-    PASSTHRU_TRY(map_all(target));
-    container_ = std::move(container);
+Result<void> DmaSpace::use_iommufd(int iommufd) {
+  MutexLock lock(space_mutex_);
+  return ioas_.use(iommufd);
+}
+
+Result<int> DmaSpace::attach_group(uint32_t group, bool allow_unsafe_interrupts, Fd given) {
+  MutexLock lock(space_mutex_);
+  if (!allow_unsafe_interrupts) {
+    PASSTHRU_TRY(
+        require_interrupt_remapping(Backend::Group, fmt::format("attach group {}", group)));
   }
-  const int result = fd.get();
-  groups_.emplace(group, Group{std::move(fd), 1});
-  return result;
+  const bool first = !container_.active();
+  const int fd = PASSTHRU_TRY(container_.attach(group, std::move(given)));
+  if (!first) return fd;
+  if (auto mapped = map_all(Backend::Group); !mapped) {
+    container_.detach(group);
+    forget_maps(Backend::Group);
+    return tl::unexpected(std::move(mapped).error());
+  }
+  return fd;
 }
 
 void DmaSpace::detach_group(uint32_t group) {
   MutexLock lock(space_mutex_);
-  const auto found = groups_.find(group);
-  if (found == groups_.end() || --found->second.uses != 0) return;
-  groups_.erase(found);
-  // A container without groups has lost its IOMMU and its mappings: the next group gets a new one.
-  if (groups_.empty()) container_.reset();
+  container_.detach(group);
+  forget_maps(Backend::Group);
 }
 
-Result<void> DmaSpace::require_interrupt_remapping(uint32_t group) const {
-  // Type1 refuses a group without interrupt remapping by itself, unless it was told not to.
-  if (!PASSTHRU_TRY(kernel_.unsafe_interrupts_allowed())) return {};
-  return tl::unexpected(interrupts_unsafe(group));
-}
-
-Result<Fd> DmaSpace::open_container() const {
-  auto opened = kernel_.open_container();
-  if (!opened) return tl::unexpected(explain_container(std::move(opened).error()));
-  Fd container = std::move(*opened);
-  const int version = PASSTHRU_TRY(kernel_.api_version(container.get()));
-  if (version != VFIO_API_VERSION) {
-    return fail(EPROTO, "VFIO_GET_API_VERSION", fmt::format("version {} is unknown", version));
-  }
-  if (!PASSTHRU_TRY(kernel_.has_extension(container.get(), VFIO_TYPE1v2_IOMMU))) {
-    auto error = fail(ENODEV, "VFIO_CHECK_EXTENSION", "the kernel offers no type1v2 IOMMU");
-    error.value().advice = "Load it: modprobe vfio_iommu_type1";
-    return error;
-  }
-  return container;
-}
-
-Result<void> DmaSpace::hot_reset(int device, std::span<const HotResetFunction> functions) {
+Result<Fd> DmaSpace::attach_cdev(Fd device, bool allow_unsafe_interrupts) {
   MutexLock lock(space_mutex_);
-  std::map<uint32_t, int> owned;
-  for (const HotResetFunction& function : functions) {
-    const auto group = groups_.find(function.group);
-    if (group == groups_.end()) {
-      return tl::unexpected(
-          Error{.code = EPERM, .operation = "VFIO_DEVICE_PCI_HOT_RESET"}
-              .because(fmt::format("it would also reset {}, of IOMMU group {}, which this VM does "
-                                   "not have",
-                                   function.bdf.str(), function.group))
-              .advise("Assign the devices of one slot or bus to the same VM"));
-    }
-    owned[function.group] = group->second.fd.get();
+  if (!allow_unsafe_interrupts) {
+    PASSTHRU_TRY(require_interrupt_remapping(Backend::Cdev, "bind the device to an iommufd"));
   }
-  std::vector<int> groups;
-  groups.reserve(owned.size());
-  for (const auto& [number, fd] : owned) groups.push_back(fd);
-  return kernel_.hot_reset(device, groups);
+  const bool first = !ioas_.active();
+  PASSTHRU_TRY(ioas_.attach(device.get()));
+  if (!first) return device;
+  if (auto mapped = map_all(Backend::Cdev); !mapped) {
+    ioas_.detach(std::move(device));
+    forget_maps(Backend::Cdev);
+    return tl::unexpected(std::move(mapped).error());
+  }
+  return device;
 }
 
-Result<Fd> DmaSpace::open_group(uint32_t group) const {
-  auto opened = kernel_.open_group(group);
-  if (!opened) return tl::unexpected(explain_group(std::move(opened).error(), group));
-  Fd fd = std::move(*opened);
-  const GroupStatus status = PASSTHRU_TRY(kernel_.group_status(fd.get()));
-  if (!status.viable) return tl::unexpected(group_not_viable(group));
-  return fd;
+void DmaSpace::detach_cdev(Fd device) {
+  MutexLock lock(space_mutex_);
+  ioas_.detach(std::move(device));
+  forget_maps(Backend::Cdev);
 }
 
-Result<void> DmaSpace::map(int container, uint64_t iova, const Memory& memory) const {
-  auto mapped = kernel_.map_dma(container, iova, memory.bytes, memory.writable);
-  if (mapped) return {};
+Result<void> DmaSpace::require_interrupt_remapping(Backend backend, const std::string& whom) const {
+  // The kernel refuses a device without interrupt remapping by itself, unless it was told not to.
+  if (!PASSTHRU_TRY(kernel_.unsafe_interrupts_allowed(backend))) return {};
+  return tl::unexpected(interrupts_unsafe(backend, whom));
+}
+
+Result<void> DmaSpace::hot_reset(int device, Backend backend,
+                                 std::span<const HotResetFunction> functions) {
+  MutexLock lock(space_mutex_);
+  return backend == Backend::Group ? container_.hot_reset(device, functions)
+                                   : ioas_.hot_reset(device, functions);
+}
+
+std::vector<DmaMaps> DmaSpace::maps() const {
+  MutexLock lock(space_mutex_);
+  std::vector<DmaMaps> all;
+  for (const Backend backend : kBackends) {
+    const IommuSpace& in = backend == Backend::Group ? static_cast<const IommuSpace&>(container_)
+                                                     : static_cast<const IommuSpace&>(ioas_);
+    if (!in.active()) continue;
+    DmaMaps maps{.backend = backend};
+    for (const auto& [iova, memory] : memory_) {
+      if (!memory.in_iommu[index_of(backend)]) continue;
+      ++maps.maps;
+      maps.bytes += memory.bytes.size();
+    }
+    all.push_back(maps);
+  }
+  return all;
+}
+
+Result<void> DmaSpace::map(Backend backend, Memories::value_type& memory) {
+  auto& [iova, what] = memory;
+  auto mapped = space(backend).map(iova, what.bytes, what.writable);
+  if (mapped) {
+    what.in_iommu[index_of(backend)] = true;
+    return {};
+  }
   uint64_t needed = 0;
   for (const auto& [start, each] : memory_) needed += each.bytes.size();
   auto limit = kernel_.locked_memory_limit();
@@ -167,16 +187,36 @@ Result<void> DmaSpace::map(int container, uint64_t iova, const Memory& memory) c
       explain_mapping(std::move(mapped).error(), needed, limit ? *limit : UINT64_MAX));
 }
 
-Result<void> DmaSpace::map_all(int container) const {
-  for (auto each = memory_.begin(); each != memory_.end(); ++each) {
-    auto mapped = map(container, each->first, each->second);
-    if (mapped) continue;
-    while (each != memory_.begin()) {
-      --each;
-      ignore(kernel_.unmap_dma(container, each->first, each->second.bytes.size()),
-             "closing the group drops what is left");
+// A failure is undone by whoever has just attached the first device: with it go all mappings.
+Result<void> DmaSpace::map_all(Backend backend) {
+  for (auto& each : memory_) {
+    auto mapped = map(backend, each);
+    if (!mapped && each.second.needed) return mapped;
+  }
+  return {};
+}
+
+void DmaSpace::forget_maps(Backend backend) {
+  if (space(backend).active()) return;
+  for (auto& [iova, memory] : memory_) memory.in_iommu[index_of(backend)] = false;
+}
+
+// Where one space has let it go and the other refuses, the first one gets it back.
+Result<void> DmaSpace::unmap(Memories::value_type& memory) {
+  auto& [iova, what] = memory;
+  std::array<bool, 2> before = what.in_iommu;
+  for (const Backend backend : kBackends) {
+    bool& mapped = what.in_iommu[index_of(backend)];
+    if (!mapped) continue;
+    auto unmapped = space(backend).unmap(iova, what.bytes.size());
+    if (unmapped) {
+      mapped = false;
+      continue;
     }
-    return mapped;
+    if (before != what.in_iommu) {
+      ignore(map(Backend::Group, memory), "the first error is reported");
+    }
+    return unmapped;
   }
   return {};
 }

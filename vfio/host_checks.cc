@@ -35,7 +35,7 @@ HostCheck iommu(const HostFacts& facts) {
 HostCheck remapping(const HostFacts& facts) {
   constexpr const char* kName = "interrupt_remapping";
   if (facts.unsafe_interrupts.value_or(false)) {
-    const Error error = interrupts_unsafe(0);
+    const Error error = interrupts_unsafe(Backend::Group, {});
     return {kName, No, error.cause, error.advice};
   }
   if (!facts.interrupt_remapping.has_value()) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -69,9 +70,22 @@ struct IrqTrigger {
 /// A function that a hot reset of a device resets with it, or the device itself.
 struct HotResetFunction {
   Bdf bdf{};
-  uint32_t group = 0;
+  uint32_t group = 0;  ///< of a device that was opened by its group
+  /// Of one that was opened by its own node: whether the function is in the same iommufd's hands.
+  std::optional<bool> owned{};
   bool operator==(const HotResetFunction&) const = default;
 };
+
+/// A mapping, or several, in an IOAS (an address space of an iommufd). Bytes, page aligned.
+struct IoasRange {
+  uint32_t ioas = 0;
+  uint64_t iova = 0;
+  uint64_t size = 0;
+};
+
+/// The two doors of VFIO: /dev/vfio/GROUP with a container, or /dev/vfio/devices/vfioN with an
+/// iommufd.
+enum class Backend { Group, Cdev };
 
 enum class IrqAction : uint32_t { Mask, Unmask, Trigger };
 
@@ -99,9 +113,35 @@ class Kernel {
   virtual Result<void> set_iommu(int container, uint32_t type) = 0;
   virtual Result<Fd> open_device(int group, const std::string& bdf) = 0;
 
-  /// Whether type1 was told to attach groups without interrupt remapping (its module parameter
-  /// allow_unsafe_interrupts). While it was not, an attached group is proof of interrupt remapping.
-  virtual Result<bool> unsafe_interrupts_allowed() = 0;
+  // iommufd, and devices by their own nodes (since Linux 6.6).
+  virtual Result<Fd> open_iommufd() = 0;
+  /// Opens /dev/vfio/devices/NAME. Until it is bound to an iommufd, every other call is EINVAL.
+  virtual Result<Fd> open_cdev(const std::string& name) = 0;
+  /// Gives the device to the iommufd; the kernel resets it. Returns its id there. EINVAL: it was
+  /// bound; EBUSY: its group is open, or a device of its group is in other hands; EBADF, EBADFD:
+  /// `iommufd` is none; EPERM: no interrupt remapping.
+  virtual Result<uint32_t> bind_iommufd(int device, int iommufd) = 0;
+  /// From now on its DMA goes where the IOAS says. ENOENT: there is no such one.
+  virtual Result<void> attach_ioas(int device, uint32_t ioas) = 0;
+  /// From now on its DMA goes nowhere.
+  virtual Result<void> detach_ioas(int device) = 0;
+  virtual Result<uint32_t> alloc_ioas(int iommufd) = 0;
+  /// With all its mappings. EBUSY: a device is attached to it.
+  virtual Result<void> destroy_ioas(int iommufd, uint32_t ioas) = 0;
+  virtual Result<void> map_ioas(int iommufd, uint32_t ioas, uint64_t iova,
+                                std::span<std::byte> memory, bool writable) = 0;
+  /// Maps the memory of a whole mapping of one IOAS in another one, at `iova`; it is pinned once.
+  virtual Result<void> copy_ioas(int iommufd, const IoasRange& from, uint32_t to, uint64_t iova,
+                                 bool writable) = 0;
+  /// ENOENT where there was no such mapping; none is ever split.
+  virtual Result<void> unmap_ioas(int iommufd, const IoasRange& range) = 0;
+  /// The number of the character device behind a descriptor, "MAJOR:MINOR". EINVAL: it is none.
+  virtual Result<std::string> device_number(int fd) = 0;
+
+  /// Whether type1, or iommufd, was told to attach devices without interrupt remapping (its module
+  /// parameter allow_unsafe_interrupts). While it was not, an attached one is proof of interrupt
+  /// remapping.
+  virtual Result<bool> unsafe_interrupts_allowed(Backend backend) = 0;
   /// RLIMIT_MEMLOCK of this process, bytes; UINT64_MAX where there is none.
   virtual Result<uint64_t> locked_memory_limit() = 0;
 
@@ -128,7 +168,8 @@ class Kernel {
   virtual Result<void> reset_device(int device) = 0;
   /// What a reset of the device's slot, or of its bus, resets. ENODEV: neither can be reset.
   virtual Result<std::vector<HotResetFunction>> hot_reset_info(int device) = 0;
-  /// Does it. `groups` prove the ownership of all that is reset; EINVAL: one is missing.
+  /// Does it. `groups` prove the ownership of all that is reset; EINVAL: one is missing. None for a
+  /// device that was opened by its own node: its iommufd proves it.
   virtual Result<void> hot_reset(int device, std::span<const int> groups) = 0;
   /// Reads or writes a region through the device's descriptor; a short transfer is EIO.
   virtual Result<void> read_region(int device, uint64_t fd_offset, std::span<std::byte> data) = 0;

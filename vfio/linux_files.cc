@@ -7,6 +7,8 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "vfio/linux_kernel.h"
@@ -31,10 +33,27 @@ Result<Fd> LinuxKernel::open_group(uint32_t group) {
   return open_path(fmt::format("/dev/vfio/{}", group));
 }
 
-Result<bool> LinuxKernel::unsafe_interrupts_allowed() {
-  auto value = read_file("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", 1);
+Result<Fd> LinuxKernel::open_iommufd() {
+  return open_path("/dev/iommu");
+}
+
+Result<Fd> LinuxKernel::open_cdev(const std::string& name) {
+  return open_path("/dev/vfio/devices/" + name);
+}
+
+Result<std::string> LinuxKernel::device_number(int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return fail(errno, "fstat");
+  if (!S_ISCHR(status.st_mode)) return fail(EINVAL, "fstat", "it is no character device");
+  return fmt::format("{}:{}", major(status.st_rdev), minor(status.st_rdev));
+}
+
+Result<bool> LinuxKernel::unsafe_interrupts_allowed(Backend backend) {
+  const char* const module = backend == Backend::Cdev ? "iommufd" : "vfio_iommu_type1";
+  auto value =
+      read_file(fmt::format("/sys/module/{}/parameters/allow_unsafe_interrupts", module), 1);
   if (value) return *value == "Y";
-  if (value.error().code == ENOENT) return false;  // no type1, so nothing that would allow it
+  if (value.error().code == ENOENT) return false;  // no such module, so nothing that would allow it
   return tl::unexpected(std::move(value).error());
 }
 

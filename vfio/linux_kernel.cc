@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Owns every ioctl of vfio/: what there is to know of groups, containers and devices, and what they
-// are told. Each failure carries errno and the request's name.
+// Owns the ioctls of groups, containers and devices: what there is to know of them, and what they
+// are told; those of iommufd are next door. Each failure carries errno and the request's name.
 #include "vfio/linux_kernel.h"
 
 #include <fmt/format.h>
 #include <linux/vfio.h>
-#include <sys/ioctl.h>
 
 #include <cstring>
 #include <new>
 
+#include "vfio/iommufd_abi.h"
+#include "vfio/kernel_call.h"
 #include "vfio/region_caps.h"
 
 namespace passthru {
@@ -19,19 +20,6 @@ namespace {
 constexpr uint32_t kLargestRegionInfo = 1U << 20;
 /// A bus has no more functions; the ones behind bridges on it are added.
 constexpr uint32_t kMostHotResetFunctions = 1U << 16;
-
-template <class Argument>
-Result<int> call_for_value(int fd, unsigned long request, Argument argument, const char* name) {
-  const int value = ::ioctl(fd, request, argument);
-  if (value < 0) return fail(errno, name);
-  return value;
-}
-
-template <class Argument>
-Result<void> call(int fd, unsigned long request, Argument argument, const char* name) {
-  if (::ioctl(fd, request, argument) < 0) return fail(errno, name);
-  return {};
-}
 
 /// VFIO_DEVICE_SET_IRQS. `eventfds` follow the struct where `flags` say so.
 Result<void> set_irqs(int device, Irq irq, uint32_t flags, uint32_t start, uint32_t count,
@@ -46,8 +34,8 @@ Result<void> set_irqs(int device, Irq irq, uint32_t flags, uint32_t start, uint3
   set->count = count;
   if (!eventfds.empty()) std::memcpy(set->data, eventfds.data(), eventfds.size_bytes());
 
-  const int available = ::ioctl(device, VFIO_DEVICE_SET_IRQS, set);
-  if (available < 0) return fail(errno, kName);
+  const int available = PASSTHRU_TRY(
+      kernel_value(device, VFIO_DEVICE_SET_IRQS, reinterpret_cast<uintptr_t>(set), kName));
   if (available == 0) return {};
   // Not success: there are only so many vectors, and none was enabled.
   return tl::unexpected(Error{.code = ENOSPC,
@@ -71,39 +59,40 @@ uint32_t action_flag(IrqAction action) {
 }  // namespace
 
 Result<int> LinuxKernel::api_version(int container) {
-  return call_for_value(container, VFIO_GET_API_VERSION, 0, "VFIO_GET_API_VERSION");
+  return kernel_value(container, VFIO_GET_API_VERSION, 0, "VFIO_GET_API_VERSION");
 }
 
 Result<bool> LinuxKernel::has_extension(int container, uint32_t extension) {
-  const unsigned long argument = extension;
   return PASSTHRU_TRY(
-             call_for_value(container, VFIO_CHECK_EXTENSION, argument, "VFIO_CHECK_EXTENSION")) > 0;
+             kernel_value(container, VFIO_CHECK_EXTENSION, extension, "VFIO_CHECK_EXTENSION")) > 0;
 }
 
 Result<GroupStatus> LinuxKernel::group_status(int group) {
   vfio_group_status status{.argsz = sizeof status, .flags = 0};
-  PASSTHRU_TRY(call(group, VFIO_GROUP_GET_STATUS, &status, "VFIO_GROUP_GET_STATUS"));
+  PASSTHRU_TRY(kernel_call(group, VFIO_GROUP_GET_STATUS, &status, "VFIO_GROUP_GET_STATUS"));
   return GroupStatus{.viable = (status.flags & VFIO_GROUP_FLAGS_VIABLE) != 0,
                      .container_set = (status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET) != 0};
 }
 
 Result<void> LinuxKernel::set_container(int group, int container) {
-  return call(group, VFIO_GROUP_SET_CONTAINER, &container, "VFIO_GROUP_SET_CONTAINER");
+  return kernel_call(group, VFIO_GROUP_SET_CONTAINER, &container, "VFIO_GROUP_SET_CONTAINER");
 }
 
 Result<void> LinuxKernel::unset_container(int group) {
-  return call(group, VFIO_GROUP_UNSET_CONTAINER, 0, "VFIO_GROUP_UNSET_CONTAINER");
+  PASSTHRU_TRY(kernel_value(group, VFIO_GROUP_UNSET_CONTAINER, 0, "VFIO_GROUP_UNSET_CONTAINER"));
+  return {};
 }
 
 Result<void> LinuxKernel::set_iommu(int container, uint32_t type) {
-  const unsigned long argument = type;
-  return call(container, VFIO_SET_IOMMU, argument, "VFIO_SET_IOMMU");
+  PASSTHRU_TRY(kernel_value(container, VFIO_SET_IOMMU, type, "VFIO_SET_IOMMU"));
+  return {};
 }
 
 Result<Fd> LinuxKernel::open_device(int group, const std::string& bdf) {
   // The kernel makes this descriptor close-on-exec.
-  return Fd(PASSTHRU_TRY(
-      call_for_value(group, VFIO_GROUP_GET_DEVICE_FD, bdf.c_str(), "VFIO_GROUP_GET_DEVICE_FD")));
+  return Fd(PASSTHRU_TRY(kernel_value(group, VFIO_GROUP_GET_DEVICE_FD,
+                                      reinterpret_cast<uintptr_t>(bdf.c_str()),
+                                      "VFIO_GROUP_GET_DEVICE_FD")));
 }
 
 Result<void> LinuxKernel::map_dma(int container, uint64_t iova, std::span<std::byte> memory,
@@ -114,7 +103,7 @@ Result<void> LinuxKernel::map_dma(int container, uint64_t iova, std::span<std::b
   map.vaddr = reinterpret_cast<uintptr_t>(memory.data());
   map.iova = iova;
   map.size = memory.size();
-  return call(container, VFIO_IOMMU_MAP_DMA, &map, "VFIO_IOMMU_MAP_DMA");
+  return kernel_call(container, VFIO_IOMMU_MAP_DMA, &map, "VFIO_IOMMU_MAP_DMA");
 }
 
 Result<void> LinuxKernel::unmap_dma(int container, uint64_t iova, uint64_t size) {
@@ -122,7 +111,7 @@ Result<void> LinuxKernel::unmap_dma(int container, uint64_t iova, uint64_t size)
   unmap.argsz = sizeof unmap;
   unmap.iova = iova;
   unmap.size = size;
-  PASSTHRU_TRY(call(container, VFIO_IOMMU_UNMAP_DMA, &unmap, "VFIO_IOMMU_UNMAP_DMA"));
+  PASSTHRU_TRY(kernel_call(container, VFIO_IOMMU_UNMAP_DMA, &unmap, "VFIO_IOMMU_UNMAP_DMA"));
   // The kernel calls it success when nothing was there, and says how much it unmapped.
   if (unmap.size != size) return fail(ENOENT, "VFIO_IOMMU_UNMAP_DMA");
   return {};
@@ -131,7 +120,7 @@ Result<void> LinuxKernel::unmap_dma(int container, uint64_t iova, uint64_t size)
 Result<DeviceInfo> LinuxKernel::device_info(int device) {
   vfio_device_info info{};
   info.argsz = sizeof info;
-  PASSTHRU_TRY(call(device, VFIO_DEVICE_GET_INFO, &info, "VFIO_DEVICE_GET_INFO"));
+  PASSTHRU_TRY(kernel_call(device, VFIO_DEVICE_GET_INFO, &info, "VFIO_DEVICE_GET_INFO"));
   return DeviceInfo{.is_pci = (info.flags & VFIO_DEVICE_FLAGS_PCI) != 0,
                     .resettable = (info.flags & VFIO_DEVICE_FLAGS_RESET) != 0,
                     .region_count = info.num_regions,
@@ -148,7 +137,7 @@ Result<RegionInfo> LinuxKernel::region_info(int device, Region region) {
     info.argsz = static_cast<uint32_t>(answer.size());
     info.index = static_cast<uint32_t>(region);
     std::memcpy(answer.data(), &info, sizeof info);
-    PASSTHRU_TRY(call(device, VFIO_DEVICE_GET_REGION_INFO, answer.data(), kName));
+    PASSTHRU_TRY(kernel_call(device, VFIO_DEVICE_GET_REGION_INFO, answer.data(), kName));
     std::memcpy(&info, answer.data(), sizeof info);
     if (info.argsz <= answer.size()) break;
     if (info.argsz > kLargestRegionInfo || asked == 2) {
@@ -176,7 +165,7 @@ Result<IrqInfo> LinuxKernel::irq_info(int device, Irq irq) {
   vfio_irq_info info{};
   info.argsz = sizeof info;
   info.index = static_cast<uint32_t>(irq);
-  PASSTHRU_TRY(call(device, VFIO_DEVICE_GET_IRQ_INFO, &info, "VFIO_DEVICE_GET_IRQ_INFO"));
+  PASSTHRU_TRY(kernel_call(device, VFIO_DEVICE_GET_IRQ_INFO, &info, "VFIO_DEVICE_GET_IRQ_INFO"));
   return IrqInfo{.count = info.count,
                  .eventfd = (info.flags & VFIO_IRQ_INFO_EVENTFD) != 0,
                  .maskable = (info.flags & VFIO_IRQ_INFO_MASKABLE) != 0,
@@ -204,7 +193,8 @@ Result<void> LinuxKernel::bind_unmask_eventfd(int device, Irq irq, int eventfd) 
 }
 
 Result<void> LinuxKernel::reset_device(int device) {
-  return call(device, VFIO_DEVICE_RESET, 0, "VFIO_DEVICE_RESET");
+  PASSTHRU_TRY(kernel_value(device, VFIO_DEVICE_RESET, 0, "VFIO_DEVICE_RESET"));
+  return {};
 }
 
 Result<std::vector<HotResetFunction>> LinuxKernel::hot_reset_info(int device) {
@@ -215,8 +205,9 @@ Result<std::vector<HotResetFunction>> LinuxKernel::hot_reset_info(int device) {
   for (;;) {
     auto* header = new (argument.data()) Header{};
     header->argsz = static_cast<uint32_t>(argument.size());
-    const auto asked = call(device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, header, kName);
+    const auto asked = kernel_call(device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, header, kName);
     const uint32_t count = header->count;
+    const uint32_t flags = header->flags;
     if (count > kMostHotResetFunctions) return fail(EPROTO, kName, "it names too many functions");
     const size_t needed = sizeof(Header) + count * sizeof(Entry);
     // ENOSPC says how many there are; there may be more the next time, and never without end.
@@ -231,11 +222,17 @@ Result<std::vector<HotResetFunction>> LinuxKernel::hot_reset_info(int device) {
     for (uint32_t i = 0; i < count; ++i) {
       Entry entry;
       std::memcpy(&entry, argument.data() + sizeof(Header) + i * sizeof(Entry), sizeof(Entry));
-      functions.push_back({.bdf = {.segment = entry.segment,
-                                   .bus = entry.bus,
-                                   .device = static_cast<uint8_t>(entry.devfn >> 3),
-                                   .function = static_cast<uint8_t>(entry.devfn & 7)},
-                           .group = entry.group_id});
+      HotResetFunction function{.bdf = {.segment = entry.segment,
+                                        .bus = entry.bus,
+                                        .device = static_cast<uint8_t>(entry.devfn >> 3),
+                                        .function = static_cast<uint8_t>(entry.devfn & 7)}};
+      // The same field has an id in place of a group where the device was opened by its own node.
+      if ((flags & abi::kHotResetTellsIds) != 0) {
+        function.owned = entry.group_id != abi::kHotResetNotOwned;
+      } else {
+        function.group = entry.group_id;
+      }
+      functions.push_back(function);
     }
     return functions;
   }
@@ -247,7 +244,7 @@ Result<void> LinuxKernel::hot_reset(int device, std::span<const int> groups) {
   reset->argsz = static_cast<uint32_t>(argument.size());
   reset->count = static_cast<uint32_t>(groups.size());
   if (!groups.empty()) std::memcpy(reset->group_fds, groups.data(), groups.size_bytes());
-  return call(device, VFIO_DEVICE_PCI_HOT_RESET, reset, "VFIO_DEVICE_PCI_HOT_RESET");
+  return kernel_call(device, VFIO_DEVICE_PCI_HOT_RESET, reset, "VFIO_DEVICE_PCI_HOT_RESET");
 }
 
 }  // namespace passthru

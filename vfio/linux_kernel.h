@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the calls into the Linux kernel: linux_kernel.cc is the only file of the library's VFIO side
-// that calls ioctl. A program makes one and gives it to a Domain.
+// Owns the calls into the Linux kernel: groups and devices in linux_kernel.cc, iommufd in
+// linux_iommufd.cc, files and eventfds in linux_files.cc. A program makes one for its Domains.
 #pragma once
 
 #include "vfio/kernel.h"
@@ -19,7 +19,20 @@ class LinuxKernel final : public Kernel {
   Result<void> unset_container(int group) override;
   Result<void> set_iommu(int container, uint32_t type) override;
   Result<Fd> open_device(int group, const std::string& bdf) override;
-  Result<bool> unsafe_interrupts_allowed() override;
+  Result<Fd> open_iommufd() override;
+  Result<Fd> open_cdev(const std::string& name) override;
+  Result<uint32_t> bind_iommufd(int device, int iommufd) override;
+  Result<void> attach_ioas(int device, uint32_t ioas) override;
+  Result<void> detach_ioas(int device) override;
+  Result<uint32_t> alloc_ioas(int iommufd) override;
+  Result<void> destroy_ioas(int iommufd, uint32_t ioas) override;
+  Result<void> map_ioas(int iommufd, uint32_t ioas, uint64_t iova, std::span<std::byte> memory,
+                        bool writable) override;
+  Result<void> copy_ioas(int iommufd, const IoasRange& from, uint32_t to, uint64_t iova,
+                         bool writable) override;
+  Result<void> unmap_ioas(int iommufd, const IoasRange& range) override;
+  Result<std::string> device_number(int fd) override;
+  Result<bool> unsafe_interrupts_allowed(Backend backend) override;
   Result<uint64_t> locked_memory_limit() override;
 
   Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,

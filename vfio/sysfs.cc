@@ -68,6 +68,31 @@ bool Sysfs::has_iommu() const {
   return groups && !groups->empty();
 }
 
+// vfio-dev/vfioN is there since Linux 6.1, its number only where it has a node.
+std::string Sysfs::cdev(Bdf bdf) const {
+  const fs::path directory = function_path(bdf) / "vfio-dev";
+  for (const std::string& name : names_in(directory).value_or(std::vector<std::string>{})) {
+    std::error_code error;
+    if (fs::exists(directory / name / "dev", error)) return name;
+  }
+  return {};
+}
+
+bool Sysfs::has_iommufd() const {
+  std::error_code error;
+  return fs::exists(root_ / "class/misc/iommu", error);
+}
+
+// dev/char/511:0 -> ../../devices/pci0000:00/0000:00:02.0/vfio-dev/vfio0
+std::optional<Bdf> Sysfs::function_behind(const std::string& number) const {
+  std::error_code error;
+  const fs::path node = fs::read_symlink(root_ / "dev/char" / number, error);
+  if (node.parent_path().filename() != "vfio-dev") return std::nullopt;
+  const auto bdf = Bdf::parse(node.parent_path().parent_path().filename().string());
+  if (!bdf) return std::nullopt;
+  return *bdf;
+}
+
 Result<std::vector<Bdf>> Sysfs::functions() const {
   const fs::path directory = bus_path() / "devices";
   const auto names = names_in(directory);

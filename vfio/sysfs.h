@@ -74,6 +74,14 @@ class Sysfs {
   [[nodiscard]] bool has_iommu() const;
   [[nodiscard]] bool has_driver(const std::string& driver) const;
 
+  /// The name of the node that VFIO gives the function itself, below /dev/vfio/devices; empty where
+  /// it has none (it is on no driver of VFIO's, or the kernel has groups only).
+  [[nodiscard]] std::string cdev(Bdf bdf) const;
+  /// Whether the kernel has iommufd.
+  [[nodiscard]] bool has_iommufd() const;
+  /// The function whose own node has this number, "MAJOR:MINOR".
+  [[nodiscard]] std::optional<Bdf> function_behind(const std::string& number) const;
+
   /// Where a function's attributes are, a driver's (bind, unbind), and the bus's own.
   [[nodiscard]] std::filesystem::path function_path(Bdf bdf) const;
   [[nodiscard]] std::filesystem::path driver_path(const std::string& driver) const;

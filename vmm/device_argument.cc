@@ -5,12 +5,15 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <optional>
+#include <string>
 
 namespace passthru {
 namespace {
 
 constexpr const char* kOptions =
-    "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE, rom=off and moderate=N";
+    "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE, rom=off, moderate=N, bdf=BDF, fd=N, "
+    "iommufd=N, group-fd=N and container-fd=N";
 
 Error refused(std::string_view option, const char* cause, std::string advice) {
   return Error{.code = EINVAL, .operation = fmt::format("read the option '{}'", option)}
@@ -22,6 +25,22 @@ Error refused(std::string_view option, const char* cause, std::string advice) {
 std::optional<unsigned> bar_number(std::string_view text) {
   if (text.size() != 1 || text[0] < '0' || text[0] > '5') return std::nullopt;
   return static_cast<unsigned>(text[0] - '0');
+}
+
+std::optional<uint32_t> number(std::string_view text) {
+  uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// Where the option puts a descriptor; null: it is another option.
+int* descriptor(std::string_view name, DeviceSource& source) {
+  if (name == "fd") return &source.cdev_fd;
+  if (name == "iommufd") return &source.iommufd;
+  if (name == "group-fd") return &source.group_fd;
+  if (name == "container-fd") return &source.container_fd;
+  return nullptr;
 }
 
 std::optional<MsixChoice> msix_choice(std::string_view text) {
@@ -60,14 +79,25 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
     return {};
   }
   if (name == "moderate") {
-    uint32_t rate = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), rate);
-    if (error != std::errc{} || end != value.data() + value.size() || rate == 0 ||
-        rate > kMostPerSecond) {
+    const uint32_t rate = number(value).value_or(0);
+    if (rate == 0 || rate > kMostPerSecond) {
       return tl::unexpected(refused(option, "it is no number of interrupts a second",
                                     fmt::format("Use 1 to {}", kMostPerSecond)));
     }
     options.most_interrupts_per_second = rate;
+    return {};
+  }
+  if (name == "bdf") {
+    options.device = PASSTHRU_TRY(Bdf::parse(value));
+    return {};
+  }
+  if (int* const fd = descriptor(name, options.source)) {
+    const auto given = number(value);
+    if (!given || *given > INT32_MAX) {
+      return tl::unexpected(refused(option, "it is no number of a descriptor",
+                                    "Use one that this process has open, for example fd=3"));
+    }
+    *fd = static_cast<int>(*given);
     return {};
   }
   return tl::unexpected(refused(option, "there is no such option of a device",
@@ -77,13 +107,26 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
 }  // namespace
 
 Result<AssignOptions> parse_device_argument(std::string_view text) {
-  size_t comma = text.find(',');
   AssignOptions options;
-  options.device = PASSTHRU_TRY(Bdf::parse(text.substr(0, comma)));
-  while (comma != std::string_view::npos) {
+  const std::string whole(text);
+  // The address comes first and without a name, unless descriptors name the device.
+  if (text.substr(0, text.find(',')).find('=') == std::string_view::npos) {
+    options.device = PASSTHRU_TRY(Bdf::parse(text.substr(0, text.find(','))));
+    const size_t comma = text.find(',');
+    if (comma == std::string_view::npos) return options;
     text.remove_prefix(comma + 1);
-    comma = text.find(',');
-    PASSTHRU_TRY(read_option(text.substr(0, comma), options).on(options.device.str()));
+  }
+  for (bool more = true; more;) {
+    const size_t comma = text.find(',');
+    PASSTHRU_TRY(read_option(text.substr(0, comma), options)
+                     .on(options.device == Bdf{} ? "" : options.device.str()));
+    more = comma != std::string_view::npos;
+    if (more) text.remove_prefix(comma + 1);
+  }
+  if (options.device == Bdf{} && options.source.cdev_fd < 0) {
+    return tl::unexpected(
+        refused(whole, "it names no device",
+                "Begin with its address, as 0000:00:02.0, or give fd=N; group-fd=N needs bdf=BDF"));
   }
   return options;
 }

@@ -46,7 +46,8 @@ Result<void> VmOptions::check() const {
   }
   std::set<Bdf> seen;
   for (const AssignOptions& options : devices) {
-    if (!seen.insert(options.device).second) {
+    // One that is known by its descriptor alone is told apart when it is opened.
+    if (options.device != Bdf{} && !seen.insert(options.device).second) {
       return refuse(EINVAL, "assign " + options.device.str(), "the device is named twice",
                     "Name each device once");
     }

@@ -95,7 +95,8 @@ KvmHost::KvmHost(int vm_fd, KvmHostOptions options, const KvmLimits& limits)
       device_ids_(limits.device_ids),
       resampling_(limits.resampling),
       slots_(options_.first_slot, limits.slots - options_.first_slot),
-      routes_(options_.first_gsi, limits.routes, options_.irqchip_pins ? kIrqchipEntries : 0) {}
+      routes_(options_.first_gsi, limits.routes, options_.irqchip_pins ? kIrqchipEntries : 0),
+      files_(vm_fd) {}
 
 Result<void> KvmHost::map(const GuestMapping& mapping) {
   MutexLock lock(slots_mutex_);
@@ -245,6 +246,16 @@ void KvmHost::set_intx(Bdf guest_address, unsigned pin, bool level) {
   line.level = *changed ? 1 : 0;
   ignore(kvm_call(vm_fd_, KVM_IRQ_LINE, "KVM_IRQ_LINE", &line),
          "fails only for a VM without an irqchip, and create() asks for one");
+}
+
+Result<void> KvmHost::file_added(int fd) {
+  MutexLock lock(files_mutex_);
+  return files_.add(fd);
+}
+
+void KvmHost::file_removed(int fd) {
+  MutexLock lock(files_mutex_);
+  files_.remove(fd);
 }
 
 void KvmHost::on_event(const Event& event) {

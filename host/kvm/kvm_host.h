@@ -11,6 +11,7 @@
 #include "host/host.h"
 #include "host/kvm/intx_lines.h"
 #include "host/kvm/kvm_limits.h"
+#include "host/kvm/kvm_vfio_device.h"
 #include "host/kvm/number_pool.h"
 #include "host/kvm/routing_table.h"
 #include "vfio/thread_annotations.h"
@@ -81,6 +82,10 @@ class KvmHost final : public Host {
       PASSTHRU_EXCLUDES(lines_mutex_);
   void on_event(const Event& event) override;
 
+  /// A kernel whose KVM has no VFIO device is fine: nothing on this architecture needs it then.
+  Result<void> file_added(int fd) override PASSTHRU_EXCLUDES(files_mutex_);
+  void file_removed(int fd) override PASSTHRU_EXCLUDES(files_mutex_);
+
  private:
   KvmHost(int vm_fd, KvmHostOptions options, const KvmLimits& limits);
   Result<void> install_routes() PASSTHRU_REQUIRES(routes_mutex_);
@@ -97,6 +102,9 @@ class KvmHost final : public Host {
 
   Mutex routes_mutex_;  ///< held while the kernel takes the table, so that tables do not overtake
   RoutingTable routes_ PASSTHRU_GUARDED_BY(routes_mutex_);
+
+  Mutex files_mutex_;
+  KvmVfioDevice files_ PASSTHRU_GUARDED_BY(files_mutex_);
 
   Mutex lines_mutex_;  ///< held while KVM takes a level, so that levels do not overtake
   IntxLines lines_ PASSTHRU_GUARDED_BY(lines_mutex_);

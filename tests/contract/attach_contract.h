@@ -6,29 +6,29 @@
 
 namespace passthru {
 
-TEST_P(KernelContract, SpeaksTheApiAndOffersType1v2) {
+TEST_P(GroupContract, SpeaksTheApiAndOffersType1v2) {
   EXPECT_EQ(*kernel().api_version(container()), VFIO_API_VERSION);
   EXPECT_TRUE(*kernel().has_extension(container(), VFIO_TYPE1v2_IOMMU));
 }
 
-TEST_P(KernelContract, AGroupHasOneUserAtATime) {
+TEST_P(GroupContract, AGroupHasOneUserAtATime) {
   EXPECT_ERRNO(EBUSY, kernel().open_group(target_.group));
   group_.reset();
   EXPECT_TRUE(kernel().open_group(target_.group));
 }
 
-TEST_P(KernelContract, AGroupThatDoesNotExistIsAbsent) {
+TEST_P(GroupContract, AGroupThatDoesNotExistIsAbsent) {
   EXPECT_ERRNO(ENOENT, kernel().open_group(4000000));
 }
 
-TEST_P(KernelContract, AGroupIsViableAndKnowsItsContainer) {
+TEST_P(GroupContract, AGroupIsViableAndKnowsItsContainer) {
   EXPECT_TRUE(kernel().group_status(group())->viable);
   EXPECT_FALSE(kernel().group_status(group())->container_set);
   attach();
   EXPECT_TRUE(kernel().group_status(group())->container_set);
 }
 
-TEST_P(KernelContract, AttachingHasAnOrder) {
+TEST_P(GroupContract, AttachingHasAnOrder) {
   EXPECT_ERRNO(EINVAL, kernel().set_iommu(container(), VFIO_TYPE1v2_IOMMU));
   EXPECT_ERRNO(EINVAL, kernel().open_device(group(), target_.bdf.str()));
   EXPECT_ERRNO(EINVAL, kernel().unset_container(group()));
@@ -38,7 +38,7 @@ TEST_P(KernelContract, AttachingHasAnOrder) {
   EXPECT_ERRNO(ENODEV, kernel().open_device(group(), "ffff:ff:1f.7"));
 }
 
-TEST_P(KernelContract, AGroupWithAnOpenDeviceStaysInItsContainer) {
+TEST_P(GroupContract, AGroupWithAnOpenDeviceStaysInItsContainer) {
   open_device();
   EXPECT_ERRNO(EBUSY, kernel().unset_container(group()));
   device_.reset();
@@ -46,7 +46,7 @@ TEST_P(KernelContract, AGroupWithAnOpenDeviceStaysInItsContainer) {
   attach();
 }
 
-TEST_P(KernelContract, AnOpenDeviceKeepsItsGroupBusy) {
+TEST_P(GroupContract, AnOpenDeviceKeepsItsGroupBusy) {
   open_device();
   group_.reset();
   EXPECT_ERRNO(EBUSY, kernel().open_group(target_.group));
@@ -54,7 +54,7 @@ TEST_P(KernelContract, AnOpenDeviceKeepsItsGroupBusy) {
   EXPECT_TRUE(kernel().open_group(target_.group));
 }
 
-TEST_P(KernelContract, MemoryIsMappedAndUnmappedWhole) {
+TEST_P(GroupContract, MemoryIsMappedAndUnmappedWhole) {
   const Pages pages(4);
   attach();
   ASSERT_DONE(kernel().map_dma(container(), 0x100000, pages.span(), true));
@@ -65,7 +65,7 @@ TEST_P(KernelContract, MemoryIsMappedAndUnmappedWhole) {
   EXPECT_ERRNO(ENOENT, kernel().unmap_dma(container(), 0x100000, 0x4000));
 }
 
-TEST_P(KernelContract, MappingsAreWholePagesThatDoNotWrap) {
+TEST_P(GroupContract, MappingsAreWholePagesThatDoNotWrap) {
   const Pages pages(4);
   attach();
   EXPECT_ERRNO(EINVAL, kernel().map_dma(container(), 0x100800, pages.span(), true));
@@ -76,7 +76,7 @@ TEST_P(KernelContract, MappingsAreWholePagesThatDoNotWrap) {
   EXPECT_ERRNO(EINVAL, kernel().map_dma(container(), ~uint64_t{0xfff}, pages.span(), true));
 }
 
-TEST_P(KernelContract, MappingsGoWithTheLastGroup) {
+TEST_P(GroupContract, MappingsGoWithTheLastGroup) {
   const Pages pages(4);
   EXPECT_ERRNO(EINVAL, kernel().map_dma(container(), 0x100000, pages.span(), true));
   attach();

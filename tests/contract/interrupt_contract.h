@@ -138,7 +138,7 @@ TEST_P(KernelContract, ABadEventfdUnbindsItsCallOnly) {
   const auto eventfds = make_eventfds(3);
   EXPECT_ERRNO(EBADF, bind(0, {eventfds[0].get(), 1 << 20}));
   EXPECT_FALSE(msix_enabled()) << "the call that enables undoes that too";
-  EXPECT_ERRNO(EINVAL, bind(0, {eventfds[0].get(), container()}));
+  EXPECT_ERRNO(EINVAL, bind(0, {eventfds[0].get(), device()}));
   ASSERT_DONE(bind(0, {eventfds[0].get(), eventfds[1].get(), eventfds[2].get()}));
   EXPECT_ERRNO(EBADF, bind(1, {eventfds[1].get(), 1 << 20}));
   ASSERT_DONE(trigger(0, 3));

@@ -30,6 +30,8 @@ struct ContractTarget {
   std::shared_ptr<Kernel> kernel;
   uint32_t group = 0;
   Bdf bdf;
+  Backend backend = Backend::Group;  ///< how the device is opened
+  std::string cdev{};                ///< the name of its own node
   /// A function-level reset that VFIO does not see; for BackdoorResetContract only.
   std::function<void()> backdoor_reset{};
 };
@@ -76,15 +78,7 @@ class Pages {
 
 class KernelContract : public testing::TestWithParam<ContractSource> {
  protected:
-  void SetUp() override {
-    target_ = GetParam().make();
-    auto container = kernel().open_container();
-    ASSERT_TRUE(container) << container.error().message();
-    container_ = std::move(*container);
-    auto group = kernel().open_group(target_.group);
-    ASSERT_TRUE(group) << group.error().message();
-    group_ = std::move(*group);
-  }
+  void SetUp() override { target_ = GetParam().make(); }
 
   void TearDown() override {
     if (table_.address != nullptr) kernel().unmap_region(table_);
@@ -94,17 +88,45 @@ class KernelContract : public testing::TestWithParam<ContractSource> {
   int container() const { return container_.get(); }
   int group() const { return group_.get(); }
   int device() const { return device_.get(); }
+  int iommufd() const { return iommufd_.get(); }
 
+  void open_group() {
+    auto container = kernel().open_container();
+    ASSERT_TRUE(container) << container.error().message();
+    container_ = std::move(*container);
+    auto group = kernel().open_group(target_.group);
+    ASSERT_TRUE(group) << group.error().message();
+    group_ = std::move(*group);
+  }
   void attach() {
     ASSERT_DONE(kernel().set_container(group(), container()));
     ASSERT_DONE(kernel().set_iommu(container(), VFIO_TYPE1v2_IOMMU));
   }
 
-  void open_device() {
+  void open_node() {
+    auto iommufd = kernel().open_iommufd();
+    ASSERT_TRUE(iommufd) << iommufd.error().message();
+    iommufd_ = std::move(*iommufd);
+    auto opened = kernel().open_cdev(target_.cdev);
+    ASSERT_TRUE(opened) << opened.error().message();
+    device_ = std::move(*opened);
+  }
+
+  void open_by_group() {
+    if (!group_) open_group();
     attach();
     auto opened = kernel().open_device(group(), target_.bdf.str());
     ASSERT_TRUE(opened) << opened.error().message();
     device_ = std::move(*opened);
+  }
+
+  void open_device() {
+    if (target_.backend == Backend::Group) {
+      open_by_group();
+    } else {
+      open_node();
+      ASSERT_DONE(kernel().bind_iommufd(device(), iommufd()));
+    }
     config_ = region(Region::Config);
     ASSERT_EQ(config_.size % 256, 0U);
     find_capabilities();
@@ -209,12 +231,29 @@ class KernelContract : public testing::TestWithParam<ContractSource> {
 
   // Ends in reverse order: device, group, container; the target's kernel outlives them.
  protected:
+  Fd iommufd_;
   Fd container_;
   Fd group_;
   Fd device_;
 
  private:
   Mapped table_;
+};
+
+/// What is relied on in groups and containers, and in a device's own node and iommufd.
+class GroupContract : public KernelContract {
+ protected:
+  void SetUp() override {
+    KernelContract::SetUp();
+    open_group();
+  }
+};
+class NodeContract : public KernelContract {
+ protected:
+  void SetUp() override {
+    KernelContract::SetUp();
+    open_node();
+  }
 };
 
 /// What is relied on after a reset that VFIO did not see; for targets that can be reset so.

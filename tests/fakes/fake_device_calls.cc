@@ -78,9 +78,16 @@ Result<std::vector<HotResetFunction>> FakeKernel::hot_reset_info(int device) {
   const uint8_t bus = found->spec().bdf.bus;
   if (bus == 0) return passthru::fail(ENODEV, kName);
   MutexLock lock(kernel_mutex_);
+  const Handle& handle = handles_.at(device);
   std::vector<HotResetFunction> functions;
   for (FakeDevice* each : on_bus(bus)) {
-    functions.push_back({.bdf = each->spec().bdf, .group = each->spec().group});
+    HotResetFunction function{.bdf = each->spec().bdf};
+    if (handle.cdev) {
+      function.owned = owns(handle.iommufd.get(), each);
+    } else {
+      function.group = each->spec().group;
+    }
+    functions.push_back(function);
   }
   return functions;
 }
@@ -92,6 +99,8 @@ Result<void> FakeKernel::hot_reset(int device, std::span<const int> groups) {
   std::vector<FakeDevice*> affected;
   {
     MutexLock lock(kernel_mutex_);
+    const Handle& own = handles_.at(device);
+    if (own.cdev != groups.empty()) return passthru::fail(EINVAL, kName);
     std::set<uint32_t> owned;
     for (int group : groups) {
       const Handle* handle = PASSTHRU_TRY(find(group, kName));
@@ -100,7 +109,9 @@ Result<void> FakeKernel::hot_reset(int device, std::span<const int> groups) {
     }
     affected = on_bus(found->spec().bdf.bus);
     for (const FakeDevice* each : affected) {
-      if (!owned.contains(each->spec().group)) return passthru::fail(EINVAL, kName);
+      const bool ours =
+          own.cdev ? owns(own.iommufd.get(), each) : owned.contains(each->spec().group);
+      if (!ours) return passthru::fail(EINVAL, kName);
     }
   }
   for (FakeDevice* each : affected) each->hot_reset();

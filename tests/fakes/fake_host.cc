@@ -146,6 +146,18 @@ void FakeHost::on_event(const Event& event) {
   events.push_back(event);
 }
 
+Result<void> FakeHost::file_added(int fd) {
+  MutexLock lock(calls_mutex_);
+  PASSTHRU_TRY(enter("file_added"));
+  if (!files.insert(fd).second) ADD_FAILURE() << "file " << fd << " was added twice";
+  return {};
+}
+
+void FakeHost::file_removed(int fd) {
+  MutexLock lock(calls_mutex_);
+  if (files.erase(fd) == 0) ADD_FAILURE() << "file " << fd << " was not added";
+}
+
 std::vector<MsiMessage> FakeHost::delivered() {
   MutexLock lock(calls_mutex_);
   for (auto& [id, route] : routes_) {

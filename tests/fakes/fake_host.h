@@ -42,10 +42,11 @@ class FakeHost final : public Host {
   [[nodiscard]] bool msi_by_message() const override { return by_message; }
   void set_intx(Bdf guest_address, unsigned pin, bool level) override;
   void on_event(const Event& event) override;
+  Result<void> file_added(int fd) override;
+  void file_removed(int fd) override;
 
   /// The nth call of this name from now on ("map", "create_route", "update_route", "arm",
-  /// "arm_intx") fails
-  /// once.
+  /// "arm_intx", "file_added") fails once.
   void fail_next(std::string_view call, int code, unsigned nth = 1);
   /// What reached the guest since the last time: takes the counter of every armed eventfd.
   std::vector<MsiMessage> delivered();
@@ -61,6 +62,7 @@ class FakeHost final : public Host {
   [[nodiscard]] const std::vector<GuestMapping>& mappings() const { return mappings_; }
 
   std::vector<Event> events{};
+  std::set<int> files{};    ///< of groups and devices, by descriptor
   bool by_level = false;    ///< a VMM without resampling irqfds; set before a device is opened
   bool by_message = false;  ///< a VMM without irqfds; set before a device is opened
   unsigned route_updates = 0;

@@ -102,7 +102,12 @@ size_t FakeKernel::dma_mappings() {
   auto add = [&](const Container* container) {
     if (container != nullptr && counted.insert(container).second) count += container->dma.size();
   };
-  for (const auto& [fd, handle] : handles_) add(handle.container.get());
+  std::set<const Iommufd*> iommufds;
+  for (const auto& [fd, handle] : handles_) {
+    add(handle.container.get());
+    if (!handle.iommufd || !iommufds.insert(handle.iommufd.get()).second) continue;
+    for (const auto& [id, space] : handle.iommufd->spaces) count += space.dma.size();
+  }
   for (const auto& [number, group] : groups_) add(group.container.get());
   return count;
 }
@@ -141,6 +146,8 @@ Result<FakeDevice*> FakeKernel::enter_device(FakeCall call) {
   PASSTHRU_TRY(enter(std::move(call)));
   Handle* handle = PASSTHRU_TRY(find(fd, name.c_str()));
   if (handle->device == nullptr) return passthru::fail(ENOTTY, name);
+  // Nothing can be done with a device's own descriptor before it is bound.
+  if (handle->cdev && !handle->iommufd) return passthru::fail(EINVAL, name);
   return handle->device;
 }
 
@@ -154,7 +161,8 @@ std::vector<FakeDevice*> FakeKernel::on_bus(uint8_t bus) const {
 
 bool FakeKernel::group_open(uint32_t group) const {
   return std::any_of(handles_.begin(), handles_.end(), [&](const auto& entry) {
-    return !entry.second.container && entry.second.group == group;
+    const Handle& handle = entry.second;
+    return !handle.container && !handle.iommufd && !handle.cdev && handle.group == group;
   });
 }
 
@@ -162,10 +170,16 @@ void FakeKernel::reap() {
   std::set<FakeDevice*> released;
   std::erase_if(handles_, [&](const auto& entry) {
     if (!closed(entry.second.peer)) return false;
-    if (entry.second.device != nullptr) released.insert(entry.second.device);
+    const Handle& handle = entry.second;
+    if (handle.space != 0) --handle.iommufd->spaces.at(handle.space).devices;
+    if (handle.device != nullptr && (!handle.cdev || handle.iommufd)) {
+      released.insert(handle.device);
+    }
     return true;
   });
-  for (const auto& [fd, handle] : handles_) released.erase(handle.device);
+  for (const auto& [fd, handle] : handles_) {
+    if (!handle.cdev || handle.iommufd) released.erase(handle.device);
+  }
   for (FakeDevice* device : released) device->released();
   for (auto& [number, group] : groups_) {
     if (!group.container || group_open(number)) continue;

@@ -20,8 +20,8 @@
 namespace passthru {
 
 /// One call as it was made. Names are the ioctl's ("VFIO_DEVICE_SET_IRQS"), or "open_container",
-/// "open_group", "pread", "pwrite", "mmap", "munmap", "eventfd", "signal_eventfd", "drain_eventfd",
-/// "getrlimit".
+/// "open_group", "open_iommufd", "open_cdev", "pread", "pwrite", "mmap", "munmap", "eventfd",
+/// "signal_eventfd", "drain_eventfd", "getrlimit".
 struct FakeCall {
   std::string_view name;
   int fd = -1;         ///< container, group, device or eventfd
@@ -38,7 +38,7 @@ struct FakeCall {
 ///   FakeKernel kernel;
 ///   FakeDevice& nvme = kernel.add(FakeSpec::nvme());
 ///   DmaSpace dma(kernel);
-///   auto device = VfioDevice::open(kernel, dma, nvme.spec().group, nvme.spec().bdf);
+///   auto device = VfioDevice::open(kernel, dma, nvme.spec().door());
 ///   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);            // the second one from here on, once
 ///   ... bind vectors ...
 ///   EXPECT_EQ(nvme.fire(3), Fired::Delivered);              // the hardware raises vector 3
@@ -56,7 +56,7 @@ class FakeKernel final : public Kernel {
   FakeDevice& add(FakeSpec spec);
   /// Without it type1 refuses a group (EPERM) unless unsafe interrupts are allowed. Before add().
   void set_interrupt_remapping(bool present);
-  /// The module parameter vfio_iommu_type1.allow_unsafe_interrupts.
+  /// The module parameters allow_unsafe_interrupts of vfio_iommu_type1 and iommufd.
   void set_unsafe_interrupts_allowed(bool allowed);
   void set_group_viable(uint32_t group, bool viable);
   /// RLIMIT_MEMLOCK, bytes: more DMA-mapped memory than that is ENOMEM.
@@ -91,7 +91,20 @@ class FakeKernel final : public Kernel {
   Result<void> unset_container(int group) override;
   Result<void> set_iommu(int container, uint32_t type) override;
   Result<Fd> open_device(int group, const std::string& bdf) override;
-  Result<bool> unsafe_interrupts_allowed() override;
+  Result<Fd> open_iommufd() override;
+  Result<Fd> open_cdev(const std::string& name) override;
+  Result<uint32_t> bind_iommufd(int device, int iommufd) override;
+  Result<void> attach_ioas(int device, uint32_t ioas) override;
+  Result<void> detach_ioas(int device) override;
+  Result<uint32_t> alloc_ioas(int iommufd) override;
+  Result<void> destroy_ioas(int iommufd, uint32_t ioas) override;
+  Result<void> map_ioas(int iommufd, uint32_t ioas, uint64_t iova, std::span<std::byte> memory,
+                        bool writable) override;
+  Result<void> copy_ioas(int iommufd, const IoasRange& from, uint32_t to, uint64_t iova,
+                         bool writable) override;
+  Result<void> unmap_ioas(int iommufd, const IoasRange& range) override;
+  Result<std::string> device_number(int fd) override;
+  Result<bool> unsafe_interrupts_allowed(Backend backend) override;
   Result<uint64_t> locked_memory_limit() override;
   Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,
                        bool writable) override;
@@ -123,6 +136,15 @@ class FakeKernel final : public Kernel {
     std::set<uint32_t> groups{};
     std::map<uint64_t, uint64_t> dma{};  ///< size by IOVA
   };
+  /// An iommufd: its address spaces by id, with what is mapped there and how many devices use it.
+  struct AddressSpace {
+    std::map<uint64_t, uint64_t> dma{};  ///< size by IOVA
+    unsigned devices = 0;
+  };
+  struct Iommufd {
+    std::map<uint32_t, AddressSpace> spaces{};
+    uint32_t next_id = 1;
+  };
   struct Group {
     bool viable = true;
     std::shared_ptr<Container> container{};
@@ -134,6 +156,10 @@ class FakeKernel final : public Kernel {
     std::shared_ptr<Container> container{};  ///< set: a container
     uint32_t group = 0;
     FakeDevice* device = nullptr;  ///< set: a device
+    bool cdev = false;             ///< of a device: opened by its own node
+    /// Set: an iommufd; or of such a device, the one that it is bound to.
+    std::shared_ptr<Iommufd> iommufd{};
+    uint32_t space = 0;  ///< that the device is attached to; 0: to none
   };
   struct Failure {
     std::string call;
@@ -148,6 +174,19 @@ class FakeKernel final : public Kernel {
   Result<std::shared_ptr<Container>> find_container(int fd, const char* call)
       PASSTHRU_REQUIRES(kernel_mutex_);
   Result<Group*> find_group(int fd, const char* call) PASSTHRU_REQUIRES(kernel_mutex_);
+  // fake_iommufd.cc
+  Result<std::shared_ptr<Iommufd>> find_iommufd(int fd, const char* call)
+      PASSTHRU_REQUIRES(kernel_mutex_);
+  Result<AddressSpace*> find_space(int fd, uint32_t ioas, const char* call)
+      PASSTHRU_REQUIRES(kernel_mutex_);
+  Result<Handle*> find_cdev(int fd, const char* call) PASSTHRU_REQUIRES(kernel_mutex_);
+  Result<void> map_into(AddressSpace& space, uint64_t iova, uint64_t size, const char* call)
+      PASSTHRU_REQUIRES(kernel_mutex_);
+  /// Whether the device, or one of its group, is bound to the iommufd.
+  bool owns(const Iommufd* iommufd, const FakeDevice* device) const
+      PASSTHRU_REQUIRES(kernel_mutex_);
+  bool cdev_bound(uint32_t group) const PASSTHRU_REQUIRES(kernel_mutex_);
+
   /// Records a call on a device; the device is then called without the kernel's lock.
   std::vector<FakeDevice*> on_bus(uint8_t bus) const PASSTHRU_REQUIRES(kernel_mutex_);
   Result<FakeDevice*> enter_device(FakeCall call);

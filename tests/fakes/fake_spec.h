@@ -6,9 +6,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "vfio/bdf.h"
+#include "vfio/device_source.h"
 #include "vfio/kernel.h"
 #include "vfio/msix_layout.h"
 
@@ -61,6 +63,16 @@ struct FakeSpec {
   bool intx = true;
   bool express = true;  ///< 4096 bytes of config space, and an error interrupt
   bool resets = true;   ///< has a function-level reset
+
+  /// By its group.
+  [[nodiscard]] DeviceDoor door() const { return {.bdf = bdf, .group = group}; }
+  [[nodiscard]] DeviceDoor cdev_door() const {
+    return {.bdf = bdf, .group = group, .backend = Backend::Cdev, .cdev = cdev()};
+  }
+  /// The name of its own node below /dev/vfio/devices.
+  [[nodiscard]] std::string cdev() const {
+    return "vfio" + std::to_string(bdf.bus * 256 + bdf.device * 8 + bdf.function);
+  }
 
   /// QEMU's nvme: one 16 KiB BAR with registers, doorbells at 0x1000, 65 vectors at 0x2000, PBA at
   /// 0x3000.

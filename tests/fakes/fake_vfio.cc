@@ -24,7 +24,9 @@ Result<std::shared_ptr<FakeKernel::Container>> FakeKernel::find_container(int fd
 
 Result<FakeKernel::Group*> FakeKernel::find_group(int fd, const char* call) {
   Handle* handle = PASSTHRU_TRY(find(fd, call));
-  if (handle->container || handle->device != nullptr) return passthru::fail(ENOTTY, call);
+  if (handle->container || handle->device != nullptr || handle->iommufd) {
+    return passthru::fail(ENOTTY, call);
+  }
   return &groups_.at(handle->group);
 }
 
@@ -45,7 +47,7 @@ Result<Fd> FakeKernel::open_group(uint32_t group) {
   reap();
   const std::string operation = fmt::format("open /dev/vfio/{}", group);
   if (!groups_.contains(group)) return passthru::fail(ENOENT, operation);
-  if (group_open(group)) return passthru::fail(EBUSY, operation);
+  if (group_open(group) || cdev_bound(group)) return passthru::fail(EBUSY, operation);
   return hand_out({.peer = Fd(), .container = nullptr, .group = group});
 }
 
@@ -131,7 +133,7 @@ Result<Fd> FakeKernel::open_device(int group, const std::string& bdf) {
   return passthru::fail(ENODEV, kCall);
 }
 
-Result<bool> FakeKernel::unsafe_interrupts_allowed() {
+Result<bool> FakeKernel::unsafe_interrupts_allowed(Backend /*backend*/) {
   MutexLock lock(kernel_mutex_);
   PASSTHRU_TRY(enter({.name = "allow_unsafe_interrupts"}));
   return unsafe_allowed_;

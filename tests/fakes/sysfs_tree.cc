@@ -89,6 +89,13 @@ SysfsTree& SysfsTree::add(const Function& function) {
       function.config.empty() ? header(function) : function.config;
   write_text(device / "config", {reinterpret_cast<const char*>(config.data()), config.size()});
   if (function.vfio_dev) fs::create_directories(device / "vfio-dev/vfio0");
+  if (!function.cdev.empty()) {
+    const std::string number = "511:" + function.cdev.substr(4);
+    write_text(device / "vfio-dev" / function.cdev / "dev", number + "\n");
+    fs::create_directories(root_ / "dev/char");
+    fs::create_symlink("../.." / below_its_bus / "vfio-dev" / function.cdev,
+                       root_ / "dev/char" / number);
+  }
   if (!function.driver.empty()) {
     add_driver(function.driver);
     fs::create_symlink(root_ / "bus/pci/drivers" / function.driver, device / "driver");

@@ -27,6 +27,7 @@ class SysfsTree {
     std::optional<uint32_t> group = 0;
     bool bridge = false;
     bool vfio_dev = false;  ///< bound to a driver that registered with VFIO
+    std::string cdev{};     ///< its own node then, "vfio0"; empty: it has none
     std::vector<std::byte>
         config{};  ///< where empty: 256 bytes with vendor, device and header type
   };
@@ -37,6 +38,8 @@ class SysfsTree {
   SysfsTree& operator=(const SysfsTree&) = delete;
 
   SysfsTree& add(const Function& function);
+  /// The kernel has iommufd.
+  SysfsTree& add_iommufd() { return put("class/misc/iommu/dev", "10:127\n"); }
   SysfsTree& remove(const std::string& bdf);
   SysfsTree& add_driver(const std::string& driver);
   SysfsTree& remove_driver(const std::string& driver);

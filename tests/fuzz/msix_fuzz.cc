@@ -32,7 +32,7 @@ void run(const uint8_t* program, size_t size) {
   Silent observer;
   FakeDevice& fake = kernel.add(FakeSpec::nvme());
   DmaSpace dma(kernel);
-  auto device = VfioDevice::open(kernel, dma, fake.spec().group, fake.spec().bdf);
+  auto device = VfioDevice::open(kernel, dma, fake.spec().door());
   if (!device) __builtin_trap();
   const MsixLayout layout{65, 0, 0x2000, 0, 0x3000, FakeCapability::kMsix};
   Msix msix(*device, layout, router, observer, {.wake = [] { return Result<void>{}; }});

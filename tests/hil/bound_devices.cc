@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <string_view>
 
 #include "irq/msix_snapshot.h"
 #include "vfio/capability_list.h"
@@ -15,6 +17,15 @@
 #include "vfio/sysfs.h"
 
 namespace passthru {
+
+Backend tested_backend() {
+  const char* const wanted = ::getenv("PASSTHRU_BACKEND");
+  return wanted != nullptr && std::string_view(wanted) == "cdev" ? Backend::Cdev : Backend::Group;
+}
+
+DeviceDoor BoundDevice::door() const {
+  return {.bdf = bdf, .group = group, .backend = tested_backend(), .cdev = Sysfs().cdev(bdf)};
+}
 
 std::string BoundDevice::name() const {
   std::string name = bdf.str();
@@ -61,6 +72,10 @@ std::vector<BoundDevice> devices_with_flr() {
   std::vector<BoundDevice> devices = bound_devices();
   std::erase_if(devices, [](const BoundDevice& device) { return !device.has_flr(); });
   return devices;
+}
+
+std::vector<BoundDevice> devices_by(Backend backend) {
+  return tested_backend() == backend ? bound_devices() : std::vector<BoundDevice>{};
 }
 
 std::vector<BoundDevice> devices_with_msix() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "vfio/bdf.h"
+#include "vfio/device_source.h"
 
 namespace passthru {
 
@@ -15,6 +16,8 @@ struct BoundDevice {
   Bdf bdf;
   uint32_t group = 0;
 
+  /// By its group, or by its own node where PASSTHRU_BACKEND says "cdev".
+  [[nodiscard]] DeviceDoor door() const;
   /// For the name of a test: the BDF with underscores.
   [[nodiscard]] std::string name() const;
   /// The kernel has found that it has a function-level reset (reset_method, since Linux 5.15).
@@ -23,10 +26,15 @@ struct BoundDevice {
   void reset_behind_vfio() const;
 };
 
+/// What the run is about: PASSTHRU_BACKEND, "group" if it is not set.
+Backend tested_backend();
+
 /// Ordered by BDF; empty where none is bound.
 std::vector<BoundDevice> bound_devices();
 /// Of those, the ones with a function-level reset, and with MSI-X.
 std::vector<BoundDevice> devices_with_flr();
 std::vector<BoundDevice> devices_with_msix();
+/// All of them where the run is about this backend, otherwise none.
+std::vector<BoundDevice> devices_by(Backend backend);
 
 }  // namespace passthru

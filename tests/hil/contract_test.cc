@@ -3,6 +3,7 @@
 // bound to vfio-pci here. Backdoor resets are done through sysfs, past VFIO.
 #include "tests/contract/attach_contract.h"
 #include "tests/contract/interrupt_contract.h"
+#include "tests/contract/node_contract.h"
 #include "tests/contract/region_contract.h"
 #include "tests/hil/bound_devices.h"
 #include "vfio/linux_kernel.h"
@@ -13,18 +14,26 @@ namespace {
 std::vector<ContractSource> sources(const std::vector<BoundDevice>& devices) {
   std::vector<ContractSource> sources;
   for (const BoundDevice& device : devices) {
-    sources.push_back(
-        {device.name(), [=] {
-           ContractTarget target{std::make_shared<LinuxKernel>(), device.group, device.bdf};
-           target.backdoor_reset = [=] { device.reset_behind_vfio(); };
-           return target;
-         }});
+    sources.push_back({device.name(), [=] {
+                         const DeviceDoor door = device.door();
+                         ContractTarget target{std::make_shared<LinuxKernel>(), door.group,
+                                               door.bdf, door.backend, door.cdev};
+                         target.backdoor_reset = [=] { device.reset_behind_vfio(); };
+                         return target;
+                       }});
   }
   return sources;
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(KernelContract);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GroupContract);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(NodeContract);
 INSTANTIATE_TEST_SUITE_P(Linux, KernelContract, testing::ValuesIn(sources(bound_devices())),
+                         [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(Linux, GroupContract,
+                         testing::ValuesIn(sources(devices_by(Backend::Group))),
+                         [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(Linux, NodeContract, testing::ValuesIn(sources(devices_by(Backend::Cdev))),
                          [](const auto& each) { return each.param.name; });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(BackdoorResetContract);
 INSTANTIATE_TEST_SUITE_P(Linux, BackdoorResetContract,

@@ -9,6 +9,7 @@
 #include "host/assigned_device.h"
 #include "tests/fakes/fake_host.h"
 #include "tests/hil/borrowed_device.h"
+#include "tests/hil/bound_devices.h"
 #include "vfio/linux_kernel.h"
 
 namespace passthru {
@@ -30,8 +31,9 @@ class HotReset : public ::testing::Test {
     }
     for (size_t i = 0; i < devices.size(); ++i) {
       const auto slot = static_cast<uint8_t>(i + 1);
-      auto opened =
-          AssignedDevice::open(domain, {.device = found[i], .guest_address = {.device = slot}});
+      auto opened = AssignedDevice::open(domain, {.device = found[i],
+                                                  .guest_address = {.device = slot},
+                                                  .source = {.backend = tested_backend()}});
       ASSERT_TRUE(opened) << opened.error().message();
       devices[i] = std::move(*opened);
       place(i);

@@ -26,7 +26,7 @@ class MsixOnVfio : public ::testing::TestWithParam<BoundDevice>, public VectorOb
  protected:
   /// Opens the device and finds its table. Skips where it has none.
   void SetUp() override {
-    auto opened = VfioDevice::open(kernel, dma, GetParam().group, GetParam().bdf);
+    auto opened = VfioDevice::open(kernel, dma, GetParam().door());
     ASSERT_TRUE(opened) << opened.error().message();
     device = *opened;
     auto config = ConfigSpace::create(device);

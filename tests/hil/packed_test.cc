@@ -16,6 +16,7 @@
 #include "mmap/bar_layout.h"
 #include "tests/fakes/fake_host.h"
 #include "tests/hil/borrowed_device.h"
+#include "tests/hil/bound_devices.h"
 #include "vfio/device.h"
 #include "vfio/group.h"
 #include "vfio/linux_kernel.h"
@@ -118,8 +119,10 @@ class PackedBars : public testing::Test {
   /// Opens all three and places their BARs at `guest + distance * n`.
   void assign(uint64_t guest, uint64_t distance) {
     for (size_t i = 0; i < bdfs.size(); ++i) {
-      auto opened = AssignedDevice::open(
-          domain, {.device = bdfs[i], .guest_address = {.device = static_cast<uint8_t>(i + 1)}});
+      auto opened =
+          AssignedDevice::open(domain, {.device = bdfs[i],
+                                        .guest_address = {.device = static_cast<uint8_t>(i + 1)},
+                                        .source = {.backend = tested_backend()}});
       ASSERT_TRUE(opened) << opened.error().message();
       devices.push_back(std::move(*opened));
       bases.push_back(guest + i * distance);
@@ -174,7 +177,7 @@ TEST_F(PackedBars, ShareOneHostPageAndTheKernelMapsNoneOfThem) {
     pages.push_back(host_address(bdfs[i], bar) / host_page());
     const auto group = assignable_group(Sysfs(), bdfs[i]);
     ASSERT_TRUE(group) << group.error().message();
-    const auto device = VfioDevice::open(*kernel, dma, *group, bdfs[i]);
+    const auto device = VfioDevice::open(*kernel, dma, BoundDevice{bdfs[i], *group}.door());
     ASSERT_TRUE(device) << device.error().message();
     const RegionInfo& region = (*device)->region(static_cast<Region>(bar));
     EXPECT_EQ(region.size, 256U);

@@ -41,7 +41,7 @@ TEST_P(Snapshot, AFreeDeviceShowsEveryVectorMasked) {
 
 TEST_P(Snapshot, ADeviceInUseShowsTheHostsMessagesThroughSysfs) {
   DmaSpace dma(kernel);
-  const auto device = VfioDevice::open(kernel, dma, GetParam().group, GetParam().bdf);
+  const auto device = VfioDevice::open(kernel, dma, GetParam().door());
   ASSERT_TRUE(device) << device.error().message();
   const Fd eventfd = kernel.make_eventfd().value();
   const int bound[] = {eventfd.get()};

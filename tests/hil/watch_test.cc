@@ -27,7 +27,7 @@ class WatchOnKvm : public testing::TestWithParam<BoundDevice>, public VectorObse
     cpu.emplace(*machine, 0);
     host = std::move(*KvmHost::create(machine->vm(), {}));
     router.emplace(*host);
-    auto opened = VfioDevice::open(kernel, dma, GetParam().group, GetParam().bdf);
+    auto opened = VfioDevice::open(kernel, dma, GetParam().door());
     ASSERT_TRUE(opened) << opened.error().message();
     device = *opened;
     const auto config = ConfigSpace::create(device);

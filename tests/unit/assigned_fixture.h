@@ -9,9 +9,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -33,8 +35,19 @@ class VmFixture : public ::testing::Test {
   /// Puts a device into the host, bound to vfio-pci.
   FakeDevice& plug(const FakeSpec& spec) {
     const std::string bdf = spec.bdf.str();
-    sysfs.add({.bdf = bdf.c_str(), .driver = "vfio-pci", .group = spec.group, .vfio_dev = true});
+    const bool by_node = backend() == Backend::Cdev;
+    if (by_node) sysfs.add_iommufd();
+    sysfs.add({.bdf = bdf.c_str(),
+               .driver = "vfio-pci",
+               .group = spec.group,
+               .vfio_dev = true,
+               .cdev = by_node ? spec.cdev() : ""});
     return kernel->add(spec);
+  }
+  /// By which door the devices are opened: PASSTHRU_BACKEND, as the tests on real VFIO have it.
+  static Backend backend() {
+    const char* const wanted = ::getenv("PASSTHRU_BACKEND");
+    return wanted != nullptr && std::string_view(wanted) == "cdev" ? Backend::Cdev : Backend::Group;
   }
   uint32_t mmio_read(uint64_t address) {
     uint32_t value = 0;

@@ -40,7 +40,7 @@ class BarsTest : public testing::Test {
   /// Opens the device and lays out its BARs, with the table and pending bits overlaid.
   void make(const FakeSpec& spec, const BarsOptions& options = {}) {
     hardware = &kernel.add(spec);
-    auto opened = VfioDevice::open(kernel, dma, spec.group, spec.bdf);
+    auto opened = VfioDevice::open(kernel, dma, spec.door());
     ASSERT_TRUE(opened) << opened.error().message();
     device = std::move(*opened);
     config = std::move(*ConfigSpace::create(device));

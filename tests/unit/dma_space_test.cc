@@ -124,11 +124,9 @@ TEST_F(DmaSpaceTest, AFailureAtTheThirdRegionUndoesTheTwoBefore) {
     ASSERT_TRUE(dma_.add(region << 20, pages(1), true));
   kernel_.fail("VFIO_IOMMU_MAP_DMA", EFAULT, 3);
   EXPECT_EQ(dma_.attach_group(2).error().code, EFAULT);
-  const auto undone = kernel_.calls("VFIO_IOMMU_UNMAP_DMA");
-  ASSERT_EQ(undone.size(), 2U);
-  EXPECT_EQ(undone[0].offset, 1U << 20);
-  EXPECT_EQ(undone[1].offset, 0U);
   EXPECT_TRUE(kernel_.nothing_leaked());
+  ASSERT_TRUE(dma_.attach_group(2));
+  EXPECT_EQ(kernel_.dma_mappings(), 4U);
 }
 
 TEST_F(DmaSpaceTest, WhicheverCallOfAnAttachFailsNothingIsLeftAndTheNextAttachWorks) {
@@ -166,7 +164,7 @@ TEST_F(DmaSpaceTest, ABusIsNotResetUnderADeviceOfAnotherVm) {
   const HotResetFunction ours{.bdf = {.bus = 1, .device = 2}, .group = 2};
   const HotResetFunction theirs{.bdf = {.bus = 1, .device = 3}, .group = 3};
   for (const auto& functions : {std::vector{ours, theirs}, std::vector{theirs, ours}}) {
-    const auto reset = dma_.hot_reset(100, functions);
+    const auto reset = dma_.hot_reset(100, Backend::Group, functions);
     ASSERT_FALSE(reset);
     EXPECT_EQ(reset.error().code, EPERM);
     EXPECT_THAT(reset.error().message(), HasSubstr("0000:01:03.0, of IOMMU group 3"));

@@ -3,17 +3,18 @@
 // Linux.
 #include "tests/contract/attach_contract.h"
 #include "tests/contract/interrupt_contract.h"
+#include "tests/contract/node_contract.h"
 #include "tests/contract/region_contract.h"
 #include "tests/fakes/fake_kernel.h"
 
 namespace passthru {
 namespace {
 
-ContractSource fake(std::string name, FakeSpec spec) {
-  return {std::move(name), [spec = std::move(spec)] {
+ContractSource fake(std::string name, FakeSpec spec, Backend backend = Backend::Group) {
+  return {std::move(name), [spec = std::move(spec), backend] {
             auto kernel = std::make_shared<FakeKernel>();
             FakeDevice& device = kernel->add(spec);
-            ContractTarget target{kernel, spec.group, spec.bdf};
+            ContractTarget target{kernel, spec.group, spec.bdf, backend, spec.cdev()};
             target.backdoor_reset = [&device] { device.backdoor_reset(); };
             return target;
           }};
@@ -34,9 +35,15 @@ FakeSpec conventional() {
 
 const std::vector<ContractSource> kSources = {
     fake("nvme", FakeSpec::nvme()), fake("nvme_dynamic", dynamic_nvme()),
-    fake("e1000e", FakeSpec::e1000e()), fake("conventional", conventional())};
+    fake("e1000e", FakeSpec::e1000e()), fake("conventional", conventional()),
+    fake("nvme_cdev", dynamic_nvme(), Backend::Cdev)};
+const std::vector<ContractSource> kAttached = {fake("nvme", FakeSpec::nvme())};
 
 INSTANTIATE_TEST_SUITE_P(Fake, KernelContract, testing::ValuesIn(kSources),
+                         [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(Fake, GroupContract, testing::ValuesIn(kAttached),
+                         [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(Fake, NodeContract, testing::ValuesIn(kAttached),
                          [](const auto& each) { return each.param.name; });
 INSTANTIATE_TEST_SUITE_P(Fake, BackdoorResetContract, testing::ValuesIn(kSources),
                          [](const auto& each) { return each.param.name; });

@@ -16,7 +16,7 @@ class FakeKernelTest : public ::testing::Test {
  protected:
   void SetUp() override {
     for (Fd& eventfd : eventfds_) eventfd = std::move(*kernel_.make_eventfd());
-    device_ = *VfioDevice::open(kernel_, dma_, nvme_.spec().group, nvme_.spec().bdf);
+    device_ = *VfioDevice::open(kernel_, dma_, nvme_.spec().door());
   }
   Result<void> bind(uint32_t start, std::vector<int> eventfds, Irq irq = Irq::Msix) {
     return device_->bind_irqs(irq, start, eventfds);

@@ -50,7 +50,7 @@ class MsiTest : public ::testing::Test, public VectorObserver {
     FakeSpec spec;
     spec.msi_vectors = 8;
     fake = &kernel.add(spec);
-    auto opened = VfioDevice::open(kernel, dma, fake->spec().group, fake->spec().bdf);
+    auto opened = VfioDevice::open(kernel, dma, fake->spec().door());
     EXPECT_TRUE(opened);
     msi = std::make_unique<Msi>(*opened, router, *this, 8);
     kernel.forget_calls();

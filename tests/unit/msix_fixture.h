@@ -25,7 +25,7 @@ class MsixTest : public ::testing::Test, public VectorObserver {
  protected:
   void open(FakeSpec spec) {
     fake = &kernel.add(std::move(spec));
-    auto opened = VfioDevice::open(kernel, dma, fake->spec().group, fake->spec().bdf);
+    auto opened = VfioDevice::open(kernel, dma, fake->spec().door());
     ASSERT_TRUE(opened) << opened.error().message();
     device = *opened;
     msix = std::make_unique<Msix>(device, fake->spec().msix.layout(), router, *this,

@@ -29,7 +29,7 @@ namespace {
 class Pair : public VectorObserver {
  public:
   explicit Pair(const FakeSpec& spec) : fake_(kernel_.add(spec)), model_(spec.msix.vectors) {
-    auto device = VfioDevice::open(kernel_, dma_, spec.group, spec.bdf);
+    auto device = VfioDevice::open(kernel_, dma_, spec.door());
     if (!device) std::abort();
     device_ = *device;
     msix_ = std::make_unique<Msix>(device_, spec.msix.layout(), router_, *this,

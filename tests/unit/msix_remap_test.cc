@@ -232,7 +232,7 @@ TEST_F(MsixVtdTest, MessagesOfMsiAreRemappedToo) {
   FakeSpec spec;
   spec.msi_vectors = 4;
   auto& edu = kernel.add(spec);
-  auto opened = VfioDevice::open(kernel, dma, edu.spec().group, edu.spec().bdf);
+  auto opened = VfioDevice::open(kernel, dma, edu.spec().door());
   ASSERT_TRUE(opened);
   Msi msi(*opened, router, *this, 8);
   // Four messages from one handle, told apart by their subhandles.

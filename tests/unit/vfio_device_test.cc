@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 class VfioDeviceTest : public ::testing::Test {
  protected:
   Result<std::shared_ptr<VfioDevice>> open(const FakeSpec& spec) {
-    return VfioDevice::open(kernel_, dma_, spec.group, spec.bdf);
+    return VfioDevice::open(kernel_, dma_, spec.door());
   }
 
   FakeKernel kernel_;
@@ -156,7 +156,7 @@ TEST_F(VfioDeviceTest, TwoDevicesOfAGroupShareIt) {
 }
 
 TEST_F(VfioDeviceTest, ADeviceThatIsNotInTheGroupSaysHowToBindIt) {
-  const auto device = VfioDevice::open(kernel_, dma_, 2, Bdf{0, 0, 7, 0});
+  const auto device = VfioDevice::open(kernel_, dma_, {.bdf = Bdf{0, 0, 7, 0}, .group = 2});
   ASSERT_FALSE(device);
   EXPECT_EQ(device.error().code, ENODEV);
   EXPECT_EQ(device.error().device, "0000:00:07.0");

@@ -102,6 +102,29 @@ TEST(DeviceArgument, OptionsMayComeInAnyOrder) {
       << "the last one counts";
 }
 
+TEST(DeviceArgument, DescriptorsMayNameTheDevice) {
+  const auto node = parse_device_argument("fd=4,iommufd=5,msix=auto");
+  ASSERT_TRUE(node) << node.error().message();
+  EXPECT_EQ(node->source.cdev_fd, 4);
+  EXPECT_EQ(node->source.iommufd, 5);
+  EXPECT_EQ(node->msix.kind, MsixChoice::Kind::Auto);
+  const auto group = parse_device_argument("group-fd=4,container-fd=6,bdf=0000:00:02.0");
+  ASSERT_TRUE(group) << group.error().message();
+  EXPECT_EQ(group->source.group_fd, 4);
+  EXPECT_EQ(group->source.container_fd, 6);
+  EXPECT_EQ(group->device, (Bdf{.device = 2}));
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,group-fd=4")->source.group_fd, 4);
+
+  for (const char* text : {"group-fd=4", "iommufd=5", "msix=auto", "fd=", "fd=-1", "fd=x",
+                           "fd=99999999999", "bdf=nonsense"}) {
+    const auto refused = parse_device_argument(text);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_EQ(refused.error().code, EINVAL) << text;
+  }
+  EXPECT_NE(parse_device_argument("group-fd=4").error().message().find("bdf=BDF"),
+            std::string::npos);
+}
+
 TEST(DeviceArgument, AValueThatAnOptionDoesNotTakeIsRefusedWithThoseThatItTakes) {
   const struct {
     const char* option;

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// That a device is opened by what the machine has, or as its VMM says, and that what contradicts
+// itself is refused with the descriptors closed.
+#include "vfio/device_source.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "tests/fakes/fake_kernel.h"
+#include "tests/fakes/sysfs_tree.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::HasSubstr;
+
+class DeviceSourceTest : public ::testing::Test {
+ protected:
+  DeviceSourceTest() { kernel_.add(spec_); }
+  void plug(bool with_node) {
+    tree_.add({.bdf = "0000:00:02.0",
+               .driver = "vfio-pci",
+               .group = 2,
+               .vfio_dev = true,
+               .cdev = with_node ? spec_.cdev() : ""});
+  }
+  Result<DeviceDoor> find(const DeviceSource& source = {}) {
+    return find_door(kernel_, tree_.sysfs(), spec_.bdf, source);
+  }
+
+  const FakeSpec spec_ = FakeSpec::nvme();
+  FakeKernel kernel_;
+  SysfsTree tree_;
+};
+
+TEST_F(DeviceSourceTest, TheNodeIsTakenWhereThereIsOneAndAnIommufd) {
+  plug(true);
+  tree_.add_iommufd();
+  const auto door = find();
+  ASSERT_TRUE(door) << door.error().message();
+  EXPECT_EQ(door->backend, Backend::Cdev);
+  EXPECT_EQ(door->cdev, spec_.cdev());
+  EXPECT_EQ(door->group, 2U);
+}
+
+TEST_F(DeviceSourceTest, TheGroupIsTakenWhereEitherIsMissing) {
+  plug(true);
+  EXPECT_EQ(find()->backend, Backend::Group) << "no iommufd";
+  tree_.remove("0000:00:02.0");
+  plug(false);
+  tree_.add_iommufd();
+  EXPECT_EQ(find()->backend, Backend::Group) << "no node";
+}
+
+TEST_F(DeviceSourceTest, TheVmmMayChoose) {
+  plug(true);
+  tree_.add_iommufd();
+  EXPECT_EQ(find({.backend = Backend::Group})->backend, Backend::Group);
+  EXPECT_EQ(find({.backend = Backend::Cdev})->backend, Backend::Cdev);
+}
+
+TEST_F(DeviceSourceTest, ANodeThatIsWantedAndNotThereIsRefused) {
+  plug(false);
+  const auto door = find({.backend = Backend::Cdev});
+  ASSERT_FALSE(door);
+  EXPECT_EQ(door.error().code, ENOTSUP);
+  EXPECT_THAT(door.error().message(), HasSubstr("no node of its own"));
+  EXPECT_THAT(door.error().advice, HasSubstr("--backend=group"));
+}
+
+TEST_F(DeviceSourceTest, ADescriptorTellsWhichDeviceItIs) {
+  plug(true);
+  const int fd = kernel_.open_cdev(spec_.cdev())->release();
+  auto door = find_door(kernel_, tree_.sysfs(), {}, {.cdev_fd = fd});
+  ASSERT_TRUE(door) << door.error().message();
+  EXPECT_EQ(door->bdf, spec_.bdf);
+  EXPECT_EQ(door->backend, Backend::Cdev);
+  EXPECT_EQ(door->given.get(), fd);
+}
+
+TEST_F(DeviceSourceTest, ADescriptorOfAnotherDeviceIsRefused) {
+  plug(true);
+  tree_.add({.bdf = "0000:00:03.0", .driver = "vfio-pci", .group = 3});
+  const int fd = kernel_.open_cdev(spec_.cdev())->release();
+  const auto door = find_door(kernel_, tree_.sysfs(), {.device = 3}, {.cdev_fd = fd});
+  ASSERT_FALSE(door);
+  EXPECT_EQ(door.error().code, EINVAL);
+  EXPECT_THAT(door.error().message(), HasSubstr("is that of 0000:00:02.0"));
+  EXPECT_EQ(kernel_.open_fds(), 0U) << "what was given is closed";
+}
+
+TEST_F(DeviceSourceTest, ADescriptorThatIsNoDevicesIsRefused) {
+  plug(true);
+  const int fd = kernel_.open_iommufd()->release();
+  const auto door = find_door(kernel_, tree_.sysfs(), {}, {.cdev_fd = fd});
+  ASSERT_FALSE(door);
+  EXPECT_EQ(door.error().code, EINVAL);
+  EXPECT_EQ(kernel_.open_fds(), 0U);
+}
+
+TEST_F(DeviceSourceTest, DescriptorsThatContradictEachOtherAreRefused) {
+  plug(true);
+  const auto node = [&] { return kernel_.open_cdev(spec_.cdev())->release(); };
+  const auto group = [&] { return kernel_.open_group(2)->release(); };
+  EXPECT_EQ(find({.cdev_fd = node(), .group_fd = group()}).error().code, EINVAL);
+  EXPECT_EQ(find({.backend = Backend::Group, .cdev_fd = node()}).error().code, EINVAL);
+  EXPECT_EQ(find({.backend = Backend::Cdev, .group_fd = group()}).error().code, EINVAL);
+  EXPECT_EQ(kernel_.open_fds(), 0U);
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Owns the order in which a container is set up, and that a failure on the way leaves nothing
+// behind.
+#include "vfio/container.h"
+
+#include <fmt/format.h>
+#include <linux/vfio.h>
+
+#include <utility>
+#include <vector>
+
+#include "vfio/attach_advice.h"
+
+namespace passthru {
+
+Result<void> Container::use(int container) {
+  if (container == fd_.get()) return {};
+  Fd taken(container);
+  if (fd_) {
+    return fail(EINVAL, "use a container", "the devices of a VM share one, and it has another");
+  }
+  fd_ = std::move(taken);
+  given_ = true;
+  return {};
+}
+
+Result<int> Container::attach(uint32_t group, Fd given) {
+  auto found = groups_.find(group);
+  if (found == groups_.end()) {
+    if (auto attached = attach_new(group, std::move(given)); !attached) {
+      close();
+      return tl::unexpected(std::move(attached).error());
+    }
+    found = groups_.find(group);
+  }
+  ++found->second.uses;
+  return found->second.fd.get();
+}
+
+Result<void> Container::attach_new(uint32_t group, Fd given) {
+  const bool first = groups_.empty();
+  if (!fd_) PASSTHRU_TRY(open());
+  Fd fd = PASSTHRU_TRY(open_group(group, std::move(given)));
+  // Closing the group on an early return detaches it, and with the last group the kernel drops the
+  // IOMMU and every mapping.
+  auto attached = kernel_.set_container(fd.get(), fd_.get());
+  if (attached && first) attached = kernel_.set_iommu(fd_.get(), VFIO_TYPE1v2_IOMMU);
+  if (!attached) return tl::unexpected(explain_iommu(std::move(attached).error(), group));
+  if (listener_ != nullptr) PASSTHRU_TRY(listener_->file_added(fd.get()));
+  groups_.emplace(group, Group{std::move(fd), 0});
+  return {};
+}
+
+void Container::detach(uint32_t group) {
+  const auto found = groups_.find(group);
+  if (found == groups_.end() || --found->second.uses != 0) return;
+  if (listener_ != nullptr) listener_->file_removed(found->second.fd.get());
+  groups_.erase(found);
+  close();
+}
+
+// A container without groups has lost its IOMMU and its mappings: the next group gets a new one.
+void Container::close() {
+  if (groups_.empty() && !given_) fd_.reset();
+}
+
+Result<void> Container::open() {
+  auto opened = kernel_.open_container();
+  if (!opened) return tl::unexpected(explain_container(std::move(opened).error()));
+  Fd container = std::move(*opened);
+  const int version = PASSTHRU_TRY(kernel_.api_version(container.get()));
+  if (version != VFIO_API_VERSION) {
+    return fail(EPROTO, "VFIO_GET_API_VERSION", fmt::format("version {} is unknown", version));
+  }
+  if (!PASSTHRU_TRY(kernel_.has_extension(container.get(), VFIO_TYPE1v2_IOMMU))) {
+    auto error = fail(ENODEV, "VFIO_CHECK_EXTENSION", "the kernel offers no type1v2 IOMMU");
+    error.value().advice = "Load it: modprobe vfio_iommu_type1";
+    return error;
+  }
+  fd_ = std::move(container);
+  return {};
+}
+
+Result<Fd> Container::open_group(uint32_t group, Fd given) {
+  Fd fd = std::move(given);
+  if (!fd) {
+    auto opened = kernel_.open_group(group);
+    if (!opened) return tl::unexpected(explain_group(std::move(opened).error(), group));
+    fd = std::move(*opened);
+  }
+  const GroupStatus status = PASSTHRU_TRY(kernel_.group_status(fd.get()));
+  if (!status.viable) return tl::unexpected(group_not_viable(group));
+  return fd;
+}
+
+Result<void> Container::hot_reset(int device, std::span<const HotResetFunction> functions) {
+  std::map<uint32_t, int> owned;
+  for (const HotResetFunction& function : functions) {
+    const auto group = groups_.find(function.group);
+    if (group == groups_.end()) {
+      return tl::unexpected(
+          reset_takes(function.bdf, fmt::format(", of IOMMU group {}", function.group)));
+    }
+    owned[function.group] = group->second.fd.get();
+  }
+  std::vector<int> groups;
+  groups.reserve(owned.size());
+  for (const auto& [number, fd] : owned) groups.push_back(fd);
+  return kernel_.hot_reset(device, groups);
+}
+
+}  // namespace passthru

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// Owns which door is taken where there are two, and why one cannot be.
+#include "vfio/device_source.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "vfio/group.h"
+
+namespace passthru {
+namespace {
+
+Error cannot(int code, Bdf bdf, std::string cause, std::string advice = {}) {
+  return Error{.code = code,
+               .operation = "open the device",
+               .device = bdf == Bdf{} ? "" : bdf.str(),
+               .cause = std::move(cause),
+               .advice = std::move(advice)};
+}
+
+Result<void> check(const DeviceSource& source, Bdf bdf) {
+  const bool cdev = source.cdev_fd >= 0;
+  const bool group = source.group_fd >= 0;
+  if (cdev && group) {
+    return tl::unexpected(cannot(
+        EINVAL, bdf, "it is given by its own descriptor and by its group's", "Give one of them"));
+  }
+  if ((cdev && source.backend == Backend::Group) || (group && source.backend == Backend::Cdev)) {
+    return tl::unexpected(
+        cannot(EINVAL, bdf,
+               fmt::format("its {} descriptor is given, and it is to be opened by the other way",
+                           cdev ? "own" : "group's")));
+  }
+  return {};
+}
+
+/// Which function the descriptor of a device's own node belongs to.
+Result<Bdf> function_behind(Kernel& kernel, const Sysfs& sysfs, int cdev_fd) {
+  const std::string number = PASSTHRU_TRY(kernel.device_number(cdev_fd));
+  if (const auto bdf = sysfs.function_behind(number)) return *bdf;
+  return tl::unexpected(cannot(EINVAL, {},
+                               fmt::format("descriptor {} is not one of a PCI device", cdev_fd),
+                               "Open the device's own node, /dev/vfio/devices/vfioN"));
+}
+
+}  // namespace
+
+const char* backend_name(Backend backend) {
+  return backend == Backend::Cdev ? "cdev" : "group";
+}
+
+Result<DeviceDoor> find_door(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
+                             const DeviceSource& source) {
+  // From here on they are ours to close.
+  Fd cdev_fd(source.cdev_fd);
+  Fd group_fd(source.group_fd);
+  PASSTHRU_TRY(check(source, bdf));
+  if (cdev_fd) {
+    const Bdf behind = PASSTHRU_TRY(function_behind(kernel, sysfs, cdev_fd.get()));
+    if (bdf != Bdf{} && bdf != behind) {
+      return tl::unexpected(
+          cannot(EINVAL, bdf, fmt::format("the descriptor given is that of {}", behind.str())));
+    }
+    bdf = behind;
+  }
+  DeviceDoor door{.bdf = bdf, .group = PASSTHRU_TRY(assignable_group(sysfs, bdf))};
+  if (cdev_fd || group_fd) {
+    door.backend = cdev_fd ? Backend::Cdev : Backend::Group;
+    door.given = cdev_fd ? std::move(cdev_fd) : std::move(group_fd);
+    return door;
+  }
+  door.cdev = sysfs.cdev(bdf);
+  const bool possible = !door.cdev.empty() && (sysfs.has_iommufd() || source.iommufd >= 0);
+  door.backend = source.backend.value_or(possible ? Backend::Cdev : Backend::Group);
+  if (door.backend == Backend::Group) return door;
+  if (!door.cdev.empty()) return door;
+  return tl::unexpected(cannot(ENOTSUP, bdf, "the kernel gives it no node of its own",
+                               "That takes Linux 6.6 with CONFIG_VFIO_DEVICE_CDEV; use "
+                               "--backend=group"));
+}
+
+}  // namespace passthru

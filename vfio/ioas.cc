@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// Owns the order in which a device goes into an IOAS and out of it: KVM hears of it before it is
+// bound, because the kernel looks for its VM then, and until after it has been detached.
+#include "vfio/ioas.h"
+
+#include <utility>
+
+#include "vfio/attach_advice.h"
+
+namespace passthru {
+
+Result<void> Ioas::use(int iommufd) {
+  if (iommufd == iommufd_.get()) return {};
+  Fd taken(iommufd);
+  if (iommufd_) {
+    return fail(EINVAL, "use an iommufd", "the devices of a VM share one, and it has another");
+  }
+  iommufd_ = std::move(taken);
+  given_ = true;
+  return {};
+}
+
+Result<void> Ioas::attach(int device) {
+  if (listener_ != nullptr) PASSTHRU_TRY(listener_->file_added(device));
+  auto attached = attach_here(device);
+  if (!attached) {
+    if (listener_ != nullptr) listener_->file_removed(device);
+    close();
+    return attached;
+  }
+  ++devices_;
+  return {};
+}
+
+Result<void> Ioas::attach_here(int device) {
+  if (!iommufd_) {
+    auto opened = kernel_.open_iommufd();
+    if (!opened) return tl::unexpected(explain_iommufd(std::move(opened).error()));
+    iommufd_ = std::move(*opened);
+  }
+  if (!allocated_) {
+    ioas_ = PASSTHRU_TRY(kernel_.alloc_ioas(iommufd_.get()));
+    allocated_ = true;
+  }
+  auto bound = kernel_.bind_iommufd(device, iommufd_.get());
+  if (!bound) return tl::unexpected(explain_bind(std::move(bound).error()));
+  auto attached = kernel_.attach_ioas(device, ioas_);
+  if (!attached) return tl::unexpected(explain_ioas(std::move(attached).error()));
+  return {};
+}
+
+void Ioas::detach(Fd device) {
+  if (listener_ != nullptr) listener_->file_removed(device.get());
+  ignore(kernel_.detach_ioas(device.get()), "closing it detaches it as well");
+  device.reset();
+  --devices_;
+  close();
+}
+
+// With the last device, as a container does: the next one finds a new IOAS.
+void Ioas::close() {
+  if (devices_ != 0) return;
+  if (allocated_) {
+    ignore(kernel_.destroy_ioas(iommufd_.get(), ioas_), "it ends with its iommufd at the latest");
+    allocated_ = false;
+  }
+  if (!given_) iommufd_.reset();
+}
+
+Result<void> Ioas::hot_reset(int device, std::span<const HotResetFunction> functions) {
+  for (const HotResetFunction& function : functions) {
+    if (!function.owned.value_or(false)) return tl::unexpected(reset_takes(function.bdf, ""));
+  }
+  return kernel_.hot_reset(device, {});
+}
+
+}  // namespace passthru

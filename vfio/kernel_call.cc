@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// Owns the one ioctl of vfio/, and that its errno is not lost on the way.
+#include "vfio/kernel_call.h"
+
+#include <sys/ioctl.h>
+
+namespace passthru {
+
+Result<int> kernel_value(int fd, unsigned long request, uintptr_t argument, const char* name) {
+  const int value = ::ioctl(fd, request, argument);
+  if (value < 0) return fail(errno, name);
+  return value;
+}
+
+}  // namespace passthru
