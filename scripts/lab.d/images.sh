@@ -34,41 +34,65 @@ cache_dir() {
   realpath "$dir"
 }
 
-# Runs a function under a lock, so that two invocations never make the same image twice.
-with_cache_lock() {
+# with_lock NAME FUNCTION...: runs it under that lock of the cache, so that two invocations never make the same twice.
+with_lock() {
   local lock
-  exec {lock}>"$cache/images.lock"
-  flock "$lock"
-  "$@" {lock}>&-
+  exec {lock}>"$cache/$1"
+  flock -w 2 "$lock" || {
+    images_say "waiting for another that makes the same ($cache/$1)"
+    flock "$lock"
+  }
+  "${@:2}" {lock}>&-
   local status=$?
   exec {lock}>&-
   return $status
 }
 
-# Downloads the package that linux-image-amd64 stands for into the current directory. The machine's own
-# package lists are tried first; if they are missing or too old, fresh ones are fetched into the cache,
-# which neither needs root nor changes the machine.
-download_stock_kernel() {
+with_cache_lock() { with_lock images.lock "$@"; }
+
+# download_package PACKAGE|linux-image-amd64 [SUITE]: into the current directory; for linux-image-amd64, the package that
+# it stands for. The machine's own package lists are tried first; if they are missing or too old, fresh ones are fetched
+# into the cache, which neither needs root nor changes the machine; and then those of SUITE, from the mirror that the
+# machine's own sources name.
+download_package() {
   local apt=(-qq -o APT::Sandbox::User=root -o Acquire::Retries=3) name
   local private=("${apt[@]}" -o "Dir::State::lists=$cache/apt/lists" -o "Dir::Cache=$cache/apt")
-  name=$(stock_kernel_package)
-  if [ -n "$name" ] && apt-get "${apt[@]}" download "$name" 2>apt.log; then
-    return
-  fi
+  if fetch_package "$1" "${apt[@]}"; then return; fi
   images_say "refreshing package lists (in the cache)"
   mkdir -p "$cache/apt/lists/partial" "$cache/apt/archives/partial"
   apt-get "${private[@]}" update >>apt.log 2>&1 ||
     images_say "some package lists could not be fetched; trying with those at hand"
-  name=$(stock_kernel_package "${private[@]}")
-  if [ -z "$name" ] || ! apt-get "${private[@]}" download "$name" 2>>apt.log; then
-    tail -n 5 apt.log >&2
-    images_fail "cannot fetch Debian's kernel (linux-image-amd64): is the machine offline, or not Debian 12?"
+  if fetch_package "$1" "${private[@]}"; then return; fi
+  if [ -n "${2-}" ] && suite_source "$2" >suite.list; then
+    images_say "looking in $2"
+    private+=(-o "Dir::Etc::sourcelist=$PWD/suite.list" -o Dir::Etc::sourceparts=-)
+    apt-get "${private[@]}" update >>apt.log 2>&1 || true # what is missing then is told below
+    if fetch_package "$1" "${private[@]}"; then return; fi
   fi
+  tail -n 5 apt.log >&2
+  images_fail "cannot fetch Debian's $1: is the machine offline, or not Debian 12?"
+}
+
+# fetch_package PACKAGE APT-OPTION...
+fetch_package() {
+  local name=$1
+  shift
+  if [ "$name" = linux-image-amd64 ]; then name=$(stock_kernel_package "$@"); fi
+  [ -n "$name" ] && apt-get "$@" download "$name" 2>>apt.log
 }
 
 stock_kernel_package() {
   LC_ALL=C apt-cache "$@" depends linux-image-amd64 2>/dev/null |
     awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ && !name { name = $2 } END { print name }'
+}
+
+# Prints suite $1 as a line of an APT source list, on the mirror that this machine has its bookworm from.
+suite_source() {
+  local mirror
+  # shellcheck disable=SC2016 # APT's own variable
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Release: bookworm' 'Component: main')
+  [ -n "$mirror" ] || return 1
+  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "${mirror%%$'\n'*}" "$1"
 }
 
 # Unpacks the kernel that bzImage $1 carries into file $2. Fails if it is packed in some other way than Debian's.
@@ -106,7 +130,7 @@ fetch_stock_kernel() {
   images_say "fetching Debian's kernel (70 MB, once; kept in $cache)"
   (
     cd "$work"
-    download_stock_kernel || exit 1
+    download_package linux-image-amd64 || exit 1
     package=$(ls ./*.deb)
     # The directory's name is the package's content, so a half-written or outdated one is never taken for it.
     content=kernel-$KERNEL_LAYOUT-$(sha256sum "$package" | cut -c1-16)

@@ -1,73 +1,120 @@
 # SPDX-License-Identifier: MIT
-# The lab runs of the test suite: which devices each machine has, and what must pass in it.
-# Each has a drive of its own: they run side by side.
-set(drive ${PROJECT_SOURCE_DIR}/build/lab/test)
+# The lab runs of the test suite: which devices each machine has, what must pass in it, and on which kernels and with
+# which of the kernel's interfaces to VFIO it runs. Names are lab.KERNEL.BACKEND.NAME; what does not depend on the
+# backend runs once a kernel, as lab.KERNEL.NAME. Runs go side by side: each has a drive and a place for results of its own.
+set(lab ${PROJECT_SOURCE_DIR}/scripts/lab)
+set(hil ${PROJECT_SOURCE_DIR}/tests/hil)
 set(hil_tests ${CMAKE_CURRENT_BINARY_DIR}/passthru_hil_tests)
+set(unit_tests ${CMAKE_CURRENT_BINARY_DIR}/passthru_unit_tests)
 
-# From the rtl8139 on they are bound by the tests themselves; three are in one page, two behind a bridge.
-passthru_lab_test(stock.hil --nvme ${drive}-hil.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0
-  --device rtl8139 --device pci-ohci --device sdhci-pci --pack 0000:00:05.0,0000:00:06.0,0000:00:07.0
-  --device edu --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
-  --device usb-ehci,bus=br,addr=1 --device usb-ehci,bus=br,addr=2 -- ${hil}/all_must_run ${hil_tests})
-
-# The forwarder on the lab's kernel: what a ring does is the kernel's.
-passthru_lab_test(stock.forwarder -- env PASSTHRU_SIGNALS=200000 ${hil}/all_must_run ${CMAKE_CURRENT_BINARY_DIR}/passthru_unit_tests --gtest_filter=*Forward*)
+set(PASSTHRU_BACKENDS_NEXT "group;cdev" CACHE STRING "Backends that scripts/test --all tries on the lab's own kernel")
+# Long runs take a quarter of an hour, so one combination has them, and only with --all.
+set(PASSTHRU_LONG_RUNS "stock.group" CACHE STRING "KERNEL.BACKEND that has the long runs of scripts/test --all")
 
 # What guests run: Debian's kernel, and the jobs of demo and tests.
 set(guest build/lab/guest-test)
-add_test(NAME lab.guest_image COMMAND ${PROJECT_SOURCE_DIR}/scripts/guest-image --jobs ${hil}/jobs --jobs ${guest_programs} ${guest}
+add_test(NAME lab.guest_image
+  COMMAND ${PROJECT_SOURCE_DIR}/scripts/guest-image --jobs ${hil}/jobs --jobs ${guest_programs} ${guest}
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(lab.guest_image PROPERTIES LABELS lab FIXTURES_SETUP guest_image TIMEOUT 600)
 
-passthru_lab_test(stock.guest_life --timeout 500 --nvme ${drive}-guest_life.img --nic-pair
-  --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/guest_life.sh ${drive}-guest_life.img ${guest})
-# What is behind a bridge to conventional PCI is one IOMMU group: its requests carry the bridge's address.
-passthru_lab_test(stock.refusals --timeout 500 --nvme ${drive}-refusals.img --nic-pair
-  --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
-  --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
-  --bind 0000:00:02.0 --bind 0000:02:01.0 -- ${hil}/refusals.sh ${guest})
-# A drive on vfio-pci, one of the host's, two NICs of the host's, and two devices of one group.
-passthru_lab_test(stock.doctor --timeout 500 --nvme ${drive}-doctor.img --nvme ${drive}-doctor-own.img --nic-pair
-  --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
-  --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
-  --bind 0000:00:02.0 -- ${hil}/doctor.sh)
-# How often the state of a drive is damaged under its guest.
-set(damages 20)
+# The lab's own kernel: minutes the first time, nothing later. It is compiled on all cores: no guest has to bear that.
 if(PASSTHRU_TEST_ALL)
-  set(damages 50)
+  add_test(NAME lab.next_kernel COMMAND ${lab} build-kernel next WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(lab.next_kernel PROPERTIES LABELS lab FIXTURES_SETUP next_kernel RUN_SERIAL ON TIMEOUT 2400)
 endif()
-passthru_lab_test(stock.backdoor --timeout 500 --nvme ${drive}-backdoor.img --bind 0000:00:02.0 --
-  ${hil}/backdoor.sh --guest ${guest} --rounds ${damages})
-# A NIC of the lab machine and an rtl8139 on one cable, the rtl8139 in one page with two others.
-passthru_lab_test(stock.packed --timeout 400
-  --qemu -netdev --qemu hubport,hubid=2,id=own --device e1000e,netdev=own
-  --qemu -netdev --qemu hubport,hubid=2,id=theirs --device rtl8139,netdev=theirs
-  --device pci-ohci --device sdhci-pci --pack 0000:00:03.0,0000:00:04.0,0000:00:05.0
-  --bind 0000:00:03.0 --bind 0000:00:04.0 --bind 0000:00:05.0 --
-  ${hil}/packed.sh ${guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
-passthru_lab_test(stock.moves --timeout 600 --nvme ${drive}-moves.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0 --
-  ${hil}/moves.sh ${drive}-moves.img ${guest})
-# How often the interrupts of a NIC are moved between CPUs, and its state damaged, under a TCP stream.
-set(moves 500)
-if(PASSTHRU_TEST_ALL)
-  set(moves 10000)
-endif()
-passthru_lab_test(stock.stream --timeout 600 --nic-pair --bind 0000:00:02.0 -- ${hil}/stream.sh ${guest} ${moves} ${damages})
-# How often a guest resets its drive.
-set(resets 40)
-if(PASSTHRU_TEST_ALL)
-  set(resets 1000)
-endif()
-passthru_lab_test(stock.resets --timeout 1200 --nvme ${drive}-resets.img --bind 0000:00:02.0 -- ${hil}/resets.sh ${guest} ${resets})
-# A drive that stays, two behind ports that go, and a device that reports errors.
-set(nothing driver=null-co,read-zeroes=on,size=16777216,if=none)
-passthru_lab_test(stock.unplug --timeout 300 --nvme ${drive}-unplug.img
-  --device pcie-root-port,id=rp1,chassis=1 --device pcie-root-port,id=rp2,chassis=2 --device pcie-root-port,id=rp3,chassis=3
-  --qemu -drive --qemu id=d1,${nothing} --device nvme,id=nvme1,serial=lab1,drive=d1,bus=rp1
-  --qemu -drive --qemu id=d2,${nothing} --device nvme,id=nvme2,serial=lab2,drive=d2,bus=rp2
-  --device virtio-rng-pci,id=rng0,bus=rp3,aer=on,disable-legacy=on,iommu_platform=on
-  --bind 0000:00:02.0 --bind 0000:01:00.0 --bind 0000:02:00.0 --bind 0000:03:00.0 --
-  ${hil}/unplug.sh ${drive}-unplug.img ${guest} 0000:00:02.0 0000:01:00.0 0000:02:00.0 0000:03:00.0)
+
+include(${CMAKE_CURRENT_LIST_DIR}/device_runs.cmake)
+
+# passthru_lab_test(NAME LAB-OPTION... -- COMMAND...): one boot on `kernel`. The command and the tests read of the
+# environment which `backend` to take, where there is one.
+function(passthru_lab_test name)
+  set(test lab.${where}.${name})
+  set(environment LAB_OUT=${PROJECT_SOURCE_DIR}/build/lab/out/${where})
+  if(backend)
+    list(APPEND environment PASSTHRU_BACKEND=${backend})
+  endif()
+  set(fixtures guest_image)
+  if(kernel STREQUAL "next")
+    list(APPEND fixtures next_kernel)
+  endif()
+  add_test(NAME ${test} COMMAND ${hil}/once_more ${lab} run --kernel ${kernel} ${ARGN}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${test} PROPERTIES LABELS lab TIMEOUT 1300 ENVIRONMENT "${environment}"
+    FIXTURES_REQUIRED "${fixtures}")
+endfunction()
+
+# ---- what depends on the backend ---------------------------------------------------------------------------------
+
+function(lab_runs kernel backend)
+  set(where ${kernel}.${backend})
+  set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
+  # How often the state of a drive or NIC is damaged under its guest, the interrupts of a NIC are moved between CPUs
+  # under a TCP stream, BARs are moved, a guest resets its drive.
+  if(PASSTHRU_TEST_ALL AND where STREQUAL PASSTHRU_LONG_RUNS)
+    set(damages 50)
+    set(moves 10000)
+    set(bar_moves 1000)
+    set(resets 1000)
+  elseif(kernel STREQUAL "stock")
+    set(damages 20)
+    set(moves 500)
+    set(bar_moves 1000)
+    set(resets 40)
+  else()
+    set(damages 8)
+    set(moves 100)
+    set(bar_moves 200)
+    set(resets 12)
+  endif()
+
+  # From the rtl8139 on they are bound by the tests themselves; three are in one page, two behind a bridge.
+  passthru_lab_test(hil --nvme ${drive}-hil.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0
+    --device rtl8139 --device pci-ohci --device sdhci-pci --pack 0000:00:05.0,0000:00:06.0,0000:00:07.0
+    --device edu --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
+    --device usb-ehci,bus=br,addr=1 --device usb-ehci,bus=br,addr=2 -- ${hil}/all_must_run ${hil_tests})
+  passthru_lab_test(guest_life --timeout 500 --nvme ${drive}-guest_life.img --nic-pair
+    --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/guest_life.sh ${drive}-guest_life.img ${guest})
+  passthru_lab_test(backdoor --timeout 500 --nvme ${drive}-backdoor.img --bind 0000:00:02.0 --
+    ${hil}/backdoor.sh --guest ${guest} --rounds ${damages})
+  # A NIC of the lab machine and an rtl8139 on one cable, the rtl8139 in one page with two others.
+  passthru_lab_test(packed --timeout 400
+    --qemu -netdev --qemu hubport,hubid=2,id=own --device e1000e,netdev=own
+    --qemu -netdev --qemu hubport,hubid=2,id=theirs --device rtl8139,netdev=theirs
+    --device pci-ohci --device sdhci-pci --pack 0000:00:03.0,0000:00:04.0,0000:00:05.0
+    --bind 0000:00:03.0 --bind 0000:00:04.0 --bind 0000:00:05.0 --
+    ${hil}/packed.sh ${guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
+  passthru_lab_test(moves --timeout 600 --nvme ${drive}-moves.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0 --
+    ${hil}/moves.sh ${drive}-moves.img ${guest} ${bar_moves})
+  passthru_lab_test(stream --timeout 600 --nic-pair --bind 0000:00:02.0 -- ${hil}/stream.sh ${guest} ${moves} ${damages})
+  passthru_lab_test(resets --timeout 1200 --nvme ${drive}-resets.img --bind 0000:00:02.0 -- ${hil}/resets.sh ${guest} ${resets})
+  # A drive that stays, two behind ports that go, and a device that reports errors.
+  set(nothing driver=null-co,read-zeroes=on,size=16777216,if=none)
+  passthru_lab_test(unplug --timeout 300 --nvme ${drive}-unplug.img
+    --device pcie-root-port,id=rp1,chassis=1 --device pcie-root-port,id=rp2,chassis=2 --device pcie-root-port,id=rp3,chassis=3
+    --qemu -drive --qemu id=d1,${nothing} --device nvme,id=nvme1,serial=lab1,drive=d1,bus=rp1
+    --qemu -drive --qemu id=d2,${nothing} --device nvme,id=nvme2,serial=lab2,drive=d2,bus=rp2
+    --device virtio-rng-pci,id=rng0,bus=rp3,aer=on,disable-legacy=on,iommu_platform=on
+    --bind 0000:00:02.0 --bind 0000:01:00.0 --bind 0000:02:00.0 --bind 0000:03:00.0 --
+    ${hil}/unplug.sh ${drive}-unplug.img ${guest} 0000:00:02.0 0000:01:00.0 0000:02:00.0 0000:03:00.0)
+  passthru_lab_test(see_it --timeout 300 --nvme ${drive}-see_it.img --nic-pair -- ${hil}/see_it.sh ${guest})
+  # It speaks of groups: their nodes, their owners, their members.
+  if(backend STREQUAL "group")
+    # What is behind a bridge to conventional PCI is one IOMMU group: its requests carry the bridge's address.
+    passthru_lab_test(refusals --timeout 500 --nvme ${drive}-refusals.img --nic-pair
+      --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
+      --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
+      --bind 0000:00:02.0 --bind 0000:02:01.0 -- ${hil}/refusals.sh ${guest})
+  endif()
+  passthru_lab_test(disks ${disks})
+  passthru_lab_test(nics ${nics})
+  # They write to one set of disks.
+  set_tests_properties(lab.${where}.disks PROPERTIES RESOURCE_LOCK device_images)
+  set_property(TEST lab.${where}.disks lab.${where}.nics APPEND PROPERTY FIXTURES_REQUIRED device_images)
+endfunction()
+
+# ---- what does not ---------------------------------------------------------------------------------------------------
+
 # A switch with three ports behind the first root port, two bridges to conventional PCI behind the second.
 set(switch_and_bridges
   --device pcie-root-port,id=port1,chassis=1 --device pcie-root-port,id=port2,chassis=2 --device pcie-root-port,id=port3,chassis=3
@@ -82,12 +129,42 @@ set(switch_and_bridges
   --device pci-ohci,bus=nested,addr=1 --device sdhci-pci,bus=nested,addr=2
   --device virtio-rng-pci,bus=port3
   --device edu --device rtl8139 --device sdhci-pci --device ich9-ahci --device pci-ohci)
-passthru_lab_test(stock.topology --timeout 400 ${switch_and_bridges} -- ${hil}/topology.sh)
-# The same with bus numbers of the kernel's own. The emulator takes the last -append: it is all that the kernel is told.
-passthru_lab_test(stock.topology_assigned --timeout 300 ${switch_and_bridges}
-  --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off pci=assign-busses" --
-  ${hil}/topology.sh as-booted)
-passthru_lab_test(stock.see_it --timeout 300 --nvme ${drive}-see_it.img --nic-pair -- ${hil}/see_it.sh ${guest})
-passthru_lab_test(stock.see_others --timeout 300 --nvme ${drive}-see_others.img -- ${hil}/see_others.sh ${drive}-see_others.img ${guest})
-set_tests_properties(lab.stock.see_it lab.stock.see_others lab.stock.resets lab.stock.stream lab.stock.unplug lab.stock.moves lab.stock.packed lab.stock.backdoor lab.stock.guest_life lab.stock.refusals PROPERTIES FIXTURES_REQUIRED guest_image)
-include(${CMAKE_CURRENT_LIST_DIR}/device_runs.cmake)
+
+function(lab_runs_once kernel)
+  set(where ${kernel})
+  set(backend "")
+  set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
+  # The forwarder on the lab's kernel: what a ring does is the kernel's.
+  passthru_lab_test(forwarder -- env PASSTHRU_SIGNALS=200000 ${hil}/all_must_run
+    ${unit_tests} --gtest_filter=*Forward*)
+  # A drive on vfio-pci, one of the host's, two NICs of the host's, and two devices of one group.
+  set(modules "")
+  if(kernel STREQUAL "next")
+    set(modules built-in)
+  endif()
+  passthru_lab_test(doctor --timeout 500 --nvme ${drive}-doctor.img --nvme ${drive}-doctor-own.img --nic-pair
+    --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
+    --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
+    --bind 0000:00:02.0 -- ${hil}/doctor.sh ${modules})
+  passthru_lab_test(topology --timeout 400 ${switch_and_bridges} -- ${hil}/topology.sh)
+  # The same with bus numbers of the kernel's own. The emulator takes the last -append: it is all that the kernel is told.
+  passthru_lab_test(topology_assigned --timeout 300 ${switch_and_bridges}
+    --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off pci=assign-busses" --
+    ${hil}/topology.sh as-booted)
+  passthru_lab_test(see_others --timeout 300 --nvme ${drive}-see_others.img -- ${hil}/see_others.sh ${drive}-see_others.img ${guest})
+endfunction()
+
+lab_runs(stock group)
+lab_runs_once(stock)
+if(PASSTHRU_TEST_ALL)
+  foreach(backend ${PASSTHRU_BACKENDS_NEXT})
+    lab_runs(next ${backend})
+  endforeach()
+  lab_runs_once(next)
+endif()
+
+# What the device runs found is what docs/devices.md says.
+add_test(NAME lab.devices_table COMMAND ${PROJECT_SOURCE_DIR}/scripts/devices-table --check
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(lab.stock.group.disks lab.stock.group.nics PROPERTIES FIXTURES_SETUP device_facts)
+set_tests_properties(lab.devices_table PROPERTIES LABELS lab FIXTURES_REQUIRED device_facts)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# tests/hil/moves.sh - that a guest may move its devices' BARs: at boot, by its kernel's own policy, and a thousand
+# tests/hil/moves.sh - that a guest may move its devices' BARs: at boot, by its kernel's own policy, and many
 # times at random while it does I/O. Runs in the lab with an NVMe drive at 00:02.0 and a NIC at 00:03.0, both on
 # vfio-pci, and a NIC of the lab machine at 00:04.0 on the same cable. PASSTHRU_SEED repeats a run.
-# usage: moves.sh DRIVE-IMAGE GUEST-IMAGES
+# usage: moves.sh DRIVE-IMAGE GUEST-IMAGES MOVES
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 
@@ -11,7 +11,7 @@ source "${BASH_SOURCE[0]%/*}/checks.sh"
 # shellcheck source=scripts/lab.d/own_nic.sh
 source "${BASH_SOURCE[0]%/*}/../../scripts/lab.d/own_nic.sh"
 
-readonly image=$1 guest=$2
+readonly image=$1 guest=$2 moves=$3
 readonly nvme=0000:00:02.0 nic=0000:00:03.0 own_nic=0000:00:04.0
 readonly results=$LAB_OUT/moves peer=10.9.0.1
 readonly seed=${PASSTHRU_SEED:-$RANDOM}
@@ -52,7 +52,7 @@ equal 'aligned: each memory BAR of the NIC begins and ends where that puts it' \
 run nocrs passthru.job=use-both pci=nocrs,realloc
 used_both nocrs
 
-run moved passthru.job=move-bars moves=1000 "seed=$seed"
+run moved passthru.job=move-bars "moves=$moves" "seed=$seed"
 for what in read read-after; do
   equal "moved: $what what is on the drive, each time" "$(said $what)" "$on_drive" "$results/moved.log"
 done
@@ -60,7 +60,7 @@ for what in fetched fetched-after; do
   equal "moved: $what what was served, each time" "$(said $what)" "$on_net" "$results/moved.log"
 done
 said bar-mover: | sed 's/^/        /'
-equal 'moved: both movers came to their end' "$(said bar-mover: | grep -c '^1000 moves')" 2 "$results/moved.log"
+equal 'moved: both movers came to their end' "$(said bar-mover: | grep -c "^$moves moves")" 2 "$results/moved.log"
 printf '        the drive read %s times, the file fetched %s times meanwhile\n' \
   "$(said read-rounds)" "$(said fetched-rounds)"
 equal "moved: the guest's log has no complaint" "$(said complaint)" ''
