@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -156,6 +157,23 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->transform(CLI::AsSizeValue(false))
       ->type_name("SIZE")
       ->default_str("512M");
+  command->add_option("--memory-from", vm.memory_from.kind)
+      ->description(
+          "What the guest's memory is made of: anonymous memory (as usual), a memfd, or reserved "
+          "huge pages")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, MemoryBacking::Kind>{
+                                              {"anonymous", MemoryBacking::Kind::Anonymous},
+                                              {"memfd", MemoryBacking::Kind::Memfd},
+                                              {"hugetlbfs", MemoryBacking::Kind::Hugetlbfs}})
+                      .description(""))
+      ->type_name("anonymous|memfd|hugetlbfs")
+      ->default_str("anonymous");
+  command
+      ->add_option("--huge-page-size", vm.memory_from.huge_page_size,
+                   "Of hugetlbfs: the size of its pages (default 2M)")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("2M|1G")
+      ->default_str("");
   command->add_option("--cpus", vm.cpus, "How many virtual CPUs")
       ->type_name("N")
       ->capture_default_str();

@@ -46,7 +46,7 @@ Result<void> Vm::load(const VmOptions& options) {
   const BzImage image = PASSTHRU_TRY(BzImage::parse(file, options.kernel));
   std::vector<std::byte> initrd;
   if (!options.initrd.empty()) initrd = PASSTHRU_TRY(read_image(options.initrd, "the initrd"));
-  memory_ = PASSTHRU_TRY(GuestMemory::create(options.memory));
+  memory_ = PASSTHRU_TRY(GuestMemory::create(options.memory, options.memory_from));
   entry_ = PASSTHRU_TRY(load_linux(*memory_, image, initrd, options.append));
   PASSTHRU_TRY(memory_->write(kAcpiTables, build_acpi_tables(kAcpiTables, options.cpus)));
   return {};
