@@ -7,7 +7,7 @@ set(hil_tests ${CMAKE_CURRENT_BINARY_DIR}/passthru_hil_tests)
 # From the rtl8139 on they are bound by the tests themselves; three are in one page, two behind a bridge.
 passthru_lab_test(stock.hil --nvme ${drive}-hil.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0
   --device rtl8139 --device pci-ohci --device sdhci-pci --pack 0000:00:05.0,0000:00:06.0,0000:00:07.0
-  --device edu --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
+  --device edu,dma_mask=0x7fffffffff --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
   --device usb-ehci,bus=br,addr=1 --device usb-ehci,bus=br,addr=2 -- ${hil}/all_must_run ${hil_tests})
 
 # The forwarder on the lab's kernel: what a ring does is the kernel's.
