@@ -53,7 +53,8 @@ Result<void> Vm::load(const VmOptions& options) {
 }
 
 Result<void> Vm::make_machine(const VmOptions& options, std::shared_ptr<Kernel> kernel) {
-  machine_ = PASSTHRU_TRY(KvmMachine::create());
+  machine_ = PASSTHRU_TRY(options.kvm_fd < 0 ? KvmMachine::create()
+                                             : KvmMachine::create_on(options.kvm_fd));
   if (options.cpus > machine_->max_cpus()) {
     return fail(EINVAL, "make a virtual machine",
                 fmt::format("this KVM allows {} CPUs", machine_->max_cpus()));

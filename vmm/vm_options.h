@@ -43,6 +43,10 @@ struct VmOptions {
   /// (InspectServer::start); none: nowhere.
   std::optional<std::filesystem::path> inspect{};
 
+  /// An opened /dev/kvm, which stays the caller's: for a process that may not, or cannot, open it.
+  /// -1: it is opened.
+  int kvm_fd = -1;
+
   int console_in = 0;                            ///< bytes for the guest's serial port; -1: none
   int console_out = 1;                           ///< bytes from it
   std::function<void(const Event&)> on_event{};  ///< told of each, on the thread that caused it

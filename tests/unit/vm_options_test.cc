@@ -253,5 +253,23 @@ TEST(KvmMachine, IsNotMadeOfSomethingElse) {
   EXPECT_EQ(machine.error().operation, "KVM_GET_API_VERSION");
 }
 
+TEST(KvmMachine, OnADescriptorThatIsNotOpenSaysWhoOpensIt) {
+  constexpr int kClosed = 1000;
+  const auto machine = KvmMachine::create_on(kClosed);
+  ASSERT_FALSE(machine);
+  EXPECT_EQ(machine.error().code, EBADF);
+  const std::string message = machine.error().message();
+  EXPECT_NE(message.find("descriptor 1000"), std::string::npos) << message;
+  EXPECT_NE(message.find("3<>/dev/kvm"), std::string::npos) << message;
+}
+
+TEST(KvmMachine, OnADescriptorOfSomethingElseSaysSoAndLeavesItOpen) {
+  const Fd other(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const auto machine = KvmMachine::create_on(other.get());
+  ASSERT_FALSE(machine);
+  EXPECT_EQ(machine.error().cause, "it is something else");
+  EXPECT_GE(::fcntl(other.get(), F_GETFD), 0);
+}
+
 }  // namespace
 }  // namespace passthru
