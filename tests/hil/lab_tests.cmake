@@ -25,6 +25,8 @@ passthru_lab_test(stock.guest_life --timeout 500 --nvme ${drive}-guest_life.img 
 passthru_lab_test(stock.memory --timeout 500 --nvme ${drive}-memory.img --bind 0000:00:02.0
   --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off no_timer_check tsc=reliable nohz=off highres=off hugepagesz=1G hugepages=1" --
   ${hil}/memory.sh ${drive}-memory.img ${guest})
+passthru_lab_test(stock.unprivileged --timeout 500 --nvme ${drive}-unprivileged.img --nic-pair
+  --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/unprivileged.sh ${drive}-unprivileged.img ${guest} alone)
 # What is behind a bridge to conventional PCI is one IOMMU group: its requests carry the bridge's address.
 passthru_lab_test(stock.refusals --timeout 500 --nvme ${drive}-refusals.img --nic-pair
   --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
@@ -93,5 +95,5 @@ passthru_lab_test(stock.topology_assigned --timeout 300 ${switch_and_bridges}
   ${hil}/topology.sh as-booted)
 passthru_lab_test(stock.see_it --timeout 300 --nvme ${drive}-see_it.img --nic-pair -- ${hil}/see_it.sh ${guest})
 passthru_lab_test(stock.see_others --timeout 300 --nvme ${drive}-see_others.img -- ${hil}/see_others.sh ${drive}-see_others.img ${guest})
-set_tests_properties(lab.stock.see_it lab.stock.see_others lab.stock.resets lab.stock.stream lab.stock.unplug lab.stock.moves lab.stock.packed lab.stock.backdoor lab.stock.guest_life lab.stock.memory lab.stock.refusals PROPERTIES FIXTURES_REQUIRED guest_image)
+set_tests_properties(lab.stock.see_it lab.stock.see_others lab.stock.resets lab.stock.stream lab.stock.unplug lab.stock.moves lab.stock.packed lab.stock.backdoor lab.stock.guest_life lab.stock.memory lab.stock.unprivileged lab.stock.refusals PROPERTIES FIXTURES_REQUIRED guest_image)
 include(${CMAKE_CURRENT_LIST_DIR}/device_runs.cmake)
