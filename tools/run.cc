@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <fstream>
 #include <limits>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -172,15 +171,18 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->transform(CLI::AsSizeValue(false))
       ->type_name("SIZE")
       ->default_str("512M");
-  command->add_option("--memory-from", vm.memory_from.kind)
-      ->description(
+  command
+      ->add_option_function<std::string>(
+          "--memory-from",
+          [&vm](const std::string& text) {
+            using Kind = MemoryBacking::Kind;
+            vm.memory_from.kind = text == "memfd"       ? Kind::Memfd
+                                  : text == "hugetlbfs" ? Kind::Hugetlbfs
+                                                        : Kind::Anonymous;
+          },
           "What the guest's memory is made of: anonymous memory (as usual), a memfd, or reserved "
           "huge pages")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, MemoryBacking::Kind>{
-                                              {"anonymous", MemoryBacking::Kind::Anonymous},
-                                              {"memfd", MemoryBacking::Kind::Memfd},
-                                              {"hugetlbfs", MemoryBacking::Kind::Hugetlbfs}})
-                      .description(""))
+      ->check(CLI::IsMember({"anonymous", "memfd", "hugetlbfs"}).description(""))
       ->type_name("anonymous|memfd|hugetlbfs")
       ->default_str("anonymous");
   command
