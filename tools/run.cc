@@ -2,6 +2,7 @@
 // Owns `passthru run`: from the command line to a VM, and from its end to a summary and an exit
 // status.
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <atomic>
@@ -9,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -107,6 +109,18 @@ void tell(const Event& event) {
   say(fmt::format("passthru: {}: {}: {}\r\n", event.device.str(), what, event.detail));
 }
 
+// As far as the system lets this user without asking: memory that devices reach is locked, and a
+// device with many vectors has as many descriptors.
+void raise_limits() {
+  for (const auto resource : {RLIMIT_MEMLOCK, RLIMIT_NOFILE}) {
+    rlimit limit{};
+    if (::getrlimit(resource, &limit) != 0) continue;
+    limit.rlim_cur = limit.rlim_max;
+    // Where it is refused, what needs more says so.
+    static_cast<void>(::setrlimit(resource, &limit));
+  }
+}
+
 Result<void> write_summary(const std::string& file, ExitReason reason,
                            const std::vector<Inspection>& devices) {
   const nlohmann::json json = {{"end", name_of(reason)}, {"devices", devices}};
@@ -130,6 +144,7 @@ int run(RunArguments& arguments) {
   if (const auto checked = options.check(); !checked) return wrong_usage(checked.error());
   options.on_event = tell;
 
+  raise_limits();
   // A reader of our output that goes away does not end the guest.
   std::signal(SIGPIPE, SIG_IGN);
   auto vm = Vm::create(options, std::make_shared<LinuxKernel>());
@@ -166,6 +181,26 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->transform(CLI::AsSizeValue(false))
       ->type_name("SIZE")
       ->default_str("512M");
+  command
+      ->add_option_function<std::string>(
+          "--memory-from",
+          [&vm](const std::string& text) {
+            using Kind = MemoryBacking::Kind;
+            vm.memory_from.kind = text == "memfd"       ? Kind::Memfd
+                                  : text == "hugetlbfs" ? Kind::Hugetlbfs
+                                                        : Kind::Anonymous;
+          },
+          "What the guest's memory is made of: anonymous memory (as usual), a memfd, or reserved "
+          "huge pages")
+      ->check(CLI::IsMember({"anonymous", "memfd", "hugetlbfs"}).description(""))
+      ->type_name("anonymous|memfd|hugetlbfs")
+      ->default_str("anonymous");
+  command
+      ->add_option("--huge-page-size", vm.memory_from.huge_page_size,
+                   "Of hugetlbfs: the size of its pages (default 2M)")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("2M|1G")
+      ->default_str("");
   command->add_option("--cpus", vm.cpus, "How many virtual CPUs")
       ->type_name("N")
       ->capture_default_str();
@@ -207,6 +242,13 @@ CLI::App* add_run(CLI::App& app, int& status) {
           "PATH, or where they look for it")
       ->expected(0, 1)
       ->type_name("[PATH]");
+  command
+      ->add_option("--kvm-fd", vm.kvm_fd,
+                   "Make the guest on this descriptor, on which whoever starts the command has "
+                   "opened /dev/kvm, for a process that cannot open it")
+      ->check(CLI::Range(0, std::numeric_limits<int>::max()).description(""))
+      ->type_name("N")
+      ->default_str("");
   command->add_option("--summary", arguments->summary_file, "Write what the devices did as JSON")
       ->type_name("FILE");
   command->footer(

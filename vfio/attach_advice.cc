@@ -120,7 +120,9 @@ Error explain_cdev(Error error, const std::string& name) {
 
 Error explain_bind(Error error) {
   switch (error.code) {
-    case EINVAL:
+    case EINVAL:  // bound to an iommufd, which is no other state of the device to its user
+      error.code = EBUSY;
+      [[fallthrough]];
     case EBUSY:
       return std::move(error)
           .because("the device, or its IOMMU group, is in use by another process")

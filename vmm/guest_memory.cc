@@ -1,55 +1,32 @@
 // SPDX-License-Identifier: MIT
-// Owns the mapping behind guest RAM.
+// Owns how RAM is laid out around the hole below 4 GiB.
 #include "vmm/guest_memory.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <utility>
 
 #include "vmm/memory_map.h"
 
 namespace passthru {
-namespace {
 
-constexpr size_t kHugePage = 2 * kMiB;
+// What is above the hole begins at the same place within a huge page, of whatever size, as in the
+// guest.
+static_assert(kLowRamEnd % MemoryBacking::kLargestHugePage == 0);
 
-std::byte* align_up(void* address) {
-  const auto value = reinterpret_cast<uintptr_t>(address);
-  return static_cast<std::byte*>(address) + (kHugePage - value % kHugePage) % kHugePage;
+Result<std::unique_ptr<GuestMemory>> GuestMemory::create(uint64_t bytes,
+                                                         const MemoryBacking& backing) {
+  auto mapped = PASSTHRU_TRY(MappedMemory::map(bytes, backing));
+  return std::unique_ptr<GuestMemory>(new GuestMemory(std::move(mapped)));
 }
 
-}  // namespace
-
-Result<std::unique_ptr<GuestMemory>> GuestMemory::create(uint64_t bytes) {
-  // Aligned like the guest's own addresses, so that both KVM and the IOMMU can use large pages.
-  const size_t reserved = bytes + kHugePage;
-  void* memory = ::mmap(nullptr, reserved, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) {
-    const int code = errno;
-    return tl::unexpected(Error{.code = code, .operation = "allocate the guest's memory"}
-                              .because(fmt::format("{} MiB: {}", bytes / kMiB, std::strerror(code)))
-                              .advise("Give the guest less with --memory"));
-  }
-  // Both are wishes: a kernel without huge pages or a fork without them works as well.
-  static_cast<void>(::madvise(memory, reserved, MADV_HUGEPAGE));
-  static_cast<void>(::madvise(memory, reserved, MADV_DONTFORK));
-  return std::unique_ptr<GuestMemory>(new GuestMemory(memory, reserved, bytes));
-}
-
-GuestMemory::GuestMemory(void* reserved, size_t reserved_size, uint64_t bytes)
-    : reserved_(reserved), reserved_size_(reserved_size) {
-  std::byte* const first = align_up(reserved);
-  const uint64_t low = std::min(bytes, kLowRamEnd);
-  ranges_.push_back({0, {first, low}});
-  if (bytes > low) ranges_.push_back({kHighRamStart, {first + low, bytes - low}});
-}
-
-GuestMemory::~GuestMemory() {
-  ::munmap(reserved_, reserved_size_);
+GuestMemory::GuestMemory(MappedMemory mapped) : mapped_(std::move(mapped)) {
+  const std::span<std::byte> all = mapped_.bytes();
+  const uint64_t low = std::min<uint64_t>(all.size(), kLowRamEnd);
+  ranges_.push_back({0, all.first(low)});
+  if (all.size() > low) ranges_.push_back({kHighRamStart, all.subspan(low)});
 }
 
 Result<std::span<std::byte>> GuestMemory::at(uint64_t address, uint64_t size) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "vfio/result.h"
+#include "vmm/memory_backing.h"
 
 namespace passthru {
 
@@ -20,10 +21,10 @@ class GuestMemory {
     std::span<std::byte> bytes{};
   };
 
-  /// Whole pages. What does not fit below the hole under 4 GiB goes above it. ENOMEM where the
-  /// process may not have that much.
-  static Result<std::unique_ptr<GuestMemory>> create(uint64_t bytes);
-  ~GuestMemory();
+  /// Whole pages, of the backing's size. What does not fit below the hole under 4 GiB goes above
+  /// it. Errors of MappedMemory::map.
+  static Result<std::unique_ptr<GuestMemory>> create(uint64_t bytes,
+                                                     const MemoryBacking& backing = {});
   GuestMemory(const GuestMemory&) = delete;
   GuestMemory& operator=(const GuestMemory&) = delete;
 
@@ -38,10 +39,9 @@ class GuestMemory {
   Result<void> write(uint64_t address, std::span<const std::byte> bytes) const;
 
  private:
-  GuestMemory(void* reserved, size_t reserved_size, uint64_t bytes);
+  explicit GuestMemory(MappedMemory mapped);
 
-  void* const reserved_;
-  const size_t reserved_size_;
+  const MappedMemory mapped_;
   std::vector<Range> ranges_;
 };
 

@@ -2,10 +2,12 @@
 // Owns the making of a VM: what is asked of KVM, in which order, and what its refusals mean.
 #include "vmm/kvm_machine.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/kvm.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "host/kvm/kvm_call.h"
 #include "host/kvm/kvm_check.h"
@@ -23,14 +25,30 @@ Result<unsigned> extension(int fd, long capability) {
 }  // namespace
 
 Result<std::unique_ptr<KvmMachine>> KvmMachine::create(const std::string& device) {
+  return make(PASSTHRU_TRY(open_kvm(device)));
+}
+
+Result<std::unique_ptr<KvmMachine>> KvmMachine::create_on(int kvm_fd) {
+  Fd copy(::fcntl(kvm_fd, F_DUPFD_CLOEXEC, 0));
+  const std::string operation = fmt::format("use descriptor {} as /dev/kvm", kvm_fd);
+  if (!copy) {
+    return tl::unexpected(Error{.code = errno, .operation = operation}.advise(
+        "Whoever starts this process leaves it open there: in a shell, '3<>/dev/kvm'"));
+  }
+  const auto version = kvm_call(copy.get(), KVM_GET_API_VERSION, "KVM_GET_API_VERSION");
+  if (!version) return fail(version.error().code, operation, "it is something else");
+  return make(std::move(copy));
+}
+
+Result<std::unique_ptr<KvmMachine>> KvmMachine::make(Fd kvm) {
   std::unique_ptr<KvmMachine> machine(new KvmMachine);
-  PASSTHRU_TRY(machine->open(device));
+  machine->kvm_ = std::move(kvm);
+  PASSTHRU_TRY(machine->look_at_kvm());
   PASSTHRU_TRY(machine->make_vm());
   return machine;
 }
 
-Result<void> KvmMachine::open(const std::string& device) {
-  kvm_ = PASSTHRU_TRY(open_kvm(device));
+Result<void> KvmMachine::look_at_kvm() {
   const int version =
       PASSTHRU_TRY(kvm_call(kvm_.get(), KVM_GET_API_VERSION, "KVM_GET_API_VERSION"));
   if (version != KVM_API_VERSION) {

@@ -26,6 +26,9 @@ class KvmMachine {
   static constexpr const char* kDevice = "/dev/kvm";
   /// ENOENT or EACCES: KVM is missing or not ours to open, with what to do about it.
   static Result<std::unique_ptr<KvmMachine>> create(const std::string& device = kDevice);
+  /// On an opened /dev/kvm, which stays the caller's: nothing is opened. EBADF: it is not open;
+  /// ENOTTY and others: it is something else.
+  static Result<std::unique_ptr<KvmMachine>> create_on(int kvm_fd);
 
   /// `memory` outlives the KvmMachine.
   Result<void> add_memory(const GuestMemory& memory);
@@ -41,7 +44,8 @@ class KvmMachine {
 
  private:
   KvmMachine() = default;
-  Result<void> open(const std::string& device);
+  static Result<std::unique_ptr<KvmMachine>> make(Fd kvm);
+  Result<void> look_at_kvm();
   Result<void> make_vm();
 
   Fd kvm_;

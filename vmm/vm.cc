@@ -46,14 +46,15 @@ Result<void> Vm::load(const VmOptions& options) {
   const BzImage image = PASSTHRU_TRY(BzImage::parse(file, options.kernel));
   std::vector<std::byte> initrd;
   if (!options.initrd.empty()) initrd = PASSTHRU_TRY(read_image(options.initrd, "the initrd"));
-  memory_ = PASSTHRU_TRY(GuestMemory::create(options.memory));
+  memory_ = PASSTHRU_TRY(GuestMemory::create(options.memory, options.memory_from));
   entry_ = PASSTHRU_TRY(load_linux(*memory_, image, initrd, options.append));
   PASSTHRU_TRY(memory_->write(kAcpiTables, build_acpi_tables(kAcpiTables, options.cpus)));
   return {};
 }
 
 Result<void> Vm::make_machine(const VmOptions& options, std::shared_ptr<Kernel> kernel) {
-  machine_ = PASSTHRU_TRY(KvmMachine::create());
+  machine_ = PASSTHRU_TRY(options.kvm_fd < 0 ? KvmMachine::create()
+                                             : KvmMachine::create_on(options.kvm_fd));
   if (options.cpus > machine_->max_cpus()) {
     return fail(EINVAL, "make a virtual machine",
                 fmt::format("this KVM allows {} CPUs", machine_->max_cpus()));

@@ -20,6 +20,26 @@ tl::unexpected<Error> refuse(int code, std::string operation, std::string cause,
                             .advise(std::move(advice)));
 }
 
+Result<void> check_backing(const MemoryBacking& backing, uint64_t memory) {
+  const char* const operation = "make the guest's memory";
+  if (backing.kind != MemoryBacking::Kind::Hugetlbfs) {
+    if (backing.huge_page_size == 0) return {};
+    return refuse(EINVAL, operation, "a size of huge pages is given, and it is not made of them",
+                  "Say --memory-from hugetlbfs as well");
+  }
+  const uint64_t page = backing.huge_page();
+  if (page != MemoryBacking::kUsualHugePage && page != MemoryBacking::kLargestHugePage) {
+    return refuse(EINVAL, operation, fmt::format("x86 has no huge pages of {} bytes", page),
+                  "Say --huge-page-size 2M or 1G");
+  }
+  if (memory % page == 0) return {};
+  return refuse(EINVAL, operation,
+                fmt::format("{} MiB are not a multiple of its huge pages of {} MiB", memory / kMiB,
+                            page / kMiB),
+                fmt::format("Give it {} MiB with --memory, or smaller pages with --huge-page-size",
+                            (memory / page + 1) * page / kMiB));
+}
+
 }  // namespace
 
 Result<void> VmOptions::check() const {
@@ -34,6 +54,7 @@ Result<void> VmOptions::check() const {
     return refuse(EINVAL, operation, fmt::format("{} bytes of memory are not whole", memory),
                   fmt::format("Give a multiple of {} MiB", kMemoryStep / kMiB));
   }
+  PASSTHRU_TRY(check_backing(memory_from, memory));
   if (cpus < 1 || cpus > kMaxCpus) {
     return refuse(EINVAL, operation, fmt::format("{} CPUs are out of range", cpus),
                   fmt::format("Give it 1 to {} CPUs", kMaxCpus));

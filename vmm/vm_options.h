@@ -14,6 +14,7 @@
 #include "host/audit.h"
 #include "host/host.h"
 #include "vfio/result.h"
+#include "vmm/memory_backing.h"
 
 namespace passthru {
 
@@ -26,7 +27,8 @@ struct VmOptions {
   std::string kernel{};                   ///< file name of a bzImage
   std::string initrd{};                   ///< file name; empty: none
   std::string append{};                   ///< the kernel's command line
-  uint64_t memory = uint64_t{512} << 20;  ///< bytes, a multiple of 2 MiB
+  uint64_t memory = uint64_t{512} << 20;  ///< bytes, a multiple of 2 MiB and of the huge page
+  MemoryBacking memory_from{};            ///< what it is made of
   unsigned cpus = 1;
   /// In the order of their slots, from 1 on; `guest_address` is filled in by the VM.
   std::vector<AssignOptions> devices{};
@@ -40,6 +42,10 @@ struct VmOptions {
   /// Where the devices can be inspected: a socket's path; empty: the default
   /// (InspectServer::start); none: nowhere.
   std::optional<std::filesystem::path> inspect{};
+
+  /// An opened /dev/kvm, which stays the caller's: for a process that may not, or cannot, open it.
+  /// -1: it is opened.
+  int kvm_fd = -1;
 
   int console_in = 0;                            ///< bytes for the guest's serial port; -1: none
   int console_out = 1;                           ///< bytes from it

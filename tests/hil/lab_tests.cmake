@@ -71,7 +71,7 @@ function(lab_runs kernel backend)
   # From the rtl8139 on they are bound by the tests themselves; three are in one page, two behind a bridge.
   passthru_lab_test(hil --nvme ${drive}-hil.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0
     --device rtl8139 --device pci-ohci --device sdhci-pci --pack 0000:00:05.0,0000:00:06.0,0000:00:07.0
-    --device edu --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
+    --device edu,dma_mask=0x7fffffffff --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
     --device usb-ehci,bus=br,addr=1 --device usb-ehci,bus=br,addr=2 -- ${hil}/all_must_run ${hil_tests})
   passthru_lab_test(guest_life --timeout 500 --nvme ${drive}-guest_life.img --nic-pair
     --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/guest_life.sh ${drive}-guest_life.img ${guest})
@@ -106,6 +106,10 @@ function(lab_runs kernel backend)
       --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
       --bind 0000:00:02.0 --bind 0000:02:01.0 -- ${hil}/refusals.sh ${guest})
   endif()
+  # A parent with all rights opens the devices, by the backend, and its child has none.
+  passthru_lab_test(unprivileged --timeout 500 --nvme ${drive}-unprivileged.img --nic-pair
+    --bind 0000:00:02.0 --bind 0000:00:03.0 --
+    ${hil}/unprivileged.sh ${drive}-unprivileged.img ${guest} ${backend}s)
   passthru_lab_test(disks ${disks})
   passthru_lab_test(nics ${nics})
   # They write to one set of disks.
@@ -146,6 +150,10 @@ function(lab_runs_once kernel)
     --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
     --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
     --bind 0000:00:02.0 -- ${hil}/doctor.sh ${modules})
+  # A huge page of 1 GiB is to be had only while the kernel boots. As below, all that it is told.
+  passthru_lab_test(memory --timeout 500 --nvme ${drive}-memory.img --bind 0000:00:02.0
+    --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off no_timer_check tsc=reliable nohz=off highres=off hugepagesz=1G hugepages=1" --
+    ${hil}/memory.sh ${drive}-memory.img ${guest})
   passthru_lab_test(topology --timeout 400 ${switch_and_bridges} -- ${hil}/topology.sh)
   # The same with bus numbers of the kernel's own. The emulator takes the last -append: it is all that the kernel is told.
   passthru_lab_test(topology_assigned --timeout 300 ${switch_and_bridges}

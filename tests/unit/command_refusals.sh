@@ -49,6 +49,13 @@ refused 2 '--json excludes --watch' -- topology --watch --json
 refused 2 'DEVICE is required' -- trace -o /tmp/x
 refused 2 '--output is required' -- trace "$absent"
 refused 2 'VECTOR' -- msix trigger "$absent" 2048
+refused 2 '--memory-from' nonsense hugetlbfs -- run --kernel x --memory-from nonsense
+refused 2 'not a multiple of its huge pages of 1024 MiB' 'Give it 2048 MiB' -- \
+  run --kernel x --memory 1536M --memory-from hugetlbfs --huge-page-size 1G
+refused 2 'no huge pages of 4096 bytes' '--huge-page-size 2M or 1G' -- \
+  run --kernel x --memory-from hugetlbfs --huge-page-size 4K
+refused 2 'Say --memory-from hugetlbfs as well' -- run --kernel x --memory-from memfd --huge-page-size 2M
+refused 2 '--kvm-fd' -- run --kernel x --kvm-fd -1
 for command in 'msix show' 'msix watch' 'msix audit' 'msix trigger' bars 'trace -o /tmp/x' topology doctor; do
   last=()
   [ "$command" != 'msix trigger' ] || last=(0)

@@ -50,6 +50,38 @@ TEST(VmOptions, NumbersOutOfRangeAreRefusedWithTheRange) {
   }
 }
 
+TEST(VmOptions, MemoryOfHugePagesIsAWholeNumberOfThem) {
+  using Kind = MemoryBacking::Kind;
+  struct Case {
+    MemoryBacking from;
+    uint64_t memory;
+    const char* says;
+  };
+  const Case cases[] = {
+      {{}, 512 * kMega, "accepted"},
+      {{.kind = Kind::Memfd}, 512 * kMega, "accepted"},
+      {{.kind = Kind::Hugetlbfs}, 514 * kMega, "accepted"},
+      {{Kind::Hugetlbfs, 2 * kMega}, 514 * kMega, "accepted"},
+      {{Kind::Hugetlbfs, 1024 * kMega}, 3072 * kMega, "accepted"},
+      {{Kind::Hugetlbfs, 1024 * kMega}, 1536 * kMega, "1536 MiB are not a multiple"},
+      {{Kind::Hugetlbfs, 1024 * kMega}, 1536 * kMega, "Give it 2048 MiB with --memory"},
+      {{Kind::Hugetlbfs, 1024 * kMega}, 512 * kMega, "Give it 1024 MiB"},
+      {{Kind::Hugetlbfs, 4096}, 512 * kMega, "2M or 1G"},
+      {{Kind::Hugetlbfs, 3 * kMega}, 513 * kMega, "multiple of 2 MiB"},
+      {{Kind::Hugetlbfs, 3 * kMega}, 516 * kMega, "2M or 1G"},
+      {{Kind::Anonymous, 2 * kMega}, 512 * kMega, "--memory-from hugetlbfs"},
+      {{Kind::Memfd, 1024 * kMega}, 1024 * kMega, "--memory-from hugetlbfs"},
+  };
+  for (const Case& c : cases) {
+    VmOptions options;
+    options.memory = c.memory;
+    options.memory_from = c.from;
+    const std::string message = message_of(options.check());
+    EXPECT_NE(message.find(c.says), std::string::npos)
+        << c.memory << ' ' << c.from.huge_page_size << ": " << message;
+  }
+}
+
 TEST(VmOptions, ADeviceNamedTwiceIsRefusedByName) {
   VmOptions options;
   for (const char* bdf : {"0000:00:02.0", "0000:00:03.0", "00:02.0"}) {
@@ -242,6 +274,24 @@ TEST(KvmMachine, IsNotMadeOfSomethingElse) {
   const auto machine = KvmMachine::create("/dev/null");
   ASSERT_FALSE(machine);
   EXPECT_EQ(machine.error().operation, "KVM_GET_API_VERSION");
+}
+
+TEST(KvmMachine, OnADescriptorThatIsNotOpenSaysWhoOpensIt) {
+  constexpr int kClosed = 1000;
+  const auto machine = KvmMachine::create_on(kClosed);
+  ASSERT_FALSE(machine);
+  EXPECT_EQ(machine.error().code, EBADF);
+  const std::string message = machine.error().message();
+  EXPECT_NE(message.find("descriptor 1000"), std::string::npos) << message;
+  EXPECT_NE(message.find("3<>/dev/kvm"), std::string::npos) << message;
+}
+
+TEST(KvmMachine, OnADescriptorOfSomethingElseSaysSoAndLeavesItOpen) {
+  const Fd other(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const auto machine = KvmMachine::create_on(other.get());
+  ASSERT_FALSE(machine);
+  EXPECT_EQ(machine.error().cause, "it is something else");
+  EXPECT_GE(::fcntl(other.get(), F_GETFD), 0);
 }
 
 }  // namespace

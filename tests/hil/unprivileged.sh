@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# tests/hil/unprivileged.sh - that a process without any right runs a guest: no capability, no user of the system's, an
+# empty /dev; what it needs has been opened by root (examples/unprivileged). Runs in the lab, with an NVMe drive at
+# 00:02.0 and a NIC at 00:03.0 on vfio-pci, and the other end of its cable at 00:04.0.
+# usage: unprivileged.sh DRIVE-IMAGE GUEST-IMAGES WAY...; a WAY is alone: no device; groups, cdevs: both devices, as
+# descriptors of these
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+# shellcheck source=tests/hil/refused.sh
+source "${BASH_SOURCE[0]%/*}/refused.sh"
+# shellcheck source=scripts/lab.d/own_nic.sh
+source "${BASH_SOURCE[0]%/*}/../../scripts/lab.d/own_nic.sh"
+
+readonly image=$1
+readonly nvme=0000:00:02.0 nic=0000:00:03.0 own_nic=0000:00:04.0
+readonly own_address=10.9.0.1 guest_address=10.9.0.2 write_at_mib=32
+readonly results=$LAB_OUT/unprivileged
+readonly DEADLINE=150 # seconds for one guest
+
+# Where any user can reach it, wherever the repository is.
+readonly reachable=/tmp/reachable
+mkdir -p $reachable/tools $reachable/examples $reachable/guest
+mount --bind build/release/tools $reachable/tools
+mount --bind build/release/examples $reachable/examples
+mount --bind "$2" $reachable/guest
+readonly example=$reachable/examples/unprivileged
+readonly run=("$reachable/tools/passthru" run --kernel "$reachable/guest/bzImage" --initrd "$reachable/guest/initrd")
+
+# start_guest NAME OPTIONS-OF-THE-EXAMPLE... -- JOB ARGUMENT...
+start_guest() {
+  local options=()
+  name=$1
+  shift
+  while [ "$1" != -- ]; do
+    options+=("$1")
+    shift
+  done
+  boot "$results/$name.log" "$results/$name.vmm" timeout --foreground --kill-after=5 "$DEADLINE" \
+    "$example" "${options[@]}" -- "${run[@]}" --append "$guest_append passthru.job=$2" "${@:3}"
+}
+
+# The process that runs the guest, a child of the example's, which is one of `timeout`'s.
+vmm_itself() { pgrep -x -P "$(pgrep -P "$vmm")" passthru; }
+
+it_has_no_right() {
+  local process
+  process=$(vmm_itself) || true
+  equal "$name: it is nobody's, in no group, and has no capability" \
+    "$(awk '/^(Uid|Gid|Groups|Cap(Prm|Eff|Bnd|Amb)|NoNewPrivs):/ { $1 = ""; print }' "/proc/$process/status" | xargs)" \
+    "$(echo 65534{,,,} 65534{,,,} 0000000000000000{,,,} 1)"
+  equal "$name: it sees nothing in /dev" "$(ls -A "/proc/$process/root/dev")" ''
+}
+
+a_guest_without_devices() {
+  start_guest alone --memlock 1 -- "devices passthru.end=stay" --cpus 2 --memory 128M
+  wait_until_says 'guest: devices: done'
+  equal "$name: the guest came up" "$(said 'guest: devices:')" 'done' "$results/$name.log"
+  it_has_no_right
+  # Whoever ends the parent ends the guest.
+  local process
+  process=$(vmm_itself)
+  kill -TERM "$(pgrep -P "$vmm")"
+  wait_for_guest
+  for ((i = 0; i < 100; i++)); do
+    [ -e "/proc/$process" ] || break
+    sleep 0.1
+  done
+  equal "$name: it ends with the parent" "$(ls -d "/proc/$process" 2>/dev/null)" ''
+
+  # What else a process without rights may ask for.
+  start_guest interrupts-forwarded -- devices --memory 128M --forward-interrupts --memory-from memfd \
+    --summary /tmp/summary.json --inspect /tmp/inspect.sock
+  wait_for_guest
+  equal "$name: exit status 0" "$status" 0 "$results/$name.vmm"
+  equal "$name: it wrote its summary" "$(jq -r .end /tmp/summary.json)" power-off
+}
+
+what_is_missing_is_said() {
+  local no_dev=(unshare --mount sh -c 'mount -t tmpfs none /dev && exec "$@"' sh
+    setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs '--bounding-set=-all')
+  refused 'without --kvm-fd' 3 /dev/kvm 'No such file' -- "${no_dev[@]}" "${run[@]}"
+  refused 'a descriptor that is not open' 3 'descriptor 9' '3<>/dev/kvm' -- "${no_dev[@]}" "${run[@]}" --kvm-fd 9
+  refused 'a descriptor of something else' 3 'descriptor 0' 'something else' -- "${no_dev[@]}" "${run[@]}" --kvm-fd 0
+  refused 'an inspect socket where nobody may write' 3 'make the inspect socket /sys/x' -- \
+    "$example" -- "${run[@]}" --inspect /sys/x
+  refused 'the example: no such device' 3 0000:00:19.0 'no device of VFIO' "'passthru bind 0000:00:19.0'" -- \
+    "$example" 0000:00:19.0 -- "${run[@]}"
+  refused 'the example: no such device, by group' 3 0000:00:19.0 'no IOMMU group' -- \
+    "$example" --group 0000:00:19.0 -- "${run[@]}"
+  refused 'the example: no such command' 3 /no/such/command 'No such file' -- "$example" -- /no/such/command
+}
+
+found() { said "result $1"; }
+
+# devices NAME OPTIONS-OF-THE-EXAMPLE...: the demo's guest.
+devices() {
+  local interrupts outside
+  echo 3 >/proc/sys/vm/drop_caches # a guest before may have written to the drive's file
+  outside=$(sha256sum <"$image" | cut -d' ' -f1)
+  start_guest "$@" "$nvme" "$nic" -- \
+    "demo demo.peer=$own_address demo.address=$guest_address demo.write-at-mib=$write_at_mib" --cpus 2 --memory 256M
+  wait_until_says 'result nic-sent'
+  it_has_no_right
+  busybox wget -q -O /tmp/fetched "http://$guest_address/data" || failed "$name: the guest serves what it made"
+  echo ok >"$served/done"
+  wait_for_guest
+  rm -f "$served/done"
+  equal "$name: exit status 0" "$status" 0 "$results/$name.vmm"
+  equal "$name: the guest read what is on the drive" "$(found nvme-read)" "$outside" "$results/$name.log"
+  echo 3 >/proc/sys/vm/drop_caches
+  equal "$name: what it wrote is there" "$(found nvme-wrote)" \
+    "$(dd if="$image" bs=1M skip=$write_at_mib count=8 status=none | sha256sum | cut -d' ' -f1)"
+  equal "$name: it received what was sent" "$(found nic-received)" "$(sha256sum <"$served/data" | cut -d' ' -f1)"
+  equal "$name: what it sent was received" "$(found nic-sent)" "$(sha256sum </tmp/fetched | cut -d' ' -f1)"
+  interrupts=$(found nvme-interrupts)
+  equal "$name: by MSI-X" "${interrupts%% *}" msix
+}
+
+rm -rf "$results"
+mkdir -p "$results"
+remember_state
+shift 2
+for way in "$@"; do
+  case $way in
+    alone)
+      a_guest_without_devices
+      what_is_missing_is_said
+      ;;
+    groups | cdevs)
+      [ -e "$served/data" ] || serve_on_own_nic "$own_nic" "$own_address" 8M
+      # 256 MiB of RAM, and what BARs are mapped for the devices among themselves.
+      if [ "$way" = groups ]; then devices "$way" --group --memlock 320; else devices "$way" --memlock 320; fi
+      ;;
+    *) failed "$way: no such way" ;;
+  esac
+done
+finish

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Owns what the host tells of its huge pages, and what to do where they do not suffice. Only
+// memory_backing.cc and tests call it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "vfio/result.h"
+
+namespace passthru {
+
+/// Of one size, all in pages.
+struct HugePages {
+  uint64_t total = 0;     ///< that the host has set aside (nr_hugepages)
+  uint64_t free = 0;      ///< of these, not in use
+  uint64_t reserved = 0;  ///< free, but promised to somebody
+
+  [[nodiscard]] uint64_t available() const { return free > reserved ? free - reserved : 0; }
+};
+
+inline constexpr const char* kHugePageDirectory = "/sys/kernel/mm/hugepages";
+
+/// Nothing where the host has no huge pages of this size, or does not tell (no /sys).
+std::optional<HugePages> huge_pages_of_host(
+    uint64_t page_size, const std::filesystem::path& directory = kHugePageDirectory);
+
+/// Guest RAM of `bytes` in huge pages was refused with the errno `code`: how many are needed and
+/// free, and the command that reserves them.
+Error explain_huge_pages(int code, uint64_t bytes, uint64_t page_size,
+                         const std::filesystem::path& directory = kHugePageDirectory);
+
+}  // namespace passthru
