@@ -43,6 +43,15 @@ TEST_F(InspectServiceTest, AllDevicesOrOneAreInspected) {
   }
 }
 
+TEST_F(InspectServiceTest, WhichDevicesThereAreIsToldWithoutALookAtThem) {
+  kernel->forget_calls();
+  const Json answer = ask({{"request", "list"}});
+  EXPECT_EQ(answer["devices"], Json{bdf()});
+  EXPECT_EQ(answer["pid"], ::getpid());
+  EXPECT_EQ(answer["version"], 1);
+  EXPECT_TRUE(kernel->calls().empty());
+}
+
 TEST_F(InspectServiceTest, DamageIsSeenAndHealedOnRequest) {
   const auto verdict = [&](unsigned vector) {
     return ask({{"request", "inspect"}})["devices"][0]["vectors"][vector]["verdict"];
@@ -172,7 +181,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"", "no JSON object"}, Wrong{"hello", "no JSON object"},
         Wrong{"[1,2]", "no JSON object"}, Wrong{"{\"request\":", "no JSON object"},
         Wrong{"{}", "no text \"request\""}, Wrong{R"({"request":7})", "no text \"request\""},
-        Wrong{R"({"request":"sell"})", "none of inspect, watch"},
+        Wrong{R"({"request":"sell"})", "none of list, inspect, watch"},
         Wrong{R"({"request":"heal"})", "no text \"device\""},
         Wrong{R"({"request":"heal","device":[]})", "no text \"device\""},
         Wrong{R"({"request":"heal","device":"nvme"})", "nvme"},
