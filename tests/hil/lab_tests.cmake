@@ -88,6 +88,16 @@ passthru_lab_test(stock.topology_assigned --timeout 300 ${switch_and_bridges}
   --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off pci=assign-busses" --
   ${hil}/topology.sh as-booted)
 passthru_lab_test(stock.see_it --timeout 300 --nvme ${drive}-see_it.img --nic-pair -- ${hil}/see_it.sh ${guest})
+# How often a guest is looked at.
+set(shows 200)
+set(looking_timeout 1000)
+if(PASSTHRU_TEST_ALL)
+  set(shows 10000)
+  set(looking_timeout 6000)
+endif()
+passthru_lab_test(stock.looking --timeout ${looking_timeout} --nvme ${drive}-looking.img --nvme ${drive}-looking-idle.img --
+  ${hil}/looking.sh ${guest} ${shows})
+set_tests_properties(lab.stock.looking PROPERTIES FIXTURES_REQUIRED guest_image TIMEOUT 12300)
 passthru_lab_test(stock.see_others --timeout 300 --nvme ${drive}-see_others.img -- ${hil}/see_others.sh ${drive}-see_others.img ${guest})
 set_tests_properties(lab.stock.see_it lab.stock.see_others lab.stock.resets lab.stock.stream lab.stock.unplug lab.stock.moves lab.stock.packed lab.stock.backdoor lab.stock.guest_life lab.stock.refusals PROPERTIES FIXTURES_REQUIRED guest_image)
 include(${CMAKE_CURRENT_LIST_DIR}/device_runs.cmake)
