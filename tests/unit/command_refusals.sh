@@ -49,7 +49,7 @@ refused 2 'DEVICE excludes --watch' -- topology --watch 0000:00:02.0
 refused 2 'DEVICE is required' -- trace -o /tmp/x
 refused 2 '--output is required' -- trace "$absent"
 refused 2 'VECTOR' -- msix trigger "$absent" 2048
-refused 2 '--json excludes --svg' -- bars "$absent" --svg x --json
+refused 2 '--svg excludes --json' -- bars "$absent" --svg x --json
 refused 2 '--force requires --svg' -- bars "$absent" --force
 refused 2 "--interval: 'soon' is no number from 0.05 to 3600" -- msix watch "$absent" --interval soon
 refused 2 "--interval: '0' is no number" -- msix watch "$absent" --interval 0

@@ -50,10 +50,10 @@ trap 'rm -rf "$directory"' EXIT
 cat >"$directory/type" <<'ZSH'
 zmodload zsh/zpty
 zpty shell zsh -f -i
-zpty -w shell "fpath=($1 \$fpath); autoload -U compinit; compinit -u -D; passthru() print -r -- \"r\"an:\$*:"
+zpty -w shell "fpath=($1 \$fpath); autoload -U compinit; compinit -u -D; passthru() print -r -- \"r\"an:\$*:\"e\"nd"
 zpty -w -n shell "passthru $2"$'\t\n'
-zpty -r shell said $'*ran:*:*'
-print -r -- ${${said##*ran:}%%:[^0-9a-f]*}
+zpty -r shell said '*ran:*:end*'
+print -r -- ${${said##*ran:}%%:end*}
 zpty -d shell
 ZSH
 # zsh_completed WORDS: the words that are run, without the space that ends them.

@@ -3,6 +3,7 @@
 #include "host/inspect_service.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "host/inspection_json.h"
 #include "tests/unit/inspect_fixture.h"
@@ -46,7 +47,7 @@ TEST_F(InspectServiceTest, AllDevicesOrOneAreInspected) {
 TEST_F(InspectServiceTest, WhichDevicesThereAreIsToldWithoutALookAtThem) {
   kernel->forget_calls();
   const Json answer = ask({{"request", "list"}});
-  EXPECT_EQ(answer["devices"], Json{bdf()});
+  EXPECT_EQ(answer["devices"], Json::array({bdf()}));
   EXPECT_EQ(answer["pid"], ::getpid());
   EXPECT_EQ(answer["version"], 1);
   EXPECT_TRUE(kernel->calls().empty());
