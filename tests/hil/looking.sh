@@ -127,10 +127,10 @@ awk -v shows="$((round * a_window))" '{ reads[$2] += $3; us[$2] += $4; served[$2
 awk '$2 == "looked-at" { looked[$1] = $3 / $4 } $2 == "other" { other[$1] = $3 / $4 }
   END { for (round in looked) print other[round] ? looked[round] / other[round] : 1 }' "$results/windows" | sort -g >"$results/ratios"
 # A median lies between two that are sqrt(n) apart in order, 19 times of 20.
-verdict=$(awk '{ ratio[NR] = $1; below += $1 < 0.98 }
+verdict=$(awk '{ ratio[NR] = $1; below += ($1 < 0.98) }
   function at(place) { place = int(place + 0.5); return ratio[place < 1 ? 1 : place > NR ? NR : place] }
   END { printf "%.3f %.3f %.3f %d", at((NR + 1) / 2), at((NR + 1) / 2 - sqrt(NR)), at((NR + 1) / 2 + sqrt(NR)),
-    below > NR / 2 + 3.09 * sqrt(NR) / 2 }' "$results/ratios")
+    (below > NR / 2 + 3.09 * sqrt(NR) / 2) }' "$results/ratios")
 read -r median low high too_often <<<"$verdict"
 echo "        reads a second of a guest that is looked at, to those while another is: $median, the median of $round rounds" \
   "($low to $high)"

@@ -113,10 +113,9 @@ of show.json '.msix | [.table.bar, .table.offset, 16 * .vectors], [.pba.bar, .pb
 equal 'bars: what is trapped is the pages of the table and of the pending bits' \
   "$(jq -rn --slurpfile bars "$results/bars.json" --rawfile holes "$results/holes" '
     ($holes | split("\n") | map(select(. != "") | split("\t") | map(tonumber))) as $holes
-    | [$bars[0].bars[] | select(.rom or .io | not) | .index as $bar | .spans[]
-       | .offset as $start | (.offset + .size) as $end | .mapped as $mapped
-       | range($start; $end; 4096) as $page
-       | any($holes[]; .[0] == $bar and .[1] <= $page and $page < .[2]) != $mapped] | "\(all) \(length > 1)"')" 'true true'
+    | [$bars[0].bars[] | select(.rom or .io | not) | .index as $bar | .spans[] | . as $span
+       | range(.offset; .offset + .size; 4096) as $page
+       | any($holes[]; .[0] == $bar and .[1] <= $page and $page < .[2]) != $span.mapped] | "\(all) \(length > 1)"')" 'true true'
 equal 'bars: each BAR is covered, without a gap' "$(of bars.json '[.bars[] | select(.spans | length > 0)
   | .size == ([.spans[].size] | add) and ([.spans[].offset] == [foreach .spans[].size as $size (0; . + $size; . - $size)])] | all')" true
 # From the kernel: what of the device the VMM has mapped. A BAR's place in a file of VFIO is its number << 40.
