@@ -74,7 +74,9 @@ class AssignedDevice::Impl : public VectorObserver {
   [[nodiscard]] std::string words(Why why) const;
   void apply(const ConfigChange& change) PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] BarInspection inspect_bar(unsigned bar) const PASSTHRU_REQUIRES(device_mutex_);
-  [[nodiscard]] Inspection inspect_locked() PASSTHRU_REQUIRES(device_mutex_);
+  /// All but the name. `counted` was read before the lock was taken.
+  [[nodiscard]] Inspection inspect_locked(const InterruptCounts& counted)
+      PASSTHRU_REQUIRES(device_mutex_);
 
   void vector_failed(unsigned vector, const Error& error) override;
   void vectors_restored(unsigned count) override;

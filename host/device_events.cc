@@ -105,7 +105,7 @@ bool AssignedDevice::Impl::detach(Why why) {
     MutexLock lock(device_mutex_);
     if (!attached()) return false;
     if (bars_ && why != Why::End) {  // when this object ends, nobody can ask any more
-      last_ = inspect_locked();
+      last_ = inspect_locked({});
       last_->detached = words(why);
     }
     device = std::move(device_);

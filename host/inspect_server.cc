@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -105,6 +106,7 @@ Result<std::unique_ptr<InspectServer>> InspectServer::start(Domain& domain,
       new InspectServer(domain, std::move(devices), path, std::move(listener), std::move(stop)));
   server->thread_ = PASSTHRU_TRY(start_quiet_thread("start the inspect socket's thread",
                                                     [server = server.get()] { server->run(); }));
+  ::pthread_setname_np(server->thread_.native_handle(), "inspect");  // for `top -H`
   return server;
 }
 

@@ -84,13 +84,14 @@ class InspectService::Request {
 
   Result<Json> answer() {
     const std::string kind = PASSTHRU_TRY(text("request"));
+    if (kind == "list") return list();
     if (kind == "inspect") return inspect();
     if (kind == "watch") return watch();
     if (kind == "trace") return trace();
     if (kind == "trigger") return trigger();
     if (kind == "heal") return heal();
     return fail(EINVAL, "answer a request",
-                "\"request\" is none of inspect, watch, trace, trigger, heal");
+                "\"request\" is none of list, inspect, watch, trace, trigger, heal");
   }
 
  private:
@@ -114,6 +115,13 @@ class InspectService::Request {
     return tl::unexpected(
         Error{.code = ENODEV, .operation = "answer a request", .device = bdf.str()}.because(
             "this VM does not have it"));
+  }
+
+  /// Takes no device's lock: every command asks every VMM which has its device.
+  Result<Json> list() {
+    Json devices = Json::array();
+    for (const AssignedDevice* each : service_.devices_) devices.push_back(each->bdf().str());
+    return Json{{"pid", ::getpid()}, {"devices", std::move(devices)}};
   }
 
   Result<Json> inspect() {

@@ -113,17 +113,22 @@ BarInspection AssignedDevice::Impl::inspect_bar(unsigned bar) const {
 }
 
 Inspection AssignedDevice::Impl::inspect() {
-  MutexLock lock(device_mutex_);
-  return last_ ? *last_ : inspect_locked();
+  const InterruptCounts counted = InterruptCounts::read(options_.device);
+  Inspection inspection;
+  {
+    MutexLock lock(device_mutex_);
+    inspection = last_ ? *last_ : inspect_locked(counted);
+  }
+  static const PciNames names;  // to read the list takes some ten milliseconds
+  inspection.name = names.device(inspection.vendor, inspection.device_id);
+  return inspection;
 }
 
-Inspection AssignedDevice::Impl::inspect_locked() {
+Inspection AssignedDevice::Impl::inspect_locked(const InterruptCounts& counted) {
   Inspection inspection{.device = options_.device, .guest_address = options_.guest_address};
   const uint32_t ids = config_->read(0, 4);
   inspection.vendor = static_cast<uint16_t>(ids);
   inspection.device_id = static_cast<uint16_t>(ids >> 16);
-  static const PciNames names;  // to read the list takes some ten milliseconds
-  inspection.name = names.device(inspection.vendor, inspection.device_id);
   inspection.interrupt_mode = mode_name(interrupts_->mode());
   inspection.dma = inspect_dma(domain_.dma(), device_->backend());
   for (unsigned bar = 0; bar < kBars; ++bar) {
@@ -146,7 +151,7 @@ Inspection AssignedDevice::Impl::inspect_locked() {
       registers.in_device = in_device;
     }
   }
-  for (const VectorState& state : interrupts_->inspect()) {
+  for (const VectorState& state : interrupts_->inspect(counted)) {
     inspection.vectors.push_back(inspect_vector(state, registers));
   }
   inspection.set_irqs_calls = interrupts_->set_irqs_calls();

@@ -342,8 +342,9 @@ std::optional<SourceStats> Delivery::forwarded(unsigned vector) {
   return sum ? sum : before;
 }
 
-std::vector<VectorState> Delivery::inspect(const VectorSource& source) {
-  const auto interrupts = vectors_.interrupts();
+std::vector<VectorState> Delivery::inspect(const VectorSource& source,
+                                           const InterruptCounts& seen) {
+  const auto interrupts = vectors_.interrupts(seen);
   const auto unread_now = unread();
   std::vector<VectorState> states;
   states.reserve(count());

@@ -138,7 +138,8 @@ class Delivery {
 
   [[nodiscard]] unsigned count() const { return vectors_.count(); }
   [[nodiscard]] bool bound(unsigned vector) const { return vectors_.bound(vector); }
-  [[nodiscard]] std::vector<VectorState> inspect(const VectorSource& source);
+  [[nodiscard]] std::vector<VectorState> inspect(const VectorSource& source,
+                                                 const InterruptCounts& seen);
   [[nodiscard]] uint64_t set_irqs_calls() const { return vectors_.set_irqs_calls(); }
   [[nodiscard]] uint64_t restores() const { return restore_.count(); }
   [[nodiscard]] uint64_t damages() const { return restore_.damages(); }

@@ -127,9 +127,9 @@ InterruptMode Interrupts::mode() const {
   return intx_ && intx_->enabled() ? InterruptMode::Intx : InterruptMode::None;
 }
 
-std::vector<VectorState> Interrupts::inspect() {
-  if (msi_ && mode() == InterruptMode::Msi) return msi_->inspect();
-  return msix_ ? msix_->inspect() : std::vector<VectorState>{};
+std::vector<VectorState> Interrupts::inspect(const InterruptCounts& seen) {
+  if (msi_ && mode() == InterruptMode::Msi) return msi_->inspect(seen);
+  return msix_ ? msix_->inspect(seen) : std::vector<VectorState>{};
 }
 
 uint64_t Interrupts::set_irqs_calls() const {

@@ -69,8 +69,9 @@ class Interrupts {
   [[nodiscard]] InterruptMode mode() const;
   /// The MSI pending bits.
   [[nodiscard]] uint32_t msi_pending() { return msi_ ? msi_->pending() : 0; }
-  /// The vectors of MSI where that is enabled, otherwise those of MSI-X.
-  [[nodiscard]] std::vector<VectorState> inspect();
+  /// The vectors of MSI where that is enabled, otherwise those of MSI-X. `seen`: see
+  /// Vectors::interrupts.
+  [[nodiscard]] std::vector<VectorState> inspect(const InterruptCounts& seen);
   [[nodiscard]] uint64_t set_irqs_calls() const;
   [[nodiscard]] uint64_t restores() const;
   [[nodiscard]] uint64_t damages() const;

@@ -84,9 +84,9 @@ uint32_t Msi::pending() {
   return bits;
 }
 
-std::vector<VectorState> Msi::inspect() {
+std::vector<VectorState> Msi::inspect(const InterruptCounts& seen) {
   MutexLock lock(vectors_mutex_);
-  auto states = delivery_.inspect(vectors_);
+  auto states = delivery_.inspect(vectors_, seen);
   for (VectorState& state : states) state.masked = vectors_.masked(state.vector);
   return states;
 }

@@ -72,7 +72,9 @@ class Msi {
   [[nodiscard]] bool enabled() const PASSTHRU_EXCLUDES(vectors_mutex_);
   /// The pending bits: vectors that fired while masked.
   [[nodiscard]] uint32_t pending() PASSTHRU_EXCLUDES(vectors_mutex_);
-  [[nodiscard]] std::vector<VectorState> inspect() PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// `seen`: see Vectors::interrupts.
+  [[nodiscard]] std::vector<VectorState> inspect(const InterruptCounts& seen = {})
+      PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t set_irqs_calls() const PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t restores() const PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t damages() const PASSTHRU_EXCLUDES(vectors_mutex_);

@@ -82,9 +82,9 @@ uint16_t Msix::control() const {
   return table_.control();
 }
 
-std::vector<VectorState> Msix::inspect() {
+std::vector<VectorState> Msix::inspect(const InterruptCounts& seen) {
   MutexLock lock(vectors_mutex_);
-  auto states = delivery_.inspect(table_);
+  auto states = delivery_.inspect(table_, seen);
   unsigned word = UINT_MAX;
   uint64_t bits = 0;
   for (VectorState& state : states) {

@@ -63,7 +63,9 @@ class Msix {
   /// Message Control as the device has it; nothing if it does not answer.
   [[nodiscard]] std::optional<uint16_t> control_in_device() const { return physical_.control(); }
   /// All vectors, ascending.
-  [[nodiscard]] std::vector<VectorState> inspect() PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// `seen`: see Vectors::interrupts.
+  [[nodiscard]] std::vector<VectorState> inspect(const InterruptCounts& seen = {})
+      PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t set_irqs_calls() const PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t restores() const PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t damages() const PASSTHRU_EXCLUDES(vectors_mutex_);

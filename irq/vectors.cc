@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "vfio/interrupt_counts.h"
-
 namespace passthru {
 
 Vectors::Vectors(std::shared_ptr<VfioDevice> device, Irq irq)
@@ -140,6 +138,7 @@ Result<void> Vectors::disable() {
   ++set_irqs_calls_;
   PASSTHRU_TRY(device_->disable_irqs(irq_));
   counted_before_ = std::move(counted);
+  forgotten_ = std::chrono::steady_clock::now();
   allocated_ = 0;
   return {};
 }
@@ -175,11 +174,13 @@ void Vectors::signal(unsigned vector) {
          "fails only when the counter is full, and then it is signalled already");
 }
 
-std::vector<uint64_t> Vectors::interrupts() const {
+std::vector<uint64_t> Vectors::interrupts(const InterruptCounts& seen) const {
+  if (allocated_ == 0) return counted_before_;
+  if (seen.since <= forgotten_ || seen.counts.size() < count()) {
+    return interrupts(InterruptCounts::read(device_->bdf(), count()));
+  }
   std::vector<uint64_t> counts = counted_before_;
-  if (allocated_ == 0) return counts;
-  const auto now = interrupt_counts(device_->bdf(), count());
-  for (unsigned vector = 0; vector < count(); ++vector) counts[vector] += now[vector];
+  for (unsigned vector = 0; vector < count(); ++vector) counts[vector] += seen.counts[vector];
   return counts;
 }
 

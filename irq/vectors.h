@@ -4,6 +4,7 @@
 // irq/msix under its lock.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -11,6 +12,7 @@
 
 #include "vfio/device.h"
 #include "vfio/fd.h"
+#include "vfio/interrupt_counts.h"
 #include "vfio/kernel.h"
 #include "vfio/result.h"
 
@@ -84,8 +86,10 @@ class Vectors {
   [[nodiscard]] uint64_t set_irqs_calls() const { return set_irqs_calls_; }
   /// Times that SET_IRQS named a vector that had been bound already, also in vain.
   [[nodiscard]] uint64_t rebinds(unsigned vector) const { return rebinds_[vector]; }
-  /// Interrupts that the host has counted for a vector since this object was made.
-  [[nodiscard]] std::vector<uint64_t> interrupts() const;
+  /// Interrupts that the host has counted for each vector since this object was made. `seen` are
+  /// its counts of now, which are read here if they are none, or from before the kernel last
+  /// forgot them.
+  [[nodiscard]] std::vector<uint64_t> interrupts(const InterruptCounts& seen = {}) const;
 
  private:
   enum class State {
@@ -117,6 +121,7 @@ class Vectors {
   std::vector<uint64_t> rebinds_;
   std::vector<uint64_t>
       counted_before_;  ///< by the kernel, up to the last time the index was disabled
+  std::chrono::steady_clock::time_point forgotten_{};  ///< when that was
 };
 
 }  // namespace passthru

@@ -201,6 +201,7 @@ CLI::App* add_bars(CLI::App& app, int& status) {
       app.add_subcommand("bars", "Draw a device's BARs: what is mapped, what is trapped");
   const auto options = std::make_shared<Options>();
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
+      ->type_name("")
       ->required();
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
   CLI::Option* svg = command

@@ -13,7 +13,7 @@ std::string manual_page(const CLI::App& app, const std::string& version);
 
 /// A script for bash, which completes subcommands, options, PCI addresses and file names.
 std::string bash_completion(const CLI::App& app);
-/// The same for zsh, by its bashcompinit.
+/// The same for zsh: a function that compinit finds in a file of its name, `_passthru`.
 std::string zsh_completion(const CLI::App& app);
 
 /// `passthru generate`, which the build calls: prints one of these.

@@ -2,6 +2,8 @@
 // Owns the one place where an error reaches the user, and the reading of device names.
 #include "tools/commands.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 
@@ -26,6 +28,16 @@ int refuse(const Error& error) {
 int wrong_usage(const Error& error) {
   tell(error);
   return kUsage;
+}
+
+CLI::Validator number_from(double least, double most) {
+  return {[least, most](std::string& word) -> std::string {
+            double value = 0;
+            if (CLI::detail::lexical_cast(word, value) && value >= least && value <= most)
+              return {};
+            return fmt::format("'{}' is no number from {:g} to {:g}", word, least, most);
+          },
+          ""};
 }
 
 Result<std::vector<Bdf>> parse_devices(const std::vector<std::string>& words) {

@@ -41,11 +41,19 @@ int refuse(const Error& error);
 /// The same for a command line that CLI11 accepts and we do not; returns kUsage.
 int wrong_usage(const Error& error);
 
+/// For a number of the command line: no other is taken. Unlike CLI11's own it adds nothing to the
+/// option's type in `--help` and the manual.
+CLI::Validator number_from(double least, double most);
+
 /// The devices named on a command line, in that order, each once. EINVAL: one is no PCI address.
 Result<std::vector<Bdf>> parse_devices(const std::vector<std::string>& words);
 
 /// What every listing says of its `--json`.
 inline constexpr const char* kJsonHelp = "Print JSON; what its members mean is in docs/json.md";
+
+/// And one that goes on.
+inline constexpr const char* kJsonLinesHelp =
+    "Print JSON, a document a line; what its members mean is in docs/json.md";
 
 /// What every question to a VMM says of its `--socket`.
 inline constexpr const char* kSocketHelp =

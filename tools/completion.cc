@@ -1,43 +1,43 @@
 // SPDX-License-Identifier: MIT
-// Owns the completion of words: one function for bash, with a case for each subcommand.
+// Owns the completion of words: a function for bash and one for zsh, with a case for each
+// subcommand.
 #include <fmt/format.h>
 
 #include <string>
+#include <utility>
 
 #include "tools/command_words.h"
 
 namespace passthru::tools {
 namespace {
 
-constexpr const char* kStart = R"(# completion of 'passthru', generated when it was built
+// `reached` is the subcommand, `choices` what may follow it. Not `path` and `words`: zsh has its
+// own.
+constexpr const char* kBash = R"(# completion of 'passthru' in bash, generated when it was built
 _passthru() {
   # Not COMP_WORDS: bash divides a PCI address at its colons.
   local line=${COMP_LINE:0:COMP_POINT}
-  local cur=${line##* } path='' words='' devices='' prev='' word
+  local cur=${line##* } reached='' choices='' devices='' prev='' word
   for word in ${line% *}; do
     prev=$word
-    case "$path $word" in
-)";
-
-constexpr const char* kMiddle = R"(    esac
+    case "$reached $word" in
+%PATHS%    esac
   done
   if [[ $prev == --device ]]; then
-    words='' devices=yes
+    devices=yes
   elif [[ $prev == @(%FILES%) ]]; then
     compopt -o default 2>/dev/null
     COMPREPLY=()
     return
   else
-    case $path in
-)";
-
-constexpr const char* kEnd = R"(    esac
+    case $reached in
+%CHOICES%    esac
   fi
   if [[ -n $devices && $cur != -* ]]; then
     local device
-    for device in /sys/bus/pci/devices/*; do words+=" ${device##*/}"; done
+    for device in /sys/bus/pci/devices/*; do choices+=" ${device##*/}"; done
   fi
-  COMPREPLY=($(compgen -W "$words" -- "$cur"))
+  COMPREPLY=($(compgen -W "$choices" -- "$cur"))
   if [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
     COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
   fi
@@ -45,10 +45,35 @@ constexpr const char* kEnd = R"(    esac
 complete -F _passthru passthru
 )";
 
+constexpr const char* kZsh = R"(#compdef passthru
+# completion of 'passthru' in zsh, generated when it was built: to be found in a directory of $fpath
+local reached='' choices='' devices='' prev='' word
+local -a candidates
+for word in "${(@)words[1,CURRENT-1]}"; do
+  prev=$word
+  case "$reached $word" in
+%PATHS%  esac
+done
+if [[ $prev == --device ]]; then
+  devices=yes
+elif [[ $prev == (%FILES%) ]]; then
+  _files
+  return
+else
+  case $reached in
+%CHOICES%  esac
+fi
+candidates=(${=choices})
+if [[ -n $devices && ${words[CURRENT]} != -* ]]; then
+  candidates+=(/sys/bus/pci/devices/*(N:t))
+fi
+compadd -a candidates
+)";
+
 struct Cases {
-  std::string paths{};  // of subcommands
-  std::string words{};  // what may follow each
-  std::string files{};  // options whose value is a file
+  std::string paths{};    // of subcommands
+  std::string choices{};  // what may follow each
+  std::string files{};    // options whose value is a file
 };
 
 bool takes_file(const CLI::Option& option) {
@@ -73,27 +98,33 @@ void add(const CLI::App& app, const std::string& path, Cases& cases) {
     if (command->get_group().empty()) continue;  // hidden
     words += " " + command->get_name();
     const std::string below = path + " " + command->get_name();
-    cases.paths += fmt::format("      '{}') path='{}' ;;\n", below, below);
+    cases.paths += fmt::format("      '{}') reached='{}' ;;\n", below, below);
     add(*command, below, cases);
   }
-  cases.words += fmt::format("      '{}') words='{}' devices={} ;;\n", path,
-                             words.empty() ? words : words.substr(1), devices ? "yes" : "");
+  cases.choices += fmt::format("      '{}') choices='{}' devices={} ;;\n", path,
+                               words.empty() ? words : words.substr(1), devices ? "yes" : "");
+}
+
+std::string filled(std::string script, const CLI::App& app) {
+  Cases cases;
+  add(app, "", cases);
+  if (!cases.files.empty()) cases.files.erase(0, 1);
+  for (const auto& [place, text] : {std::pair<std::string, std::string>{"%PATHS%", cases.paths},
+                                    {"%FILES%", cases.files},
+                                    {"%CHOICES%", cases.choices}}) {
+    script.replace(script.find(place), place.size(), text);
+  }
+  return script;
 }
 
 }  // namespace
 
 std::string bash_completion(const CLI::App& app) {
-  Cases cases;
-  add(app, "", cases);
-  std::string middle = kMiddle;
-  const std::string place = "%FILES%";
-  middle.replace(middle.find(place), place.size(),
-                 cases.files.empty() ? "" : cases.files.substr(1));
-  return kStart + cases.paths + middle + cases.words + kEnd;
+  return filled(kBash, app);
 }
 
 std::string zsh_completion(const CLI::App& app) {
-  return "#compdef passthru\nautoload -U +X bashcompinit && bashcompinit\n" + bash_completion(app);
+  return filled(kZsh, app);
 }
 
 CLI::App* add_generate(CLI::App& app, int& /*status*/) {
@@ -101,8 +132,9 @@ CLI::App* add_generate(CLI::App& app, int& /*status*/) {
   command->group("");  // not for people
   const auto what = std::make_shared<std::string>();
   command->add_option("WHAT", *what, "man, bash or zsh")
+      ->type_name("")
       ->required()
-      ->check(CLI::IsMember({"man", "bash", "zsh"}));
+      ->check(CLI::IsMember({"man", "bash", "zsh"}).description(""));
   command->callback([&app, what] {
     const std::string version = app.get_version_ptr() == nullptr ? "" : app.version();
     fmt::print("{}", *what == "man"    ? manual_page(app, version)

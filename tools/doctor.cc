@@ -95,7 +95,8 @@ CLI::App* add_doctor(CLI::App& app, int& status) {
   const auto word = std::make_shared<std::string>();
   const auto json = std::make_shared<bool>(false);
   const CLI::Option* named =
-      command->add_option("DEVICE", *word, "A PCI address, as 'passthru list' shows it");
+      command->add_option("DEVICE", *word, "A PCI address, as 'passthru list' shows it")
+          ->type_name("");
   command->add_flag("--json", *json, kJsonHelp);
   command->footer(kFooter);
   command->callback([named, word, json, &status] {

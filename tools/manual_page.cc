@@ -40,8 +40,10 @@ std::string options_of(const CLI::App& app) {
   std::string text;
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_name() == "--help" || option->get_group().empty()) continue;
-    text += fmt::format(".TP\n.B {}\n{}\n", escaped(names_of(*option)),
-                        escaped(option->get_description()));
+    const std::string otherwise = option->get_default_str();
+    text += fmt::format(".TP\n.B {}\n{}{}\n", escaped(names_of(*option)),
+                        escaped(option->get_description()),
+                        otherwise.empty() ? "" : escaped(fmt::format(" (default: {})", otherwise)));
   }
   return text;
 }

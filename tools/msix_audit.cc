@@ -197,12 +197,13 @@ int run(const AuditOptions& options) {
 void add_msix_audit(CLI::App& msix, int& status) {
   CLI::App* command = msix.add_subcommand("audit", "Tell which vectors are damaged, and heal them");
   const auto options = std::make_shared<AuditOptions>();
-  command->add_option("DEVICE", options->devices, "PCI addresses, as 'passthru list' shows them");
+  command->add_option("DEVICE", options->devices, "PCI addresses, as 'passthru list' shows them")
+      ->type_name("");
   command->add_flag("--all", options->all, "All devices whose interrupts are in use");
   command->add_flag("--heal", options->heal, "Have what is damaged restored");
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
   command->add_option("--format", options->format, "text, json or prometheus")
-      ->check(CLI::IsMember({"text", "json", "prometheus"}))
+      ->check(CLI::IsMember({"text", "json", "prometheus"}).description(""))
       ->type_name("FORMAT")
       ->capture_default_str();
   command->add_flag_callback(

@@ -219,6 +219,7 @@ void add_msix_show(CLI::App& msix, int& status) {
       "show", "Show the guest's, the host's and the device's view of each vector");
   const auto options = std::make_shared<ShowOptions>();
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
+      ->type_name("")
       ->required();
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
   command->add_flag("--json", options->json, kJsonHelp);

@@ -123,10 +123,12 @@ void add_msix_trigger(CLI::App& msix, int& status) {
       msix.add_subcommand("trigger", "Signal a vector, and tell whether it arrives");
   const auto options = std::make_shared<TriggerOptions>();
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
+      ->type_name("")
       ->required();
   command->add_option("VECTOR", options->vector, "Its number, from 0")
+      ->type_name("")
       ->required()
-      ->check(CLI::Range(0U, 2047U));
+      ->check(number_from(0, 2047));
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
   command->add_flag("--json", options->json, kJsonHelp);
   command->footer(kFooter);

@@ -104,7 +104,6 @@ bool MsixView::damaged() const {
 
 Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle idle) {
   MsixView view{.function = PASSTHRU_TRY(sysfs.function(bdf))};
-  view.name = PciNames().device(view.function.vendor, view.function.device);
   const auto layout = msix_layout_of(view.function);
   if (layout) view.layout = *layout;
   if (vmm != nullptr) {
@@ -112,10 +111,13 @@ Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle 
     view.socket = vmm->socket();
     auto inspections = PASSTHRU_TRY(vmm->inspect(bdf));
     if (inspections.empty()) return fail(EPROTO, "ask the VMM", "it names no device");
+    view.name = inspections.front().name;
     add_guest(view, std::move(inspections.front()));
     add_host(view, sysfs);
     return view;
   }
+  // Not where the VMM says it: to read the list takes longer than all the rest.
+  view.name = PciNames().device(view.function.vendor, view.function.device);
   const auto interrupts = host_interrupts(sysfs, bdf);
   const bool used = !interrupts.empty();
   const bool msi = used && !interrupts.front().msix;

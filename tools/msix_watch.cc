@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns `passthru msix watch`: a device's vectors live, like top; in a pipe, lines.
+// Owns `passthru msix watch`: a device's vectors live, like top; in a pipe, lines; or JSON, a
+// document for each look.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "tools/commands.h"
+#include "tools/json.h"
 #include "tools/msix_commands.h"
 #include "tools/msix_view.h"
 #include "tools/terminal.h"
@@ -29,7 +31,8 @@ constexpr const char* kFooter =
     "\n"
     "Examples:\n"
     "  sudo passthru msix watch 0000:01:00.0\n"
-    "  sudo passthru msix watch 0000:01:00.0 --latency --count 10 | grep '^vector 3 '";
+    "  sudo passthru msix watch 0000:01:00.0 --latency --count 10 | grep '^vector 3 '\n"
+    "  sudo passthru msix watch 0000:01:00.0 --json | jq '.vectors[] | {index, rate}'";
 
 using std::chrono::milliseconds;
 
@@ -39,6 +42,7 @@ struct WatchOptions {
   double seconds = 1;
   unsigned count = 0;  ///< 0: until it is ended
   bool latency = false;
+  bool json = false;
 };
 
 Result<WatchSample> look(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm) {
@@ -72,7 +76,9 @@ void print_lines(const std::vector<WatchLine>& lines, bool first) {
 /// A device under watch, and what was seen of it.
 class Watch {
  public:
-  Watch(Bdf bdf, std::optional<VmmClient> vmm) : bdf_(bdf), vmm_(std::move(vmm)) {}
+  enum class As { Screen, Lines, Json };
+
+  Watch(Bdf bdf, std::optional<VmmClient> vmm, As as) : bdf_(bdf), vmm_(std::move(vmm)), as_(as) {}
 
   Result<void> begin(bool latency) {
     if (latency && !vmm_) {
@@ -92,12 +98,14 @@ class Watch {
   Result<void> update() {
     WatchSample now = PASSTHRU_TRY(look(sysfs_, bdf_, client()));
     lines_ = compare(before_, now, lines_, order_);
+    if (as_ == As::Json) json_ = watch_json(bdf_.str(), before_, now, lines_);
     before_ = std::move(now);
     return {};
   }
 
-  void print(bool terminal, bool paused) {
-    if (!terminal) return print_lines(lines_, std::exchange(first_, false));
+  void print(bool paused) {
+    if (as_ == As::Json) return fmt::print("{}", json_line(json_));
+    if (as_ == As::Lines) return print_lines(lines_, std::exchange(first_, false));
     constexpr const char* kOrders[] = {"rate", "vector", "latency"};
     fmt::print("{}{}  by {}{}   space: pause, s: sort, q: end\n\n{}", Terminal::clear(), bdf_.str(),
                kOrders[static_cast<int>(order_)], paused ? ", paused" : "", table_of(lines_, true));
@@ -111,6 +119,8 @@ class Watch {
   const Bdf bdf_;
   const Sysfs sysfs_;
   std::optional<VmmClient> vmm_;
+  const As as_;
+  Json json_;
   WatchSample before_;
   std::vector<WatchLine> lines_;
   WatchOrder order_ = WatchOrder::Rate;
@@ -122,13 +132,15 @@ int run(const WatchOptions& options) {
   if (!bdf) return wrong_usage(bdf.error());
   auto vmm = find_vmm(*bdf, options.socket);
   if (!vmm) return refuse(vmm.error());
-  Watch watch(*bdf, std::move(*vmm));
+  using As = Watch::As;
+  const As as = options.json ? As::Json : is_terminal() ? As::Screen : As::Lines;
+  Watch watch(*bdf, std::move(*vmm), as);
   if (const auto begun = watch.begin(options.latency); !begun) return refuse(begun.error());
 
   const StopFlag stop;
   Result<void> updated;
   {
-    Terminal terminal;
+    Terminal terminal(as == As::Screen);
     bool paused = false;
     const auto interval = milliseconds(static_cast<int64_t>(options.seconds * 1000));
     for (unsigned shown = 0; options.count == 0 || shown < options.count;) {
@@ -139,7 +151,7 @@ int run(const WatchOptions& options) {
       if (!key && !paused) updated = watch.update();
       if (!updated) break;
       shown += key || paused ? 0 : 1;
-      watch.print(is_terminal(), paused);
+      watch.print(paused);
       if (std::fflush(stdout) != 0) break;  // nobody reads any more
     }
   }
@@ -152,14 +164,16 @@ void add_msix_watch(CLI::App& msix, int& status) {
   CLI::App* command = msix.add_subcommand("watch", "Show how often each vector comes, live");
   const auto options = std::make_shared<WatchOptions>();
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
+      ->type_name("")
       ->required();
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
   command->add_option("--interval", options->seconds, "Seconds between two looks")
-      ->check(CLI::Range(0.05, 3600.0))
+      ->check(number_from(0.05, 3600))
       ->type_name("SECONDS")
       ->capture_default_str();
   command->add_option("--count", options->count, "End after so many looks")->type_name("N");
   command->add_flag("--latency", options->latency, "Time the interrupts too");
+  command->add_flag("--json", options->json, kJsonLinesHelp);
   command->footer(kFooter);
   command->callback([options, &status] { status = run(*options); });
 }

@@ -83,6 +83,7 @@ Result<std::vector<Bdf>> with_their_groups(const Sysfs& sysfs, const std::vector
 std::shared_ptr<RebindOptions> add_rebind_options(CLI::App& command) {
   auto options = std::make_shared<RebindOptions>();
   command.add_option("DEVICE", options->devices, "PCI addresses, as 'passthru list' shows them")
+      ->type_name("")
       ->required();
   command.add_flag("--group", options->whole_groups,
                    "Also all that is in their IOMMU groups, except bridges");

@@ -121,10 +121,20 @@ void raise_limits() {
   }
 }
 
-Result<void> write_summary(const std::string& file, ExitReason reason,
+/// Before the guest runs: what it did is not to be lost for a mistyped name.
+Result<std::ofstream> open_summary(const std::string& file) {
+  errno = 0;
+  std::ofstream out;
+  if (!file.empty()) out.open(file);
+  if (out) return out;
+  return tl::unexpected(
+      Error{.code = errno != 0 ? errno : EIO, .operation = "write the summary to " + file}.advise(
+          "Name another file with --summary"));
+}
+
+Result<void> write_summary(std::ofstream& out, const std::string& file, ExitReason reason,
                            const std::vector<Inspection>& devices) {
   const nlohmann::json json = {{"end", name_of(reason)}, {"devices", devices}};
-  std::ofstream out(file);
   // Names come from the PCI id database and need not be UTF-8.
   out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
   out.close();
@@ -142,6 +152,8 @@ int run(RunArguments& arguments) {
     options.devices.push_back(*device);
   }
   if (const auto checked = options.check(); !checked) return wrong_usage(checked.error());
+  auto summary_file = open_summary(arguments.summary_file);
+  if (!summary_file) return refuse(summary_file.error());
   options.on_event = tell;
 
   raise_limits();
@@ -158,7 +170,7 @@ int run(RunArguments& arguments) {
   const std::vector<Inspection> devices = (*vm)->inspect();
   for (const Inspection& device : devices) say(summary(device));
   if (!arguments.summary_file.empty()) {
-    const auto written = write_summary(arguments.summary_file, *ended, devices);
+    const auto written = write_summary(*summary_file, arguments.summary_file, *ended, devices);
     if (!written) return refuse(written.error());
   }
   return *ended == ExitReason::Stopped ? kNo : kDone;
@@ -178,7 +190,7 @@ CLI::App* add_run(CLI::App& app, int& status) {
   command->add_option("--append", vm.append, "The kernel's command line; console=ttyS0 is here")
       ->type_name("STRING");
   command->add_option("--memory", vm.memory, "The guest's memory, with K, M or G")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(CLI::AsSizeValue(false).description(""))
       ->type_name("SIZE")
       ->default_str("512M");
   command
@@ -230,7 +242,7 @@ CLI::App* add_run(CLI::App& app, int& status) {
             vm.audit = std::chrono::milliseconds(text == "off" ? 0 : std::stoul(text));
           },
           "Look for damaged interrupts so often, in milliseconds (default 100), or off")
-      ->check(CLI::IsMember({"off"}) | CLI::Range(1U, 60'000U))
+      ->check((CLI::IsMember({"off"}) | number_from(1, 60'000)).description(""))
       ->type_name("MS|off");
   command->add_flag("--forward-interrupts", vm.forward_interrupts,
                     "Carry the devices' MSI and MSI-X in this process, where they are counted, "

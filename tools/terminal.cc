@@ -45,9 +45,9 @@ bool StopFlag::is_set() {
   return stop_requested != 0;
 }
 
-Terminal::Terminal() {
+Terminal::Terminal(bool wanted) {
   termios now{};
-  if (!is_terminal() || ::tcgetattr(STDIN_FILENO, &now) != 0) return;
+  if (!wanted || !is_terminal() || ::tcgetattr(STDIN_FILENO, &now) != 0) return;
   before_ = now;
   now.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
   ::tcsetattr(STDIN_FILENO, TCSANOW, &now);

@@ -28,8 +28,8 @@ class StopFlag {
 
 class Terminal {
  public:
-  /// Standard input and output, if both are one; otherwise nothing is done.
-  Terminal();
+  /// Standard input and output, if both are one and it is `wanted`; otherwise nothing is done.
+  explicit Terminal(bool wanted);
   ~Terminal();
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;

@@ -34,6 +34,7 @@ constexpr const char* kFooter =
     "  sudo passthru topology 0000:01:00.0    what is in front of it, behind it, and reset with "
     "it\n"
     "  passthru topology --watch              what comes and goes from now on, until Ctrl-C\n"
+    "  passthru topology --watch --json       the same, a document a line\n"
     "  passthru topology --json | jq -r '.devices[] | \"\\(.parent) -> \\(.device)\"'";
 
 struct Options {
@@ -52,7 +53,7 @@ std::set<size_t> around(const Topology& topology, size_t node) {
 
 int show(const Options& options) {
   const Sysfs sysfs;
-  if (options.watch) return watch_topology(sysfs);
+  if (options.watch) return watch_topology(sysfs, options.json);
   std::optional<Bdf> device;
   if (options.device) {
     const auto bdf = Bdf::parse(*options.device);
@@ -90,12 +91,13 @@ CLI::App* add_topology(CLI::App& app, int& status) {
   CLI::App* command =
       app.add_subcommand("topology", "Show the tree of PCI bridges and what is behind them");
   const auto options = std::make_shared<Options>();
-  CLI::Option* device = command->add_option("DEVICE", options->device,
-                                            "Only what is in front of this device and behind it");
-  CLI::Option* json = command->add_flag("--json", options->json, kJsonHelp);
+  CLI::Option* device = command
+                            ->add_option("DEVICE", options->device,
+                                         "Only what is in front of this device and behind it")
+                            ->type_name("");
+  command->add_flag("--json", options->json, kJsonHelp);
   command->add_flag("--watch", options->watch, "Go on, and tell what is added, removed or changed")
-      ->excludes(device)
-      ->excludes(json);
+      ->excludes(device);
   command->footer(kFooter);
   command->callback([options, &status] { status = show(*options); });
   return command;

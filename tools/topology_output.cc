@@ -75,6 +75,11 @@ std::vector<std::string> addresses(std::span<const Bdf> bdfs) {
   return words;
 }
 
+const char* event_word(const Uevent& event) {
+  if (event.action == "add") return "added";
+  return event.action == "remove" ? "removed" : "changed";
+}
+
 }  // namespace
 
 std::set<size_t> all_nodes(const Topology& topology) {
@@ -122,6 +127,16 @@ std::string hot_reset_text(const Topology& topology, Bdf bdf) {
   return fmt::format(
       "a hot reset of {} takes with it: {}\n", bdf.str(),
       reset.empty() ? "nothing else" : fmt::format("{}", fmt::join(addresses(reset), " ")));
+}
+
+std::string event_text(const Uevent& event) {
+  const std::string word = event_word(event);
+  const std::string action = word == "changed" ? fmt::format(" ({})", event.action) : "";
+  return fmt::format("{} {}{}\n", word, event.bdf.str(), action);
+}
+
+Json event_json(const Uevent& event) {
+  return {{"event", event_word(event)}, {"device", event.bdf.str()}, {"action", event.action}};
 }
 
 Json topology_json(const Topology& topology, const std::set<size_t>& nodes, const PciNames& names) {

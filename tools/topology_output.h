@@ -10,6 +10,7 @@
 #include "tools/json.h"
 #include "vfio/pci_names.h"
 #include "vfio/topology.h"
+#include "vfio/uevents.h"
 
 namespace passthru::tools {
 
@@ -22,6 +23,10 @@ std::string topology_text(const Topology& topology, const std::set<size_t>& node
 std::string faults_text(const Topology& topology);
 /// "a hot reset of DEVICE takes with it: ..", or that there is none.
 std::string hot_reset_text(const Topology& topology, Bdf bdf);
+
+/// What `--watch` tells of an event: a line, and as JSON.
+std::string event_text(const Uevent& event);
+Json event_json(const Uevent& event);
 
 Json topology_json(const Topology& topology, const std::set<size_t>& nodes, const PciNames& names);
 

@@ -3,7 +3,6 @@
 // it along, each with an event of its own.
 #include "tools/topology_watch.h"
 
-#include <fmt/format.h>
 #include <poll.h>
 
 #include <cstdio>
@@ -39,7 +38,8 @@ std::optional<size_t> nearest_now(const Topology& before, const Topology& now, B
 
 class Watch {
  public:
-  Watch(const Sysfs& sysfs, Uevents& events) : sysfs_(sysfs), events_(events) {}
+  Watch(const Sysfs& sysfs, Uevents& events, bool json)
+      : sysfs_(sysfs), events_(events), json_(json) {}
 
   /// Until something fails.
   Result<void> run() {
@@ -73,27 +73,27 @@ class Watch {
       if (::poll(&readable, 1, told == 0 ? -1 : kQuietMilliseconds) == 0) break;
       auto event = events_.receive();
       if (!event && event.error().code == ENOBUFS) {
-        PASSTHRU_TRY(say("some events were lost; what there is now:\n"));
+        PASSTHRU_TRY(say(json_ ? json_line({{"event", "lost"}})
+                               : "some events were lost; what there is now:\n"));
         burst.lost = true;
         ++told;
         continue;
       }
       const auto what = PASSTHRU_TRY(std::move(event));
       if (!what) continue;
-      PASSTHRU_TRY(tell(*what));
+      PASSTHRU_TRY(say(json_ ? json_line(event_json(*what)) : event_text(*what)));
       burst.changed.insert(what->bdf);
       ++told;
     }
     return burst;
   }
 
-  static Result<void> tell(const Uevent& event) {
-    if (event.action == "add") return say(fmt::format("added {}\n", event.bdf.str()));
-    if (event.action == "remove") return say(fmt::format("removed {}\n", event.bdf.str()));
-    return say(fmt::format("changed {} ({})\n", event.bdf.str(), event.action));
-  }
-
   Result<void> show(const std::set<size_t>& nodes) {
+    if (json_) {
+      Json json = {{"event", "topology"}};
+      json.update(topology_json(tree_, nodes, names_));
+      return say(json_line(json));
+    }
     return say(topology_text(tree_, nodes, names_) + faults_text(tree_));
   }
 
@@ -104,18 +104,19 @@ class Watch {
 
   const Sysfs& sysfs_;
   Uevents& events_;
+  const bool json_;
   const PciNames names_;
   Topology tree_;
 };
 
 }  // namespace
 
-int watch_topology(const Sysfs& sysfs) {
+int watch_topology(const Sysfs& sysfs, bool json) {
   // Into a pipe too.
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   auto events = Uevents::open();
   if (!events) return refuse(events.error());
-  const auto ended = Watch(sysfs, *events).run();
+  const auto ended = Watch(sysfs, *events, json).run();
   return refuse(ended.error());
 }
 

@@ -7,7 +7,8 @@
 namespace passthru::tools {
 
 /// Prints the tree, then a line for each event and what has become of the tree around it, each line
-/// at once. Returns kRefused where the kernel cannot be listened to; otherwise Ctrl-C ends it.
-int watch_topology(const Sysfs& sysfs);
+/// at once; with `json` a document a line. Returns kRefused where the kernel cannot be listened to;
+/// otherwise Ctrl-C ends it.
+int watch_topology(const Sysfs& sysfs, bool json);
 
 }  // namespace passthru::tools

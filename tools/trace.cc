@@ -12,6 +12,7 @@
 #include "tools/commands.h"
 #include "tools/terminal.h"
 #include "tools/trace_file.h"
+#include "tools/trace_summary.h"
 #include "tools/vmm_client.h"
 #include "vfio/sysfs.h"
 
@@ -27,8 +28,9 @@ constexpr const char* kFooter =
     "pass through the\n"
     "VMM's forwarder, which costs a few microseconds each. Ctrl-C ends it.\n"
     "\n"
-    "Example:\n"
-    "  sudo passthru trace 0000:01:00.0 -o nic.json --seconds 5";
+    "Examples:\n"
+    "  sudo passthru trace 0000:01:00.0 -o nic.json --seconds 5\n"
+    "  sudo passthru trace 0000:01:00.0 -o nic.json --seconds 5 --json | jq .marks";
 
 using Clock = std::chrono::steady_clock;
 // The VMM keeps 4,096 interrupts: 80,000 a second are seen whole.
@@ -39,10 +41,15 @@ struct TraceOptions {
   std::string file{};
   std::string socket{};
   double seconds = 0;  // 0: until it is ended
+  bool json = false;
 };
 
 /// What the VMM's own counters say of the vectors that it forwards.
 using Counters = std::map<unsigned, uint64_t>;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 class Tracer {
  public:
@@ -85,13 +92,18 @@ class Tracer {
     PASSTHRU_TRY(collect());
     PASSTHRU_TRY(watch(false));
     PASSTHRU_TRY(collect());
-    nlohmann::json delivered = nlohmann::json::array();
     for (const auto& [vector, count] : PASSTHRU_TRY(counters())) {
       const uint64_t came = count - std::min(before_[vector], count);
-      if (came != 0) delivered.push_back({{"vector", vector}, {"delivered", came}});
+      if (came != 0) delivered_[vector] = came;
     }
-    return file_.finish(
-        {{"device", bdf_.str()}, {"name", name_}, {"vectors", delivered}, {"lost", file_.lost()}});
+    nlohmann::json delivered = nlohmann::json::array();
+    for (const auto& [vector, came] : delivered_) {
+      delivered.push_back({{"vector", vector}, {"delivered", came}});
+    }
+    return file_.finish({{"device", bdf_.str()},
+                         {"name", name_},
+                         {"vectors", delivered},
+                         {"lost", file_.counts().lost}});
   }
 
   /// What had come until the VMM ended is a whole file too.
@@ -100,7 +112,9 @@ class Tracer {
            "the VMM's end is the error that is told");
   }
 
-  [[nodiscard]] const TraceFile& file() const { return file_; }
+  [[nodiscard]] TraceSummary summary() const {
+    return {.device = bdf_.str(), .name = name_, .counts = file_.counts(), .delivered = delivered_};
+  }
 
  private:
   Result<Counters> counters() {
@@ -119,6 +133,7 @@ class Tracer {
   TraceFile file_;
   std::string name_;
   Counters before_;
+  Counters delivered_;  ///< while it was traced
   uint64_t next_ = 0;
   uint64_t marks_next_ = 0;
 };
@@ -126,8 +141,7 @@ class Tracer {
 Result<void> trace(Tracer& tracer, double seconds) {
   const StopFlag stop;
   const auto start = Clock::now();
-  while (!StopFlag::is_set() &&
-         (seconds <= 0 || std::chrono::duration<double>(Clock::now() - start).count() < seconds)) {
+  while (!StopFlag::is_set() && (seconds <= 0 || seconds_since(start) < seconds)) {
     std::this_thread::sleep_for(kPause);
     PASSTHRU_TRY(tracer.watch(true));
     PASSTHRU_TRY(tracer.collect());
@@ -145,12 +159,17 @@ int run(const TraceOptions& options) {
   if (!file) return refuse(file.error());
   Tracer tracer(*bdf, std::move(*vmm), std::move(*file));
   auto done = tracer.begin();
+  const auto start = Clock::now();
   if (done) done = trace(tracer, options.seconds);
   if (!done) tracer.end_early(done.error());
-  fmt::print("{}: {} interrupts and {} marks in {}\n", bdf->str(), tracer.file().interrupts(),
-             tracer.file().marks(), options.file);
-  if (tracer.file().lost() != 0) {
-    fmt::print("{} came too fast to be kept, and are not in it\n", tracer.file().lost());
+  TraceSummary summary = tracer.summary();
+  summary.file = options.file;
+  summary.seconds = seconds_since(start);
+  if (!done) summary.ended = done.error().message();
+  if (options.json) {
+    print_json(trace_json(summary));
+  } else {
+    fmt::print("{}", trace_text(summary));
   }
   return done ? kDone : refuse(done.error());
 }
@@ -162,14 +181,17 @@ CLI::App* add_trace(CLI::App& app, int& status) {
       app.add_subcommand("trace", "Record the interrupts of a running guest's device");
   const auto options = std::make_shared<TraceOptions>();
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
+      ->type_name("")
       ->required();
   command->add_option("-o,--output", options->file, "Where to; what is there is replaced")
       ->required()
       ->type_name("FILE");
   command->add_option("--seconds", options->seconds, "End after so long, instead of by Ctrl-C")
-      ->check(CLI::Range(0.05, 86'400.0))
+      ->check(number_from(0.05, 86'400))
       ->type_name("SECONDS");
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
+  command->add_flag("--json", options->json,
+                    "Print what the file has as JSON; what its members mean is in docs/json.md");
   command->footer(kFooter);
   command->callback([options, &status] { status = run(*options); });
   return command;

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <numeric>
 
 namespace passthru::tools {
 namespace {
@@ -24,7 +25,21 @@ Error cannot_write(const std::string& file, int code) {
       "Name another file with -o");
 }
 
+template <class Key>
+uint64_t sum_of(const std::map<Key, uint64_t>& counts) {
+  return std::accumulate(counts.begin(), counts.end(), uint64_t{0},
+                         [](uint64_t sum, const auto& each) { return sum + each.second; });
+}
+
 }  // namespace
+
+uint64_t TraceCounts::all_slices() const {
+  return sum_of(slices);
+}
+
+uint64_t TraceCounts::all_marks() const {
+  return sum_of(marks);
+}
 
 Result<TraceFile> TraceFile::create(const std::string& file) {
   errno = 0;
@@ -68,7 +83,7 @@ void TraceFile::add(const Json& answer, const std::string& device, const std::st
            {"tid", vector + 1},
            {"ts", us(entry.at("time_ns").get<int64_t>() - latency)},
            {"dur", us(latency)}});
-    ++interrupts_;
+    ++counts_.slices[vector];
   }
   for (const Json& mark : answer.at("marks")) {
     if (mark.at("device") != device) continue;
@@ -89,9 +104,9 @@ void TraceFile::add(const Json& answer, const std::string& device, const std::st
            {"tid", track},
            {"ts", us(mark.at("time_ns").get<int64_t>())},
            {"args", args}});
-    ++marks_;
+    ++counts_.marks[kind];
   }
-  lost_ += answer.at("lost").get<uint64_t>() + answer.at("marks_lost").get<uint64_t>();
+  counts_.lost += answer.at("lost").get<uint64_t>() + answer.at("marks_lost").get<uint64_t>();
 }
 
 Result<void> TraceFile::finish(const Json& other) {

@@ -16,6 +16,17 @@
 
 namespace passthru::tools {
 
+/// What is in a trace.
+struct TraceCounts {
+  std::map<unsigned, uint64_t> slices{};  ///< by vector
+  std::map<std::string, uint64_t> marks{
+      {"masked", 0}, {"unmasked", 0}, {"restored", 0}, {"reset", 0}, {"bar_moved", 0}};
+  uint64_t lost = 0;  ///< came too fast to be kept
+
+  [[nodiscard]] uint64_t all_slices() const;
+  [[nodiscard]] uint64_t all_marks() const;
+};
+
 class TraceFile {
  public:
   /// The error's cause says why it cannot be written.
@@ -27,9 +38,7 @@ class TraceFile {
   /// Closes the file. `other` becomes its "otherData".
   Result<void> finish(const nlohmann::json& other);
 
-  [[nodiscard]] uint64_t interrupts() const { return interrupts_; }
-  [[nodiscard]] uint64_t marks() const { return marks_; }
-  [[nodiscard]] uint64_t lost() const { return lost_; }
+  [[nodiscard]] const TraceCounts& counts() const { return counts_; }
 
  private:
   TraceFile(std::string file, std::ofstream out) : file_(std::move(file)), out_(std::move(out)) {}
@@ -41,9 +50,7 @@ class TraceFile {
   std::ofstream out_;
   bool first_ = true;
   std::set<unsigned> tracks_;  ///< that have a name
-  uint64_t interrupts_ = 0;
-  uint64_t marks_ = 0;
-  uint64_t lost_ = 0;
+  TraceCounts counts_;
 };
 
 }  // namespace passthru::tools

@@ -52,8 +52,12 @@ std::vector<fs::path> sockets_to_try() {
 
 // ENODEV: it does not.
 Result<void> has(VmmClient& client, Bdf device) {
-  static_cast<void>(PASSTHRU_TRY(client.ask({{"request", "inspect"}, {"device", device.str()}})));
-  return {};
+  const Json answer = PASSTHRU_TRY(client.ask({{"request", "list"}}));
+  const Json devices = answer.value("devices", Json::array());
+  if (std::find(devices.begin(), devices.end(), Json(device.str())) != devices.end()) return {};
+  return tl::unexpected(Error{
+      .code = ENODEV, .operation = "ask the VMM at " + client.socket(), .device = device.str()}
+                            .because("this VM does not have it"));
 }
 
 }  // namespace

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
+#include <utility>
 
 namespace passthru::tools {
 namespace {
@@ -91,13 +93,38 @@ std::vector<WatchLine> compare(const WatchSample& before, const WatchSample& now
   return lines;
 }
 
+bool is_worth_telling(const WatchLine& line) {
+  return line.count != 0 || line.changed || (line.verdict != "unused" && line.verdict != "ok");
+}
+
+Json watch_json(const std::string& device, const WatchSample& before, const WatchSample& now,
+                const std::vector<WatchLine>& lines) {
+  std::map<unsigned, Json> vectors;
+  for (const WatchLine& line : lines) {
+    if (!is_worth_telling(line)) continue;
+    vectors[line.index] = {{"index", line.index},
+                           {"rate", line.rate},
+                           {"count", line.count},
+                           {"owner", json_or_null(line.owner)},
+                           {"p50_ns", json_or_null(line.p50)},
+                           {"p99_ns", json_or_null(line.p99)},
+                           {"verdict", line.verdict},
+                           {"changed", line.changed}};
+  }
+  Json told = Json::array();
+  for (auto& [index, vector] : vectors) told.push_back(std::move(vector));
+  const auto time = std::chrono::nanoseconds(now.time.time_since_epoch());
+  return {{"device", device},
+          {"time_ns", time.count()},
+          {"seconds", std::chrono::duration<double>(now.time - before.time).count()},
+          {"vectors", std::move(told)}};
+}
+
 std::string table_of(const std::vector<WatchLine>& lines, bool highlight) {
   std::string text = fmt::format("{:>6}  {:>10}  {:>12}  {:<9}  {:>8}  {:>8}  {}\n", "VECTOR",
                                  "RATE/s", "COUNT", "VIA", "p50 <", "p99 <", "VERDICT");
   for (const WatchLine& line : lines) {
-    if (line.count == 0 && !line.changed && (line.verdict == "unused" || line.verdict == "ok")) {
-      continue;
-    }
+    if (!is_worth_telling(line)) continue;
     const bool marked = highlight && line.changed;
     text += fmt::format("{}{:>6}  {:>10.1f}  {:>12}  {:<9}  {:>8}  {:>8}  {}{}\n",
                         marked ? "\x1b[7m" : "", line.index, line.rate, line.count,

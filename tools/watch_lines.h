@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns what `passthru msix watch` shows of a device between two looks: rates, latencies, changes,
-// sorted. Pure.
+// sorted, as a table and as JSON. Pure.
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "irq/forward_stats.h"
+#include "tools/json.h"
 
 namespace passthru::tools {
 
@@ -48,6 +49,14 @@ std::vector<WatchLine> compare(const WatchSample& before, const WatchSample& now
 
 /// The upper end of the bucket that has the share's sample; nothing without samples.
 std::optional<uint64_t> percentile(const LatencyBuckets& buckets, double share);
+
+/// Whether there is anything to tell: it came once, something is wrong with it, or has changed.
+[[nodiscard]] bool is_worth_telling(const WatchLine& line);
+
+/// One round as JSON (docs/json.md), its vectors in ascending order; those that are not worth
+/// telling are left out.
+Json watch_json(const std::string& device, const WatchSample& before, const WatchSample& now,
+                const std::vector<WatchLine>& lines);
 
 /// A table with a heading; a vector that never came is left out unless something is wrong with it.
 /// `highlight` marks what has changed, with the codes of a terminal.

@@ -53,10 +53,12 @@ std::vector<uint64_t> parse_interrupt_counts(std::string_view text, Bdf bdf, uns
   return counts;
 }
 
-std::vector<uint64_t> interrupt_counts(Bdf bdf, unsigned vectors) {
+InterruptCounts InterruptCounts::read(Bdf bdf, unsigned vectors) {
+  InterruptCounts read{.since = std::chrono::steady_clock::now()};
   std::ifstream file("/proc/interrupts");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  return parse_interrupt_counts(text, bdf, vectors);
+  read.counts = parse_interrupt_counts(text, bdf, vectors);
+  return read;
 }
 
 }  // namespace passthru

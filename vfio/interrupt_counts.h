@@ -4,6 +4,7 @@
 // honest one.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,7 +20,14 @@ namespace passthru {
 std::vector<uint64_t> parse_interrupt_counts(std::string_view proc_interrupts, Bdf bdf,
                                              unsigned vectors);
 
-/// The same for this machine; all 0 where /proc/interrupts cannot be read.
-std::vector<uint64_t> interrupt_counts(Bdf bdf, unsigned vectors);
+/// The same for this machine, and since when they are true. On a large host the file has megabytes
+/// and takes the kernel milliseconds: nobody reads it while a guest may wait for a lock.
+struct InterruptCounts {
+  std::chrono::steady_clock::time_point since{};  ///< before the first byte was read
+  std::vector<uint64_t> counts{};                 ///< all 0 where /proc/interrupts cannot be read
+
+  static InterruptCounts read(Bdf bdf, unsigned vectors = kMostVectors);
+  static constexpr unsigned kMostVectors = 2048;  ///< of MSI-X
+};
 
 }  // namespace passthru

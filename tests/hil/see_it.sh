@@ -3,6 +3,7 @@
 # looks: on a device of a host driver, on one that is bound and idle, and on the guest's. SVG and trace are left in
 # $LAB_OUT/see_it. Runs in the lab with an NVMe drive at 00:02.0 and a NIC at 00:03.0. usage: see_it.sh [GUEST-IMAGES]
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2016,SC2317 # dollars in quotes are jq's; with_console is called by boot
 set -euo pipefail
 
 # shellcheck source=tests/hil/checks.sh
@@ -10,7 +11,7 @@ source "${BASH_SOURCE[0]%/*}/checks.sh"
 
 readonly guest=${1:-build/lab/guest-test} nvme=0000:00:02.0 nic=0000:00:03.0
 readonly passthru=build/release/tools/passthru results=$LAB_OUT/see_it
-readonly log=$results/guest.log seconds=40
+readonly log=$results/guest.log moves=20 resets=2
 
 [ -e "$guest/initrd" ] || {
   echo "see_it.sh: $guest/initrd: no such image; scripts/guest-image --jobs tests/hil/jobs $guest makes it" >&2
@@ -33,6 +34,12 @@ has() {
   if grep -qE "$2" "$results/$1"; then ok "$1: '$2'"; else failed "$1: '$2'" "$results/$1"; fi
 }
 of() { jq -r "$2" "$results/$1"; }
+# members NAME PATH WANTED: of the object there, in alphabetical order, or of each of a list's.
+members() {
+  equal "$1: members of $2" "$(jq -rs "[.[] | $2 | keys | join(\" \")] | unique | join(\" | \")" "$results/$1")" "$3"
+}
+# documents NAME COUNT: a line each.
+documents() { equal "$1: documents, one a line" "$(wc -l <"$results/$1") $(jq -s length "$results/$1")" "$2 $2"; }
 
 # ---- a driver of the host has it ---------------------------------------------------------------------------------
 
@@ -59,10 +66,15 @@ see plan 0 bars "$nvme"
 
 # ---- a guest has it --------------------------------------------------------------------------------------------------
 
+# What is written there is a line on the guest's console.
+mkfifo "$results/console"
+exec 5<>"$results/console"
+with_console() { exec timeout --foreground --kill-after=5 250 "$@" <"$results/console"; }
+
 # Without an audit of its own: what is wrong stays wrong until somebody looks.
-boot "$log" "$results/vmm.log" timeout --kill-after=5 150 "$passthru" run --inspect --audit off \
+boot "$log" "$results/vmm.log" with_console "$passthru" run --inspect --audit off \
   --kernel "$guest/bzImage" --initrd "$guest/initrd" \
-  --append "$guest_append passthru.job=read-latency read-latency.seconds=$seconds" \
+  --append "$guest_append passthru.job=be-seen be-seen.moves=$moves be-seen.resets=$resets" \
   --cpus 2 --memory 256M --summary "$results/summary.json" --device "$nvme" --device "$nic"
 wait_until_says reading
 see show 0 msix show "$nvme"
@@ -74,6 +86,16 @@ see watch 0 msix watch "$nvme" --interval 0.5 --count 3
 has watch 'vector [0-9]+ rate [1-9]'
 see watch.latency 0 msix watch "$nvme" --interval 0.5 --count 2 --latency
 has watch.latency 'via forwarder p50_ns [0-9]+ p99_ns [0-9]+'
+see watch.json 0 msix watch "$nvme" --interval 0.5 --count 3 --json
+documents watch.json 3
+members watch.json . 'device seconds time_ns vectors'
+members watch.json '.vectors[]' 'changed count index owner p50_ns p99_ns rate verdict'
+equal 'watch.json: interrupts came, and nobody timed them' "$(jq -rs 'map(.vectors | map(.rate) | add > 0) + map(
+  .vectors | all(.p50_ns == null)) | unique | join(" ")' "$results/watch.json")" true
+see watch.latency.json 0 msix watch "$nvme" --interval 0.5 --count 2 --json --latency
+equal 'watch.latency.json: those that came are timed' \
+  "$(jq -s '[.[].vectors[] | select(.rate > 0)] | length > 0 and all(.p99_ns > 0 and .owner == "forwarder")' \
+    "$results/watch.latency.json")" true
 see trace 0 trace "$nvme" -o "$results/trace.json" --seconds 2
 equal 'trace: one slice for each interrupt that the VMM has counted, by vector' \
   "$(of trace.json '[.traceEvents[] | select(.ph == "X") | .tid - 1] | group_by(.) | map("\(.[0]):\(length)") | join(" ")')" \
@@ -83,7 +105,37 @@ equal 'trace: there were some, and none is missing' \
 see trigger 0 msix trigger "$nvme" 1
 has trigger 'arrived in the guest'
 see bars 0 bars "$nvme"
+see bars.json 0 bars "$nvme" --json
+members bars.json . 'bars device guest msix name notes plan'
+# From what `msix show` says of the table: its pages and the pending bits' are trapped, and nothing else of that BAR.
+of show.json '.msix | [.table.bar, .table.offset, 16 * .vectors], [.pba.bar, .pba.offset, ((.vectors + 63) / 64 | floor) * 8]
+  | [.[0], (.[1] / 4096 | floor) * 4096, ((.[1] + .[2]) / 4096 | ceil) * 4096] | @tsv' >"$results/holes"
+equal 'bars: what is trapped is the pages of the table and of the pending bits' \
+  "$(jq -rn --slurpfile bars "$results/bars.json" --rawfile holes "$results/holes" '
+    ($holes | split("\n") | map(select(. != "") | split("\t") | map(tonumber))) as $holes
+    | [$bars[0].bars[] | select(.rom or .io | not) | .index as $bar | .spans[] | . as $span
+       | range(.offset; .offset + .size; 4096) as $page
+       | any($holes[]; .[0] == $bar and .[1] <= $page and $page < .[2]) != $span.mapped] | "\(all) \(length > 1)"')" 'true true'
+equal 'bars: each BAR is covered, without a gap' "$(of bars.json '[.bars[] | select(.spans | length > 0)
+  | .size == ([.spans[].size] | add) and ([.spans[].offset] == [foreach .spans[].size as $size (0; . + $size; . - $size)])] | all')" true
+# From the kernel: what of the device the VMM has mapped. A BAR's place in a file of VFIO is its number << 40.
+grep vfio-device "/proc/$(of show.json .vmm.pid)/maps" | awk '{ split($1, at, "-"); print $3, at[1], at[2] }' >"$results/maps"
+while read -r bar offset size; do
+  missing=$size
+  while read -r at start end; do
+    at=$((16#$at - (bar << 40))) length=$((16#$end - 16#$start))
+    if ((at <= offset && offset + size <= at + length)); then missing=0; fi
+  done <"$results/maps"
+  equal "bars: the mapped span at BAR $bar + $offset of $size bytes is one of the VMM's own" "$missing" 0 "$results/maps"
+done < <(of bars.json '.bars[] | .index as $bar | .spans[] | select(.mapped) | "\($bar) \(.offset) \(.size)"')
+equal 'bars: the text lists the same spans' \
+  "$(grep -cE '^  [=#TP]  0x[0-9a-f]+ .* (mapped|trapped)( |$)' "$results/bars")" "$(of bars.json '[.bars[].spans[]] | length')" "$results/bars"
+equal "bars: the guest's own use of its table is counted" \
+  "$(of bars.json '[.bars[].spans[] | select(.mapped | not) | .trapped_writes] | add > 0')" true
 see svg 0 bars "$nvme" --svg "$results/bars.svg"
+see svg.again 3 bars "$nvme" --svg "$results/bars.svg"
+has svg.again 'write .*bars.svg: File exists. Name another file, or replace it with --force'
+see svg.force 0 bars "$nvme" --svg "$results/bars.svg" --force
 has bars.svg '^<svg|<svg '
 build/release/tests/passthru_damage "$nvme" 1 1
 see damaged 1 msix audit "$nvme" "$nic" --format=prometheus
@@ -92,6 +144,41 @@ see healed 0 msix audit "$nvme" --heal
 has healed 'restored'
 see audit.all 0 msix audit --all
 see topology.guest 0 topology "$nvme"
+see busy 3 unbind "$nvme"
+has busy "another process uses IOMMU group"
+
+# ---- what the guest does, in a trace ---------------------------------------------------------------------------------
+
+restored_before=$("$passthru" msix show "$nvme" --json | jq '[.vectors[].guest.restores] | add')
+"$passthru" trace "$nvme" -o "$results/marks.json" --json >"$results/marks.summary.json" 2>"$results/marks.err" &
+tracer=$!
+until [ -s "$results/marks.json" ] || ! kill -0 "$tracer"; do sleep 0.1; done
+sleep 1
+build/release/tests/passthru_damage "$nvme" 1 1
+see healed.traced 0 msix audit "$nvme" --heal
+echo >&5
+wait_until_says marked
+sleep 1
+kill -TERM "$tracer"
+got=0
+wait "$tracer" || got=$?
+cat "$results/marks.summary.json"
+equal 'marks: exit status' "$got" 0 "$results/marks.err"
+members marks.summary.json . 'device ended file interrupts lost marks name seconds vectors'
+members marks.summary.json .marks 'bar_moved masked reset restored unmasked'
+members marks.summary.json '.vectors[]' 'delivered slices vector'
+equal 'marks: the summary counts what is in the file' \
+  "$(of marks.summary.json '.interrupts, .marks.masked, .marks.unmasked, .marks.restored, .marks.reset, .marks.bar_moved')" \
+  "$(of marks.json '.traceEvents | ([.[] | select(.ph == "X")] | length), ([.[] | select(.ph == "i").name] as $names
+    | ("masked", "unmasked", "restored", "reset", "bar_moved") as $kind | [$names[] | select(. == $kind)] | length)')"
+equal 'marks: slices are as many as the VMM has counted, by vector, through resets too' \
+  "$(of marks.summary.json '[.vectors[] | .slices == .delivered] | "\(all) \(length > 1)"')" 'true true' "$results/marks.summary.json"
+equal 'marks: nothing is lost' "$(of marks.summary.json .lost)" 0
+equal 'marks: each mask has its unmask' "$(of marks.json '[.traceEvents[] | select(.ph == "i" and .tid == 1).name
+  | select(. == "masked" or . == "unmasked")] | (map(select(. == "masked")) | length) - (map(select(. == "unmasked")) | length) | fabs <= 1')" true
+equal "marks: the vector that was moved was masked at each move" \
+  "$(of marks.json "[.traceEvents[] | select(.ph == \"i\" and .tid == 1 and .name == \"masked\")] | length >= $moves")" true
+echo >&5
 
 # ---- afterwards ------------------------------------------------------------------------------------------------------
 
@@ -99,5 +186,11 @@ wait_for_guest
 equal 'the guest ended by itself' "$status" 0 "$log"
 equal "the guest's log has no timeout" "$(said complaint)" ''
 equal 'its socket is gone' "$(ls /run/passthru/vm)" ''
+equal 'marks: a reset for each that the guest has made' \
+  "$(of marks.summary.json .marks.reset)" "$(of summary.json '.devices[0].resets.function_level')"
+equal 'marks: that are those it was asked for' "$(of marks.summary.json .marks.reset)" "$resets"
+equal 'marks: a restore for each that the VMM has made in that time' "$(of marks.summary.json .marks.restored)" \
+  "$(($(of summary.json '.devices[0].restores') - restored_before))"
+members summary.json . 'devices end'
 see unbind 0 unbind "$nvme" "$nic"
 finish

@@ -113,7 +113,9 @@ secondary() { setpci -s "$1" SECONDARY_BUS; }
 
 $passthru topology --watch > >(cat >"$results/watch.log") &
 watch=$!
-tear_down() { kill "$watch" 2>/dev/null || true; } # it may have ended by itself
+$passthru topology --watch --json > >(cat >"$results/watch.json") &
+watch_json=$!
+tear_down() { kill "$watch" "$watch_json" 2>/dev/null || true; } # they may have ended by themselves
 wait_until 'the watch has begun' grep -q "^$port " "$results/watch.log"
 
 $passthru topology >"$results/boot.txt"
@@ -187,4 +189,14 @@ the_same 'put right'
 
 equal '--watch goes on' "$(kill -0 $watch && echo yes)" yes
 kill $watch
+# The same events as JSON, a document a line: what they are and the trees that follow them.
+told_as_json() { jq -rs --arg device "$switch" '[.[] | select(.device == $device) | .event] | join(" ")' "$results/watch.json"; }
+told_all_as_json() { [[ $(told_as_json) == 'removed added'* ]]; }
+wait_until '--watch --json told that the switch went and came' told_all_as_json
+equal '--watch --json: documents, one a line' "$(jq -s length "$results/watch.json")" "$(wc -l <"$results/watch.json")"
+equal '--watch --json: members of each' "$(jq -rs '[.[] | .event + ": " + (keys | join(" "))] | unique | join("; ")' "$results/watch.json" |
+  sed 's/; changed: action device event//')" \
+  'added: action device event; removed: action device event; topology: devices event faults'
+compare '--watch --json: at first all devices' "$(jq -rs '.[0].devices[].device' "$results/watch.json")" "$booted"
+kill $watch_json
 finish

@@ -3,6 +3,7 @@
 #include "host/inspect_service.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "host/inspection_json.h"
 #include "tests/unit/inspect_fixture.h"
@@ -41,6 +42,15 @@ TEST_F(InspectServiceTest, AllDevicesOrOneAreInspected) {
     EXPECT_EQ(inspection.vectors[2].verdict, "unused");
     EXPECT_EQ(Json(inspection), answer["devices"][0]) << "both ways";
   }
+}
+
+TEST_F(InspectServiceTest, WhichDevicesThereAreIsToldWithoutALookAtThem) {
+  kernel->forget_calls();
+  const Json answer = ask({{"request", "list"}});
+  EXPECT_EQ(answer["devices"], Json::array({bdf()}));
+  EXPECT_EQ(answer["pid"], ::getpid());
+  EXPECT_EQ(answer["version"], 1);
+  EXPECT_TRUE(kernel->calls().empty());
 }
 
 TEST_F(InspectServiceTest, DamageIsSeenAndHealedOnRequest) {
@@ -172,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"", "no JSON object"}, Wrong{"hello", "no JSON object"},
         Wrong{"[1,2]", "no JSON object"}, Wrong{"{\"request\":", "no JSON object"},
         Wrong{"{}", "no text \"request\""}, Wrong{R"({"request":7})", "no text \"request\""},
-        Wrong{R"({"request":"sell"})", "none of inspect, watch"},
+        Wrong{R"({"request":"sell"})", "none of list, inspect, watch"},
         Wrong{R"({"request":"heal"})", "no text \"device\""},
         Wrong{R"({"request":"heal","device":[]})", "no text \"device\""},
         Wrong{R"({"request":"heal","device":"nvme"})", "nvme"},

@@ -35,6 +35,23 @@ TEST_F(MsixTest, MaskedTimeCountsWhileMsixIsEnabledAndTheVectorIsNotLive) {
   EXPECT_EQ(msix->inspect()[0].masked_for, 129ns) << "a reset clears no count";
 }
 
+TEST_F(MsixTest, InterruptsThatTheHostCountedBeforeTheLookAreTaken) {
+  live(2);
+  const InterruptCounts seen{.since = std::chrono::steady_clock::now(),
+                             .counts = std::vector<uint64_t>(InterruptCounts::kMostVectors, 7)};
+  EXPECT_EQ(msix->inspect(seen)[1].interrupts, 7U);
+  EXPECT_EQ(msix->inspect()[1].interrupts, 0U) << "without any, the host's own are read";
+}
+
+TEST_F(MsixTest, CountsThatTheKernelHasForgottenSinceAreNotAddedAgain) {
+  live(2);
+  const InterruptCounts seen{.since = std::chrono::steady_clock::now(),
+                             .counts = std::vector<uint64_t>(InterruptCounts::kMostVectors, 7)};
+  msix->write_control(0);
+  msix->write_control(kMsixEnable);
+  EXPECT_EQ(msix->inspect(seen)[1].interrupts, 0U);
+}
+
 TEST_F(MsixTest, LatchedCountsEachTimeThatAMaskedVectorIsFoundPending) {
   open(FakeSpec::nvme());
   msix->write_control(kMsixEnable);

@@ -125,5 +125,16 @@ TEST_F(TopologyOutput, IsAFlatListInJson) {
   EXPECT_EQ(json["faults"][0]["device"], "0000:09:00.0");
 }
 
+TEST(TopologyEvents, AreALineOrADocumentEach) {
+  const Bdf bdf{.bus = 1};
+  EXPECT_EQ(event_text({"add", bdf}), "added 0000:01:00.0\n");
+  EXPECT_EQ(event_text({"remove", bdf}), "removed 0000:01:00.0\n");
+  EXPECT_EQ(event_text({"bind", bdf}), "changed 0000:01:00.0 (bind)\n");
+  EXPECT_EQ(event_json({"add", bdf}),
+            (Json{{"event", "added"}, {"device", "0000:01:00.0"}, {"action", "add"}}));
+  EXPECT_EQ(event_json({"bind", bdf})["event"], "changed");
+  EXPECT_EQ(event_json({"bind", bdf})["action"], "bind");
+}
+
 }  // namespace
 }  // namespace passthru::tools

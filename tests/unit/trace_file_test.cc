@@ -47,8 +47,8 @@ TEST_F(TraceFileTest, AnInterruptIsASliceOnTheTrackOfItsVector) {
              {"lost", 2},
              {"marks_lost", 1}},
             device, "a drive");
-  EXPECT_EQ(file->interrupts(), 2U);
-  EXPECT_EQ(file->lost(), 3U);
+  EXPECT_EQ(file->counts().all_slices(), 2U);
+  EXPECT_EQ(file->counts().lost, 3U);
   ASSERT_TRUE(file->finish({{"device", device}}));
 
   const Json trace = written();
@@ -77,7 +77,7 @@ TEST_F(TraceFileTest, MarksAreOnTheTracksOfTheirVectorsAndOfTheDevice) {
              {"lost", 0},
              {"marks_lost", 0}},
             device, "\xff<name>");
-  EXPECT_EQ(file->marks(), 3U);
+  EXPECT_EQ(file->counts().all_marks(), 3U);
   ASSERT_TRUE(file->finish({}));
   const Json marks = events(written(), "i");
   ASSERT_EQ(marks.size(), 3U);

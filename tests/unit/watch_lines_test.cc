@@ -101,5 +101,49 @@ TEST(WatchLines, TheTableLeavesOutWhatNeverCameUnlessItIsDamaged) {
   EXPECT_THAT(table, HasSubstr(" 9 "));
 }
 
+TEST(WatchLines, AsJsonARoundHasEveryMemberInTheOrderOfVectors) {
+  LatencyBuckets quick{};
+  quick[3] = 1;
+  const auto before = at(1, {});
+  const auto now =
+      at(3, {{.index = 0, .count = 2, .owner = "irqfd", .verdict = "ok"},
+             {.index = 2, .count = 8, .owner = "forwarder", .verdict = "ok", .latency = quick}});
+  const Json json =
+      watch_json("0000:00:02.0", before, now, compare(before, now, {}, WatchOrder::Rate));
+  EXPECT_EQ(json, (Json{{"device", "0000:00:02.0"},
+                        {"time_ns", 3'000'000'000},
+                        {"seconds", 2.0},
+                        {"vectors",
+                         {{{"index", 0},
+                           {"rate", 1.0},
+                           {"count", 2},
+                           {"owner", "irqfd"},
+                           {"p50_ns", nullptr},
+                           {"p99_ns", nullptr},
+                           {"verdict", "ok"},
+                           {"changed", false}},
+                          {{"index", 2},
+                           {"rate", 4.0},
+                           {"count", 8},
+                           {"owner", "forwarder"},
+                           {"p50_ns", 16},
+                           {"p99_ns", 16},
+                           {"verdict", "ok"},
+                           {"changed", false}}}}}));
+  EXPECT_EQ(json_line(json).find('\n'), json_line(json).size() - 1) << "a line";
+}
+
+TEST(WatchLines, AsJsonWhatNeverCameIsLeftOutUnlessItIsDamagedOrHasChanged) {
+  const auto json = watch_json("", {}, {},
+                               {{.index = 9, .verdict = "unused", .changed = true},
+                                {.index = 8, .verdict = "cleared"},
+                                {.index = 7, .verdict = "unused"},
+                                {.index = 6, .verdict = "ok"}});
+  ASSERT_EQ(json["vectors"].size(), 2U);
+  EXPECT_EQ(json["vectors"][0]["index"], 8);
+  EXPECT_EQ(json["vectors"][0]["owner"], nullptr) << "nobody has it";
+  EXPECT_EQ(json["vectors"][1]["index"], 9);
+}
+
 }  // namespace
 }  // namespace passthru::tools

@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# tests/hil/looking.sh - what looking at a guest costs it: SHOWS times `passthru msix show`, with a `msix watch` all the
+# while, on a guest that reads its drive as fast as it can. Runs in the lab with NVMe drives at 00:02.0 and
+# 00:03.0. usage: looking.sh GUEST-IMAGES SHOWS
+#
+# The lab machine has one CPU (with two, the emulator breaks guests), so that each command takes its own time from the
+# guest, which on a host with a CPU for it it would not. That is taken out of the account: windows of three kinds take
+# turns, in an order that is drawn anew for each round. Nobody looks; the guest with the drive is looked at; another
+# guest, which does nothing, is looked at by the same commands. Whoever is asked, they take the same time: what looking
+# takes from the guest that is looked at is the difference between the second kind and the third. Reads are counted as
+# the drive's interrupts by the host, one for each; the guest's own count is the check. What is judged:
+# - its vCPU never waits for a lock while it is looked at: by the kernel's probe on futex_wait, each time counts;
+# - of its reads a second it loses no more than 2 %: looked-at to other, round by round. What is below 0.98 more often
+#   than chance has it once in a thousand times (a sign test) is a failure. The median is told, and how sure it is.
+# How much CPU time a look takes in the VMM is told, not judged: the emulator's seconds are those of a shared machine.
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2317 # tear_down is called from the trap
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+
+readonly guest=$1 shows=$2 nvme=0000:00:02.0 idle_nvme=0000:00:03.0
+readonly passthru=build/release/tools/passthru results=$LAB_OUT/looking
+readonly log=$results/guest.log tracing=/sys/kernel/tracing
+readonly a_window=10 # shows
+rm -rf "$results"
+mkdir -p "$results"
+
+# ---- two guests: one that reads, one that is idle --------------------------------------------------------------------
+
+"$passthru" bind "$nvme" "$idle_nvme"
+boot "$results/idle.log" "$results/idle.vmm" "$passthru" run --inspect --kernel "$guest/bzImage" --initrd "$guest/initrd" \
+  --append "$guest_append passthru.end=stay" --memory 128M --device "$idle_nvme"
+idle=$vmm
+boot "$log" "$results/vmm.log" "$passthru" run --inspect --kernel "$guest/bzImage" --initrd "$guest/initrd" \
+  --append "$guest_append passthru.job=read-on" --memory 128M --device "$nvme"
+tear_down() { kill -KILL "$vmm" "$idle" 2>/dev/null || true; } # they may have ended by themselves
+wait_until_says 'reads'
+
+thread_of() { grep -lx "$1" /proc/"$vmm"/task/*/comm | cut -d/ -f5; }
+vcpu=$(thread_of 'vcpu 0')
+inspector=$(thread_of inspect)
+
+mountpoint -q "$tracing" || mount -t tracefs tracefs "$tracing"
+echo 'p:waits futex_wait' >"$tracing/kprobe_events"
+echo "common_pid == $vcpu" >"$tracing/events/kprobes/waits/filter"
+echo 1 >"$tracing/events/kprobes/waits/enable"
+# Of the vCPU: an event each.
+lock_waits() { grep -c 'waits:' "$tracing/trace" || [ $? -eq 1 ]; }
+
+# ---- windows ---------------------------------------------------------------------------------------------------------
+
+# Sets `reads`, of the guest so far, `now` in us, and `served`, in ns of CPU time. No process is started for it.
+count() {
+  local line words
+  reads=0
+  while read -r line; do
+    if [[ $line == *vfio-msix*"($nvme)" ]]; then
+      read -ra words <<<"$line"
+      reads=$((reads + words[1]))
+    fi
+  done </proc/interrupts
+  read -ra words <"/proc/$vmm/task/$inspector/schedstat"
+  served=${words[0]}
+  now=${EPOCHREALTIME/./}
+}
+
+failed_shows=0
+# look_at DEVICE SHOWS
+look_at() {
+  local i
+  for ((i = 0; i < $2; ++i)); do
+    "$passthru" msix show "$1" --json >"$results/show.json" || failed_shows=$((failed_shows + 1))
+  done
+}
+# window KIND: a line in `windows`: round, kind, reads, us, ns of CPU time that the VMM took to answer.
+window() {
+  local reads_before now_before served_before watch=''
+  if [ "$1" != nobody ]; then
+    "$passthru" msix watch "${device_of[$1]}" --interval 0.1 >"$results/watch.$1" &
+    watch=$!
+  fi
+  count
+  reads_before=$reads now_before=$now served_before=$served
+  case $1 in
+    nobody) sleep "$quiet" ;;
+    *) look_at "${device_of[$1]}" $a_window ;;
+  esac
+  count
+  echo "$round $1 $((reads - reads_before)) $((now - now_before)) $((served - served_before))" >>"$results/windows"
+  [ -n "$watch" ] || return 0
+  kill -TERM "$watch"
+  wait "$watch" || failed_shows=$((failed_shows + 1))
+}
+
+declare -A device_of=([looked-at]=$nvme [other]=$idle_nvme)
+: >"$results/windows"
+count
+start=$now
+look_at "$nvme" $a_window
+count
+quiet=$(awk -v us=$((now - start)) 'BEGIN { print us / 4e6 }')
+printf '        a show takes %d ms\n' $(((now - start) / 1000 / a_window))
+readonly quiet
+: >"$tracing/trace"
+for ((round = 0; round * a_window < shows; ++round)); do
+  for kind in $(shuf -e nobody looked-at other); do window "$kind"; done
+done
+waits=$(lock_waits)
+
+# ---- what it was -----------------------------------------------------------------------------------------------------
+
+kill -0 "$vmm" || failed 'the guest reads to the end' "$log"
+equal 'shows that failed' "$failed_shows" 0
+equal 'of all the vectors none is damaged' "$("$passthru" msix show "$nvme" --json | jq '[.vectors[] | select(.damaged)] | length')" 0
+# The host counts what the guest reads: 2,000 at a time, and some when it began.
+count
+said_reads=$(said reads | tail -n 1)
+equal "each of the guest's $said_reads reads is an interrupt, of $reads" \
+  "$((reads >= said_reads && reads < said_reads + 2000 + 500))" 1 "$log"
+awk -v shows="$((round * a_window))" '{ reads[$2] += $3; us[$2] += $4; served[$2] += $5 }
+  END {
+    for (kind in reads) printf "        %s: %.1f reads a second\n", kind, reads[kind] * 1e6 / us[kind]
+    printf "        the VMM took %.2f ms of CPU time for each show\n", served["looked-at"] / shows / 1e6
+  }' "$results/windows"
+awk '$2 == "looked-at" { looked[$1] = $3 / $4 } $2 == "other" { other[$1] = $3 / $4 }
+  END { for (round in looked) print other[round] ? looked[round] / other[round] : 1 }' "$results/windows" | sort -g >"$results/ratios"
+# A median lies between two that are sqrt(n) apart in order, 19 times of 20.
+verdict=$(awk '{ ratio[NR] = $1; below += ($1 < 0.98) }
+  function at(place) { place = int(place + 0.5); return ratio[place < 1 ? 1 : place > NR ? NR : place] }
+  END { printf "%.3f %.3f %.3f %d", at((NR + 1) / 2), at((NR + 1) / 2 - sqrt(NR)), at((NR + 1) / 2 + sqrt(NR)),
+    (below > NR / 2 + 3.09 * sqrt(NR) / 2) }' "$results/ratios")
+read -r median low high too_often <<<"$verdict"
+echo "        reads a second of a guest that is looked at, to those while another is: $median, the median of $round rounds" \
+  "($low to $high)"
+equal 'it loses no more than 2 % of its reads a second, beyond chance' "$too_often" 0 "$results/ratios"
+equal 'its vCPU never waited for a lock' "$waits" 0 "$tracing/trace"
+kill -TERM "$vmm" "$idle"
+wait "$idle" || true # it was stopped
+equal 'the probe sees waits: of threads for others that end' \
+  "$(awk '$1 == "waits" { print ($2 > 0) }' "$tracing/kprobe_profile")" 1
+finish

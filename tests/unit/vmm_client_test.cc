@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// What the command says of a VMM that does not answer as one does.
+#include "tools/vmm_client.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "tests/fakes/sysfs_tree.h"
+#include "tools/commands.h"
+#include "tools/msix_view.h"
+
+namespace passthru::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+constexpr Bdf kDrive{.device = 2};
+
+/// Answers requests with the lines that it is given, in their order, and then hangs up.
+class VmmClientTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::array<char, 32> name{"/tmp/passthru-XXXXXX"};
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    directory = name.data();
+    path = directory / "vm.sock";
+  }
+  void TearDown() override {
+    if (thread.joinable()) thread.join();
+    fs::remove_all(directory);
+  }
+  void answer(std::vector<std::string> lines) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+    Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    ASSERT_EQ(::listen(listener.get(), 1), 0);
+    thread = std::thread([listener = std::move(listener), lines = std::move(lines)] {
+      const Fd client(::accept(listener.get(), nullptr, nullptr));
+      std::array<char, 4096> request{};
+      for (const std::string& line : lines) {
+        if (::recv(client.get(), request.data(), request.size(), 0) <= 0) return;
+        static_cast<void>(::send(client.get(), line.data(), line.size(), MSG_NOSIGNAL));
+      }
+      static_cast<void>(::recv(client.get(), request.data(), request.size(), 0));
+    });
+  }
+  [[nodiscard]] VmmClient connect() const {
+    auto client = VmmClient::connect(path);
+    EXPECT_TRUE(client) << client.error().message();
+    return std::move(*client);
+  }
+  [[nodiscard]] std::string refusal() const {
+    const auto answered = connect().ask({{"request", "list"}});
+    return answered ? "answered" : answered.error().message();
+  }
+
+  static constexpr const char* kHasIt = "{\"version\":1,\"devices\":[\"0000:00:02.0\"]}\n";
+  fs::path directory;
+  fs::path path;
+  std::thread thread;
+};
+
+TEST_F(VmmClientTest, OneThatHangsUpIsNamed) {
+  answer({});
+  EXPECT_THAT(refusal(), HasSubstr("ask the VMM at " + path.string() +
+                                   ": it has hung up. Look whether it still runs"));
+}
+
+TEST_F(VmmClientTest, OneThatAnswersSomethingElseIsOfAnotherVersion) {
+  answer({"{\"version\":2}\n"});
+  EXPECT_THAT(refusal(), HasSubstr("it is of another version"));
+}
+
+TEST_F(VmmClientTest, WhatItRefusesIsToldInItsWords) {
+  answer({"{\"version\":1,\"error\":\"the device is asleep\",\"errno\":11}\n"});
+  auto client = connect();
+  const auto refused = client.ask({{"request", "list"}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EAGAIN);
+  EXPECT_THAT(refused.error().message(), HasSubstr("the device is asleep"));
+}
+
+TEST_F(VmmClientTest, DevicesThatAreNoneAreNotUnderstood) {
+  answer({"{\"version\":1,\"devices\":[{\"device\":\"nvme0\"}]}\n"});
+  const auto refused = connect().inspect();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EPROTO);
+  EXPECT_THAT(refused.error().message(), HasSubstr("Look whether it still runs"));
+}
+
+TEST_F(VmmClientTest, APathThatIsTooLongIsRefused) {
+  const auto refused = VmmClient::connect("/tmp/" + std::string(200, 'a'));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("connect to the VMM at /tmp/aaa"));
+  EXPECT_EQ(refused.error().code, ENAMETOOLONG);
+}
+
+TEST_F(VmmClientTest, OneThatIsNeededAndNowhereSaysHowToHaveOne) {
+  const auto refused = need_vmm(Bdf{.segment = 0xffff}, {});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("ffff:00:00.0: ask the VMM that has it: no VMM that lets itself be asked "
+                        "has it. Start its guest with 'passthru run --inspect'"));
+}
+
+TEST_F(VmmClientTest, BarsOfOneThatAnswersForAnotherDeviceAreNotDrawn) {
+  answer({kHasIt, "{\"version\":1,\"devices\":[{\"device\":\"0000:00:03.0\"}]}\n"});
+  CLI::App app;
+  int status = kDone;
+  add_bars(app, status);
+  ::testing::internal::CaptureStderr();
+  app.parse("bars 0000:00:02.0 --socket " + path.string());
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("it answers for other devices. Look whether another version of it runs"));
+  EXPECT_EQ(status, kRefused);
+}
+
+TEST_F(VmmClientTest, VectorsOfOneThatNamesNoDeviceAreNotShown) {
+  answer({"{\"version\":1,\"devices\":[]}\n"});
+  SysfsTree tree;
+  tree.add({.bdf = "0000:00:02.0"});
+  auto client = connect();
+  const auto refused = look_at_msix(tree.sysfs(), kDrive, &client, Idle::Leave);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("ask the VMM: it names no device"));
+}
+
+}  // namespace
+}  // namespace passthru::tools

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Owns the words and the members of a trace's summary.
+#include "tools/trace_summary.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+namespace passthru::tools {
+namespace {
+
+uint64_t count_of(const std::map<unsigned, uint64_t>& counts, unsigned vector) {
+  const auto found = counts.find(vector);
+  return found == counts.end() ? 0 : found->second;
+}
+
+}  // namespace
+
+std::string trace_text(const TraceSummary& summary) {
+  std::string text =
+      fmt::format("{}: {} interrupts and {} marks in {}\n", summary.device,
+                  summary.counts.all_slices(), summary.counts.all_marks(), summary.file);
+  if (summary.counts.lost != 0) {
+    text += fmt::format("{} came too fast to be kept, and are not in it\n", summary.counts.lost);
+  }
+  return text;
+}
+
+Json trace_json(const TraceSummary& summary) {
+  std::set<unsigned> all;
+  for (const auto& [vector, count] : summary.counts.slices) all.insert(vector);
+  for (const auto& [vector, count] : summary.delivered) all.insert(vector);
+  Json vectors = Json::array();
+  for (const unsigned vector : all) {
+    vectors.push_back(
+        {{"vector", vector},
+         {"slices", count_of(summary.counts.slices, vector)},
+         {"delivered",
+          summary.ended.empty() ? Json(count_of(summary.delivered, vector)) : Json()}});
+  }
+  return {{"device", summary.device},
+          {"name", summary.name},
+          {"file", summary.file},
+          {"seconds", summary.seconds},
+          {"interrupts", summary.counts.all_slices()},
+          {"vectors", vectors},
+          {"marks", summary.counts.marks},
+          {"lost", summary.counts.lost},
+          {"ended", json_or_null(summary.ended)}};
+}
+
+}  // namespace passthru::tools
