@@ -34,7 +34,8 @@ FakeSpec conventional() {
 
 const std::vector<ContractSource> kSources = {
     fake("nvme", FakeSpec::nvme()), fake("nvme_dynamic", dynamic_nvme()),
-    fake("e1000e", FakeSpec::e1000e()), fake("conventional", conventional())};
+    fake("nvme_vf", FakeSpec::nvme_vf()), fake("e1000e", FakeSpec::e1000e()),
+    fake("conventional", conventional())};
 
 INSTANTIATE_TEST_SUITE_P(Fake, KernelContract, testing::ValuesIn(kSources),
                          [](const auto& each) { return each.param.name; });
