@@ -24,7 +24,7 @@ FakeSpec FakeSpec::nvme(Bdf bdf, uint32_t group) {
 
 FakeSpec FakeSpec::nvme_vf(Bdf bdf, uint32_t group) {
   FakeSpec spec = nvme(bdf, group);
-  spec.msix.vectors = 3;
+  spec.msix.vectors = 5;
   spec.intx = false;
   spec.virtual_function = true;
   return spec;

@@ -68,7 +68,7 @@ struct FakeSpec {
   /// QEMU's nvme: one 16 KiB BAR with registers, doorbells at 0x1000, 65 vectors at 0x2000, PBA at
   /// 0x3000.
   static FakeSpec nvme(Bdf bdf = {0, 0, 2, 0}, uint32_t group = 2);
-  /// A virtual function of QEMU's nvme: the same BAR, 3 vectors, no pin.
+  /// A virtual function of QEMU's nvme: the same BAR, 5 vectors, no pin.
   static FakeSpec nvme_vf(Bdf bdf = {0, 1, 0, 1}, uint32_t group = 8);
   /// QEMU's e1000e: registers, flash, an I/O BAR, 5 vectors in a BAR of their own, a ROM.
   static FakeSpec e1000e(Bdf bdf = {0, 0, 3, 0}, uint32_t group = 3);

@@ -68,12 +68,12 @@ passthru_lab_test(stock.unplug --timeout 300 --nvme ${drive}-unplug.img
   --device virtio-rng-pci,id=rng0,bus=rp3,aer=on,disable-legacy=on,iommu_platform=on
   --bind 0000:00:02.0 --bind 0000:01:00.0 --bind 0000:02:00.0 --bind 0000:03:00.0 --
   ${hil}/unplug.sh ${drive}-unplug.img ${guest} 0000:00:02.0 0000:01:00.0 0000:02:00.0 0000:03:00.0)
-# A drive behind a port, with two virtual functions for which there are four queues and four interrupts each.
+# A drive behind a port, with two virtual functions for which there are four queues and five interrupts each.
 set(sriov ${drive}-sriov)
 set(sriov_drive --device pcie-root-port,id=rp
   --qemu -drive --qemu id=sriov,file=${sriov}/drive.img,if=none,format=raw --qemu -device --qemu nvme-subsys,id=subsystem
   --qemu -device
-  --qemu nvme,id=pf,serial=lab,bus=rp,subsys=subsystem,max_ioqpairs=10,msix_qsize=11,sriov_max_vfs=2,sriov_vq_flexible=8,sriov_vi_flexible=8
+  --qemu nvme,id=pf,serial=lab,bus=rp,subsys=subsystem,max_ioqpairs=10,msix_qsize=11,sriov_max_vfs=2,sriov_vq_flexible=8,sriov_vi_flexible=10
   --qemu -device --qemu nvme-ns,drive=sriov,bus=pf,nsid=1)
 add_test(NAME lab.sriov_image COMMAND ${hil}/make_images ${sriov} drive WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(lab.sriov_image PROPERTIES LABELS lab FIXTURES_SETUP sriov_image)
