@@ -40,6 +40,15 @@ Result<void> turn_decode_on(VfioDevice& device) {
   return device.write(Region::Config, kCommand, std::as_bytes(std::span{&command, 1}));
 }
 
+/// The kernel only says EINVAL.
+Result<void> require_use_for_token(const Sysfs& sysfs, Bdf bdf) {
+  const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
+  std::optional<PciFunction> physical;
+  if (function.physical_function)
+    physical = PASSTHRU_TRY(sysfs.function(*function.physical_function));
+  return check_vf_token(function, physical);
+}
+
 /// Null: the device's own, or none.
 Result<std::shared_ptr<RomImage>> load_rom(const RomChoice& rom) {
   if (rom.kind != RomChoice::Kind::File) return std::shared_ptr<RomImage>();
@@ -52,8 +61,10 @@ Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
     Domain& domain, const AssignOptions& options) {
   const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(options.device.str()));
   const uint32_t group = PASSTHRU_TRY(assignable_group(domain.sysfs(), options.device));
+  if (options.vf_token) PASSTHRU_TRY(require_use_for_token(domain.sysfs(), options.device));
   auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), group, options.device,
-                                              options.allow_unsafe_interrupts, &domain.sysfs()));
+                                              options.allow_unsafe_interrupts, &domain.sysfs(),
+                                              options.vf_token));
   std::unique_ptr<Impl> impl(new Impl(domain, options, std::move(device)));
   PASSTHRU_TRY(impl->assemble(rom).on(options.device.str()));
   return impl;

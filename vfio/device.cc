@@ -68,9 +68,10 @@ VfioDevice::VfioDevice(Kernel& kernel, DmaSpace& dma, uint32_t group, Bdf bdf)
 
 Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& dma, uint32_t group,
                                                      Bdf bdf, bool allow_unsafe_interrupts,
-                                                     const Sysfs* sysfs) {
+                                                     const Sysfs* sysfs,
+                                                     const std::optional<VfToken>& vf_token) {
   std::shared_ptr<VfioDevice> device(new VfioDevice(kernel, dma, group, bdf));
-  PASSTHRU_TRY(of(bdf, device->open_fd(allow_unsafe_interrupts)));
+  PASSTHRU_TRY(of(bdf, device->open_fd(allow_unsafe_interrupts, sysfs, vf_token)));
   PASSTHRU_TRY(of(bdf, device->read_infos()));
   if (sysfs != nullptr) device->identity_ = PASSTHRU_TRY(DeviceIdentity::remember(*sysfs, bdf));
   return device;
@@ -81,10 +82,11 @@ VfioDevice::~VfioDevice() {
   if (attached_) dma_.detach_group(group_);
 }
 
-Result<void> VfioDevice::open_fd(bool allow_unsafe_interrupts) {
+Result<void> VfioDevice::open_fd(bool allow_unsafe_interrupts, const Sysfs* sysfs,
+                                 const std::optional<VfToken>& vf_token) {
   const int group = PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts));
   attached_ = true;
-  auto opened = kernel_.open_device(group, bdf_.str());
+  auto opened = kernel_.open_device(group, device_name(bdf_, vf_token));
   if (!opened && opened.error().code == ENODEV) {
     return tl::unexpected(
         std::move(opened)
@@ -92,7 +94,16 @@ Result<void> VfioDevice::open_fd(bool allow_unsafe_interrupts) {
             .because(fmt::format("it is not bound to vfio-pci, or not in group {}", group_))
             .advise(fmt::format("Bind it: 'passthru bind {}'", bdf_.str())));
   }
+  if (!opened && sysfs != nullptr) {
+    return tl::unexpected(explain_vf_token(
+        std::move(opened).error(), PASSTHRU_TRY(sysfs->function(bdf_)), vf_token.has_value()));
+  }
   fd_ = PASSTHRU_TRY(std::move(opened));
+  if (!vf_token) return {};
+  // The name has set it where the device was opened by its group. Not of a virtual function:
+  // ENOTTY.
+  auto set = kernel_.set_vf_token(fd_.get(), *vf_token);
+  if (!set && set.error().code != ENOTTY) return set;
   return {};
 }
 

@@ -16,6 +16,7 @@
 #include "vfio/identity.h"
 #include "vfio/kernel.h"
 #include "vfio/result.h"
+#include "vfio/vf_token.h"
 
 namespace passthru {
 
@@ -45,10 +46,13 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   static constexpr unsigned kIrqs = 5;
 
   /// Attaches `group` to `dma`, opens the device, reads all its infos. Errors name the device.
-  /// `allow_unsafe_interrupts`: see DmaSpace::attach_group. `sysfs`: where `check_identity` looks.
+  /// `allow_unsafe_interrupts`: see DmaSpace::attach_group. `sysfs`: where `check_identity` looks,
+  /// and where it is found whose token is missing. `vf_token`: shown for a virtual function, set
+  /// for a physical one; EACCES: it is not the right one.
   static Result<std::shared_ptr<VfioDevice>> open(Kernel& kernel, DmaSpace& dma, uint32_t group,
                                                   Bdf bdf, bool allow_unsafe_interrupts = false,
-                                                  const Sysfs* sysfs = nullptr);
+                                                  const Sysfs* sysfs = nullptr,
+                                                  const std::optional<VfToken>& vf_token = {});
   ~VfioDevice();
 
   [[nodiscard]] Bdf bdf() const { return bdf_; }
@@ -86,7 +90,8 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
 
  private:
   VfioDevice(Kernel& kernel, DmaSpace& dma, uint32_t group, Bdf bdf);
-  Result<void> open_fd(bool allow_unsafe_interrupts);
+  Result<void> open_fd(bool allow_unsafe_interrupts, const Sysfs* sysfs,
+                       const std::optional<VfToken>& vf_token);
   Result<void> read_infos();
   Result<void> check(Irq irq, uint32_t start, uint64_t count) const;
   friend class MappedRegion;

@@ -10,7 +10,7 @@ namespace passthru {
 namespace {
 
 constexpr const char* kOptions =
-    "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE, rom=off and moderate=N";
+    "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE, rom=off, moderate=N and vf-token=UUID";
 
 Error refused(std::string_view option, const char* cause, std::string advice) {
   return Error{.code = EINVAL, .operation = fmt::format("read the option '{}'", option)}
@@ -68,6 +68,10 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
                                     fmt::format("Use 1 to {}", kMostPerSecond)));
     }
     options.most_interrupts_per_second = rate;
+    return {};
+  }
+  if (name == "vf-token") {
+    options.vf_token = PASSTHRU_TRY(VfToken::parse(value));
     return {};
   }
   return tl::unexpected(refused(option, "there is no such option of a device",

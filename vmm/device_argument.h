@@ -14,6 +14,7 @@ namespace passthru {
 ///   nomap=N                     do not map BAR N into the guest (0 to 5); again for each
 ///   msix=auto | inplace | barN  where the guest finds the MSI-X table (inplace)
 ///   rom=FILE | off              what it finds as expansion ROM (the device's own)
+///   vf-token=UUID               see AssignOptions::vf_token
 ///   moderate=N                  at most N interrupts a second of each vector, 1 to 1000000 (all)
 /// EINVAL: no BDF, an option that does not exist, or a value that it does not take; says what there
 /// is.

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "vfio/bdf.h"
@@ -64,6 +65,8 @@ struct FakeSpec {
   /// SR-IOV: memory decode is its physical function's, which a reset of this one leaves on, and its
   /// COMMAND has no bit for it.
   bool virtual_function = false;
+  std::optional<Bdf> physical{};  ///< whose virtual function it is, if that one is on vfio-pci
+  bool sriov = false;             ///< it can have virtual functions
 
   /// QEMU's nvme: one 16 KiB BAR with registers, doorbells at 0x1000, 65 vectors at 0x2000, PBA at
   /// 0x3000.

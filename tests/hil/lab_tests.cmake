@@ -78,7 +78,10 @@ set(sriov_drive --device pcie-root-port,id=rp
 add_test(NAME lab.sriov_image COMMAND ${hil}/make_images ${sriov} drive WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(lab.sriov_image PROPERTIES LABELS lab FIXTURES_SETUP sriov_image)
 passthru_lab_test(stock.virtual_functions --timeout 500 ${sriov_drive} -- ${hil}/virtual_functions.sh ${sriov}/drive.img ${guest})
-set_tests_properties(lab.stock.virtual_functions PROPERTIES FIXTURES_REQUIRED "guest_image;sriov_image")
+passthru_lab_test(stock.vf_tokens --timeout 500 ${sriov_drive} --device rtl8139 --bind 0000:00:03.0
+  -- ${hil}/vf_tokens.sh ${sriov}/drive.img ${guest})
+set_tests_properties(lab.stock.vf_tokens PROPERTIES RESOURCE_LOCK sriov_image FIXTURES_REQUIRED "guest_image;sriov_image")
+set_tests_properties(lab.stock.virtual_functions PROPERTIES RESOURCE_LOCK sriov_image FIXTURES_REQUIRED "guest_image;sriov_image")
 # A switch with three ports behind the first root port, two bridges to conventional PCI behind the second.
 set(switch_and_bridges
   --device pcie-root-port,id=port1,chassis=1 --device pcie-root-port,id=port2,chassis=2 --device pcie-root-port,id=port3,chassis=3
