@@ -47,6 +47,27 @@ Result<void> use_shared(DmaSpace& dma, const DeviceSource& source) {
   return used ? container : used;
 }
 
+/// Before the kernel, which only says EINVAL. A virtual function's token goes with the name that its
+/// group is asked for: by its own node, kernels before 6.18 do not take it.
+Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, DeviceDoor& door) {
+  const PciFunction function = PASSTHRU_TRY(sysfs.function(door.bdf));
+  std::optional<PciFunction> physical;
+  if (function.physical_function)
+    physical = PASSTHRU_TRY(sysfs.function(*function.physical_function));
+  PASSTHRU_TRY(check_vf_token(function, physical));
+  door.vf_token = options.vf_token;
+  if (!physical || door.backend == Backend::Group) return {};
+  if (options.source.backend || door.given) {
+    return tl::unexpected(Error{.code = ENOTSUP,
+                                .operation = "show a VF token",
+                                .device = door.bdf.str(),
+                                .cause = "a virtual function takes it only by its group",
+                                .advice = "Use --backend=group"});
+  }
+  door.backend = Backend::Group;
+  return {};
+}
+
 /// Null: the device's own, or none.
 Result<std::shared_ptr<RomImage>> load_rom(const RomChoice& rom) {
   if (rom.kind != RomChoice::Kind::File) return std::shared_ptr<RomImage>();
@@ -63,6 +84,7 @@ Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
   if (!door) return tl::unexpected(std::move(door).error());
   AssignOptions known = options;
   known.device = door->bdf;
+  if (options.vf_token) PASSTHRU_TRY(show_token(domain.sysfs(), options, *door));
   const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(known.device.str()));
   auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), std::move(*door),
                                               options.allow_unsafe_interrupts, &domain.sysfs()));

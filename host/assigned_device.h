@@ -16,6 +16,7 @@
 #include "vfio/bdf.h"
 #include "vfio/device_source.h"
 #include "vfio/result.h"
+#include "vfio/vf_token.h"
 
 namespace passthru {
 
@@ -44,6 +45,10 @@ struct AssignOptions {
   DeviceSource source{};  ///< how it is opened: by what the machine has, unless it says otherwise
   /// Assign even without interrupt remapping: the guest could then forge interrupts of the host.
   bool allow_unsafe_interrupts = false;
+  /// The token of a physical function on vfio-pci. For a virtual function: the one that was set
+  /// when its physical function was opened. For a physical function: the one that the users of its
+  /// virtual functions will need.
+  std::optional<VfToken> vf_token{};
   /// Memory BARs that are not to be mapped into the guest (bit n: BAR n): every access exits.
   unsigned unmapped_bars = 0;
   MsixChoice msix{};
@@ -64,9 +69,10 @@ class AssignedDevice {
   /// Opens the device, gives it the guest's memory, resets it, and leaves it as hardware is after
   /// power-on. Errors name the device, the cause and what to do: ENOENT no such device, EINVAL a
   /// bridge or not a PCI function, ENODEV not bound to vfio-pci, EBUSY in use by another process,
-  /// EPERM group not viable or no interrupt remapping, EACCES no permission on /dev/vfio, ENOMEM
-  /// RLIMIT_MEMLOCK too small, ENOTSUP to be opened by its own node where it has none. Of the
-  /// options: EINVAL or ENOSPC, MSI-X cannot be where it is wanted; EINVAL, the ROM file is empty;
+  /// EPERM group not viable or no interrupt remapping, EACCES no permission on /dev/vfio or not the
+  /// right VF token, ENOMEM RLIMIT_MEMLOCK too small, ENOTSUP to be opened by its own node where it
+  /// has none, or cannot show its token there. Of the options: EINVAL or ENOSPC, MSI-X cannot be
+  /// where it is wanted; EINVAL, a VF token is of no use for this device, or the ROM file is empty;
   /// EFBIG, it is too large; or the errno of reading it.
   static Result<std::unique_ptr<AssignedDevice>> open(Domain& domain, const AssignOptions& options);
 

@@ -99,7 +99,10 @@ Result<MsixSnapshot> snapshot_msix(Kernel& kernel, const Sysfs& sysfs, Bdf bdf) 
   const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
   if (!function.on_vfio) return snapshot_from_sysfs(sysfs, bdf);
   auto snapshot = snapshot_from_vfio(kernel, sysfs, bdf);
-  if (!snapshot && snapshot.error().code == EBUSY) return snapshot_from_sysfs(sysfs, bdf);
+  // Another process has it, or it takes a token that only its users know.
+  const int refused = snapshot ? 0 : snapshot.error().code;
+  if (refused == EBUSY || (refused == EACCES && function.physical_function))
+    return snapshot_from_sysfs(sysfs, bdf);
   return snapshot;
 }
 

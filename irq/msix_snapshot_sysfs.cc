@@ -3,6 +3,7 @@
 // whoever owns the device.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/pci_regs.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -107,11 +108,27 @@ Result<MappedBar> MappedBar::map(const Sysfs& sysfs, Bdf bdf, unsigned bar, uint
   return MappedBar(base, length, from_page - file_offset);
 }
 
+// A virtual function decodes memory by a bit of its physical function's, and its own is hardwired
+// to 0 (Single Root I/O Virtualization 1.1, 3.3.3.4 and 3.4.1.3).
+bool decodes_memory(const Sysfs& sysfs, const PciFunction& function) {
+  if (!function.physical_function) {
+    return (config_u16(function.config, kCommand) & kCommandMemory) != 0;
+  }
+  const auto physical = sysfs.function(*function.physical_function);
+  if (!physical) return false;
+  for (const auto& capability : listed_extended_capabilities(physical->config)) {
+    if (capability.id != PCI_EXT_CAP_ID_SRIOV) continue;
+    const size_t control = size_t{capability.offset} + PCI_SRIOV_CTRL;
+    return (config_u16(physical->config, control) & PCI_SRIOV_CTRL_MSE) != 0;
+  }
+  return false;
+}
+
 Result<void> require_memory_decode(const Sysfs& sysfs, const PciFunction& function) {
   // A device that sleeps answers nothing; reading `config` has woken it for no longer than that.
   const auto power = read_file(sysfs.function_path(function.bdf) / "power_state");
   const bool asleep = power && power->starts_with("D3");
-  if (!asleep && (config_u16(function.config, kCommand) & kCommandMemory) != 0) return {};
+  if (!asleep && decodes_memory(sysfs, function)) return {};
   const std::string bdf = function.bdf.str();
   return tl::unexpected(Error{
       .code = ENXIO,

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "vfio/msix_layout.h"
+#include "vfio/sysfs.h"
 
 namespace passthru::tools {
 
@@ -29,6 +30,16 @@ inline Json json_msix_layout(const MsixLayout& layout) {
   return {{"vectors", layout.vectors},
           {"table", {{"bar", layout.table_bar}, {"offset", layout.table_offset}}},
           {"pba", {{"bar", layout.pba_bar}, {"offset", layout.pba_offset}}}};
+}
+
+/// SR-IOV, by the same names in each listing of functions: whose it is, and how many it has.
+inline Json json_physical_function(const PciFunction& function) {
+  return function.physical_function ? Json(function.physical_function->str()) : Json();
+}
+inline Json json_virtual_functions(const PciFunction& function) {
+  const auto& virtual_functions = function.virtual_functions;
+  if (!virtual_functions) return {};
+  return {{"enabled", virtual_functions->enabled}, {"possible", virtual_functions->possible}};
 }
 
 /// Text that the device or a file gave us may not be UTF-8; it is replaced, not thrown at.

@@ -70,11 +70,19 @@ Json to_json(const Listed& entry) {
           {"iommu_group", json_or_null(function.iommu_group)},
           {"numa_node", json_or_null(function.numa_node)},
           {"bridge", function.bridge},
+          {"physical_function", json_physical_function(function)},
+          {"virtual_functions", json_virtual_functions(function)},
           {"reset_methods", function.reset_methods},
           {"msix", entry.msix ? json_msix_layout(*entry.msix) : Json()},
           {"assignable", !entry.obstacle},
           {"why_not", entry.obstacle ? Json(entry.obstacle->cause) : Json()},
           {"advice", entry.obstacle ? json_or_null(entry.obstacle->advice) : Json()}};
+}
+
+/// Whose virtual function it is comes first: the end of a name is cut off on a terminal.
+std::string name_of(const Listed& entry) {
+  const auto& physical = entry.function.physical_function;
+  return physical ? fmt::format("VF of {}: {}", physical->str(), entry.name) : entry.name;
 }
 
 std::string vectors(const Listed& entry) {
@@ -95,7 +103,7 @@ void print_table(const std::vector<Listed>& listed) {
   for (const Listed& entry : listed) {
     const PciFunction& function = entry.function;
     table.add({function.bdf.str(), fmt::format("{:04x}:{:04x}", function.vendor, function.device),
-               entry.name, function.driver.empty() ? "-" : function.driver,
+               name_of(entry), function.driver.empty() ? "-" : function.driver,
                function.iommu_group ? std::to_string(*function.iommu_group) : "-", vectors(entry),
                entry.obstacle ? "no: " + entry.obstacle->cause : "yes"});
   }

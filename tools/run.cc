@@ -32,6 +32,7 @@ struct RunArguments {
   std::vector<std::string> devices;
   bool allow_unsafe_interrupts = false;
   std::string backend = "auto";
+  std::string vf_token;
   std::string summary_file;
 };
 
@@ -144,11 +145,18 @@ Result<void> write_summary(std::ofstream& out, const std::string& file, ExitReas
 
 int run(RunArguments& arguments) {
   VmOptions& options = arguments.vm;
+  std::optional<VfToken> token;
+  if (!arguments.vf_token.empty()) {
+    const auto parsed = VfToken::parse(arguments.vf_token);
+    if (!parsed) return wrong_usage(parsed.error());
+    token = *parsed;
+  }
   for (const std::string& text : arguments.devices) {
     auto device = parse_device_argument(text);
     if (!device) return wrong_usage(device.error());
     device->allow_unsafe_interrupts = arguments.allow_unsafe_interrupts;
     device->source.backend = backend_of(arguments.backend);
+    if (!device->vf_token) device->vf_token = token;
     options.devices.push_back(*device);
   }
   if (const auto checked = options.check(); !checked) return wrong_usage(checked.error());
@@ -220,8 +228,8 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->add_option(
           "--device", arguments->devices,
           "A function bound to vfio-pci, for example 0000:00:02.0; give it again for each. "
-          "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off, moderate=N. One that another "
-          "process has opened: fd=N,iommufd=N or group-fd=N,container-fd=N,bdf=BDF")
+          "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off, moderate=N, vf-token=UUID. One "
+          "that another process has opened: fd=N,iommufd=N or group-fd=N,container-fd=N,bdf=BDF")
       ->type_name("BDF[,OPTION]...")
       ->take_all()
       ->allow_extra_args(false);
@@ -233,6 +241,12 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->check(CLI::IsMember({"auto", "cdev", "group"}))
       ->envname("PASSTHRU_BACKEND")
       ->type_name("auto|cdev|group");
+  command
+      ->add_option("--vf-token", arguments->vf_token,
+                   "SR-IOV with the physical function on vfio-pci: to assign that one, the token "
+                   "that its virtual functions shall need; to assign one of those, that token. As "
+                   "vf-token= for each device")
+      ->type_name("UUID");
   command->add_flag("--allow-unsafe-interrupts", arguments->allow_unsafe_interrupts,
                     "Assign even without interrupt remapping: the guest can then forge interrupts");
   command

@@ -49,6 +49,12 @@ std::string line_of(const TopologyNode& node, const PciNames& names) {
       function.bdf.str(),
       fmt::format("{}: {}", class_name(function, names), name_of(function, names))};
   if (function.bridge) parts.push_back(buses_text(node));
+  if (function.physical_function)
+    parts.push_back("virtual function of " + function.physical_function->str());
+  if (const auto& virtual_functions = function.virtual_functions) {
+    parts.push_back(fmt::format("virtual functions {} of {}", virtual_functions->enabled,
+                                virtual_functions->possible));
+  }
   if (function.iommu_group) parts.push_back(fmt::format("group {}", *function.iommu_group));
   parts.push_back(function.driver.empty() ? "no driver" : "driver " + function.driver);
   if (!function.reset_methods.empty()) {
@@ -153,6 +159,8 @@ Json topology_json(const Topology& topology, const std::set<size_t>& nodes, cons
          {"iommu_group", json_or_null(function.iommu_group)},
          {"header_type", json_or_null(node.header_type)},
          {"buses", json_buses(node)},
+         {"physical_function", json_physical_function(function)},
+         {"virtual_functions", json_virtual_functions(function)},
          {"reset_methods", function.reset_methods},
          {"acs", json_acs(function)},
          {"acs_known", shows_extended_config(function.config)},

@@ -74,11 +74,25 @@ Error driver_missing(Bdf bdf, const std::string& driver, std::string cause) {
                .advice = fmt::format("Load it with 'modprobe {}'", driver)};
 }
 
+// vfio-pci would refuse it too, but only when its driver, which serves them, is gone.
+Error has_virtual_functions(const Sysfs& sysfs, const PciFunction& function) {
+  return Error{
+      .code = EBUSY,
+      .operation = "bind to vfio-pci",
+      .device = function.bdf.str(),
+      .cause = fmt::format("{} virtual functions depend on it and its driver",
+                           function.virtual_functions->enabled),
+      .advice = fmt::format("Assign those, or end them when nobody uses them: 'echo 0 > {}'",
+                            (sysfs.function_path(function.bdf) / "sriov_numvfs").string())};
+}
+
 }  // namespace
 
 Result<ChangePlan> Binding::bind(Bdf bdf) const {
   const PciFunction function = PASSTHRU_TRY(bindable_function(sysfs_, bdf));
   if (function.on_vfio) return ChangePlan{};
+  if (function.virtual_functions && function.virtual_functions->enabled != 0)
+    return tl::unexpected(has_virtual_functions(sysfs_, function));
   if (!sysfs_.has_driver(kVfio))
     return tl::unexpected(driver_missing(bdf, kVfio, "it is not loaded"));
 

@@ -23,7 +23,8 @@ class Binding {
 
   /// From the driver it has, if any, to vfio-pci. Empty where it is bound to it (or a driver built
   /// on it) already. Whether the host can spare it is vfio/in_use's question. Errors of
-  /// `bindable_function`; ENOENT: the kernel has no vfio-pci loaded.
+  /// `bindable_function`; ENOENT: the kernel has no vfio-pci loaded; EBUSY: it has virtual
+  /// functions.
   [[nodiscard]] Result<ChangePlan> bind(Bdf bdf) const;
 
   /// From vfio-pci back to the driver that `bind` found there; where no record is left, to the one

@@ -73,7 +73,7 @@ Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& d
                                                      const Sysfs* sysfs) {
   const Bdf bdf = door.bdf;
   std::shared_ptr<VfioDevice> device(new VfioDevice(kernel, dma, door));
-  PASSTHRU_TRY(of(bdf, device->open_fd(std::move(door), allow_unsafe_interrupts)));
+  PASSTHRU_TRY(of(bdf, device->open_fd(std::move(door), allow_unsafe_interrupts, sysfs)));
   PASSTHRU_TRY(of(bdf, device->read_infos()));
   if (sysfs != nullptr) device->identity_ = PASSTHRU_TRY(DeviceIdentity::remember(*sysfs, bdf));
   return device;
@@ -89,22 +89,39 @@ VfioDevice::~VfioDevice() {
   }
 }
 
-Result<void> VfioDevice::open_fd(DeviceDoor door, bool allow_unsafe_interrupts) {
-  return backend_ == Backend::Cdev ? open_by_node(std::move(door), allow_unsafe_interrupts)
-                                   : open_by_group(std::move(door.given), allow_unsafe_interrupts);
+Result<void> VfioDevice::open_fd(DeviceDoor door, bool allow_unsafe_interrupts,
+                                 const Sysfs* sysfs) {
+  const std::optional<VfToken> token = door.vf_token;
+  if (backend_ == Backend::Cdev) {
+    PASSTHRU_TRY(open_by_node(std::move(door), allow_unsafe_interrupts));
+  } else {
+    PASSTHRU_TRY(open_by_group(std::move(door), allow_unsafe_interrupts, sysfs));
+  }
+  if (!token) return {};
+  // The name has set it where the device was opened by its group. Not of a virtual function:
+  // ENOTTY.
+  auto set = kernel_.set_vf_token(fd_.get(), *token);
+  if (!set && set.error().code != ENOTTY) return set;
+  return {};
 }
 
-Result<void> VfioDevice::open_by_group(Fd given, bool allow_unsafe_interrupts) {
+Result<void> VfioDevice::open_by_group(DeviceDoor door, bool allow_unsafe_interrupts,
+                                       const Sysfs* sysfs) {
   const int group =
-      PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts, std::move(given)));
+      PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts, std::move(door.given)));
   attached_ = true;
-  auto opened = kernel_.open_device(group, bdf_.str());
+  auto opened = kernel_.open_device(group, device_name(bdf_, door.vf_token));
   if (!opened && opened.error().code == ENODEV) {
     return tl::unexpected(
         std::move(opened)
             .error()
             .because(fmt::format("it is not bound to vfio-pci, or not in group {}", group_))
             .advise(fmt::format("Bind it: 'passthru bind {}'", bdf_.str())));
+  }
+  if (!opened && sysfs != nullptr) {
+    return tl::unexpected(explain_vf_token(std::move(opened).error(),
+                                           PASSTHRU_TRY(sysfs->function(bdf_)),
+                                           door.vf_token.has_value()));
   }
   fd_ = PASSTHRU_TRY(std::move(opened));
   return {};

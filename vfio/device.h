@@ -17,6 +17,7 @@
 #include "vfio/identity.h"
 #include "vfio/kernel.h"
 #include "vfio/result.h"
+#include "vfio/vf_token.h"
 
 namespace passthru {
 
@@ -47,7 +48,8 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
 
   /// Opens the device by its door, attaches it to `dma`, reads all its infos. Errors name the
   /// device. `allow_unsafe_interrupts`: see DmaSpace::attach_group. `sysfs`: where `check_identity`
-  /// looks.
+  /// looks, and where it is found whose token is missing. EACCES: that of the door is not the right
+  /// one.
   static Result<std::shared_ptr<VfioDevice>> open(Kernel& kernel, DmaSpace& dma, DeviceDoor door,
                                                   bool allow_unsafe_interrupts = false,
                                                   const Sysfs* sysfs = nullptr);
@@ -89,8 +91,8 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
 
  private:
   VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceDoor& door);
-  Result<void> open_fd(DeviceDoor door, bool allow_unsafe_interrupts);
-  Result<void> open_by_group(Fd given, bool allow_unsafe_interrupts);
+  Result<void> open_fd(DeviceDoor door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
+  Result<void> open_by_group(DeviceDoor door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
   Result<void> open_by_node(DeviceDoor door, bool allow_unsafe_interrupts);
   Result<void> read_infos();
   Result<void> check(Irq irq, uint32_t start, uint64_t count) const;

@@ -12,6 +12,7 @@
 #include "vfio/kernel.h"
 #include "vfio/result.h"
 #include "vfio/sysfs.h"
+#include "vfio/vf_token.h"
 
 namespace passthru {
 
@@ -37,6 +38,7 @@ struct DeviceDoor {
   Backend backend = Backend::Group;
   std::string cdev{};  ///< the name of its own node, "vfio0"; for Backend::Cdev without `given`
   Fd given{};          ///< its group's or its own descriptor, if somebody else opened it
+  std::optional<VfToken> vf_token{};  ///< shown for a virtual function, set for a physical one
 };
 
 /// The door to a device that can be assigned. `bdf` may be 0000:00:00.0, which nothing that can be

@@ -90,6 +90,14 @@ HostCheck iommufd(const HostFacts& facts) {
 HostCheck in_use(const DeviceFacts& facts) {
   constexpr const char* kName = "in_use";
   if (facts.function.on_vfio) return {kName, Ok, "not by the host", {}};
+  const auto& virtual_functions = facts.function.virtual_functions;
+  if (virtual_functions && virtual_functions->enabled != 0) {
+    return {
+        kName, No,
+        fmt::format("{} virtual functions depend on it and its driver", virtual_functions->enabled),
+        fmt::format("'echo 0 > /sys/bus/pci/devices/{}/sriov_numvfs' ends them",
+                    facts.function.bdf.str())};
+  }
   if (!facts.uses) {
     return {kName, Unknown, facts.uses.error().message(), {}};
   }
@@ -136,6 +144,22 @@ HostCheck group_node(const DeviceFacts& facts) {
   return not_allowed(kName, error);
 }
 
+HostCheck vf_token(const DeviceFacts& facts) {
+  return {"vf_token", Warn,
+          fmt::format("{} is on {}: only who has the token of its owner may open this one",
+                      facts.physical->bdf.str(), facts.physical->driver),
+          "'passthru run --vf-token UUID' with the UUID that its owner was given"};
+}
+
+std::string identity(const DeviceFacts& facts) {
+  const PciFunction& function = facts.function;
+  std::string text = fmt::format("{:04x}:{:04x}", function.vendor, function.device);
+  if (!facts.physical) return text;
+  const std::string& driver = facts.physical->driver;
+  return text + fmt::format(", a virtual function of {} ({})", facts.physical->bdf.str(),
+                            driver.empty() ? "no driver" : driver);
+}
+
 HostCheck reset(const DeviceFacts& facts) {
   if (!facts.resettable)
     return {"reset", Warn, "none: what one guest leaves in the device, the next one finds", {}};
@@ -175,10 +199,14 @@ std::vector<HostCheck> check_host(const HostFacts& facts) {
 
 std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts) {
   if (!facts) return {{"device", No, facts.error().cause, facts.error().advice}};
-  const std::string id =
-      fmt::format("{:04x}:{:04x}", facts->function.vendor, facts->function.device);
-  return {{"device", Ok, id, {}}, in_use(*facts),     driver(*facts),
-          group(*facts),          group_node(*facts), reset(*facts)};
+  std::vector<HostCheck> checks = {{"device", Ok, identity(*facts), {}},
+                                   in_use(*facts),
+                                   driver(*facts),
+                                   group(*facts),
+                                   group_node(*facts),
+                                   reset(*facts)};
+  if (facts->physical && facts->physical->on_vfio) checks.push_back(vf_token(*facts));
+  return checks;
 }
 
 bool is_ready(const std::vector<HostCheck>& checks) {

@@ -85,6 +85,8 @@ HostFacts host_facts(const HostRoots& roots) {
 Result<DeviceFacts> device_facts(const HostRoots& roots, Bdf bdf) {
   const Sysfs sysfs(roots.sys);
   DeviceFacts facts{.function = PASSTHRU_TRY(bindable_function(sysfs, bdf))};
+  if (const auto& physical = facts.function.physical_function)
+    facts.physical = PASSTHRU_TRY(sysfs.function(*physical));
   const uint32_t group = *facts.function.iommu_group;
   facts.blocking = PASSTHRU_TRY(blocking_members(sysfs, group));
   std::erase_if(facts.blocking, [&](const GroupMember& each) { return each.name == bdf.str(); });

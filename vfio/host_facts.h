@@ -44,6 +44,7 @@ struct HostFacts {
 /// What holds for one device that could be assigned.
 struct DeviceFacts {
   PciFunction function{};
+  std::optional<PciFunction> physical{};                           ///< of a virtual function
   bool resettable = false;                                         ///< by whatever method
   std::vector<GroupMember> blocking{};                             ///< of its group, without itself
   Result<std::vector<DeviceUse>> uses = std::vector<DeviceUse>();  ///< empty where it is on VFIO
@@ -52,7 +53,7 @@ struct DeviceFacts {
 
 HostFacts host_facts(const HostRoots& roots);
 
-/// Errors of `bindable_function`; ENOENT: its group went away.
+/// Errors of `bindable_function`; ENOENT: its group, or its physical function, went away.
 Result<DeviceFacts> device_facts(const HostRoots& roots, Bdf bdf);
 
 }  // namespace passthru

@@ -95,6 +95,8 @@ struct Mapped {
   size_t size = 0;
 };
 
+class VfToken;
+
 /// Every call into the kernel that assigning a device needs. All calls are thread-safe and return
 /// the kernel's errno in an Error whose operation names the system call; none retries, none logs.
 class Kernel {
@@ -111,7 +113,11 @@ class Kernel {
   virtual Result<void> set_container(int group, int container) = 0;
   virtual Result<void> unset_container(int group) = 0;
   virtual Result<void> set_iommu(int container, uint32_t type) = 0;
-  virtual Result<Fd> open_device(int group, const std::string& bdf) = 0;
+  /// `name`: what `device_name` makes of an address and a VF token. ENODEV: not in the group;
+  /// EACCES: not the right token; EINVAL: one that is of no use.
+  virtual Result<Fd> open_device(int group, const std::string& name) = 0;
+  /// The token of an opened physical function. ENOTTY: it is none.
+  virtual Result<void> set_vf_token(int device, const VfToken& token) = 0;
 
   // iommufd, and devices by their own nodes (since Linux 6.6).
   virtual Result<Fd> open_iommufd() = 0;

@@ -12,6 +12,7 @@
 #include "vfio/iommufd_abi.h"
 #include "vfio/kernel_call.h"
 #include "vfio/region_caps.h"
+#include "vfio/vf_token.h"
 
 namespace passthru {
 namespace {
@@ -88,11 +89,20 @@ Result<void> LinuxKernel::set_iommu(int container, uint32_t type) {
   return {};
 }
 
-Result<Fd> LinuxKernel::open_device(int group, const std::string& bdf) {
+Result<Fd> LinuxKernel::open_device(int group, const std::string& name) {
   // The kernel makes this descriptor close-on-exec.
   return Fd(PASSTHRU_TRY(kernel_value(group, VFIO_GROUP_GET_DEVICE_FD,
-                                      reinterpret_cast<uintptr_t>(bdf.c_str()),
+                                      reinterpret_cast<uintptr_t>(name.c_str()),
                                       "VFIO_GROUP_GET_DEVICE_FD")));
+}
+
+Result<void> LinuxKernel::set_vf_token(int device, const VfToken& token) {
+  std::vector<std::byte> argument(sizeof(vfio_device_feature) + token.bytes().size());
+  auto* feature = new (argument.data()) vfio_device_feature{};
+  feature->argsz = static_cast<uint32_t>(argument.size());
+  feature->flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN;
+  std::memcpy(feature->data, token.bytes().data(), token.bytes().size());
+  return kernel_call(device, VFIO_DEVICE_FEATURE, feature, "VFIO_DEVICE_FEATURE");
 }
 
 Result<void> LinuxKernel::map_dma(int container, uint64_t iova, std::span<std::byte> memory,

@@ -18,7 +18,8 @@ class LinuxKernel final : public Kernel {
   Result<void> set_container(int group, int container) override;
   Result<void> unset_container(int group) override;
   Result<void> set_iommu(int container, uint32_t type) override;
-  Result<Fd> open_device(int group, const std::string& bdf) override;
+  Result<Fd> open_device(int group, const std::string& name) override;
+  Result<void> set_vf_token(int device, const VfToken& token) override;
   Result<Fd> open_iommufd() override;
   Result<Fd> open_cdev(const std::string& name) override;
   Result<uint32_t> bind_iommufd(int device, int iommufd) override;

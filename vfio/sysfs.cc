@@ -41,6 +41,15 @@ std::vector<std::byte> read_config(const fs::path& device) {
   return config;
 }
 
+// The kernel shows both attributes of a function with SR-IOV, and neither of another.
+std::optional<VirtualFunctions> read_virtual_functions(const fs::path& device) {
+  const auto possible = number<unsigned>(first_line(device / "sriov_totalvfs"), 10);
+  if (!possible) return std::nullopt;
+  return VirtualFunctions{
+      .enabled = number<unsigned>(first_line(device / "sriov_numvfs"), 10).value_or(0),
+      .possible = *possible};
+}
+
 // Drivers other than vfio-pci that are built on it (mlx5_vfio_pci..) are known by the vfio-dev that
 // they register, since Linux 6.1.
 bool is_on_vfio(const fs::path& device, const std::string& driver) {
@@ -133,6 +142,7 @@ Result<PciFunction> Sysfs::function(Bdf bdf) const {
   function.bridge = is_bridge(function.config);
   if (auto physical = Bdf::parse(link_name(device / "physfn")))
     function.physical_function = *physical;
+  function.virtual_functions = read_virtual_functions(device);
   std::istringstream methods(first_line(device / "reset_method"));
   for (std::string method; methods >> method;) function.reset_methods.push_back(method);
   return function;

@@ -22,6 +22,13 @@ struct BusNumber {
   auto operator<=>(const BusNumber&) const = default;  // NOLINT(modernize-use-nullptr): its own 0
 };
 
+/// How many virtual functions a physical function has (SR-IOV).
+struct VirtualFunctions {
+  unsigned enabled = 0;   ///< each of them is a function of its own now
+  unsigned possible = 0;  ///< as many as it can have
+  bool operator==(const VirtualFunctions&) const = default;
+};
+
 /// A PCI function as sysfs describes it, at one moment.
 struct PciFunction {
   Bdf bdf{};
@@ -37,7 +44,8 @@ struct PciFunction {
   std::optional<uint32_t> iommu_group{};
   std::optional<unsigned> numa_node{};
   bool bridge = false;
-  std::optional<Bdf> physical_function{};  ///< whose virtual function it is (SR-IOV)
+  std::optional<Bdf> physical_function{};               ///< whose virtual function it is (SR-IOV)
+  std::optional<VirtualFunctions> virtual_functions{};  ///< empty: it cannot have any
   std::vector<std::string>
       reset_methods{};              ///< in the order in which the kernel tries them: "flr", "bus"..
   std::vector<std::byte> config{};  ///< 256 or 4,096 bytes; only 64 for who is not root

@@ -12,8 +12,8 @@ namespace passthru {
 namespace {
 
 constexpr const char* kOptions =
-    "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE, rom=off, moderate=N, bdf=BDF, fd=N, "
-    "iommufd=N, group-fd=N and container-fd=N";
+    "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE, rom=off, moderate=N, vf-token=UUID, "
+    "bdf=BDF, fd=N, iommufd=N, group-fd=N and container-fd=N";
 
 Error refused(std::string_view option, const char* cause, std::string advice) {
   return Error{.code = EINVAL, .operation = fmt::format("read the option '{}'", option)}
@@ -98,6 +98,10 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
                                     "Use one that this process has open, for example fd=3"));
     }
     *fd = static_cast<int>(*given);
+    return {};
+  }
+  if (name == "vf-token") {
+    options.vf_token = PASSTHRU_TRY(VfToken::parse(value));
     return {};
   }
   return tl::unexpected(refused(option, "there is no such option of a device",

@@ -15,6 +15,7 @@ namespace passthru {
 ///   nomap=N                     do not map BAR N into the guest (0 to 5); again for each
 ///   msix=auto | inplace | barN  where the guest finds the MSI-X table (inplace)
 ///   rom=FILE | off              what it finds as expansion ROM (the device's own)
+///   vf-token=UUID               see AssignOptions::vf_token
 ///   moderate=N                  at most N interrupts a second of each vector, 1 to 1000000 (all)
 ///   fd=N                        the descriptor of its own node, /dev/vfio/devices/vfioN
 ///   iommufd=N                   that of /dev/iommu; all devices of a VM share one

@@ -21,11 +21,13 @@ bool covers(uint64_t offset, size_t size, size_t byte) {
 }  // namespace
 
 FakeConfig::FakeConfig(const FakeSpec& spec)
-    : bytes_(spec.express ? 4096 : 256), writable_(bytes_.size()) {
+    : bytes_(spec.express ? 4096 : 256),
+      writable_(bytes_.size()),
+      virtual_function_(spec.virtual_function) {
   put_header(spec);
   put_bars(spec);
   put_capabilities(spec);
-  command_ = word(PCI_COMMAND);
+  program_command();
 }
 
 void FakeConfig::put(size_t offset, unsigned width, uint64_t value, uint64_t writable) {
@@ -33,6 +35,12 @@ void FakeConfig::put(size_t offset, unsigned width, uint64_t value, uint64_t wri
     bytes_[offset + byte] = static_cast<uint8_t>(value >> (8 * byte));
     writable_[offset + byte] = static_cast<uint8_t>(writable >> (8 * byte));
   }
+}
+
+void FakeConfig::program_command() {
+  command_ = word(PCI_COMMAND);
+  // A virtual function's decode bits are hardwired (Single Root I/O Virtualization 1.1, 3.4.1.3).
+  if (virtual_function_) command_ &= ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 }
 
 uint16_t FakeConfig::word(size_t offset) const {
@@ -121,7 +129,9 @@ void FakeConfig::read(uint64_t offset, std::span<std::byte> data) const {
     }
   };
   for (size_t i = 0; i < data.size(); ++i) data[i] = std::byte{bytes_[offset + i]};
-  overlay(PCI_COMMAND, command_);
+  // What VFIO remembers is all that there is of a virtual function's memory decode.
+  const int remembered = virtual_function_ ? word(PCI_COMMAND) & PCI_COMMAND_MEMORY : 0;
+  overlay(PCI_COMMAND, static_cast<uint16_t>(command_ | remembered));
   if (has_msix_) overlay(kMsixControl, msix_control_);
 }
 
@@ -133,7 +143,7 @@ FakeConfig::Written FakeConfig::write(uint64_t offset, std::span<const std::byte
   }
   Written written;
   if (covers(offset, data.size(), PCI_COMMAND) || covers(offset, data.size(), PCI_COMMAND + 1)) {
-    command_ = word(PCI_COMMAND);
+    program_command();
     written.command = (command_ & PCI_COMMAND_MEMORY) != 0;
   }
   if (has_express_ && (word(kDeviceControl) & PCI_EXP_DEVCTL_BCR_FLR) != 0) {
@@ -149,7 +159,7 @@ bool FakeConfig::memory_enabled() const {
 }
 
 bool FakeConfig::decodes_memory() const {
-  return (command_ & PCI_COMMAND_MEMORY) != 0;
+  return virtual_function_ || (command_ & PCI_COMMAND_MEMORY) != 0;
 }
 
 void FakeConfig::backdoor_reset() {

@@ -41,6 +41,7 @@ class FakeConfig {
  private:
   void put(size_t offset, unsigned width, uint64_t value, uint64_t writable = 0);
   [[nodiscard]] uint16_t word(size_t offset) const;
+  void program_command();
   void put_header(const FakeSpec& spec);
   void put_bars(const FakeSpec& spec);
   void put_capabilities(const FakeSpec& spec);
@@ -50,6 +51,7 @@ class FakeConfig {
   std::vector<uint8_t> writable_;  ///< by bit
   bool has_msix_ = false;
   bool has_express_ = false;
+  bool virtual_function_ = false;
   uint16_t command_ = 0;  ///< the hardware's
   uint16_t msix_control_ = 0;
 };

@@ -193,7 +193,7 @@ void FakeDevice::backdoor_reset() {
   clear_msix();
   intx_level_ = false;
   config_.backdoor_reset();
-  lose_bars();
+  if (!config_.decodes_memory()) lose_bars();
 }
 
 void FakeDevice::released() {

@@ -16,6 +16,7 @@
 #include "tests/fakes/fake_device.h"
 #include "vfio/kernel.h"
 #include "vfio/thread_annotations.h"
+#include "vfio/vf_token.h"
 
 namespace passthru {
 
@@ -90,7 +91,8 @@ class FakeKernel final : public Kernel {
   Result<void> set_container(int group, int container) override;
   Result<void> unset_container(int group) override;
   Result<void> set_iommu(int container, uint32_t type) override;
-  Result<Fd> open_device(int group, const std::string& bdf) override;
+  Result<Fd> open_device(int group, const std::string& name) override;
+  Result<void> set_vf_token(int device, const VfToken& token) override;
   Result<Fd> open_iommufd() override;
   Result<Fd> open_cdev(const std::string& name) override;
   Result<uint32_t> bind_iommufd(int device, int iommufd) override;
@@ -192,6 +194,8 @@ class FakeKernel final : public Kernel {
   Result<FakeDevice*> enter_device(FakeCall call);
   /// Notices what was closed since the last time.
   void reap() PASSTHRU_REQUIRES(kernel_mutex_);
+  Result<void> check_token(const FakeDevice& device, std::string_view option)
+      PASSTHRU_REQUIRES(kernel_mutex_);
   bool group_open(uint32_t group) const PASSTHRU_REQUIRES(kernel_mutex_);
   Result<void> check_remapping(const char* call) const PASSTHRU_REQUIRES(kernel_mutex_);
 
@@ -202,6 +206,7 @@ class FakeKernel final : public Kernel {
   std::map<int, uint64_t> eventfds_
       PASSTHRU_GUARDED_BY(kernel_mutex_);  ///< the kernel's id, by descriptor
   std::map<std::byte*, size_t> mapped_ PASSTHRU_GUARDED_BY(kernel_mutex_);
+  std::map<Bdf, VfToken> tokens_ PASSTHRU_GUARDED_BY(kernel_mutex_);  ///< by physical function
   std::vector<Failure> failures_ PASSTHRU_GUARDED_BY(kernel_mutex_);
   std::vector<FakeCall> calls_ PASSTHRU_GUARDED_BY(kernel_mutex_);
   bool interrupt_remapping_ PASSTHRU_GUARDED_BY(kernel_mutex_) = true;

@@ -22,6 +22,14 @@ FakeSpec FakeSpec::nvme(Bdf bdf, uint32_t group) {
   return spec;
 }
 
+FakeSpec FakeSpec::nvme_vf(Bdf bdf, uint32_t group) {
+  FakeSpec spec = nvme(bdf, group);
+  spec.msix.vectors = 5;
+  spec.intx = false;
+  spec.virtual_function = true;
+  return spec;
+}
+
 FakeSpec FakeSpec::e1000e(Bdf bdf, uint32_t group) {
   FakeSpec spec;
   spec.bdf = bdf;

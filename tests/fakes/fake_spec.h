@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,11 @@ struct FakeSpec {
   bool intx = true;
   bool express = true;  ///< 4096 bytes of config space, and an error interrupt
   bool resets = true;   ///< has a function-level reset
+  /// SR-IOV: memory decode is its physical function's, which a reset of this one leaves on, and its
+  /// COMMAND has no bit for it.
+  bool virtual_function = false;
+  std::optional<Bdf> physical{};  ///< whose virtual function it is, if that one is on vfio-pci
+  bool sriov = false;             ///< it can have virtual functions
 
   /// By its group.
   [[nodiscard]] DeviceDoor door() const { return {.bdf = bdf, .group = group}; }
@@ -77,6 +83,8 @@ struct FakeSpec {
   /// QEMU's nvme: one 16 KiB BAR with registers, doorbells at 0x1000, 65 vectors at 0x2000, PBA at
   /// 0x3000.
   static FakeSpec nvme(Bdf bdf = {0, 0, 2, 0}, uint32_t group = 2);
+  /// A virtual function of QEMU's nvme: the same BAR, 5 vectors, no pin.
+  static FakeSpec nvme_vf(Bdf bdf = {0, 1, 0, 1}, uint32_t group = 8);
   /// QEMU's e1000e: registers, flash, an I/O BAR, 5 vectors in a BAR of their own, a ROM.
   static FakeSpec e1000e(Bdf bdf = {0, 0, 3, 0}, uint32_t group = 3);
   /// QEMU's qemu-xhci: one 16 KiB BAR with registers, 16 vectors at 0x3000, PBA in the same page.

@@ -118,7 +118,42 @@ Result<void> FakeKernel::set_iommu(int container, uint32_t type) {
   return {};
 }
 
-Result<Fd> FakeKernel::open_device(int group, const std::string& bdf) {
+/// vfio_pci_validate_vf_token.
+Result<void> FakeKernel::check_token(const FakeDevice& device, std::string_view option) {
+  constexpr const char* kCall = "VFIO_GROUP_GET_DEVICE_FD";
+  constexpr std::string_view kOption = " vf_token=";
+  std::optional<VfToken> token;
+  if (!option.empty()) {
+    if (!option.starts_with(kOption)) return passthru::fail(EINVAL, kCall);
+    const auto parsed = VfToken::parse(option.substr(kOption.size()));
+    if (!parsed) return passthru::fail(EINVAL, kCall);
+    token = *parsed;
+  }
+  const auto& physical = device.spec().physical;
+  const Bdf owner = physical.value_or(device.spec().bdf);
+  const bool in_use = std::any_of(handles_.begin(), handles_.end(), [&](const auto& entry) {
+    return entry.second.device != nullptr && entry.second.device->spec().physical == owner;
+  });
+  if (physical || (device.spec().sriov && in_use)) {
+    const bool right = token && tokens_.contains(owner) && tokens_.at(owner) == *token;
+    return right ? Result<void>{} : passthru::fail(EACCES, kCall);
+  }
+  if (!token) return {};
+  if (!device.spec().sriov) return passthru::fail(EINVAL, kCall);
+  tokens_.insert_or_assign(owner, *token);
+  return {};
+}
+
+Result<void> FakeKernel::set_vf_token(int device, const VfToken& token) {
+  const FakeDevice* found =
+      PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_FEATURE", .fd = device}));
+  if (!found->spec().sriov) return passthru::fail(ENOTTY, "VFIO_DEVICE_FEATURE");
+  MutexLock lock(kernel_mutex_);
+  tokens_.insert_or_assign(found->spec().bdf, token);
+  return {};
+}
+
+Result<Fd> FakeKernel::open_device(int group, const std::string& name) {
   constexpr const char* kCall = "VFIO_GROUP_GET_DEVICE_FD";
   MutexLock lock(kernel_mutex_);
   PASSTHRU_TRY(enter({.name = kCall, .fd = group}));
@@ -126,8 +161,12 @@ Result<Fd> FakeKernel::open_device(int group, const std::string& bdf) {
   const uint32_t number = handles_.at(group).group;
   if (!found->container || !found->container->iommu || !found->viable)
     return passthru::fail(EINVAL, kCall);
+  reap();
+  const size_t space = std::min(name.find(' '), name.size());
   for (auto& device : devices_) {
-    if (device->spec().group != number || device->spec().bdf.str() != bdf) continue;
+    if (device->spec().group != number || device->spec().bdf.str() != name.substr(0, space))
+      continue;
+    PASSTHRU_TRY(check_token(*device, std::string_view(name).substr(space)));
     return hand_out({.peer = Fd(), .container = nullptr, .group = number, .device = device.get()});
   }
   return passthru::fail(ENODEV, kCall);

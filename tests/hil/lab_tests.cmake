@@ -162,13 +162,35 @@ function(lab_runs_once kernel)
   passthru_lab_test(see_others --timeout 300 --nvme ${drive}-see_others.img -- ${hil}/see_others.sh ${drive}-see_others.img ${guest})
 endfunction()
 
+# A drive behind a port, with two virtual functions for which there are four queues and five interrupts each.
+set(sriov ${PROJECT_SOURCE_DIR}/build/lab/sriov)
+add_test(NAME lab.sriov_image COMMAND ${hil}/make_images ${sriov} drive WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(lab.sriov_image PROPERTIES LABELS lab FIXTURES_SETUP sriov_image)
+function(lab_virtual_functions kernel)
+  set(where ${kernel})
+  set(backend "")
+  set(sriov_drive --device pcie-root-port,id=rp
+    --qemu -drive --qemu id=sriov,file=${sriov}/drive.img,if=none,format=raw --qemu -device --qemu nvme-subsys,id=subsystem
+    --qemu -device
+    --qemu nvme,id=pf,serial=lab,bus=rp,subsys=subsystem,max_ioqpairs=10,msix_qsize=11,sriov_max_vfs=2,sriov_vq_flexible=8,sriov_vi_flexible=10
+    --qemu -device --qemu nvme-ns,drive=sriov,bus=pf,nsid=1)
+  passthru_lab_test(virtual_functions --timeout 500 ${sriov_drive} -- ${hil}/virtual_functions.sh ${sriov}/drive.img ${guest})
+  passthru_lab_test(vf_tokens --timeout 500 ${sriov_drive} --device rtl8139 --bind 0000:00:03.0
+    -- ${hil}/vf_tokens.sh ${sriov}/drive.img ${guest})
+  # They write to one drive.
+  set_tests_properties(lab.${where}.virtual_functions lab.${where}.vf_tokens PROPERTIES RESOURCE_LOCK sriov_image)
+  set_property(TEST lab.${where}.virtual_functions lab.${where}.vf_tokens APPEND PROPERTY FIXTURES_REQUIRED sriov_image)
+endfunction()
+
 lab_runs(stock group)
 lab_runs_once(stock)
+lab_virtual_functions(stock)
 if(PASSTHRU_TEST_ALL)
   foreach(backend ${PASSTHRU_BACKENDS_NEXT})
     lab_runs(next ${backend})
   endforeach()
   lab_runs_once(next)
+  lab_virtual_functions(next)
 endif()
 
 # What the device runs found is what docs/devices.md says.

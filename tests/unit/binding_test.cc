@@ -70,6 +70,22 @@ TEST_F(BindingTest, BindingWhatIsBoundAndUnbindingWhatIsNotHaveNothingToDo) {
   EXPECT_THAT(*binding().bind(Bdf{.device = 4}), IsEmpty());
 }
 
+TEST_F(BindingTest, WhatHasVirtualFunctionsKeepsTheDriverThatServesThem) {
+  tree.add_driver("vfio-pci").add({.driver = "nvme"});
+  tree.put("bus/pci/devices/0000:00:02.0/sriov_totalvfs", "8\n");
+  tree.put("bus/pci/devices/0000:00:02.0/sriov_numvfs", "2\n");
+  const auto bound = bind();
+  ASSERT_FALSE(bound);
+  EXPECT_EQ(bound.error().code, EBUSY);
+  EXPECT_EQ(bound.error().message(),
+            "0000:00:02.0: bind to vfio-pci: 2 virtual functions depend on it and its driver. "
+            "Assign those, or end them when nobody uses them: 'echo 0 > " +
+                (tree.sysfs().function_path(kDevice) / "sriov_numvfs").string() + "'");
+  EXPECT_EQ(tree.driver_of(kName), "nvme");
+  tree.put("bus/pci/devices/0000:00:02.0/sriov_numvfs", "0\n");
+  EXPECT_TRUE(bind());
+}
+
 TEST_F(BindingTest, WithoutARecordTheKernelChoosesTheDriver) {
   tree.add_driver("vfio-pci").add({.driver = "nvme"});
   ASSERT_TRUE(bind());

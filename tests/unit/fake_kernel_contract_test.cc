@@ -38,12 +38,16 @@ const std::vector<ContractSource> kSources = {
     fake("e1000e", FakeSpec::e1000e()), fake("conventional", conventional()),
     fake("nvme_cdev", dynamic_nvme(), Backend::Cdev)};
 const std::vector<ContractSource> kAttached = {fake("nvme", FakeSpec::nvme())};
+// Such a reset leaves a virtual function's memory decode on: its BackdoorResetContract is another.
+const std::vector<ContractSource> kVirtual = {fake("nvme_vf", FakeSpec::nvme_vf())};
 
 INSTANTIATE_TEST_SUITE_P(Fake, KernelContract, testing::ValuesIn(kSources),
                          [](const auto& each) { return each.param.name; });
 INSTANTIATE_TEST_SUITE_P(Fake, GroupContract, testing::ValuesIn(kAttached),
                          [](const auto& each) { return each.param.name; });
 INSTANTIATE_TEST_SUITE_P(Fake, NodeContract, testing::ValuesIn(kAttached),
+                         [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(FakeVirtual, KernelContract, testing::ValuesIn(kVirtual),
                          [](const auto& each) { return each.param.name; });
 INSTANTIATE_TEST_SUITE_P(Fake, BackdoorResetContract, testing::ValuesIn(kSources),
                          [](const auto& each) { return each.param.name; });

@@ -179,6 +179,10 @@ void give_to_host(DeviceFacts& facts) {
   facts.function.on_vfio = false;
 }
 
+void give_physical(DeviceFacts& facts) {
+  facts.physical = PciFunction{.bdf = {.device = 1}, .driver = "nvme"};
+}
+
 class CheckDeviceSays : public testing::TestWithParam<DeviceCase> {};
 
 TEST_P(CheckDeviceSays, WhatIsMissingAndWhatMendsIt) {
@@ -222,6 +226,29 @@ INSTANTIATE_TEST_SUITE_P(
                          .code = EACCES, .operation = "read mountinfo", .device = "0000:00:02.0"});
                    },
                    "unknown in_use: 0000:00:02.0: read mountinfo: Permission denied > ", false},
+        DeviceCase{"in_use",
+                   [](DeviceFacts& facts) {
+                     give_to_host(facts);
+                     facts.function.virtual_functions = {.enabled = 2, .possible = 7};
+                   },
+                   "no in_use: 2 virtual functions depend on it and its driver > 'echo 0 > "
+                   "/sys/bus/pci/devices/0000:00:02.0/sriov_numvfs' ends them",
+                   false},
+        DeviceCase{"device", give_physical,
+                   "ok device: 1b36:0010, a virtual function of "
+                   "0000:00:01.0 (nvme) > ",
+                   true},
+        DeviceCase{"vf_token", give_physical, "not checked", true},
+        DeviceCase{"vf_token",
+                   [](DeviceFacts& facts) {
+                     give_physical(facts);
+                     facts.physical->driver = "vfio-pci";
+                     facts.physical->on_vfio = true;
+                   },
+                   "warn vf_token: 0000:00:01.0 is on vfio-pci: only who has the token of its "
+                   "owner may open this one > 'passthru run --vf-token UUID' with the UUID that "
+                   "its owner was given",
+                   true},
         DeviceCase{"group",
                    [](DeviceFacts& facts) {
                      facts.blocking = {{.name = "0000:00:02.1", .driver = "e1000e"},

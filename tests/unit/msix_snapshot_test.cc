@@ -126,6 +126,27 @@ TEST_F(MsixSnapshotTest, ADeviceThatDoesNotDecodeMemoryIsNotReadBesideItsDriver)
       "wakes it, or bind it: 'passthru bind 0000:00:02.0'");
 }
 
+// 0000:00:02.0 is made a virtual function of 0000:00:01.0.
+TEST_F(MsixSnapshotTest, AVirtualFunctionDecodesMemoryAsItsPhysicalFunctionSays) {
+  add_to_sysfs("nvme", /*decode=*/false);
+  sysfs_.link("bus/pci/devices/0000:00:02.0/physfn", "../0000:00:01.0");
+  put_entry(1, {.address_low = 0xfee01004, .data = 0x4022, .control = 0});
+  sysfs_.put("bus/pci/devices/0000:00:02.0/resource0", std::string(bar_.begin(), bar_.end()));
+  EXPECT_EQ(snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().code, ENXIO) << "it is not there";
+
+  std::vector<std::byte> physical(4096);
+  physical[0x100] = std::byte{0x10};  // SR-IOV
+  physical[0x102] = std::byte{1};
+  sysfs_.add({.bdf = "0000:00:01.0", .driver = "nvme", .config = physical});
+  EXPECT_EQ(snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().code, ENXIO);
+  physical[0x108] = std::byte{9};  // VF Enable, VF MSE
+  sysfs_.put("bus/pci/devices/0000:00:01.0/config",
+             std::string(reinterpret_cast<const char*>(physical.data()), physical.size()));
+  const auto snapshot = snapshot_msix(kernel_, sysfs_.sysfs(), kNvme);
+  ASSERT_TRUE(snapshot) << snapshot.error().message();
+  EXPECT_EQ(snapshot->vectors[1].entry.address_low, 0xfee01004U);
+}
+
 TEST_F(MsixSnapshotTest, ASleepingDeviceIsNotReadBesideItsDriver) {
   add_to_sysfs("nvme");
   sysfs_.put("bus/pci/devices/0000:00:02.0/power_state", "D3hot\n");

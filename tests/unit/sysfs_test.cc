@@ -101,6 +101,16 @@ TEST(Sysfs, AVirtualFunctionKnowsItsPhysicalFunction) {
   EXPECT_EQ(tree.sysfs().function(kNvme)->physical_function, (Bdf{.device = 1, .function = 3}));
 }
 
+TEST(Sysfs, AFunctionWithSrIovKnowsHowManyVirtualFunctionsItHas) {
+  SysfsTree tree;
+  tree.add({});
+  EXPECT_EQ(tree.sysfs().function(kNvme)->virtual_functions, std::nullopt);
+  tree.put("bus/pci/devices/0000:00:02.0/sriov_totalvfs", "8\n");
+  tree.put("bus/pci/devices/0000:00:02.0/sriov_numvfs", "2\n");
+  EXPECT_EQ(tree.sysfs().function(kNvme)->virtual_functions,
+            (VirtualFunctions{.enabled = 2, .possible = 8}));
+}
+
 TEST(Sysfs, AMachineWithoutPciSaysSo) {
   const auto functions = Sysfs("/nonexistent").functions();
   ASSERT_FALSE(functions);

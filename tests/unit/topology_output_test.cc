@@ -82,6 +82,23 @@ TEST_F(TopologyOutput, IsALineAFunctionBelowItsBridge) {
             "0000:09:00.0  Class 0200: Device 8086:10d3  no driver\n");
 }
 
+TEST_F(TopologyOutput, SaysWhoseVirtualFunctionItIsAndHowManyThereAre) {
+  const std::vector<PciFunction> functions = {
+      {.bdf = {.device = 4}, .virtual_functions = VirtualFunctions{.enabled = 1, .possible = 7}},
+      {.bdf = {.device = 4, .function = 1}, .physical_function = Bdf{.device = 4}}};
+  const BusNumber roots[] = {{0, 0}};
+  const Topology tree = build_topology(functions, roots);
+  EXPECT_EQ(topology_text(tree, all_nodes(tree), names),
+            "0000:00:04.0  Class 0000: Device 0000:0000  virtual functions 1 of 7  no driver\n"
+            "0000:00:04.1  Class 0000: Device 0000:0000  virtual function of 0000:00:04.0  no "
+            "driver\n");
+  const Json json = topology_json(tree, all_nodes(tree), names)["devices"];
+  EXPECT_EQ(json[0]["physical_function"], Json());
+  EXPECT_EQ(json[0]["virtual_functions"], (Json{{"enabled", 1}, {"possible", 7}}));
+  EXPECT_EQ(json[1]["physical_function"], "0000:00:04.0");
+  EXPECT_EQ(json[1]["virtual_functions"], Json());
+}
+
 TEST_F(TopologyOutput, OfSomeIsIndentedByThoseThatAreShown) {
   EXPECT_EQ(topology_text(topology, {*topology.find({.bus = 1}), *topology.find(kSecond)}, names),
             "0000:01:00.0  Class 0604: Device 1b36:000e  [bus 02]  group 3  no driver  ACS: only "

@@ -127,6 +127,10 @@ TEST(DeviceArgument, OptionsMayComeInAnyOrder) {
   EXPECT_EQ(all->rom, (RomChoice{RomChoice::Kind::File, "some/file.rom"}));
   EXPECT_EQ(all->msix, (MsixChoice{MsixChoice::Kind::Bar, 3}));
   EXPECT_EQ(parse_device_argument("0000:00:02.0,rom=off")->rom.kind, RomChoice::Kind::Off);
+  constexpr const char* kToken = "bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3";
+  EXPECT_EQ(parse_device_argument(std::string("0000:00:02.0,vf-token=") + kToken)->vf_token->str(),
+            kToken);
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,vf-token=").error().code, EINVAL);
   EXPECT_EQ(parse_device_argument("0000:00:02.0,moderate=5000")->most_interrupts_per_second, 5000U);
   EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=auto")->msix.kind, MsixChoice::Kind::Auto);
   EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=bar1,msix=inplace")->msix.kind,

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# tests/hil/vf_tokens.sh - that one guest has a whole drive with SR-IOV, and another guest one of its virtual functions,
+# which the first has put online; and that only who has the token of the first may open it. Runs in the lab with an NVMe
+# drive with SR-IOV at 0000:01:00.0, and a device without at 0000:00:03.0 on vfio-pci.
+# usage: vf_tokens.sh DRIVE-IMAGE GUEST-IMAGES
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2317 # called from a trap
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+
+readonly image=$1 guest=$2
+readonly physical=0000:01:00.0 virtual=0000:01:00.1 other=0000:00:03.0
+readonly token=bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3 wrong=bd8d9d2b-5a5f-4f5a-a211-f591514ba1f4
+readonly passthru=build/release/tools/passthru
+readonly results=$LAB_OUT/vf_tokens DEADLINE=300
+readonly resources=4 # queues and interrupts of a virtual function
+# Blocks of 256 KiB: see virtual_functions.sh.
+readonly shared=3 mark=4 write=6
+
+rm -rf "$results"
+mkdir -p "$results"
+
+vmms=()
+tear_down() { [ "${#vmms[@]}" = 0 ] || kill -KILL "${vmms[@]}" 2>/dev/null || true; }
+
+sha() { sha256sum | cut -d' ' -f1; }
+on_image() { dd if="$image" bs=256k skip="$1" count="$2" 2>/dev/null; }
+
+# start NAME JOB ARGUMENT...: of `passthru run`
+start() {
+  local name=$1 job=$2
+  shift 2
+  boot "$results/$name.log" "$results/$name.vmm" timeout --kill-after=5 "$DEADLINE" "$passthru" run \
+    --kernel "$guest/bzImage" --initrd "$guest/initrd" --cpus 1 --memory 256M --summary "$results/$name.json" \
+    --append "$guest_append passthru.job=$job share.mark=$mark share.write=$write" "$@"
+  vmms+=("$vmm")
+}
+# refused NAME WORDS ARGUMENT...: no guest starts, and why is said.
+refused() {
+  local name=$1 words=$2 status=0
+  shift 2
+  timeout 60 "$passthru" run --kernel "$guest/bzImage" --initrd "$guest/initrd" --memory 256M "$@" \
+    </dev/null >"$results/$name" 2>&1 || status=$?
+  equal "$name: exit status" "$status" 3 "$results/$name"
+  equal "$name: '$words'" "$(grep -cF "$words" "$results/$name")" 1 "$results/$name"
+}
+
+# A guest's reads of the drive are compared with this.
+there=$(on_image 0 "$shared" | sha)
+"$passthru" bind --force "$physical"
+echo Y >/sys/module/vfio_pci/parameters/enable_sriov
+
+start owner "serve-vf serve.resources=$resources" --vf-token "$token" --device "$physical"
+wait_until_says released
+echo 2 >"/sys/bus/pci/devices/$physical/sriov_numvfs"
+equal 'the virtual functions are on vfio-pci, as the physical one is' \
+  "$(basename "$(readlink "/sys/bus/pci/devices/$virtual/driver")")" vfio-pci
+wait_until_says online
+
+refused without "its physical function $physical is on vfio-pci" --device "$virtual"
+refused wrong "this is not the token of the owner of $physical" --device "$virtual" --vf-token "$wrong"
+refused useless 'it is neither a virtual function nor one that can have some' --device "$other" --vf-token "$token"
+status=0
+"$passthru" doctor "$virtual" >"$results/doctor" || status=$?
+equal 'doctor: it could be given to a guest' "$status" 0 "$results/doctor"
+equal 'doctor: whose token it takes' \
+  "$(grep -c "^warn  vf_token .*$physical is on vfio-pci" "$results/doctor")" 1 "$results/doctor"
+
+start user "share-drive share.read=$shared" --device "$virtual,vf-token=$token"
+for index in 1 0; do
+  status=0
+  wait "${vmms[index]}" || status=$?
+  equal "guest $index: it ended by itself" "$status" 0 "${consoles[index]}"
+done
+vmms=()
+equal 'the user: all that it read is what is on the drive' "$(said read)" "$there" "$results/user.log"
+equal 'the user: its interrupts came, by MSI-X' \
+  "$(said kind) $([ "$(said interrupts)" -gt 10 ] && echo came)" 'MSI-X came' "$results/user.log"
+equal 'the user: its log has no complaint' "$(said complaint)" ''
+printf '        read %s times, %s interrupts\n' "$(said reads)" "$(said interrupts)"
+wrote=$(said wrote)
+consoles+=("$results/owner.log") # `said` is of the last one
+equal 'the owner finds what the user wrote' "$(said there)" "$wrote" "$results/owner.log"
+equal 'the owner: its log has no complaint' "$(said complaint)" ''
+equal 'and it is in the image' "$(on_image "$write" 1 | sha)" "$wrote"
+finish

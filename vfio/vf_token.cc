@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// Owns the spelling of a token, and the wording. The rules are the kernel's
+// (vfio_pci_validate_vf_token).
+#include "vfio/vf_token.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace passthru {
+namespace {
+
+constexpr std::string_view kShape = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+std::optional<uint8_t> read_byte(std::string_view digits) {
+  uint8_t value = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, value, 16);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+Result<VfToken> VfToken::parse(std::string_view text) {
+  const auto refused = [text] {
+    return tl::unexpected(
+        Error{.code = EINVAL, .operation = fmt::format("'{}' is no VF token", text)}
+            .because("expected a UUID, like bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3")
+            .advise("'uuidgen' makes one"));
+  };
+  if (text.size() != kShape.size()) return refused();
+  VfToken token;
+  size_t at = 0;
+  for (uint8_t& byte : token.bytes_) {
+    if (kShape[at] == '-' && text[at++] != '-') return refused();
+    const auto read = read_byte(text.substr(at, 2));
+    if (!read) return refused();
+    byte = *read;
+    at += 2;
+  }
+  return token;
+}
+
+std::string VfToken::str() const {
+  std::string text;
+  for (const uint8_t byte : bytes_) {
+    if (kShape[text.size()] == '-') text += '-';
+    text += fmt::format("{:02x}", byte);
+  }
+  return text;
+}
+
+std::string device_name(Bdf bdf, const std::optional<VfToken>& token) {
+  return token ? fmt::format("{} vf_token={}", bdf.str(), token->str()) : bdf.str();
+}
+
+Result<void> check_vf_token(const PciFunction& function,
+                            const std::optional<PciFunction>& physical) {
+  if (physical ? physical->on_vfio : function.virtual_functions.has_value()) return {};
+  Error error{.code = EINVAL, .operation = "use the VF token", .device = function.bdf.str()};
+  if (!physical) {
+    return tl::unexpected(
+        std::move(error)
+            .because("it is neither a virtual function nor one that can have some")
+            .advise("Leave the token out"));
+  }
+  const std::string driver =
+      physical->driver.empty() ? "has no driver" : "belongs to " + physical->driver;
+  return tl::unexpected(
+      std::move(error)
+          .because(fmt::format("its physical function {} {}: there is a token only where that one "
+                               "is on vfio-pci",
+                               physical->bdf.str(), driver))
+          .advise("Leave the token out"));
+}
+
+Error explain_vf_token(Error error, const PciFunction& function, bool given) {
+  if (error.code != EACCES) return error;
+  if (!function.physical_function) {
+    return std::move(error)
+        .because(fmt::format("its virtual functions are in use, and {}",
+                             given ? "this is not the token that their users know"
+                                   : "only who has the token that their users know may open it"))
+        .advise(
+            "Give the token that was set when it was opened before, or end those who use its "
+            "virtual functions");
+  }
+  const std::string physical = function.physical_function->str();
+  if (given) {
+    return std::move(error)
+        .because(fmt::format("this is not the token of the owner of {}, its physical function on "
+                             "vfio-pci",
+                             physical))
+        .advise(fmt::format("Give the one that the owner of {} was started with", physical));
+  }
+  return std::move(error)
+      .because(fmt::format("its physical function {} is on vfio-pci, and only who has the token of "
+                           "that one's owner may open it",
+                           physical))
+      .advise(fmt::format("Say --vf-token UUID, with the UUID that the owner of {} was started "
+                          "with, or give {} back to a driver of the host: 'passthru unbind {}'",
+                          physical, physical, physical));
+}
+
+}  // namespace passthru
