@@ -47,8 +47,8 @@ Result<void> use_shared(DmaSpace& dma, const DeviceSource& source) {
   return used ? container : used;
 }
 
-/// Before the kernel, which only says EINVAL. A virtual function's token goes with the name that its
-/// group is asked for: by its own node, kernels before 6.18 do not take it.
+/// Before the kernel, which only says EINVAL. A virtual function's token goes with the name that
+/// its group is asked for: by its own node, kernels before 6.18 do not take it.
 Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, DeviceDoor& door) {
   const PciFunction function = PASSTHRU_TRY(sysfs.function(door.bdf));
   std::optional<PciFunction> physical;

@@ -119,9 +119,8 @@ Result<void> VfioDevice::open_by_group(DeviceDoor door, bool allow_unsafe_interr
             .advise(fmt::format("Bind it: 'passthru bind {}'", bdf_.str())));
   }
   if (!opened && sysfs != nullptr) {
-    return tl::unexpected(explain_vf_token(std::move(opened).error(),
-                                           PASSTHRU_TRY(sysfs->function(bdf_)),
-                                           door.vf_token.has_value()));
+    return tl::unexpected(explain_vf_token(
+        std::move(opened).error(), PASSTHRU_TRY(sysfs->function(bdf_)), door.vf_token.has_value()));
   }
   fd_ = PASSTHRU_TRY(std::move(opened));
   return {};
