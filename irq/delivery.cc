@@ -103,7 +103,17 @@ bool Delivery::settle(const VectorSource& source, unsigned vector) {
       failed(vector, done.error());
     }
   }
+  if (source.given_up(vector) && vectors_.bound(vector)) let_go(vector);
   return live && !is_armed && (delivers || !vectors_.bound(vector));
+}
+
+// Its interrupt of the host is freed, and its route of the VMM, of both of which there are only so
+// many. Its neighbours notice nothing.
+void Delivery::let_go(unsigned vector) {
+  const bool fired = pending(vector);
+  if (auto done = vectors_.unbind(vector); !done) return failed(vector, done.error());
+  if (states_[vector].has_route) router_.destroy_route(states_[vector].route);
+  states_[vector] = Vector{.pending = fired};
 }
 
 bool Delivery::translate(unsigned vector, const MsiMessage& message) {

@@ -181,6 +181,7 @@ class Delivery {
   bool settle(const VectorSource& source, unsigned vector);
   bool translate(unsigned vector, const MsiMessage& message);
   void go_quiet(unsigned vector);
+  void let_go(unsigned vector);
   void go_live(const VectorSource& source, std::span<const unsigned> wanted);
   void bind(const VectorSource& source, std::span<const unsigned> wanted);
   Result<void> take_up(const VectorSource& source, const Healed& healed);

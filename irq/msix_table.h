@@ -70,6 +70,11 @@ class MsixTable : public VectorSource {
   /// The vector's own mask bit.
   [[nodiscard]] bool masked(unsigned vector) const { return entries_[vector].masked(); }
   [[nodiscard]] MsiMessage message(unsigned vector) const override { return taken_[vector]; }
+  /// A driver that frees an interrupt clears the message of its masked entry: Linux does, and no
+  /// MSI has address 0.
+  [[nodiscard]] bool given_up(unsigned vector) const override {
+    return masked(vector) && taken_[vector].address == 0;
+  }
 
   /// As after power-on or a function-level reset: everything masked, messages zero, control zero.
   void reset();

@@ -15,6 +15,8 @@ class VectorSource {
   [[nodiscard]] virtual bool live(unsigned vector) const = 0;
   /// The message that it carries then.
   [[nodiscard]] virtual MsiMessage message(unsigned vector) const = 0;
+  /// Whether its driver uses it no more. Vectors of MSI are used all together or not at all.
+  [[nodiscard]] virtual bool given_up(unsigned /*vector*/) const { return false; }
 };
 
 }  // namespace passthru

@@ -13,7 +13,8 @@ Vectors::Vectors(std::shared_ptr<VfioDevice> device, Irq irq)
       irq_(irq),
       vectors_(device_->irq(irq).count),
       rebinds_(vectors_.size()),
-      counted_before_(vectors_.size()) {}
+      counted_before_(vectors_.size()),
+      counted_(vectors_.size()) {}
 
 Vectors::~Vectors() {
   release();
@@ -113,6 +114,15 @@ Result<void> Vectors::set_irqs(unsigned start, unsigned end) {
   return done;
 }
 
+// The kernel keeps the vector for whoever binds it next, until the index is disabled.
+Result<void> Vectors::unbind(unsigned vector) {
+  const int none = -1;
+  ++set_irqs_calls_;
+  PASSTHRU_TRY(device_->bind_irqs(irq_, vector, {&none, 1}));
+  vectors_[vector].state = State::Unbound;
+  return {};
+}
+
 Result<void> Vectors::rebind(unsigned vector) {
   return set_irqs(vector, vector + 1);
 }
@@ -138,6 +148,7 @@ Result<void> Vectors::disable() {
   ++set_irqs_calls_;
   PASSTHRU_TRY(device_->disable_irqs(irq_));
   counted_before_ = std::move(counted);
+  std::fill(counted_.begin(), counted_.end(), 0);
   forgotten_ = std::chrono::steady_clock::now();
   allocated_ = 0;
   return {};
@@ -174,13 +185,16 @@ void Vectors::signal(unsigned vector) {
          "fails only when the counter is full, and then it is signalled already");
 }
 
-std::vector<uint64_t> Vectors::interrupts(const InterruptCounts& seen) const {
+std::vector<uint64_t> Vectors::interrupts(const InterruptCounts& seen) {
   if (allocated_ == 0) return counted_before_;
   if (seen.since <= forgotten_ || seen.counts.size() < count()) {
     return interrupts(InterruptCounts::read(device_->bdf(), count()));
   }
   std::vector<uint64_t> counts = counted_before_;
-  for (unsigned vector = 0; vector < count(); ++vector) counts[vector] += seen.counts[vector];
+  for (unsigned vector = 0; vector < count(); ++vector) {
+    counted_[vector] = std::max(counted_[vector], seen.counts[vector]);
+    counts[vector] += counted_[vector];
+  }
   return counts;
 }
 

@@ -60,6 +60,11 @@ class Vectors {
   /// device spreads its interrupts over all that are: they must be as many as the guest enabled.
   void allocate_at_least(unsigned vectors) { least_ = vectors; }
 
+  /// Takes away the interrupt of a bound vector, and of no other: its handler goes, its place among
+  /// those that are allocated stays, and so does what its eventfd has counted. On error it is bound
+  /// as before.
+  Result<void> unbind(unsigned vector);
+
   /// Makes the kernel write the host's message into the physical entry again.
   Result<void> rebind(unsigned vector);
   /// Disables the index and binds all bound and lost vectors anew: the only way to get a lost
@@ -89,7 +94,7 @@ class Vectors {
   /// Interrupts that the host has counted for each vector since this object was made. `seen` are
   /// its counts of now, which are read here if they are none, or from before the kernel last
   /// forgot them.
-  [[nodiscard]] std::vector<uint64_t> interrupts(const InterruptCounts& seen = {}) const;
+  [[nodiscard]] std::vector<uint64_t> interrupts(const InterruptCounts& seen = {});
 
  private:
   enum class State {
@@ -122,6 +127,8 @@ class Vectors {
   std::vector<uint64_t>
       counted_before_;  ///< by the kernel, up to the last time the index was disabled
   std::chrono::steady_clock::time_point forgotten_{};  ///< when that was
+  /// By the kernel since then, as last seen: it names no vector that has been unbound.
+  std::vector<uint64_t> counted_;
 };
 
 }  // namespace passthru

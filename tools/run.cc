@@ -218,7 +218,7 @@ CLI::App* add_run(CLI::App& app, int& status) {
   command
       ->add_option("--huge-page-size", vm.memory_from.huge_page_size,
                    "Of hugetlbfs: the size of its pages (default 2M)")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(CLI::AsSizeValue(false).description(""))
       ->type_name("2M|1G")
       ->default_str("");
   command->add_option("--cpus", vm.cpus, "How many virtual CPUs")
@@ -238,7 +238,7 @@ CLI::App* add_run(CLI::App& app, int& status) {
           "--backend", arguments->backend,
           "How devices are opened: by their own nodes and an iommufd (cdev), by their IOMMU "
           "groups (group), or by what the machine has")
-      ->check(CLI::IsMember({"auto", "cdev", "group"}))
+      ->check(CLI::IsMember({"auto", "cdev", "group"}).description(""))
       ->envname("PASSTHRU_BACKEND")
       ->type_name("auto|cdev|group");
   command

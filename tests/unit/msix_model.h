@@ -108,6 +108,10 @@ class MsixModel {
     return live(vector) && is_interrupt(vectors_[vector].message) &&
            remapped(vector) != Remapped::Blocked;
   }
+  /// Masked by itself, and with a message to nowhere.
+  bool given_up(uint64_t vector) const {
+    return vectors_[vector].bytes[12] != std::byte{0} && vectors_[vector].message.address == 0;
+  }
   /// Enabled, and masked nowhere.
   bool live(uint64_t vector) const {
     return enabled_ && !function_mask_ && vectors_[vector].bytes[12] == std::byte{0};

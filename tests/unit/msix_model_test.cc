@@ -62,6 +62,7 @@ class Pair : public VectorObserver {
     const bool cycled = std::any_of(calls.begin(), calls.end(),
                                     [](const FakeCall& call) { return call.count == 0; });
     for (uint64_t vector = 0; vector < bound_.size(); ++vector) {
+      if (model_.given_up(vector)) bound_[vector] = damaged_[vector] = false;
       // Before a vector goes live, and on demand, its physical entry is looked at.
       const bool looked_at = looked_ || (model_.sends(vector) && !was_sending[vector]);
       const bool restored = bound_[vector] && damaged_[vector] && looked_at;
@@ -172,7 +173,7 @@ class Pair : public VectorObserver {
   std::shared_ptr<AccessTarget> table_;
   std::shared_ptr<AccessTarget> pba_;
   MsixModel model_;
-  std::vector<bool> bound_;    ///< was live since its interrupts were enabled
+  std::vector<bool> bound_;    ///< was live since its interrupts were enabled, and is not given up
   std::vector<bool> damaged_;  ///< its physical entry was cleared, and not restored since
   bool looked_ = false;        ///< this step looked at every vector
   std::array<Remapped, 4> remapped_{};

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Vectors that come one by one on real VFIO while vector 0 is under load: it loses nothing, and
+// where the kernel adds vectors one by one, it is never bound again.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/hil/msix_on_vfio.h"
+
+namespace passthru {
+namespace {
+
+class Growth : public MsixOnVfio {
+ protected:
+  static constexpr unsigned kMost = 64;
+
+  /// Signals vector 0 and looks whether it arrives. While the kernel enables anew it may come
+  /// twice, which the guest takes for one.
+  void signal_and_expect() {
+    signal(0, 1);
+    const auto delivered = host.delivered();
+    EXPECT_GE(std::count(delivered.begin(), delivered.end(), message_of(0)), 1);
+  }
+  void unmask(unsigned vector) {
+    put_message(vector, message_of(vector));
+    put32(vector * 16 + 12, 0);
+  }
+};
+
+TEST_P(Growth, VectorZeroLosesNothingWhileTheOthersCome) {
+  enable(1);
+  const unsigned vectors = std::min(layout.vectors, kMost);
+  for (unsigned vector = 1; vector < vectors; ++vector) {
+    signal_and_expect();
+    unmask(vector);
+    signal_and_expect();
+  }
+  for (unsigned vector = 0; vector < vectors; ++vector) {
+    signal(vector, 1);
+    const auto delivered = host.delivered();
+    EXPECT_EQ(std::count(delivered.begin(), delivered.end(), message_of(vector)), 1) << vector;
+  }
+  const VectorState zero = msix->inspect()[0];
+  if (device->irq(Irq::Msix).noresize) {
+    EXPECT_LE(zero.rebinds, 7U) << "one for each doubling";
+  } else {
+    EXPECT_EQ(zero.rebinds, 0U);
+    EXPECT_EQ(msix->set_irqs_calls(), vectors) << "one for each vector";
+  }
+}
+
+TEST_P(Growth, AVectorThatIsLetGoComesAgainAndDisturbsNobody) {
+  enable(3);
+  put32(1 * 16 + 12, 1);
+  put_message(1, {});
+  EXPECT_FALSE(msix->inspect()[1].bound);
+  signal_and_expect();
+  unmask(1);
+  signal(1, 1);
+  const auto delivered = host.delivered();
+  EXPECT_EQ(std::count(delivered.begin(), delivered.end(), message_of(1)), 1);
+  for (const unsigned vector : {0U, 2U}) EXPECT_EQ(msix->inspect()[vector].rebinds, 0U);
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Growth);
+INSTANTIATE_TEST_SUITE_P(Linux, Growth, testing::ValuesIn(devices_with_msix()),
+                         [](const auto& each) { return each.param.name(); });
+
+}  // namespace
+}  // namespace passthru
