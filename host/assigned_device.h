@@ -141,6 +141,8 @@ class AssignedDevice {
   /// access.
   void detach();
 
+  /// Takes some milliseconds where signals wait to be taken: whether anybody does is looked at
+  /// twice.
   [[nodiscard]] Inspection inspect() const;
   [[nodiscard]] Bdf bdf() const;
 

@@ -2,6 +2,9 @@
 // Owns the gathering of an Inspection: each room is asked for what it counts.
 #include "host/inspection.h"
 
+#include <chrono>
+#include <thread>
+
 #include "host/assigned_device_impl.h"
 #include "irq/verdict.h"
 #include "vfio/pci_names.h"
@@ -114,10 +117,15 @@ BarInspection AssignedDevice::Impl::inspect_bar(unsigned bar) const {
 
 Inspection AssignedDevice::Impl::inspect() {
   const InterruptCounts counted = InterruptCounts::read(options_.device);
-  Inspection inspection;
-  {
+  const auto look = [&] {
     MutexLock lock(device_mutex_);
-    inspection = last_ ? *last_ : inspect_locked(counted);
+    return last_ ? *last_ : inspect_locked(counted);
+  };
+  Inspection inspection = look();
+  if (inspection.undecided) {
+    // Whoever takes such signals has done so by then.
+    std::this_thread::sleep_for(Delivery::kUnreadFor + std::chrono::milliseconds(1));
+    inspection = look();
   }
   static const PciNames names;  // to read the list takes some ten milliseconds
   inspection.name = names.device(inspection.vendor, inspection.device_id);
@@ -153,6 +161,7 @@ Inspection AssignedDevice::Impl::inspect_locked(const InterruptCounts& counted) 
   }
   for (const VectorState& state : interrupts_->inspect(counted)) {
     inspection.vectors.push_back(inspect_vector(state, registers));
+    inspection.undecided |= state.signalled && !state.unread;
   }
   inspection.set_irqs_calls = interrupts_->set_irqs_calls();
   inspection.restores = interrupts_->restores();

@@ -112,6 +112,8 @@ struct Inspection {
   /// Why the guest does not have the device any more; empty while it has. Everything else is then
   /// as it was at the end.
   std::string detached{};
+  /// Signals of a vector have not been taken, and it was too soon to call that damage.
+  bool undecided = false;
   uint64_t failed_accesses =
       0;  ///< register accesses that the kernel refused; the guest read all ones
 };

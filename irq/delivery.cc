@@ -9,12 +9,6 @@
 #include <utility>
 
 namespace passthru {
-namespace {
-
-constexpr std::chrono::milliseconds kUnreadFor{5};
-
-}  // namespace
-
 Delivery::Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* physical,
                    ForwardingRouter& router, VectorObserver& observer, Options options)
     : router_(router),
@@ -377,6 +371,7 @@ std::vector<VectorState> Delivery::inspect(const VectorSource& source,
                       .unroutable = states_[vector].unroutable});
     VectorState& state = states.back();
     state.unread = std::binary_search(unread_now.begin(), unread_now.end(), vector);
+    state.signalled = states_[vector].unread_since.has_value();
     if (!state.bound) continue;
     state.written = restore_.written(vector);
     state.in_device = restore_.look(vector);

@@ -69,6 +69,9 @@ struct VectorState {
   std::string unroutable{};
   /// It is live, and yet nobody takes its eventfd's counter.
   bool unread = false;
+  /// It is live, and its eventfd's counter has not been taken yet: a look a moment later, at least
+  /// `Delivery::kUnreadFor`, tells whether it is.
+  bool signalled = false;
   /// Of a bound vector: what the host put into the device's entry, and what is there now; nothing
   /// where the device's table cannot be looked at.
   std::optional<MsixEntry> written{};
@@ -83,6 +86,8 @@ struct VectorState {
 class Delivery {
  public:
   using Clock = std::chrono::steady_clock;
+  /// How long a signal may wait until nobody is taken to be there for it.
+  static constexpr std::chrono::milliseconds kUnreadFor{5};
   struct Options {
     Irq irq = Irq::Msix;
     uint16_t requester_id = 0;
