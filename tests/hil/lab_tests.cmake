@@ -182,6 +182,15 @@ function(lab_virtual_functions kernel)
   set_property(TEST lab.${where}.virtual_functions lab.${where}.vf_tokens APPEND PROPERTY FIXTURES_REQUIRED sriov_image)
 endfunction()
 
+# What only a kernel with both of VFIO's doors can do.
+function(lab_two_doors kernel)
+  set(where ${kernel})
+  set(backend "")
+  set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where}-two_doors)
+  passthru_lab_test(two_doors --timeout 400 --nvme ${drive}-1.img --nvme ${drive}-2.img
+    --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/two_doors.sh ${drive}-1.img ${drive}-2.img ${guest})
+endfunction()
+
 lab_runs(stock group)
 lab_runs_once(stock)
 lab_virtual_functions(stock)
@@ -191,6 +200,7 @@ if(PASSTHRU_TEST_ALL)
   endforeach()
   lab_runs_once(next)
   lab_virtual_functions(next)
+  lab_two_doors(next)
 endif()
 
 # What the device runs found is what docs/devices.md says.

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# tests/hil/two_doors.sh - that two guests run at a time, one with a drive that was opened by its IOMMU group, the other
+# with one that was opened by its own node: each reads its own. Runs in the lab, on a kernel that has both, with NVMe
+# drives at 00:02.0 and 00:03.0 on vfio-pci.
+# usage: two_doors.sh DRIVE-IMAGE DRIVE-IMAGE GUEST-IMAGES
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+
+readonly images=("$1" "$2") guest=$3 doors=(group cdev) drives=(0000:00:02.0 0000:00:03.0)
+readonly results=$LAB_OUT/two_doors
+readonly DEADLINE=200 # seconds for both guests
+
+vmms=()
+# shellcheck disable=SC2317 # called from the trap
+tear_down() { [ "${#vmms[@]}" = 0 ] || kill -KILL "${vmms[@]}" 2>/dev/null || true; } # they may have ended
+
+rm -rf "$results"
+mkdir -p "$results"
+for index in 0 1; do
+  name=${doors[index]}
+  boot "$results/$name.log" "$results/$name.vmm" timeout --kill-after=5 "$DEADLINE" build/release/tools/passthru run \
+    --backend="$name" --kernel "$guest/bzImage" --initrd "$guest/initrd" --cpus 1 --memory 256M \
+    --append "$guest_append passthru.job=read-drive" --device "${drives[index]}" --summary "$results/$name.json"
+  vmms+=("$vmm")
+done
+for index in 0 1; do
+  name=${doors[index]}
+  status=0
+  wait "${vmms[index]}" || status=$?
+  consoles+=("$results/$name.log") # `said` is of the last one
+  equal "$name: the guest ended by itself" "$status" 0 "$results/$name.vmm"
+  equal "$name: it read what is on its drive" "$(said 'nvme sha256')" \
+    "$(sha256sum <"${images[index]}" | cut -d' ' -f1)" "$results/$name.log"
+  equal "$name: that is how it was opened, with all of the guest's memory in one map" \
+    "$(jq -r '.devices[0].dma | "\(.backend) \(.maps) \(.bytes)"' "$results/$name.json")" "$name 1 $((256 << 20))"
+done
+vmms=()
+finish
