@@ -79,12 +79,19 @@ HostCheck locked_memory(const HostFacts& facts) {
           "unit"};
 }
 
+/// By what is to be opened where there is an iommufd: nothing else is missing, there are groups.
+HostCheck by_node(const char* name, int code, const Error& explained) {
+  if (code == 0) return {name, Ok, explained.operation + " may be opened by this user", {}};
+  HostCheck check = not_allowed(name, explained);
+  check.answer = Warn;
+  check.remedy += ". Or use the group: --backend=group";
+  return check;
+}
+
 HostCheck iommufd(const HostFacts& facts) {
-  return {"iommufd",
-          Ok,
-          facts.iommufd ? "/dev/iommu is there (for information: groups are used)"
-                        : "none (for information: groups are used)",
-          {}};
+  if (!facts.iommufd) return {"iommufd", Ok, "none: devices are opened by their groups", {}};
+  return by_node("iommufd", facts.iommufd_errno,
+                 explain_iommufd({.code = facts.iommufd_errno, .operation = "/dev/iommu"}));
 }
 
 HostCheck in_use(const DeviceFacts& facts) {
@@ -142,6 +149,13 @@ HostCheck group_node(const DeviceFacts& facts) {
   Error error{.code = facts.group_errno, .operation = node};
   error = explain_group(std::move(error), number);
   return not_allowed(kName, error);
+}
+
+HostCheck cdev(const DeviceFacts& facts) {
+  return by_node(
+      "cdev", facts.cdev_errno,
+      explain_cdev({.code = facts.cdev_errno, .operation = "/dev/vfio/devices/" + facts.cdev},
+                   facts.cdev));
 }
 
 HostCheck vf_token(const DeviceFacts& facts) {
@@ -205,6 +219,7 @@ std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts) {
                                    group(*facts),
                                    group_node(*facts),
                                    reset(*facts)};
+  if (!facts->cdev.empty()) checks.push_back(cdev(*facts));
   if (facts->physical && facts->physical->on_vfio) checks.push_back(vf_token(*facts));
   return checks;
 }

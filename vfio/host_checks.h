@@ -35,7 +35,7 @@ struct HostCheck {
 std::vector<HostCheck> check_host(const HostFacts& facts);
 
 /// For this one: device, and if it could be assigned at all: in_use, driver, group, group_node,
-/// reset.
+/// reset; cdev and vf_token where there is such a thing.
 std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts);
 
 /// No check says No.

@@ -79,7 +79,8 @@ HostFacts host_facts(const HostRoots& roots) {
       .vfio_pci = sysfs.has_driver("vfio-pci"),
       .container_errno = access_errno(roots.dev / "vfio/vfio"),
       .lockable = lockable(roots.proc),
-      .iommufd = is_there(roots.dev / "iommu")};
+      .iommufd = is_there(roots.dev / "iommu"),
+      .iommufd_errno = access_errno(roots.dev / "iommu")};
 }
 
 Result<DeviceFacts> device_facts(const HostRoots& roots, Bdf bdf) {
@@ -94,6 +95,8 @@ Result<DeviceFacts> device_facts(const HostRoots& roots, Bdf bdf) {
   facts.resettable =
       !facts.function.reset_methods.empty() || is_there(sysfs.function_path(bdf) / "reset");
   if (!facts.function.on_vfio) facts.uses = device_uses(sysfs, roots.proc, bdf);
+  facts.cdev = sysfs.cdev(bdf);
+  if (!facts.cdev.empty()) facts.cdev_errno = access_errno(roots.dev / "vfio/devices" / facts.cdev);
   facts.group_errno = access_errno(roots.dev / "vfio" / std::to_string(group));
   return facts;
 }

@@ -38,7 +38,8 @@ struct HostFacts {
   int container_errno = 0;  ///< why /dev/vfio/vfio may not be read and written; 0: it may
   /// Bytes that the process may lock, UINT64_MAX: all that there are; none: it cannot be told.
   std::optional<uint64_t> lockable{};
-  bool iommufd = false;  ///< /dev/iommu is there
+  bool iommufd = false;   ///< /dev/iommu is there
+  int iommufd_errno = 0;  ///< why it may not be read and written; 0: it may
 };
 
 /// What holds for one device that could be assigned.
@@ -48,6 +49,8 @@ struct DeviceFacts {
   bool resettable = false;                                         ///< by whatever method
   std::vector<GroupMember> blocking{};                             ///< of its group, without itself
   Result<std::vector<DeviceUse>> uses = std::vector<DeviceUse>();  ///< empty where it is on VFIO
+  std::string cdev{};   ///< the name of its own node below /dev/vfio/devices; empty: it has none
+  int cdev_errno = 0;   ///< why that may not be read and written; 0: it may
   int group_errno = 0;  ///< why /dev/vfio/GROUP may not be read and written; 0: it may
 };
 

@@ -32,6 +32,7 @@ struct ContractTarget {
   Bdf bdf;
   Backend backend = Backend::Group;  ///< how the device is opened
   std::string cdev{};                ///< the name of its own node
+  bool virtual_function = false;     ///< its memory decode is its physical function's
   /// A function-level reset that VFIO does not see; for BackdoorResetContract only.
   std::function<void()> backdoor_reset{};
 };

@@ -154,7 +154,7 @@ FakeConfig::Written FakeConfig::write(uint64_t offset, std::span<const std::byte
 }
 
 bool FakeConfig::memory_enabled() const {
-  return (word(PCI_COMMAND) & PCI_COMMAND_MEMORY) != 0 &&
+  return (virtual_function_ || (word(PCI_COMMAND) & PCI_COMMAND_MEMORY) != 0) &&
          (word(kPmcsr) & PCI_PM_CTRL_STATE_MASK) < 3;
 }
 

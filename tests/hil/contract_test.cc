@@ -7,6 +7,7 @@
 #include "tests/contract/region_contract.h"
 #include "tests/hil/bound_devices.h"
 #include "vfio/linux_kernel.h"
+#include "vfio/sysfs.h"
 
 namespace passthru {
 namespace {
@@ -18,6 +19,8 @@ std::vector<ContractSource> sources(const std::vector<BoundDevice>& devices) {
                          const DeviceDoor door = device.door();
                          ContractTarget target{std::make_shared<LinuxKernel>(), door.group,
                                                door.bdf, door.backend, door.cdev};
+                         const auto function = Sysfs().function(door.bdf);
+                         target.virtual_function = function && function->physical_function;
                          target.backdoor_reset = [=] { device.reset_behind_vfio(); };
                          return target;
                        }});

@@ -150,10 +150,6 @@ function(lab_runs_once kernel)
     --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
     --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
     --bind 0000:00:02.0 -- ${hil}/doctor.sh ${modules})
-  # A huge page of 1 GiB is to be had only while the kernel boots. As below, all that it is told.
-  passthru_lab_test(memory --timeout 500 --nvme ${drive}-memory.img --bind 0000:00:02.0
-    --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off no_timer_check tsc=reliable nohz=off highres=off hugepagesz=1G hugepages=1" --
-    ${hil}/memory.sh ${drive}-memory.img ${guest})
   passthru_lab_test(topology --timeout 400 ${switch_and_bridges} -- ${hil}/topology.sh)
   # The same with bus numbers of the kernel's own. The emulator takes the last -append: it is all that the kernel is told.
   passthru_lab_test(topology_assigned --timeout 300 ${switch_and_bridges}
@@ -182,6 +178,17 @@ function(lab_virtual_functions kernel)
   set_property(TEST lab.${where}.virtual_functions lab.${where}.vf_tokens APPEND PROPERTY FIXTURES_REQUIRED sriov_image)
 endfunction()
 
+# A huge page of 1 GiB is to be had only while the kernel boots, in a machine with enough memory in one piece. As above,
+# all that the kernel is told. What a guest's memory is made of does not depend on the lab's kernel.
+function(lab_memory kernel)
+  set(where ${kernel})
+  set(backend "")
+  set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
+  passthru_lab_test(memory --timeout 500 --nvme ${drive}-memory.img --bind 0000:00:02.0 --qemu -m --qemu 5G
+    --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off no_timer_check tsc=reliable nohz=off highres=off hugepagesz=1G hugepages=1" --
+    ${hil}/memory.sh ${drive}-memory.img ${guest})
+endfunction()
+
 # What only a kernel with both of VFIO's doors can do.
 function(lab_two_doors kernel)
   set(where ${kernel})
@@ -194,6 +201,7 @@ endfunction()
 lab_runs(stock group)
 lab_runs_once(stock)
 lab_virtual_functions(stock)
+lab_memory(stock)
 if(PASSTHRU_TEST_ALL)
   foreach(backend ${PASSTHRU_BACKENDS_NEXT})
     lab_runs(next ${backend})

@@ -15,6 +15,7 @@ ContractSource fake(std::string name, FakeSpec spec, Backend backend = Backend::
             auto kernel = std::make_shared<FakeKernel>();
             FakeDevice& device = kernel->add(spec);
             ContractTarget target{kernel, spec.group, spec.bdf, backend, spec.cdev()};
+            target.virtual_function = spec.virtual_function;
             target.backdoor_reset = [&device] { device.backdoor_reset(); };
             return target;
           }};

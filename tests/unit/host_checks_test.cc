@@ -146,7 +146,16 @@ INSTANTIATE_TEST_SUITE_P(
         HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable.reset(); },
                  "unknown locked_memory: RLIMIT_MEMLOCK cannot be read > ", true},
         HostCase{"iommufd", [](HostFacts& facts) { facts.iommufd = true; },
-                 "ok iommufd: /dev/iommu is there (for information: groups are used) > ", true}));
+                 "ok iommufd: /dev/iommu may be opened by this user > ", true},
+        HostCase{
+            "iommufd_of_others",
+            [](HostFacts& facts) {
+              facts.iommufd = true;
+              facts.iommufd_errno = EACCES;
+            },
+            "warn iommufd: /dev/iommu: no permission > Run as root, or give this user read and "
+            "write access to /dev/iommu. Or use the group: --backend=group",
+            true}));
 
 TEST(CheckDevice, AReadyDeviceIsOkThroughout) {
   const auto checks = check_device(ready_device());
