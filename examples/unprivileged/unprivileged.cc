@@ -132,8 +132,9 @@ std::vector<std::string> open_all(const Arguments& arguments) {
   for (const std::string& bdf : arguments.devices) {
     const std::string group = group_of(bdf);
     if (!groups.contains(group)) groups[group] = open_node("/dev/vfio/" + group);
-    words.insert(words.end(), {"--device", "group-fd=" + text(groups[group]) +
-                                               ",container-fd=" + container + ",bdf=" + bdf});
+    std::string device = "group-fd=" + text(groups[group]);
+    device.append(",container-fd=").append(container).append(",bdf=").append(bdf);
+    words.insert(words.end(), {"--device", device});
   }
   return words;
 }
@@ -162,6 +163,7 @@ void give_up_all_rights(const Arguments& arguments) {
 
 [[noreturn]] void become(const std::vector<std::string>& words) {
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   ::execvp(argv.front(), argv.data());
