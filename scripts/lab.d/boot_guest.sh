@@ -13,10 +13,39 @@ guest_append+=' lapic=notscdeadline nohz=off highres=off'
 readonly guest_append
 readonly BOOT_DEADLINE=50 BOOTS=4 # seconds, some 10 are usual; guests
 consoles=()                       # of the guests that were booted
+recorder=''                       # what runs record_progress, until the lab machine is switched off
 
 # Whether a guest's kernel complains that its own timer does not fire: the emulator's fault, and no result of a test.
 timer_stopped() {
   [ "${#consoles[@]}" != 0 ] && grep -qs "timer wakeup didn't happen" "${consoles[@]}"
+}
+
+# What stands still: of each VM every few seconds its VMM's pid, how many interrupts KVM has injected, its own tick among
+# them, and how many of the VMM's threads are in KVM_RUN (16 is ioctl). No process is started for it but `sleep`.
+readonly progress=/tmp/guest-progress.$$
+record_progress() {
+  local vm pid injected file call request running
+  while sleep 4; do
+    for vm in /sys/kernel/debug/kvm/*-*; do
+      pid=${vm##*/} pid=${pid%%-*} running=0
+      read -r injected <"$vm/irq_injections" || continue
+      for file in "/proc/$pid/task/"*/syscall; do
+        read -r call _ request _ <"$file" || continue
+        if [ "$call" = running ] || [ "$call $request" = '16 0xae80' ]; then running=$((running + 1)); fi
+      done
+      printf '%s %s %s\n' "$pid" "$injected" "$running"
+    done
+  done
+}
+
+# Whether a guest came to stand still for good while all its CPUs ran in KVM: its own tick, which is KVM's and the
+# emulator's, was not injected for 20 s. A VMM that holds a CPU back is none of these.
+guest_stood_still() {
+  [ -s "$progress" ] && awk '
+    { same[$1] = (($1 in last) && last[$1] == $2 && $3 >= most[$1]) ? same[$1] + 1 : 0; last[$1] = $2
+      if ($3 > most[$1]) most[$1] = $3
+      if (same[$1] == 5) still = 1 }
+    END { exit !still }' "$progress"
 }
 
 # boot CONSOLE VMM-OUTPUT COMMAND...: starts the VMM in the background, its pid in `vmm`. Returns when the guest's first
@@ -25,6 +54,10 @@ boot() {
   local console=$1 output=$2 attempt until
   shift 2
   consoles+=("$console")
+  if [ -z "$recorder" ]; then
+    record_progress >"$progress" 2>/dev/null &
+    recorder=$!
+  fi
   for ((attempt = 1; attempt <= BOOTS; ++attempt)); do
     "$@" </dev/null >"$console" 2>"$output" &
     vmm=$!

@@ -49,5 +49,9 @@ finish() {
     echo "a guest's timer stopped, which is the emulator's fault: no result" >&2
     exit 125
   fi
+  if guest_stood_still; then
+    echo "a guest stood still, its own tick with it, which is the emulator's fault: no result" >&2
+    exit 125
+  fi
   exit 1
 }

@@ -73,8 +73,6 @@ function(lab_runs kernel backend)
     --device rtl8139 --device pci-ohci --device sdhci-pci --pack 0000:00:05.0,0000:00:06.0,0000:00:07.0
     --device edu,dma_mask=0x7fffffffff --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
     --device usb-ehci,bus=br,addr=1 --device usb-ehci,bus=br,addr=2 -- ${hil}/all_must_run ${hil_tests})
-  passthru_lab_test(guest_life --timeout 500 --nvme ${drive}-guest_life.img --nic-pair
-    --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/guest_life.sh ${drive}-guest_life.img ${guest})
   passthru_lab_test(backdoor --timeout 500 --nvme ${drive}-backdoor.img --bind 0000:00:02.0 --
     ${hil}/backdoor.sh --guest ${guest} --rounds ${damages})
   # A NIC of the lab machine and an rtl8139 on one cable, the rtl8139 in one page with two others.
@@ -84,6 +82,17 @@ function(lab_runs kernel backend)
     --device pci-ohci --device sdhci-pci --pack 0000:00:03.0,0000:00:04.0,0000:00:05.0
     --bind 0000:00:03.0 --bind 0000:00:04.0 --bind 0000:00:05.0 --
     ${hil}/packed.sh ${guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
+  # A parent with all rights opens the devices, by the backend, and its child has none.
+  passthru_lab_test(unprivileged --timeout 500 --nvme ${drive}-unprivileged.img --nic-pair
+    --bind 0000:00:02.0 --bind 0000:00:03.0 --
+    ${hil}/unprivileged.sh ${drive}-unprivileged.img ${guest} ${backend}s)
+  # Groups on the lab's own kernel are the same code on either side as with Debian's.
+  if(where STREQUAL "next.group")
+    return()
+  endif()
+
+  passthru_lab_test(guest_life --timeout 500 --nvme ${drive}-guest_life.img --nic-pair
+    --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/guest_life.sh ${drive}-guest_life.img ${guest})
   passthru_lab_test(moves --timeout 600 --nvme ${drive}-moves.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0 --
     ${hil}/moves.sh ${drive}-moves.img ${guest} ${bar_moves})
   passthru_lab_test(stream --timeout 600 --nic-pair --bind 0000:00:02.0 -- ${hil}/stream.sh ${guest} ${moves} ${damages})
@@ -106,10 +115,6 @@ function(lab_runs kernel backend)
       --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
       --bind 0000:00:02.0 --bind 0000:02:01.0 -- ${hil}/refusals.sh ${guest})
   endif()
-  # A parent with all rights opens the devices, by the backend, and its child has none.
-  passthru_lab_test(unprivileged --timeout 500 --nvme ${drive}-unprivileged.img --nic-pair
-    --bind 0000:00:02.0 --bind 0000:00:03.0 --
-    ${hil}/unprivileged.sh ${drive}-unprivileged.img ${guest} ${backend}s)
   passthru_lab_test(disks ${disks})
   passthru_lab_test(nics ${nics})
   # They write to one set of disks.
@@ -150,6 +155,10 @@ function(lab_runs_once kernel)
     --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
     --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
     --bind 0000:00:02.0 -- ${hil}/doctor.sh ${modules})
+  # It speaks to sysfs, which both kernels have alike.
+  if(kernel STREQUAL "next")
+    return()
+  endif()
   passthru_lab_test(topology --timeout 400 ${switch_and_bridges} -- ${hil}/topology.sh)
   # The same with bus numbers of the kernel's own. The emulator takes the last -append: it is all that the kernel is told.
   passthru_lab_test(topology_assigned --timeout 300 ${switch_and_bridges}
