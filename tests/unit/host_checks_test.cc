@@ -148,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(
         HostCase{"iommufd", [](HostFacts& facts) { facts.iommufd = true; },
                  "ok iommufd: /dev/iommu may be opened by this user > ", true},
         HostCase{
-            "iommufd_of_others",
+            "iommufd",
             [](HostFacts& facts) {
               facts.iommufd = true;
               facts.iommufd_errno = EACCES;
