@@ -48,7 +48,7 @@ Result<void> use_shared(DmaSpace& dma, const DeviceSource& source) {
 }
 
 /// Before the kernel, which only says EINVAL. A virtual function's token goes with the name that
-/// its group is asked for: by its own node, kernels before 6.18 do not take it.
+/// its group is asked for: by its own node, Linux 6.12 takes none.
 Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, DeviceDoor& door) {
   const PciFunction function = PASSTHRU_TRY(sysfs.function(door.bdf));
   std::optional<PciFunction> physical;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the one seam between Passthru and the host kernel: typed calls, no policy, no state.
-// `LinuxKernel` is the only file that calls ioctl; tests put a `FakeKernel` in its place.
+// `LinuxKernel` makes them, by the one ioctl of kernel_call.cc; tests put a `FakeKernel` there.
 #pragma once
 
 #include <cstddef>

@@ -72,6 +72,7 @@ compile_next_kernel() {
   tell_progress "$1" &
   teller=$!
   make -j"$(nproc)" bzImage >>"$1" 2>&1 || status=$?
+  # It may have ended by itself, and its status says nothing of the build.
   kill "$teller" 2>/dev/null || true
   wait "$teller" 2>/dev/null || true
   [ "$status" = 0 ] || {
