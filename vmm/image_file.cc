@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "vfio/fd.h"
@@ -20,12 +19,14 @@ Result<std::vector<std::byte>> read_image(const std::string& path, const std::st
   if (!file) return fail(errno, operation);
 
   constexpr size_t kLimit = 2 * kGiB, kStep = kMiB;
+  const auto too_large = [&] { return fail(EFBIG, operation, "it is larger than 2 GiB"); };
   std::vector<std::byte> bytes;
   // One piece of memory, which goes back to the system as one. A vector that grows leaves the
   // allocator holding what it has outgrown: 15 MB of an initramfs of 12.
   struct stat status {};
   if (::fstat(file.get(), &status) == 0 && status.st_size > 0) {
-    bytes.reserve(std::min(static_cast<size_t>(status.st_size), kLimit) + kStep);
+    if (static_cast<size_t>(status.st_size) > kLimit) return too_large();
+    bytes.reserve(static_cast<size_t>(status.st_size) + kStep);
   }
   for (size_t used = 0;;) {
     bytes.resize(used + kStep);
@@ -37,7 +38,7 @@ Result<std::vector<std::byte>> read_image(const std::string& path, const std::st
       bytes.resize(used);
       return bytes;
     }
-    if (used > kLimit) return fail(EFBIG, operation, "it is larger than 2 GiB");
+    if (used > kLimit) return too_large();
   }
 }
 

@@ -22,6 +22,7 @@ readonly unsafe=/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts
 # Where any user can reach it, wherever the repository is.
 readonly reachable=/tmp/reachable
 mkdir -p $reachable/build $reachable/guest
+: >$reachable/picture
 mount --bind build/release/tools $reachable/build
 mount --bind "$1" $reachable/guest
 readonly passthru=$reachable/build/passthru
@@ -101,6 +102,8 @@ permissions() {
   # 128 MiB of memory are 134217728 bytes, 131072 KiB.
   refused 'run: RLIMIT_MEMLOCK too small' 3 $nvme '134217728 bytes are needed' 'RLIMIT_MEMLOCK is 1048576 bytes' \
     'ulimit -l 131072' -- prlimit --memlock=1048576:1048576 "${unprivileged[@]}" "${run[@]}" --device $nvme
+  refused 'run --inspect: nowhere for the socket' 3 'make the inspect socket' 'XDG_RUNTIME_DIR' 'name a path' -- \
+    prlimit --memlock=unlimited "${unprivileged[@]}" env -u XDG_RUNTIME_DIR "${run[@]}" --inspect --device $nvme
   chmod 600 "/dev/vfio/$nvme_group" /dev/kvm
 }
 
@@ -120,6 +123,17 @@ kvm() {
   mv /dev/kvm.away /dev/kvm
 }
 
+# Of a device that nobody has.
+looking() {
+  refused 'msix trigger: no such vector' 3 $nvme '2047' 'it has 65 vectors' -- "$passthru" msix trigger $nvme 2047
+  refused 'bars: a full disk' 3 'write /dev/full' 'No space left' 'not the whole picture' -- \
+    "$passthru" bars $nvme --svg /dev/full
+  refused 'bars: a file that is there' 3 "write $reachable/picture" 'File exists' '--force' -- \
+    "$passthru" bars $nvme --svg $reachable/picture
+  refused 'trace: nobody to ask' 3 $nvme 'no VMM that lets itself be asked' "'passthru run --inspect'" -- \
+    "$passthru" trace $nvme -o $reachable/trace
+}
+
 addresses
 slots
 bridges_and_drivers
@@ -128,4 +142,5 @@ interrupt_remapping
 permissions
 images
 kvm
+looking
 finish

@@ -16,7 +16,6 @@ readonly nic=0000:00:02.0 own_nic=0000:00:03.0
 readonly results=$LAB_OUT/stream peer=10.9.0.1
 readonly log=$results/guest.log tracing=/sys/kernel/tracing
 
-
 # How often VFIO_DEVICE_SET_IRQS was called, as the kernel counts it and not we.
 mountpoint -q "$tracing" || mount -t tracefs tracefs "$tracing"
 echo 'p:set_irqs vfio_pci_set_irqs_ioctl' >"$tracing/kprobe_events"
@@ -25,7 +24,8 @@ set_irqs_calls() { awk '$1 == "set_irqs" { print $2 }' "$tracing/kprobe_profile"
 
 rm -rf "$results"
 mkdir -p "$results"
-serve_on_own_nic "$own_nic" "$peer" 4M
+# Small: while one is fetched, the guest's driver may poll, and its interrupt not move.
+serve_on_own_nic "$own_nic" "$peer" 1M
 boot "$log" "$results/vmm.log" \
   timeout --kill-after=5 $((moves / 25 + 150)) build/release/tools/passthru run --kernel "$guest/bzImage" --initrd "$guest/initrd" \
   --append "$guest_append iomem=relaxed passthru.job=stream stream.peer=$peer stream.address=10.9.0.2 stream.moves=$moves \

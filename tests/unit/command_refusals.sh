@@ -8,7 +8,8 @@ set -euo pipefail
 readonly passthru=$1 absent=0000:ff:1f.7
 failures=0
 said=$(mktemp)
-trap 'rm -f "$said"' EXIT
+large=$(mktemp)
+trap 'rm -f "$said" "$large"' EXIT
 
 check() {
   local what=$1 status=$2 wanted=$3 word missing=''
@@ -98,6 +99,8 @@ refused 2 '32 devices are more than the 31 slots' 'Leave some out' -- run --kern
 refused 3 'write the summary to /no/such/file' 'No such file' 'Name another file with --summary' -- \
   run --kernel /x --summary /no/such/file
 refused 3 'read the kernel image /no/such' 'No such file' -- run --kernel /no/such
+truncate -s 3G "$large"
+refused 3 "read the kernel image $large" 'it is larger than 2 GiB' -- run --kernel "$large"
 refused 3 'read the kernel image /dev/null' 'it is not a bzImage' 'Give a bzImage' -- run --kernel /dev/null
 
 for command in 'msix show' 'msix watch' 'msix audit' 'msix trigger' bars 'trace -o /tmp/x' topology doctor; do

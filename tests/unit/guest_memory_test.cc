@@ -89,6 +89,14 @@ TEST(GuestMemory, OfAMemfdIsSharedAndHasAName) {
   EXPECT_THAT(of(Kind::Anonymous), Not(HasSubstr("memfd")));
 }
 
+TEST(GuestMemory, MoreThanAnAddressSpaceHasIsRefusedWithAdvice) {
+  const auto refused = MappedMemory::map(uint64_t{1} << 62, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message(),
+            "allocate the guest's memory: 4398046511104 MiB: Cannot allocate memory. Give the "
+            "guest less with --memory");
+}
+
 TEST(GuestMemory, MoreHugePagesThanAHostHasAreRefusedWithAdvice) {
   const auto memory = GuestMemory::create(
       8192 * kGiB, {.kind = Kind::Hugetlbfs, .huge_page_size = MemoryBacking::kLargestHugePage});

@@ -97,7 +97,9 @@ TEST_F(TraceFileTest, AFileThatCannotBeWrittenIsSaidAtOnce) {
   const auto file = TraceFile::create("/no/such/directory/trace.json");
   ASSERT_FALSE(file);
   EXPECT_EQ(file.error().code, ENOENT);
-  EXPECT_THAT(file.error().message(), HasSubstr("/no/such/directory/trace.json"));
+  EXPECT_EQ(
+      file.error().message(),
+      "write /no/such/directory/trace.json: No such file or directory. Name another file with -o");
 }
 
 TEST_F(TraceFileTest, AFullDiskIsSaidAtTheEnd) {

@@ -81,6 +81,11 @@ TEST_F(VmmClientTest, OneThatAnswersSomethingElseIsOfAnotherVersion) {
   EXPECT_THAT(refusal(), HasSubstr("it is of another version"));
 }
 
+TEST_F(VmmClientTest, AnAnswerWithoutAnEndIsNotReadForEver) {
+  answer({std::string((size_t{256} << 20) + 65536, ' ')});
+  EXPECT_THAT(refusal(), HasSubstr("its answer has no end. Look whether it still runs"));
+}
+
 TEST_F(VmmClientTest, WhatItRefusesIsToldInItsWords) {
   answer({"{\"version\":1,\"error\":\"the device is asleep\",\"errno\":11}\n"});
   auto client = connect();
