@@ -107,7 +107,7 @@ void Delivery::let_go(unsigned vector) {
   const bool fired = pending(vector);
   if (auto done = vectors_.unbind(vector); !done) return failed(vector, done.error());
   if (states_[vector].has_route) router_.destroy_route(states_[vector].route);
-  states_[vector] = Vector{.pending = fired};
+  states_[vector] = Vector{.pending = fired, .failed = states_[vector].failed};
 }
 
 bool Delivery::translate(unsigned vector, const MsiMessage& message) {
@@ -258,8 +258,12 @@ void Delivery::release() {
     count_masked(vector, false);
     if (armed(vector)) go_quiet(vector);
     if (state.has_route) router_.destroy_route(state.route);
+  }
+  // What fires until then is taken before the eventfds are closed.
+  vectors_.disable_all();
+  for (unsigned vector = 0; vector < count(); ++vector) {
     const bool fired = pending(vector);
-    state = Vector{.pending = fired};
+    states_[vector] = Vector{.pending = fired, .failed = states_[vector].failed};
   }
   vectors_.release();
 }

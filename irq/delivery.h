@@ -26,7 +26,7 @@ namespace passthru {
 
 /// Who owns the counter of a vector's eventfd; exactly one at every moment.
 enum class EventfdOwner {
-  None,       ///< there is no eventfd: the vector was never live since its interrupts were enabled
+  None,       ///< nobody: the vector was never live since its interrupts were enabled, or given up
   Latch,      ///< masked: the counter is the pending bit
   Irqfd,      ///< live: the VMM delivers each signal
   Forwarder,  ///< live: the forwarder delivers each signal, because the VMM cannot or it is watched

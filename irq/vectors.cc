@@ -154,9 +154,13 @@ Result<void> Vectors::disable() {
   return {};
 }
 
-void Vectors::release() {
+void Vectors::disable_all() {
   ignore(disable(),
          "still enabled, no other kind of interrupt can be had before the next who tries");
+}
+
+void Vectors::release() {
+  disable_all();
   for (Vector& vector : vectors_) vector = Vector{};
   down_ = false;
 }

@@ -71,6 +71,8 @@ class Vectors {
   /// Enable bit back. Where the kernel refuses to enable it again, they are `lost` and the index is
   /// `down`; where it refuses to disable it, all is as it was.
   Result<void> cycle();
+  /// Disables the index: nothing fires from now on, and what has fired can still be taken.
+  void disable_all();
   /// Disables the index and closes every eventfd. Nobody else may still watch one.
   void release();
 

@@ -41,20 +41,30 @@ Result<void> Container::attach_new(uint32_t group, Fd given) {
   const bool first = groups_.empty();
   if (!fd_) PASSTHRU_TRY(open());
   Fd fd = PASSTHRU_TRY(open_group(group, std::move(given)));
-  // Closing the group on an early return detaches it, and with the last group the kernel drops the
-  // IOMMU and every mapping.
   auto attached = kernel_.set_container(fd.get(), fd_.get());
-  if (attached && first) attached = kernel_.set_iommu(fd_.get(), VFIO_TYPE1v2_IOMMU);
   if (!attached) return tl::unexpected(explain_iommu(std::move(attached).error(), group));
-  if (listener_ != nullptr) PASSTHRU_TRY(listener_->file_added(fd.get()));
+  if (first) attached = kernel_.set_iommu(fd_.get(), VFIO_TYPE1v2_IOMMU);
+  if (!attached) attached = tl::unexpected(explain_iommu(std::move(attached).error(), group));
+  if (attached && listener_ != nullptr) attached = listener_->file_added(fd.get());
+  if (!attached) {
+    unset(fd);
+    return attached;
+  }
   groups_.emplace(group, Group{std::move(fd), 0});
   return {};
+}
+
+// With the last group the kernel drops the IOMMU and every mapping.
+void Container::unset(const Fd& group) {
+  ignore(kernel_.unset_container(group.get()),
+         "to close it does the same, unless it came from somebody who still has it open");
 }
 
 void Container::detach(uint32_t group) {
   const auto found = groups_.find(group);
   if (found == groups_.end() || --found->second.uses != 0) return;
   if (listener_ != nullptr) listener_->file_removed(found->second.fd.get());
+  unset(found->second.fd);
   groups_.erase(found);
   close();
 }

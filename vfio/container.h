@@ -37,6 +37,10 @@ class Container final : public IommuSpace {
   Result<void> unmap(uint64_t iova, uint64_t size) override {
     return kernel_.unmap_dma(fd_.get(), iova, size);
   }
+  Result<void> log_dirty(bool on) override { return kernel_.log_dirty_pages(fd_.get(), on); }
+  Result<void> dirty_pages(uint64_t iova, uint64_t size, std::span<uint64_t> bitmap) override {
+    return kernel_.dirty_pages(fd_.get(), iova, size, bitmap);
+  }
 
   /// Resets the slot or bus of `device`, with `functions` in it. EPERM, with the name of the
   /// function: the group of one is not attached here, so it may be in somebody else's hands.
@@ -50,6 +54,7 @@ class Container final : public IommuSpace {
   Result<void> open();
   Result<Fd> open_group(uint32_t group, Fd given);
   Result<void> attach_new(uint32_t group, Fd given);
+  void unset(const Fd& group);
   void close();
 
   Kernel& kernel_;

@@ -20,8 +20,9 @@ namespace passthru {
 /// node where there is one and an iommufd, otherwise its group.
 ///
 /// Descriptors are for a VMM that may not open anything in /dev itself. They are taken over, and
-/// closed where opening the device fails. Those of one VM share one iommufd and one container,
-/// which may be named with each device, or once.
+/// closed where opening the device fails. A group's is given once: its other devices need none.
+/// Those of one VM share one iommufd and one container, which may be named with each device, or
+/// once.
 struct DeviceSource {
   std::optional<Backend> backend{};
   int cdev_fd = -1;       ///< /dev/vfio/devices/vfioN, not bound yet

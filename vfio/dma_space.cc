@@ -57,15 +57,22 @@ Result<void> DmaSpace::add_memory(uint64_t iova, const Memory& memory) {
   if (reaches_next || in_previous) return fail(EINVAL, operation, "it overlaps other guest memory");
 
   const auto added = memory_.emplace_hint(next, iova, memory);
+  Result<void> refused;
+  bool somewhere = false;
   for (const Backend backend : kBackends) {
     if (!space(backend).active()) continue;
     auto mapped = map(backend, *added);
-    if (mapped) continue;
-    ignore(unmap(*added), "it was mapped a moment ago, and nothing is known of it from now on");
-    memory_.erase(added);
-    return mapped;
+    if (mapped) {
+      somewhere = true;
+    } else if (refused) {
+      refused = std::move(mapped);
+    }
   }
-  return {};
+  // What devices can do without is offered to each space for itself.
+  if (refused || (somewhere && !memory.needed)) return {};
+  drop(*added);
+  memory_.erase(added);
+  return refused;
 }
 
 Result<void> DmaSpace::remove(uint64_t iova) {
@@ -83,7 +90,7 @@ void DmaSpace::forget(uint64_t iova) {
   MutexLock lock(space_mutex_);
   const auto found = memory_.find(iova);
   if (found == memory_.end()) return;
-  ignore(unmap(*found), "the kernel drops it with the last device at the latest");
+  drop(*found);
   memory_.erase(found);
 }
 
@@ -193,12 +200,22 @@ Result<void> DmaSpace::map_all(Backend backend) {
     auto mapped = map(backend, each);
     if (!mapped && each.second.needed) return mapped;
   }
-  return {};
+  return dirty_log_ ? space(backend).log_dirty(true) : Result<void>{};
 }
 
 void DmaSpace::forget_maps(Backend backend) {
   if (space(backend).active()) return;
   for (auto& [iova, memory] : memory_) memory.in_iommu[index_of(backend)] = false;
+}
+
+// Of each space, whatever the others say.
+void DmaSpace::drop(const Memories::value_type& memory) {
+  const auto& [iova, what] = memory;
+  for (const Backend backend : kBackends) {
+    if (!what.in_iommu[index_of(backend)]) continue;
+    ignore(space(backend).unmap(iova, what.bytes.size()),
+           "the kernel drops it with the last device at the latest");
+  }
 }
 
 // Where one space has let it go and the other refuses, the first one gets it back.

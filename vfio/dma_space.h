@@ -39,8 +39,9 @@ class DmaSpace {
   /// EINVAL: not page aligned, empty, wraps, or overlaps. ENOMEM: the locked-memory limit, with the
   /// bytes needed. On error nothing is mapped or remembered.
   Result<void> add(uint64_t iova, std::span<std::byte> memory, bool writable);
-  /// The same for memory that devices can do without: where the kernel refuses it when a device is
-  /// attached later, the device is attached all the same.
+  /// The same for memory that devices can do without: one address space may refuse what another
+  /// takes, and where the kernel refuses it when a device is attached later, the device is attached
+  /// all the same.
   Result<void> offer(uint64_t iova, std::span<std::byte> memory);
   /// ENOENT: nothing was added at `iova`. Where the kernel refuses, the memory stays added: devices
   /// may still reach it.
@@ -70,6 +71,17 @@ class DmaSpace {
   /// Detaches and closes it.
   void detach_cdev(Fd device);
 
+  /// From now on it is logged which memory devices may write to, for who copies the guest's memory
+  /// while it runs; devices that are attached later are included. EOPNOTSUPP, with advice: a device
+  /// is attached by its own node; nothing is logged then. While it is on, none can be attached so.
+  Result<void> start_dirty_log() PASSTHRU_EXCLUDES(space_mutex_);
+  void stop_dirty_log() PASSTHRU_EXCLUDES(space_mutex_);
+  /// Of the memory at `iova`, a bit for each page (4 KiB on x86), the lowest first: whether a
+  /// device may have written to it since the log began, or since this was asked last. An IOMMU that
+  /// cannot tell has it that all was, each time; type1 knows of no other (Linux 6.12). ENOENT: no
+  /// memory was added there; EINVAL: there is no log.
+  Result<std::vector<uint64_t>> dirty_pages(uint64_t iova) PASSTHRU_EXCLUDES(space_mutex_);
+
   /// Resets the slot or bus of `device`, with `functions` in it (Kernel::hot_reset_info). EPERM,
   /// with the name of the function: one of them is not this VM's, so it may be in somebody else's
   /// hands.
@@ -94,12 +106,15 @@ class DmaSpace {
   Result<void> map_all(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
   void forget_maps(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
   Result<void> unmap(Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
+  void drop(const Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
+  void end_dirty_logs() PASSTHRU_REQUIRES(space_mutex_);
 
   Kernel& kernel_;
   mutable Mutex space_mutex_;  ///< protects the space: what is in it, and who is attached to it
   Container container_ PASSTHRU_GUARDED_BY(space_mutex_);
   Ioas ioas_ PASSTHRU_GUARDED_BY(space_mutex_);
   Memories memory_ PASSTHRU_GUARDED_BY(space_mutex_);  ///< by IOVA
+  bool dirty_log_ PASSTHRU_GUARDED_BY(space_mutex_) = false;
 };
 
 }  // namespace passthru

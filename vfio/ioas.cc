@@ -3,6 +3,7 @@
 // bound, because the kernel looks for its VM then, and until after it has been detached.
 #include "vfio/ioas.h"
 
+#include <cerrno>
 #include <utility>
 
 #include "vfio/attach_advice.h"
@@ -50,8 +51,8 @@ Result<void> Ioas::attach_here(int device) {
 }
 
 void Ioas::detach(Fd device) {
-  if (listener_ != nullptr) listener_->file_removed(device.get());
   ignore(kernel_.detach_ioas(device.get()), "closing it detaches it as well");
+  if (listener_ != nullptr) listener_->file_removed(device.get());
   device.reset();
   --devices_;
   close();
@@ -65,6 +66,18 @@ void Ioas::close() {
     allocated_ = false;
   }
   if (!given_) iommufd_.reset();
+}
+
+Result<void> Ioas::log_dirty(bool on) {
+  if (!on) return {};
+  return tl::unexpected(Error{.code = EOPNOTSUPP, .operation = "log what devices write"}
+                            .because("not for devices that were opened by their own nodes")
+                            .advise("Open them by their groups: --backend=group"));
+}
+
+Result<void> Ioas::dirty_pages(uint64_t /*iova*/, uint64_t /*size*/,
+                               std::span<uint64_t> /*bitmap*/) {
+  return fail(EINVAL, "read what devices have written", "it is not logged");
 }
 
 Result<void> Ioas::hot_reset(int device, std::span<const HotResetFunction> functions) {

@@ -156,6 +156,13 @@ class Kernel {
                                bool writable) = 0;
   /// ENOENT where there was no such mapping.
   virtual Result<void> unmap_dma(int container, uint64_t iova, uint64_t size) = 0;
+  /// Begins to log what devices may write to, or ends it (since Linux 5.8). Twice is no error.
+  virtual Result<void> log_dirty_pages(int container, bool on) = 0;
+  /// What of a range devices may have written to since they were asked last: a bit of `bitmap` for
+  /// each page, the lowest first. `bitmap` has a bit for each page, all of them clear. EINVAL:
+  /// there is no log, or the range cuts a mapping.
+  virtual Result<void> dirty_pages(int container, uint64_t iova, uint64_t size,
+                                   std::span<uint64_t> bitmap) = 0;
 
   // A device.
   virtual Result<DeviceInfo> device_info(int device) = 0;

@@ -57,12 +57,11 @@ Result<Fd> make_file(uint64_t bytes, const MemoryBacking& backing) {
 
 // The mapping has reserved them, but of no NUMA node and past no control group: one that cannot be
 // had when it is touched first is SIGBUS, so each is taken now.
-Result<void> take_huge_pages(const Fd& file, uint64_t bytes, const MemoryBacking& backing) {
+// Returns errno.
+int take_huge_pages(const Fd& file, uint64_t bytes) {
   for (;;) {
-    if (::fallocate(file.get(), 0, 0, static_cast<off_t>(bytes)) == 0) return {};
-    if (errno != EINTR) {
-      return tl::unexpected(explain_huge_pages(errno, bytes, backing.huge_page()));
-    }
+    if (::fallocate(file.get(), 0, 0, static_cast<off_t>(bytes)) == 0) return 0;
+    if (errno != EINTR) return errno;
   }
 }
 
@@ -85,7 +84,13 @@ Result<MappedMemory> MappedMemory::map(uint64_t bytes, const MemoryBacking& back
     if (backing.kind != Kind::Hugetlbfs) return tl::unexpected(refused(code, bytes));
     return tl::unexpected(explain_huge_pages(code, bytes, backing.huge_page()));
   }
-  if (backing.kind == Kind::Hugetlbfs) PASSTHRU_TRY(take_huge_pages(file, bytes, backing));
+  const int refusal = backing.kind == Kind::Hugetlbfs ? take_huge_pages(file, bytes) : 0;
+  if (refusal != 0) {
+    // How many are free is told after those are given back that this took and reserved.
+    static_cast<void>(MappedMemory(std::move(memory)));
+    file.reset();
+    return tl::unexpected(explain_huge_pages(refusal, bytes, backing.huge_page()));
+  }
   // Both are wishes: a kernel without huge pages or a fork without them works as well.
   if (backing.kind != Kind::Hugetlbfs) {
     static_cast<void>(::madvise(memory.bytes().data(), bytes, MADV_HUGEPAGE));

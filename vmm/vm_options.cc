@@ -66,11 +66,18 @@ Result<void> VmOptions::check() const {
                   "Leave some out");
   }
   std::set<Bdf> seen;
+  std::set<int> given;
   for (const AssignOptions& options : devices) {
     // One that is known by its descriptor alone is told apart when it is opened.
     if (options.device != Bdf{} && !seen.insert(options.device).second) {
       return refuse(EINVAL, "assign " + options.device.str(), "the device is named twice",
                     "Name each device once");
+    }
+    for (const int fd : {options.source.cdev_fd, options.source.group_fd}) {
+      if (fd < 0 || given.insert(fd).second) continue;
+      return refuse(EINVAL, "assign " + options.device.str(),
+                    fmt::format("descriptor {} is given twice", fd),
+                    "Give it once; the other devices of a group follow by their addresses alone");
     }
   }
   return {};

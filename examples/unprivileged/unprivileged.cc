@@ -14,12 +14,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,11 +57,16 @@ void must(bool done, const std::string& what) {
   if (!done) refuse("cannot " + what + ": " + std::strerror(errno));
 }
 
-unsigned long number(const char* text) {
-  char* end = nullptr;
-  const unsigned long value = std::strtoul(text == nullptr ? "" : text, &end, 10);
-  if (value != 0 && *end == '\0') return value;  // user 0 would keep its rights
-  std::fprintf(stderr, "unprivileged: a number above 0 is missing\n%s", kUsage);
+// User 0 would keep its rights, and so would -1, which means "as before".
+uint32_t number(const char* text) {
+  const std::string_view digits = text == nullptr ? "" : text;
+  uint32_t value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error == std::errc() && end == digits.data() + digits.size() && value != 0 &&
+      value != UINT32_MAX) {
+    return value;
+  }
+  std::fprintf(stderr, "unprivileged: a number from 1 to 4294967294 is missing\n%s", kUsage);
   std::exit(kWrongUsage);
 }
 
@@ -70,9 +77,9 @@ Arguments parse(char** word) {
     if (text == "--group") {
       arguments.by_group = true;
     } else if (text == "--user") {
-      arguments.user = static_cast<id_t>(number(*++word));
+      arguments.user = number(*++word);
     } else if (text == "--memlock") {
-      arguments.memlock = number(*++word) << 20;
+      arguments.memlock = uint64_t{number(*++word)} << 20;
     } else if (text.starts_with('-')) {
       break;
     } else {
@@ -128,12 +135,14 @@ std::vector<std::string> open_all(const Arguments& arguments) {
     return words;
   }
   const std::string container = text(open_node("/dev/vfio/vfio"));
-  std::map<std::string, int> groups;  // each can be opened once
+  std::set<std::string> groups;
   for (const std::string& bdf : arguments.devices) {
-    const std::string group = group_of(bdf);
-    if (!groups.contains(group)) groups[group] = open_node("/dev/vfio/" + group);
-    std::string device = "group-fd=" + text(groups[group]);
-    device.append(",container-fd=").append(container).append(",bdf=").append(bdf);
+    std::string device = bdf;
+    // A group can be opened once, and is named once: it is there for the others of its devices.
+    if (const std::string group = group_of(bdf); groups.insert(group).second) {
+      device = "group-fd=" + text(open_node("/dev/vfio/" + group));
+      device.append(",container-fd=").append(container).append(",bdf=").append(bdf);
+    }
     words.insert(words.end(), {"--device", device});
   }
   return words;

@@ -207,6 +207,32 @@ TEST_F(DmaOfEdu, MemoryThatIsRefusedLeavesTheMapAsItWas) {
   EXPECT_TRUE(moves(kSecond, second.first_page(), kFirst, first.first_page()));
 }
 
+TEST_F(DmaOfEdu, WhatTheDeviceWritesIsInTheDirtyLog) {
+  attach();
+  if (IsSkipped() || HasFatalFailure()) return;
+  const HostMemory first(k2M), second(kPage), rom(kPage);
+  ASSERT_TRUE(domain.add_memory(kFirst, first.bytes()));
+  ASSERT_TRUE(domain.add_memory(kSecond, second.bytes()));
+  DmaSpace& dma = domain.dma();
+  const auto started = dma.start_dirty_log();
+  if (dma.maps().front().backend == Backend::Cdev) {
+    ASSERT_FALSE(started);
+    EXPECT_EQ(started.error().code, EOPNOTSUPP);
+    return;
+  }
+  ASSERT_TRUE(started) << started.error().message();
+  fill(rom.first_page(), 0);
+  ASSERT_TRUE(domain.add_memory(kFirst + k2M, rom.bytes(), /*writable=*/false));
+  EXPECT_TRUE(moves(kSecond, second.first_page(), kFirst + k2M - kPage, first.last_page()));
+  const auto dirty = dma.dirty_pages(kFirst);
+  ASSERT_TRUE(dirty) << dirty.error().message();
+  ASSERT_EQ(dirty->size(), k2M / kPage / 64);
+  EXPECT_NE(dirty->back() >> 63, 0U) << "the last page was written";
+  EXPECT_EQ(*dma.dirty_pages(kFirst + k2M), std::vector<uint64_t>{0}) << "it cannot be";
+  dma.stop_dirty_log();
+  EXPECT_EQ(dma.dirty_pages(kFirst).error().code, EINVAL);
+}
+
 /// Of the bus addresses that an Intel IOMMU translates (VT-d 10.4.2, MGAW); 0: this is another one.
 unsigned address_width() {
   std::ifstream file("/sys/class/iommu/dmar0/intel-iommu/cap");

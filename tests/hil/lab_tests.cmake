@@ -11,11 +11,12 @@ set(PASSTHRU_BACKENDS_NEXT "group;cdev" CACHE STRING "Backends that scripts/test
 # All of them would take half an hour more. These are those that tell most: what the newer kernel and the newer backend do
 # in another way. -DPASSTHRU_EVERY_RUN=ON registers the others too.
 set(PASSTHRU_RUNS_NEXT
-  next.group.hil next.group.backdoor next.group.packed
-  next.cdev.hil next.cdev.stream next.cdev.resets next.cdev.unprivileged
+  next.group.hil next.group.backdoor next.group.packed next.group.moves next.group.stream next.group.resets
+  next.cdev.hil next.cdev.backdoor next.cdev.packed next.cdev.moves next.cdev.stream next.cdev.resets
+  next.cdev.unprivileged next.two_doors
   CACHE STRING "Runs of scripts/test --all on the lab's own kernel")
-# Two guests at a time, and pages of 1 GiB, are much for a lab machine of one CPU.
-set(PASSTHRU_RUNS_LEFT_OUT stock.virtual_functions stock.memory CACHE STRING "Runs that are made when asked for only")
+# Two guests at a time, and pages of 1 GiB, are much for a lab machine of one CPU; ten thousand looks take a while.
+set(PASSTHRU_RUNS_LEFT_OUT stock.virtual_functions stock.memory stock.ten_thousand_looks CACHE STRING "Runs that are made when asked for only")
 option(PASSTHRU_EVERY_RUN "Also those that these leave out" OFF)
 # Long runs take a quarter of an hour, so one combination has them, and only with --all.
 set(PASSTHRU_LONG_RUNS "stock.group" CACHE STRING "KERNEL.BACKEND that has the long runs of scripts/test --all")
@@ -210,6 +211,23 @@ function(lab_memory kernel)
     ${hil}/memory.sh ${drive}-memory.img ${guest})
 endfunction()
 
+# What looking at a guest costs it, ten thousand times, and in short.
+function(lab_looking kernel)
+  set(where ${kernel})
+  set(backend "")
+  set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
+  foreach(test looking:1000 ten_thousand_looks:10000)
+    string(REPLACE ":" ";" test ${test})
+    list(GET test 0 name)
+    list(GET test 1 shows)
+    passthru_lab_test(${name} --timeout 1800 --nvme ${drive}-${name}.img --nvme ${drive}-${name}-idle.img --
+      ${hil}/looking.sh ${guest} ${shows})
+    if(TEST lab.${where}.${name})
+      set_tests_properties(lab.${where}.${name} PROPERTIES TIMEOUT 3600)
+    endif()
+  endforeach()
+endfunction()
+
 # What only a kernel with both of VFIO's doors can do.
 function(lab_two_doors kernel)
   set(where ${kernel})
@@ -223,6 +241,7 @@ lab_runs(stock group)
 lab_runs_once(stock)
 lab_virtual_functions(stock)
 lab_memory(stock)
+lab_looking(stock)
 if(PASSTHRU_TEST_ALL)
   foreach(backend ${PASSTHRU_BACKENDS_NEXT})
     lab_runs(next ${backend})

@@ -12,6 +12,7 @@ source "${BASH_SOURCE[0]%/*}/checks.sh"
 
 readonly image=$1 guest=$2
 readonly physical=0000:01:00.0 virtual=0000:01:00.1 other=0000:00:03.0
+export PASSTHRU_BACKEND=group # which asks for tokens
 readonly token=bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3 wrong=bd8d9d2b-5a5f-4f5a-a211-f591514ba1f4
 readonly passthru=build/release/tools/passthru
 readonly results=$LAB_OUT/vf_tokens DEADLINE=300

@@ -96,6 +96,28 @@ TEST_F(DmaSpaceCdev, OfferedMemoryThatTheKernelRefusesKeepsNoDeviceAway) {
   dma_.detach_cdev(std::move(*drive));
 }
 
+TEST_F(DmaSpaceCdev, OfferedMemoryIsWhereItIsTaken) {
+  auto drive = attach();
+  ASSERT_TRUE(drive) << drive.error().message();
+  ASSERT_TRUE(dma_.attach_group(3));
+  kernel_.fail("IOMMU_IOAS_MAP", EFAULT);
+  ASSERT_TRUE(dma_.offer(0x200000, pages(1)));
+  EXPECT_EQ(kernel_.dma_mappings(), 1U) << "the container's";
+  kernel_.fail("VFIO_IOMMU_MAP_DMA", EFAULT);
+  kernel_.fail("IOMMU_IOAS_MAP", EFAULT);
+  EXPECT_EQ(dma_.offer(0x300000, pages(1)).error().code, EFAULT) << "nobody took it";
+  EXPECT_EQ(dma_.remove(0x300000).error().code, ENOENT);
+
+  ASSERT_TRUE(dma_.offer(0x300000, pages(1)));
+  EXPECT_EQ(kernel_.dma_mappings(), 3U);
+  kernel_.fail("VFIO_IOMMU_UNMAP_DMA", EIO);
+  dma_.forget(0x300000);
+  EXPECT_EQ(kernel_.dma_mappings(), 2U) << "the IOAS lets it go, whatever the container says";
+  dma_.detach_group(3);
+  dma_.detach_cdev(std::move(*drive));
+  EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
 TEST_F(DmaSpaceCdev, BothDoorsOfOneVmHaveAllMemory) {
   ASSERT_TRUE(dma_.add(0, pages(2), true));
   auto drive = attach();

@@ -35,6 +35,17 @@ TEST_F(DmaSpaceTest, ASecondGroupJoinsTheContainerThatIsThere) {
                                    "VFIO_GROUP_SET_CONTAINER"));
 }
 
+TEST_F(DmaSpaceTest, AGroupIsTakenOutOfItsContainerThoughSomebodyElseMayHaveItOpen) {
+  Fd given = std::move(*kernel_.open_group(2));
+  ASSERT_TRUE(dma_.attach_group(2, false, std::move(given)));
+  dma_.detach_group(2);
+  EXPECT_EQ(kernel_.calls("VFIO_GROUP_UNSET_CONTAINER").size(), 1U);
+  kernel_.fail("VFIO_SET_IOMMU", EIO);
+  EXPECT_FALSE(dma_.attach_group(2));
+  EXPECT_EQ(kernel_.calls("VFIO_GROUP_UNSET_CONTAINER").size(), 2U);
+  EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
 TEST_F(DmaSpaceTest, AGroupAttachedTwiceIsClosedByTheLastDetach) {
   const auto first = dma_.attach_group(2);
   const auto second = dma_.attach_group(2);

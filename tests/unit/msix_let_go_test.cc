@@ -73,6 +73,24 @@ TEST_F(MsixLetGo, WhatFiredBeforeIsPendingStill) {
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(1))) << "once";
 }
 
+TEST_F(MsixLetGo, OneThatCannotBeHadIsToldOnceHoweverOftenTheGuestTries) {
+  live(1);
+  const auto try_again = [&] {
+    msix->write_control(0);
+    msix->write_control(kMsixEnable);
+  };
+  for (int round = 0; round < 3; ++round) {
+    kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);
+    try_again();
+  }
+  EXPECT_THAT(failures, ElementsAre(std::pair{0U, EIO}));
+  try_again();
+  EXPECT_EQ(fake->fire(0), Fired::Delivered);
+  kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);
+  try_again();
+  EXPECT_EQ(failures.size(), 2U) << "it had worked meanwhile";
+}
+
 TEST_F(MsixLetGo, OneThatTheKernelKeepsIsBoundAsBefore) {
   live(2);
   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO);

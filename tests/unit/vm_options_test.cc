@@ -92,6 +92,20 @@ TEST(VmOptions, ADeviceNamedTwiceIsRefusedByName) {
   EXPECT_NE(message.find("named twice"), std::string::npos) << message;
 }
 
+TEST(VmOptions, ADescriptorGivenTwiceIsRefusedByNumber) {
+  for (const auto member : {&DeviceSource::cdev_fd, &DeviceSource::group_fd}) {
+    VmOptions options;
+    for (uint8_t device : {2, 3}) {
+      AssignOptions each{.device = {.device = device}};
+      each.source.*member = 7;
+      options.devices.push_back(each);
+    }
+    const std::string message = message_of(options.check());
+    EXPECT_NE(message.find("descriptor 7 is given twice. Give it once"), std::string::npos)
+        << message;
+  }
+}
+
 TEST(VmOptions, TheBusHasThirtyOneSlotsForDevices) {
   VmOptions options;
   for (uint8_t bus = 0; bus < 31; ++bus) options.devices.push_back({.device = {.bus = bus}});
