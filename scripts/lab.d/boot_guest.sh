@@ -38,11 +38,11 @@ record_progress() {
   done
 }
 
-# Whether a guest came to stand still for good while all its CPUs ran in KVM: its own tick, which is KVM's and the
-# emulator's, was not injected for 20 s. A VMM that holds a CPU back is none of these.
+# Whether a guest that had ticked came to stand still while all its CPUs ran in KVM: its own tick, which is KVM's and the
+# emulator's, was not injected for 20 s. A VMM that holds a CPU back is none of these, nor is a kernel that unpacks.
 guest_stood_still() {
   [ -s "$progress" ] && awk '
-    { same[$1] = (($1 in last) && last[$1] == $2 && $3 >= most[$1]) ? same[$1] + 1 : 0; last[$1] = $2
+    { same[$1] = (($1 in last) && last[$1] == $2 && $2 > 1000 && $3 >= most[$1]) ? same[$1] + 1 : 0; last[$1] = $2
       if ($3 > most[$1]) most[$1] = $3
       if (same[$1] == 5) still = 1 }
     END { exit !still }' "$progress"

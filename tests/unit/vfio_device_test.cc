@@ -167,8 +167,10 @@ TEST_F(VfioDeviceTest, ADeviceThatIsNotInTheGroupSaysHowToBindIt) {
 TEST_F(VfioDeviceTest, WhicheverCallOfAnOpenFailsNothingIsLeft) {
   alignas(4096) static std::byte ram[4096];
   ASSERT_TRUE(dma_.add(0, ram, true));
-  ASSERT_TRUE(open(nvme_.spec()));
+  auto opened = open(nvme_.spec());
+  ASSERT_TRUE(opened);
   const size_t calls = kernel_.calls().size();
+  opened->reset();
   EXPECT_GT(calls, 20U);
   for (unsigned nth = 1; nth <= calls; ++nth) {
     SCOPED_TRACE(nth);

@@ -95,7 +95,7 @@ TEST(VmOptions, ADeviceNamedTwiceIsRefusedByName) {
 TEST(VmOptions, ADescriptorGivenTwiceIsRefusedByNumber) {
   for (const auto member : {&DeviceSource::cdev_fd, &DeviceSource::group_fd}) {
     VmOptions options;
-    for (uint8_t device : {2, 3}) {
+    for (const uint8_t device : {uint8_t{2}, uint8_t{3}}) {
       AssignOptions each{.device = {.device = device}};
       each.source.*member = 7;
       options.devices.push_back(each);
