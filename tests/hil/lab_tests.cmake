@@ -124,7 +124,12 @@ function(lab_runs kernel backend)
       --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
       --bind 0000:00:02.0 --bind 0000:02:01.0 -- ${hil}/refusals.sh ${guest})
   endif()
-  passthru_lab_test(disks ${disks})
+  # This one takes its program out of a BAR of its own by DMA: iommufd maps no device's memory (Linux 6.12).
+  set(those ${disks})
+  if(backend STREQUAL "cdev")
+    list(FILTER those EXCLUDE REGEX "^lsi53c895a@")
+  endif()
+  passthru_lab_test(disks ${those})
   passthru_lab_test(nics ${nics})
   # They write to one set of disks.
   foreach(test lab.${where}.disks lab.${where}.nics)
