@@ -70,20 +70,20 @@ count() {
 }
 
 failed_shows=0
-# look_at DEVICE
-look_at() { "$look" "$1" "$a_window" >/tmp/shows.json || failed_shows=$((failed_shows + 1)); }
+# look_at KIND
+look_at() { "$look" "${device_of[$1]}" "${socket_of[$1]}" "$a_window" >/tmp/shows.json || failed_shows=$((failed_shows + 1)); }
 # window KIND: a line in `windows`: round, kind, reads, us, ns of CPU time that the VMM took to answer.
 window() {
   local reads_before now_before served_before watch=''
   if [ "$1" != nobody ]; then
-    "$passthru" msix watch "${device_of[$1]}" --interval 0.1 >"$results/watch.$1" &
+    "$passthru" msix watch "${device_of[$1]}" --socket "${socket_of[$1]}" --interval 0.1 >"$results/watch.$1" &
     watch=$!
   fi
   count
   reads_before=$reads now_before=$now served_before=$served
   case $1 in
     nobody) sleep "$quiet" ;;
-    *) look_at "${device_of[$1]}" ;;
+    *) look_at "$1" ;;
   esac
   count
   echo "$round $1 $((reads - reads_before)) $((now - now_before)) $((served - served_before))" >>"$results/windows"
@@ -93,10 +93,11 @@ window() {
 }
 
 declare -A device_of=([looked-at]=$nvme [other]=$idle_nvme)
+declare -A socket_of=([looked-at]=/run/passthru/vm/$vmm.sock [other]=/run/passthru/vm/$idle.sock)
 : >"$results/windows"
 count
 start=$now
-look_at "$nvme"
+look_at looked-at
 count
 quiet=$(awk -v us=$((now - start)) 'BEGIN { print us / 4e6 }')
 printf '        a show takes %d us beside the guest\n' $(((now - start) / a_window))
