@@ -103,8 +103,23 @@ quiet=$(awk -v us=$((now - start)) 'BEGIN { print us / 4e6 }')
 printf '        a show takes %d us beside the guest\n' $(((now - start) / a_window))
 readonly quiet
 : >"$tracing/trace"
+# What is seen of a guest that does not read any more: whether its own tick goes on, and what its vectors are.
+describe_stall() {
+  local second
+  for second in 1 2 3; do
+    echo "reads $reads, injected $(cat "/sys/kernel/debug/kvm/$vmm-"*/irq_injections), vCPU in $(cut -d' ' -f1-4 "/proc/$vmm/task/$vcpu/syscall")"
+    sleep "$second"
+  done
+  "$passthru" msix show "$nvme" || true # it is shown that it fails, too
+}
 for ((round = 0; round * a_window < shows; ++round)); do
   for kind in $(shuf -e nobody looked-at other); do window "$kind"; done
+  if [ "$(tail -n 3 "$results/windows" | awk '{ sum += $3 } END { print sum }')" = 0 ]; then
+    describe_stall >"$results/stall" 2>&1
+    failed "the guest reads to the end: it did not in round $round" "$results/stall"
+    sleep 25 # so that it is told whether its tick stands still
+    finish
+  fi
 done
 waits=$(lock_waits)
 
