@@ -171,6 +171,12 @@ Error reset_takes(Bdf function, const std::string& where) {
       .advise("Assign the devices of one slot or bus to the same VM");
 }
 
+Error dirty_log_of_groups_only() {
+  return Error{.code = EOPNOTSUPP, .operation = "log what devices write"}
+      .because("not for devices that are opened by their own nodes")
+      .advise("Open them by their groups: --backend=group");
+}
+
 Error explain_mapping(Error error, uint64_t needed, uint64_t limit) {
   if (error.code != ENOMEM) return error;
   if (limit == UINT64_MAX) {

@@ -36,6 +36,8 @@ Error interrupts_unsafe(Backend backend, std::string what);
 /// A reset of the slot or bus would also reset this function (`where` adds to its name), which is
 /// not the VM's.
 Error reset_takes(Bdf function, const std::string& where);
+/// What devices write is logged by a container only, and one is, or is to be, in an IOAS.
+Error dirty_log_of_groups_only();
 /// A DMA mapping failed. ENOMEM: `needed` bytes in all, `limit` is RLIMIT_MEMLOCK (UINT64_MAX:
 /// none).
 Error explain_mapping(Error error, uint64_t needed, uint64_t limit);

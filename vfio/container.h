@@ -37,8 +37,10 @@ class Container final : public IommuSpace {
   Result<void> unmap(uint64_t iova, uint64_t size) override {
     return kernel_.unmap_dma(fd_.get(), iova, size);
   }
-  Result<void> log_dirty(bool on) override { return kernel_.log_dirty_pages(fd_.get(), on); }
-  Result<void> dirty_pages(uint64_t iova, uint64_t size, std::span<uint64_t> bitmap) override {
+  /// Begins or ends the log of what devices may write to. The last group takes it away.
+  Result<void> log_dirty(bool on) { return kernel_.log_dirty_pages(fd_.get(), on); }
+  /// Of one whole mapping (Kernel::dirty_pages).
+  Result<void> dirty_pages(uint64_t iova, uint64_t size, std::span<uint64_t> bitmap) {
     return kernel_.dirty_pages(fd_.get(), iova, size, bitmap);
   }
 

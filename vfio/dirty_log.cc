@@ -1,47 +1,30 @@
 // SPDX-License-Identifier: MIT
-// Owns the log of what devices may have written to: a part of DmaSpace, over all the address spaces
-// that have a device in them.
+// Owns the log of what devices may have written to: a part of DmaSpace, for what is in its
+// container. An iommufd logs in page tables of its own, which take an IOMMU that marks what is
+// dirty (since Linux 6.7).
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 
+#include "vfio/attach_advice.h"
 #include "vfio/dma_space.h"
 
 namespace passthru {
-namespace {
-
-constexpr std::array kBackends = {Backend::Group, Backend::Cdev};
-constexpr size_t kBits = 64;
-
-}  // namespace
 
 Result<void> DmaSpace::start_dirty_log() {
   MutexLock lock(space_mutex_);
-  if (dirty_log_) return {};
-  for (const Backend backend : kBackends) {
-    if (!space(backend).active()) continue;
-    auto started = space(backend).log_dirty(true);
-    if (started) continue;
-    end_dirty_logs();
-    return started;
-  }
+  if (ioas_.active()) return tl::unexpected(dirty_log_of_groups_only());
+  if (container_.active()) PASSTHRU_TRY(container_.log_dirty(true));
   dirty_log_ = true;
   return {};
 }
 
 void DmaSpace::stop_dirty_log() {
   MutexLock lock(space_mutex_);
-  if (dirty_log_) end_dirty_logs();
-  dirty_log_ = false;
-}
-
-void DmaSpace::end_dirty_logs() {
-  for (const Backend backend : kBackends) {
-    if (!space(backend).active()) continue;
-    ignore(space(backend).log_dirty(false),
-           "it costs time, and nobody asks; it ends with its space");
+  if (dirty_log_ && container_.active()) {
+    ignore(container_.log_dirty(false), "nobody asks for it, and it ends with the last group");
   }
+  dirty_log_ = false;
 }
 
 Result<std::vector<uint64_t>> DmaSpace::dirty_pages(uint64_t iova) {
@@ -51,15 +34,11 @@ Result<std::vector<uint64_t>> DmaSpace::dirty_pages(uint64_t iova) {
   if (found == memory_.end()) return fail(ENOENT, operation, "no memory was added there");
   if (!dirty_log_) return fail(EINVAL, operation, "it is not logged");
   const Memory& memory = found->second;
+  constexpr size_t kBits = 64;
   const size_t pages = memory.bytes.size() / static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   std::vector<uint64_t> dirty((pages + kBits - 1) / kBits);
-  if (!memory.writable) return dirty;
-  for (const Backend backend : kBackends) {
-    if (!memory.in_iommu[static_cast<size_t>(backend)]) continue;
-    std::vector<uint64_t> here(dirty.size());
-    PASSTHRU_TRY(space(backend).dirty_pages(iova, memory.bytes.size(), here));
-    for (size_t word = 0; word < dirty.size(); ++word) dirty[word] |= here[word];
-  }
+  if (!memory.writable || !memory.in_iommu[static_cast<size_t>(Backend::Group)]) return dirty;
+  PASSTHRU_TRY(container_.dirty_pages(iova, memory.bytes.size(), dirty));
   return dirty;
 }
 

@@ -113,10 +113,12 @@ Result<int> DmaSpace::attach_group(uint32_t group, bool allow_unsafe_interrupts,
   const bool first = !container_.active();
   const int fd = PASSTHRU_TRY(container_.attach(group, std::move(given)));
   if (!first) return fd;
-  if (auto mapped = map_all(Backend::Group); !mapped) {
+  auto ready = map_all(Backend::Group);
+  if (ready && dirty_log_) ready = container_.log_dirty(true);
+  if (!ready) {
     container_.detach(group);
     forget_maps(Backend::Group);
-    return tl::unexpected(std::move(mapped).error());
+    return tl::unexpected(std::move(ready).error());
   }
   return fd;
 }
@@ -132,6 +134,7 @@ Result<Fd> DmaSpace::attach_cdev(Fd device, bool allow_unsafe_interrupts) {
   if (!allow_unsafe_interrupts) {
     PASSTHRU_TRY(require_interrupt_remapping(Backend::Cdev, "bind the device to an iommufd"));
   }
+  if (dirty_log_) return tl::unexpected(dirty_log_of_groups_only());
   const bool first = !ioas_.active();
   PASSTHRU_TRY(ioas_.attach(device.get()));
   if (!first) return device;
@@ -200,7 +203,7 @@ Result<void> DmaSpace::map_all(Backend backend) {
     auto mapped = map(backend, each);
     if (!mapped && each.second.needed) return mapped;
   }
-  return dirty_log_ ? space(backend).log_dirty(true) : Result<void>{};
+  return {};
 }
 
 void DmaSpace::forget_maps(Backend backend) {

@@ -107,7 +107,6 @@ class DmaSpace {
   void forget_maps(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
   Result<void> unmap(Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
   void drop(const Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
-  void end_dirty_logs() PASSTHRU_REQUIRES(space_mutex_);
 
   Kernel& kernel_;
   mutable Mutex space_mutex_;  ///< protects the space: what is in it, and who is attached to it

@@ -3,7 +3,6 @@
 // bound, because the kernel looks for its VM then, and until after it has been detached.
 #include "vfio/ioas.h"
 
-#include <cerrno>
 #include <utility>
 
 #include "vfio/attach_advice.h"
@@ -66,18 +65,6 @@ void Ioas::close() {
     allocated_ = false;
   }
   if (!given_) iommufd_.reset();
-}
-
-Result<void> Ioas::log_dirty(bool on) {
-  if (!on) return {};
-  return tl::unexpected(Error{.code = EOPNOTSUPP, .operation = "log what devices write"}
-                            .because("not for devices that were opened by their own nodes")
-                            .advise("Open them by their groups: --backend=group"));
-}
-
-Result<void> Ioas::dirty_pages(uint64_t /*iova*/, uint64_t /*size*/,
-                               std::span<uint64_t> /*bitmap*/) {
-  return fail(EINVAL, "read what devices have written", "it is not logged");
 }
 
 Result<void> Ioas::hot_reset(int device, std::span<const HotResetFunction> functions) {

@@ -37,11 +37,6 @@ class Ioas final : public IommuSpace {
     return kernel_.unmap_ioas(iommufd_.get(), {.ioas = ioas_, .iova = iova, .size = size});
   }
 
-  // An iommufd logs in a hardware page table of its own, which needs an IOMMU that marks what is
-  // dirty (since Linux 6.7). None that the lab has does.
-  Result<void> log_dirty(bool on) override;
-  Result<void> dirty_pages(uint64_t iova, uint64_t size, std::span<uint64_t> bitmap) override;
-
   /// Resets the slot or bus of `device`, with `functions` in it. EPERM, with the name of the
   /// function: one is not in this iommufd's hands.
   Result<void> hot_reset(int device, std::span<const HotResetFunction> functions);

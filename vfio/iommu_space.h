@@ -20,11 +20,6 @@ class IommuSpace {
   virtual Result<void> map(uint64_t iova, std::span<std::byte> memory, bool writable) = 0;
   /// ENOENT: there was no such mapping.
   virtual Result<void> unmap(uint64_t iova, uint64_t size) = 0;
-  /// Begins or ends a log of what devices may write to. EOPNOTSUPP: there is none.
-  virtual Result<void> log_dirty(bool on) = 0;
-  /// Sets a bit for each page of a whole mapping that they may have written to since this was asked
-  /// last.
-  virtual Result<void> dirty_pages(uint64_t iova, uint64_t size, std::span<uint64_t> bitmap) = 0;
 };
 
 /// Who has to know the files by which devices are assigned. KVM does: it learns from them whether

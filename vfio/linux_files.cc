@@ -54,8 +54,9 @@ Result<bool> LinuxKernel::unsafe_interrupts_allowed(Backend backend) {
       read_file(fmt::format("/sys/module/{}/parameters/allow_unsafe_interrupts", module), 1);
   if (value) return *value == "Y";
   // Where modules are shown, there is none of this name, so nothing that would allow it.
-  if (value.error().code == ENOENT && ::access("/sys/module", F_OK) == 0) return false;
-  return tl::unexpected(std::move(value).error());
+  if (value.error().code == ENOENT && ::access("/sys/module/kernel", F_OK) == 0) return false;
+  return tl::unexpected(std::move(value).error().advise(
+      "Show this process /sys/module, or allow unsafe interrupts (--allow-unsafe-interrupts)"));
 }
 
 Result<uint64_t> LinuxKernel::locked_memory_limit() {

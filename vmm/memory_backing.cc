@@ -56,8 +56,7 @@ Result<Fd> make_file(uint64_t bytes, const MemoryBacking& backing) {
 }
 
 // The mapping has reserved them, but of no NUMA node and past no control group: one that cannot be
-// had when it is touched first is SIGBUS, so each is taken now.
-// Returns errno.
+// had when it is touched first is SIGBUS, so each is taken now. Returns errno, or 0.
 int take_huge_pages(const Fd& file, uint64_t bytes) {
   for (;;) {
     if (::fallocate(file.get(), 0, 0, static_cast<off_t>(bytes)) == 0) return 0;

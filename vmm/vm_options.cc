@@ -75,8 +75,8 @@ Result<void> VmOptions::check() const {
     }
     for (const int fd : {options.source.cdev_fd, options.source.group_fd}) {
       if (fd < 0 || given.insert(fd).second) continue;
-      return refuse(EINVAL, "assign " + options.device.str(),
-                    fmt::format("descriptor {} is given twice", fd),
+      return refuse(EINVAL, fmt::format("assign the device of descriptor {}", fd),
+                    "the descriptor is given twice",
                     "Give it once; the other devices of a group follow by their addresses alone");
     }
   }

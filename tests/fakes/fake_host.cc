@@ -69,6 +69,7 @@ void FakeHost::destroy_route(RouteId route) {
   MutexLock lock(calls_mutex_);
   EXPECT_EQ(routes_[route].eventfd, -1) << "destroyed while armed";
   EXPECT_EQ(routes_.erase(route), 1U);
+  if (on_destroy_route) on_destroy_route();
 }
 
 Result<void> FakeHost::arm(RouteId route, int eventfd) {

@@ -66,7 +66,8 @@ class FakeHost final : public Host {
   bool by_level = false;    ///< a VMM without resampling irqfds; set before a device is opened
   bool by_message = false;  ///< a VMM without irqfds; set before a device is opened
   unsigned route_updates = 0;
-  size_t most_routes = SIZE_MAX;  ///< that there are at a time
+  std::function<void()> on_destroy_route{};  ///< what happens meanwhile, in the middle of a call
+  size_t most_routes = SIZE_MAX;             ///< that there are at a time
   /// The VMM's interrupt remapping; without it, a guest that has none.
   std::function<Result<MsiMessage>(const MsiMessage&, uint16_t requester_id)> translation{};
 

@@ -233,6 +233,24 @@ TEST_F(DmaOfEdu, WhatTheDeviceWritesIsInTheDirtyLog) {
   EXPECT_EQ(dma.dirty_pages(kFirst).error().code, EINVAL);
 }
 
+TEST_F(DmaOfEdu, AGroupThatItsGiverHasOpenStillIsTakenOutOfItsContainer) {
+  attach();
+  if (IsSkipped() || HasFatalFailure()) return;
+  const Bdf bdf = functions_with(0x1234, 0x11e8).front();
+  device.reset();
+  const auto group = assignable_group(Sysfs(), bdf);
+  ASSERT_TRUE(group) << group.error().message();
+  auto given = kernel->open_group(*group);
+  ASSERT_TRUE(given) << given.error().message();
+  for (int round = 0; round < 2; ++round) {
+    DmaSpace dma(*kernel);
+    const auto attached = dma.attach_group(*group, true, Fd(::dup(given->get())));
+    ASSERT_TRUE(attached) << attached.error().message();
+    dma.detach_group(*group);
+    EXPECT_FALSE(kernel->group_status(given->get())->container_set);
+  }
+}
+
 /// Of the bus addresses that an Intel IOMMU translates (VT-d 10.4.2, MGAW); 0: this is another one.
 unsigned address_width() {
   std::ifstream file("/sys/class/iommu/dmar0/intel-iommu/cap");

@@ -107,6 +107,7 @@ readonly quiet
 describe_stall() {
   local second
   for second in 1 2 3; do
+    count
     echo "reads $reads, injected $(cat "/sys/kernel/debug/kvm/$vmm-"*/irq_injections), vCPU in $(cut -d' ' -f1-4 "/proc/$vmm/task/$vcpu/syscall")"
     sleep "$second"
   done

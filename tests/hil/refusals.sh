@@ -87,6 +87,8 @@ interrupt_remapping() {
   refused 'run: interrupt remapping is not certain' 3 $nvme 'interrupt remapping' --allow-unsafe-interrupts -- \
     "${run[@]}" --device $nvme
   echo "$value" >$unsafe
+  refused 'run: nothing says whether it is insisted on' 3 allow_unsafe_interrupts 'Show this process /sys/module' -- \
+    unshare --mount sh -c 'mount -t tmpfs none /sys/module && exec "$@"' sh "${run[@]}" --device $nvme
 }
 
 permissions() {

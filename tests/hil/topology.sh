@@ -190,7 +190,10 @@ the_same 'put right'
 equal '--watch goes on' "$(kill -0 $watch && echo yes)" yes
 kill $watch
 # The same events as JSON, a document a line: what they are and the trees that follow them.
-told_as_json() { jq -rs --arg device "$switch" '[.[] | select(.device == $device and .event != "changed") | .event] | join(" ")' "$results/watch.json"; }
+told_as_json() {
+  jq -rs --arg device "$switch" '[.[] | select(.device == $device and .event != "changed") | .event] | join(" ")' \
+    "$results/watch.json"
+}
 told_all_as_json() { [[ $(told_as_json) == 'removed added'* ]]; }
 wait_until '--watch --json told that the switch went and came' told_all_as_json
 equal '--watch --json: documents, one a line' "$(jq -s length "$results/watch.json")" "$(wc -l <"$results/watch.json")"

@@ -69,6 +69,19 @@ TEST_F(MsixTest, WhatIsPendingWhenMsixIsTurnedOffIsDeliveredAfterItIsTurnedOn) {
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
 }
 
+TEST_F(MsixTest, WhatFiresWhileMsixIsBeingTurnedOffIsPendingToo) {
+  live(2);
+  unsigned gone = 0;
+  host.on_destroy_route = [&] {
+    if (++gone == 2) fake->fire(0);  // vector 0 has been disarmed, and its index is enabled still
+  };
+  msix->write_control(0);
+  host.on_destroy_route = nullptr;
+  ASSERT_EQ(gone, 2U);
+  msix->write_control(kMsixEnable);
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "once";
+}
+
 TEST_F(MsixTest, ResetForgetsEverythingThatWasPending) {
   open(FakeSpec::nvme());
   msix->write_control(kMsixEnable);

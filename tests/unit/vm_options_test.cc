@@ -101,7 +101,8 @@ TEST(VmOptions, ADescriptorGivenTwiceIsRefusedByNumber) {
       options.devices.push_back(each);
     }
     const std::string message = message_of(options.check());
-    EXPECT_NE(message.find("descriptor 7 is given twice. Give it once"), std::string::npos)
+    EXPECT_NE(message.find("descriptor 7: the descriptor is given twice. Give it once"),
+              std::string::npos)
         << message;
   }
 }
