@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <linux/pci_regs.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstring>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "tests/hil/assigned_edu.h"
+#include "vfio/group.h"
 
 namespace passthru {
 namespace {
