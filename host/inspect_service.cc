@@ -10,8 +10,10 @@
 #include <chrono>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "host/inspection_json.h"
+#include "host/trace_json.h"
 #include "irq/trace_label.h"
 
 namespace passthru {
@@ -26,52 +28,8 @@ constexpr std::chrono::microseconds kTriggerPause{200};
 constexpr std::chrono::milliseconds kBetweenLooks{10};
 constexpr unsigned kLooks = 2;
 
-const char* name_of(TraceMark::Kind kind) {
-  switch (kind) {
-    case TraceMark::Kind::Masked:
-      return "masked";
-    case TraceMark::Kind::Unmasked:
-      return "unmasked";
-    case TraceMark::Kind::Restored:
-      return "restored";
-    case TraceMark::Kind::Reset:
-      return "reset";
-    case TraceMark::Kind::BarMoved:
-      return "bar_moved";
-  }
-  return "reset";
-}
-
-int64_t ns(Clock::time_point time) {
-  return std::chrono::nanoseconds(time.time_since_epoch()).count();
-}
-
 Json failed(const Error& error) {
   return {{"error", error.message()}, {"errno", error.code}};
-}
-
-Json json_of(const TraceSlice& slice) {
-  Json entries = Json::array();
-  for (const TraceEntry& each : slice.entries) {
-    const TraceLabel label = TraceLabel::of(each.label);
-    entries.push_back({{"time_ns", ns(each.time)},
-                       {"device", label.device.str()},
-                       {"vector", label.vector},
-                       {"latency_ns", each.latency.count()}});
-  }
-  return entries;
-}
-
-Json json_of(const TraceMarkSlice& slice) {
-  Json marks = Json::array();
-  for (const TraceMark& each : slice.marks) {
-    marks.push_back({{"time_ns", ns(each.time)},
-                     {"kind", name_of(each.kind)},
-                     {"device", each.device.str()},
-                     {"index", each.index},
-                     {"value", each.value}});
-  }
-  return marks;
 }
 
 }  // namespace
@@ -145,6 +103,12 @@ class InspectService::Request {
     if (json_.contains("vector")) {
       vectors.push_back(vector_of(PASSTHRU_TRY(number("vector", {}))));
     } else {
+      if (*on) {
+        session_.devices_.insert(target->bdf());
+      } else {
+        session_.devices_.erase(target->bdf());
+      }
+      service_.keep_marks(session_);
       for (const VectorInspection& each : target->inspect().vectors) {
         const bool watched = session_.watched_.contains({target->bdf(), each.index});
         if (*on ? each.bound : watched) vectors.push_back(each.index);
@@ -161,10 +125,7 @@ class InspectService::Request {
     const uint64_t marks_after = PASSTHRU_TRY(number("marks_after", 0));
     const auto interrupts = service_.domain_.interrupts().trace_since(after);
     const auto marks = service_.domain_.marks().since(marks_after);
-    return Json{{"now_ns", ns(Clock::now())}, {"interrupts", json_of(interrupts)},
-                {"next", interrupts.next},    {"lost", interrupts.lost},
-                {"marks", json_of(marks)},    {"marks_next", marks.next},
-                {"marks_lost", marks.lost}};
+    return trace_json(interrupts, marks, Clock::now());
   }
 
   /// Watched while it is under way, so that its arrival is seen.
@@ -259,14 +220,14 @@ Result<void> InspectService::watch(Session& session, Bdf bdf, unsigned vector, b
   if (others == 0) done = find(bdf)->watch(vector, on);
   if (on) {
     if (!done) return done;
-    if (session.watched_.empty()) domain_.marks().begin();
     session.watched_.insert(key);
+    keep_marks(session);
     watchers_[key] = others + 1;
     return done;
   }
   // Whatever the device says: the claim is gone.
   session.watched_.erase(key);
-  if (session.watched_.empty()) domain_.marks().end();
+  keep_marks(session);
   if (others == 0) {
     watchers_.erase(key);
   } else {
@@ -277,12 +238,25 @@ Result<void> InspectService::watch(Session& session, Bdf bdf, unsigned vector, b
   return done;
 }
 
+// Marks are kept while a session watches anything: also before a guest's driver has its vectors.
+void InspectService::keep_marks(Session& session) {
+  const bool wanted = !session.watched_.empty() || !session.devices_.empty();
+  if (wanted == std::exchange(session.marking_, wanted)) return;
+  if (wanted) {
+    domain_.marks().begin();
+  } else {
+    domain_.marks().end();
+  }
+}
+
 InspectService::Session::~Session() {
+  devices_.clear();
   const auto watched = watched_;
   for (const auto& [bdf, vector] : watched) {
     ignore(service_.watch(*this, bdf, vector, false),
            "then it stays with the forwarder, which delivers as well");
   }
+  service_.keep_marks(*this);
 }
 
 std::string InspectService::Session::answer(std::string_view request) {

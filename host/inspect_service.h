@@ -45,12 +45,15 @@ class InspectService {
     friend class InspectService;
     InspectService& service_;
     std::set<std::pair<Bdf, unsigned>> watched_;
+    std::set<Bdf> devices_;  ///< watched whole, also while none of their vectors is in use
+    bool marking_ = false;   ///< has claimed the domain's marks
   };
 
  private:
   class Request;
   [[nodiscard]] AssignedDevice* find(Bdf bdf) const;
   Result<void> watch(Session& session, Bdf bdf, unsigned vector, bool on);
+  void keep_marks(Session& session);
 
   Domain& domain_;
   const std::vector<AssignedDevice*> devices_;

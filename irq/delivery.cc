@@ -273,61 +273,6 @@ void Delivery::reset() {
   std::fill(states_.begin(), states_.end(), Vector{});
 }
 
-Result<uint32_t> Delivery::audit(const VectorSource& source) {
-  const uint32_t rearmed = arm_anew(source);
-  const Healed healed = restore_.audit();
-  PASSTHRU_TRY(take_up(source, healed));
-  return static_cast<uint32_t>(healed.vectors.size()) + rearmed;
-}
-
-// Live vectors whose counters have not been taken for a while. KVM's irqfd takes the counter where
-// it is signalled, before anyone can look; a VMM that polls, a moment later.
-std::vector<unsigned> Delivery::unread() {
-  std::vector<unsigned> live;
-  for (unsigned vector = 0; vector < count(); ++vector) {
-    if (states_[vector].owner == EventfdOwner::Irqfd) live.push_back(vector);
-  }
-  const auto signalled = live.empty() ? live : vectors_.signalled(live);
-  const auto now = now_();
-  std::vector<unsigned> unread;
-  for (const unsigned vector : live) {
-    auto& since = states_[vector].unread_since;
-    if (!std::binary_search(signalled.begin(), signalled.end(), vector)) {
-      since.reset();
-    } else if (!since) {
-      since = now;
-    } else if (now - *since >= kUnreadFor) {
-      unread.push_back(vector);
-    }
-  }
-  return unread;
-}
-
-uint32_t Delivery::arm_anew(const VectorSource& source) {
-  std::vector<unsigned> wanted = unread();
-  for (const unsigned vector : wanted) go_quiet(vector);
-  for (unsigned vector = 0; vector < count(); ++vector) {
-    const Vector& state = states_[vector];
-    const bool refused = state.failed && state.unroutable.empty() && vectors_.bound(vector);
-    if (refused && !armed(vector) && source.live(vector)) wanted.push_back(vector);
-  }
-  uint32_t armed_now = 0;
-  for (const unsigned vector : wanted) {
-    arm_or_tell(vector);
-    if (!armed(vector)) continue;
-    ++armed_now;
-    ++counts_[vector].rearmed;
-    observer_.vector_changed(vector, VectorObserver::Change::Restored);
-  }
-  if (armed_now != 0) observer_.vectors_restored(armed_now);
-  return armed_now;
-}
-
-Result<void> Delivery::trigger(unsigned vector) {
-  if (vector < count() && vectors_.bound(vector)) return vectors_.trigger(vector);
-  return fail(EINVAL, "trigger a vector", "it has no interrupt of the host now");
-}
-
 void Delivery::failed(unsigned vector, const Error& error) {
   counts_[vector].last_error = error.message();
   if (!std::exchange(states_[vector].failed, true)) observer_.vector_failed(vector, error);
@@ -340,47 +285,6 @@ bool Delivery::pending(unsigned vector) {
     state.pending = true;
   }
   return state.pending;
-}
-
-std::optional<SourceStats> Delivery::forwarded(unsigned vector) {
-  const std::optional<SourceStats>& before = counts_[vector].forwarded;
-  if (states_[vector].owner != EventfdOwner::Forwarder) return before;
-  auto sum = router_.stats(states_[vector].route);
-  if (sum && before) *sum += *before;
-  return sum ? sum : before;
-}
-
-std::vector<VectorState> Delivery::inspect(const VectorSource& source,
-                                           const InterruptCounts& seen) {
-  const auto interrupts = vectors_.interrupts(seen);
-  const auto unread_now = unread();
-  std::vector<VectorState> states;
-  states.reserve(count());
-  for (unsigned vector = 0; vector < count(); ++vector) {
-    const bool fired = pending(vector);
-    const Counts& counts = counts_[vector];
-    const auto masked_now = counts.masked_since ? now_() - *counts.masked_since : Clock::duration{};
-    states.push_back({.vector = vector,
-                      .pending = fired,
-                      .bound = vectors_.bound(vector),
-                      .owner = states_[vector].owner,
-                      .message = source.message(vector),
-                      .interrupts = interrupts[vector],
-                      .restores = restore_.count(vector) + counts.rearmed,
-                      .rebinds = vectors_.rebinds(vector),
-                      .latched = counts.latched,
-                      .masked_for = counts.masked_for + masked_now,
-                      .last_error = counts.last_error,
-                      .forwarded = forwarded(vector),
-                      .unroutable = states_[vector].unroutable});
-    VectorState& state = states.back();
-    state.unread = std::binary_search(unread_now.begin(), unread_now.end(), vector);
-    state.signalled = states_[vector].unread_since.has_value();
-    if (!state.bound) continue;
-    state.written = restore_.written(vector);
-    state.in_device = restore_.look(vector);
-  }
-  return states;
 }
 
 }  // namespace passthru

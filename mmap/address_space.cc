@@ -1,152 +1,16 @@
 // SPDX-License-Identifier: MIT
-// liburcu's read side is a few instructions when inlined; its licence allows that for code like
-// ours. Sanitizers take it for a misaligned, racing access: their builds call it, and are told what
-// it orders.
-#if defined(__has_feature)
-#define PASSTHRU_HAS(feature) __has_feature(feature)
-#else
-#define PASSTHRU_HAS(feature) 0
-#endif
-#if defined(__SANITIZE_THREAD__) || PASSTHRU_HAS(thread_sanitizer)
-#define PASSTHRU_TSAN 1
-#include <sanitizer/tsan_interface.h>
-#elif !defined(__clang_analyzer__) && !defined(__SANITIZE_ADDRESS__) && \
-    !PASSTHRU_HAS(address_sanitizer) && !PASSTHRU_HAS(undefined_behavior_sanitizer)
-#define _LGPL_SOURCE  // NOLINT(bugprone-reserved-identifier): liburcu's name
-#endif
+// Owns how a guest's address space is read, written and changed.
+#include "mmap/address_space.h"
+
 #include <unistd.h>
-#include <urcu/urcu-bp.h>
 
 #include <algorithm>
 #include <iterator>
 #include <utility>
 
-#include "mmap/address_space.h"
-#include "mmap/flat_map.h"
+#include "mmap/address_space_snapshot.h"
 
 namespace passthru {
-namespace {
-
-#if defined(PASSTHRU_TSAN)
-char grace_period;
-void before_grace_period() {
-  __tsan_release(&grace_period);
-}
-void after_grace_period() {
-  __tsan_acquire(&grace_period);
-}
-#else
-void before_grace_period() {}
-void after_grace_period() {}
-#endif
-
-/// What answers the first `size` bytes of an access; no target: nobody does.
-struct Part {
-  AccessTarget* target;
-  uint64_t offset;
-  size_t size;
-};
-
-std::vector<FlatRange> ranges_of(const auto& entries) {
-  std::vector<FlatRange> ranges;
-  ranges.reserve(entries.size());
-  for (const auto& entry : entries) ranges.push_back({entry.window->base, entry.window->size});
-  return ranges;
-}
-
-}  // namespace
-
-/// The flat map that readers search. Immutable once published. Its targets are kept alive by the
-/// entries of the space, and once removed there, by the snapshot that was current until then: when
-/// its readers have left, so have those of all before it.
-class AddressSpace::Snapshot : public rcu_head {
- public:
-  explicit Snapshot(const Entries& entries) : rcu_head{}, segments_(flatten(ranges_of(entries))) {
-    bases_.reserve(segments_.size());
-    slots_.reserve(segments_.size());
-    for (const FlatSegment& segment : segments_) {
-      const Window& window = *entries[segment.owner].window;
-      bases_.push_back(segment.base);
-      slots_.push_back({segment.size, segment.base - window.base, window.target.get()});
-    }
-  }
-
-  [[nodiscard]] const std::vector<FlatSegment>& segments() const { return segments_; }
-
-  [[nodiscard]] Part find(uint64_t address, size_t size) const {
-    if (bases_.empty()) return {nullptr, 0, size};
-    // The last base that is not above the address, or the first one. No branch depends on the
-    // address: the guest chooses it, so a predictor would miss.
-    const uint64_t* base = bases_.data();
-    for (size_t left = bases_.size(); left > 1;) {
-      const size_t half = left / 2;
-      base = base[half] <= address ? base + half : base;
-      left -= half;
-    }
-    const size_t index = static_cast<size_t>(base - bases_.data());
-    const Slot& slot = slots_[index];
-    const uint64_t into = address - *base;
-    if (into < slot.size) [[likely]] {
-      return {slot.target, slot.offset + into, std::min<uint64_t>(size, slot.size - into)};
-    }
-    return {nullptr, 0, gap(address, size, *base > address ? index : index + 1)};
-  }
-
-  /// Frees the snapshot and lets go of `removed` once no reader can be in either, and then adds one
-  /// to `reclaimed`. Does not wait.
-  static void retire(const Snapshot* snapshot, std::vector<std::shared_ptr<const Window>> removed,
-                     std::shared_ptr<std::atomic<uint64_t>> reclaimed) {
-    auto* retired = const_cast<Snapshot*>(snapshot);
-    retired->removed_ = std::move(removed);
-    retired->reclaimed_ = std::move(reclaimed);
-    before_grace_period();
-    urcu_bp_call_rcu(retired, [](rcu_head* head) {
-      after_grace_period();
-      std::unique_ptr<Snapshot> last(static_cast<Snapshot*>(head));
-      const auto count = std::move(last->reclaimed_);
-      last.reset();
-      count->fetch_add(1, std::memory_order_release);
-      count->notify_all();
-    });
-  }
-
- private:
-  struct Slot {
-    uint64_t size;
-    uint64_t offset;  ///< of the segment in its window
-    AccessTarget* target;
-  };
-
-  [[nodiscard]] size_t gap(uint64_t address, size_t size, size_t after) const {
-    return after < bases_.size() ? std::min<uint64_t>(size, bases_[after] - address) : size;
-  }
-
-  std::vector<uint64_t> bases_;
-  std::vector<Slot> slots_;  ///< apart from the bases, so that the search stays in few cache lines
-  std::vector<FlatSegment> segments_;
-  std::vector<std::shared_ptr<const Window>> removed_;
-  std::shared_ptr<std::atomic<uint64_t>> reclaimed_;
-};
-
-/// While it lives, the snapshot that it found and all that hangs on it stays.
-class AddressSpace::ReadSection {
- public:
-  explicit ReadSection(const AddressSpace& space) {
-    urcu_bp_read_lock();
-    snapshot_ = space.snapshot_.load(std::memory_order_acquire);
-  }
-  ~ReadSection() {
-    before_grace_period();
-    urcu_bp_read_unlock();
-  }
-  ReadSection(const ReadSection&) = delete;
-  ReadSection& operator=(const ReadSection&) = delete;
-
-  const Snapshot* operator->() const { return snapshot_; }
-
- private:
-  const Snapshot* snapshot_;
-};
 
 AddressSpace::AddressSpace(uint64_t limit, GuestMapper* mapper, uint64_t page_size)
     : limit_(limit),
@@ -168,7 +32,7 @@ bool AddressSpace::for_each_part(uint64_t address, Bytes data, Visit visit) cons
   const ReadSection section(*this);
   bool found = false;
   while (!data.empty()) {
-    const Part part = section->find(address, data.size());
+    const Snapshot::Part part = section->find(address, data.size());
     visit(part, data.first(part.size));
     found |= part.target != nullptr;
     data = data.subspan(part.size);
@@ -178,7 +42,7 @@ bool AddressSpace::for_each_part(uint64_t address, Bytes data, Visit visit) cons
 }
 
 bool AddressSpace::read(uint64_t address, std::span<std::byte> data) const {
-  return for_each_part(address, data, [](const Part& part, std::span<std::byte> bytes) {
+  return for_each_part(address, data, [](const Snapshot::Part& part, std::span<std::byte> bytes) {
     if (part.target != nullptr) {
       part.target->read(part.offset, bytes);
     } else {
@@ -188,9 +52,10 @@ bool AddressSpace::read(uint64_t address, std::span<std::byte> data) const {
 }
 
 bool AddressSpace::write(uint64_t address, std::span<const std::byte> data) const {
-  return for_each_part(address, data, [](const Part& part, std::span<const std::byte> bytes) {
-    if (part.target != nullptr) part.target->write(part.offset, bytes);
-  });
+  return for_each_part(address, data,
+                       [](const Snapshot::Part& part, std::span<const std::byte> bytes) {
+                         if (part.target != nullptr) part.target->write(part.offset, bytes);
+                       });
 }
 
 Result<void> AddressSpace::check(const Window& window) const {

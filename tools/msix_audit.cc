@@ -5,12 +5,12 @@
 
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "tools/commands.h"
 #include "tools/json.h"
 #include "tools/msix_commands.h"
+#include "tools/msix_metrics.h"
 #include "tools/msix_view.h"
 
 namespace passthru::tools {
@@ -19,16 +19,21 @@ namespace {
 constexpr const char* kFooter =
     "Looks at what 'passthru msix show' shows and tells what is damaged. Devices that nobody uses "
     "are left alone.\n"
+    "--all takes those with interrupts of the host, and those that a VMM with an inspect socket "
+    "has.\n"
     "--heal has the VMM restore what is damaged, and looks again; a device that no VMM with an "
     "inspect socket has\n"
     "can only be told of. Exit status: 0 nothing is damaged (any more), 1 something is,\n"
-    "3 a device could not be looked at.\n"
+    "3 a device could not be looked at, or a VMM does not answer. A device's own table that cannot "
+    "be seen is told\n"
+    "as 'not seen', and is no failure.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru msix audit --all\n"
     "  sudo passthru msix audit 0000:01:00.0 --heal\n"
     "  cd /var/lib/node_exporter/textfile\n"
-    "  sudo passthru msix audit --all --format=prometheus > .new && mv .new passthru.prom";
+    "  sudo passthru msix audit --all --format=prometheus > .new; [ $? -le 1 ] && mv .new "
+    "passthru.prom";
 
 struct AuditOptions {
   std::vector<std::string> devices{};
@@ -43,9 +48,11 @@ struct Audited {
   std::optional<uint64_t> healed{};  ///< by the VMM; nothing: it was not asked
 };
 
-Result<Audited> audit(const Sysfs& sysfs, Bdf bdf, const AuditOptions& options) {
-  auto vmm = PASSTHRU_TRY(find_vmm(bdf, options.socket));
-  VmmClient* const client = vmm ? &*vmm : nullptr;
+Result<Audited> audit(const Sysfs& sysfs, Bdf bdf, KnownVmms& vmms, const AuditOptions& options) {
+  VmmClient* const client = vmms.of(bdf);
+  if (client == nullptr && !options.socket.empty() && !options.all) {
+    return tl::unexpected(does_not_have(options.socket, bdf));
+  }
   Audited audited{.view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, client, Idle::Leave))};
   if (!options.heal || client == nullptr || !audited.view.damaged()) return audited;
   const auto answer = PASSTHRU_TRY(client->ask({{"request", "heal"}, {"device", bdf.str()}}));
@@ -54,11 +61,11 @@ Result<Audited> audit(const Sysfs& sysfs, Bdf bdf, const AuditOptions& options) 
   return audited;
 }
 
-// Those that can be damaged: with interrupts of the host now.
-Result<std::vector<Bdf>> used_devices(const Sysfs& sysfs) {
+// Those that can be damaged: with interrupts of the host now, or that should have them.
+Result<std::vector<Bdf>> used_devices(const Sysfs& sysfs, KnownVmms& vmms) {
   std::vector<Bdf> used;
   for (const Bdf bdf : PASSTHRU_TRY(sysfs.functions())) {
-    if (!host_interrupts(sysfs, bdf).empty()) used.push_back(bdf);
+    if (vmms.of(bdf) != nullptr || !host_interrupts(sysfs, bdf).empty()) used.push_back(bdf);
   }
   return used;
 }
@@ -103,54 +110,11 @@ Json json_of(const Audited& audited) {
           {"missing", audited.view.missing}};
 }
 
-// The text format of Prometheus, version 0.0.4: all samples of a metric together.
-std::string prometheus_of(const std::vector<Audited>& all) {
-  std::string damaged =
-      "# HELP passthru_damaged_vectors Vectors whose interrupts cannot arrive.\n"
-      "# TYPE passthru_damaged_vectors gauge\n";
-  std::string verdicts =
-      "# HELP passthru_vector_damage What is wrong with a vector; 1 while it is.\n"
-      "# TYPE passthru_vector_damage gauge\n";
-  std::string seen =
-      "# HELP passthru_device_seen Whether the device's own table could be looked at.\n"
-      "# TYPE passthru_device_seen gauge\n";
-  std::string restores =
-      "# HELP passthru_restored_vectors_total Vectors that the VMM has restored.\n"
-      "# TYPE passthru_restored_vectors_total counter\n";
-  std::string interrupts =
-      "# HELP passthru_interrupts_total Interrupts that the host has counted since the vector was "
-      "requested.\n"
-      "# TYPE passthru_interrupts_total counter\n";
-  for (const Audited& audited : all) {
-    const MsixView& view = audited.view;
-    const std::string device = view.function.bdf.str();
-    unsigned count = 0;
-    for (const MsixRow& row : view.rows) {
-      if (row.damaged) {
-        ++count;
-        verdicts +=
-            fmt::format("passthru_vector_damage{{device=\"{}\",vector=\"{}\",verdict=\"{}\"}} 1\n",
-                        device, row.index, row.verdict);
-      }
-      if (row.host) {
-        interrupts += fmt::format("passthru_interrupts_total{{device=\"{}\",vector=\"{}\"}} {}\n",
-                                  device, row.index, row.host->count());
-      }
-    }
-    seen += fmt::format("passthru_device_seen{{device=\"{}\"}} {}\n", device,
-                        view.source.empty() ? 0 : 1);
-    damaged += fmt::format("passthru_damaged_vectors{{device=\"{}\"}} {}\n", device, count);
-    if (view.guest) {
-      restores += fmt::format("passthru_restored_vectors_total{{device=\"{}\"}} {}\n", device,
-                              view.guest->restores);
-    }
-  }
-  return damaged + verdicts + seen + restores + interrupts;
-}
-
 void print(const std::vector<Audited>& all, const std::string& format) {
   if (format == "prometheus") {
-    fmt::print("{}", prometheus_of(all));
+    std::vector<MsixView> views;
+    for (const Audited& each : all) views.push_back(each.view);
+    fmt::print("{}", msix_metrics(views));
   } else if (format == "json") {
     Json devices = Json::array();
     for (const Audited& each : all) devices.push_back(json_of(each));
@@ -171,13 +135,15 @@ int run(const AuditOptions& options) {
   const auto named = parse_devices(options.devices);
   if (!named) return wrong_usage(named.error());
   const Sysfs sysfs;
-  const auto devices = options.all ? used_devices(sysfs) : Result<std::vector<Bdf>>(*named);
+  auto vmms = known_vmms(options.socket);
+  if (!vmms) return refuse(vmms.error());
+  const auto devices = options.all ? used_devices(sysfs, *vmms) : Result<std::vector<Bdf>>(*named);
   if (!devices) return refuse(devices.error());
   std::vector<Audited> all;
   bool damaged = false;
-  bool failed = false;
+  bool failed = options.all && vmms->silent;
   for (const Bdf bdf : *devices) {
-    auto audited = audit(sysfs, bdf, options);
+    auto audited = audit(sysfs, bdf, *vmms, options);
     if (!audited) {
       // Of all of a machine, some may go away meanwhile.
       if (options.all && audited.error().code == ENOENT) continue;
@@ -186,6 +152,8 @@ int run(const AuditOptions& options) {
       continue;
     }
     damaged |= audited->view.damaged();
+    // A guest has it, and what that wants is not known.
+    failed |= vmms->silent && audited->view.vmm == 0 && audited->view.function.on_vfio;
     all.push_back(std::move(*audited));
   }
   if (!all.empty() || !failed) print(all, options.format);
@@ -199,7 +167,8 @@ void add_msix_audit(CLI::App& msix, int& status) {
   const auto options = std::make_shared<AuditOptions>();
   command->add_option("DEVICE", options->devices, "PCI addresses, as 'passthru list' shows them")
       ->type_name("");
-  command->add_flag("--all", options->all, "All devices whose interrupts are in use");
+  command->add_flag("--all", options->all,
+                    "All devices whose interrupts are in use, and guests' devices");
   command->add_flag("--heal", options->heal, "Have what is damaged restored");
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
   command->add_option("--format", options->format, "text, json or prometheus")

@@ -80,9 +80,10 @@ Json to_json(const MsixRow& row) {
 Json to_json(const MsixView& view) {
   Json msix;
   if (view.layout) msix = json_msix_layout(*view.layout);
-  if (view.layout && view.control) {
-    msix["enabled"] = (*view.control & kMsixEnable) != 0;
-    msix["function_masked"] = (*view.control & kMsixFunctionMask) != 0;
+  if (view.layout) {
+    const auto bit = [&](uint16_t mask) { return Json((*view.control & mask) != 0); };
+    msix["enabled"] = view.control ? bit(kMsixEnable) : Json();
+    msix["function_masked"] = view.control ? bit(kMsixFunctionMask) : Json();
   }
   Json vectors = Json::array();
   for (const MsixRow& row : view.rows) vectors.push_back(to_json(row));

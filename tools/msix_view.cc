@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "irq/msix_snapshot.h"
+#include "vfio/capability_list.h"
 #include "vfio/linux_kernel.h"
 #include "vfio/pci_names.h"
 
@@ -81,18 +82,29 @@ void judge_rows(MsixView& view) {
   }
 }
 
-// A device that nobody uses has nothing else to show.
+// Another process has it on VFIO, and sysfs shows nothing of it: its memory decode is off, or the
+// kernel keeps BARs in use to itself.
+bool is_elsewhere(const PciFunction& function, const Error& error) {
+  return function.on_vfio && (error.code == EBUSY || error.code == ENXIO);
+}
+
+// A device that nobody uses has nothing else to show. Message Control is there for root whether or
+// not the table is.
 Result<void> look_at_device(MsixView& view, const Sysfs& sysfs, Idle idle, bool used) {
   const Bdf bdf = view.function.bdf;
   LinuxKernel kernel;
   const auto snapshot =
       idle == Idle::Open ? snapshot_msix(kernel, sysfs, bdf) : snapshot_from_sysfs(sysfs, bdf);
-  if (!snapshot && !used) return tl::unexpected(snapshot.error());
   if (snapshot) {
     add_snapshot(view, *snapshot);
-  } else {
-    view.missing.push_back("the device's own table: " + snapshot.error().message());
+    return {};
   }
+  if (!used && !is_elsewhere(view.function, snapshot.error())) {
+    return tl::unexpected(snapshot.error());
+  }
+  const uint16_t control = config_u16(view.function.config, view.layout->capability + 2U);
+  view.control = static_cast<uint16_t>(control & (kMsixEnable | kMsixFunctionMask));
+  view.missing.push_back("the device's own table: " + snapshot.error().message());
   return {};
 }
 
@@ -131,7 +143,7 @@ Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle 
   }
   if (view.function.on_vfio && used) {
     view.missing.emplace_back(
-        "the guest's view: its VMM has no inspect socket that this user may ask");
+        "the guest's view: no VMM that this user may ask, and that answers, has it");
   }
   add_host(view, sysfs);
   judge_rows(view);

@@ -3,6 +3,7 @@
 // document for each look.
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -35,6 +36,10 @@ constexpr const char* kFooter =
     "  sudo passthru msix watch 0000:01:00.0 --json | jq '.vectors[] | {index, rate}'";
 
 using std::chrono::milliseconds;
+
+constexpr size_t kRows = 24;  // of a terminal that does not say
+// What is above the table, and the line that the cursor is on below it.
+constexpr size_t kAbove = 3;
 
 struct WatchOptions {
   std::string device{};
@@ -87,16 +92,13 @@ class Watch {
               .because("no VMM with an inspect socket has it")
               .advise("Leave out --latency, or start the guest with 'passthru run --inspect'"));
     }
-    if (latency) {
-      static_cast<void>(
-          PASSTHRU_TRY(vmm_->ask({{"request", "watch"}, {"device", bdf_.str()}, {"on", true}})));
-    }
-    before_ = PASSTHRU_TRY(look(sysfs_, bdf_, client()));
+    latency_ = latency;
+    before_ = PASSTHRU_TRY(look_and_time());
     return {};
   }
 
   Result<void> update() {
-    WatchSample now = PASSTHRU_TRY(look(sysfs_, bdf_, client()));
+    WatchSample now = PASSTHRU_TRY(look_and_time());
     lines_ = compare(before_, now, lines_, order_);
     if (as_ == As::Json) json_ = watch_json(bdf_.str(), before_, now, lines_);
     before_ = std::move(now);
@@ -108,13 +110,23 @@ class Watch {
     if (as_ == As::Lines) return print_lines(lines_, std::exchange(first_, false));
     constexpr const char* kOrders[] = {"rate", "vector", "latency"};
     fmt::print("{}{}  by {}{}   space: pause, s: sort, q: end\n\n{}", Terminal::clear(), bdf_.str(),
-               kOrders[static_cast<int>(order_)], paused ? ", paused" : "", table_of(lines_, true));
+               kOrders[static_cast<int>(order_)], paused ? ", paused" : "",
+               table_of(lines_, true, terminal_rows().value_or(kRows) - kAbove));
   }
 
   void sort_otherwise() { order_ = static_cast<WatchOrder>((static_cast<int>(order_) + 1) % 3); }
 
  private:
   VmmClient* client() { return vmm_ ? &*vmm_ : nullptr; }
+
+  // Also the vectors that have come into use since the last time are timed.
+  Result<WatchSample> look_and_time() {
+    if (latency_) {
+      static_cast<void>(
+          PASSTHRU_TRY(vmm_->ask({{"request", "watch"}, {"device", bdf_.str()}, {"on", true}})));
+    }
+    return look(sysfs_, bdf_, client());
+  }
 
   const Bdf bdf_;
   const Sysfs sysfs_;
@@ -125,6 +137,7 @@ class Watch {
   std::vector<WatchLine> lines_;
   WatchOrder order_ = WatchOrder::Rate;
   bool first_ = true;
+  bool latency_ = false;
 };
 
 int run(const WatchOptions& options) {
@@ -138,7 +151,7 @@ int run(const WatchOptions& options) {
   if (const auto begun = watch.begin(options.latency); !begun) return refuse(begun.error());
 
   const StopFlag stop;
-  Result<void> updated;
+  Result<void> done;
   {
     Terminal terminal(as == As::Screen);
     bool paused = false;
@@ -148,14 +161,17 @@ int run(const WatchOptions& options) {
       if (StopFlag::is_set() || key == 'q') break;
       if (key == ' ') paused = !paused;
       if (key == 's') watch.sort_otherwise();
-      if (!key && !paused) updated = watch.update();
-      if (!updated) break;
+      if (!key && !paused) done = watch.update();
+      if (!done) break;
       shown += key || paused ? 0 : 1;
       watch.print(paused);
-      if (std::fflush(stdout) != 0) break;  // nobody reads any more
+      if (std::fflush(stdout) == 0) continue;
+      if (errno != EPIPE)
+        done = fail(errno, "write the output");  // otherwise nobody reads any more
+      break;
     }
   }
-  return updated ? kDone : refuse(updated.error());
+  return done ? kDone : refuse(done.error());
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "tools/commands.h"
 #include "tools/json.h"
+#include "tools/terminal.h"
 #include "vfio/group.h"
 
 namespace passthru::tools {
@@ -114,7 +115,13 @@ int rebind(const Sysfs& sysfs, const RebindOptions& options,
     print_plan(plan, options.json);
     return kDone;
   }
-  if (auto done = carry_out(plan); !done) return refuse(done.error());
+  Result<void> done;
+  {
+    // All or nothing: half a plan would leave a device without a driver.
+    const SignalsHeld held;
+    done = carry_out(plan);
+  }
+  if (!done) return refuse(done.error());
   return report(sysfs, rebound, options.json);
 }
 

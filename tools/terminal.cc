@@ -17,6 +17,13 @@ namespace {
 volatile std::sig_atomic_t stop_requested = 0;
 constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
 
+// Zeros where it is none or does not say.
+winsize size_of_terminal() {
+  winsize size{};
+  const bool known = ::isatty(STDOUT_FILENO) != 0 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+  return known ? size : winsize{};
+}
+
 }  // namespace
 
 bool is_terminal() {
@@ -24,11 +31,13 @@ bool is_terminal() {
 }
 
 std::optional<size_t> terminal_columns() {
-  winsize size{};
-  if (!is_terminal() || ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
-    return std::nullopt;
-  }
-  return size.ws_col;
+  const winsize size = size_of_terminal();
+  return size.ws_col == 0 ? std::nullopt : std::optional<size_t>(size.ws_col);
+}
+
+std::optional<size_t> terminal_rows() {
+  const winsize size = size_of_terminal();
+  return size.ws_row == 0 ? std::nullopt : std::optional<size_t>(size.ws_row);
 }
 
 StopFlag::StopFlag() {
@@ -43,6 +52,17 @@ StopFlag::~StopFlag() {
 
 bool StopFlag::is_set() {
   return stop_requested != 0;
+}
+
+SignalsHeld::SignalsHeld() {
+  sigset_t held{};
+  ::sigemptyset(&held);
+  for (const int signal : kSignals) ::sigaddset(&held, signal);
+  ::pthread_sigmask(SIG_BLOCK, &held, &before_);
+}
+
+SignalsHeld::~SignalsHeld() {
+  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 Terminal::Terminal(bool wanted) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Owns a terminal while a live view is on it: keys come one by one, the view has a screen of its
-// own, and the terminal is as it was afterwards. And the end of such views by Ctrl-C.
+// own, and the terminal is as it was afterwards. And what Ctrl-C ends, and when.
 #pragma once
 
 #include <termios.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <optional>
 
@@ -15,6 +16,8 @@ namespace passthru::tools {
 bool is_terminal();
 /// How wide it is, in characters; nothing where it is none or does not say.
 std::optional<size_t> terminal_columns();
+/// How many lines it has; nothing likewise.
+std::optional<size_t> terminal_rows();
 
 /// SIGINT, SIGTERM and SIGHUP set a flag instead of ending the process, for as long as this lives.
 class StopFlag {
@@ -24,6 +27,18 @@ class StopFlag {
   StopFlag(const StopFlag&) = delete;
   StopFlag& operator=(const StopFlag&) = delete;
   [[nodiscard]] static bool is_set();
+};
+
+/// SIGINT, SIGTERM and SIGHUP wait for as long as this lives, and then end the process.
+class SignalsHeld {
+ public:
+  SignalsHeld();
+  ~SignalsHeld();
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+ private:
+  sigset_t before_{};
 };
 
 class Terminal {

@@ -43,14 +43,6 @@ struct Options {
   bool watch = false;
 };
 
-/// The path to a function and all behind it.
-std::set<size_t> around(const Topology& topology, size_t node) {
-  std::set<size_t> nodes;
-  for (const size_t each : topology.path_to(node)) nodes.insert(each);
-  for (const size_t each : topology.subtree(node)) nodes.insert(each);
-  return nodes;
-}
-
 int show(const Options& options) {
   const Sysfs sysfs;
   if (options.watch) return watch_topology(sysfs, options.json);
@@ -58,21 +50,15 @@ int show(const Options& options) {
   if (options.device) {
     const auto bdf = Bdf::parse(*options.device);
     if (!bdf) return wrong_usage(bdf.error());
-    if (const auto function = sysfs.function(*bdf); !function) return refuse(function.error());
     device = *bdf;
   }
   const auto topology = read_topology(sysfs);
   if (!topology) return refuse(topology.error());
   std::set<size_t> nodes = all_nodes(*topology);
   if (device) {
-    const auto node = topology->find(*device);
-    if (!node) {
-      return refuse({.code = ENODEV,
-                     .operation = "find it in the tree",
-                     .device = device->str(),
-                     .cause = "it was unplugged a moment ago"});
-    }
-    nodes = around(*topology, *node);
+    const auto around = nodes_around(*topology, *device);
+    if (!around) return refuse(around.error());
+    nodes = *around;
   }
   const PciNames names;
   if (options.json) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "vfio/acs.h"
+#include "vfio/sysfs.h"
 
 namespace passthru::tools {
 namespace {
@@ -92,6 +93,15 @@ std::set<size_t> all_nodes(const Topology& topology) {
   std::set<size_t> all;
   for (size_t node = 0; node < topology.nodes.size(); ++node) all.insert(all.end(), node);
   return all;
+}
+
+Result<std::set<size_t>> nodes_around(const Topology& topology, Bdf bdf) {
+  const auto node = topology.find(bdf);
+  if (!node) return tl::unexpected(no_such_function(bdf));
+  std::set<size_t> nodes;
+  for (const size_t each : topology.path_to(*node)) nodes.insert(each);
+  for (const size_t each : topology.subtree(*node)) nodes.insert(each);
+  return nodes;
 }
 
 std::string topology_text(const Topology& topology, const std::set<size_t>& nodes,

@@ -15,6 +15,8 @@
 namespace passthru::tools {
 
 [[nodiscard]] std::set<size_t> all_nodes(const Topology& topology);
+/// A function, what is in front of it and what is behind it. ENOENT: it is not in the tree.
+[[nodiscard]] Result<std::set<size_t>> nodes_around(const Topology& topology, Bdf bdf);
 
 /// Some of the nodes, each indented by the bridges in front of it that are among them.
 std::string topology_text(const Topology& topology, const std::set<size_t>& nodes,

@@ -81,8 +81,9 @@ class Tracer {
   }
 
   Result<void> watch(bool on) {
-    static_cast<void>(
-        PASSTHRU_TRY(vmm_.ask({{"request", "watch"}, {"device", bdf_.str()}, {"on", on}})));
+    const auto answer =
+        PASSTHRU_TRY(vmm_.ask({{"request", "watch"}, {"device", bdf_.str()}, {"on", on}}));
+    watched_ |= on && !answer.value("vectors", nlohmann::json::array()).empty();
     return {};
   }
 
@@ -113,7 +114,11 @@ class Tracer {
   }
 
   [[nodiscard]] TraceSummary summary() const {
-    return {.device = bdf_.str(), .name = name_, .counts = file_.counts(), .delivered = delivered_};
+    return {.device = bdf_.str(),
+            .name = name_,
+            .counts = file_.counts(),
+            .delivered = delivered_,
+            .watched = watched_};
   }
 
  private:
@@ -134,12 +139,12 @@ class Tracer {
   std::string name_;
   Counters before_;
   Counters delivered_;  ///< while it was traced
+  bool watched_ = false;
   uint64_t next_ = 0;
   uint64_t marks_next_ = 0;
 };
 
 Result<void> trace(Tracer& tracer, double seconds) {
-  const StopFlag stop;
   const auto start = Clock::now();
   while (!StopFlag::is_set() && (seconds <= 0 || seconds_since(start) < seconds)) {
     std::this_thread::sleep_for(kPause);
@@ -155,6 +160,7 @@ int run(const TraceOptions& options) {
   if (const auto function = Sysfs().function(*bdf); !function) return refuse(function.error());
   auto vmm = need_vmm(*bdf, options.socket);
   if (!vmm) return refuse(vmm.error());
+  const StopFlag stop;  // from here on, what is there becomes a whole file
   auto file = TraceFile::create(options.file);
   if (!file) return refuse(file.error());
   Tracer tracer(*bdf, std::move(*vmm), std::move(*file));

@@ -23,6 +23,12 @@ std::string trace_text(const TraceSummary& summary) {
   if (summary.counts.lost != 0) {
     text += fmt::format("{} came too fast to be kept, and are not in it\n", summary.counts.lost);
   }
+  if (!summary.watched) {
+    text +=
+        "No vector of it was in use: its guest has no driver for it, or one that uses INTx, which "
+        "is "
+        "not traced\n";
+  }
   return text;
 }
 

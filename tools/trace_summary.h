@@ -19,6 +19,7 @@ struct TraceSummary {
   double seconds = 0;
   TraceCounts counts{};
   std::map<unsigned, uint64_t> delivered{};  ///< by vector, as the VMM has counted meanwhile
+  bool watched = true;                       ///< any vector was in use meanwhile
   std::string ended{};                       ///< why it ended too early; empty: it did not
 };
 

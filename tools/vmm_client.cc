@@ -3,6 +3,7 @@
 #include "tools/vmm_client.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -17,6 +18,7 @@
 #include "host/inspect_server.h"
 #include "host/inspection_json.h"
 #include "tools/commands.h"
+#include "tools/printable.h"
 
 namespace passthru::tools {
 namespace {
@@ -24,7 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr timeval kPatience{.tv_sec = 10, .tv_usec = 0};
 // 31 devices of 2,048 vectors each are some 40 MiB.
 constexpr size_t kLongestAnswer = size_t{256} << 20;
 
@@ -50,19 +51,37 @@ std::vector<fs::path> sockets_to_try() {
   return sockets;
 }
 
-// ENODEV: it does not.
-Result<void> has(VmmClient& client, Bdf device) {
+Result<std::vector<Bdf>> devices_of(VmmClient& client) {
   const Json answer = PASSTHRU_TRY(client.ask({{"request", "list"}}));
-  const Json devices = answer.value("devices", Json::array());
-  if (std::find(devices.begin(), devices.end(), Json(device.str())) != devices.end()) return {};
-  return tl::unexpected(Error{
-      .code = ENODEV, .operation = "ask the VMM at " + client.socket(), .device = device.str()}
-                            .because("this VM does not have it"));
+  std::vector<Bdf> devices;
+  for (const Json& name : answer.value("devices", Json::array())) {
+    const auto bdf = name.is_string() ? Bdf::parse(name.get<std::string>()) : Result<Bdf>(Bdf{});
+    if (name.is_string() && bdf) devices.push_back(*bdf);
+  }
+  return devices;
+}
+
+bool contains(const std::vector<Bdf>& devices, Bdf device) {
+  return std::find(devices.begin(), devices.end(), device) != devices.end();
+}
+
+// Of one that does not answer it is told: it may be the one that is looked for.
+std::optional<std::vector<Bdf>> devices_if_it_answers(VmmClient& client) {
+  auto devices = devices_of(client);
+  if (devices) return std::move(*devices);
+  say(fmt::format("passthru: {}\n", devices.error().message()));
+  return std::nullopt;
+}
+
+void make_printable(Json& json) {
+  if (json.is_string()) json = printable(json.get_ref<const std::string&>());
+  if (!json.is_structured()) return;
+  for (Json& each : json) make_printable(each);
 }
 
 }  // namespace
 
-Result<VmmClient> VmmClient::connect(const fs::path& socket) {
+Result<VmmClient> VmmClient::connect(const fs::path& socket, std::chrono::milliseconds patience) {
   const std::string operation = "connect to the VMM at " + socket.string();
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -70,8 +89,9 @@ Result<VmmClient> VmmClient::connect(const fs::path& socket) {
   std::memcpy(address.sun_path, socket.c_str(), socket.native().size());
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail(errno, "socket");
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof(kPatience));
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof(kPatience));
+  const timeval timeout{.tv_sec = patience.count() / 1000,
+                        .tv_usec = patience.count() % 1000 * 1000};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return tl::unexpected(Error{.code = errno, .operation = operation}.advise(
         "Start the guest with 'passthru run --inspect', or name its socket with --socket"));
@@ -81,18 +101,23 @@ Result<VmmClient> VmmClient::connect(const fs::path& socket) {
   if (::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
     return fail(errno, "getsockopt SO_PEERCRED");
   }
-  return VmmClient(std::move(fd), socket.string(), peer.pid);
+  return VmmClient(std::move(fd), socket.string(), peer.pid, patience);
 }
 
 Result<std::string> VmmClient::receive() {
   std::string line;
   std::array<char, 65536> bytes{};
+  // For the whole answer: one byte now and then does not put it off.
+  const auto deadline = std::chrono::steady_clock::now() + patience_;
   for (;;) {
-    const ssize_t got = ::recv(fd_.get(), bytes.data(), bytes.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) {
-      return tl::unexpected(no_answer(socket_, ETIMEDOUT, "it does not answer"));
-    }
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    pollfd ready{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+    const int polled = left.count() > 0 ? ::poll(&ready, 1, static_cast<int>(left.count())) : 0;
+    if (polled == 0) return tl::unexpected(no_answer(socket_, ETIMEDOUT, "it does not answer"));
+    const ssize_t got =
+        polled < 0 ? -1 : ::recv(fd_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (got < 0) return fail(errno, "recv");
     if (got == 0) return tl::unexpected(no_answer(socket_, EPIPE, "it has hung up"));
     line.append(bytes.data(), static_cast<size_t>(got));
@@ -114,6 +139,7 @@ Result<Json> VmmClient::ask(const Json& request) {
   if (!answer.is_object() || answer.value("version", Json()) != InspectService::kVersion) {
     return tl::unexpected(no_answer(socket_, EPROTO, "it is of another version"));
   }
+  make_printable(answer);
   const auto error = answer.find("error");
   if (error == answer.end()) return answer;
   const Json code = answer.value("errno", Json(EIO));
@@ -142,19 +168,44 @@ std::vector<VmmClient> all_vmms() {
   return clients;
 }
 
+VmmClient* KnownVmms::of(Bdf device) {
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const One& each) { return contains(each.devices, device); });
+  return found == all.end() ? nullptr : &found->client;
+}
+
+Error does_not_have(const std::string& socket, Bdf device) {
+  return Error{.code = ENODEV, .operation = "ask the VMM at " + socket, .device = device.str()}
+      .because("this VM does not have it");
+}
+
+Result<KnownVmms> known_vmms(const std::string& socket) {
+  KnownVmms known;
+  if (!socket.empty()) {
+    auto client = PASSTHRU_TRY(VmmClient::connect(socket));
+    auto devices = PASSTHRU_TRY(devices_of(client));
+    known.all.push_back({std::move(client), std::move(devices)});
+    return known;
+  }
+  for (VmmClient& client : all_vmms()) {
+    if (auto devices = devices_if_it_answers(client)) {
+      known.all.push_back({std::move(client), std::move(*devices)});
+    } else {
+      known.silent = true;
+    }
+  }
+  return known;
+}
+
 Result<std::optional<VmmClient>> find_vmm(Bdf device, const std::string& socket) {
   if (!socket.empty()) {
     auto client = PASSTHRU_TRY(VmmClient::connect(socket));
-    PASSTHRU_TRY(has(client, device));
-    return std::optional(std::move(client));
+    if (contains(PASSTHRU_TRY(devices_of(client)), device)) return std::optional(std::move(client));
+    return tl::unexpected(does_not_have(socket, device));
   }
   for (VmmClient& client : all_vmms()) {
-    const auto answer = has(client, device);
-    if (answer) return std::optional(std::move(client));
-    // One that does not answer may be the one.
-    if (answer.error().code != ENODEV) {
-      say(fmt::format("passthru: {}\n", answer.error().message()));
-    }
+    const auto devices = devices_if_it_answers(client);
+    if (devices && contains(*devices, device)) return std::optional(std::move(client));
   }
   return std::optional<VmmClient>();
 }

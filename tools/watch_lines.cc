@@ -120,17 +120,24 @@ Json watch_json(const std::string& device, const WatchSample& before, const Watc
           {"vectors", std::move(told)}};
 }
 
-std::string table_of(const std::vector<WatchLine>& lines, bool highlight) {
+std::string table_of(const std::vector<WatchLine>& lines, bool highlight, size_t most) {
   std::string text = fmt::format("{:>6}  {:>10}  {:>12}  {:<9}  {:>8}  {:>8}  {}\n", "VECTOR",
                                  "RATE/s", "COUNT", "VIA", "p50 <", "p99 <", "VERDICT");
+  const auto told =
+      static_cast<size_t>(std::count_if(lines.begin(), lines.end(), is_worth_telling));
+  const size_t room = most < 2 ? 0 : most - 1;  // below the heading
+  const size_t shown = told <= room ? told : room == 0 ? 0 : room - 1;
+  size_t left = shown;
   for (const WatchLine& line : lines) {
     if (!is_worth_telling(line)) continue;
+    if (left-- == 0) break;
     const bool marked = highlight && line.changed;
     text += fmt::format("{}{:>6}  {:>10.1f}  {:>12}  {:<9}  {:>8}  {:>8}  {}{}\n",
                         marked ? "\x1b[7m" : "", line.index, line.rate, line.count,
                         line.owner.empty() ? "-" : line.owner, time_text(line.p50),
                         time_text(line.p99), line.verdict, marked ? "\x1b[0m" : "");
   }
+  if (shown < told) text += fmt::format("{:>6}  {} more\n", "...", told - shown);
   return text;
 }
 

@@ -58,8 +58,9 @@ std::optional<uint64_t> percentile(const LatencyBuckets& buckets, double share);
 Json watch_json(const std::string& device, const WatchSample& before, const WatchSample& now,
                 const std::vector<WatchLine>& lines);
 
-/// A table with a heading; a vector that never came is left out unless something is wrong with it.
-/// `highlight` marks what has changed, with the codes of a terminal.
-std::string table_of(const std::vector<WatchLine>& lines, bool highlight);
+/// A table with a heading, of at most `most` lines; the last then tells how many are left out. A
+/// vector that never came is left out unless something is wrong with it. `highlight` marks what has
+/// changed, with the codes of a terminal.
+std::string table_of(const std::vector<WatchLine>& lines, bool highlight, size_t most = SIZE_MAX);
 
 }  // namespace passthru::tools

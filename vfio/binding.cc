@@ -102,10 +102,14 @@ Result<ChangePlan> Binding::bind(Bdf bdf) const {
   const fs::path vfio = sysfs_.driver_path(kVfio);
 
   ChangePlan plan;
-  plan.push_back(
-      {{FileChange::Kind::Create, record, Record{function.driver, function.driver_override}.text()},
-       FileChange{FileChange::Kind::Remove, record, {}},
-       name});
+  // Without a driver and with a record: a bind was killed halfway. What it wrote down holds.
+  const auto left = read_record(record);
+  if (!function.driver.empty() || !left || !*left) {
+    plan.push_back({{FileChange::Kind::Create, record,
+                     Record{function.driver, function.driver_override}.text()},
+                    FileChange{FileChange::Kind::Remove, record, {}},
+                    name});
+  }
   if (!function.driver.empty()) {
     const fs::path driver = sysfs_.driver_path(function.driver);
     plan.push_back({write(driver / "unbind", name), write(driver / "bind", name), name});

@@ -59,6 +59,14 @@ bool is_on_vfio(const fs::path& device, const std::string& driver) {
 
 }  // namespace
 
+Error no_such_function(Bdf bdf) {
+  return {.code = ENOENT,
+          .operation = "no such device",
+          .device = bdf.str(),
+          .cause = "this machine has no PCI function at this address",
+          .advice = "'passthru list' shows those that there are"};
+}
+
 fs::path Sysfs::function_path(Bdf bdf) const {
   return bus_path() / "devices" / bdf.str();
 }
@@ -118,11 +126,7 @@ Result<std::vector<Bdf>> Sysfs::functions() const {
 Result<PciFunction> Sysfs::function(Bdf bdf) const {
   const fs::path device = function_path(bdf);
   if (std::error_code error; !fs::exists(device, error)) {
-    return tl::unexpected(Error{.code = ENOENT,
-                                .operation = "no such device",
-                                .device = bdf.str(),
-                                .cause = "this machine has no PCI function at this address",
-                                .advice = "'passthru list' shows those that there are"});
+    return tl::unexpected(no_such_function(bdf));
   }
   PciFunction function{
       .bdf = bdf,

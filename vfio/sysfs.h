@@ -59,6 +59,9 @@ struct GroupMember {
   bool bridge = false;
 };
 
+/// What is said of a function that is not there, or not any more (ENOENT).
+[[nodiscard]] Error no_such_function(Bdf bdf);
+
 /// One sysfs. Thread-safe; nothing is cached.
 class Sysfs {
  public:

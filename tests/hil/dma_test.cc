@@ -22,6 +22,7 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t k2M = uint64_t{2} << 20;
+constexpr uint64_t k1G = uint64_t{1} << 30;
 
 /// Zeroed memory of this process at a multiple of 2 MiB.
 class HostMemory {
@@ -161,6 +162,20 @@ TEST_P(DmaOfEduBySize, MemoryThatIsRemovedIsReachedNoMoreUntilItIsAddedAgain) {
 
 INSTANTIATE_TEST_SUITE_P(Linux, DmaOfEduBySize, testing::Values(kPage, k2M),
                          [](const auto& each) { return each.param == kPage ? "Page" : "TwoMiB"; });
+
+TEST_F(DmaOfEdu, AGibibyteIsReachedFromEndToEndAndGoesAsAWhole) {
+  attach();
+  if (IsSkipped() || HasFatalFailure()) return;
+  const HostMemory all(k1G), page(kPage);
+  ASSERT_TRUE(domain.add_memory(kSecond, page.bytes()));
+  const auto added = domain.add_memory(k1G, all.bytes());
+  ASSERT_TRUE(added) << added.error().message();
+  EXPECT_TRUE(moves(kSecond, page.first_page(), k1G, all.first_page()));
+  EXPECT_TRUE(moves(2 * k1G - kPage, all.last_page(), kSecond, page.first_page()))
+      << "or the device cannot: --device edu,dma_mask=0x7fffffffff";
+  ASSERT_TRUE(domain.remove_memory(k1G));
+  EXPECT_FALSE(moves(kSecond, page.first_page(), 2 * k1G - kPage, all.last_page()));
+}
 
 TEST_F(DmaOfEdu, ReadOnlyMemoryIsReadAndNotWritten) {
   attach();

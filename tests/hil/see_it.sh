@@ -97,6 +97,10 @@ see watch.latency.json 0 msix watch "$nvme" --interval 0.5 --count 2 --json --la
 equal 'watch.latency.json: those that came are timed' \
   "$(jq -s '[.[].vectors[] | select(.rate > 0)] | length > 0 and all(.p99_ns > 0 and .owner == "forwarder")' \
     "$results/watch.latency.json")" true
+got=0
+"$passthru" msix watch "$nvme" --interval 0.2 --json >/dev/full 2>"$results/full.err" || got=$?
+equal 'watch: a full disk ends it' "$got" 3 "$results/full.err"
+has full.err 'write the output: No space left'
 see trace 0 trace "$nvme" -o "$results/trace.json" --seconds 2
 equal 'trace: one slice for each interrupt that the VMM has counted, by vector' \
   "$(of trace.json '[.traceEvents[] | select(.ph == "X") | .tid - 1] | group_by(.) | map("\(.[0]):\(length)") | join(" ")')" \

@@ -53,6 +53,21 @@ equal 'driver: the kernel complains of nothing' \
 # ---- QEMU ------------------------------------------------------------------------------------------------------------
 
 "$passthru" bind "$nvme" >"$results/bind"
+# One that has opened it and has not started its guest: memory decode is off, and nothing can be seen of the table.
+qemu-system-x86_64 -nodefaults -no-user-config -display none -machine pc -accel tcg -m 16M -S \
+  -device "vfio-pci,host=$nvme" &
+holder=$!
+for ((round = 0; round < 300; ++round)); do
+  [ "$(find "/proc/$holder/fd" -lname 'anon_inode:\[vfio-device\]' 2>/dev/null | wc -l)" = 0 ] || break
+  sleep 0.1
+done
+got=0
+"$passthru" msix show "$nvme" --json >"$results/held.json" 2>"$results/held.err" || got=$?
+equal 'held: it is shown' "$got" 0 "$results/held.err"
+equal 'held: why nothing is seen is said' \
+  "$(jq -r '.missing[0] | contains("Another process has it and has not enabled it")' "$results/held.json")" true "$results/held.json"
+kill -TERM "$holder"
+wait "$holder" || true # it was stopped
 boot "$results/qemu.log" "$results/qemu.err" timeout --kill-after=5 120 qemu-system-x86_64 \
   -nodefaults -no-user-config -display none -no-reboot -machine pc,usb=off,vmport=off,smbus=off,hpet=off,i8042=off \
   -accel kvm -cpu host -smp 1 -m 256M -kernel "$guest/bzImage" -initrd "$guest/initrd" \

@@ -51,6 +51,19 @@ TEST_F(BindingTest, ADeviceWithoutDriverIsWithoutDriverAgainAfterwards) {
   EXPECT_EQ(tree.driver_of(kName), "");
 }
 
+// Killed after the driver had gone, and before vfio-pci came.
+TEST_F(BindingTest, TheDriverThatAKilledBindTookAwayIsNotForgotten) {
+  tree.add_driver("vfio-pci").add({.driver = "nvme"});
+  ChangePlan plan = *binding().bind(kDevice);
+  plan.resize(2);
+  ASSERT_TRUE(carry_out(plan));
+  ASSERT_EQ(tree.driver_of(kName), "");
+  ASSERT_TRUE(bind());
+  EXPECT_EQ(tree.driver_of(kName), "vfio-pci");
+  ASSERT_TRUE(unbind());
+  EXPECT_EQ(tree.driver_of(kName), "nvme");
+}
+
 TEST_F(BindingTest, AnOverrideThatWasThereIsRestored) {
   tree.add_driver("vfio-pci").add({.driver = "pci-stub"});
   tree.put("bus/pci/devices/0000:00:02.0/driver_override", "pci-stub\n");

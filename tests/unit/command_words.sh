@@ -73,6 +73,22 @@ if [ -d /sys/bus/pci/devices ]; then
   equal 'zsh: a device to run with' "$(zsh_completed "run --device ${device:0:length}")" "run --device $device"
 fi
 
+# What the help of `msix audit` says to do for a node exporter, with an audit that ends with each of its statuses.
+recipe=$("$passthru" msix audit --help | grep 'format=prometheus')
+for status in 0 1 3; do
+  rm -f "$directory"/*.prom
+  (
+    cd "$directory"
+    sudo() {
+      echo metrics
+      return $status
+    }
+    eval "$recipe" || true # the status of what is not done
+  )
+  equal "what an audit writes that ends with $status is taken" "$([ -s "$directory/passthru.prom" ] && echo yes || echo no)" \
+    "$([ $status -lt 2 ] && echo yes || echo no)"
+done
+
 page=$("$passthru" generate man)
 for command in list 'msix show' 'msix audit' trace run bind; do
   equal "the manual has '$command'" "$(grep -c "^\.SS passthru $command\$" <<<"$page")" 1

@@ -118,6 +118,17 @@ TEST_F(InspectServiceTest, NoMarksAreKeptWhileNobodyWatches) {
   EXPECT_EQ(ask({{"request", "trace"}})["marks_next"], 0);
 }
 
+TEST_F(InspectServiceTest, MarksAreKeptOfADeviceThatHasNoVectorInUseYet) {
+  ASSERT_TRUE(device->reset());
+  const Json answer = ask({{"request", "watch"}, {"device", bdf()}, {"on", true}});
+  ASSERT_EQ(answer["vectors"], Json::array()) << answer;
+  domain.marks().add(TraceMark::Kind::Reset, device->bdf());
+  EXPECT_EQ(ask({{"request", "trace"}})["marks"].size(), 1U);
+  ask({{"request", "watch"}, {"device", bdf()}, {"on", false}});
+  domain.marks().add(TraceMark::Kind::Reset, device->bdf());
+  EXPECT_EQ(ask({{"request", "trace"}})["marks_next"], 1) << "nobody traces any more";
+}
+
 TEST_F(InspectServiceTest, ATriggerTellsWhetherItArrived) {
   const Json answer = ask({{"request", "trigger"}, {"device", bdf()}, {"vector", 1}});
   EXPECT_EQ(answer["arrived"], true) << answer;

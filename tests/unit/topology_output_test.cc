@@ -106,6 +106,20 @@ TEST_F(TopologyOutput, OfSomeIsIndentedByThoseThatAreShown) {
             "  0000:02:02.0  Class 0c03: Device 8086:24cd  no driver\n");
 }
 
+TEST_F(TopologyOutput, OfADeviceIsTheWayToItAndWhatIsBehindIt) {
+  EXPECT_EQ(nodes_around(topology, {.bus = 1}).value(), (std::set<size_t>{0, 1, 2, 3}));
+  EXPECT_EQ(nodes_around(topology, {.bus = 2, .device = 2}).value(), (std::set<size_t>{0, 1, 3}));
+}
+
+TEST_F(TopologyOutput, OfADeviceThatIsNotThereIsRefused) {
+  const auto nodes = nodes_around(topology, {.bus = 2, .device = 3});
+  ASSERT_FALSE(nodes);
+  EXPECT_EQ(nodes.error().code, ENOENT);
+  EXPECT_EQ(nodes.error().message(),
+            "0000:02:03.0: no such device: this machine has no PCI function at this address. "
+            "'passthru list' shows those that there are");
+}
+
 TEST_F(TopologyOutput, TellsFaultsAndHotResets) {
   EXPECT_EQ(faults_text(topology),
             "fault: 0000:09:00.0: it is on bus 09, which is behind no bridge and is no root bus\n");

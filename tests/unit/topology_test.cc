@@ -248,6 +248,20 @@ const std::vector<Hostile> kHostile = {
 INSTANTIATE_TEST_SUITE_P(Topology, HostileNumbers, testing::ValuesIn(kHostile),
                          [](const auto& each) { return each.param.name; });
 
+TEST(Topology, ALoopInTheFilesOfSysfsIsToldAndNotFollowed) {
+  SysfsTree tree;
+  for (const PciFunction& each :
+       {bridge("00:01.0", 1, 3), bridge("01:00.0", 2, 3), bridge("02:00.0", 1, 3)}) {
+    const std::string name = each.bdf.str();
+    tree.add({.bdf = name.c_str(), .bridge = true, .config = each.config});
+  }
+  const auto topology = read_topology(tree.sysfs());
+  ASSERT_TRUE(topology) << topology.error().message();
+  expect_each_function_once(*topology);
+  EXPECT_THAT(words(*topology),
+              ElementsAre("0000:02:00.0: its secondary bus 01 is in front of it: a loop"));
+}
+
 TEST(Topology, AsManyBridgesInARowAsThereAreBuses) {
   std::vector<PciFunction> functions;
   for (unsigned bus = 0; bus < 255; ++bus) {

@@ -58,6 +58,12 @@ TEST(TraceSummary, AsTextSaysWhatIsMissing) {
             "1 came too fast to be kept, and are not in it\n");
   summary.counts.lost = 0;
   EXPECT_EQ(trace_text(summary), "0000:00:02.0: 13 interrupts and 2 marks in x.json\n");
+  summary.watched = false;
+  EXPECT_EQ(
+      trace_text(summary),
+      "0000:00:02.0: 13 interrupts and 2 marks in x.json\n"
+      "No vector of it was in use: its guest has no driver for it, or one that uses INTx, which "
+      "is not traced\n");
 }
 
 }  // namespace

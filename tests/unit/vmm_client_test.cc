@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
@@ -20,6 +21,8 @@ namespace passthru::tools {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr Bdf kDrive{.device = 2};
@@ -37,14 +40,23 @@ class VmmClientTest : public ::testing::Test {
     if (thread.joinable()) thread.join();
     fs::remove_all(directory);
   }
-  void answer(std::vector<std::string> lines) {
+  [[nodiscard]] Fd listen() const {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
     Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    ASSERT_EQ(::listen(listener.get(), 1), 0);
-    thread = std::thread([listener = std::move(listener), lines = std::move(lines)] {
+    EXPECT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(::listen(listener.get(), 1), 0);
+    return listener;
+  }
+  void drip(std::chrono::milliseconds pause) {
+    thread = std::thread([listener = listen(), pause] {
+      const Fd client(::accept(listener.get(), nullptr, nullptr));
+      while (::send(client.get(), " ", 1, MSG_NOSIGNAL) == 1) std::this_thread::sleep_for(pause);
+    });
+  }
+  void answer(std::vector<std::string> lines) {
+    thread = std::thread([listener = listen(), lines = std::move(lines)] {
       const Fd client(::accept(listener.get(), nullptr, nullptr));
       std::array<char, 4096> request{};
       for (const std::string& line : lines) {
@@ -54,8 +66,8 @@ class VmmClientTest : public ::testing::Test {
       static_cast<void>(::recv(client.get(), request.data(), request.size(), 0));
     });
   }
-  [[nodiscard]] VmmClient connect() const {
-    auto client = VmmClient::connect(path);
+  [[nodiscard]] VmmClient connect(std::chrono::milliseconds patience = 10s) const {
+    auto client = VmmClient::connect(path, patience);
     EXPECT_TRUE(client) << client.error().message();
     return std::move(*client);
   }
@@ -74,6 +86,52 @@ TEST_F(VmmClientTest, OneThatHangsUpIsNamed) {
   answer({});
   EXPECT_THAT(refusal(), HasSubstr("ask the VMM at " + path.string() +
                                    ": it has hung up. Look whether it still runs"));
+}
+
+TEST_F(VmmClientTest, OneThatIsSilentIsNotWaitedForForEver) {
+  answer({""});
+  const auto refused = connect(50ms).ask({{"request", "list"}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ETIMEDOUT);
+  EXPECT_THAT(refused.error().message(), HasSubstr("ask the VMM at " + path.string() +
+                                                   ": it does not answer. Look whether it still"));
+}
+
+TEST_F(VmmClientTest, AByteNowAndThenIsNoAnswer) {
+  drip(5ms);
+  const auto refused = connect(100ms).ask({{"request", "list"}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ETIMEDOUT);
+}
+
+TEST_F(VmmClientTest, NothingThatItSaysReachesATerminalAsAnEscape) {
+  answer({"{\"version\":1,\"devices\":[{\"name\":\"a\\u001b[2Jb\"}]}\n"});
+  const auto answered = connect().ask({{"request", "inspect"}});
+  ASSERT_TRUE(answered) << answered.error().message();
+  EXPECT_EQ(answered->at("devices").at(0).at("name"), "a?[2Jb");
+}
+
+TEST_F(VmmClientTest, TheOneThatIsNamedIsAskedOnceForItsDevices) {
+  answer({"{\"version\":1,\"devices\":[\"0000:00:02.0\",7,\"x\"]}\n"});
+  auto known = known_vmms(path.string());
+  ASSERT_TRUE(known) << known.error().message();
+  EXPECT_THAT(known->all.at(0).devices, ElementsAre(kDrive));
+  EXPECT_EQ(known->of(kDrive), &known->all[0].client);
+  EXPECT_EQ(known->of(Bdf{.device = 3}), nullptr);
+  EXPECT_FALSE(known->silent);
+}
+
+TEST_F(VmmClientTest, AnAuditOfADeviceThatTheNamedOneDoesNotHaveIsRefused) {
+  answer({"{\"version\":1,\"devices\":[\"0000:00:03.0\"]}\n"});
+  CLI::App app;
+  int status = kDone;
+  add_msix(app, status);
+  ::testing::internal::CaptureStderr();
+  app.parse("msix audit 0000:00:02.0 --socket " + path.string());
+  EXPECT_THAT(
+      ::testing::internal::GetCapturedStderr(),
+      HasSubstr("0000:00:02.0: ask the VMM at " + path.string() + ": this VM does not have it"));
+  EXPECT_EQ(status, kRefused);
 }
 
 TEST_F(VmmClientTest, OneThatAnswersSomethingElseIsOfAnotherVersion) {

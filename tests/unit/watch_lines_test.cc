@@ -101,6 +101,21 @@ TEST(WatchLines, TheTableLeavesOutWhatNeverCameUnlessItIsDamaged) {
   EXPECT_THAT(table, HasSubstr(" 9 "));
 }
 
+TEST(WatchLines, TheTableFitsAScreenAndSaysWhatIsLeftOut) {
+  std::vector<WatchLine> lines;
+  for (unsigned i = 0; i < 10; ++i) lines.push_back({.index = i, .count = 1, .verdict = "ok"});
+  const auto lines_of = [](const std::string& text) {
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  EXPECT_EQ(lines_of(table_of(lines, false, 11)), 11);
+  const std::string table = table_of(lines, false, 5);
+  EXPECT_EQ(lines_of(table), 5);
+  EXPECT_THAT(table, HasSubstr("\n     2 "));
+  EXPECT_THAT(table, Not(HasSubstr("\n     3 ")));
+  EXPECT_THAT(table, testing::EndsWith("   ...  7 more\n"));
+  EXPECT_EQ(lines_of(table_of(lines, false, 1)), 2) << "its heading, and that there are some";
+}
+
 TEST(WatchLines, AsJsonARoundHasEveryMemberInTheOrderOfVectors) {
   LatencyBuckets quick{};
   quick[3] = 1;
