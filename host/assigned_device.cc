@@ -47,6 +47,12 @@ Result<void> use_shared(DmaSpace& dma, const DeviceSource& source) {
   return used ? container : used;
 }
 
+/// The other devices of a group that is attached follow by their addresses alone: the group is open
+/// here, and would be busy for their own nodes.
+void follow_group(const DmaSpace& dma, const DeviceSource& source, DeviceDoor& door) {
+  if (!source.backend && !door.given && dma.has_group(door.group)) door.backend = Backend::Group;
+}
+
 /// Before the kernel, which only says EINVAL. A virtual function's token goes with the name that
 /// its group is asked for: by its own node, Linux 6.12 takes none.
 Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, DeviceDoor& door) {
@@ -84,6 +90,7 @@ Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
   if (!door) return tl::unexpected(std::move(door).error());
   AssignOptions known = options;
   known.device = door->bdf;
+  follow_group(domain.dma(), options.source, *door);
   if (options.vf_token) PASSTHRU_TRY(show_token(domain.sysfs(), options, *door));
   const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(known.device.str()));
   auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), std::move(*door),

@@ -31,6 +31,7 @@ class Container final : public IommuSpace {
   void detach(uint32_t group);
 
   [[nodiscard]] bool active() const override { return !groups_.empty(); }
+  [[nodiscard]] bool has(uint32_t group) const { return groups_.contains(group); }
   Result<void> map(uint64_t iova, std::span<std::byte> memory, bool writable) override {
     return kernel_.map_dma(fd_.get(), iova, memory, writable);
   }

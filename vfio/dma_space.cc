@@ -129,6 +129,11 @@ void DmaSpace::detach_group(uint32_t group) {
   forget_maps(Backend::Group);
 }
 
+bool DmaSpace::has_group(uint32_t group) const {
+  MutexLock lock(space_mutex_);
+  return container_.has(group);
+}
+
 Result<Fd> DmaSpace::attach_cdev(Fd device, bool allow_unsafe_interrupts) {
   MutexLock lock(space_mutex_);
   if (!allow_unsafe_interrupts) {

@@ -64,6 +64,8 @@ class DmaSpace {
   Result<int> attach_group(uint32_t group, bool allow_unsafe_interrupts = false, Fd given = Fd());
   /// Gives one attachment back; the last one closes the group.
   void detach_group(uint32_t group);
+  /// Whether the group is attached here. Its devices cannot be opened by their own nodes then.
+  [[nodiscard]] bool has_group(uint32_t group) const;
 
   /// The same for a device's own descriptor, which it binds to the VM's iommufd. Gives it back; on
   /// error it is closed.
