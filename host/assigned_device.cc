@@ -63,15 +63,11 @@ Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, Device
   PASSTHRU_TRY(check_vf_token(function, physical));
   door.vf_token = options.vf_token;
   if (!physical || door.backend == Backend::Group) return {};
-  if (options.source.backend || door.given) {
-    return tl::unexpected(Error{.code = ENOTSUP,
-                                .operation = "show a VF token",
-                                .device = door.bdf.str(),
-                                .cause = "a virtual function takes it only by its group",
-                                .advice = "Use --backend=group"});
-  }
-  door.backend = Backend::Group;
-  return {};
+  return tl::unexpected(Error{.code = ENOTSUP,
+                              .operation = "show a VF token",
+                              .device = door.bdf.str(),
+                              .cause = "a virtual function takes it only by its group",
+                              .advice = "Use --backend=group"});
 }
 
 /// Null: the device's own, or none.

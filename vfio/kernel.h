@@ -123,9 +123,9 @@ class Kernel {
   virtual Result<Fd> open_iommufd() = 0;
   /// Opens /dev/vfio/devices/NAME. Until it is bound to an iommufd, every other call is EINVAL.
   virtual Result<Fd> open_cdev(const std::string& name) = 0;
-  /// Gives the device to the iommufd; the kernel resets it. Returns its id there. EINVAL: it was
-  /// bound; EBUSY: its group is open, or a device of its group is in other hands; EBADF, EBADFD:
-  /// `iommufd` is none; EPERM: no interrupt remapping.
+  /// Gives the device to the iommufd; the kernel resets it. Returns its id there. EINVAL: it is
+  /// bound, or its IOMMU not cache-coherent; EBUSY: its group is open, or in other hands; EBADF,
+  /// EBADFD: `iommufd` is none; EPERM: no interrupt remapping; EACCES: VF token (since Linux 6.17).
   virtual Result<uint32_t> bind_iommufd(int device, int iommufd) = 0;
   /// From now on its DMA goes where the IOAS says. ENOENT: there is no such one.
   virtual Result<void> attach_ioas(int device, uint32_t ioas) = 0;

@@ -255,8 +255,9 @@ INSTANTIATE_TEST_SUITE_P(
                      facts.physical->on_vfio = true;
                    },
                    "warn vf_token: 0000:00:01.0 is on vfio-pci: only who has the token of its "
-                   "owner may open this one > 'passthru run --vf-token UUID' with the UUID that "
-                   "its owner was given",
+                   "owner may open this one by its group, as 'passthru run' does; its own node may "
+                   "ask for none before Linux 6.17 > 'passthru run --vf-token UUID' with the UUID "
+                   "that its owner was given",
                    true},
         DeviceCase{"group",
                    [](DeviceFacts& facts) {
