@@ -82,7 +82,7 @@ Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
     Domain& domain, const AssignOptions& options) {
   // First: from here on the descriptors are closed whatever happens.
   auto door = find_door(domain.kernel(), domain.sysfs(), options.device, options.source);
-  PASSTHRU_TRY(use_shared(domain.dma(), options.source));
+  PASSTHRU_TRY(use_shared(domain.dma(), options.source).on(door ? door->bdf.str() : ""));
   if (!door) return tl::unexpected(std::move(door).error());
   AssignOptions known = options;
   known.device = door->bdf;

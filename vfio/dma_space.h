@@ -51,7 +51,8 @@ class DmaSpace {
   void forget(uint64_t iova);
 
   /// A container, or an iommufd, that somebody else has opened: taken over, and kept until the end.
-  /// EINVAL: the VM has another one already.
+  /// EINVAL: the VM has another one already. EBADF, EINVAL, ENOTTY, with advice: the descriptor is
+  /// none of that kind; it is closed, and the next one may be taken.
   Result<void> use_container(int container);
   Result<void> use_iommufd(int iommufd);
 

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+
 #include "tests/unit/dma_space_fixture.h"
 
 namespace passthru {
@@ -48,6 +51,28 @@ TEST_F(DmaSpaceTest, AGroupThatIsNotViableIsNamed) {
   ASSERT_FALSE(attached);
   EXPECT_EQ(attached.error().code, EPERM);
   EXPECT_THAT(attached.error().message(), HasSubstr("group 2 is not viable"));
+  EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
+TEST_F(DmaSpaceTest, WhatIsNoContainerIsRefusedAndTheRightOneMayFollow) {
+  {
+    DmaSpace dma(kernel_);
+    constexpr int kClosed = 1000;
+    const int something_else = kernel_.open_group(3)->release();
+    for (const auto& [fd, code] : {std::pair{kClosed, EBADF}, std::pair{something_else, ENOTTY}}) {
+      const auto refused = dma.use_container(fd);
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code, code);
+      EXPECT_EQ(refused.error().cause,
+                "descriptor " + std::to_string(fd) + " is no container of VFIO's");
+      EXPECT_THAT(refused.error().advice, HasSubstr("/dev/vfio/vfio"));
+    }
+    EXPECT_EQ(kernel_.open_fds(), 0U) << "what was given is closed";
+
+    ASSERT_TRUE(dma.use_container(kernel_.open_container()->release()));
+    EXPECT_TRUE(dma.attach_group(2));
+    dma.detach_group(2);
+  }
   EXPECT_TRUE(kernel_.nothing_leaked());
 }
 
