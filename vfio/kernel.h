@@ -169,8 +169,8 @@ class Kernel {
   /// Asks again with a larger argsz where the capability chain needs it.
   virtual Result<RegionInfo> region_info(int device, Region region) = 0;
   virtual Result<IrqInfo> irq_info(int device, Irq irq) = 0;
-  /// Binds eventfds. A positive return of the kernel (fewer vectors than asked) is an error:
-  /// ENOSPC, whose `index` is the number of vectors that there are; nothing was enabled then.
+  /// Binds eventfds. A positive return (fewer vectors than are to be enabled) is ENOSPC, whose
+  /// `index` is how many there are; nothing is enabled then. None left to add: ENOSPC without it.
   virtual Result<void> bind_irqs(int device, const IrqTrigger& trigger) = 0;
   /// Disables a whole interrupt index (count 0, DATA_NONE).
   virtual Result<void> disable_irqs(int device, Irq irq) = 0;
