@@ -173,9 +173,10 @@ Error interrupts_unsafe(Backend backend, std::string what) {
   return Error{
       .code = EPERM,
       .operation = std::move(what),
-      .cause = fmt::format("{} is set to allow_unsafe_interrupts, so that interrupt remapping, "
+      .cause = fmt::format("{}{} is set to allow_unsafe_interrupts, so that interrupt remapping, "
                            "which keeps a guest from forging interrupts, is not certain",
-                           module_of(backend)),
+                           module_of(backend),
+                           backend == Backend::Group ? " (or iommufd in its place)" : ""),
       .advice = fmt::format("Write N to {} where there is interrupt remapping; if the guest is "
                             "trusted, say --allow-unsafe-interrupts",
                             parameter(backend))};

@@ -196,7 +196,8 @@ Result<void> DmaSpace::map(Backend backend, Memories::value_type& memory) {
     return {};
   }
   uint64_t needed = 0;
-  for (const auto& [start, each] : memory_) needed += each.bytes.size();
+  // What is offered is other devices' registers, which are no memory to be locked.
+  for (const auto& [start, each] : memory_) needed += each.needed ? each.bytes.size() : 0;
   auto limit = kernel_.locked_memory_limit();
   return tl::unexpected(
       explain_mapping(std::move(mapped).error(), needed, limit ? *limit : UINT64_MAX));

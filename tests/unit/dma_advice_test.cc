@@ -90,6 +90,13 @@ TEST_F(DmaSpaceTest, TooSmallAMemlockLimitSaysHowMuchIsNeededInAll) {
   EXPECT_TRUE(kernel_.nothing_leaked());
 }
 
+TEST_F(DmaSpaceTest, WhatIsOfferedIsNotLockedAndNotCounted) {
+  ASSERT_TRUE(dma_.add(0, pages(2), true));
+  ASSERT_TRUE(dma_.offer(0x100000, pages(3)));
+  kernel_.set_locked_memory_limit(kPage);
+  EXPECT_THAT(dma_.attach_group(2).error().cause, HasSubstr("8192 bytes are needed"));
+}
+
 TEST_F(DmaSpaceTest, WithoutALimitItIsMemoryThatIsMissing) {
   ASSERT_TRUE(dma_.add(0, pages(2), true));
   kernel_.fail("VFIO_IOMMU_MAP_DMA", ENOMEM);

@@ -106,7 +106,8 @@ INSTANTIATE_TEST_SUITE_P(
                  "it the kernel refuses a group > ",
                  true},
         HostCase{"interrupt_remapping", [](HostFacts& facts) { facts.unsafe_interrupts = true; },
-                 "no interrupt_remapping: vfio_iommu_type1 is set to allow_unsafe_interrupts, so "
+                 "no interrupt_remapping: vfio_iommu_type1 (or iommufd in its place) is set to "
+                 "allow_unsafe_interrupts, so "
                  "that interrupt remapping, which keeps a guest from forging interrupts, is not "
                  "certain > Write N to "
                  "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts where there is "
