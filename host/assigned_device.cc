@@ -47,6 +47,12 @@ Result<void> use_shared(DmaSpace& dma, const DeviceSource& source) {
   return used ? container : used;
 }
 
+/// The other devices of a group that is attached follow by their addresses alone: the group is open
+/// here, and would be busy for their own nodes.
+void follow_group(const DmaSpace& dma, const DeviceSource& source, DeviceDoor& door) {
+  if (!source.backend && !door.given && dma.has_group(door.group)) door.backend = Backend::Group;
+}
+
 /// Before the kernel, which only says EINVAL. A virtual function's token goes with the name that
 /// its group is asked for: by its own node, Linux 6.12 takes none.
 Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, DeviceDoor& door) {
@@ -57,15 +63,11 @@ Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, Device
   PASSTHRU_TRY(check_vf_token(function, physical));
   door.vf_token = options.vf_token;
   if (!physical || door.backend == Backend::Group) return {};
-  if (options.source.backend || door.given) {
-    return tl::unexpected(Error{.code = ENOTSUP,
-                                .operation = "show a VF token",
-                                .device = door.bdf.str(),
-                                .cause = "a virtual function takes it only by its group",
-                                .advice = "Use --backend=group"});
-  }
-  door.backend = Backend::Group;
-  return {};
+  return tl::unexpected(Error{.code = ENOTSUP,
+                              .operation = "show a VF token",
+                              .device = door.bdf.str(),
+                              .cause = "a virtual function takes it only by its group",
+                              .advice = "Use --backend=group"});
 }
 
 /// Null: the device's own, or none.
@@ -80,10 +82,11 @@ Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
     Domain& domain, const AssignOptions& options) {
   // First: from here on the descriptors are closed whatever happens.
   auto door = find_door(domain.kernel(), domain.sysfs(), options.device, options.source);
-  PASSTHRU_TRY(use_shared(domain.dma(), options.source));
+  PASSTHRU_TRY(use_shared(domain.dma(), options.source).on(door ? door->bdf.str() : ""));
   if (!door) return tl::unexpected(std::move(door).error());
   AssignOptions known = options;
   known.device = door->bdf;
+  follow_group(domain.dma(), options.source, *door);
   if (options.vf_token) PASSTHRU_TRY(show_token(domain.sysfs(), options, *door));
   const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(known.device.str()));
   auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), std::move(*door),

@@ -166,12 +166,20 @@ void Delivery::bind(const VectorSource& source, std::span<const unsigned> wanted
   if (!done && done.error().code == ENOSPC) {
     // The host has fewer vectors than the guest wants: those that fit work, the others are
     // reported.
-    const unsigned available = done.error().index.value_or(0);
-    const auto fit = static_cast<size_t>(
-        std::distance(wanted.begin(), std::lower_bound(wanted.begin(), wanted.end(), available)));
-    for (unsigned vector : wanted.subspan(fit)) failed(vector, done.error());
+    const Error refused = std::move(done).error();
+    size_t fit = 0;
+    if (refused.index) {
+      fit = static_cast<size_t>(std::distance(
+          wanted.begin(), std::lower_bound(wanted.begin(), wanted.end(), *refused.index)));
+      done = vectors_.bind(wanted.first(fit));
+    } else {
+      // Adding to vectors that are enabled, the kernel does not say how many there are.
+      done = {};
+      while (fit < wanted.size() && vectors_.bind(wanted.subspan(fit, 1))) ++fit;
+    }
+    for (unsigned vector : wanted.subspan(fit)) failed(vector, refused);
+    quiet_what_was_lost(refused);
     wanted = wanted.first(fit);
-    done = vectors_.bind(wanted);
   }
   if (!done) {
     for (unsigned vector : wanted) failed(vector, done.error());

@@ -24,6 +24,14 @@ std::string enable_remapping(Backend backend) {
       parameter(backend));
 }
 
+/// What an ioctl says of a descriptor that is not open, or is one of something else.
+Error not_of_that_kind(Error error, int fd, const char* kind, const char* node) {
+  if (error.code != EBADF && error.code != EINVAL && error.code != ENOTTY) return error;
+  return std::move(error)
+      .because(fmt::format("descriptor {} is no {}", fd, kind))
+      .advise(fmt::format("Open {}, and pass that descriptor", node));
+}
+
 }  // namespace
 
 Error explain_container(Error error) {
@@ -118,11 +126,25 @@ Error explain_cdev(Error error, const std::string& name) {
   }
 }
 
+Error explain_given_iommufd(Error error, int fd) {
+  return not_of_that_kind(std::move(error), fd, "iommufd", "/dev/iommu");
+}
+
+Error explain_given_container(Error error, int fd) {
+  return not_of_that_kind(std::move(error), fd, "container of VFIO's", "/dev/vfio/vfio");
+}
+
 Error explain_bind(Error error) {
   switch (error.code) {
-    case EINVAL:  // bound to an iommufd, which is no other state of the device to its user
+    case EINVAL:  // one answer for three things, of which that it is in use is the likely one
       error.code = EBUSY;
-      [[fallthrough]];
+      return std::move(error)
+          .because(
+              "the device is in use by another process, or its descriptor was bound to an iommufd "
+              "before it was given, or its IOMMU cannot keep caches coherent")
+          .advise(
+              "'fuser -v /dev/vfio/devices/*' names who has it open; give a descriptor that nobody "
+              "has bound");
     case EBUSY:
       return std::move(error)
           .because("the device, or its IOMMU group, is in use by another process")
@@ -133,11 +155,6 @@ Error explain_bind(Error error) {
               "its IOMMU has no interrupt remapping (a guest could forge interrupts of the "
               "host), or a device of its IOMMU group is in other hands")
           .advise(enable_remapping(Backend::Cdev) + "; 'passthru doctor BDF' tells which it is");
-    case EBADF:
-    case EBADFD:
-      return std::move(error)
-          .because("the descriptor given for the iommufd is none")
-          .advise("Open /dev/iommu, and pass that descriptor");
     default:
       return error;
   }
@@ -156,9 +173,10 @@ Error interrupts_unsafe(Backend backend, std::string what) {
   return Error{
       .code = EPERM,
       .operation = std::move(what),
-      .cause = fmt::format("{} is set to allow_unsafe_interrupts, so that interrupt remapping, "
+      .cause = fmt::format("{}{} is set to allow_unsafe_interrupts, so that interrupt remapping, "
                            "which keeps a guest from forging interrupts, is not certain",
-                           module_of(backend)),
+                           module_of(backend),
+                           backend == Backend::Group ? " (or iommufd in its place)" : ""),
       .advice = fmt::format("Write N to {} where there is interrupt remapping; if the guest is "
                             "trusted, say --allow-unsafe-interrupts",
                             parameter(backend))};

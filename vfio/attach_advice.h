@@ -25,8 +25,12 @@ Error explain_iommu(Error error, uint32_t group);
 Error explain_iommufd(Error error);
 /// /dev/vfio/devices/NAME did not open.
 Error explain_cdev(Error error, const std::string& name);
-/// The iommufd did not take the device. EBUSY, EINVAL: it is in use; EPERM: no interrupt remapping,
-/// or its group is in other hands.
+/// A descriptor that was given for the iommufd, or for the container, did not answer as one. EBADF,
+/// EINVAL, ENOTTY.
+Error explain_given_iommufd(Error error, int fd);
+Error explain_given_container(Error error, int fd);
+/// The iommufd did not take the device. EBUSY: it is in use; EINVAL, which becomes EBUSY: probably,
+/// and what else it may be is said; EPERM: no interrupt remapping, or its group is in other hands.
 Error explain_bind(Error error);
 /// The IOAS did not take the device.
 Error explain_ioas(Error error);

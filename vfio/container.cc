@@ -19,6 +19,9 @@ Result<void> Container::use(int container) {
   if (fd_) {
     return fail(EINVAL, "use a container", "the devices of a VM share one, and it has another");
   }
+  if (auto checked = check(taken); !checked) {
+    return tl::unexpected(explain_given_container(std::move(checked).error(), taken.get()));
+  }
   fd_ = std::move(taken);
   given_ = true;
   return {};
@@ -77,7 +80,13 @@ void Container::close() {
 Result<void> Container::open() {
   auto opened = kernel_.open_container();
   if (!opened) return tl::unexpected(explain_container(std::move(opened).error()));
-  Fd container = std::move(*opened);
+  PASSTHRU_TRY(check(*opened));
+  fd_ = std::move(*opened);
+  return {};
+}
+
+// Whether it is a container, of the kind that is used here.
+Result<void> Container::check(const Fd& container) {
   const int version = PASSTHRU_TRY(kernel_.api_version(container.get()));
   if (version != VFIO_API_VERSION) {
     return fail(EPROTO, "VFIO_GET_API_VERSION", fmt::format("version {} is unknown", version));
@@ -87,7 +96,6 @@ Result<void> Container::open() {
     error.value().advice = "Load it: modprobe vfio_iommu_type1";
     return error;
   }
-  fd_ = std::move(container);
   return {};
 }
 

@@ -21,7 +21,7 @@ class Container final : public IommuSpace {
   Container(Kernel& kernel, VfioFileListener* listener) : kernel_(kernel), listener_(listener) {}
 
   /// A container from outside, taken over and kept until the end. Nothing to do for the one that it
-  /// has; EINVAL: it has another.
+  /// has; EINVAL: it has another. EBADF, EINVAL, ENOTTY, with advice: it is none, and is closed.
   Result<void> use(int container);
 
   /// Attaches a group, or counts one more use of it. `given`: its descriptor, if somebody else
@@ -31,6 +31,7 @@ class Container final : public IommuSpace {
   void detach(uint32_t group);
 
   [[nodiscard]] bool active() const override { return !groups_.empty(); }
+  [[nodiscard]] bool has(uint32_t group) const { return groups_.contains(group); }
   Result<void> map(uint64_t iova, std::span<std::byte> memory, bool writable) override {
     return kernel_.map_dma(fd_.get(), iova, memory, writable);
   }
@@ -54,6 +55,7 @@ class Container final : public IommuSpace {
     unsigned uses;
   };
   Result<void> open();
+  Result<void> check(const Fd& container);
   Result<Fd> open_group(uint32_t group, Fd given);
   Result<void> attach_new(uint32_t group, Fd given);
   void unset(const Fd& group);

@@ -93,7 +93,7 @@ Result<void> VfioDevice::open_fd(DeviceDoor door, bool allow_unsafe_interrupts,
                                  const Sysfs* sysfs) {
   const std::optional<VfToken> token = door.vf_token;
   if (backend_ == Backend::Cdev) {
-    PASSTHRU_TRY(open_by_node(std::move(door), allow_unsafe_interrupts));
+    PASSTHRU_TRY(open_by_node(std::move(door), allow_unsafe_interrupts, sysfs));
   } else {
     PASSTHRU_TRY(open_by_group(std::move(door), allow_unsafe_interrupts, sysfs));
   }
@@ -126,14 +126,24 @@ Result<void> VfioDevice::open_by_group(DeviceDoor door, bool allow_unsafe_interr
   return {};
 }
 
-Result<void> VfioDevice::open_by_node(DeviceDoor door, bool allow_unsafe_interrupts) {
+Result<void> VfioDevice::open_by_node(DeviceDoor door, bool allow_unsafe_interrupts,
+                                      const Sysfs* sysfs) {
   Fd node = std::move(door.given);
   if (!node) {
     auto opened = kernel_.open_cdev(door.cdev);
     if (!opened) return tl::unexpected(explain_cdev(std::move(opened).error(), door.cdev));
     node = std::move(*opened);
   }
-  fd_ = PASSTHRU_TRY(dma_.attach_cdev(std::move(node), allow_unsafe_interrupts));
+  auto bound = dma_.attach_cdev(std::move(node), allow_unsafe_interrupts);
+  // Since Linux 6.17 the bind asks for the VF token, and takes one in a way that is not used here.
+  if (!bound && bound.error().code == EACCES && sysfs != nullptr &&
+      bound.error().operation == "VFIO_DEVICE_BIND_IOMMUFD") {
+    Error error = explain_vf_token(std::move(bound).error(), PASSTHRU_TRY(sysfs->function(bdf_)),
+                                   /*given=*/false);
+    error.advice += "; a token is shown by the group only: --backend=group";
+    return tl::unexpected(std::move(error));
+  }
+  fd_ = PASSTHRU_TRY(std::move(bound));
   attached_ = true;
   return {};
 }

@@ -93,7 +93,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceDoor& door);
   Result<void> open_fd(DeviceDoor door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
   Result<void> open_by_group(DeviceDoor door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
-  Result<void> open_by_node(DeviceDoor door, bool allow_unsafe_interrupts);
+  Result<void> open_by_node(DeviceDoor door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
   Result<void> read_infos();
   Result<void> check(Irq irq, uint32_t start, uint64_t count) const;
   friend class MappedRegion;

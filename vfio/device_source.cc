@@ -44,6 +44,15 @@ Result<Bdf> function_behind(Kernel& kernel, const Sysfs& sysfs, int cdev_fd) {
                                "Open the device's own node, /dev/vfio/devices/vfioN"));
 }
 
+/// Whether a VF token is in force and the group asks for it: where the device is opened by its own
+/// node, which may not ask before Linux 6.17, the token protects nothing.
+bool token_guards(const Sysfs& sysfs, Bdf bdf, uint32_t group) {
+  const auto function = sysfs.function(bdf);
+  if (!function || !function->physical_function) return false;
+  const auto physical = sysfs.function(*function->physical_function);
+  return physical && physical->on_vfio && sysfs.has_group_node(group);
+}
+
 }  // namespace
 
 const char* backend_name(Backend backend) {
@@ -71,7 +80,8 @@ Result<DeviceDoor> find_door(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
     return door;
   }
   door.cdev = sysfs.cdev(bdf);
-  const bool possible = !door.cdev.empty() && (sysfs.has_iommufd() || source.iommufd >= 0);
+  const bool possible = !door.cdev.empty() && (sysfs.has_iommufd() || source.iommufd >= 0) &&
+                        !token_guards(sysfs, bdf, door.group);
   door.backend = source.backend.value_or(possible ? Backend::Cdev : Backend::Group);
   if (door.backend == Backend::Group) return door;
   if (!door.cdev.empty()) return door;

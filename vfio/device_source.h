@@ -17,7 +17,9 @@
 namespace passthru {
 
 /// How a VMM wants a device to be opened. By default by whatever the machine has: the device's own
-/// node where there is one and an iommufd, otherwise its group.
+/// node where there is one and an iommufd, otherwise its group. By its group as well where that one
+/// is attached already, and where the device is a virtual function with a VF token, for which not
+/// every kernel asks at the node.
 ///
 /// Descriptors are for a VMM that may not open anything in /dev itself. They are taken over, and
 /// closed where opening the device fails. A group's is given once: its other devices need none.

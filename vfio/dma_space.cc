@@ -129,6 +129,11 @@ void DmaSpace::detach_group(uint32_t group) {
   forget_maps(Backend::Group);
 }
 
+bool DmaSpace::has_group(uint32_t group) const {
+  MutexLock lock(space_mutex_);
+  return container_.has(group);
+}
+
 Result<Fd> DmaSpace::attach_cdev(Fd device, bool allow_unsafe_interrupts) {
   MutexLock lock(space_mutex_);
   if (!allow_unsafe_interrupts) {
@@ -191,7 +196,8 @@ Result<void> DmaSpace::map(Backend backend, Memories::value_type& memory) {
     return {};
   }
   uint64_t needed = 0;
-  for (const auto& [start, each] : memory_) needed += each.bytes.size();
+  // What is offered is other devices' registers, which are no memory to be locked.
+  for (const auto& [start, each] : memory_) needed += each.needed ? each.bytes.size() : 0;
   auto limit = kernel_.locked_memory_limit();
   return tl::unexpected(
       explain_mapping(std::move(mapped).error(), needed, limit ? *limit : UINT64_MAX));

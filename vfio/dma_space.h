@@ -51,7 +51,8 @@ class DmaSpace {
   void forget(uint64_t iova);
 
   /// A container, or an iommufd, that somebody else has opened: taken over, and kept until the end.
-  /// EINVAL: the VM has another one already.
+  /// EINVAL: the VM has another one already. EBADF, EINVAL, ENOTTY, with advice: the descriptor is
+  /// none of that kind; it is closed, and the next one may be taken.
   Result<void> use_container(int container);
   Result<void> use_iommufd(int iommufd);
 
@@ -64,6 +65,8 @@ class DmaSpace {
   Result<int> attach_group(uint32_t group, bool allow_unsafe_interrupts = false, Fd given = Fd());
   /// Gives one attachment back; the last one closes the group.
   void detach_group(uint32_t group);
+  /// Whether the group is attached here. Its devices cannot be opened by their own nodes then.
+  [[nodiscard]] bool has_group(uint32_t group) const;
 
   /// The same for a device's own descriptor, which it binds to the VM's iommufd. Gives it back; on
   /// error it is closed.

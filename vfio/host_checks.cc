@@ -159,10 +159,12 @@ HostCheck cdev(const DeviceFacts& facts) {
 }
 
 HostCheck vf_token(const DeviceFacts& facts) {
-  return {"vf_token", Warn,
-          fmt::format("{} is on {}: only who has the token of its owner may open this one",
-                      facts.physical->bdf.str(), facts.physical->driver),
-          "'passthru run --vf-token UUID' with the UUID that its owner was given"};
+  return {
+      "vf_token", Warn,
+      fmt::format("{} is on {}: only who has the token of its owner may open this one by its "
+                  "group, as 'passthru run' does; its own node may ask for none before Linux 6.17",
+                  facts.physical->bdf.str(), facts.physical->driver),
+      "'passthru run --vf-token UUID' with the UUID that its owner was given"};
 }
 
 std::string identity(const DeviceFacts& facts) {

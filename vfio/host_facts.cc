@@ -13,6 +13,7 @@
 
 #include "vfio/group.h"
 #include "vfio/small_file.h"
+#include "vfio/unsafe_interrupts.h"
 
 namespace passthru {
 namespace {
@@ -59,9 +60,8 @@ std::optional<uint64_t> lockable(const fs::path& proc) {
 }
 
 std::optional<bool> unsafe_interrupts(const fs::path& sys) {
-  const std::string value =
-      first_line(sys / "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
-  return value.empty() ? std::nullopt : std::optional(value == "Y");
+  const auto allowed = unsafe_interrupts_allowed(sys, Backend::Group);
+  return allowed ? std::optional(*allowed) : std::nullopt;
 }
 
 }  // namespace

@@ -9,12 +9,18 @@
 
 namespace passthru {
 
+// What has no IOAS to give is no iommufd. It is asked before it is kept: a VM that is given a wrong
+// one first may be given the right one later.
 Result<void> Ioas::use(int iommufd) {
   if (iommufd == iommufd_.get()) return {};
   Fd taken(iommufd);
   if (iommufd_) {
     return fail(EINVAL, "use an iommufd", "the devices of a VM share one, and it has another");
   }
+  auto ioas = kernel_.alloc_ioas(taken.get());
+  if (!ioas) return tl::unexpected(explain_given_iommufd(std::move(ioas).error(), taken.get()));
+  ioas_ = *ioas;
+  allocated_ = true;
   iommufd_ = std::move(taken);
   given_ = true;
   return {};

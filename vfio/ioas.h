@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns VFIO's newer door: an iommufd with one IOAS, to which devices are attached by their own
-// nodes (since Linux 6.6). DmaSpace has one for a VM; the IOAS is there while a device is attached.
+// nodes (since Linux 6.6). DmaSpace has one for a VM; the IOAS is there while a device is attached,
+// and from when an iommufd is given until its first one.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,7 @@ class Ioas final : public IommuSpace {
   Ioas(Kernel& kernel, VfioFileListener* listener) : kernel_(kernel), listener_(listener) {}
 
   /// An iommufd from outside, taken over and kept until the end. Nothing to do for the one that it
-  /// has; EINVAL: it has another.
+  /// has; EINVAL: it has another. EBADF, EINVAL, ENOTTY, with advice: it is none, and is closed.
   Result<void> use(int iommufd);
 
   /// Binds a device's own descriptor to the iommufd and attaches it to the IOAS. On error the IOAS

@@ -123,9 +123,9 @@ class Kernel {
   virtual Result<Fd> open_iommufd() = 0;
   /// Opens /dev/vfio/devices/NAME. Until it is bound to an iommufd, every other call is EINVAL.
   virtual Result<Fd> open_cdev(const std::string& name) = 0;
-  /// Gives the device to the iommufd; the kernel resets it. Returns its id there. EINVAL: it was
-  /// bound; EBUSY: its group is open, or a device of its group is in other hands; EBADF, EBADFD:
-  /// `iommufd` is none; EPERM: no interrupt remapping.
+  /// Gives the device to the iommufd; the kernel resets it. Returns its id there. EINVAL: it is
+  /// bound, or its IOMMU not cache-coherent; EBUSY: its group is open, or in other hands; EBADF,
+  /// EBADFD: `iommufd` is none; EPERM: no interrupt remapping; EACCES: VF token (since Linux 6.17).
   virtual Result<uint32_t> bind_iommufd(int device, int iommufd) = 0;
   /// From now on its DMA goes where the IOAS says. ENOENT: there is no such one.
   virtual Result<void> attach_ioas(int device, uint32_t ioas) = 0;
@@ -169,8 +169,8 @@ class Kernel {
   /// Asks again with a larger argsz where the capability chain needs it.
   virtual Result<RegionInfo> region_info(int device, Region region) = 0;
   virtual Result<IrqInfo> irq_info(int device, Irq irq) = 0;
-  /// Binds eventfds. A positive return of the kernel (fewer vectors than asked) is an error:
-  /// ENOSPC, whose `index` is the number of vectors that there are; nothing was enabled then.
+  /// Binds eventfds. A positive return (fewer vectors than are to be enabled) is ENOSPC, whose
+  /// `index` is how many there are; nothing is enabled then. None left to add: ENOSPC without it.
   virtual Result<void> bind_irqs(int device, const IrqTrigger& trigger) = 0;
   /// Disables a whole interrupt index (count 0, DATA_NONE).
   virtual Result<void> disable_irqs(int device, Irq irq) = 0;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "vfio/linux_kernel.h"
-#include "vfio/small_file.h"
+#include "vfio/unsafe_interrupts.h"
 
 namespace passthru {
 namespace {
@@ -49,14 +49,7 @@ Result<std::string> LinuxKernel::device_number(int fd) {
 }
 
 Result<bool> LinuxKernel::unsafe_interrupts_allowed(Backend backend) {
-  const char* const module = backend == Backend::Cdev ? "iommufd" : "vfio_iommu_type1";
-  auto value =
-      read_file(fmt::format("/sys/module/{}/parameters/allow_unsafe_interrupts", module), 1);
-  if (value) return *value == "Y";
-  // Where modules are shown, there is none of this name, so nothing that would allow it.
-  if (value.error().code == ENOENT && ::access("/sys/module/kernel", F_OK) == 0) return false;
-  return tl::unexpected(std::move(value).error().advise(
-      "Show this process /sys/module, or allow unsafe interrupts (--allow-unsafe-interrupts)"));
+  return passthru::unsafe_interrupts_allowed("/sys", backend);
 }
 
 Result<uint64_t> LinuxKernel::locked_memory_limit() {

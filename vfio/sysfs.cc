@@ -95,6 +95,11 @@ std::string Sysfs::cdev(Bdf bdf) const {
   return {};
 }
 
+bool Sysfs::has_group_node(uint32_t group) const {
+  std::error_code error;
+  return fs::exists(root_ / "class/vfio" / std::to_string(group), error);
+}
+
 bool Sysfs::has_iommufd() const {
   std::error_code error;
   return fs::exists(root_ / "class/misc/iommu", error);

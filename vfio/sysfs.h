@@ -88,6 +88,9 @@ class Sysfs {
   /// The name of the node that VFIO gives the function itself, below /dev/vfio/devices; empty where
   /// it has none (it is on no driver of VFIO's, or the kernel has groups only).
   [[nodiscard]] std::string cdev(Bdf bdf) const;
+  /// Whether the kernel has a node for an IOMMU group, /dev/vfio/N: a device of it is on a driver
+  /// of VFIO's, and VFIO was not built without groups.
+  [[nodiscard]] bool has_group_node(uint32_t group) const;
   /// Whether the kernel has iommufd.
   [[nodiscard]] bool has_iommufd() const;
   /// The function whose own node has this number, "MAJOR:MINOR".

@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <set>
+#include <string_view>
 
 #include "vmm/memory_map.h"
 
@@ -40,6 +42,36 @@ Result<void> check_backing(const MemoryBacking& backing, uint64_t memory) {
                             (memory / page + 1) * page / kMiB));
 }
 
+/// What each descriptor is said to be. With two roles it would have two owners: the second one
+/// would close what may be another file by then.
+class Descriptors {
+ public:
+  Result<void> give(int fd, std::string_view role) {
+    if (fd < 0) return {};
+    const auto [known, is_new] = roles_.emplace(fd, role);
+    if (is_new || known->second == role) return {};
+    return refuse(EINVAL, fmt::format("take descriptor {}", fd),
+                  fmt::format("it is given as {} and as {}", known->second, role),
+                  "Give each file by the descriptor that it is open as");
+  }
+  Result<void> give(const DeviceSource& source) {
+    for (const int fd : {source.cdev_fd, source.group_fd}) {
+      if (fd < 0 || devices_.insert(fd).second) continue;
+      return refuse(EINVAL, fmt::format("assign the device of descriptor {}", fd),
+                    "the descriptor is given twice",
+                    "Give it once; the other devices of a group follow by their addresses alone");
+    }
+    PASSTHRU_TRY(give(source.cdev_fd, "a device"));
+    PASSTHRU_TRY(give(source.group_fd, "a group"));
+    PASSTHRU_TRY(give(source.iommufd, "the iommufd"));
+    return give(source.container_fd, "the container");
+  }
+
+ private:
+  std::map<int, std::string_view> roles_;
+  std::set<int> devices_;
+};
+
 }  // namespace
 
 Result<void> VmOptions::check() const {
@@ -66,19 +98,15 @@ Result<void> VmOptions::check() const {
                   "Leave some out");
   }
   std::set<Bdf> seen;
-  std::set<int> given;
+  Descriptors descriptors;
+  PASSTHRU_TRY(descriptors.give(kvm_fd, "/dev/kvm"));
   for (const AssignOptions& options : devices) {
     // One that is known by its descriptor alone is told apart when it is opened.
     if (options.device != Bdf{} && !seen.insert(options.device).second) {
       return refuse(EINVAL, "assign " + options.device.str(), "the device is named twice",
                     "Name each device once");
     }
-    for (const int fd : {options.source.cdev_fd, options.source.group_fd}) {
-      if (fd < 0 || given.insert(fd).second) continue;
-      return refuse(EINVAL, fmt::format("assign the device of descriptor {}", fd),
-                    "the descriptor is given twice",
-                    "Give it once; the other devices of a group follow by their addresses alone");
-    }
+    PASSTHRU_TRY(descriptors.give(options.source));
   }
   return {};
 }

@@ -52,7 +52,8 @@ struct VmOptions {
   std::function<void(const Event&)> on_event{};  ///< told of each, on the thread that caused it
 
   /// Looks at everything that can be judged without files, devices or KVM. EINVAL: a number is out
-  /// of range or a device is named twice; ENOSPC: more devices than slots.
+  /// of range, a device is named twice, or a descriptor has two roles; ENOSPC: more devices than
+  /// slots.
   [[nodiscard]] Result<void> check() const;
 };
 

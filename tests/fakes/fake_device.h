@@ -131,6 +131,7 @@ class FakeDevice {
       PASSTHRU_REQUIRES(state_mutex_);
   Result<void> act_on_intx(IrqAction action) PASSTHRU_REQUIRES(state_mutex_);
   void disable_all() PASSTHRU_REQUIRES(state_mutex_);
+  unsigned allocated_now() const PASSTHRU_REQUIRES(state_mutex_);
 
   // fake_hardware.cc
   static void signal(const Fd& eventfd);

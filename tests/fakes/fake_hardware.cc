@@ -179,6 +179,10 @@ bool FakeDevice::bound(unsigned vector) {
 
 unsigned FakeDevice::allocated() {
   MutexLock lock(state_mutex_);
+  return allocated_now();
+}
+
+unsigned FakeDevice::allocated_now() const {
   return static_cast<unsigned>(std::count_if(
       vectors_.begin(), vectors_.end(), [](const Vector& vector) { return vector.allocated; }));
 }

@@ -119,6 +119,9 @@ Result<void> FakeDevice::set_vector(unsigned vector, int eventfd) {
     if (enabled_ == Irq::Msix) host_writes(vector, {});
   }
   if (eventfd < 0) return {};
+  if (!slot.allocated && enabled_ == Irq::Msix && allocated_now() >= spec_.msix.available) {
+    return fail(ENOSPC, kSetIrqs);  // pci_msix_alloc_irq_at
+  }
   slot.trigger = PASSTHRU_TRY(reference(eventfd));
   slot.allocated = true;
   // The cached message is written before the interrupt is requested, and that unmasks it.

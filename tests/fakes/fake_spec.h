@@ -34,8 +34,9 @@ struct FakeMsix {
   uint64_t pba_offset = 0;
   bool mappable = true;  ///< VFIO_REGION_INFO_CAP_MSIX_MAPPABLE
   bool noresize = true;  ///< as on 6.1; false: dynamic, as on 6.12
-  unsigned available =
-      2048;  ///< more than this the host does not have: SET_IRQS returns it, positive
+  /// More than this the host does not have. SET_IRQS returns it, positive, where it enables the
+  /// index; where it adds to it, ENOSPC is all that it says.
+  unsigned available = 2048;
 
   /// What the capability says of it.
   [[nodiscard]] MsixLayout layout() const;

@@ -106,6 +106,9 @@ SysfsTree& SysfsTree::add(const Function& function) {
     fs::create_directories(group / "devices");
     fs::create_symlink(device, group / "devices" / function.bdf);
     fs::create_symlink(group, device / "iommu_group");
+    if (function.vfio_dev) {
+      fs::create_directories(root_ / "class/vfio" / std::to_string(*function.group));
+    }
   }
   return *this;
 }

@@ -7,19 +7,20 @@ set(hil ${PROJECT_SOURCE_DIR}/tests/hil)
 set(hil_tests ${CMAKE_CURRENT_BINARY_DIR}/passthru_hil_tests)
 set(unit_tests ${CMAKE_CURRENT_BINARY_DIR}/passthru_unit_tests)
 
-set(PASSTHRU_BACKENDS_NEXT "group;cdev" CACHE STRING "Backends that scripts/test --all tries on the lab's own kernel")
+# Backends that scripts/test --all tries on the lab's own kernel.
+set(backends_next group cdev)
 # All of them would take half an hour more. These are those that tell most: what the newer kernel and the newer backend do
 # in another way. -DPASSTHRU_EVERY_RUN=ON registers the others too.
-set(PASSTHRU_RUNS_NEXT
+set(runs_next
   next.group.hil next.group.backdoor next.group.packed next.group.moves next.group.stream next.group.resets
   next.cdev.hil next.cdev.backdoor next.cdev.packed next.cdev.moves next.cdev.stream next.cdev.resets
-  next.cdev.unprivileged next.cdev.disks next.cdev.nics next.two_doors next.vf_tokens
-  CACHE STRING "Runs of scripts/test --all on the lab's own kernel")
+  next.cdev.unprivileged next.cdev.disks next.cdev.nics next.two_doors next.vf_tokens)
 # Two guests at a time, and pages of 1 GiB, are much for a lab machine of one CPU; ten thousand looks take a while.
-set(PASSTHRU_RUNS_LEFT_OUT stock.virtual_functions stock.memory stock.looking stock.ten_thousand_looks CACHE STRING "Runs that are made when asked for only")
+# They are made when asked for only.
+set(runs_left_out stock.virtual_functions stock.memory stock.looking stock.ten_thousand_looks)
 option(PASSTHRU_EVERY_RUN "Also those that these leave out" OFF)
 # Long runs take a quarter of an hour, so one combination has them, and only with --all.
-set(PASSTHRU_LONG_RUNS "stock.group" CACHE STRING "KERNEL.BACKEND that has the long runs of scripts/test --all")
+set(long_runs stock.group)
 
 # What guests run: Debian's kernel, and the jobs of demo and tests.
 set(guest build/lab/guest-test)
@@ -40,8 +41,8 @@ include(${CMAKE_CURRENT_LIST_DIR}/device_runs.cmake)
 # environment which `backend` to take, where there is one.
 function(passthru_lab_test name)
   set(test lab.${where}.${name})
-  if(NOT PASSTHRU_EVERY_RUN AND (${where}.${name} IN_LIST PASSTHRU_RUNS_LEFT_OUT OR
-      (kernel STREQUAL "next" AND NOT ${where}.${name} IN_LIST PASSTHRU_RUNS_NEXT)))
+  if(NOT PASSTHRU_EVERY_RUN AND (${where}.${name} IN_LIST runs_left_out OR
+      (kernel STREQUAL "next" AND NOT ${where}.${name} IN_LIST runs_next)))
     return()
   endif()
   set(environment LAB_OUT=${PROJECT_SOURCE_DIR}/build/lab/out/${where})
@@ -65,7 +66,7 @@ function(lab_runs kernel backend)
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
   # How often the state of a drive or NIC is damaged under its guest, the interrupts of a NIC are moved between CPUs
   # under a TCP stream, BARs are moved, a guest resets its drive.
-  if(PASSTHRU_TEST_ALL AND where STREQUAL PASSTHRU_LONG_RUNS)
+  if(PASSTHRU_TEST_ALL AND where STREQUAL long_runs)
     set(damages 50)
     set(moves 10000)
     set(bar_moves 1000)
@@ -99,10 +100,14 @@ function(lab_runs kernel backend)
     --device pci-ohci --device sdhci-pci --pack 0000:00:03.0,0000:00:04.0,0000:00:05.0
     --bind 0000:00:03.0 --bind 0000:00:04.0 --bind 0000:00:05.0 --
     ${hil}/packed.sh ${guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
-  # A parent with all rights opens the devices, by the backend, and its child has none.
-  passthru_lab_test(unprivileged --timeout 500 --nvme ${drive}-unprivileged.img --nic-pair
+  # A parent with all rights opens the devices, by the backend, and its child has none. Without devices: once.
+  set(ways ${backend}s)
+  if(where STREQUAL "stock.group")
+    list(PREPEND ways alone)
+  endif()
+  passthru_lab_test(unprivileged --timeout 600 --nvme ${drive}-unprivileged.img --nic-pair
     --bind 0000:00:02.0 --bind 0000:00:03.0 --
-    ${hil}/unprivileged.sh ${drive}-unprivileged.img ${guest} ${backend}s)
+    ${hil}/unprivileged.sh ${drive}-unprivileged.img ${guest} ${ways})
   passthru_lab_test(guest_life --timeout 500 --nvme ${drive}-guest_life.img --nic-pair
     --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/guest_life.sh ${drive}-guest_life.img ${guest})
   passthru_lab_test(moves --timeout 600 --nvme ${drive}-moves.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0 --
@@ -251,7 +256,7 @@ lab_virtual_functions(stock)
 lab_memory(stock)
 lab_looking(stock)
 if(PASSTHRU_TEST_ALL)
-  foreach(backend ${PASSTHRU_BACKENDS_NEXT})
+  foreach(backend ${backends_next})
     lab_runs(next ${backend})
   endforeach()
   lab_runs_once(next)

@@ -55,6 +55,27 @@ TEST_F(AssignedSource, ADeviceGivenByItsGroupsDescriptorIsAssigned) {
   EXPECT_EQ(kernel->dma_mappings(), 0U);
 }
 
+TEST_F(AssignedSource, TheOtherDevicesOfAGroupThatWasGivenFollowByTheirAddressesAlone) {
+  const FakeSpec neighbour = FakeSpec::nvme({0, 0, 2, 1}, 2);
+  sysfs.add({.bdf = "0000:00:02.1",
+             .driver = "vfio-pci",
+             .group = neighbour.group,
+             .vfio_dev = true,
+             .cdev = neighbour.cdev()});
+  kernel->add(neighbour);
+  const int group = kernel->open_group(2)->release();
+  open({.source = {.group_fd = group, .container_fd = kernel->open_container()->release()}});
+  const auto second = AssignedDevice::open(domain, {.device = neighbour.bdf});
+  ASSERT_TRUE(second) << second.error().message();
+  EXPECT_EQ((*second)->inspect().dma.backend, "group");
+  EXPECT_TRUE(kernel->calls("open_cdev").empty());
+
+  const auto asked =
+      AssignedDevice::open(domain, {.device = neighbour.bdf, .source = {.backend = Backend::Cdev}});
+  ASSERT_FALSE(asked) << "who asks for the node is told that it cannot be had";
+  EXPECT_EQ(asked.error().code, EBUSY);
+}
+
 TEST_F(AssignedSource, TheVmmKnowsTheFileWhileTheGuestHasTheDevice) {
   for (const Backend backend : {Backend::Cdev, Backend::Group}) {
     open({.source = {.backend = backend}});

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/assigned_fixture.h"
+#include "vfio/device.h"
 
 namespace passthru {
 namespace {
@@ -65,6 +66,23 @@ TEST_F(AssignedVfTokenTest, ATokenThatIsOfNoUseIsRefusedBeforeAnythingIsOpened) 
   EXPECT_EQ(refused.error().code, EINVAL);
   EXPECT_THAT(refused.error().message(), HasSubstr("neither a virtual function nor"));
   EXPECT_TRUE(kernel->calls().empty());
+}
+
+TEST_F(AssignedVfTokenTest, AKernelThatAsksForItWhenANodeIsBoundIsExplained) {
+  FakeSpec spec = FakeSpec::nvme_vf(kVirtual, 8);
+  const auto bind = [&](const char* failing) {
+    kernel->fail(failing, EACCES);
+    return VfioDevice::open(*kernel, domain.dma(), spec.cdev_door(), false, &domain.sysfs());
+  };
+  const auto refused = bind("VFIO_DEVICE_BIND_IOMMUFD");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EACCES);
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("0000:01:00.1: VFIO_DEVICE_BIND_IOMMUFD: its physical function "
+                        "0000:01:00.0 is on vfio-pci"));
+  EXPECT_THAT(refused.error().advice, HasSubstr("--backend=group"));
+  EXPECT_THAT(bind("open_iommufd").error().cause, HasSubstr("no permission"));
+  EXPECT_TRUE(kernel->nothing_leaked());
 }
 
 TEST_F(AssignedVfTokenTest, TheTokenIsSetAsAFeatureOfThePhysicalFunctionToo) {

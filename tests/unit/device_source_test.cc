@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include "tests/fakes/fake_kernel.h"
 #include "tests/fakes/sysfs_tree.h"
@@ -59,6 +60,23 @@ TEST_F(DeviceSourceTest, TheVmmMayChoose) {
   tree_.add_iommufd();
   EXPECT_EQ(find({.backend = Backend::Group})->backend, Backend::Group);
   EXPECT_EQ(find({.backend = Backend::Cdev})->backend, Backend::Cdev);
+}
+
+// Its group asks for the token, and its own node may not before Linux 6.17.
+TEST_F(DeviceSourceTest, TheGroupIsTakenOfAVirtualFunctionWithAToken) {
+  plug(true);
+  tree_.add_iommufd();
+  tree_.add({.bdf = "0000:01:00.0", .driver = "nvme", .group = 7});
+  tree_.link("bus/pci/devices/0000:00:02.0/physfn", "bus/pci/devices/0000:01:00.0");
+  EXPECT_EQ(find()->backend, Backend::Cdev) << "the host's driver knows of no token";
+  tree_.remove("0000:01:00.0");
+  tree_.add({.bdf = "0000:01:00.0", .driver = "vfio-pci", .group = 7, .vfio_dev = true});
+  EXPECT_EQ(find()->backend, Backend::Group);
+  EXPECT_EQ(find({.backend = Backend::Cdev})->backend, Backend::Cdev);
+  const int fd = kernel_.open_cdev(spec_.cdev())->release();
+  EXPECT_EQ(find({.cdev_fd = fd})->backend, Backend::Cdev);
+  std::filesystem::remove_all(tree_.root() / "class/vfio/2");
+  EXPECT_EQ(find()->backend, Backend::Cdev) << "VFIO without groups";
 }
 
 TEST_F(DeviceSourceTest, ANodeThatIsWantedAndNotThereIsRefused) {

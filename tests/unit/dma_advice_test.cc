@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+
 #include "tests/unit/dma_space_fixture.h"
 
 namespace passthru {
@@ -51,6 +54,28 @@ TEST_F(DmaSpaceTest, AGroupThatIsNotViableIsNamed) {
   EXPECT_TRUE(kernel_.nothing_leaked());
 }
 
+TEST_F(DmaSpaceTest, WhatIsNoContainerIsRefusedAndTheRightOneMayFollow) {
+  {
+    DmaSpace dma(kernel_);
+    constexpr int kClosed = 1000;
+    const int something_else = kernel_.open_group(3)->release();
+    for (const auto& [fd, code] : {std::pair{kClosed, EBADF}, std::pair{something_else, ENOTTY}}) {
+      const auto refused = dma.use_container(fd);
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code, code);
+      EXPECT_EQ(refused.error().cause,
+                "descriptor " + std::to_string(fd) + " is no container of VFIO's");
+      EXPECT_THAT(refused.error().advice, HasSubstr("/dev/vfio/vfio"));
+    }
+    EXPECT_EQ(kernel_.open_fds(), 0U) << "what was given is closed";
+
+    ASSERT_TRUE(dma.use_container(kernel_.open_container()->release()));
+    EXPECT_TRUE(dma.attach_group(2));
+    dma.detach_group(2);
+  }
+  EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
 TEST_F(DmaSpaceTest, TooSmallAMemlockLimitSaysHowMuchIsNeededInAll) {
   ASSERT_TRUE(dma_.add(0, pages(2), true));
   ASSERT_TRUE(dma_.add(0x100000, pages(3), true));
@@ -63,6 +88,13 @@ TEST_F(DmaSpaceTest, TooSmallAMemlockLimitSaysHowMuchIsNeededInAll) {
   EXPECT_THAT(attached.error().advice, HasSubstr("ulimit -l 20"));
   EXPECT_THAT(attached.error().advice, HasSubstr("LimitMEMLOCK="));
   EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
+TEST_F(DmaSpaceTest, WhatIsOfferedIsNotLockedAndNotCounted) {
+  ASSERT_TRUE(dma_.add(0, pages(2), true));
+  ASSERT_TRUE(dma_.offer(0x100000, pages(3)));
+  kernel_.set_locked_memory_limit(kPage);
+  EXPECT_THAT(dma_.attach_group(2).error().cause, HasSubstr("8192 bytes are needed"));
 }
 
 TEST_F(DmaSpaceTest, WithoutALimitItIsMemoryThatIsMissing) {

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <string>
 #include <utility>
 
 #include "tests/unit/dma_space_fixture.h"
@@ -148,7 +149,10 @@ TEST_F(DmaSpaceCdev, ADeviceThatIsInUseSaysSo) {
   ASSERT_TRUE(node);
   const auto second = other.attach_cdev(std::move(*node));
   ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, EBUSY);
   EXPECT_THAT(second.error().cause, HasSubstr("in use by another process"));
+  EXPECT_THAT(second.error().cause, HasSubstr("bound to an iommufd before it was given"));
+  EXPECT_THAT(second.error().cause, HasSubstr("cannot keep caches coherent"));
   EXPECT_THAT(second.error().advice, HasSubstr("fuser"));
   dma_.detach_cdev(std::move(*drive));
 }
@@ -166,6 +170,29 @@ TEST_F(DmaSpaceCdev, AnIommufdFromOutsideIsKeptForTheNextDevice) {
       EXPECT_EQ(dma.use_iommufd(handed_over()).error().code, EINVAL);
       dma.detach_cdev(std::move(*drive));
     }
+  }
+  EXPECT_TRUE(kernel_.nothing_leaked());
+}
+
+TEST_F(DmaSpaceCdev, WhatIsNoIommufdIsRefusedAndTheRightOneMayFollow) {
+  {
+    DmaSpace dma(kernel_);
+    constexpr int kClosed = 1000;
+    const int something_else = kernel_.open_container()->release();
+    for (const auto& [fd, code] : {std::pair{kClosed, EBADF}, std::pair{something_else, ENOTTY}}) {
+      const auto refused = dma.use_iommufd(fd);
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code, code);
+      EXPECT_EQ(refused.error().cause, "descriptor " + std::to_string(fd) + " is no iommufd");
+      EXPECT_THAT(refused.error().advice, HasSubstr("/dev/iommu"));
+    }
+    EXPECT_EQ(kernel_.open_fds(), 0U) << "what was given is closed";
+
+    ASSERT_TRUE(dma.use_iommufd(handed_over()));
+    auto node = kernel_.open_cdev(FakeSpec::nvme().cdev());
+    auto drive = dma.attach_cdev(std::move(*node));
+    ASSERT_TRUE(drive) << drive.error().message();
+    dma.detach_cdev(std::move(*drive));
   }
   EXPECT_TRUE(kernel_.nothing_leaked());
 }

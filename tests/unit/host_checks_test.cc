@@ -106,7 +106,8 @@ INSTANTIATE_TEST_SUITE_P(
                  "it the kernel refuses a group > ",
                  true},
         HostCase{"interrupt_remapping", [](HostFacts& facts) { facts.unsafe_interrupts = true; },
-                 "no interrupt_remapping: vfio_iommu_type1 is set to allow_unsafe_interrupts, so "
+                 "no interrupt_remapping: vfio_iommu_type1 (or iommufd in its place) is set to "
+                 "allow_unsafe_interrupts, so "
                  "that interrupt remapping, which keeps a guest from forging interrupts, is not "
                  "certain > Write N to "
                  "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts where there is "
@@ -255,8 +256,9 @@ INSTANTIATE_TEST_SUITE_P(
                      facts.physical->on_vfio = true;
                    },
                    "warn vf_token: 0000:00:01.0 is on vfio-pci: only who has the token of its "
-                   "owner may open this one > 'passthru run --vf-token UUID' with the UUID that "
-                   "its owner was given",
+                   "owner may open this one by its group, as 'passthru run' does; its own node may "
+                   "ask for none before Linux 6.17 > 'passthru run --vf-token UUID' with the UUID "
+                   "that its owner was given",
                    true},
         DeviceCase{"group",
                    [](DeviceFacts& facts) {

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "tests/fakes/sysfs_tree.h"
+#include "vfio/unsafe_interrupts.h"
 
 namespace passthru {
 namespace {
@@ -62,6 +63,18 @@ TEST_F(Facts, ABuiltInVfioIsKnownByItsClass) {
 TEST_F(Facts, UnsafeInterruptsAreSeen) {
   tree.put("module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y\n");
   EXPECT_EQ(host().unsafe_interrupts, true);
+}
+
+// /dev/vfio/vfio is iommufd's where there is no type1.
+TEST_F(Facts, UnsafeInterruptsAreSeenWhereIommufdStandsInForType1) {
+  tree.put("module/kernel/parameters/panic", "0\n");
+  EXPECT_EQ(unsafe_interrupts_allowed(tree.root(), Backend::Group).value(), false);
+  tree.put("module/iommufd/parameters/allow_unsafe_interrupts", "Y\n");
+  EXPECT_EQ(unsafe_interrupts_allowed(tree.root(), Backend::Group).value(), true);
+  EXPECT_EQ(unsafe_interrupts_allowed(tree.root(), Backend::Cdev).value(), true);
+  EXPECT_EQ(host().unsafe_interrupts, true);
+  tree.put("module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "N\n");
+  EXPECT_EQ(unsafe_interrupts_allowed(tree.root(), Backend::Group).value(), false);
 }
 
 TEST_F(Facts, TheNamesOfInterruptChipsTellWhetherTheyAreRemapped) {

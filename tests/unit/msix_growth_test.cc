@@ -56,6 +56,23 @@ TEST_F(MsixTest, AHostWithFewerVectorsLeavesTheFirstOnesWorking) {
   EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1)));
 }
 
+// Adding to an enabled index, the kernel says that there are too few, and not how many there are.
+TEST_F(MsixTest, ABatchThatAHostCannotServeOnADynamicKernelLeavesTheFirstOnesWorking) {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.msix.noresize = false;
+  spec.msix.available = 3;
+  open(spec);
+  msix->write_control(kMsixEnable);
+  program_and_unmask(0);
+  msix->write_control(kMsixEnable | kMsixFunctionMask);
+  for (unsigned vector = 1; vector < 5; ++vector) program_and_unmask(vector);
+  msix->write_control(kMsixEnable);
+  EXPECT_THAT(failures, UnorderedElementsAre(std::pair{3U, ENOSPC}, std::pair{4U, ENOSPC}));
+  host.delivered();
+  for (unsigned vector = 0; vector < 3; ++vector) EXPECT_EQ(fake->fire(vector), Fired::Delivered);
+  EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1), message_of(2)));
+}
+
 TEST_F(MsixTest, GrowthThatTheHostRefusesLeavesTheOthersWorking) {
   FakeSpec spec = FakeSpec::nvme();
   spec.msix.available = 2;

@@ -107,6 +107,32 @@ TEST(VmOptions, ADescriptorGivenTwiceIsRefusedByNumber) {
   }
 }
 
+TEST(VmOptions, ADescriptorInTwoRolesIsRefusedWithBoth) {
+  const struct {
+    DeviceSource first;
+    DeviceSource second;
+    int kvm;
+    const char* says;
+  } cases[] = {
+      {{.cdev_fd = 3, .iommufd = 3}, {}, -1, "3: it is given as a device and as the iommufd"},
+      {{.group_fd = 3, .container_fd = 3}, {}, -1, "as a group and as the container"},
+      {{.cdev_fd = 3, .iommufd = 4}, {.cdev_fd = 4}, -1, "as the iommufd and as a device"},
+      {{.iommufd = 4}, {.container_fd = 4}, -1, "as the iommufd and as the container"},
+      {{.cdev_fd = 3}, {.group_fd = 3}, -1, "the descriptor is given twice"},
+      {{.cdev_fd = 3}, {}, 3, "as /dev/kvm and as a device"},
+      {{.cdev_fd = 3, .iommufd = 4}, {.cdev_fd = 5, .iommufd = 4}, 6, "accepted"},
+      {{.group_fd = 3, .container_fd = 4}, {.group_fd = 5, .container_fd = 4}, 6, "accepted"},
+  };
+  for (const auto& each : cases) {
+    VmOptions options;
+    options.devices.push_back({.device = {.device = 2}, .source = each.first});
+    options.devices.push_back({.device = {.device = 3}, .source = each.second});
+    options.kvm_fd = each.kvm;
+    const std::string message = message_of(options.check());
+    EXPECT_NE(message.find(each.says), std::string::npos) << message;
+  }
+}
+
 TEST(VmOptions, TheBusHasThirtyOneSlotsForDevices) {
   VmOptions options;
   for (uint8_t bus = 0; bus < 31; ++bus) options.devices.push_back({.device = {.bus = bus}});
