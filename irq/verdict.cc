@@ -11,6 +11,8 @@
 namespace passthru {
 namespace {
 
+constexpr uint32_t kAmdIndex = 0x7ff;
+
 bool is_empty(const MsixEntry& entry) {
   return entry.address_low == 0 && entry.address_high == 0 && entry.data == 0;
 }
@@ -87,10 +89,11 @@ Judgement judge(const VectorView& view) {
   return {Verdict::Ok, {}};
 }
 
-std::string decoded(const MsiMessage& message) {
+std::string decoded(const MsiMessage& message, bool remapped) {
   if (message.address == 0 && message.data == 0) return "empty";
   if (!is_interrupt_address(message.address)) return "no interrupt";
   if (const auto index = vtd_index(message)) return fmt::format("remapped, index {:#x}", *index);
+  if (remapped) return fmt::format("remapped, index {:#x}", message.data & kAmdIndex);
   if (!is_interrupt_data(message.data)) return "no interrupt";
   return fmt::format("CPU {} vector {:#x}", message.address >> 12 & 0xff, message.data & 0xff);
 }

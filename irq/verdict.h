@@ -58,7 +58,9 @@ Judgement judge(const VectorView& view);
 
 /// What an entry's message means: "CPU 3 vector 0x41", "remapped, index 0x2a", "empty", or
 /// "no interrupt". Compatibility format carries an APIC id (VT-d 5.1.2.1), remappable format an
-/// index of the interrupt remapping table (5.1.2.2).
-std::string decoded(const MsiMessage& message);
+/// index of the interrupt remapping table (5.1.2.2). Where the interrupt is known to be `remapped`
+/// and the message is not in that format, it is AMD's: its data is the index (AMD I/O
+/// Virtualization Technology, 2.2.5).
+std::string decoded(const MsiMessage& message, bool remapped = false);
 
 }  // namespace passthru

@@ -114,7 +114,7 @@ std::string guest_text(const MsixRow& row) {
 
 std::string device_text(const MsixRow& row) {
   if (!row.in_device) return "-";
-  std::string text = decoded(row.in_device->message());
+  std::string text = decoded(row.in_device->message(), row.host && row.host->remapped);
   if (row.in_device->masked()) text += ", masked";
   if (row.device_pending) text += ", pending";
   return text;

@@ -75,6 +75,7 @@ std::optional<HostInterrupt> parse_host_interrupt(std::string_view text, unsigne
     const std::string_view hwirq = take_word(line);
     line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
     found.name = line;
+    found.remapped = chip.starts_with("IR-");
     found.vector = vector_of_vfio(found.name);
     if (!found.vector) found.vector = vector_of_domain(chip, hwirq, bdf);
     return found;

@@ -20,7 +20,8 @@ struct HostInterrupt {
   unsigned irq = 0;  ///< its number in Linux
   /// The device's vector; nothing where /proc/interrupts does not tell.
   std::optional<unsigned> vector{};
-  bool msix = false;  ///< of MSI-X; otherwise of MSI
+  bool msix = false;      ///< of MSI-X; otherwise of MSI
+  bool remapped = false;  ///< by the IOMMU: /proc/interrupts calls its chip "IR-.."
   /// What its driver called it: "nvme0q1", "vfio-msix[1](0000:00:02.0)"; empty: none has requested
   /// it
   std::string name{};

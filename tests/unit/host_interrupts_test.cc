@@ -29,6 +29,8 @@ TEST(HostInterrupts, AreFoundByTheirNumber) {
   EXPECT_EQ(found->counts, (std::vector<uint64_t>{10, 5}));
   EXPECT_EQ(found->count(), 15U);
   EXPECT_EQ(found->name, "vfio-msix[0](0000:00:02.0)");
+  EXPECT_TRUE(found->remapped);
+  EXPECT_FALSE(parse_host_interrupt(kInterrupts, 29, kNvme)->remapped);
   EXPECT_FALSE(parse_host_interrupt(kInterrupts, 2, kNvme));
   EXPECT_FALSE(parse_host_interrupt("", 27, kNvme));
 }

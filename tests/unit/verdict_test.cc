@@ -128,6 +128,9 @@ TEST(Verdict, AMessageIsReadAsItsFormatSays) {
   EXPECT_EQ(decoded({0xfee0'0000, 0x1'0041}), "no interrupt") << "reserved bits";
   EXPECT_EQ(decoded({0xfee0'0110, 0}), "remapped, index 0x8");
   EXPECT_EQ(decoded({0xfee0'0118, 2}), "remapped, index 0xa") << "with a subhandle";
+  EXPECT_EQ(decoded({0xfee0'0000, 0x2a}, true), "remapped, index 0x2a") << "AMD's";
+  EXPECT_EQ(decoded({0xfee0'0110, 0}, true), "remapped, index 0x8") << "VT-d's";
+  EXPECT_EQ(decoded({0, 0}, true), "empty");
 }
 
 }  // namespace
