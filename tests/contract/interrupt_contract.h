@@ -177,8 +177,11 @@ TEST_P(KernelContract, MsixHasNoMaskOfTheKernels) {
 
 TEST_P(KernelContract, IntxIsBoundMaskedAndUnmasked) {
   open_device();
-  if (irq(Irq::Intx).count == 0) GTEST_SKIP() << "no INTx";
   const auto eventfds = make_eventfds(2);
+  if (irq(Irq::Intx).count == 0) {  // a virtual function: it has no pin
+    EXPECT_ERRNO(EINVAL, bind(0, {eventfds[0].get()}, Irq::Intx));
+    return;
+  }
   EXPECT_ERRNO(EINVAL, kernel().act_on_irqs(device(), Irq::Intx, IrqAction::Mask, 0, 1));
   EXPECT_ERRNO(EINVAL, kernel().bind_unmask_eventfd(device(), Irq::Intx, eventfds[1].get()));
   ASSERT_DONE(bind(0, {eventfds[0].get()}, Irq::Intx));
