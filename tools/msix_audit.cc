@@ -113,6 +113,7 @@ Json json_of(const Audited& audited) {
 void print(const std::vector<Audited>& all, const std::string& format) {
   if (format == "prometheus") {
     std::vector<MsixView> views;
+    views.reserve(all.size());
     for (const Audited& each : all) views.push_back(each.view);
     fmt::print("{}", msix_metrics(views));
   } else if (format == "json") {
