@@ -3,6 +3,7 @@
 // document for each look.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -111,7 +112,7 @@ class Watch {
     constexpr const char* kOrders[] = {"rate", "vector", "latency"};
     fmt::print("{}{}  by {}{}   space: pause, s: sort, q: end\n\n{}", Terminal::clear(), bdf_.str(),
                kOrders[static_cast<int>(order_)], paused ? ", paused" : "",
-               table_of(lines_, true, terminal_rows().value_or(kRows) - kAbove));
+               table_of(lines_, true, std::max(terminal_rows().value_or(kRows), kAbove) - kAbove));
   }
 
   void sort_otherwise() { order_ = static_cast<WatchOrder>((static_cast<int>(order_) + 1) % 3); }

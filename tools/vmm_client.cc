@@ -55,8 +55,8 @@ Result<std::vector<Bdf>> devices_of(VmmClient& client) {
   const Json answer = PASSTHRU_TRY(client.ask({{"request", "list"}}));
   std::vector<Bdf> devices;
   for (const Json& name : answer.value("devices", Json::array())) {
-    const auto bdf = name.is_string() ? Bdf::parse(name.get<std::string>()) : Result<Bdf>(Bdf{});
-    if (name.is_string() && bdf) devices.push_back(*bdf);
+    if (!name.is_string()) continue;
+    if (const auto bdf = Bdf::parse(name.get<std::string>())) devices.push_back(*bdf);
   }
   return devices;
 }
@@ -73,10 +73,15 @@ std::optional<std::vector<Bdf>> devices_if_it_answers(VmmClient& client) {
   return std::nullopt;
 }
 
-void make_printable(Json& json) {
+// What is nested deeper than any answer is not followed, for there is no end to it.
+void make_printable(Json& json, unsigned levels = 16) {
   if (json.is_string()) json = printable(json.get_ref<const std::string&>());
   if (!json.is_structured()) return;
-  for (Json& each : json) make_printable(each);
+  if (levels == 0) {
+    json = nullptr;
+    return;
+  }
+  for (Json& each : json) make_printable(each, levels - 1);
 }
 
 }  // namespace

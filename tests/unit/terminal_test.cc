@@ -17,6 +17,8 @@ TEST(SignalsHeld, WaitUntilWhatIsUnderWayIsDone) {
     EXPECT_FALSE(StopFlag::is_set());
   }
   EXPECT_TRUE(StopFlag::is_set());
+  const StopFlag another;
+  EXPECT_FALSE(StopFlag::is_set()) << "what ended the last one does not end the next";
 }
 
 }  // namespace

@@ -111,6 +111,15 @@ TEST_F(VmmClientTest, NothingThatItSaysReachesATerminalAsAnEscape) {
   EXPECT_EQ(answered->at("devices").at(0).at("name"), "a?[2Jb");
 }
 
+TEST_F(VmmClientTest, AnAnswerThatIsNestedWithoutEndIsNotFollowed) {
+  const size_t levels = 1'000'000;
+  answer({"{\"version\":1,\"devices\":" + std::string(levels, '[') + std::string(levels, ']') +
+          "}\n"});
+  const auto answered = connect().inspect();
+  ASSERT_FALSE(answered);
+  EXPECT_EQ(answered.error().code, EPROTO);
+}
+
 TEST_F(VmmClientTest, TheOneThatIsNamedIsAskedOnceForItsDevices) {
   answer({"{\"version\":1,\"devices\":[\"0000:00:02.0\",7,\"x\"]}\n"});
   auto known = known_vmms(path.string());
