@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// What is told of a device of a host driver whose table the kernel lets nobody see.
+#include "tools/msix_view.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/fakes/fake_kernel.h"
+#include "tests/fakes/sysfs_tree.h"
+
+namespace passthru::tools {
+namespace {
+
+TEST(MsixView, MessageControlIsJudgedWhereTheTableIsOutOfSight) {
+  std::vector<std::byte> config(256);
+  FakeConfig(FakeSpec::nvme()).read(0, config);
+  config[4] = std::byte{2};  // decodes memory
+  const auto layout = find_msix(config);
+  ASSERT_TRUE(layout);
+  config[layout->capability + 3U] = std::byte{0xc0};  // Enable, Function Mask
+  SysfsTree tree;
+  tree.add({.driver = "nvme", .group = 2, .config = config});
+  tree.put("bus/pci/devices/0000:00:02.0/msi_irqs/4000000", "msix\n");
+  const auto view = look_at_msix(tree.sysfs(), {.device = 2}, nullptr, Idle::Leave);
+  ASSERT_TRUE(view) << view.error().message();
+  EXPECT_EQ(view->source, "");
+  EXPECT_EQ(view->control, kMsixEnable | kMsixFunctionMask);
+  EXPECT_THAT(view->missing, testing::ElementsAre(testing::HasSubstr("the device's own table: ")));
+}
+
+}  // namespace
+}  // namespace passthru::tools
