@@ -7,13 +7,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "tests/fakes/eventually.h"
 #include "tests/hil/assigned_edu.h"
 #include "vfio/group.h"
 
@@ -114,10 +113,7 @@ class DmaOfEdu : public AssignedEdu {
     at(kCount) = kCopied;
     at(kCommand) = kRun | direction;
     // The device waits for 100 ms before it begins.
-    for (int left = 5000; (at(kCommand) & kRun) != 0; --left) {
-      ASSERT_GT(left, 0) << "the device does not come to an end";
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    ASSERT_TRUE(eventually([this] { return (at(kCommand) & kRun) == 0; }));
   }
 
   std::byte* registers_ = nullptr;

@@ -6,7 +6,6 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -14,10 +13,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 
 #include "host/assigned_device.h"
+#include "tests/fakes/eventually.h"
 #include "tests/fakes/fake_host.h"
 #include "tests/fakes/fake_kernel.h"
 #include "tests/fakes/sysfs_tree.h"
@@ -105,10 +104,7 @@ class AssignedFixture : public VmFixture {
   }
   /// Where the VMM takes levels, a thread of the library raises the line: soon, not at once.
   bool soon_high() {
-    for (int left = 5000; left > 0 && !host.intx_level(); --left) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return host.intx_level();
+    return eventually([this] { return host.intx_level(); });
   }
   static MsiMessage message_of(unsigned vector) { return {0xfee0'0000, 0x40 + vector}; }
 

@@ -26,9 +26,7 @@ TEST_F(AssignedWatch, ItsInterruptsAreTimedTracedAndStillDelivered) {
   ASSERT_TRUE(device->watch(1, true));
   EXPECT_EQ(vector(1).owner, "forwarder");
   hardware->fire(1);
-  for (int left = 5000; left > 0 && domain.interrupts().trace().empty(); --left) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  ASSERT_TRUE(eventually([this] { return !domain.interrupts().trace().empty(); }));
   EXPECT_THAT(host.delivered(), testing::SizeIs(1));
   const auto trace = domain.interrupts().trace();
   ASSERT_THAT(trace, testing::SizeIs(1));

@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "tests/unit/assigned_fixture.h"
 
@@ -28,23 +29,13 @@ class AuditTest : public AssignedFixture {
     enable_msix();
     enable_vector(0);
   }
-
-  /// Looks until `done`, and gives up after a time that no machine needs.
-  template <class Done>
-  static bool comes_true(Done done) {
-    for (int i = 0; i < 10'000; ++i) {
-      if (done()) return true;
-      std::this_thread::sleep_for(1ms);
-    }
-    return false;
-  }
 };
 
 TEST_F(AuditTest, RestoresAVectorThatNobodyTouches) {
   auto audit = Audit::start({device.get()}, 1ms);
   ASSERT_TRUE(audit);
   hardware->zero_table();
-  EXPECT_TRUE(comes_true([&] { return hardware->entry(0) == hardware->host_message(0); }));
+  EXPECT_TRUE(eventually([&] { return hardware->entry(0) == hardware->host_message(0); }));
   audit->reset();
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
   EXPECT_EQ(hardware->fire(0), Fired::Delivered);
@@ -106,7 +97,7 @@ class TalkingHostTest : public AuditTest {
   /// Asks, and waits until the audit's thread has heard it.
   bool ask() {
     hardware->notify(Irq::Request);
-    return comes_true([this] {
+    return eventually([this] {
       pollfd ready = {.fd = device->event_fds().back(), .events = POLLIN, .revents = 0};
       return ::poll(&ready, 1, 0) == 0;
     });

@@ -3,6 +3,7 @@
 // is pulled. The guest then has an empty slot, and nothing is left behind.
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <thread>
 
 #include "host/audit.h"
@@ -186,8 +187,7 @@ TEST_F(DeviceEventsTest, TheAuditsThreadHearsTheHostAtOnce) {
   auto audit = Audit::start({device.get()}, Audit::kOff);
   ASSERT_TRUE(audit);
   hardware->notify(Irq::Request);
-  // A test that hangs has failed.
-  while (device->config_read(0, 4) != 0xffff'ffff) std::this_thread::sleep_for(1ms);
+  EXPECT_TRUE(eventually([this] { return device->config_read(0, 4) == 0xffff'ffff; }));
   audit->reset();
   EXPECT_EQ(told(Event::Kind::UnplugRequest).size(), 1U);
 }

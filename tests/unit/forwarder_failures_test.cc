@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 #include <sys/time.h>
 
+#include <chrono>
 #include <csignal>
 #include <deque>
+#include <thread>
 
 #include "irq/forwarder.h"
 #include "irq/uring_poller.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what the forwarder's tests share: eventfds, a forwarder on each backend, and waiting for
-// what a thread does.
+// Owns what the forwarder's tests share: eventfds, and a forwarder on each backend.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -8,15 +7,14 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "irq/forwarder.h"
+#include "tests/fakes/eventually.h"
 
 namespace passthru {
 
@@ -40,16 +38,6 @@ inline bool may_open(rlim_t descriptors) {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
   const rlimit more{.rlim_cur = descriptors, .rlim_max = std::max(limit.rlim_max, descriptors)};
   return limit.rlim_cur >= descriptors || ::setrlimit(RLIMIT_NOFILE, &more) == 0;
-}
-
-/// Within seconds, which on a busy machine may be needed.
-template <class Condition>
-bool eventually(Condition condition) {
-  for (int left = 10000; left > 0; --left) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return condition();
 }
 
 /// A forwarder that the test's own thread drives, on one backend.

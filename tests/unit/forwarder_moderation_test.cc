@@ -3,6 +3,9 @@
 // never lost.
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "irq/forwarder.h"
 #include "tests/unit/forwarder_fixture.h"
 

@@ -10,6 +10,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <thread>
+
 #include "tests/unit/forwarder_fixture.h"
 
 namespace passthru {

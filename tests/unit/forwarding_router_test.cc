@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "tests/fakes/eventually.h"
 #include "tests/unit/msix_fixture.h"
 
 namespace passthru {
@@ -183,10 +184,10 @@ TEST_F(ForwardedMsix, ASignalThatComesDuringASwitchArrives) {
     ASSERT_TRUE(msix->watch(2, on ? std::optional(round) : std::nullopt));
     hardware.join();
     std::vector<MsiMessage> came;
-    for (int left = 5000; left > 0 && came.empty(); --left) {
+    ASSERT_TRUE(eventually([&] {
       came = host.delivered();
-      if (came.empty()) std::this_thread::sleep_for(std::chrono::microseconds(100));
-    }
+      return !came.empty();
+    }));
     ASSERT_THAT(came, ElementsAre(message_of(2))) << round;
   }
   EXPECT_THAT(host.delivered(), IsEmpty());

@@ -143,10 +143,7 @@ TEST_F(InspectServerTest, WhatAClientWatchesEndsWithItsConnection) {
     ASSERT_TRUE(client->ask({{"request", "watch"}, {"device", "0000:00:02.0"}, {"on", true}}));
     EXPECT_EQ(device->inspect().vectors[0].owner, "forwarder");
   }
-  for (int left = 5000; left > 0 && device->inspect().vectors[0].owner != "irqfd"; --left) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  EXPECT_EQ(device->inspect().vectors[0].owner, "irqfd");
+  EXPECT_TRUE(eventually([this] { return device->inspect().vectors[0].owner == "irqfd"; }));
 }
 
 TEST_F(InspectServerTest, ARequestMayComeInPieces) {
@@ -217,10 +214,7 @@ TEST_F(InspectServerTest, MoreClientsThanThereIsRoomForAreHungUpOn) {
   const Fd last = connect_raw();
   EXPECT_EQ(receive_all(last), "");
   clients.clear();
-  for (int left = 5000; left > 0 && !inspect(); --left) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  EXPECT_TRUE(inspect());
+  EXPECT_TRUE(eventually([this] { return static_cast<bool>(inspect()); }));
 }
 
 TEST_F(InspectServerTest, AnErrorOfTheVmmReachesTheCommand) {

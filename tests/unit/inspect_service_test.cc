@@ -93,11 +93,10 @@ TEST_F(InspectServiceTest, ATraceHasInterruptsAndMarksFromANumberOn) {
   const uint64_t next = ask({{"request", "trace"}})["next"];
   hardware->fire(1);
   Json answer;
-  for (int left = 5000; left > 0; --left) {
+  ASSERT_TRUE(eventually([&] {
     answer = ask({{"request", "trace"}, {"after", next}});
-    if (!answer["interrupts"].empty()) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+    return !answer["interrupts"].empty();
+  }));
   ASSERT_EQ(answer["interrupts"].size(), 1U);
   EXPECT_EQ(answer["interrupts"][0]["vector"], 1);
   EXPECT_EQ(answer["interrupts"][0]["device"], bdf());
