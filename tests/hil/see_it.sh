@@ -72,12 +72,28 @@ mkfifo "$fifo"
 exec 5<>"$fifo"
 with_console() { exec timeout --foreground --kill-after=5 250 "$@" <"$fifo"; }
 
+# From the VMM's start on, of which there may be several.
+watch_early() {
+  until "$passthru" msix watch "$nvme" --interval 0.5 --json --latency >"$results/watch.early.json" 2>"$results/watch.early.err"; do
+    sleep 0.1
+  done
+}
+watch_early &
+early=$!
 # Without an audit of its own: what is wrong stays wrong until somebody looks.
 boot "$log" "$results/vmm.log" with_console "$passthru" run --inspect --audit off \
   --kernel "$guest/bzImage" --initrd "$guest/initrd" \
   --append "$guest_append passthru.job=be-seen be-seen.moves=$moves be-seen.resets=$resets" \
   --cpus 2 --memory 256M --summary "$results/summary.json" --device "$nvme" --device "$nic"
 wait_until_says reading
+sleep 2
+pkill -TERM -f 'msix watch'
+wait "$early"
+equal 'watch.early: it began before any vector came' \
+  "$(jq -s '.[0].vectors | map(.count) | add // 0' "$results/watch.early.json")" 0 "$results/watch.early.json"
+equal 'watch.early: vectors that came into use under it are timed' \
+  "$(jq -s '[.[-1].vectors[] | select(.rate > 0)] | length > 0 and all(.p99_ns > 0 and .owner == "forwarder")' \
+    "$results/watch.early.json")" true "$results/watch.early.json"
 see show 0 msix show "$nvme"
 has show 'by the VMM with pid'
 has show ' ok .* irqfd '
@@ -138,6 +154,17 @@ has damaged 'vector="1",verdict="cleared"} 1'
 see healed 0 msix audit "$nvme" --heal
 has healed 'restored'
 see audit.all 0 msix audit --all
+equal 'audit.all: the host has no interrupt of the NIC' "$(grep -c "vfio-.*($nic)" /proc/interrupts || [ $? -eq 1 ])" 0
+has audit.all "^$nic: ok, 0 vectors in use"
+perl -MIO::Socket::UNIX -e 'my $socket = IO::Socket::UNIX->new(Local => shift, Listen => 1) or die $!; sleep' \
+  /run/passthru/vm/silent.sock &
+silent=$!
+until [ -S /run/passthru/vm/silent.sock ] || ! kill -0 "$silent"; do sleep 0.1; done
+see silent 3 msix audit --all
+kill -TERM "$silent"
+rm /run/passthru/vm/silent.sock
+has silent 'ask the VMM at /run/passthru/vm/silent.sock: it does not answer. Look whether it still runs'
+has silent "^$nvme: ok, [1-9]"
 see topology.guest 0 topology "$nvme"
 see busy 3 unbind "$nvme"
 has busy "another process uses IOMMU group"
