@@ -100,14 +100,17 @@ Result<size_t> UringPoller::collect(std::span<SourceEvent> fired, Wait wait) {
     const bool waits = idle && wait == Wait::UntilOne && count == 0;
     if (idle && !waits && !has_more()) break;
     const int entered = enter(waits ? 1 : 0);
+    const bool came = io_uring_cq_ready(&ring_) != 0;
     count += take(fired.subspan(count));
     if (entered < 0 && entered != -EINTR && count == 0) return fail(-entered, "io_uring_enter");
-    if (entered < 0) break;
+    if (entered < 0 || (!came && backlog_.empty())) break;
   } while (count < fired.size() && (!backlog_.empty() || has_more()));
   return count;
 }
 
-// Whether the kernel has completions for us that are not in the queue yet.
+// Whether the kernel may have completions for us that are not in the queue yet. It raises the flag
+// after it has put the work on its list (io_req_local_work_add): where we took that in between, the
+// flag stays up with nothing behind it, until there is work again.
 bool UringPoller::has_more() const {
   return (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }

@@ -41,6 +41,8 @@ class UringPoller : public EdgePoller {
   /// work out what has fired. Returns -errno on failure. A test fails it.
   virtual int enter(unsigned wait);
 
+  io_uring ring_{};
+
  private:
   struct Request {
     int fd;  ///< -1: cancel
@@ -51,7 +53,6 @@ class UringPoller : public EdgePoller {
   [[nodiscard]] bool has_more() const;
   size_t take(std::span<SourceEvent> fired);
 
-  io_uring ring_{};
   bool is_set_up_ = false;
   bool enabled_ = false;
   /// What is to be submitted.
