@@ -21,19 +21,24 @@ timer_stopped() {
 }
 
 # What stands still: of each VM every few seconds its VMM's pid, how many interrupts KVM has injected, its own tick among
-# them, and how many of the VMM's threads are in KVM_RUN (16 is ioctl). No process is started for it but `sleep`.
+# them, how many CPUs it has, and how many of them run or are halted in KVM_RUN (16 is ioctl). A thread is a CPU's once it
+# was seen there: other threads of a VMM run, too. No process is started for it but `sleep`.
 readonly progress=/tmp/guest-progress.$$
 record_progress() {
-  local vm pid injected file call request running
+  local vm pid injected file call request cpus running
+  local -A is_cpu=()
   while sleep 4; do
     for vm in /sys/kernel/debug/kvm/*-*; do
-      pid=${vm##*/} pid=${pid%%-*} running=0
+      pid=${vm##*/} pid=${pid%%-*} cpus=0 running=0
       read -r injected <"$vm/irq_injections" || continue
       for file in "/proc/$pid/task/"*/syscall; do
         read -r call _ request _ <"$file" || continue
+        [ "$call $request" != '16 0xae80' ] || is_cpu[$file]=yes
+        [ -n "${is_cpu[$file]:-}" ] || continue
+        cpus=$((cpus + 1))
         if [ "$call" = running ] || [ "$call $request" = '16 0xae80' ]; then running=$((running + 1)); fi
       done
-      printf '%s %s %s\n' "$pid" "$injected" "$running"
+      printf '%s %s %s %s\n' "$pid" "$injected" "$cpus" "$running"
     done
   done
 }
@@ -42,8 +47,7 @@ record_progress() {
 # emulator's, was not injected for 20 s. A VMM that holds a CPU back is none of these, nor is a kernel that unpacks.
 guest_stood_still() {
   [ -s "$progress" ] && awk '
-    { same[$1] = (($1 in last) && last[$1] == $2 && $2 > 1000 && $3 >= most[$1]) ? same[$1] + 1 : 0; last[$1] = $2
-      if ($3 > most[$1]) most[$1] = $3
+    { same[$1] = (($1 in last) && last[$1] == $2 && $2 > 1000 && $3 > 0 && $4 == $3) ? same[$1] + 1 : 0; last[$1] = $2
       if (same[$1] == 5) still = 1 }
     END { exit !still }' "$progress"
 }

@@ -61,7 +61,6 @@ wait_for_end() {
 
 vmm='' watchdog=''
 tear_down() { [ -z "$vmm" ] || kill -KILL "$vmm" "$watchdog" 2>/dev/null || true; }
-trap tear_down EXIT
 
 # wait_until_says NAME WORDS: on a line of the guest's console.
 wait_until_says() {
