@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns how a test waits for what another thread does: as long as any machine may need. What takes
-// seconds is told with the state of every thread, because a thread that got no CPU and a signal that
-// was lost look the same from outside.
+// seconds is told with the state of every thread, because a thread that got no CPU and a signal
+// that was lost look the same from outside.
 #pragma once
 
 #include <functional>
