@@ -151,6 +151,8 @@ one_round() {
 
 # The emulator broke the guest: another takes its place.
 replace_reader() {
+  local asks=${asks_of[looked-at]} answers=${answers_of[looked-at]}
+  exec {asks}>&- {answers}<&-
   # They may have ended by themselves; the guest panicked, or is killed.
   kill -KILL "$vmm" "${watch_of[looked-at]}" "${looks_of[looked-at]}" 2>/dev/null || true
   wait "$vmm" "${watch_of[looked-at]}" "${looks_of[looked-at]}" 2>/dev/null || true
