@@ -79,8 +79,10 @@ Error explain_map(int code, const std::string& file) {
         "Boot with iomem=relaxed to look beside a driver, or look while the device is bound to "
         "vfio-pci and free";
   } else if (code == EACCES || code == EPERM) {
-    error.advice = ::geteuid() == 0 ? "The kernel is locked down: look through vfio-pci instead"
-                                    : "This needs root: run it with sudo";
+    error.advice = ::geteuid() == 0
+                       ? "The kernel is locked down: look while the device is bound to "
+                         "vfio-pci and free"
+                       : "This needs root: run it with sudo";
   }
   return error;
 }

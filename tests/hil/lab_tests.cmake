@@ -186,6 +186,10 @@ function(lab_runs_once kernel)
   passthru_lab_test(topology_assigned --timeout 300 ${switch_and_bridges}
     --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off pci=assign-busses" --
     ${hil}/topology.sh as-booted)
+  # As most kernels are booted: nobody sees a BAR that is in use.
+  passthru_lab_test(kept_away --timeout 300 --nvme ${drive}-kept_away.img
+    --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off" --
+    ${hil}/kept_away.sh)
   passthru_lab_test(see_others --timeout 300 --nvme ${drive}-see_others.img -- ${hil}/see_others.sh ${drive}-see_others.img ${guest})
 endfunction()
 

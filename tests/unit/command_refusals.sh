@@ -9,7 +9,8 @@ readonly passthru=$1 absent=0000:ff:1f.7
 failures=0
 said=$(mktemp)
 large=$(mktemp)
-trap 'rm -f "$said" "$large"' EXIT
+directory=$(mktemp -d)
+trap 'rm -rf "$said" "$large" "$directory"' EXIT
 
 check() {
   local what=$1 status=$2 wanted=$3 word missing=''
@@ -120,6 +121,42 @@ for command in 'msix show' 'msix watch' 'msix audit' bars; do
   # shellcheck disable=SC2086
   refused 3 'connect to the VMM at /no/such' 'No such file' "'passthru run --inspect'" -- $command "$absent" --socket /no/such
 done
+
+# What a VMM answers, who has `absent` and says ANSWER to whatever else it is asked.
+vmm_says() { # ANSWER COMMAND...
+  local answer=$1 status=0 vmm
+  shift
+  rm -f "$directory/vmm"
+  perl -MIO::Socket::UNIX -e '
+    my ($path, $device, $answer) = @ARGV;
+    my $socket = IO::Socket::UNIX->new(Local => $path, Listen => 1) or die $!;
+    while (my $client = $socket->accept) {
+      $client->autoflush(1);
+      while (<$client>) { print $client (/"list"/ ? qq({"version":1,"devices":["$device"]}) : $answer), "\n" }
+    }' "$directory/vmm" "$absent" "$answer" &
+  vmm=$!
+  until [ -S "$directory/vmm" ] || ! kill -0 "$vmm"; do sleep 0.05; done
+  "$passthru" "$@" --socket "$directory/vmm" >"$said" 2>&1 || status=$?
+  kill -TERM "$vmm"
+  wait "$vmm" || true # it was stopped
+  return "$status"
+}
+# answered STATUS TEXT ANSWER COMMAND...
+answered() {
+  local wanted=$1 text=$2 status=0
+  shift 2
+  vmm_says "$@" || status=$?
+  check "$2 $3, of a VMM that says $1" "$status" "$wanted" "$text"
+}
+answered 1 "$absent: vector 0: did not arrive within a second: 'passthru msix show' says more" \
+  '{"version":1,"arrived":false,"pending":false}' msix trigger "$absent" 0
+answered 1 "$absent: vector 3: pending: the guest has it masked" \
+  '{"version":1,"arrived":false,"pending":true}' msix trigger "$absent" 3
+answered 3 'it is of another version' '{"version":2,"arrived":true}' msix trigger "$absent" 0
+answered 3 'it is of another version' 'nonsense' msix trigger "$absent" 0
+answered 3 'no such vector' '{"version":1,"error":"no such vector","errno":22}' msix trigger "$absent" 0
+answered 3 'understand an answer' '{"version":1,"arrived":"yes","latency_ns":{}}' msix trigger "$absent" 0
+answered 3 'ask the VMM' '{"version":1,"devices":{}}' bars "$absent"
 
 # Output that cannot be written.
 status=0

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# tests/hil/kept_away.sh - that a look at a device of the lab machine's own driver says why the table is not seen, and what
+# the kernel tells all the same: to root, where the kernel keeps BARs in use from everybody, and where it is locked down;
+# and to a user. Runs in a lab that was booted without iomem=relaxed, with an NVMe drive at 00:02.0.
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+
+readonly nvme=0000:00:02.0 passthru=/tmp/passthru results=$LAB_OUT/kept_away
+readonly bar=/sys/bus/pci/devices/$nvme/resource0
+cp build/release/tools/passthru "$passthru"
+rm -rf "$results"
+mkdir -p "$results"
+
+# kept_away NAME WHY [COMMAND...]: what `msix show` says, started by COMMAND.
+kept_away() {
+  local name=$1 why=$2 got=0
+  shift 2
+  "$@" "$passthru" msix show "$nvme" --json >"$results/$name.json" 2>"$results/$name.err" || got=$?
+  equal "$name: it is shown" "$got" 0 "$results/$name.err"
+  equal "$name: why the table is not seen" "$(jq -r '.missing | join("; ")' "$results/$name.json")" \
+    "the device's own table: $nvme: $why"
+  equal "$name: the host's interrupts are, and counted" \
+    "$(jq '[.vectors[].host | select(. != null) | .count] | add > 0' "$results/$name.json")" true
+}
+
+kept_away user 'look for MSI-X: only root sees more than the first 64 bytes of config space. Run it with sudo' \
+  setpriv --reuid=65534 --regid=65534 --clear-groups
+kept_away strict "map $bar: the kernel lets nobody see a BAR that is in use (CONFIG_IO_STRICT_DEVMEM). Boot with \
+iomem=relaxed to look beside a driver, or look while the device is bound to vfio-pci and free"
+mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
+echo integrity >/sys/kernel/security/lockdown # until the lab machine ends
+kept_away lockdown "map $bar: Operation not permitted. The kernel is locked down: look while the device is bound to \
+vfio-pci and free"
+finish
