@@ -168,7 +168,18 @@ void InspectServer::accept_client() {
     if (!nobody) std::this_thread::sleep_for(kPause);
     return;
   }
-  if (clients_.size() < kMostClients) clients_.emplace_back(std::move(fd), service_);
+  if (clients_.size() < kMostClients) {
+    clients_.emplace_back(std::move(fd), service_);
+    return;
+  }
+  // It fits into the buffer of a socket that is new; nobody is waited for.
+  const std::string refusal =
+      InspectService::refusal({.code = EAGAIN,
+                               .operation = "answer one more client",
+                               .cause = fmt::format("{} are connected already", kMostClients),
+                               .advice = "End one of them, a 'passthru msix watch' for example"}) +
+      '\n';
+  static_cast<void>(::send(fd.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL));
 }
 
 // False: the client is to go.

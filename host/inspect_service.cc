@@ -32,6 +32,11 @@ Json failed(const Error& error) {
   return {{"error", error.message()}, {"errno", error.code}};
 }
 
+std::string as_text(Json answer) {
+  answer["version"] = InspectService::kVersion;
+  return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
 
 /// One request of one session, checked member by member.
@@ -259,6 +264,10 @@ InspectService::Session::~Session() {
   service_.keep_marks(*this);
 }
 
+std::string InspectService::refusal(const Error& error) {
+  return as_text(failed(error));
+}
+
 std::string InspectService::Session::answer(std::string_view request) {
   Json answer;
   const Json json = Json::parse(request, nullptr, /*allow_exceptions=*/false);
@@ -272,8 +281,7 @@ std::string InspectService::Session::answer(std::string_view request) {
   } else {
     answer = failed(done.error());
   }
-  answer["version"] = kVersion;
-  return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return as_text(std::move(answer));
 }
 
 }  // namespace passthru

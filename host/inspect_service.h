@@ -25,6 +25,9 @@ class InspectService {
   static constexpr int kVersion = 1;
   static constexpr size_t kLongestRequest = 4096;
 
+  /// What one is answered who may not ask: one JSON document with "error".
+  static std::string refusal(const Error& error);
+
   InspectService(Domain& domain, std::vector<AssignedDevice*> devices)
       : domain_(domain), devices_(std::move(devices)) {}
 

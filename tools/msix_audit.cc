@@ -43,22 +43,15 @@ struct AuditOptions {
   bool heal = false;
 };
 
-struct Audited {
-  MsixView view{};
-  std::optional<uint64_t> healed{};  ///< by the VMM; nothing: it was not asked
-};
-
-Result<Audited> audit(const Sysfs& sysfs, Bdf bdf, KnownVmms& vmms, const AuditOptions& options) {
+Result<HealedView> audit(const Sysfs& sysfs, Bdf bdf, KnownVmms& vmms,
+                         const AuditOptions& options) {
   VmmClient* const client = vmms.of(bdf);
   if (client == nullptr && !options.socket.empty() && !options.all) {
     return tl::unexpected(does_not_have(options.socket, bdf));
   }
-  Audited audited{.view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, client, Idle::Leave))};
-  if (!options.heal || client == nullptr || !audited.view.damaged()) return audited;
-  const auto answer = PASSTHRU_TRY(client->ask({{"request", "heal"}, {"device", bdf.str()}}));
-  audited.healed = answer.value("restored", uint64_t{0});
-  audited.view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, client, Idle::Leave));
-  return audited;
+  MsixView view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, client, Idle::Leave));
+  if (!options.heal || client == nullptr || !view.damaged()) return HealedView{std::move(view)};
+  return heal_msix(sysfs, *client, std::move(view));
 }
 
 // Those that can be damaged: with interrupts of the host now, or that should have them.
@@ -70,7 +63,7 @@ Result<std::vector<Bdf>> used_devices(const Sysfs& sysfs, KnownVmms& vmms) {
   return used;
 }
 
-std::string text_of(const Audited& audited) {
+std::string text_of(const HealedView& audited) {
   const MsixView& view = audited.view;
   const std::string device = view.function.bdf.str();
   std::string text;
@@ -85,7 +78,7 @@ std::string text_of(const Audited& audited) {
     text = fmt::format("{}: {}, {} vectors in use\n", device,
                        view.source.empty() && used != 0 ? "no damage seen" : "ok", used);
   }
-  if (audited.healed) text += fmt::format("{}: {} vectors restored\n", device, *audited.healed);
+  if (audited.restored) text += fmt::format("{}: {} vectors restored\n", device, *audited.restored);
   if (view.damaged() && view.vmm == 0) {
     text += fmt::format(
         "{}: no VMM with an inspect socket has it, which could restore it; its driver may, by a "
@@ -98,7 +91,7 @@ std::string text_of(const Audited& audited) {
   return text;
 }
 
-Json json_of(const Audited& audited) {
+Json json_of(const HealedView& audited) {
   Json damaged = Json::array();
   for (const MsixRow& row : audited.view.rows) {
     if (!row.damaged) continue;
@@ -106,22 +99,22 @@ Json json_of(const Audited& audited) {
   }
   return {{"device", audited.view.function.bdf.str()},
           {"damaged", damaged},
-          {"restored", audited.healed ? Json(*audited.healed) : Json()},
+          {"restored", audited.restored ? Json(*audited.restored) : Json()},
           {"missing", audited.view.missing}};
 }
 
-void print(const std::vector<Audited>& all, const std::string& format) {
+void print(const std::vector<HealedView>& all, const std::string& format) {
   if (format == "prometheus") {
     std::vector<MsixView> views;
     views.reserve(all.size());
-    for (const Audited& each : all) views.push_back(each.view);
+    for (const HealedView& each : all) views.push_back(each.view);
     fmt::print("{}", msix_metrics(views));
   } else if (format == "json") {
     Json devices = Json::array();
-    for (const Audited& each : all) devices.push_back(json_of(each));
+    for (const HealedView& each : all) devices.push_back(json_of(each));
     print_json({{"devices", devices}});
   } else {
-    for (const Audited& each : all) fmt::print("{}", text_of(each));
+    for (const HealedView& each : all) fmt::print("{}", text_of(each));
     if (all.empty()) fmt::print("No device has interrupts in use\n");
   }
 }
@@ -140,7 +133,7 @@ int run(const AuditOptions& options) {
   if (!vmms) return refuse(vmms.error());
   const auto devices = options.all ? used_devices(sysfs, *vmms) : Result<std::vector<Bdf>>(*named);
   if (!devices) return refuse(devices.error());
-  std::vector<Audited> all;
+  std::vector<HealedView> all;
   bool damaged = false;
   bool failed = options.all && vmms->silent;
   for (const Bdf bdf : *devices) {
@@ -151,6 +144,10 @@ int run(const AuditOptions& options) {
       refuse(audited.error());
       failed = true;
       continue;
+    }
+    if (audited->failure) {
+      refuse(*audited->failure);
+      failed = true;
     }
     damaged |= audited->view.damaged();
     // A guest has it, and what that wants is not known.

@@ -143,11 +143,29 @@ Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle 
   }
   if (view.function.on_vfio && used) {
     view.missing.emplace_back(
-        "the guest's view: no VMM that this user may ask, and that answers, has it");
+        "the guest's view: no VMM that this user may ask, and that answers, has it. --socket names "
+        "one of another user");
   }
   add_host(view, sysfs);
   judge_rows(view);
   return view;
+}
+
+HealedView heal_msix(const Sysfs& sysfs, VmmClient& vmm, MsixView view) {
+  const Bdf bdf = view.function.bdf;
+  HealedView healed{.view = std::move(view)};
+  const auto answer = vmm.ask({{"request", "heal"}, {"device", bdf.str()}});
+  if (!answer) {
+    healed.failure = answer.error();
+    return healed;
+  }
+  healed.restored = answer->value("restored", uint64_t{0});
+  if (auto again = look_at_msix(sysfs, bdf, &vmm, Idle::Leave)) {
+    healed.view = std::move(*again);
+  } else {
+    healed.failure = again.error();
+  }
+  return healed;
 }
 
 }  // namespace passthru::tools

@@ -60,4 +60,15 @@ enum class Idle {
 /// VMM does not answer.
 Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle idle);
 
+/// A device whose VMM was asked to heal it.
+struct HealedView {
+  MsixView view{};                     ///< after it; where that failed, before it
+  std::optional<uint64_t> restored{};  ///< vectors; nothing: it was not asked, or did not answer
+  std::optional<Error> failure{};      ///< of asking, or of the look after it
+};
+
+/// Has the VMM that has the device restore what is damaged, and looks again. What was seen before
+/// is not lost with what fails.
+HealedView heal_msix(const Sysfs& sysfs, VmmClient& vmm, MsixView view);
+
 }  // namespace passthru::tools

@@ -32,7 +32,8 @@ constexpr size_t kLongestAnswer = size_t{256} << 20;
 Error no_answer(const std::string& socket, int code, std::string cause) {
   return Error{.code = code, .operation = "ask the VMM at " + socket}
       .because(std::move(cause))
-      .advise("Look whether it still runs");
+      .advise(code == EPROTO ? "Look whether another version of it runs"
+                             : "Look whether it still runs");
 }
 
 void add_sockets(const fs::path& directory, std::vector<fs::path>& sockets) {
@@ -98,6 +99,8 @@ Result<VmmClient> VmmClient::connect(const fs::path& socket, std::chrono::millis
                         .tv_usec = patience.count() % 1000 * 1000};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    // It is there, and many wait that it never took.
+    if (errno == EAGAIN) return tl::unexpected(no_answer(socket, ETIMEDOUT, "it does not answer"));
     return tl::unexpected(Error{.code = errno, .operation = operation}.advise(
         "Start the guest with 'passthru run --inspect', or name its socket with --socket"));
   }
@@ -135,9 +138,10 @@ Result<std::string> VmmClient::receive() {
 
 Result<Json> VmmClient::ask(const Json& request) {
   const std::string text = request.dump() + '\n';
-  if (::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(text.size())) {
-    return tl::unexpected(no_answer(socket_, errno, "it has hung up"));
+  // One that hangs up at once may have said why.
+  const ssize_t sent = ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL);
+  if (sent != static_cast<ssize_t>(text.size()) && (sent >= 0 || errno != EPIPE)) {
+    return tl::unexpected(no_answer(socket_, sent < 0 ? errno : EIO, "it takes no request"));
   }
   const std::string line = PASSTHRU_TRY(receive());
   Json answer = Json::parse(line, nullptr, /*allow_exceptions=*/false);
@@ -164,11 +168,16 @@ Result<std::vector<Inspection>> VmmClient::inspect(std::optional<Bdf> device) {
   }
 }
 
-std::vector<VmmClient> all_vmms() {
+std::vector<VmmClient> all_vmms(bool& silent) {
   std::vector<VmmClient> clients;
   for (const fs::path& socket : sockets_to_try()) {
-    // What a process left behind that was killed refuses; it tells nothing.
-    if (auto client = VmmClient::connect(socket)) clients.push_back(std::move(*client));
+    auto client = VmmClient::connect(socket);
+    if (client) {
+      clients.push_back(std::move(*client));
+    } else if (const int code = client.error().code; code != ECONNREFUSED && code != ENOENT) {
+      say(fmt::format("passthru: {}\n", client.error().message()));
+      silent = true;
+    }
   }
   return clients;
 }
@@ -192,7 +201,7 @@ Result<KnownVmms> known_vmms(const std::string& socket) {
     known.all.push_back({std::move(client), std::move(devices)});
     return known;
   }
-  for (VmmClient& client : all_vmms()) {
+  for (VmmClient& client : all_vmms(known.silent)) {
     if (auto devices = devices_if_it_answers(client)) {
       known.all.push_back({std::move(client), std::move(*devices)});
     } else {
@@ -208,7 +217,8 @@ Result<std::optional<VmmClient>> find_vmm(Bdf device, const std::string& socket)
     if (contains(PASSTHRU_TRY(devices_of(client)), device)) return std::optional(std::move(client));
     return tl::unexpected(does_not_have(socket, device));
   }
-  for (VmmClient& client : all_vmms()) {
+  bool silent = false;  // of which it is told, and another may have it
+  for (VmmClient& client : all_vmms(silent)) {
     const auto devices = devices_if_it_answers(client);
     if (devices && contains(*devices, device)) return std::optional(std::move(client));
   }

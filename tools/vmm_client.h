@@ -23,7 +23,8 @@ namespace passthru::tools {
 class VmmClient {
  public:
   /// An answer has to be whole within `patience`.
-  /// ECONNREFUSED, ENOENT: nobody serves there; EACCES: the socket is another user's.
+  /// ECONNREFUSED, ENOENT: nobody serves there, as one leaves it that was killed; EACCES: the
+  /// socket is another user's; ETIMEDOUT: it is served, and takes nobody.
   static Result<VmmClient> connect(const std::filesystem::path& socket,
                                    std::chrono::milliseconds patience = std::chrono::seconds(10));
 
@@ -50,8 +51,9 @@ class VmmClient {
 };
 
 /// Every VMM of this user that serves in `inspect_directory`. Those of other users could tell root
-/// what they like; they are asked where somebody names their socket.
-std::vector<VmmClient> all_vmms();
+/// what they like; they are asked where somebody names their socket. `silent` becomes true where
+/// one takes nobody, of which it is told.
+std::vector<VmmClient> all_vmms(bool& silent);
 
 /// All of them, each asked once for its devices.
 struct KnownVmms {

@@ -212,7 +212,12 @@ TEST_F(InspectServerTest, MoreClientsThanThereIsRoomForAreHungUpOn) {
   std::vector<Fd> clients;
   for (size_t i = 0; i < InspectServer::kMostClients; ++i) clients.push_back(connect_raw());
   const Fd last = connect_raw();
-  EXPECT_EQ(receive_all(last), "");
+  EXPECT_THAT(receive_all(last),
+              HasSubstr("answer one more client: 16 are connected already. End one of them"));
+  const auto refused = inspect();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EAGAIN);
+  EXPECT_THAT(refused.error().message(), HasSubstr("16 are connected already"));
   clients.clear();
   EXPECT_TRUE(eventually([this] { return static_cast<bool>(inspect()); }));
 }

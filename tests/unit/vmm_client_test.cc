@@ -97,6 +97,34 @@ TEST_F(VmmClientTest, OneThatIsSilentIsNotWaitedForForEver) {
                                                    ": it does not answer. Look whether it still"));
 }
 
+TEST_F(VmmClientTest, OneThatTakesNobodyAnyMoreDoesNotAnswerEither) {
+  const Fd listener = listen();
+  std::vector<VmmClient> waiting;
+  for (auto client = VmmClient::connect(path, 50ms); client;
+       client = VmmClient::connect(path, 50ms)) {
+    waiting.push_back(std::move(*client));
+    ASSERT_LT(waiting.size(), 100U);
+  }
+  const auto refused = VmmClient::connect(path, 50ms);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ETIMEDOUT) << "as one that is dead does not: it is not left out";
+  EXPECT_THAT(refused.error().message(), HasSubstr("ask the VMM at " + path.string() +
+                                                   ": it does not answer. Look whether it still"));
+}
+
+TEST_F(VmmClientTest, OneThatHangsUpAtOnceMaySayWhy) {
+  thread = std::thread([listener = listen()] {
+    const Fd client(::accept(listener.get(), nullptr, nullptr));
+    const std::string why = "{\"version\":1,\"error\":\"16 are connected\",\"errno\":11}\n";
+    static_cast<void>(::send(client.get(), why.data(), why.size(), MSG_NOSIGNAL));
+  });
+  auto client = connect();
+  thread.join();
+  const auto refused = client.ask({{"request", "list"}});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("16 are connected"));
+}
+
 TEST_F(VmmClientTest, AByteNowAndThenIsNoAnswer) {
   drip(5ms);
   const auto refused = connect(100ms).ask({{"request", "list"}});
@@ -150,7 +178,7 @@ TEST_F(VmmClientTest, OneThatAnswersSomethingElseIsOfAnotherVersion) {
 
 TEST_F(VmmClientTest, AnAnswerWithoutAnEndIsNotReadForEver) {
   answer({std::string((size_t{256} << 20) + 65536, ' ')});
-  EXPECT_THAT(refusal(), HasSubstr("its answer has no end. Look whether it still runs"));
+  EXPECT_THAT(refusal(), HasSubstr("its answer has no end. Look whether another version"));
 }
 
 TEST_F(VmmClientTest, WhatItRefusesIsToldInItsWords) {
@@ -167,7 +195,7 @@ TEST_F(VmmClientTest, DevicesThatAreNoneAreNotUnderstood) {
   const auto refused = connect().inspect();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, EPROTO);
-  EXPECT_THAT(refused.error().message(), HasSubstr("Look whether it still runs"));
+  EXPECT_THAT(refused.error().message(), HasSubstr("Look whether another version of it runs"));
 }
 
 TEST_F(VmmClientTest, APathThatIsTooLongIsRefused) {
@@ -205,6 +233,31 @@ TEST_F(VmmClientTest, VectorsOfOneThatNamesNoDeviceAreNotShown) {
   const auto refused = look_at_msix(tree.sysfs(), kDrive, &client, Idle::Leave);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message(), HasSubstr("ask the VMM: it names no device"));
+}
+
+TEST_F(VmmClientTest, WhatIsDamagedIsToldAlsoWhereItCannotBeHealed) {
+  answer({"{\"version\":1,\"error\":\"the device does not answer\",\"errno\":5}\n"});
+  auto client = connect();
+  MsixView view{.function = {.bdf = kDrive}};
+  view.rows.push_back({.index = 3, .verdict = "cleared", .damaged = true});
+  const HealedView healed = heal_msix(Sysfs(), client, std::move(view));
+  ASSERT_TRUE(healed.failure);
+  EXPECT_THAT(healed.failure->message(), HasSubstr("the device does not answer"));
+  EXPECT_FALSE(healed.restored);
+  ASSERT_TRUE(healed.view.damaged());
+  EXPECT_EQ(healed.view.rows[0].index, 3U);
+}
+
+TEST_F(VmmClientTest, WhatWasHealedIsToldAlsoWhereItCannotBeSeen) {
+  answer({"{\"version\":1,\"restored\":2}\n"});
+  auto client = connect();
+  MsixView view{.function = {.bdf = kDrive}};
+  view.rows.push_back({.index = 3, .verdict = "cleared", .damaged = true});
+  SysfsTree tree;  // without the device
+  const HealedView healed = heal_msix(tree.sysfs(), client, std::move(view));
+  EXPECT_EQ(healed.restored, 2U);
+  EXPECT_TRUE(healed.failure);
+  EXPECT_TRUE(healed.view.damaged()) << "what was seen last";
 }
 
 }  // namespace
