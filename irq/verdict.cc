@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "irq/remap.h"
 #include "irq/restore.h"
 #include "irq/vtd_table.h"
@@ -12,6 +14,11 @@ namespace passthru {
 namespace {
 
 constexpr uint32_t kAmdIndex = 0x7ff;
+constexpr uint64_t kLogical = 1U << 2;  // Destination Mode
+// By Delivery Mode (SDM volume 3, Message Data Register Format); fixed and lowest priority have a
+// vector, two are reserved.
+constexpr std::array<const char*, 8> kWithoutVector = {"",    "",     "SMI", "",
+                                                       "NMI", "INIT", "",    "ExtINT"};
 
 bool is_empty(const MsixEntry& entry) {
   return entry.address_low == 0 && entry.address_high == 0 && entry.data == 0;
@@ -24,6 +31,18 @@ std::string difference(const MsixEntry& written, const MsixEntry& found) {
                        written.message().address);
   }
   return fmt::format("its data is {:#x}, the host wrote {:#x}", found.data, written.data);
+}
+
+// Bits 11:5 are bits 14:8 of an id (KVM_FEATURE_MSI_EXT_DEST_ID), and 0 where that was not offered.
+std::string destination(uint64_t address) {
+  const uint64_t id = (address >> 12 & 0xff) | (address >> 5 & 0x7f) << 8;
+  return (address & kLogical) != 0 ? fmt::format("APICs {:#x} (logical)", id)
+                                   : fmt::format("APIC {}", id);
+}
+
+std::string interrupt(uint32_t data) {
+  const uint32_t mode = data >> 8 & 7;
+  return mode <= 1 ? fmt::format("vector {:#x}", data & 0xff) : kWithoutVector[mode];
 }
 
 std::optional<Judgement> judge_device(const VectorView& view) {
@@ -81,7 +100,7 @@ Judgement judge(const VectorView& view) {
   if (!view.bound && !wanted) return {Verdict::Unused, {}};
   if (!view.bound) return {Verdict::NotRouted, view.last_error};
   if (auto damage = judge_device(view)) return *damage;
-  if (!wanted) return {masked, {}};
+  if (!wanted) return {masked, view.function_masked ? "by its function mask" : ""};
   if (!by_guest && view.in_device && view.in_device->masked()) return {masked, {}};
   if (!view.unroutable.empty()) return {Verdict::NotRouted, view.unroutable};
   if (!view.armed) return {Verdict::NotRouted, view.last_error};
@@ -95,7 +114,7 @@ std::string decoded(const MsiMessage& message, bool remapped) {
   if (const auto index = vtd_index(message)) return fmt::format("remapped, index {:#x}", *index);
   if (remapped) return fmt::format("remapped, index {:#x}", message.data & kAmdIndex);
   if (!is_interrupt_data(message.data)) return "no interrupt";
-  return fmt::format("CPU {} vector {:#x}", message.address >> 12 & 0xff, message.data & 0xff);
+  return fmt::format("{} {}", destination(message.address), interrupt(message.data));
 }
 
 }  // namespace passthru

@@ -56,7 +56,8 @@ struct Judgement {
 /// The damage that explains the others comes first: while Enable is lost, no entry matters.
 Judgement judge(const VectorView& view);
 
-/// What an entry's message means: "CPU 3 vector 0x41", "remapped, index 0x2a", "empty", or
+/// What an entry's message means: "APIC 3 vector 0x41", "APICs 0x6 (logical) vector 0x41", which is
+/// a mask or a cluster and a mask, "APIC 0 NMI", "remapped, index 0x2a", "empty", or
 /// "no interrupt". Compatibility format carries an APIC id (VT-d 5.1.2.1), remappable format an
 /// index of the interrupt remapping table (5.1.2.2). Where the interrupt is known to be `remapped`
 /// and the message is not in that format, it is AMD's: its data is the index (AMD I/O

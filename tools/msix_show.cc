@@ -18,10 +18,9 @@ namespace {
 constexpr const char* kFooter =
     "For each vector: what the guest asked for, the host's interrupt and how often it came, what "
     "the device itself\n"
-    "holds, and which of them is wrong. Neighbours that are alike share a line. Numbers of CPUs "
-    "and "
-    "vectors after\n"
-    "GUEST and DEVICE are those of the message; 'remapped' is an entry of the interrupt remapping "
+    "holds, and which of them is wrong. Neighbours that are alike share a line. After GUEST and "
+    "DEVICE is what the\n"
+    "message says: an APIC's id and its vector, or 'remapped', an entry of the interrupt remapping "
     "table.\n"
     "\n"
     "The guest's view comes from its VMM ('passthru run --inspect'), and so does the device's "
@@ -84,6 +83,9 @@ Json to_json(const MsixView& view) {
     const auto bit = [&](uint16_t mask) { return Json((*view.control & mask) != 0); };
     msix["enabled"] = view.control ? bit(kMsixEnable) : Json();
     msix["function_masked"] = view.control ? bit(kMsixFunctionMask) : Json();
+    const auto control = view.guest ? view.guest->msix_control : std::nullopt;
+    msix["guest_enabled"] = control ? Json(control->enabled) : Json();
+    msix["guest_function_masked"] = control ? Json(control->function_masked) : Json();
   }
   Json vectors = Json::array();
   for (const MsixRow& row : view.rows) vectors.push_back(to_json(row));
@@ -151,6 +153,9 @@ std::string headline(const MsixView& view) {
       text += fmt::format("; in the device: enabled {}, function mask {}",
                           yes((*view.control & kMsixEnable) != 0),
                           (*view.control & kMsixFunctionMask) != 0 ? "on" : "off");
+    }
+    if (view.guest && view.guest->msix_control && view.guest->msix_control->function_masked) {
+      text += "; the guest masks all of them by its function mask";
     }
     text += '\n';
   }

@@ -49,7 +49,7 @@ INSTANTIATE_TEST_SUITE_P(
              Verdict::Unused, ""},
         Case{"Masked", [](VectorView& view) { view.masked = true; }, Verdict::MaskedByGuest, ""},
         Case{"FunctionMasked", [](VectorView& view) { view.function_masked = true; },
-             Verdict::MaskedByGuest, ""},
+             Verdict::MaskedByGuest, "by its function mask"},
         Case{"MaskedByADriver",
              [](VectorView& view) {
                view.user = VectorView::User::HostDriver;
@@ -124,7 +124,15 @@ TEST(Verdict, DamageIsWhatTheGuestMissesInterruptsBy) {
 TEST(Verdict, AMessageIsReadAsItsFormatSays) {
   EXPECT_EQ(decoded({0, 0}), "empty");
   EXPECT_EQ(decoded({0x1000, 0x41}), "no interrupt");
-  EXPECT_EQ(decoded({0xfee0'3000, 0x41}), "CPU 3 vector 0x41");
+  EXPECT_EQ(decoded({0xfee0'3000, 0x41}), "APIC 3 vector 0x41");
+  EXPECT_EQ(decoded({0xfee0'3008, 0x141}), "APIC 3 vector 0x41") << "lowest priority, redirected";
+  EXPECT_EQ(decoded({0xfee0'2004, 0x41}), "APICs 0x2 (logical) vector 0x41")
+      << "CPU 1 in flat mode";
+  EXPECT_EQ(decoded({0xfee0'0020, 0x41}), "APIC 256 vector 0x41") << "bit 8 of an extended id";
+  EXPECT_EQ(decoded({0xfee0'0000, 0x400}), "APIC 0 NMI");
+  EXPECT_EQ(decoded({0xfee0'0000, 0x200}), "APIC 0 SMI");
+  EXPECT_EQ(decoded({0xfee0'0000, 0x500}), "APIC 0 INIT");
+  EXPECT_EQ(decoded({0xfee0'0000, 0x700}), "APIC 0 ExtINT");
   EXPECT_EQ(decoded({0xfee0'0000, 0x1'0041}), "no interrupt") << "reserved bits";
   EXPECT_EQ(decoded({0xfee0'0110, 0}), "remapped, index 0x8");
   EXPECT_EQ(decoded({0xfee0'0118, 2}), "remapped, index 0xa") << "with a subhandle";
