@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -24,7 +25,8 @@ namespace {
 constexpr const char* kFooter =
     "Shows how often each vector comes, and what is wrong with it; what has just begun, ceased or "
     "changed is\n"
-    "highlighted. Keys: space pauses, s sorts by rate, vector or latency, q ends. In a pipe, a "
+    "highlighted, and what is damaged is at the top. Keys: space pauses, s sorts by rate, vector "
+    "or latency, q ends. In a pipe, a "
     "line for each vector\n"
     "that came, and at first for each that is damaged; p50 and p99 are no more than so many ns. "
     "The guest goes on as before; with --latency its interrupts pass through the "
@@ -37,6 +39,7 @@ constexpr const char* kFooter =
     "  sudo passthru msix watch 0000:01:00.0 --json | jq '.vectors[] | {index, rate}'";
 
 using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
 
 constexpr size_t kRows = 24;  // of a terminal that does not say
 // What is above the table, and the line that the cursor is on below it.
@@ -55,7 +58,7 @@ Result<WatchSample> look(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm) {
   const MsixView view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, vmm, Idle::Leave));
   WatchSample sample{.time = std::chrono::steady_clock::now()};
   for (const MsixRow& row : view.rows) {
-    WatchedVector vector{.index = row.index, .verdict = row.verdict};
+    WatchedVector vector{.index = row.index, .verdict = row.verdict, .damaged = row.damaged};
     if (row.host) vector.count = row.host->count();
     if (row.guest) {
       vector.count = row.guest->delivered;
@@ -115,7 +118,10 @@ class Watch {
                table_of(lines_, true, std::max(terminal_rows().value_or(kRows), kAbove) - kAbove));
   }
 
-  void sort_otherwise() { order_ = static_cast<WatchOrder>((static_cast<int>(order_) + 1) % 3); }
+  void sort_otherwise() {
+    order_ = static_cast<WatchOrder>((static_cast<int>(order_) + 1) % 3);
+    sort_lines(lines_, order_);
+  }
 
  private:
   VmmClient* client() { return vmm_ ? &*vmm_ : nullptr; }
@@ -157,14 +163,21 @@ int run(const WatchOptions& options) {
     Terminal terminal(as == As::Screen);
     bool paused = false;
     const auto interval = milliseconds(static_cast<int64_t>(options.seconds * 1000));
+    auto next = Clock::now() + interval;  // also while keys are pressed
     for (unsigned shown = 0; options.count == 0 || shown < options.count;) {
-      const auto key = terminal.key(interval);
+      const auto left = std::chrono::ceil<milliseconds>(next - Clock::now());
+      const auto key = terminal.key(std::max(left, milliseconds(0)));
       if (StopFlag::is_set() || key == 'q') break;
       if (key == ' ') paused = !paused;
       if (key == 's') watch.sort_otherwise();
-      if (!key && !paused) done = watch.update();
-      if (!done) break;
-      shown += key || paused ? 0 : 1;
+      const bool due = Clock::now() >= next;
+      if (due) next = Clock::now() + interval;
+      if (!due && !key) continue;
+      if (due && !paused) {
+        done = watch.update();
+        if (!done) break;
+        ++shown;
+      }
       watch.print(paused);
       if (std::fflush(stdout) == 0) continue;
       if (errno != EPIPE)

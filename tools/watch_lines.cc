@@ -69,7 +69,8 @@ std::vector<WatchLine> compare(const WatchSample& before, const WatchSample& now
                    .rate = seconds > 0 ? static_cast<double>(came) / seconds : 0,
                    .count = vector.count,
                    .owner = vector.owner,
-                   .verdict = vector.verdict};
+                   .verdict = vector.verdict,
+                   .damaged = vector.damaged};
     if (vector.latency) {
       const auto latency =
           between(*vector.latency, earlier == nullptr ? std::nullopt : earlier->latency);
@@ -79,18 +80,25 @@ std::vector<WatchLine> compare(const WatchSample& before, const WatchSample& now
     line.changed = is_new(line, find(lines_before, line.index));
     lines.push_back(std::move(line));
   }
-  std::stable_sort(lines.begin(), lines.end(), [&](const WatchLine& one, const WatchLine& other) {
+  sort_lines(lines, order);
+  return lines;
+}
+
+void sort_lines(std::vector<WatchLine>& lines, WatchOrder order) {
+  std::sort(lines.begin(), lines.end(), [order](const WatchLine& one, const WatchLine& other) {
+    if (one.damaged != other.damaged) return one.damaged;
     switch (order) {
       case WatchOrder::Rate:
-        return one.rate > other.rate;
+        if (one.rate != other.rate) return one.rate > other.rate;
+        break;
       case WatchOrder::Latency:
-        return one.p99.value_or(0) > other.p99.value_or(0);
+        if (one.p99 != other.p99) return one.p99 > other.p99;
+        break;
       case WatchOrder::Vector:
         break;
     }
     return one.index < other.index;
   });
-  return lines;
 }
 
 bool is_worth_telling(const WatchLine& line) {

@@ -20,6 +20,7 @@ struct WatchedVector {
   uint64_t count = 0;   ///< interrupts since some moment
   std::string owner{};  ///< of its eventfd; empty: not known
   std::string verdict{};
+  bool damaged = false;
   std::optional<LatencyBuckets> latency{};  ///< counted since some moment
 };
 
@@ -34,6 +35,7 @@ struct WatchLine {
   uint64_t count = 0;
   std::string owner{};
   std::string verdict{};
+  bool damaged = false;
   /// Between the looks, in ns: no more than this; nothing where none was timed.
   std::optional<uint64_t> p50{};
   std::optional<uint64_t> p99{};
@@ -42,10 +44,13 @@ struct WatchLine {
 
 enum class WatchOrder { Rate, Vector, Latency };
 
-/// A vector that is not in `before`, or whose count has become less, counts from 0. Highest first,
-/// except for vectors.
+/// A vector that is not in `before`, or whose count has become less, counts from 0. What is damaged
+/// is first: it does not come, and would be last. Then highest first, except for vectors.
 std::vector<WatchLine> compare(const WatchSample& before, const WatchSample& now,
                                const std::vector<WatchLine>& lines_before, WatchOrder order);
+
+/// In that order.
+void sort_lines(std::vector<WatchLine>& lines, WatchOrder order);
 
 /// The upper end of the bucket that has the share's sample; nothing without samples.
 std::optional<uint64_t> percentile(const LatencyBuckets& buckets, double share);

@@ -62,7 +62,12 @@ class Builder {
         fault(node, "its bus numbers cannot be read, so what is behind it is not known");
       }
     }
-    for (const BusNumber bus : root_buses) grow(bus);
+    // All of them before any bridge is asked: none may claim one.
+    std::vector<BusNumber> roots;
+    for (const BusNumber bus : root_buses) {
+      if (owners_.try_emplace(bus, std::nullopt).second) roots.push_back(bus);
+    }
+    for (const BusNumber bus : roots) grow(bus);
     const std::map<BusNumber, BusNumber> claims = unowned_claims();
     for (const auto& entry : on_bus_) {
       const BusNumber bus = entry.first;
@@ -73,14 +78,13 @@ class Builder {
                                          is_loop ? "which only a loop of bridges leads to"
                                                  : "which is behind no bridge and is no root bus"));
       }
-      grow(top);
+      if (owners_.try_emplace(top, std::nullopt).second) grow(top);
     }
   }
 
  private:
-  /// Takes a bus that nothing leads to, and all behind it.
+  /// Takes all that is behind a bus that nothing leads to.
   void grow(BusNumber root) {
-    if (!owners_.try_emplace(root, std::nullopt).second) return;
     for (std::deque<BusNumber> todo = {root}; !todo.empty(); todo.pop_front()) {
       const std::optional<size_t> bridge = owners_.at(todo.front());
       for (const size_t index : on_bus_[todo.front()]) {

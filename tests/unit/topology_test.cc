@@ -223,6 +223,12 @@ const std::vector<Hostile> kHostile = {
      {"0000:06:00.0: it is on bus 06, which only a loop of bridges leads to",
       "0000:06:01.0: it is on bus 06, which only a loop of bridges leads to",
       "0000:05:00.0: its secondary bus 06 is in front of it: a loop"}},
+    {"ABusOfALoop",
+     {bridge("05:00.0", 6, 6), bridge("06:00.0", 5, 6), bridge("07:00.0", 5, 5)},
+     {"0000:05:00.0: it is on bus 05, which only a loop of bridges leads to",
+      "0000:06:00.0: its secondary bus 05 is in front of it: a loop",
+      "0000:07:00.0: it is on bus 07, which is behind no bridge and is no root bus",
+      "0000:07:00.0: its secondary bus 05 is one that has no bridge in front of it"}},
     {"OnlyItself",
      {bridge("05:00.0", 5, 5)},
      {"0000:05:00.0: it is on bus 05, which only a loop of bridges leads to",
@@ -247,6 +253,28 @@ const std::vector<Hostile> kHostile = {
 
 INSTANTIATE_TEST_SUITE_P(Topology, HostileNumbers, testing::ValuesIn(kHostile),
                          [](const auto& each) { return each.param.name; });
+
+TEST(Topology, ABridgeDoesNotGetTheRootBusOfAnother) {
+  const BusNumber roots[] = {{0, 0x10}, {0, 0x40}};
+  const Topology topology =
+      build_topology({function("10:00.0"), bridge("40:01.0", 0x10, 0x10)}, roots);
+  expect_each_function_once(topology);
+  EXPECT_EQ(parents(topology).at("0000:10:00.0"), "");
+  EXPECT_THAT(
+      words(topology),
+      ElementsAre("0000:40:01.0: its secondary bus 10 is one that has no bridge in front of it"));
+}
+
+TEST(Topology, NorOneThatIsToldLater) {
+  const BusNumber roots[] = {{0, 0x10}, {0, 0x40}};
+  const Topology topology =
+      build_topology({bridge("10:01.0", 0x40, 0x40), function("40:00.0")}, roots);
+  expect_each_function_once(topology);
+  EXPECT_EQ(parents(topology).at("0000:40:00.0"), "");
+  EXPECT_THAT(
+      words(topology),
+      ElementsAre("0000:10:01.0: its secondary bus 40 is one that has no bridge in front of it"));
+}
 
 TEST(Topology, ALoopInTheFilesOfSysfsIsToldAndNotFollowed) {
   SysfsTree tree;

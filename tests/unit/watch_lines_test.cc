@@ -54,6 +54,16 @@ TEST(WatchLines, AreSortedAsWanted) {
   EXPECT_THAT(order_of(compare(before, now, {}, WatchOrder::Latency)), ElementsAre(2, 1, 0));
 }
 
+TEST(WatchLines, WhatIsDamagedIsOnTheScreenHoweverSeldomItComes) {
+  std::vector<WatchedVector> vectors;
+  for (unsigned i = 0; i < 40; ++i) vectors.push_back({.index = i, .count = 9, .verdict = "ok"});
+  vectors[33] = {.index = 33, .verdict = "cleared", .damaged = true};
+  for (const WatchOrder order : {WatchOrder::Rate, WatchOrder::Vector, WatchOrder::Latency}) {
+    const auto lines = compare(at(0, {}), at(1, vectors), {}, order);
+    EXPECT_THAT(table_of(lines, false, 24), HasSubstr("cleared\n"));
+  }
+}
+
 TEST(WatchLines, LatencyIsThatOfTheInterruptsBetweenTheLooks) {
   LatencyBuckets before{};
   before[20] = 100;
