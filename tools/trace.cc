@@ -71,7 +71,7 @@ class Tracer {
     const auto answer = PASSTHRU_TRY(
         vmm_.ask({{"request", "trace"}, {"after", next_}, {"marks_after", marks_next_}}));
     try {
-      file_.add(answer, bdf_.str(), name_);
+      PASSTHRU_TRY(file_.add(answer, bdf_.str(), name_));
       next_ = answer.at("next").get<uint64_t>();
       marks_next_ = answer.at("marks_next").get<uint64_t>();
     } catch (const nlohmann::json::exception& error) {
@@ -107,10 +107,11 @@ class Tracer {
                          {"lost", file_.counts().lost}});
   }
 
-  /// What had come until the VMM ended is a whole file too.
+  /// What had come until the VMM ended is a whole file too. What could not be written is left as it
+  /// is, and the summary says so.
   void end_early(const Error& why) {
     ignore(file_.finish({{"device", bdf_.str()}, {"name", name_}, {"ended", why.message()}}),
-           "the VMM's end is the error that is told");
+           "what it ended for is the error that is told");
   }
 
   [[nodiscard]] TraceSummary summary() const {
@@ -118,7 +119,8 @@ class Tracer {
             .name = name_,
             .counts = file_.counts(),
             .delivered = delivered_,
-            .watched = watched_};
+            .watched = watched_,
+            .whole = file_.is_whole()};
   }
 
  private:

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Owns the events of the format: "X" is a slice, "i" an instant, "M" a name; times are in us.
+// Owns the events of the format: "X" is a slice, "i" an instant, "M" a name; times are in us. They
+// are written by write(2) itself, whose errno a stream would lose.
 #include "tools/trace_file.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -42,47 +45,66 @@ uint64_t TraceCounts::all_marks() const {
 }
 
 Result<TraceFile> TraceFile::create(const std::string& file) {
-  errno = 0;
-  std::ofstream out(file);
-  if (!out) return tl::unexpected(cannot_write(file, errno != 0 ? errno : EIO));
-  out << "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
+  constexpr mode_t kMode = 0666;
+  Fd out(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode));
+  if (!out) return tl::unexpected(cannot_write(file, errno));
   return TraceFile(file, std::move(out));
 }
 
-void TraceFile::write(const Json& event) {
-  out_ << (first_ ? "\n" : ",\n") << event.dump(-1, ' ', false, Json::error_handler_t::replace);
+Result<void> TraceFile::so_far() const {
+  if (failed_ != 0) return tl::unexpected(cannot_write(file_, failed_));
+  return {};
+}
+
+Result<void> TraceFile::flush() {
+  for (size_t done = 0; failed_ == 0 && done < pending_.size();) {
+    const ssize_t wrote = ::write(out_.get(), pending_.data() + done, pending_.size() - done);
+    if (wrote >= 0) {
+      done += static_cast<size_t>(wrote);
+    } else if (errno != EINTR) {
+      failed_ = errno;
+    }
+  }
+  pending_.clear();
+  return so_far();
+}
+
+void TraceFile::put(const Json& event) {
+  pending_ += first_ ? "\n" : ",\n";
+  pending_ += event.dump(-1, ' ', false, Json::error_handler_t::replace);
   first_ = false;
 }
 
 void TraceFile::name_track(const std::string& device, const std::string& name, unsigned track,
                            const std::string& text) {
   if (tracks_.empty()) {
-    write({{"ph", "M"},
-           {"name", "process_name"},
-           {"pid", kProcess},
-           {"args", {{"name", fmt::format("{} {}", device, name)}}}});
+    put({{"ph", "M"},
+         {"name", "process_name"},
+         {"pid", kProcess},
+         {"args", {{"name", fmt::format("{} {}", device, name)}}}});
   }
   if (!tracks_.insert(track).second) return;
-  write({{"ph", "M"},
-         {"name", "thread_name"},
-         {"pid", kProcess},
-         {"tid", track},
-         {"args", {{"name", text}}}});
+  put({{"ph", "M"},
+       {"name", "thread_name"},
+       {"pid", kProcess},
+       {"tid", track},
+       {"args", {{"name", text}}}});
 }
 
-void TraceFile::add(const Json& answer, const std::string& device, const std::string& name) {
+Result<void> TraceFile::add(const Json& answer, const std::string& device,
+                            const std::string& name) {
   for (const Json& entry : answer.at("interrupts")) {
     if (entry.at("device") != device) continue;
     const auto vector = entry.at("vector").get<unsigned>();
     const auto latency = entry.at("latency_ns").get<int64_t>();
     name_track(device, name, vector + 1, fmt::format("vector {}", vector));
-    write({{"ph", "X"},
-           {"cat", "interrupt"},
-           {"name", "interrupt"},
-           {"pid", kProcess},
-           {"tid", vector + 1},
-           {"ts", us(entry.at("time_ns").get<int64_t>() - latency)},
-           {"dur", us(latency)}});
+    put({{"ph", "X"},
+         {"cat", "interrupt"},
+         {"name", "interrupt"},
+         {"pid", kProcess},
+         {"tid", vector + 1},
+         {"ts", us(entry.at("time_ns").get<int64_t>() - latency)},
+         {"dur", us(latency)}});
     ++counts_.slices[vector];
   }
   for (const Json& mark : answer.at("marks")) {
@@ -96,25 +118,29 @@ void TraceFile::add(const Json& answer, const std::string& device, const std::st
     if (kind == "bar_moved") {
       args = {{"bar", index}, {"address", fmt::format("{:#x}", mark.at("value").get<uint64_t>())}};
     }
-    write({{"ph", "i"},
-           {"cat", "mark"},
-           {"name", kind},
-           {"s", of_vector ? "t" : "p"},
-           {"pid", kProcess},
-           {"tid", track},
-           {"ts", us(mark.at("time_ns").get<int64_t>())},
-           {"args", args}});
+    put({{"ph", "i"},
+         {"cat", "mark"},
+         {"name", kind},
+         {"s", of_vector ? "t" : "p"},
+         {"pid", kProcess},
+         {"tid", track},
+         {"ts", us(mark.at("time_ns").get<int64_t>())},
+         {"args", args}});
     ++counts_.marks[kind];
   }
   counts_.lost += answer.at("lost").get<uint64_t>() + answer.at("marks_lost").get<uint64_t>();
+  return flush();
 }
 
 Result<void> TraceFile::finish(const Json& other) {
-  out_ << "\n],\"otherData\":" << other.dump(-1, ' ', false, Json::error_handler_t::replace)
-       << "}\n";
-  out_.close();
-  if (!out_) return tl::unexpected(cannot_write(file_, EIO));
-  return {};
+  pending_ += fmt::format("\n],\"otherData\":{}}}\n",
+                          other.dump(-1, ' ', false, Json::error_handler_t::replace));
+  ignore(flush(), "it is told below, and the file is closed all the same");
+  // NFS, for one, says only here that there was no room.
+  const int fd = out_.release();
+  if (fd >= 0 && ::close(fd) != 0 && failed_ == 0) failed_ = errno;
+  whole_ = failed_ == 0;
+  return so_far();
 }
 
 }  // namespace passthru::tools

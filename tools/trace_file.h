@@ -5,13 +5,13 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <utility>
 
+#include "vfio/fd.h"
 #include "vfio/result.h"
 
 namespace passthru::tools {
@@ -32,22 +32,33 @@ class TraceFile {
   /// The error's cause says why it cannot be written.
   static Result<TraceFile> create(const std::string& file);
 
-  /// What a VMM answered to "trace"; entries of other devices are left out. Throws
-  /// nlohmann::json::exception where it is none.
-  void add(const nlohmann::json& answer, const std::string& device, const std::string& name);
-  /// Closes the file. `other` becomes its "otherData".
+  /// What a VMM answered to "trace", which is in the file then; entries of other devices are left
+  /// out. The errno of the first write that failed (ENOSPC, EIO): nothing is written from then on,
+  /// and each call says the same. Throws nlohmann::json::exception where it is no such answer.
+  Result<void> add(const nlohmann::json& answer, const std::string& device,
+                   const std::string& name);
+  /// Closes the file. `other` becomes its "otherData". Errors as `add`.
   Result<void> finish(const nlohmann::json& other);
 
+  /// Of what was added, whether or not the file took it.
   [[nodiscard]] const TraceCounts& counts() const { return counts_; }
+  /// It is finished, and took everything.
+  [[nodiscard]] bool is_whole() const { return whole_; }
 
  private:
-  TraceFile(std::string file, std::ofstream out) : file_(std::move(file)), out_(std::move(out)) {}
-  void write(const nlohmann::json& event);
+  TraceFile(std::string file, Fd out) : file_(std::move(file)), out_(std::move(out)) {}
+  void put(const nlohmann::json& event);
   void name_track(const std::string& device, const std::string& name, unsigned track,
                   const std::string& text);
+  /// Writes what is pending.
+  Result<void> flush();
+  [[nodiscard]] Result<void> so_far() const;
 
   std::string file_;
-  std::ofstream out_;
+  Fd out_;
+  std::string pending_ = "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
+  int failed_ = 0;  ///< errno of the first write that did
+  bool whole_ = false;
   bool first_ = true;
   std::set<unsigned> tracks_;  ///< that have a name
   TraceCounts counts_;

@@ -17,9 +17,12 @@ uint64_t count_of(const std::map<unsigned, uint64_t>& counts, unsigned vector) {
 }  // namespace
 
 std::string trace_text(const TraceSummary& summary) {
-  std::string text =
-      fmt::format("{}: {} interrupts and {} marks in {}\n", summary.device,
-                  summary.counts.all_slices(), summary.counts.all_marks(), summary.file);
+  const std::string what = fmt::format("{} interrupts and {} marks", summary.counts.all_slices(),
+                                       summary.counts.all_marks());
+  std::string text = summary.whole
+                         ? fmt::format("{}: {} in {}\n", summary.device, what, summary.file)
+                         : fmt::format("{}: {} is not whole: {} were to be in it\n", summary.device,
+                                       summary.file, what);
   if (summary.counts.lost != 0) {
     text += fmt::format("{} came too fast to be kept, and are not in it\n", summary.counts.lost);
   }
@@ -46,7 +49,7 @@ Json trace_json(const TraceSummary& summary) {
   }
   return {{"device", summary.device},
           {"name", summary.name},
-          {"file", summary.file},
+          {"file", summary.whole ? Json(summary.file) : Json()},
           {"seconds", summary.seconds},
           {"interrupts", summary.counts.all_slices()},
           {"vectors", vectors},

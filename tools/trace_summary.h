@@ -20,6 +20,7 @@ struct TraceSummary {
   TraceCounts counts{};
   std::map<unsigned, uint64_t> delivered{};  ///< by vector, as the VMM has counted meanwhile
   bool watched = true;                       ///< any vector was in use meanwhile
+  bool whole = true;                         ///< the file took all that is counted here
   std::string ended{};                       ///< why it ended too early; empty: it did not
 };
 

@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
 
 namespace passthru::tools {
 namespace {
@@ -34,19 +37,33 @@ class TraceFileTest : public testing::Test {
                             ("passthru-trace-" + std::to_string(::getpid()) + ".json"))
                                .string();
   const std::string device = "0000:00:02.0";
+  const Json one_interrupt = {
+      {"interrupts",
+       {{{"time_ns", 5000}, {"device", device}, {"vector", 3}, {"latency_ns", 2000}}}},
+      {"marks", Json::array()},
+      {"lost", 0},
+      {"marks_lost", 0}};
 };
+
+void expect_full(const Result<void>& done) {
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ENOSPC);
+  EXPECT_EQ(done.error().message(),
+            "write /dev/full: No space left on device. Name another file with -o");
+}
 
 TEST_F(TraceFileTest, AnInterruptIsASliceOnTheTrackOfItsVector) {
   auto file = TraceFile::create(path);
   ASSERT_TRUE(file) << file.error().message();
-  file->add({{"interrupts",
-              {{{"time_ns", 5000}, {"device", device}, {"vector", 3}, {"latency_ns", 2000}},
-               {{"time_ns", 6000}, {"device", "0000:00:03.0"}, {"vector", 0}, {"latency_ns", 1}},
-               {{"time_ns", 9000}, {"device", device}, {"vector", 3}, {"latency_ns", 500}}}},
-             {"marks", Json::array()},
-             {"lost", 2},
-             {"marks_lost", 1}},
-            device, "a drive");
+  ASSERT_TRUE(file->add(
+      {{"interrupts",
+        {{{"time_ns", 5000}, {"device", device}, {"vector", 3}, {"latency_ns", 2000}},
+         {{"time_ns", 6000}, {"device", "0000:00:03.0"}, {"vector", 0}, {"latency_ns", 1}},
+         {{"time_ns", 9000}, {"device", device}, {"vector", 3}, {"latency_ns", 500}}}},
+       {"marks", Json::array()},
+       {"lost", 2},
+       {"marks_lost", 1}},
+      device, "a drive"));
   EXPECT_EQ(file->counts().all_slices(), 2U);
   EXPECT_EQ(file->counts().lost, 3U);
   ASSERT_TRUE(file->finish({{"device", device}}));
@@ -72,11 +89,12 @@ TEST_F(TraceFileTest, MarksAreOnTheTracksOfTheirVectorsAndOfTheDevice) {
     return Json{
         {"time_ns", 1000}, {"kind", kind}, {"device", device}, {"index", index}, {"value", value}};
   };
-  file->add({{"interrupts", Json::array()},
-             {"marks", {mark("masked", 4, 0), mark("reset", 0, 0), mark("bar_moved", 2, 0xc000)}},
-             {"lost", 0},
-             {"marks_lost", 0}},
-            device, "\xff<name>");
+  ASSERT_TRUE(file->add(
+      {{"interrupts", Json::array()},
+       {"marks", {mark("masked", 4, 0), mark("reset", 0, 0), mark("bar_moved", 2, 0xc000)}},
+       {"lost", 0},
+       {"marks_lost", 0}},
+      device, "\xff<name>"));
   EXPECT_EQ(file->counts().all_marks(), 3U);
   ASSERT_TRUE(file->finish({}));
   const Json marks = events(written(), "i");
@@ -89,8 +107,10 @@ TEST_F(TraceFileTest, MarksAreOnTheTracksOfTheirVectorsAndOfTheDevice) {
 TEST_F(TraceFileTest, WhatIsNoTraceIsRefused) {
   auto file = TraceFile::create(path);
   ASSERT_TRUE(file);
-  EXPECT_THROW(file->add(Json::object(), device, ""), Json::exception);
-  EXPECT_THROW(file->add({{"interrupts", {{{"device", device}}}}}, device, ""), Json::exception);
+  const Json incomplete = {{"interrupts", {{{"device", device}}}}};
+  for (const Json& answer : {Json::object(), incomplete}) {
+    EXPECT_THROW(static_cast<void>(file->add(answer, device, "")), Json::exception) << answer;
+  }
 }
 
 TEST_F(TraceFileTest, AFileThatCannotBeWrittenIsSaidAtOnce) {
@@ -102,10 +122,38 @@ TEST_F(TraceFileTest, AFileThatCannotBeWrittenIsSaidAtOnce) {
       "write /no/such/directory/trace.json: No such file or directory. Name another file with -o");
 }
 
-TEST_F(TraceFileTest, AFullDiskIsSaidAtTheEnd) {
+TEST_F(TraceFileTest, AnAnswerIsInTheFileAsSoonAsItIsAdded) {
+  auto file = TraceFile::create(path);
+  ASSERT_TRUE(file);
+  ASSERT_TRUE(file->add(one_interrupt, device, ""));
+  std::ifstream in(path);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  EXPECT_THAT(text, HasSubstr("\"dur\":2.0"));
+  EXPECT_FALSE(file->is_whole()) << "its end is missing";
+  ASSERT_TRUE(file->finish({}));
+  EXPECT_TRUE(file->is_whole());
+}
+
+TEST_F(TraceFileTest, AFullDiskIsSaidWithTheFirstAnswer) {
   auto file = TraceFile::create("/dev/full");
   ASSERT_TRUE(file);
-  EXPECT_FALSE(file->finish({}));
+  expect_full(file->add(one_interrupt, device, ""));
+}
+
+TEST_F(TraceFileTest, AFullDiskIsSaidAtTheEndWhereNothingCame) {
+  auto file = TraceFile::create("/dev/full");
+  ASSERT_TRUE(file);
+  expect_full(file->finish({}));
+  EXPECT_FALSE(file->is_whole());
+}
+
+TEST_F(TraceFileTest, WhatFailedFirstIsSaidToTheEnd) {
+  auto file = TraceFile::create("/dev/full");
+  ASSERT_TRUE(file);
+  expect_full(file->add(one_interrupt, device, ""));
+  expect_full(file->finish({}));
+  expect_full(file->finish({}));  // closed by now, which would be EBADF
+  EXPECT_FALSE(file->is_whole());
 }
 
 }  // namespace

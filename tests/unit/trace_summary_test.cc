@@ -51,6 +51,18 @@ TEST(TraceSummary, WhatEndedItIsThereAndNothingIsSaidOfCountersThatCouldNotBeAsk
   EXPECT_EQ(json["vectors"][1], (Json{{"vector", 4}, {"slices", 10}, {"delivered", nullptr}}));
 }
 
+TEST(TraceSummary, AFileThatDidNotTakeItAllIsNotSaidToHaveIt) {
+  TraceSummary summary = traced();
+  summary.counts.lost = 0;
+  summary.whole = false;
+  summary.ended = "write x.json: No space left on device. Name another file with -o";
+  EXPECT_EQ(trace_text(summary),
+            "0000:00:02.0: x.json is not whole: 13 interrupts and 2 marks were to be in it\n");
+  const Json json = trace_json(summary);
+  EXPECT_TRUE(json["file"].is_null());
+  EXPECT_EQ(json["ended"], summary.ended);
+}
+
 TEST(TraceSummary, AsTextSaysWhatIsMissing) {
   TraceSummary summary = traced();
   EXPECT_EQ(trace_text(summary),
