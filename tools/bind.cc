@@ -29,7 +29,7 @@ constexpr const char* kFooter =
 // What is bound already is nothing of the host's.
 Result<ChangePlan> plan_for(const Sysfs& sysfs, Bdf bdf, bool force) {
   ChangePlan plan = PASSTHRU_TRY(Binding(sysfs).bind(bdf));
-  if (!plan.empty() && !force) PASSTHRU_TRY(require_unused(sysfs, "/proc", bdf));
+  if (!plan.empty() && !force) PASSTHRU_TRY(require_unused(sysfs, "/proc", "/dev", bdf));
   return plan;
 }
 

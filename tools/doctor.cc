@@ -44,11 +44,14 @@ Result<void> try_ring() {
 
 std::vector<HostCheck> all_checks(const std::optional<Bdf>& device) {
   const HostRoots roots;
-  std::vector<HostCheck> checks = check_host(host_facts(roots));
+  const HostFacts host = host_facts(roots);
+  std::optional<Result<DeviceFacts>> facts;
+  if (device) facts.emplace(device_facts(roots, *device));
+  std::vector<HostCheck> checks = check_host(host, facts && *facts ? &**facts : nullptr);
   checks.push_back(check_kvm(kvm_limits_of_host()));
   checks.push_back(check_ring(try_ring(), first_line(roots.proc / "sys/kernel/io_uring_disabled")));
-  if (device) {
-    const std::vector<HostCheck> its = check_device(device_facts(roots, *device));
+  if (facts) {
+    const std::vector<HostCheck> its = check_device(*facts, host);
     checks.insert(checks.end(), its.begin(), its.end());
   }
   return checks;

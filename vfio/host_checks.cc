@@ -24,6 +24,25 @@ HostCheck not_allowed(const char* name, const Error& error) {
   return {name, No, fmt::format("{}: {}", error.operation, cause), error.advice};
 }
 
+/// Why the group's way is not needed; empty where it is. `device` is null where none is known.
+std::string other_way(const HostFacts& host, const DeviceFacts* device) {
+  if (!host.iommufd || host.iommufd_errno != 0) return {};
+  // Whose token guards it is opened by its group, see vfio/device_source.
+  if (device != nullptr && device->physical && device->physical->on_vfio) return {};
+  // The node is there once the device is bound.
+  if (device == nullptr || !device->function.on_vfio)
+    return "not needed for a device with a node of its own: /dev/iommu may be opened";
+  if (device->cdev.empty() || device->cdev_errno != 0) return {};
+  return "not needed: the device's own node and /dev/iommu may be opened";
+}
+
+HostCheck unless(const std::string& not_needed, HostCheck check) {
+  if (check.answer != No || not_needed.empty()) return check;
+  check.answer = Warn;
+  check.what += "; " + not_needed;
+  return check;
+}
+
 HostCheck iommu(const HostFacts& facts) {
   if (facts.iommu_groups != 0)
     return {"iommu", Ok, fmt::format("{} IOMMU groups", facts.iommu_groups), {}};
@@ -108,7 +127,8 @@ HostCheck in_use(const DeviceFacts& facts) {
   if (!facts.uses) {
     return {kName, Unknown, facts.uses.error().message(), {}};
   }
-  if (facts.uses->empty()) return {kName, Ok, "nothing of the host's is lost with it", {}};
+  if (facts.uses->empty())
+    return {kName, Ok, "nothing mounted, no swap, volume or interface that is up", {}};
   std::vector<std::string> what;
   std::vector<std::string> ways;
   for (const DeviceUse& use : *facts.uses) {
@@ -202,24 +222,26 @@ const char* answer_name(Answer answer) {
   return "unknown";
 }
 
-std::vector<HostCheck> check_host(const HostFacts& facts) {
-  return {iommu(facts),
-          remapping(facts),
-          module("vfio", facts.vfio, "vfio-pci"),
-          module("vfio_iommu_type1", facts.vfio_iommu_type1, "vfio_iommu_type1"),
-          module("vfio_pci", facts.vfio_pci, "vfio-pci"),
-          container(facts),
-          locked_memory(facts),
-          iommufd(facts)};
+std::vector<HostCheck> check_host(const HostFacts& facts, const DeviceFacts* device) {
+  const std::string not_needed = other_way(facts, device);
+  return {
+      iommu(facts),
+      remapping(facts),
+      module("vfio", facts.vfio, "vfio-pci"),
+      unless(not_needed, module("vfio_iommu_type1", facts.vfio_iommu_type1, "vfio_iommu_type1")),
+      module("vfio_pci", facts.vfio_pci, "vfio-pci"),
+      unless(not_needed, container(facts)),
+      locked_memory(facts),
+      iommufd(facts)};
 }
 
-std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts) {
+std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts, const HostFacts& host) {
   if (!facts) return {{"device", No, facts.error().cause, facts.error().advice}};
   std::vector<HostCheck> checks = {{"device", Ok, identity(*facts), {}},
                                    in_use(*facts),
                                    driver(*facts),
                                    group(*facts),
-                                   group_node(*facts),
+                                   unless(other_way(host, &*facts), group_node(*facts)),
                                    reset(*facts)};
   if (!facts->cdev.empty()) checks.push_back(cdev(*facts));
   if (facts->physical && facts->physical->on_vfio) checks.push_back(vf_token(*facts));

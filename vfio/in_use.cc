@@ -2,13 +2,16 @@
 // Owns the words for what is lost, and the commands that let go of it.
 #include "vfio/in_use.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <sstream>
 
 #include "vfio/carried.h"
+#include "vfio/fd.h"
 #include "vfio/mounts.h"
 #include "vfio/small_file.h"
 
@@ -29,12 +32,15 @@ struct Block {
   std::string volume{};  // the name that the device mapper gave it; empty: not its
   fs::path path{};
 
-  // "cciss!c0d0" in sysfs is cciss/c0d0 in /dev.
+  // In /dev: "cciss!c0d0" in sysfs is cciss/c0d0 there.
+  [[nodiscard]] std::string file() const {
+    std::string file = name;
+    std::replace(file.begin(), file.end(), '!', '/');
+    return file;
+  }
   [[nodiscard]] std::vector<std::string> nodes() const {
-    std::string node = "/dev/" + name;
-    std::replace(node.begin(), node.end(), '!', '/');
-    if (volume.empty()) return {node};
-    return {node, "/dev/mapper/" + volume};
+    if (volume.empty()) return {"/dev/" + file()};
+    return {"/dev/" + file(), "/dev/mapper/" + volume};
   }
   [[nodiscard]] std::string node() const { return printable(nodes().back()); }
   [[nodiscard]] std::string shown() const {
@@ -116,6 +122,13 @@ bool has_default_route(const fs::path& proc, const std::string& interface) {
   return any_line("route", ipv4) || any_line("ipv6_route", ipv6);
 }
 
+// Neither the mount table nor sysfs names all who have claimed a disk; the kernel gives it to
+// nobody else then (open(2), O_EXCL of a block device).
+bool is_claimed(const fs::path& node) {
+  const Fd fd(::open(node.c_str(), O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC));
+  return !fd && errno == EBUSY;
+}
+
 DeviceUse use_of_interface(const fs::path& proc, const std::string& name, const fs::path& path) {
   const std::string master = link_name(path / "master");  // a bridge, a bond
   const std::string carrier = master.empty() ? name : master;
@@ -123,6 +136,17 @@ DeviceUse use_of_interface(const fs::path& proc, const std::string& name, const 
                                 master.empty() ? "" : " as part of " + master,
                                 has_default_route(proc, carrier) ? ", with a default route" : "")),
           "ip link set dev " + printable(name) + " down"};
+}
+
+// What is left where `device_uses` has found none.
+Result<std::vector<DeviceUse>> claims(const Sysfs& sysfs, const fs::path& dev, Bdf bdf) {
+  std::vector<DeviceUse> uses;
+  for (const auto& [name, path] : PASSTHRU_TRY(carried_by(sysfs, bdf).on(bdf.str())).blocks) {
+    const Block block = block_at(name, path);
+    if (!is_claimed(dev / block.file())) continue;
+    uses.push_back({block.shown() + " is claimed, by ZFS or in another mount namespace", ""});
+  }
+  return uses;
 }
 
 }  // namespace
@@ -150,8 +174,10 @@ Result<std::vector<DeviceUse>> device_uses(const Sysfs& sysfs, const fs::path& p
   return uses;
 }
 
-Result<void> require_unused(const Sysfs& sysfs, const fs::path& proc, Bdf bdf) {
-  const auto uses = device_uses(sysfs, proc, bdf);
+Result<void> require_unused(const Sysfs& sysfs, const fs::path& proc, const fs::path& dev,
+                            Bdf bdf) {
+  auto uses = device_uses(sysfs, proc, bdf);
+  if (uses && uses->empty()) uses = claims(sysfs, dev, bdf);
   if (!uses) {
     Error error = uses.error();
     return tl::unexpected(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the question what of the host ends when a device leaves it: mounted file systems, swap and
-// volumes on its disks, network interfaces that are up. As sysfs and /proc tell it; opens no
-// device. Asked before a device is bound.
+// volumes on its disks, network interfaces that are up. As sysfs and /proc tell it; asked before a
+// device is bound.
 #pragma once
 
 #include <filesystem>
@@ -32,8 +32,10 @@ Result<std::vector<DeviceUse>> device_uses(const Sysfs& sysfs, const std::filesy
                                            Bdf bdf);
 
 /// EBUSY where there are any, naming them and the ways out; the errors of `device_uses` where it
-/// cannot be told.
-Result<void> require_unused(const Sysfs& sysfs, const std::filesystem::path& proc, Bdf bdf);
+/// cannot be told. Where there are none, it is tried for each disk in `dev`, for a moment, whether
+/// somebody has claimed it: ZFS, a mount of another namespace.
+Result<void> require_unused(const Sysfs& sysfs, const std::filesystem::path& proc,
+                            const std::filesystem::path& dev, Bdf bdf);
 
 /// The first few of some texts, and how many more there are: "a, b and 3 more".
 std::string first_few(const std::vector<std::string>& texts, const char* separator = ", ");

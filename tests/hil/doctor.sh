@@ -142,7 +142,7 @@ used() {
 }
 
 disks() {
-  local disk used=$own
+  local disk hidden used=$own
   disk=$(basename "$(dirname "$(dirname "$(grep -l lab1 /sys/block/nvme*/device/serial)")")")
   remember_state
   asked 3 "the host's drive, not used" $own
@@ -153,6 +153,15 @@ disks() {
   mount -t ext4 "/dev/$disk" $mounted
   used 'a mounted disk' "$disk is mounted on $mounted" "'umount -A /dev/$disk'"
   umount $mounted
+
+  # The mount table of this namespace does not have it.
+  unshare --mount --propagation private sh -c "mount -t ext4 -o ro /dev/$disk $mounted && touch /tmp/hidden && exec sleep 1000" &
+  hidden=$!
+  until [ -e /tmp/hidden ] || ! kill -0 "$hidden"; do sleep 0.1; done
+  refused 'bind: a disk of another mount namespace' 3 "$own: cannot be bound" \
+    "$disk is claimed, by ZFS or in another mount namespace" --force -- "$passthru" bind $own
+  kill "$hidden"
+  wait "$hidden" || true # it was stopped
 
   addpart "/dev/$disk" 1 2048 65536
   busybox mkswap "/dev/${disk}p1" >/dev/null

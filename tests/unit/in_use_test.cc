@@ -56,7 +56,7 @@ class InUse : public testing::Test {
     return texts;
   }
   std::string refusal() {
-    const auto unused = require_unused(tree.sysfs(), proc(), kDevice);
+    const auto unused = require_unused(tree.sysfs(), proc(), tree.root() / "dev", kDevice);
     return unused ? "" : unused.error().message();
   }
   std::filesystem::path proc() const { return tree.root() / "run/proc"; }
