@@ -46,7 +46,14 @@ TEST_F(AssignedWatch, AVectorThatIsNotThereAndADeviceThatIsGoneAreErrors) {
               testing::AllOf(testing::HasSubstr(hardware->spec().bdf.str()),
                              testing::HasSubstr("5000"), testing::HasSubstr("vectors")));
   device->detach();
-  EXPECT_EQ(device->watch(1, true).error().code, ENODEV);
+  const auto gone = device->watch(1, true);
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code, ENODEV);
+  EXPECT_EQ(gone.error().message(), "0000:00:02.0: watch a vector: it was detached");
+  const auto triggered = device->trigger(1);
+  ASSERT_FALSE(triggered);
+  EXPECT_EQ(triggered.error().code, ENODEV);
+  EXPECT_EQ(triggered.error().message(), "0000:00:02.0: trigger a vector: it was detached");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "tests/fakes/fake_kernel.h"
 #include "tests/fakes/sysfs_tree.h"
@@ -112,7 +113,10 @@ TEST_F(MsixSnapshotTest, WithoutAMappableTableVfioCannotShowIt) {
   kernel_.add(spec);
   add_to_sysfs("vfio-pci");
   const auto snapshot = snapshot_msix(kernel_, sysfs_.sysfs(), kNvme);
+  ASSERT_FALSE(snapshot);
   EXPECT_EQ(snapshot.error().code, ENOTSUP);
+  EXPECT_EQ(snapshot.error().message(),
+            "0000:00:02.0: map the MSI-X table: VFIO does not let BAR 0 be mapped there");
   EXPECT_TRUE(kernel_.nothing_leaked());
 }
 
@@ -166,16 +170,24 @@ TEST_F(MsixSnapshotTest, ADeviceThatAnotherProcessHasAndDoesNotUseIsNotRead) {
 }
 
 TEST_F(MsixSnapshotTest, ATableOutsideOfItsBarIsNotRead) {
-  for (const char* resource : {"0x80000000 0x8000200f 0x40200\n",   // ends within the table
-                               "0x0000c000 0x0000ffff 0x40101\n",   // ports
-                               "0x80000000 0x7fffffff 0x40200\n",   // ends before it starts
-                               "0x0 0xffffffffffffffff 0x40200\n",  // everything
-                               "0x0 0x0 0x0\n", "zebra\n", ""}) {
+  const std::string table = "the capability names 0x410 bytes at 0x2000, the BAR has ";
+  const std::string pending = "the capability names 0x10 bytes at 0x3000, the BAR has ";
+  const std::pair<const char*, std::string> cases[] = {
+      {"0x80000000 0x8000200f 0x40200\n", table + "0x2010"},  // ends within the table
+      {"0x80000000 0x80003007 0x40200\n", pending + "0x3008"},
+      {"0x0000c000 0x0000ffff 0x40101\n", table + "0x0"},   // ports
+      {"0x80000000 0x7fffffff 0x40200\n", table + "0x0"},   // ends before it starts
+      {"0x0 0xffffffffffffffff 0x40200\n", table + "0x0"},  // everything
+      {"0x0 0x0 0x0\n", table + "0x0"},
+      {"zebra\n", table + "0x0"},
+      {"", table + "0x0"}};
+  for (const auto& [resource, words] : cases) {
     add_to_sysfs("nvme");
     sysfs_.put("bus/pci/devices/0000:00:02.0/resource", resource);
     const auto snapshot = snapshot_from_sysfs(sysfs_.sysfs(), kNvme);
     ASSERT_FALSE(snapshot) << resource;
     EXPECT_EQ(snapshot.error().code, ERANGE) << resource;
+    EXPECT_EQ(snapshot.error().message(), "0000:00:02.0: look into BAR 0: " + words) << resource;
     sysfs_.remove("0000:00:02.0");
   }
 }

@@ -4,8 +4,10 @@
 #include "vfio/uevents.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <array>
+#include <cerrno>
 #include <ostream>
 #include <random>
 #include <string>
@@ -106,6 +108,18 @@ TEST(Uevent, ListeningTakesNoPrivilegeAndDoesNotWait) {
   const auto none = events->receive();
   ASSERT_TRUE(none) << none.error().message();
   EXPECT_EQ(*none, std::nullopt);
+}
+
+TEST(Uevent, WithoutADescriptorForItNobodyListens) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto events = Uevents::open();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(events);
+  EXPECT_EQ(events.error().code, EMFILE);
+  EXPECT_EQ(events.error().message(), "listen to the kernel's device events: Too many open files");
 }
 
 }  // namespace
