@@ -44,8 +44,9 @@ equal() {
 }
 
 # Whether a guest's kernel says that its CPU took an interrupt where it takes none: at the first instruction of a system
-# call, with interrupts off, on the stack of the program that made it. Nothing that a VMM asks of KVM does that, once the
-# guest runs; it is taken for the emulator's, and told. usage: cpu_went_wrong CONSOLE...
+# call, with interrupts off, on the stack of the program that made it. KVM injects none there. The emulator's VMRUN does
+# what KVM asks, and leaves the vector where its loop looks for exceptions: left before the guest has, the loop delivers
+# it once more (docs/performance.md). usage: cpu_went_wrong CONSOLE...
 cpu_went_wrong() {
   local console
   for console in "$@"; do

@@ -150,13 +150,25 @@ one_round() {
 }
 
 # Whether the emulator broke the guest: it lets its CPU take an interrupt a second time, where it takes none. In the first
-# instruction of a system call that is a panic; in the switch away from a task, one that is never run again.
+# instruction of a system call that is a panic; in the switch away from a task, one that is never run again; and while
+# its kernel has a lock that the handler wants, too, the handler waits for ever: there is no other CPU that would let go.
 is_broken() {
-  local look
-  cpu_went_wrong "$log" && return
-  for look in 1 2 3; do # not one that is just being switched away from
-    tests/hil/forgotten_tasks "$vmm" 128 || return
+  cpu_went_wrong "$log" || has_forgotten_a_task || spins
+}
+has_forgotten_a_task() {
+  for _ in 1 2 3; do # not one that is just being switched away from
+    tests/hil/guest_kernel forgotten "$vmm" 128 || return
     sleep 1
+  done
+}
+spins() {
+  local at interrupts function
+  for _ in 1 2; do
+    at='' interrupts=''
+    read -r at interrupts < <(tests/hil/guest_cpu "$vmm" | sed -n 's/^at \(0x[0-9a-f]*\), interrupts \(o[nf]*\),.*/\1 \2/p') || return
+    function=$(tests/hil/guest_kernel symbol "$at")
+    echo "        the guest is in $function, interrupts $interrupts"
+    [ "$interrupts $function" = 'off native_queued_spin_lock_slowpath' ] || return
   done
 }
 

@@ -163,10 +163,18 @@ perl -MIO::Socket::UNIX -e 'my $socket = IO::Socket::UNIX->new(Local => shift, L
 silent=$!
 until [ -S /run/passthru/vm/silent.sock ] || ! kill -0 "$silent"; do sleep 0.1; done
 see silent 3 msix audit --all
-kill -TERM "$silent"
+has silent "^$nvme: ok, [1-9]"
+# As many wait as it has room for: one more is not even connected.
+perl -MIO::Socket::UNIX -e 'my @waiting; $SIG{ALRM} = sub { kill STOP => $$ }; alarm 1;
+  push @waiting, IO::Socket::UNIX->new(Peer => $ARGV[0]) while 1' /run/passthru/vm/silent.sock &
+waiting=$!
+until grep -q stopped "/proc/$waiting/status" || ! kill -0 "$waiting"; do sleep 0.1; done
+see silent.full 3 msix audit --all
+has silent.full 'ask the VMM at /run/passthru/vm/silent.sock: it does not answer. Look whether it still runs'
+kill -TERM "$silent" "$waiting"
+kill -CONT "$waiting"
 rm /run/passthru/vm/silent.sock
 has silent 'ask the VMM at /run/passthru/vm/silent.sock: it does not answer. Look whether it still runs'
-has silent "^$nvme: ok, [1-9]"
 see topology.guest 0 topology "$nvme"
 see busy 3 unbind "$nvme"
 has busy "another process uses IOMMU group"
