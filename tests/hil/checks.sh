@@ -67,10 +67,12 @@ lab_failed() {
     what='CPUs stood still, its own tick with them'
   elif cpu_went_wrong "${consoles[@]}"; then
     what='CPU took an interrupt with interrupts off'
+  elif guest_was_silent; then
+    what='progress ended (above: what it said last)'
   else
     return 1
   fi
-  echo "a guest's $what, which is the emulator's fault: no result" >&2
+  echo "a guest's $what, which the emulator does to guests: no result, once" >&2
 }
 
 ends_with() {

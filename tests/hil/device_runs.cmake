@@ -66,7 +66,7 @@ disk(nvme ,serial=lab)
 add_test(NAME lab.device_images COMMAND ${hil}/make_images ${images} ${image_names}
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(lab.device_images PROPERTIES LABELS lab FIXTURES_SETUP device_images)
-set(disks --timeout 420 ${machine} -- ${hil}/disks.sh ${images} ${guest} ${assigned})
+set(disks ${machine} -- ${hil}/disks.sh ${images} ${guest} ${assigned})
 
 # The first NIC stays with the lab machine.
 set(rom ${images}/expansion.rom)
@@ -91,4 +91,4 @@ nic(i82801)
 nic(ne2k_pci)
 # Not the boot display: of that, the kernel shows the copy that firmware has left in memory instead of the ROM.
 assign(secondary-vga ,romfile=${rom})
-set(nics --timeout 420 ${machine} -- ${hil}/nics.sh 0000:00:02.0 ${rom} ${guest} ${assigned})
+set(nics ${machine} -- ${hil}/nics.sh 0000:00:02.0 ${rom} ${guest} ${assigned})

@@ -27,7 +27,7 @@ run_guest() {
   shift
   rm -rf "$work" "$results/${run%.sh}.json"
   mkdir -p "$work"
-  boot "$work/guest.log" "$work/vmm.log" timeout --kill-after=5 150 build/release/tools/passthru run \
+  boot "$work/guest.log" "$work/vmm.log" build/release/tools/passthru run \
     --kernel "$guest/bzImage" --initrd "$guest/initrd" --cpus 2 --memory 512M \
     --append "$guest_append passthru.job=$job $*" \
     --summary "$work/summary.json" "${arguments[@]}"

@@ -13,7 +13,6 @@ readonly image=$1 guest=$2
 readonly nvme=0000:00:02.0 nic=0000:00:03.0
 readonly passthru=build/release/tools/passthru
 readonly results=$LAB_OUT/guest_life
-readonly DEADLINE=120 # seconds for one guest; some 10 are usual
 
 # What a guest's kernel says when a device's BARs, MSI-X or config space are not as its drivers expect. Some of it is
 # logged as information only, so this is asked of every line.
@@ -40,12 +39,9 @@ start_guest() {
   shift 2
   [ "$name" != forwarded ] || devices+=(--forward-interrupts)
   for bdf in "$@"; do devices+=(--device "$bdf"); done
-  # As the VMM's own process, so that a signal to `vmm` reaches it and not only a `timeout`.
   boot "$results/$name.log" "$results/$name.vmm" \
     "$passthru" run --kernel "$guest/bzImage" --initrd "$guest/initrd" --append "$append" --cpus 2 --memory 256M \
     --summary "$results/$name.json" "${devices[@]}"
-  { sleep "$DEADLINE" && kill -KILL "$vmm"; } >/dev/null 2>&1 &
-  watchdog=$!
 }
 
 # What `failed` shows of guest NAME: its console, then what the VMM said.
@@ -55,12 +51,9 @@ story() { cat "$results/$1.log" "$results/$1.vmm" >"$results/$1.story" && echo "
 wait_for_end() {
   status=0
   wait "$vmm" 2>/dev/null || status=$?
-  kill "$watchdog" 2>/dev/null || true
   vmm=''
 }
 
-vmm='' watchdog=''
-tear_down() { [ -z "$vmm" ] || kill -KILL "$vmm" "$watchdog" 2>/dev/null || true; }
 
 # wait_until_says NAME WORDS: on a line of the guest's console.
 wait_until_says() {

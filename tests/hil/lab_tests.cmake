@@ -19,7 +19,7 @@ set(runs_next
 # They are made when asked for only.
 set(runs_left_out stock.virtual_functions stock.memory stock.looking stock.ten_thousand_looks)
 option(PASSTHRU_EVERY_RUN "Also those that these leave out" OFF)
-# Long runs take a quarter of an hour, so one combination has them, and only with --all.
+# One combination has the long forms.
 set(long_runs stock.group)
 
 # What guests run: Debian's kernel, and the jobs of demo and tests.
@@ -45,7 +45,7 @@ function(passthru_lab_test name)
       (kernel STREQUAL "next" AND NOT ${where}.${name} IN_LIST runs_next)))
     return()
   endif()
-  set(environment LAB_OUT=${PROJECT_SOURCE_DIR}/build/lab/out/${where})
+  set(environment LAB_TIMES=yes LAB_NAME=${test} LAB_OUT=${PROJECT_SOURCE_DIR}/build/lab/out/${where})
   if(backend)
     list(APPEND environment PASSTHRU_BACKEND=${backend})
   endif()
@@ -55,7 +55,7 @@ function(passthru_lab_test name)
   endif()
   add_test(NAME ${test} COMMAND ${hil}/once_more ${lab} run --kernel ${kernel} ${ARGN}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${test} PROPERTIES LABELS lab TIMEOUT 1300 ENVIRONMENT "${environment}"
+  set_tests_properties(${test} PROPERTIES LABELS lab TIMEOUT 2400 ENVIRONMENT "${environment}"
     FIXTURES_REQUIRED "${fixtures}")
 endfunction()
 
@@ -66,19 +66,19 @@ function(lab_runs kernel backend)
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
   # How often the state of a drive or NIC is damaged under its guest, the interrupts of a NIC are moved between CPUs
   # under a TCP stream, BARs are moved, a guest resets its drive.
-  if(PASSTHRU_TEST_ALL AND where STREQUAL long_runs)
-    set(damages 50)
-    set(moves 10000)
-    set(bar_moves 1000)
-    set(resets 250)
-    if(PASSTHRU_EVERY_RUN) # ten minutes
-      set(resets 1000)
-    endif()
-  elseif(kernel STREQUAL "stock")
+  if(kernel STREQUAL "stock")
     set(damages 20)
     set(moves 500)
-    set(bar_moves 1000)
+    set(bar_moves 200)
     set(resets 40)
+    if(where STREQUAL long_runs AND "moves" IN_LIST PASSTHRU_LONG)
+      set(damages 50)
+      set(moves 10000)
+      set(bar_moves 1000)
+    endif()
+    if(where STREQUAL long_runs AND "resets" IN_LIST PASSTHRU_LONG)
+      set(resets 1000)
+    endif()
   else()
     set(damages 8)
     set(moves 100)
@@ -91,10 +91,10 @@ function(lab_runs kernel backend)
     --device rtl8139 --device pci-ohci --device sdhci-pci --pack 0000:00:05.0,0000:00:06.0,0000:00:07.0
     --device edu,dma_mask=0x7fffffffff --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
     --device usb-ehci,bus=br,addr=1 --device usb-ehci,bus=br,addr=2 -- ${hil}/all_must_run ${hil_tests})
-  passthru_lab_test(backdoor --timeout 500 --nvme ${drive}-backdoor.img --bind 0000:00:02.0 --
+  passthru_lab_test(backdoor --nvme ${drive}-backdoor.img --bind 0000:00:02.0 --
     ${hil}/backdoor.sh --guest ${guest} --rounds ${damages})
   # A NIC of the lab machine and an rtl8139 on one cable, the rtl8139 in one page with two others.
-  passthru_lab_test(packed --timeout 400
+  passthru_lab_test(packed
     --qemu -netdev --qemu hubport,hubid=2,id=own --device e1000e,netdev=own
     --qemu -netdev --qemu hubport,hubid=2,id=theirs --device rtl8139,netdev=theirs
     --device pci-ohci --device sdhci-pci --pack 0000:00:03.0,0000:00:04.0,0000:00:05.0
@@ -105,29 +105,29 @@ function(lab_runs kernel backend)
   if(where STREQUAL "stock.group")
     list(PREPEND ways alone)
   endif()
-  passthru_lab_test(unprivileged --timeout 600 --nvme ${drive}-unprivileged.img --nic-pair
+  passthru_lab_test(unprivileged --nvme ${drive}-unprivileged.img --nic-pair
     --bind 0000:00:02.0 --bind 0000:00:03.0 --
     ${hil}/unprivileged.sh ${drive}-unprivileged.img ${guest} ${ways})
-  passthru_lab_test(guest_life --timeout 500 --nvme ${drive}-guest_life.img --nic-pair
+  passthru_lab_test(guest_life --nvme ${drive}-guest_life.img --nic-pair
     --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/guest_life.sh ${drive}-guest_life.img ${guest})
-  passthru_lab_test(moves --timeout 600 --nvme ${drive}-moves.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0 --
+  passthru_lab_test(moves --nvme ${drive}-moves.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0 --
     ${hil}/moves.sh ${drive}-moves.img ${guest} ${bar_moves})
-  passthru_lab_test(stream --timeout 600 --nic-pair --bind 0000:00:02.0 -- ${hil}/stream.sh ${guest} ${moves} ${damages})
-  passthru_lab_test(resets --timeout 1200 --nvme ${drive}-resets.img --bind 0000:00:02.0 -- ${hil}/resets.sh ${guest} ${resets})
+  passthru_lab_test(stream --nic-pair --bind 0000:00:02.0 -- ${hil}/stream.sh ${guest} ${moves} ${damages})
+  passthru_lab_test(resets --nvme ${drive}-resets.img --bind 0000:00:02.0 -- ${hil}/resets.sh ${guest} ${resets})
   # A drive that stays, two behind ports that go, and a device that reports errors.
   set(nothing driver=null-co,read-zeroes=on,size=16777216,if=none)
-  passthru_lab_test(unplug --timeout 300 --nvme ${drive}-unplug.img
+  passthru_lab_test(unplug --nvme ${drive}-unplug.img
     --device pcie-root-port,id=rp1,chassis=1 --device pcie-root-port,id=rp2,chassis=2 --device pcie-root-port,id=rp3,chassis=3
     --qemu -drive --qemu id=d1,${nothing} --device nvme,id=nvme1,serial=lab1,drive=d1,bus=rp1
     --qemu -drive --qemu id=d2,${nothing} --device nvme,id=nvme2,serial=lab2,drive=d2,bus=rp2
     --device virtio-rng-pci,id=rng0,bus=rp3,aer=on,disable-legacy=on,iommu_platform=on
     --bind 0000:00:02.0 --bind 0000:01:00.0 --bind 0000:02:00.0 --bind 0000:03:00.0 --
     ${hil}/unplug.sh ${drive}-unplug.img ${guest} 0000:00:02.0 0000:01:00.0 0000:02:00.0 0000:03:00.0)
-  passthru_lab_test(see_it --timeout 300 --nvme ${drive}-see_it.img --nic-pair -- ${hil}/see_it.sh ${guest})
+  passthru_lab_test(see_it --nvme ${drive}-see_it.img --nic-pair -- ${hil}/see_it.sh ${guest})
   # It speaks of groups: their nodes, their owners, their members.
   if(backend STREQUAL "group")
     # What is behind a bridge to conventional PCI is one IOMMU group: its requests carry the bridge's address.
-    passthru_lab_test(refusals --timeout 500 --nvme ${drive}-refusals.img --nic-pair
+    passthru_lab_test(refusals --nvme ${drive}-refusals.img --nic-pair
       --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
       --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
       --bind 0000:00:02.0 --bind 0000:02:01.0 -- ${hil}/refusals.sh ${guest})
@@ -177,20 +177,20 @@ function(lab_runs_once kernel)
   if(kernel STREQUAL "next")
     set(modules built-in)
   endif()
-  passthru_lab_test(doctor --timeout 500 --nvme ${drive}-doctor.img --nvme ${drive}-doctor-own.img --nic-pair
+  passthru_lab_test(doctor --nvme ${drive}-doctor.img --nvme ${drive}-doctor-own.img --nic-pair
     --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
     --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
     --bind 0000:00:02.0 -- ${hil}/doctor.sh ${modules})
-  passthru_lab_test(topology --timeout 400 ${switch_and_bridges} -- ${hil}/topology.sh)
+  passthru_lab_test(topology ${switch_and_bridges} -- ${hil}/topology.sh)
   # The same with bus numbers of the kernel's own. The emulator takes the last -append: it is all that the kernel is told.
-  passthru_lab_test(topology_assigned --timeout 300 ${switch_and_bridges}
+  passthru_lab_test(topology_assigned ${switch_and_bridges}
     --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off pci=assign-busses" --
     ${hil}/topology.sh as-booted)
   # As most kernels are booted: nobody sees a BAR that is in use.
-  passthru_lab_test(kept_away --timeout 300 --nvme ${drive}-kept_away.img
+  passthru_lab_test(kept_away --nvme ${drive}-kept_away.img
     --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off" --
     ${hil}/kept_away.sh)
-  passthru_lab_test(see_others --timeout 300 --nvme ${drive}-see_others.img -- ${hil}/see_others.sh ${drive}-see_others.img ${guest})
+  passthru_lab_test(see_others --nvme ${drive}-see_others.img -- ${hil}/see_others.sh ${drive}-see_others.img ${guest})
 endfunction()
 
 # A drive behind a port, with two virtual functions for which there are four queues and five interrupts each.
@@ -205,8 +205,8 @@ function(lab_virtual_functions kernel)
     --qemu -device
     --qemu nvme,id=pf,serial=lab,bus=rp,subsys=subsystem,max_ioqpairs=10,msix_qsize=11,sriov_max_vfs=2,sriov_vq_flexible=8,sriov_vi_flexible=10
     --qemu -device --qemu nvme-ns,drive=sriov,bus=pf,nsid=1)
-  passthru_lab_test(virtual_functions --timeout 500 ${sriov_drive} -- ${hil}/virtual_functions.sh ${sriov}/drive.img ${guest})
-  passthru_lab_test(vf_tokens --timeout 500 ${sriov_drive} --device rtl8139 --bind 0000:00:03.0
+  passthru_lab_test(virtual_functions ${sriov_drive} -- ${hil}/virtual_functions.sh ${sriov}/drive.img ${guest})
+  passthru_lab_test(vf_tokens ${sriov_drive} --device rtl8139 --bind 0000:00:03.0
     -- ${hil}/vf_tokens.sh ${sriov}/drive.img ${guest})
   # They write to one drive.
   foreach(test lab.${where}.virtual_functions lab.${where}.vf_tokens)
@@ -223,7 +223,7 @@ function(lab_memory kernel)
   set(where ${kernel})
   set(backend "")
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
-  passthru_lab_test(memory --timeout 500 --nvme ${drive}-memory.img --bind 0000:00:02.0 --qemu -m --qemu 5G
+  passthru_lab_test(memory --nvme ${drive}-memory.img --bind 0000:00:02.0 --qemu -m --qemu 5G
     --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off no_timer_check tsc=reliable nohz=off highres=off hugepagesz=1G hugepages=1" --
     ${hil}/memory.sh ${drive}-memory.img ${guest})
 endfunction()
@@ -237,7 +237,7 @@ function(lab_looking kernel)
     string(REPLACE ":" ";" test ${test})
     list(GET test 0 name)
     list(GET test 1 shows)
-    passthru_lab_test(${name} --timeout 7200 --nvme ${drive}-${name}.img --nvme ${drive}-${name}-idle.img --
+    passthru_lab_test(${name} --nvme ${drive}-${name}.img --nvme ${drive}-${name}-idle.img --
       ${hil}/looking.sh ${guest} ${shows})
     if(TEST lab.${where}.${name})
       set_tests_properties(lab.${where}.${name} PROPERTIES TIMEOUT 7300)
@@ -250,7 +250,7 @@ function(lab_two_doors kernel)
   set(where ${kernel})
   set(backend "")
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where}-two_doors)
-  passthru_lab_test(two_doors --timeout 400 --nvme ${drive}-1.img --nvme ${drive}-2.img
+  passthru_lab_test(two_doors --nvme ${drive}-1.img --nvme ${drive}-2.img
     --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/two_doors.sh ${drive}-1.img ${drive}-2.img ${guest})
 endfunction()
 

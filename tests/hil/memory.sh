@@ -14,7 +14,6 @@ source "${BASH_SOURCE[0]%/*}/refused.sh"
 readonly image=$1 guest=$2 nvme=0000:00:02.0
 readonly passthru=build/release/tools/passthru
 readonly results=$LAB_OUT/memory
-readonly DEADLINE=120 # seconds for one guest; some 10 are usual
 readonly small=/sys/kernel/mm/hugepages/hugepages-2048kB large=/sys/kernel/mm/hugepages/hugepages-1048576kB
 
 readonly run=("$passthru" run --kernel "$guest/bzImage" --initrd "$guest/initrd" --cpus 2 --device "$nvme")
@@ -23,13 +22,12 @@ readonly run=("$passthru" run --kernel "$guest/bzImage" --initrd "$guest/initrd"
 start_guest() {
   name=$1
   shift
-  boot "$results/$name.log" "$results/$name.vmm" timeout --foreground --kill-after=5 "$DEADLINE" \
-    "${run[@]}" --append "$guest_append passthru.job=read-drive" "$@"
+  boot "$results/$name.log" "$results/$name.vmm" "${run[@]}" --append "$guest_append passthru.job=read-drive" "$@"
   wait_until_says reading
 }
 
 # What the process that runs the guest has mapped: its RAM is the one that is called $1.
-mapped_as() { grep -qE "rw-s .* /(memfd|anon_hugepage).*$1" "/proc/$(pgrep -n -P "$vmm" passthru)/maps" && echo yes; }
+mapped_as() { grep -qE "rw-s .* /(memfd|anon_hugepage).*$1" "/proc/$vmm/maps" && echo yes; }
 
 it_reads_its_drive() {
   wait_for_guest

@@ -40,7 +40,7 @@ refused() {
     shift
   done
   shift
-  timeout --kill-after=5 60 "$@" </dev/null >/dev/null 2>$refusal || status=$?
+  timeout --kill-after=5 "$(patience 12)" "$@" </dev/null >/dev/null 2>$refusal || status=$?
   for word in "${words[@]}"; do
     grep -qF -- "$word" $refusal || missing+=" '$word'"
   done

@@ -68,7 +68,7 @@ equal 'held: why nothing is seen is said' \
   "$(jq -r '.missing[0] | contains("Another process has it and has not enabled it")' "$results/held.json")" true "$results/held.json"
 kill -TERM "$holder"
 wait "$holder" || true # it was stopped
-boot "$results/qemu.log" "$results/qemu.err" timeout --kill-after=5 120 qemu-system-x86_64 \
+boot "$results/qemu.log" "$results/qemu.err" qemu-system-x86_64 \
   -nodefaults -no-user-config -display none -no-reboot -machine pc,usb=off,vmport=off,smbus=off,hpet=off,i8042=off \
   -accel kvm -cpu host -smp 1 -m 256M -kernel "$guest/bzImage" -initrd "$guest/initrd" \
   -append "$guest_append passthru.job=read-latency read-latency.seconds=40" \

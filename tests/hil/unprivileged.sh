@@ -18,7 +18,6 @@ readonly image=$1
 readonly nvme=0000:00:02.0 nic=0000:00:03.0 own_nic=0000:00:04.0
 readonly own_address=10.9.0.1 guest_address=10.9.0.2 write_at_mib=32
 readonly results=$LAB_OUT/unprivileged
-readonly DEADLINE=150 # seconds for one guest
 
 # Where any user can reach it, wherever the repository is.
 readonly reachable=/tmp/reachable
@@ -38,12 +37,11 @@ start_guest() {
     options+=("$1")
     shift
   done
-  boot "$results/$name.log" "$results/$name.vmm" timeout --foreground --kill-after=5 "$DEADLINE" \
-    "$example" "${options[@]}" -- "${run[@]}" --append "$guest_append passthru.job=$2" "${@:3}"
+  boot "$results/$name.log" "$results/$name.vmm" "$example" "${options[@]}" -- "${run[@]}" --append "$guest_append passthru.job=$2" "${@:3}"
 }
 
-# The process that runs the guest, a child of the example's, which is one of `timeout`'s.
-vmm_itself() { pgrep -x -P "$(pgrep -P "$vmm")" passthru; }
+# The process that runs the guest, a child of the example's.
+vmm_itself() { pgrep -x -P "$vmm" passthru; }
 
 it_has_no_right() {
   local process its_root
@@ -63,7 +61,7 @@ a_guest_without_devices() {
   # Whoever ends the parent ends the guest.
   local process
   process=$(vmm_itself)
-  kill -TERM "$(pgrep -P "$vmm")"
+  kill -TERM "$vmm"
   wait_for_guest
   for ((i = 0; i < 100; i++)); do
     [ -e "/proc/$process" ] || break

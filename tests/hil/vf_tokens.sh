@@ -15,7 +15,7 @@ readonly physical=0000:01:00.0 virtual=0000:01:00.1 other=0000:00:03.0
 export PASSTHRU_BACKEND=group # which asks for tokens
 readonly token=bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3 wrong=bd8d9d2b-5a5f-4f5a-a211-f591514ba1f4
 readonly passthru=build/release/tools/passthru
-readonly results=$LAB_OUT/vf_tokens DEADLINE=300
+readonly results=$LAB_OUT/vf_tokens
 readonly resources=4 # queues and interrupts of a virtual function
 # Blocks of 256 KiB: see virtual_functions.sh.
 readonly shared=3 mark=4 write=6
@@ -33,7 +33,7 @@ on_image() { dd if="$image" bs=256k skip="$1" count="$2" 2>/dev/null; }
 start() {
   local name=$1 job=$2
   shift 2
-  boot "$results/$name.log" "$results/$name.vmm" timeout --kill-after=5 "$DEADLINE" "$passthru" run \
+  boot "$results/$name.log" "$results/$name.vmm" "$passthru" run \
     --kernel "$guest/bzImage" --initrd "$guest/initrd" --cpus 1 --memory 256M --summary "$results/$name.json" \
     --append "$guest_append passthru.job=$job share.mark=$mark share.write=$write" "$@"
   vmms+=("$vmm")
@@ -42,7 +42,7 @@ start() {
 refused() {
   local name=$1 words=$2 status=0
   shift 2
-  timeout 60 "$passthru" run --kernel "$guest/bzImage" --initrd "$guest/initrd" --memory 256M "$@" \
+  timeout "$(patience 12)" "$passthru" run --kernel "$guest/bzImage" --initrd "$guest/initrd" --memory 256M "$@" \
     </dev/null >"$results/$name" 2>&1 || status=$?
   equal "$name: exit status" "$status" 3 "$results/$name"
   equal "$name: '$words'" "$(grep -cF "$words" "$results/$name")" 1 "$results/$name"
