@@ -30,7 +30,7 @@ const char* kind_of(Elf64_Half type) {
     case ET_REL:
       return "a relocatable file";
     case ET_DYN:
-      return "a shared object";
+      return "a position-independent program or library";
     case ET_CORE:
       return "a core file";
     default:
@@ -71,7 +71,7 @@ class Reader {
     if (header.e_ident[EI_DATA] != ELFDATA2LSB) return refuse("it is not a little-endian ELF file");
     if (header.e_machine != EM_X86_64) return refuse("it is an ELF file of another machine");
     if (header.e_type != ET_EXEC) {
-      return refuse(fmt::format("it is not an executable but {}", kind_of(header.e_type)));
+      return refuse(fmt::format("it is no kernel but {}", kind_of(header.e_type)));
     }
     if (header.e_phnum == 0) return {};
     if (header.e_phentsize != sizeof(Elf64_Phdr)) {

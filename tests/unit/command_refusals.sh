@@ -103,6 +103,7 @@ refused 3 'read the kernel image /no/such' 'No such file' -- run --kernel /no/su
 truncate -s 3G "$large"
 refused 3 "read the kernel image $large" 'it is larger than 2 GiB' -- run --kernel "$large"
 refused 3 'read the kernel image /dev/null' 'it is neither a bzImage nor an ELF file' 'Give a bzImage' -- run --kernel /dev/null
+refused 3 'read the kernel image /proc/self/exe' 'position-independent' 'CONFIG_PVH=y' -- run --kernel /proc/self/exe
 
 for command in 'msix show' 'msix watch' 'msix audit' 'msix trigger' bars 'trace -o /tmp/x' topology doctor; do
   last=()
