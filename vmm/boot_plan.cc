@@ -49,7 +49,7 @@ Result<void> BootPlan::write_to(const GuestMemory& memory) const {
 Result<uint64_t> place_initrd(const RamLayout& ram, uint64_t kernel_end, uint64_t limit,
                               uint64_t size) {
   const uint64_t pages = round_up(size, kPage);
-  const uint64_t needed = round_up(kernel_end, kPage) + pages;
+  const uint64_t needed = kernel_end + pages;
   const uint64_t top = round_down(std::min(ram.low, limit), kPage);
   if (needed <= top) return top - pages;
 

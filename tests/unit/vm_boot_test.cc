@@ -185,15 +185,19 @@ TEST(LoadLinux, DoesNotAskForMemoryThatNoGuestHas) {
   EXPECT_EQ(message.find("--memory"), std::string::npos) << message;
 }
 
-TEST(LoadLinux, KeepsTheInitrdAndTheKernelApartToTheByte) {
+TEST(LoadLinux, PutsTheInitrdIntoPagesOfItsOwnWhereNoLimitIsAtAPage) {
   const auto memory = memory_of(64 * kMiB);
-  // The initrd's limit is in the middle of a page, and so is the kernel's end.
-  const BzImageFile file =
-      BzImageFile().set(0x22C, 4, 0x2000800 - 1).set(0x260, 4, 0x1000000 - 0x1000 + 0x800);
-  const BzImage image = BzImage::parse(file.bytes(), "k").value();
-  const auto loaded = load_linux(*memory, image, std::vector<std::byte>(4096), "");
-  ASSERT_FALSE(loaded);
-  EXPECT_EQ(loaded.error().code, ENOMEM);
+  const std::vector<std::byte> initrd(4096, std::byte{0x42});
+  // The kernel begins at 16 MiB. The initrd may use half of the page at 32 MiB.
+  const auto load = [&](uint64_t kernel_end) {
+    const BzImageFile file =
+        BzImageFile().set(0x22C, 4, 0x2000800 - 1).set(0x260, 4, kernel_end - 0x1000000);
+    return load_linux(*memory, BzImage::parse(file.bytes(), "k").value(), initrd, "");
+  };
+  EXPECT_EQ(word(*memory, load(0x1FFF000).value().parameters + 0x218, 4), 0x1FFF000u);
+  const auto refused = load(0x1FFF001);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ENOMEM);
 }
 
 TEST(LoadLinux, RefusesHostileSizesWithoutOverflow) {
@@ -222,6 +226,15 @@ TEST(LoadLinux, RefusesACommandLineLongerThanTheKernelTakes) {
   const BzImage image = BzImage::parse(file.bytes(), "k").value();
   EXPECT_TRUE(load_linux(*memory, image, {}, std::string(2047, 'x')));
   EXPECT_EQ(load_linux(*memory, image, {}, std::string(2048, 'x')).error().code, E2BIG);
+}
+
+TEST(LoadLinux, RefusesACommandLineThatWouldNotFitIntoLowRam) {
+  const auto memory = memory_of(64 * kMiB);
+  const BzImageFile file = BzImageFile().set(0x238, 4, 0xFFFFFFFF);
+  const BzImage image = BzImage::parse(file.bytes(), "k").value();
+  const size_t room = kLowRamUsable - kCommandLine;
+  EXPECT_TRUE(load_linux(*memory, image, {}, std::string(room - 1, 'x')));
+  EXPECT_EQ(load_linux(*memory, image, {}, std::string(room, 'x')).error().code, E2BIG);
 }
 
 }  // namespace
