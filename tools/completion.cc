@@ -78,7 +78,7 @@ struct Cases {
 
 bool takes_file(const CLI::Option& option) {
   const std::string type = option.get_type_name();
-  return type == "FILE" || type == "PATH" || type == "[PATH]" || type == "BZIMAGE";
+  return type == "FILE" || type == "PATH" || type == "[PATH]";
 }
 
 void add(const CLI::App& app, const std::string& path, Cases& cases) {

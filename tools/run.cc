@@ -191,9 +191,11 @@ CLI::App* add_run(CLI::App& app, int& status) {
   VmOptions& vm = arguments->vm;
   CLI::App* command =
       app.add_subcommand("run", "Boot a Linux guest that owns the devices you name");
-  command->add_option("--kernel", vm.kernel, "A bzImage, for example /boot/vmlinuz-VERSION")
+  command
+      ->add_option("--kernel", vm.kernel,
+                   "A bzImage, for example /boot/vmlinuz-VERSION, or a vmlinux with CONFIG_PVH=y")
       ->required()
-      ->type_name("BZIMAGE");
+      ->type_name("FILE");
   command->add_option("--initrd", vm.initrd, "The guest's initramfs")->type_name("FILE");
   command->add_option("--append", vm.append, "The kernel's command line; console=ttyS0 is here")
       ->type_name("STRING");

@@ -25,8 +25,7 @@ constexpr size_t kHeaderRead = 0x264;  // everything above is before this
 
 constexpr uint64_t kBootFlagValue = 0xAA55;
 constexpr uint64_t kMagicValue = 0x53726448;  // "HdrS"
-constexpr uint64_t kElfMagic = 0x464C457F;
-constexpr uint64_t kVersion64Bit = 0x020C;  // the first protocol with xloadflags
+constexpr uint64_t kVersion64Bit = 0x020C;    // the first protocol with xloadflags
 constexpr uint64_t kLoadedHigh = 1 << 0;
 constexpr uint64_t kEntry64Bit = 1 << 0;
 constexpr size_t kSector = 512;
@@ -47,12 +46,9 @@ Result<BzImage> BzImage::parse(std::span<const std::byte> file, const std::strin
   const auto field = [&](size_t offset, size_t width) {
     return from_bytes(file.subspan(offset, width));
   };
-  if (file.size() >= 4 && field(0, 4) == kElfMagic) {
-    return not_one(name, "it is an ELF file (vmlinux), not a bzImage");
-  }
   if (file.size() < kHeaderRead || field(kBootFlag, 2) != kBootFlagValue ||
       field(kMagic, 4) != kMagicValue) {
-    return not_one(name, "it is not a bzImage");
+    return not_one(name, "it is neither a bzImage nor an ELF file (vmlinux)");
   }
   if (field(kVersion, 2) < kVersion64Bit || !(field(kLoadFlags, 1) & kLoadedHigh) ||
       !(field(kExtendedLoadFlags, 2) & kEntry64Bit)) {

@@ -24,9 +24,9 @@ Result<std::unique_ptr<GuestMemory>> GuestMemory::create(uint64_t bytes,
 
 GuestMemory::GuestMemory(MappedMemory mapped) : mapped_(std::move(mapped)) {
   const std::span<std::byte> all = mapped_.bytes();
-  const uint64_t low = std::min<uint64_t>(all.size(), kLowRamEnd);
-  ranges_.push_back({0, all.first(low)});
-  if (all.size() > low) ranges_.push_back({kHighRamStart, all.subspan(low)});
+  const RamLayout ram = layout();
+  ranges_.push_back({0, all.first(ram.low)});
+  if (ram.high != 0) ranges_.push_back({kHighRamStart, all.subspan(ram.low)});
 }
 
 Result<std::span<std::byte>> GuestMemory::at(uint64_t address, uint64_t size) const {

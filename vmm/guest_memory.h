@@ -10,6 +10,7 @@
 
 #include "vfio/result.h"
 #include "vmm/memory_backing.h"
+#include "vmm/ram_layout.h"
 
 namespace passthru {
 
@@ -30,8 +31,8 @@ class GuestMemory {
 
   /// One range, or two; ascending.
   [[nodiscard]] const std::vector<Range>& ranges() const { return ranges_; }
-  /// Bytes of RAM from 0 up to the hole.
-  [[nodiscard]] uint64_t low_size() const { return ranges_.front().bytes.size(); }
+  /// Where they are.
+  [[nodiscard]] RamLayout layout() const { return RamLayout::of(mapped_.bytes().size()); }
 
   /// The bytes at [address, address + size). EINVAL where that is not all RAM.
   [[nodiscard]] Result<std::span<std::byte>> at(uint64_t address, uint64_t size) const;

@@ -44,8 +44,12 @@ constexpr uint32_t intx_gsi(unsigned slot, unsigned pin) {
 
 // What the VMM puts into low RAM before the guest starts.
 constexpr uint64_t kGdt = 0x500;
-constexpr uint64_t kBootParams = 0x7000;
-constexpr uint64_t kPageTables = 0x9000;  ///< six pages
+constexpr uint64_t kBootParams = 0x7000;  ///< of a bzImage: a page
+constexpr uint64_t kPageTables = 0x9000;  ///< of a bzImage: six pages
+/// An ELF kernel finds these in the page where a bzImage finds its boot parameters.
+constexpr uint64_t kStartInfo = kBootParams;
+constexpr uint64_t kModuleList = kStartInfo + 0x40;
+constexpr uint64_t kStartInfoMap = kStartInfo + 0x80;
 constexpr uint64_t kCommandLine = 0x20000;
 constexpr uint64_t kLowRamUsable =
     0x9FC00;                               ///< below: RAM; above: where a PC has its EBDA and ROMs

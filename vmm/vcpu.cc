@@ -15,7 +15,7 @@
 
 #include "host/kvm/kvm_call.h"
 #include "host/kvm/kvm_table.h"
-#include "vmm/memory_map.h"
+#include "vmm/entry_state.h"
 
 namespace passthru {
 namespace {
@@ -28,19 +28,6 @@ int stop_signal() {
 // (PCIe 6.6.2: 100 ms for a function-level reset, more until the device is ready).
 constexpr auto kFaultPause = std::chrono::milliseconds(1);
 constexpr unsigned kFaultPauses = 2000;
-
-kvm_segment flat_segment(uint16_t selector, uint8_t type, bool code) {
-  kvm_segment segment{};
-  segment.limit = 0xFFFFFFFF;
-  segment.selector = selector;
-  segment.type = type;
-  segment.present = 1;
-  segment.db = code ? 0 : 1;
-  segment.l = code ? 1 : 0;
-  segment.s = 1;
-  segment.g = 1;
-  return segment;
-}
 
 std::string exit_name(const kvm_run& run) {
   switch (run.exit_reason) {
@@ -91,32 +78,12 @@ Vcpu::~Vcpu() {
   ::munmap(shared_, shared_size_);
 }
 
-Result<void> Vcpu::set_long_mode(uint64_t page_tables) {
-  constexpr uint64_t kCr0 = 0x80000031;  // paging, numeric errors, x87 type, protected mode
-  constexpr uint64_t kCr4 = 1 << 5;      // physical address extension
-  constexpr uint64_t kEfer = 0x500;      // long mode enabled and active
-  constexpr uint8_t kCode = 0xB, kData = 0x3;
-  kvm_sregs sregs{};
-  PASSTHRU_TRY(kvm_call(fd_.get(), KVM_GET_SREGS, "KVM_GET_SREGS", &sregs));
-  sregs.cs = flat_segment(0x10, kCode, true);
-  sregs.ds = sregs.es = sregs.ss = sregs.fs = sregs.gs = flat_segment(0x18, kData, false);
-  sregs.gdt.base = kGdt;
-  sregs.gdt.limit = 4 * 8 - 1;
-  sregs.idt.limit = 0;
-  sregs.cr0 = kCr0;
-  sregs.cr3 = page_tables;
-  sregs.cr4 = kCr4;
-  sregs.efer = kEfer;
-  PASSTHRU_TRY(kvm_call(fd_.get(), KVM_SET_SREGS, "KVM_SET_SREGS", &sregs));
-  return {};
-}
-
 Result<void> Vcpu::start_at(const BootEntry& entry) {
-  PASSTHRU_TRY(set_long_mode(entry.page_tables));
+  kvm_sregs sregs{};
   kvm_regs regs{};
-  regs.rip = entry.instruction;
-  regs.rsi = entry.boot_parameters;
-  regs.rflags = 0x2;  // bit 1 is always set
+  PASSTHRU_TRY(kvm_call(fd_.get(), KVM_GET_SREGS, "KVM_GET_SREGS", &sregs));
+  set_entry_state(entry, sregs, regs);
+  PASSTHRU_TRY(kvm_call(fd_.get(), KVM_SET_SREGS, "KVM_SET_SREGS", &sregs));
   PASSTHRU_TRY(kvm_call(fd_.get(), KVM_SET_REGS, "KVM_SET_REGS", &regs));
   return {};
 }

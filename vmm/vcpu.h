@@ -14,7 +14,7 @@
 #include "mmap/address_space.h"
 #include "vfio/fd.h"
 #include "vfio/result.h"
-#include "vmm/boot.h"
+#include "vmm/boot_plan.h"
 #include "vmm/cpuid.h"
 #include "vmm/kvm_machine.h"
 
@@ -34,7 +34,7 @@ class Vcpu {
   Vcpu(const Vcpu&) = delete;
   Vcpu& operator=(const Vcpu&) = delete;
 
-  /// Before the first run: 64-bit mode at `entry`.
+  /// Before the first run: the state of `entry`.
   Result<void> start_at(const BootEntry& entry);
 
   /// Runs the guest on the calling thread until `stop`, or until the guest ends the machine by a
@@ -47,7 +47,6 @@ class Vcpu {
 
  private:
   Vcpu(unsigned id, Fd fd, kvm_run* shared, size_t shared_size);
-  Result<void> set_long_mode(uint64_t page_tables);
   Result<End> loop(const AddressSpace& ports, const AddressSpace& mmio);
   void carry_port_access(const AddressSpace& ports);
   void carry_mmio_access(const AddressSpace& mmio);

@@ -15,6 +15,7 @@
 #include "vmm/acpi.h"
 #include "vmm/host_bridge.h"
 #include "vmm/image_file.h"
+#include "vmm/kernel_image.h"
 #include "vmm/memory_map.h"
 #include "vmm/power.h"
 
@@ -43,11 +44,13 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmOptions& options, std::shared_ptr
 
 Result<void> Vm::load(const VmOptions& options) {
   const auto file = PASSTHRU_TRY(read_image(options.kernel, "the kernel image"));
-  const BzImage image = PASSTHRU_TRY(BzImage::parse(file, options.kernel));
+  const KernelImage image = PASSTHRU_TRY(parse_kernel(file, options.kernel));
   std::vector<std::byte> initrd;
   if (!options.initrd.empty()) initrd = PASSTHRU_TRY(read_image(options.initrd, "the initrd"));
   memory_ = PASSTHRU_TRY(GuestMemory::create(options.memory, options.memory_from));
-  entry_ = PASSTHRU_TRY(load_linux(*memory_, image, initrd, options.append));
+  const BootPlan plan = PASSTHRU_TRY(plan_boot(memory_->layout(), image, initrd, options.append));
+  PASSTHRU_TRY(plan.write_to(*memory_));
+  entry_ = plan.entry;
   PASSTHRU_TRY(memory_->write(kAcpiTables, build_acpi_tables(kAcpiTables, options.cpus)));
   return {};
 }

@@ -21,7 +21,7 @@
 #include "vfio/result.h"
 #include "vfio/thread_annotations.h"
 #include "vmm/assigned_function.h"
-#include "vmm/boot.h"
+#include "vmm/boot_plan.h"
 #include "vmm/console.h"
 #include "vmm/guest_memory.h"
 #include "vmm/kvm_machine.h"

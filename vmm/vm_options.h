@@ -24,7 +24,7 @@ struct VmOptions {
   static constexpr unsigned kMaxCpus = 254;                    ///< 8-bit APIC ids
   static constexpr unsigned kMaxDevices = 31;                  ///< slots 1 to 31 of bus 0
 
-  std::string kernel{};                   ///< file name of a bzImage
+  std::string kernel{};                   ///< file name of a bzImage or an ELF kernel
   std::string initrd{};                   ///< file name; empty: none
   std::string append{};                   ///< the kernel's command line
   uint64_t memory = uint64_t{512} << 20;  ///< bytes, a multiple of 2 MiB and of the huge page

@@ -102,7 +102,8 @@ refused 3 'write the summary to /no/such/file' 'No such file' 'Name another file
 refused 3 'read the kernel image /no/such' 'No such file' -- run --kernel /no/such
 truncate -s 3G "$large"
 refused 3 "read the kernel image $large" 'it is larger than 2 GiB' -- run --kernel "$large"
-refused 3 'read the kernel image /dev/null' 'it is not a bzImage' 'Give a bzImage' -- run --kernel /dev/null
+refused 3 'read the kernel image /dev/null' 'it is neither a bzImage nor an ELF file' 'Give a bzImage' -- run --kernel /dev/null
+refused 3 'read the kernel image /proc/self/exe' 'position-independent' 'CONFIG_PVH=y' -- run --kernel /proc/self/exe
 
 for command in 'msix show' 'msix watch' 'msix audit' 'msix trigger' bars 'trace -o /tmp/x' topology doctor; do
   last=()

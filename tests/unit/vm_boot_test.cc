@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/fakes/kernel_files.h"
 #include "vmm/boot.h"
 #include "vmm/bytes.h"
 #include "vmm/bzimage.h"
@@ -16,39 +17,15 @@
 namespace passthru {
 namespace {
 
-/// The smallest file that is a bzImage: two setup sectors, then `kernel_size` bytes of 0x90.
-class ImageFile {
- public:
-  explicit ImageFile(size_t kernel_size = 5000) : bytes_(3 * 512, std::byte{0}) {
-    bytes_.resize(bytes_.size() + kernel_size, std::byte{0x90});
-    set(0x1F1, 1, 2);
-    set(0x1FE, 2, 0xAA55);
-    set(0x201, 1, 0x6A);
-    set(0x202, 4, 0x53726448);
-    set(0x206, 2, 0x020F);
-    set(0x211, 1, 1);
-    set(0x22C, 4, 0x7FFFFFFF);
-    set(0x236, 2, 1);
-    set(0x238, 4, 2047);
-    set(0x258, 8, 0x1000000);
-    set(0x260, 4, 4 << 20);
-  }
-  ImageFile& set(size_t offset, size_t width, uint64_t value) {
-    to_bytes(value, std::span(bytes_).subspan(offset, width));
-    return *this;
-  }
-  ImageFile& cut(size_t size) {
-    bytes_.resize(size);
-    return *this;
-  }
-  [[nodiscard]] const std::vector<std::byte>& bytes() const { return bytes_; }
-
- private:
-  std::vector<std::byte> bytes_;
-};
-
 std::unique_ptr<GuestMemory> memory_of(uint64_t size) {
   return GuestMemory::create(size).value();
+}
+
+Result<BootEntry> load_linux(const GuestMemory& memory, const BzImage& image,
+                             std::span<const std::byte> initrd, const std::string& command_line) {
+  const BootPlan plan = PASSTHRU_TRY(plan_boot(memory.layout(), image, initrd, command_line));
+  PASSTHRU_TRY(plan.write_to(memory));
+  return plan.entry;
 }
 
 uint64_t word(const GuestMemory& memory, uint64_t address, size_t width) {
@@ -56,7 +33,7 @@ uint64_t word(const GuestMemory& memory, uint64_t address, size_t width) {
 }
 
 TEST(BzImage, FindsItsPartsWhereTheHeaderSays) {
-  const ImageFile file;
+  const BzImageFile file;
   const BzImage image = BzImage::parse(file.bytes(), "k").value();
   EXPECT_EQ(image.kernel.size(), 5000u);
   EXPECT_EQ(image.kernel.front(), std::byte{0x90});
@@ -69,27 +46,26 @@ TEST(BzImage, FindsItsPartsWhereTheHeaderSays) {
 }
 
 TEST(BzImage, TakesFourSetupSectorsWhereTheHeaderSaysNone) {
-  const BzImage image = BzImage::parse(ImageFile(5000).set(0x1F1, 1, 0).bytes(), "k").value();
+  const BzImage image = BzImage::parse(BzImageFile(5000).set(0x1F1, 1, 0).bytes(), "k").value();
   EXPECT_EQ(image.kernel.size(), 3 * 512 + 5000u - 5 * 512);
 }
 
 TEST(BzImage, SaysWhatIsWrongWithAFileThatIsNotOneAndWhatToGive) {
   struct Case {
     const char* what;
-    ImageFile file;
+    BzImageFile file;
     const char* cause;
   };
   const Case cases[] = {
-      {"empty", ImageFile().cut(0), "it is not a bzImage"},
-      {"three bytes", ImageFile().cut(3), "it is not a bzImage"},
-      {"an ELF file", ImageFile().set(0, 4, 0x464C457F), "vmlinux"},
-      {"no boot flag", ImageFile().set(0x1FE, 2, 0), "it is not a bzImage"},
-      {"no magic", ImageFile().set(0x202, 4, 0), "it is not a bzImage"},
-      {"old protocol", ImageFile().set(0x206, 2, 0x0205), "without a 64-bit entry"},
-      {"zImage", ImageFile().set(0x211, 1, 0), "without a 64-bit entry"},
-      {"32-bit", ImageFile().set(0x236, 2, 0), "without a 64-bit entry"},
-      {"only the setup", ImageFile(0), "cut short"},
-      {"more setup than file", ImageFile().set(0x1F1, 1, 255), "cut short"},
+      {"empty", BzImageFile().cut(0), "it is neither a bzImage nor an ELF file"},
+      {"three bytes", BzImageFile().cut(3), "it is neither a bzImage nor an ELF file"},
+      {"no boot flag", BzImageFile().set(0x1FE, 2, 0), "it is neither a bzImage nor an ELF file"},
+      {"no magic", BzImageFile().set(0x202, 4, 0), "it is neither a bzImage nor an ELF file"},
+      {"old protocol", BzImageFile().set(0x206, 2, 0x0205), "without a 64-bit entry"},
+      {"zImage", BzImageFile().set(0x211, 1, 0), "without a 64-bit entry"},
+      {"32-bit", BzImageFile().set(0x236, 2, 0), "without a 64-bit entry"},
+      {"only the setup", BzImageFile(0), "cut short"},
+      {"more setup than file", BzImageFile().set(0x1F1, 1, 255), "cut short"},
   };
   for (const Case& c : cases) {
     const auto parsed = BzImage::parse(c.file.bytes(), "some.img");
@@ -103,7 +79,7 @@ TEST(BzImage, SaysWhatIsWrongWithAFileThatIsNotOneAndWhatToGive) {
 }
 
 TEST(BzImage, IsReadWithinItsBytesWhereverItIsCut) {
-  const ImageFile whole(100);
+  const BzImageFile whole(100);
   for (size_t size = 0; size < whole.bytes().size(); size += 7) {
     const std::vector<std::byte> exact(whole.bytes().begin(),
                                        whole.bytes().begin() + static_cast<std::ptrdiff_t>(size));
@@ -137,14 +113,14 @@ TEST(GuestMemory, GivesOutOnlyWhatIsAllRam) {
 
 TEST(LoadLinux, PutsTheKernelAndItsParametersWhereTheProtocolWantsThem) {
   const auto memory = memory_of(128 * kMiB);
-  const ImageFile file;
+  const BzImageFile file;
   const BzImage image = BzImage::parse(file.bytes(), "k").value();
   const std::vector<std::byte> initrd(10000, std::byte{0x42});
   const BootEntry entry = load_linux(*memory, image, initrd, "console=ttyS0").value();
 
   EXPECT_EQ(entry.instruction, kMiB + 0x200);
   EXPECT_EQ(word(*memory, kMiB, 1), 0x90u);
-  const uint64_t parameters = entry.boot_parameters;
+  const uint64_t parameters = entry.parameters;
   EXPECT_EQ(word(*memory, parameters + 0x202, 4), 0x53726448u);
   EXPECT_EQ(word(*memory, parameters + 0x210, 1), 0xFFu);
   const auto line = word(*memory, parameters + 0x228, 4);
@@ -159,12 +135,12 @@ TEST(LoadLinux, PutsTheKernelAndItsParametersWhereTheProtocolWantsThem) {
 
 TEST(LoadLinux, TellsTheKernelAllRamAndNothingElse) {
   const auto memory = memory_of(4 * kGiB);
-  const ImageFile file;
+  const BzImageFile file;
   const auto entry = load_linux(*memory, BzImage::parse(file.bytes(), "k").value(), {}, "").value();
-  const uint64_t count = word(*memory, entry.boot_parameters + 0x1E8, 1);
+  const uint64_t count = word(*memory, entry.parameters + 0x1E8, 1);
   uint64_t usable = 0;
   for (uint64_t i = 0; i < count; ++i) {
-    const uint64_t at = entry.boot_parameters + 0x2D0 + i * 20;
+    const uint64_t at = entry.parameters + 0x2D0 + i * 20;
     if (word(*memory, at + 16, 4) != 1) continue;
     const uint64_t address = word(*memory, at, 8), size = word(*memory, at + 8, 8);
     EXPECT_TRUE(memory->at(address, size)) << std::hex << address;
@@ -175,7 +151,7 @@ TEST(LoadLinux, TellsTheKernelAllRamAndNothingElse) {
 
 TEST(LoadLinux, MapsFourGigabytesOneToOne) {
   const auto memory = memory_of(64 * kMiB);
-  const ImageFile file;
+  const BzImageFile file;
   const auto entry = load_linux(*memory, BzImage::parse(file.bytes(), "k").value(), {}, "").value();
   for (const uint64_t address : {uint64_t{0}, uint64_t{0x100200}, uint64_t{0xFFE00000}}) {
     const auto table = [&](uint64_t base, unsigned shift) {
@@ -188,7 +164,7 @@ TEST(LoadLinux, MapsFourGigabytesOneToOne) {
 
 TEST(LoadLinux, SaysHowMuchMemoryAKernelThatDoesNotFitNeeds) {
   const auto memory = memory_of(64 * kMiB);
-  const ImageFile file = ImageFile().set(0x260, 4, 100 << 20);
+  const BzImageFile file = BzImageFile().set(0x260, 4, 100 << 20);
   const auto loaded = load_linux(*memory, BzImage::parse(file.bytes(), "k").value(), {}, "");
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code, ENOMEM);
@@ -196,10 +172,38 @@ TEST(LoadLinux, SaysHowMuchMemoryAKernelThatDoesNotFitNeeds) {
       << loaded.error().message();
 }
 
+TEST(LoadLinux, DoesNotAskForMemoryThatNoGuestHas) {
+  const auto memory = memory_of(64 * kMiB);
+  const BzImageFile file = BzImageFile().set(0x22C, 4, 24 * kMiB - 1);
+  const BzImage image = BzImage::parse(file.bytes(), "k").value();
+  const auto loaded = load_linux(*memory, image, std::vector<std::byte>(5 * kMiB), "");
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, ENOMEM);
+  const std::string message = loaded.error().message();
+  EXPECT_NE(message.find("They need 26 MiB, and 24 MiB are the most"), std::string::npos)
+      << message;
+  EXPECT_EQ(message.find("--memory"), std::string::npos) << message;
+}
+
+TEST(LoadLinux, PutsTheInitrdIntoPagesOfItsOwnWhereNoLimitIsAtAPage) {
+  const auto memory = memory_of(64 * kMiB);
+  const std::vector<std::byte> initrd(4096, std::byte{0x42});
+  // The kernel begins at 16 MiB. The initrd may use half of the page at 32 MiB.
+  const auto load = [&](uint64_t kernel_end) {
+    const BzImageFile file =
+        BzImageFile().set(0x22C, 4, 0x2000800 - 1).set(0x260, 4, kernel_end - 0x1000000);
+    return load_linux(*memory, BzImage::parse(file.bytes(), "k").value(), initrd, "");
+  };
+  EXPECT_EQ(word(*memory, load(0x1FFF000).value().parameters + 0x218, 4), 0x1FFF000u);
+  const auto refused = load(0x1FFF001);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ENOMEM);
+}
+
 TEST(LoadLinux, RefusesHostileSizesWithoutOverflow) {
   const auto memory = memory_of(64 * kMiB);
   for (const uint64_t preferred : {kHighRamStart - 1, kHighRamStart, ~uint64_t{0}}) {
-    const ImageFile file = ImageFile().set(0x258, 8, preferred).set(0x260, 4, 0xFFFFFFFF);
+    const BzImageFile file = BzImageFile().set(0x258, 8, preferred).set(0x260, 4, 0xFFFFFFFF);
     EXPECT_FALSE(load_linux(*memory, BzImage::parse(file.bytes(), "k").value(), {}, ""))
         << preferred;
   }
@@ -207,7 +211,7 @@ TEST(LoadLinux, RefusesHostileSizesWithoutOverflow) {
 
 TEST(LoadLinux, RefusesAnInitrdThatWouldCoverTheKernel) {
   const auto memory = memory_of(64 * kMiB);
-  const ImageFile file;  // 16 MiB + 4 MiB
+  const BzImageFile file;  // 16 MiB + 4 MiB
   const BzImage image = BzImage::parse(file.bytes(), "k").value();
   const std::vector<std::byte> fits(44 * kMiB), too_big(44 * kMiB + 1);
   EXPECT_TRUE(load_linux(*memory, image, fits, ""));
@@ -218,10 +222,19 @@ TEST(LoadLinux, RefusesAnInitrdThatWouldCoverTheKernel) {
 
 TEST(LoadLinux, RefusesACommandLineLongerThanTheKernelTakes) {
   const auto memory = memory_of(64 * kMiB);
-  const ImageFile file;
+  const BzImageFile file;
   const BzImage image = BzImage::parse(file.bytes(), "k").value();
   EXPECT_TRUE(load_linux(*memory, image, {}, std::string(2047, 'x')));
   EXPECT_EQ(load_linux(*memory, image, {}, std::string(2048, 'x')).error().code, E2BIG);
+}
+
+TEST(LoadLinux, RefusesACommandLineThatWouldNotFitIntoLowRam) {
+  const auto memory = memory_of(64 * kMiB);
+  const BzImageFile file = BzImageFile().set(0x238, 4, 0xFFFFFFFF);
+  const BzImage image = BzImage::parse(file.bytes(), "k").value();
+  const size_t room = kLowRamUsable - kCommandLine;
+  EXPECT_TRUE(load_linux(*memory, image, {}, std::string(room - 1, 'x')));
+  EXPECT_EQ(load_linux(*memory, image, {}, std::string(room, 'x')).error().code, E2BIG);
 }
 
 }  // namespace

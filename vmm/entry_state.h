@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// The registers of the first CPU at its first instruction. A pure function of the boot entry.
+#pragma once
+
+#include "vmm/boot_plan.h"
+
+struct kvm_regs;
+struct kvm_sregs;
+
+namespace passthru {
+
+/// Sets in `sregs` and `regs` what the boot protocol of `entry` defines. The other members of
+/// `sregs` keep what KVM gave them for a CPU after its reset.
+void set_entry_state(const BootEntry& entry, kvm_sregs& sregs, kvm_regs& regs);
+
+}  // namespace passthru
