@@ -20,8 +20,6 @@
 namespace passthru {
 namespace {
 
-constexpr size_t kCommand = 0x04;
-constexpr uint16_t kCommandMemory = 1U << 1;
 constexpr uint64_t kResourceMemory = 0x200;  // IORESOURCE_MEM
 
 // A part of a memory BAR, mapped until the end of its owner.
@@ -114,7 +112,7 @@ Result<MappedBar> MappedBar::map(const Sysfs& sysfs, Bdf bdf, unsigned bar, uint
 // to 0 (Single Root I/O Virtualization 1.1, 3.3.3.4 and 3.4.1.3).
 bool decodes_memory(const Sysfs& sysfs, const PciFunction& function) {
   if (!function.physical_function) {
-    return (config_u16(function.config, kCommand) & kCommandMemory) != 0;
+    return (config_u16(function.config, PCI_COMMAND) & PCI_COMMAND_MEMORY) != 0;
   }
   const auto physical = sysfs.function(*function.physical_function);
   if (!physical) return false;

@@ -9,7 +9,7 @@
 namespace passthru {
 namespace {
 
-constexpr uint64_t kLargest32BitBar = uint64_t{1} << 31;
+constexpr uint64_t kLargestLowBar = uint64_t{1} << 31;
 constexpr uint64_t kFarthestTable = uint64_t{1} << 31;  // the capability has 32 bits for it
 
 /// The pages that a part of a BAR touches, as far as they are the BAR's.
@@ -54,7 +54,7 @@ uint64_t start_in(const BarShape& shape, uint64_t page) {
 /// The BAR with room for `needed` bytes more; nothing if it would be too large.
 std::optional<BarShape> enlarged(BarShape shape, uint64_t needed, uint64_t page) {
   const uint64_t start = start_in(shape, page);
-  if (start > (shape.is_64bit ? kFarthestTable : kLargest32BitBar / 2)) return std::nullopt;
+  if (start > (shape.is_64bit ? kFarthestTable : kLargestLowBar / 2)) return std::nullopt;
   shape.size = std::max(page, std::bit_ceil(start + needed));
   return shape;
 }

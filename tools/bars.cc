@@ -25,7 +25,7 @@
 namespace passthru::tools {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kBarsFooter =
     "Draws each BAR of a device, and its expansion ROM, to scale: '=' is mapped, the guest reaches "
     "it without\n"
     "an exit; '#' is trapped, each access costs an exit; 'T' is the MSI-X table, 'P' its pending "
@@ -210,7 +210,7 @@ CLI::App* add_bars(CLI::App& app, int& status) {
                          ->type_name("FILE");
   command->add_flag("--force", options->force, "Replace FILE if it is there")->needs(svg);
   command->add_flag("--json", options->json, kJsonHelp)->excludes(svg);
-  command->footer(kFooter);
+  command->footer(kBarsFooter);
   command->callback([options, &status] { status = show(*options); });
   return command;
 }

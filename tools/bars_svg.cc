@@ -22,12 +22,12 @@ constexpr unsigned kMargin = 28;
 constexpr unsigned kBarWidth = kWidth - 2 * kMargin;
 constexpr unsigned kBarHeight = 44;
 constexpr unsigned kLine = 19;  // from one line of text to the next
-constexpr unsigned kLeast = 14;
+constexpr unsigned kLeastPixels = 14;
 constexpr unsigned kRight = kWidth - kMargin;
 
 constexpr const char* kMapped = "#9cc3e6";
 constexpr const char* kUnknown = "#dcdcdc";
-constexpr std::array kByHeat = {"#f6e3b4", "#fbcb6b", "#f7a145", "#e8692c", "#c22f1e"};
+constexpr std::array kColourByHeat = {"#f6e3b4", "#fbcb6b", "#f7a145", "#e8692c", "#c22f1e"};
 
 // Columns of the list of spans; numbers end where theirs is.
 constexpr unsigned kSwatch = kMargin, kOffset = 56, kSize = 260, kAccess = 280, kReads = 420,
@@ -47,7 +47,7 @@ constexpr const char* kPatterns =
     "<pattern id=\"pba\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">"
     "<circle cx=\"3\" cy=\"3\" r=\"1.6\" fill=\"#24292f\" fill-opacity=\"0.7\"/></pattern>\n";
 
-std::string escaped(const std::string& text) {
+std::string escaped_for_xml(const std::string& text) {
   std::string result;
   for (const char c : printable(text)) {
     switch (c) {
@@ -73,7 +73,7 @@ std::string escaped(const std::string& text) {
 const char* fill(const Piece& piece) {
   if (piece.part == Part::Unknown) return kUnknown;
   if (piece.mapped) return kMapped;
-  return kByHeat[std::min<size_t>(piece.heat, kByHeat.size() - 1)];
+  return kColourByHeat[std::min<size_t>(piece.heat, kColourByHeat.size() - 1)];
 }
 
 const char* hatch(Part part) {
@@ -97,9 +97,9 @@ const char* words(Part part) {
   return "";
 }
 
-class Drawing {
+class SvgDrawing {
  public:
-  explicit Drawing(const BarsPicture& picture) : picture_(picture) {}
+  explicit SvgDrawing(const BarsPicture& picture) : picture_(picture) {}
 
   std::string draw() {
     y_ = kMargin + 12;
@@ -113,14 +113,14 @@ class Drawing {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} "
         "{1}\" role=\"img\">\n<title>{2}</title>\n<style>{3}</style>\n<defs>{4}</defs>\n"
         "<rect width=\"{0}\" height=\"{1}\" rx=\"8\" fill=\"#ffffff\"/>\n{5}</svg>\n",
-        kWidth, height, escaped(picture_.title), kStyle, kPatterns, body_);
+        kWidth, height, escaped_for_xml(picture_.title), kStyle, kPatterns, body_);
   }
 
  private:
   /// A line at x; the next is `step` below.
   void text(unsigned x, const char* style, const std::string& what, unsigned step = 0) {
     fmt::format_to(std::back_inserter(body_), "<text x=\"{}\" y=\"{}\" class=\"{}\">{}</text>\n", x,
-                   y_, style, escaped(what));
+                   y_, style, escaped_for_xml(what));
     y_ += step;
   }
   void paragraph(const std::string& what) {
@@ -226,7 +226,7 @@ class Drawing {
       text(kReads, "mono end", std::to_string(span.trapped_reads));
       text(kWrites, "mono end", std::to_string(span.trapped_writes));
       for (unsigned i = 0; i < row.heat; ++i) {
-        rect(kHeat + 12 * i, y_ - 10, 10, 11, kByHeat[std::min<size_t>(row.heat, kHottest)]);
+        rect(kHeat + 12 * i, y_ - 10, 10, 11, kColourByHeat[std::min<size_t>(row.heat, kHottest)]);
       }
     }
     const unsigned x = picture_.counted ? kWhy : kWhyOfPlan;
@@ -246,17 +246,17 @@ class Drawing {
       x += width;
     };
     entry(kMapped, Part::Mapped, "mapped: no exit", 156);
-    entry(kByHeat[0], Part::Trapped, "trapped: an exit each access", 230);
-    entry(kByHeat[0], Part::Table, "MSI-X table", 124);
-    entry(kByHeat[0], Part::Pba, "pending bits", 124);
+    entry(kColourByHeat[0], Part::Trapped, "trapped: an exit each access", 230);
+    entry(kColourByHeat[0], Part::Table, "MSI-X table", 124);
+    entry(kColourByHeat[0], Part::Pba, "pending bits", 124);
     if (std::any_of(picture_.bars.begin(), picture_.bars.end(),
                     [](const BarRow& bar) { return bar.spans.empty(); })) {
       entry(kUnknown, Part::Unknown, "not known", 0);
     }
     y_ += kLine + 3;
     if (picture_.counted) {
-      for (size_t i = 0; i < kByHeat.size(); ++i) {
-        rect(static_cast<unsigned>(kMargin + 18 * i), y_ - 11, 18, 13, kByHeat[i]);
+      for (size_t i = 0; i < kColourByHeat.size(); ++i) {
+        rect(static_cast<unsigned>(kMargin + 18 * i), y_ - 11, 18, 13, kColourByHeat[i]);
       }
       text(kMargin + 98, "",
            "heat, of accesses: none, fewer, a hundredth, a tenth, half of the hottest span's or "
@@ -274,7 +274,7 @@ class Drawing {
 }  // namespace
 
 std::string bars_svg(const DeviceBars& device) {
-  return Drawing(draw_bars(device, {.cells = kBarWidth, .least = kLeast})).draw();
+  return SvgDrawing(draw_bars(device, {.cells = kBarWidth, .least = kLeastPixels})).draw();
 }
 
 }  // namespace passthru::tools

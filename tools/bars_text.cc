@@ -16,7 +16,7 @@ namespace {
 
 constexpr unsigned kNarrowest = 24;
 constexpr unsigned kWidest = 100;  // a bar's; beyond that, nobody sees more in it
-constexpr unsigned kLeast = 2;     // characters that a piece has
+constexpr unsigned kLeastCharacters = 2;     // characters that a piece has
 
 char glyph(Part part) {
   switch (part) {
@@ -38,13 +38,13 @@ char glyph(Part part) {
 const char* colour(Part part, bool mapped, unsigned heat) {
   if (mapped) return "36";
   if (part == Part::Unknown) return "2";
-  constexpr std::array kByHeat = {"33", "33", "1;33", "31", "1;31"};
-  return kByHeat[std::min<size_t>(heat, kByHeat.size() - 1)];
+  constexpr std::array kSgrByHeat = {"33", "33", "1;33", "31", "1;31"};
+  return kSgrByHeat[std::min<size_t>(heat, kSgrByHeat.size() - 1)];
 }
 
-class Drawing {
+class TextDrawing {
  public:
-  Drawing(const TextStyle& style, const BarsPicture& picture) : style_(style), picture_(picture) {}
+  TextDrawing(const TextStyle& style, const BarsPicture& picture) : style_(style), picture_(picture) {}
 
   std::string draw() {
     add(picture_.title, 2, "1");
@@ -176,7 +176,7 @@ class Drawing {
     add(line, 2, "2");
     add(fmt::format(
             "Each BAR is to scale, but for pieces that would be narrower than {} characters.",
-            kLeast),
+            kLeastCharacters),
         2, "2");
     if (picture_.counted) {
       add("HEAT, beside the hottest span: **** half its accesses or more, *** a tenth, "
@@ -196,7 +196,7 @@ std::string bars_text(const DeviceBars& device, const TextStyle& style) {
   const TextStyle wide_enough{.columns = std::max(style.columns, kNarrowest),
                               .colour = style.colour};
   const unsigned cells = std::min(wide_enough.columns, kWidest) - 4;
-  return Drawing(wide_enough, draw_bars(device, {.cells = cells, .least = kLeast})).draw();
+  return TextDrawing(wide_enough, draw_bars(device, {.cells = cells, .least = kLeastCharacters})).draw();
 }
 
 }  // namespace passthru::tools

@@ -10,7 +10,7 @@
 namespace passthru::tools {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kBindFooter =
     "The host stops using the device at once. One that it needs is refused: with a mounted file "
     "system, swap\n"
     "or a volume (dm, md) on its disks, or with a network interface that is up. The refusal says "
@@ -41,7 +41,7 @@ CLI::App* add_bind(CLI::App& app, int& status) {
   const auto options = add_rebind_options(*command);
   const auto force = std::make_shared<bool>(false);
   command->add_flag("--force", *force, "Also what the host still uses, which it then loses");
-  command->footer(kFooter);
+  command->footer(kBindFooter);
   command->callback([options, force, &status] {
     const Sysfs sysfs;
     status = rebind(sysfs, *options, [&](Bdf bdf) { return plan_for(sysfs, bdf, *force); });

@@ -21,7 +21,7 @@
 namespace passthru::tools {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kDoctorFooter =
     "One line a check: 'ok'; 'no', it is needed and missing; 'warn', it works without; '-', it "
     "cannot be told.\n"
     "What mends it follows. With DEVICE also whether that one can be given to a guest now. Nothing "
@@ -101,7 +101,7 @@ CLI::App* add_doctor(CLI::App& app, int& status) {
       command->add_option("DEVICE", *word, "A PCI address, as 'passthru list' shows it")
           ->type_name("");
   command->add_flag("--json", *json, kJsonHelp);
-  command->footer(kFooter);
+  command->footer(kDoctorFooter);
   command->callback([named, word, json, &status] {
     std::optional<Bdf> device;
     if (named->count() != 0) {  // also an empty word, of a script without its device

@@ -18,7 +18,7 @@
 namespace passthru::tools {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kListFooter =
     "ASSIGNABLE is 'yes' for a device that a guest can be given now. Otherwise it says what is "
     "missing, and\n"
     "'passthru bind DEVICE' is mostly the cure. Devices of one GROUP leave the host together. "
@@ -130,7 +130,7 @@ CLI::App* add_list(CLI::App& app, int& status) {
       app.add_subcommand("list", "List the PCI devices of this machine, and which can be assigned");
   const auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, kJsonHelp);
-  command->footer(kFooter);
+  command->footer(kListFooter);
   command->callback([json, &status] { status = list(*json); });
   return command;
 }

@@ -10,7 +10,7 @@ namespace passthru::tools {
 namespace {
 
 // Text as man(7) takes it: no line is a request, no backslash an escape, no hyphen a dash.
-std::string escaped(const std::string& text) {
+std::string escaped_for_roff(const std::string& text) {
   std::string out;
   for (const char c : text) {
     const bool starts_line = out.empty() || out.back() == '\n';
@@ -41,16 +41,16 @@ std::string options_of(const CLI::App& app) {
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_name() == "--help" || option->get_group().empty()) continue;
     const std::string otherwise = option->get_default_str();
-    text += fmt::format(".TP\n.B {}\n{}{}\n", escaped(names_of(*option)),
-                        escaped(option->get_description()),
-                        otherwise.empty() ? "" : escaped(fmt::format(" (default: {})", otherwise)));
+    text += fmt::format(".TP\n.B {}\n{}{}\n", escaped_for_roff(names_of(*option)),
+                        escaped_for_roff(option->get_description()),
+                        otherwise.empty() ? "" : escaped_for_roff(fmt::format(" (default: {})", otherwise)));
   }
   return text;
 }
 
 std::string footer_of(const CLI::App& app) {
   if (app.get_footer().empty()) return "";
-  return fmt::format(".PP\n.nf\n{}\n.fi\n", escaped(app.get_footer()));
+  return fmt::format(".PP\n.nf\n{}\n.fi\n", escaped_for_roff(app.get_footer()));
 }
 
 std::string commands_below(const CLI::App& app, const std::string& path) {
@@ -59,7 +59,7 @@ std::string commands_below(const CLI::App& app, const std::string& path) {
     if (command->get_group().empty()) continue;  // hidden
     const std::string name = path + " " + command->get_name();
     if (command->get_subcommands({}).empty()) {
-      text += fmt::format(".SS {}\n{}\n{}{}", escaped(name), escaped(command->get_description()),
+      text += fmt::format(".SS {}\n{}\n{}{}", escaped_for_roff(name), escaped_for_roff(command->get_description()),
                           options_of(*command), footer_of(*command));
     }
     text += commands_below(*command, name);
@@ -82,7 +82,7 @@ std::string manual_page(const CLI::App& app, const std::string& version) {
       ".SH FILES\n"
       ".TP\n.I /run/passthru\nthe driver that each bound device had before\n"
       ".TP\n.I /run/passthru/vm\nwhere VMMs let themselves be asked\n",
-      "PASSTHRU", escaped(version), name, name, escaped(app.get_description()),
+      "PASSTHRU", escaped_for_roff(version), name, name, escaped_for_roff(app.get_description()),
       commands_below(app, name));
 }
 

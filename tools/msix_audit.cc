@@ -16,7 +16,7 @@
 namespace passthru::tools {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kMsixAuditFooter =
     "Looks at what 'passthru msix show' shows and tells what is damaged. Devices that nobody uses "
     "are left alone.\n"
     "--all takes those with interrupts of the host, and those that a VMM with an inspect socket "
@@ -175,7 +175,7 @@ void add_msix_audit(CLI::App& msix, int& status) {
       ->capture_default_str();
   command->add_flag_callback(
       "--json", [options] { options->format = "json"; }, kJsonHelp);
-  command->footer(kFooter);
+  command->footer(kMsixAuditFooter);
   command->callback([options, &status] { status = run(*options); });
 }
 

@@ -15,7 +15,7 @@
 namespace passthru::tools {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kMsixShowFooter =
     "For each vector: what the guest asked for, the host's interrupt and how often it came, what "
     "the device itself\n"
     "holds, and which of them is wrong. Neighbours that are alike share a line. After GUEST and "
@@ -229,7 +229,7 @@ void add_msix_show(CLI::App& msix, int& status) {
       ->required();
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
   command->add_flag("--json", options->json, kJsonHelp);
-  command->footer(kFooter);
+  command->footer(kMsixShowFooter);
   command->callback([options, &status] { status = show(*options); });
 }
 

@@ -22,7 +22,7 @@
 namespace passthru::tools {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kMsixTriggerFooter =
     "VFIO signals the vector's eventfd as if the device had interrupted. With a VMM that has an "
     "inspect socket the\n"
     "guest gets that interrupt, and the time is from the kernel's call to the message in the "
@@ -131,7 +131,7 @@ void add_msix_trigger(CLI::App& msix, int& status) {
       ->check(number_from(0, 2047));
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
   command->add_flag("--json", options->json, kJsonHelp);
-  command->footer(kFooter);
+  command->footer(kMsixTriggerFooter);
   command->callback([options, &status] { status = run(*options); });
 }
 

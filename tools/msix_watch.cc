@@ -22,7 +22,7 @@
 namespace passthru::tools {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kMsixWatchFooter =
     "Shows how often each vector comes, and what is wrong with it; what has just begun, ceased or "
     "changed is\n"
     "highlighted, and what is damaged is at the top. Keys: space pauses, s sorts by rate, vector "
@@ -83,11 +83,11 @@ void print_lines(const std::vector<WatchLine>& lines, bool first) {
 }
 
 /// A device under watch, and what was seen of it.
-class Watch {
+class VectorWatch {
  public:
   enum class As { Screen, Lines, Json };
 
-  Watch(Bdf bdf, std::optional<VmmClient> vmm, As as) : bdf_(bdf), vmm_(std::move(vmm)), as_(as) {}
+  VectorWatch(Bdf bdf, std::optional<VmmClient> vmm, As as) : bdf_(bdf), vmm_(std::move(vmm)), as_(as) {}
 
   Result<void> begin(bool latency) {
     if (latency && !vmm_) {
@@ -152,9 +152,9 @@ int run(const WatchOptions& options) {
   if (!bdf) return wrong_usage(bdf.error());
   auto vmm = find_vmm(*bdf, options.socket);
   if (!vmm) return refuse(vmm.error());
-  using As = Watch::As;
+  using As = VectorWatch::As;
   const As as = options.json ? As::Json : is_terminal() ? As::Screen : As::Lines;
-  Watch watch(*bdf, std::move(*vmm), as);
+  VectorWatch watch(*bdf, std::move(*vmm), as);
   if (const auto begun = watch.begin(options.latency); !begun) return refuse(begun.error());
 
   const StopFlag stop;
@@ -204,7 +204,7 @@ void add_msix_watch(CLI::App& msix, int& status) {
   command->add_option("--count", options->count, "End after so many looks")->type_name("N");
   command->add_flag("--latency", options->latency, "Time the interrupts too");
   command->add_flag("--json", options->json, kJsonLinesHelp);
-  command->footer(kFooter);
+  command->footer(kMsixWatchFooter);
   command->callback([options, &status] { status = run(*options); });
 }
 

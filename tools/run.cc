@@ -82,7 +82,7 @@ const char* name_of(ExitReason reason) {
   return "stopped";
 }
 
-void tell(const Event& event) {
+void tell_event(const Event& event) {
   const char* what = "";
   switch (event.kind) {
     case Event::Kind::VectorFailed:
@@ -162,7 +162,7 @@ int run(RunArguments& arguments) {
   if (const auto checked = options.check(); !checked) return wrong_usage(checked.error());
   auto summary_file = open_summary(arguments.summary_file);
   if (!summary_file) return refuse(summary_file.error());
-  options.on_event = tell;
+  options.on_event = tell_event;
 
   raise_limits();
   // A reader of our output that goes away does not end the guest.

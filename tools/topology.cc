@@ -17,7 +17,7 @@
 namespace passthru::tools {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kTopologyFooter =
     "Each function is below the bridge that it is behind, as the bridges' bus numbers have it at "
     "this moment.\n"
     "What a bridge keeps apart of the traffic between functions is its ACS; only root sees it. "
@@ -37,13 +37,13 @@ constexpr const char* kFooter =
     "  passthru topology --watch --json       the same, a document a line\n"
     "  passthru topology --json | jq -r '.devices[] | \"\\(.parent) -> \\(.device)\"'";
 
-struct Options {
+struct TopologyOptions {
   std::optional<std::string> device{};  ///< also an empty word, of a script without its device
   bool json = false;
   bool watch = false;
 };
 
-int show(const Options& options) {
+int show(const TopologyOptions& options) {
   const Sysfs sysfs;
   if (options.watch) return watch_topology(sysfs, options.json);
   std::optional<Bdf> device;
@@ -76,7 +76,7 @@ int show(const Options& options) {
 CLI::App* add_topology(CLI::App& app, int& status) {
   CLI::App* command =
       app.add_subcommand("topology", "Show the tree of PCI bridges and what is behind them");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TopologyOptions>();
   CLI::Option* device = command
                             ->add_option("DEVICE", options->device,
                                          "Only what is in front of this device and behind it")
@@ -84,7 +84,7 @@ CLI::App* add_topology(CLI::App& app, int& status) {
   command->add_flag("--json", options->json, kJsonHelp);
   command->add_flag("--watch", options->watch, "Go on, and tell what is added, removed or changed")
       ->excludes(device);
-  command->footer(kFooter);
+  command->footer(kTopologyFooter);
   command->callback([options, &status] { status = show(*options); });
   return command;
 }

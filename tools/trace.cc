@@ -19,7 +19,7 @@
 namespace passthru::tools {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kTraceFooter =
     "Open the file with https://ui.perfetto.dev or chrome://tracing: one track for each vector, a "
     "slice for each\n"
     "interrupt, from when the VMM saw it to when the guest had it, and marks where the guest masks "
@@ -200,7 +200,7 @@ CLI::App* add_trace(CLI::App& app, int& status) {
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
   command->add_flag("--json", options->json,
                     "Print what the file has as JSON; what its members mean is in docs/json.md");
-  command->footer(kFooter);
+  command->footer(kTraceFooter);
   command->callback([options, &status] { status = run(*options); });
   return command;
 }

@@ -14,7 +14,6 @@
 namespace passthru::tools {
 namespace {
 
-using Json = nlohmann::json;
 
 constexpr unsigned kProcess = 1;
 constexpr unsigned kDeviceTrack = 0;  // of what is no vector's; a vector's is its number and 1
@@ -69,9 +68,9 @@ Result<void> TraceFile::flush() {
   return so_far();
 }
 
-void TraceFile::put(const Json& event) {
+void TraceFile::put(const nlohmann::json& event) {
   pending_ += first_ ? "\n" : ",\n";
-  pending_ += event.dump(-1, ' ', false, Json::error_handler_t::replace);
+  pending_ += event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   first_ = false;
 }
 
@@ -91,9 +90,9 @@ void TraceFile::name_track(const std::string& device, const std::string& name, u
        {"args", {{"name", text}}}});
 }
 
-Result<void> TraceFile::add(const Json& answer, const std::string& device,
+Result<void> TraceFile::add(const nlohmann::json& answer, const std::string& device,
                             const std::string& name) {
-  for (const Json& entry : answer.at("interrupts")) {
+  for (const nlohmann::json& entry : answer.at("interrupts")) {
     if (entry.at("device") != device) continue;
     const auto vector = entry.at("vector").get<unsigned>();
     const auto latency = entry.at("latency_ns").get<int64_t>();
@@ -107,14 +106,14 @@ Result<void> TraceFile::add(const Json& answer, const std::string& device,
          {"dur", us(latency)}});
     ++counts_.slices[vector];
   }
-  for (const Json& mark : answer.at("marks")) {
+  for (const nlohmann::json& mark : answer.at("marks")) {
     if (mark.at("device") != device) continue;
     const auto kind = mark.at("kind").get<std::string>();
     const auto index = mark.at("index").get<unsigned>();
     const bool of_vector = kind == "masked" || kind == "unmasked" || kind == "restored";
     const unsigned track = of_vector ? index + 1 : kDeviceTrack;
     name_track(device, name, track, of_vector ? fmt::format("vector {}", index) : "device");
-    Json args = Json::object();
+    nlohmann::json args = nlohmann::json::object();
     if (kind == "bar_moved") {
       args = {{"bar", index}, {"address", fmt::format("{:#x}", mark.at("value").get<uint64_t>())}};
     }
@@ -132,9 +131,9 @@ Result<void> TraceFile::add(const Json& answer, const std::string& device,
   return flush();
 }
 
-Result<void> TraceFile::finish(const Json& other) {
+Result<void> TraceFile::finish(const nlohmann::json& other) {
   pending_ += fmt::format("\n],\"otherData\":{}}}\n",
-                          other.dump(-1, ' ', false, Json::error_handler_t::replace));
+                          other.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   ignore(flush(), "it is told below, and the file is closed all the same");
   // NFS, for one, says only here that there was no room.
   const int fd = out_.release();

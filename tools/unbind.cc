@@ -10,7 +10,7 @@
 namespace passthru::tools {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kUnbindFooter =
     "Each device goes back to the driver that 'passthru bind' took it from; where that is not "
     "known, to the one\n"
     "that the kernel chooses. A device that a guest still uses stays with it. Needs root.\n"
@@ -41,7 +41,7 @@ Result<void> require_no_guest(const Sysfs& sysfs, Bdf bdf) {
 CLI::App* add_unbind(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand("unbind", "Give devices back to their host drivers");
   const auto options = add_rebind_options(*command);
-  command->footer(kFooter);
+  command->footer(kUnbindFooter);
   command->callback([options, &status] {
     const Sysfs sysfs;
     const Binding binding(sysfs);

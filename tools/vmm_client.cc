@@ -24,7 +24,6 @@ namespace passthru::tools {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
 // 31 devices of 2,048 vectors each are some 40 MiB.
 constexpr size_t kLongestAnswer = size_t{256} << 20;
@@ -53,9 +52,9 @@ std::vector<fs::path> sockets_to_try() {
 }
 
 Result<std::vector<Bdf>> devices_of(VmmClient& client) {
-  const Json answer = PASSTHRU_TRY(client.ask({{"request", "list"}}));
+  const nlohmann::json answer = PASSTHRU_TRY(client.ask({{"request", "list"}}));
   std::vector<Bdf> devices;
-  for (const Json& name : answer.value("devices", Json::array())) {
+  for (const nlohmann::json& name : answer.value("devices", nlohmann::json::array())) {
     if (!name.is_string()) continue;
     if (const auto bdf = Bdf::parse(name.get<std::string>())) devices.push_back(*bdf);
   }
@@ -75,14 +74,14 @@ std::optional<std::vector<Bdf>> devices_if_it_answers(VmmClient& client) {
 }
 
 // What is nested deeper than any answer is not followed, for there is no end to it.
-void make_printable(Json& json, unsigned levels = 16) {
+void make_printable(nlohmann::json& json, unsigned levels = 16) {
   if (json.is_string()) json = printable(json.get_ref<const std::string&>());
   if (!json.is_structured()) return;
   if (levels == 0) {
     json = nullptr;
     return;
   }
-  for (Json& each : json) make_printable(each, levels - 1);
+  for (nlohmann::json& each : json) make_printable(each, levels - 1);
 }
 
 }  // namespace
@@ -136,7 +135,7 @@ Result<std::string> VmmClient::receive() {
   }
 }
 
-Result<Json> VmmClient::ask(const Json& request) {
+Result<nlohmann::json> VmmClient::ask(const nlohmann::json& request) {
   const std::string text = request.dump() + '\n';
   // One that hangs up at once may have said why.
   const ssize_t sent = ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL);
@@ -144,26 +143,26 @@ Result<Json> VmmClient::ask(const Json& request) {
     return tl::unexpected(no_answer(socket_, sent < 0 ? errno : EIO, "it takes no request"));
   }
   const std::string line = PASSTHRU_TRY(receive());
-  Json answer = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!answer.is_object() || answer.value("version", Json()) != InspectService::kVersion) {
+  nlohmann::json answer = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!answer.is_object() || answer.value("version", nlohmann::json()) != InspectService::kVersion) {
     return tl::unexpected(no_answer(socket_, EPROTO, "it is of another version"));
   }
   make_printable(answer);
   const auto error = answer.find("error");
   if (error == answer.end()) return answer;
-  const Json code = answer.value("errno", Json(EIO));
+  const nlohmann::json code = answer.value("errno", nlohmann::json(EIO));
   return tl::unexpected(
       Error{.code = code.is_number_integer() ? code.get<int>() : EIO,
             .operation = error->is_string() ? error->get<std::string>() : error->dump()});
 }
 
 Result<std::vector<Inspection>> VmmClient::inspect(std::optional<Bdf> device) {
-  Json request = {{"request", "inspect"}};
+  nlohmann::json request = {{"request", "inspect"}};
   if (device) request["device"] = device->str();
-  const Json answer = PASSTHRU_TRY(ask(request));
+  const nlohmann::json answer = PASSTHRU_TRY(ask(request));
   try {
     return answer.at("devices").get<std::vector<Inspection>>();
-  } catch (const Json::exception& error) {
+  } catch (const nlohmann::json::exception& error) {
     return tl::unexpected(no_answer(socket_, EPROTO, error.what()));
   }
 }

@@ -24,7 +24,7 @@ std::string attribute(int directory, const char* name) {
 }
 
 /// The last part of what a link points to.
-std::string link_name(int directory, const char* name) {
+std::string link_name_at(int directory, const char* name) {
   std::array<char, 256> text{};
   const ssize_t size = ::readlinkat(directory, name, text.data(), text.size());
   const std::string all(text.data(), size > 0 ? static_cast<size_t>(size) : 0);
@@ -54,7 +54,7 @@ Result<DeviceIdentity::Seen> DeviceIdentity::look(int devices, const std::string
       .words = fmt::format("{}:{}, subsystem {}:{}, revision {}, IOMMU group {}",
                            attribute(at, "vendor"), attribute(at, "device"),
                            attribute(at, "subsystem_vendor"), attribute(at, "subsystem_device"),
-                           attribute(at, "revision"), link_name(at, "iommu_group"))};
+                           attribute(at, "revision"), link_name_at(at, "iommu_group"))};
 }
 
 Result<DeviceIdentity> DeviceIdentity::remember(const Sysfs& sysfs, Bdf bdf) {

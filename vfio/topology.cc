@@ -17,12 +17,12 @@
 namespace passthru {
 namespace {
 
-constexpr uint8_t kHeaderTypeMask = 0x7f;  // bit 7: multifunction
+constexpr uint8_t kLayoutMask = 0x7f;  // bit 7: multifunction
 
 std::optional<uint8_t> header_type(const PciFunction& function) {
   const uint8_t type = config_u8(function.config, PCI_HEADER_TYPE);
   if (type == 0xff) return std::nullopt;  // cut off, or it does not answer
-  return static_cast<uint8_t>(type & kHeaderTypeMask);
+  return static_cast<uint8_t>(type & kLayoutMask);
 }
 
 // A CardBus bridge has its numbers in the same place.

@@ -16,7 +16,6 @@
 namespace passthru {
 namespace {
 
-constexpr uint64_t kPage = 4096;
 
 // Offsets in the boot parameters.
 constexpr size_t kAcpiRsdp = 0x070;

@@ -10,8 +10,6 @@
 namespace passthru {
 namespace {
 
-constexpr uint64_t kPage = 4096;
-constexpr uint64_t kMemoryStep = 2 * kMiB;  // of --memory
 
 uint64_t round_down(uint64_t value, uint64_t unit) {
   return value / unit * unit;

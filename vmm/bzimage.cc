@@ -18,7 +18,7 @@ constexpr size_t kVersion = 0x206;
 constexpr size_t kLoadFlags = 0x211;
 constexpr size_t kInitrdLast = 0x22C;
 constexpr size_t kExtendedLoadFlags = 0x236;
-constexpr size_t kCommandLineMax = 0x238;
+constexpr size_t kCommandLineMaxOffset = 0x238;
 constexpr size_t kPreferredAddress = 0x258;
 constexpr size_t kInitSize = 0x260;
 constexpr size_t kHeaderRead = 0x264;  // everything above is before this
@@ -66,7 +66,7 @@ Result<BzImage> BzImage::parse(std::span<const std::byte> file, const std::strin
       .preferred_address = field(kPreferredAddress, 8),
       .init_size = static_cast<uint32_t>(field(kInitSize, 4)),
       .initrd_last = static_cast<uint32_t>(field(kInitrdLast, 4)),
-      .command_line_max = static_cast<uint32_t>(field(kCommandLineMax, 4)),
+      .command_line_max = static_cast<uint32_t>(field(kCommandLineMaxOffset, 4)),
   };
 }
 

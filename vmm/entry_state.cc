@@ -10,7 +10,7 @@
 namespace passthru {
 namespace {
 
-constexpr uint8_t kCode = 0xB, kData = 0x3, kBusyTss = 0xB;     // types; code and data accessed
+constexpr uint8_t kCode = 0xB, kDataType = 0x3, kBusyTss = 0xB;     // types; code and data accessed
 constexpr uint64_t kProtectedMode = 1 << 0, kX87Type = 1 << 4;  // CR0
 constexpr uint64_t kNumericErrors = 1 << 5, kPaging = uint64_t{1} << 31;
 constexpr uint64_t kPhysicalAddressExtension = 1 << 5;                    // CR4
@@ -32,7 +32,7 @@ kvm_segment flat_segment(uint16_t selector, uint8_t type) {
 // Both protocols take flat segments; the GDT of the 64-bit one has them at these selectors.
 void set_flat_segments(kvm_sregs& sregs) {
   sregs.cs = flat_segment(0x10, kCode);
-  sregs.ds = sregs.es = sregs.ss = sregs.fs = sregs.gs = flat_segment(0x18, kData);
+  sregs.ds = sregs.es = sregs.ss = sregs.fs = sregs.gs = flat_segment(0x18, kDataType);
 }
 
 void set_long_mode(const BootEntry& entry, kvm_sregs& sregs, kvm_regs& regs) {

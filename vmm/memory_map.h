@@ -9,6 +9,8 @@ namespace passthru {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kGiB = uint64_t{1} << 30;
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kMemoryStep = 2 * kMiB;  ///< what guest RAM is a multiple of
 
 // Memory. RAM begins at 0, has a hole from kLowRamEnd to 4 GiB, and goes on there.
 constexpr uint64_t kLowRamEnd = 0xC0000000;

@@ -16,7 +16,6 @@ namespace passthru {
 namespace {
 
 constexpr uint64_t kCommandLineMax = 2047;  // Linux, COMMAND_LINE_SIZE of x86, less the final zero
-constexpr uint64_t kPage = 4096;
 
 // hvm_start_info, version 1.
 struct StartInfo {

@@ -13,7 +13,6 @@
 namespace passthru {
 namespace {
 
-constexpr uint64_t kMemoryStep = 2 * kMiB;
 
 tl::unexpected<Error> refuse(int code, std::string operation, std::string cause,
                              std::string advice) {
