@@ -35,7 +35,7 @@ readonly LONGEST_MS=250
 start_guest() {
   local append="$guest_append nvme_core.io_timeout=30 passthru.job=${*:2}"
   boot "$results/$1.log" "$results/$1.vmm" \
-    "$passthru" run --kernel "$guest/bzImage" --initrd "$guest/initrd" \
+    "$passthru" run --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
     --append "$append" --cpus 2 --memory 256M --summary "$results/$1.json" --device "$nvme"
 }
 

@@ -22,12 +22,19 @@ option(PASSTHRU_EVERY_RUN "Also those that these leave out" OFF)
 # One combination has the long forms.
 set(long_runs stock.group)
 
-# What guests run: Debian's kernel, and the jobs of demo and tests.
+# What guests run: Debian's kernel on the stock kernel, the lab's own small one on that; and the jobs of demo and tests.
 set(guest build/lab/guest-test)
+set(small_guest ${guest}/small)
+if(PASSTHRU_TEST_ALL)
+  set(small --small)
+endif()
 add_test(NAME lab.guest_image
-  COMMAND ${PROJECT_SOURCE_DIR}/scripts/guest-image --jobs ${hil}/jobs --jobs ${guest_programs} ${guest}
+  COMMAND ${PROJECT_SOURCE_DIR}/scripts/guest-image ${small} --jobs ${hil}/jobs --jobs ${guest_programs} ${guest}
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(lab.guest_image PROPERTIES LABELS lab FIXTURES_SETUP guest_image TIMEOUT 600)
+if(PASSTHRU_TEST_ALL)
+  set_tests_properties(lab.guest_image PROPERTIES FIXTURES_REQUIRED next_kernel)
+endif()
 
 # The lab's own kernel: minutes the first time, nothing later. It is compiled on all cores: no guest has to bear that.
 if(PASSTHRU_TEST_ALL)
@@ -35,7 +42,14 @@ if(PASSTHRU_TEST_ALL)
   set_tests_properties(lab.next_kernel PROPERTIES LABELS lab FIXTURES_SETUP next_kernel RUN_SERIAL ON TIMEOUT 2400)
 endif()
 
+# It has many drivers, so its guests have Debian's kernel everywhere.
 include(${CMAKE_CURRENT_LIST_DIR}/device_runs.cmake)
+
+macro(choose_guest)
+  if(kernel STREQUAL "next")
+    set(guest ${small_guest})
+  endif()
+endmacro()
 
 # passthru_lab_test(NAME LAB-OPTION... -- COMMAND...): one boot on `kernel`. The command and the tests read of the
 # environment which `backend` to take, where there is one.
@@ -62,6 +76,7 @@ endfunction()
 # ---- what depends on the backend ---------------------------------------------------------------------------------
 
 function(lab_runs kernel backend)
+  choose_guest()
   set(where ${kernel}.${backend})
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
   # How often the state of a drive or NIC is damaged under its guest, the interrupts of a NIC are moved between CPUs
@@ -166,6 +181,7 @@ set(switch_and_bridges
   --device edu --device rtl8139 --device sdhci-pci --device ich9-ahci --device pci-ohci)
 
 function(lab_runs_once kernel)
+  choose_guest()
   set(where ${kernel})
   set(backend "")
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
@@ -198,6 +214,7 @@ set(sriov ${PROJECT_SOURCE_DIR}/build/lab/sriov)
 add_test(NAME lab.sriov_image COMMAND ${hil}/make_images ${sriov} drive WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(lab.sriov_image PROPERTIES LABELS lab FIXTURES_SETUP sriov_image)
 function(lab_virtual_functions kernel)
+  choose_guest()
   set(where ${kernel})
   set(backend "")
   set(sriov_drive --device pcie-root-port,id=rp
@@ -247,6 +264,7 @@ endfunction()
 
 # What only a kernel with both of VFIO's doors can do.
 function(lab_two_doors kernel)
+  choose_guest()
   set(where ${kernel})
   set(backend "")
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where}-two_doors)

@@ -37,7 +37,7 @@ cp build/release/tests/passthru_look "$look"
 # ---- two guests: one that reads, one that is idle --------------------------------------------------------------------
 
 "$passthru" bind "$nvme" "$idle_nvme"
-boot "$results/idle.log" "$results/idle.vmm" "$passthru" run --inspect --kernel "$guest/bzImage" --initrd "$guest/initrd" \
+boot "$results/idle.log" "$results/idle.vmm" "$passthru" run --inspect --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
   --append "$guest_append passthru.end=stay" --memory 128M --device "$idle_nvme"
 idle=$vmm
 tear_down() {
@@ -69,7 +69,7 @@ thread_of() { grep -lx "$1" /proc/"$vmm"/task/*/comm | cut -d/ -f5; }
 start_reader() {
   guests=$((guests + 1))
   log=$results/guest.$guests.log
-  boot "$log" "$results/vmm.log" "$passthru" run --inspect --kernel "$guest/bzImage" --initrd "$guest/initrd" \
+  boot "$log" "$results/vmm.log" "$passthru" run --inspect --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
     --append "$guest_append nokaslr passthru.job=read-on" --memory 128M --device "$nvme"
   wait_until_says 'reads'
   vcpu=$(thread_of 'vcpu 0')

@@ -16,7 +16,7 @@ readonly passthru=build/release/tools/passthru
 readonly results=$LAB_OUT/memory
 readonly small=/sys/kernel/mm/hugepages/hugepages-2048kB large=/sys/kernel/mm/hugepages/hugepages-1048576kB
 
-readonly run=("$passthru" run --kernel "$guest/bzImage" --initrd "$guest/initrd" --cpus 2 --device "$nvme")
+readonly run=("$passthru" run --kernel "$guest/vmlinux" --initrd "$guest/initrd" --cpus 2 --device "$nvme")
 
 # start_guest NAME OPTION...: until its drive is being read.
 start_guest() {

@@ -29,7 +29,7 @@ run() {
   shift
   append="$guest_append iomem=relaxed fetch.peer=$peer fetch.address=10.9.0.2 $*"
   boot "$results/$name.log" "$results/$name.vmm" \
-    build/release/tools/passthru run --kernel "$guest/bzImage" --initrd "$guest/initrd" \
+    build/release/tools/passthru run --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
     --append "$append" --cpus 2 --memory 256M --summary "$results/$name.json" --device "$nvme" --device "$nic"
   wait_for_guest
   cat "$results/$name.vmm" >>"$results/$name.log"

@@ -26,7 +26,7 @@ mkdir -p $reachable/build $reachable/guest
 mount --bind build/release/tools $reachable/build
 mount --bind "$1" $reachable/guest
 readonly passthru=$reachable/build/passthru
-readonly guest=(--kernel "$reachable/guest/bzImage" --initrd "$reachable/guest/initrd" --memory 128M)
+readonly guest=(--kernel "$reachable/guest/vmlinux" --initrd "$reachable/guest/initrd" --memory 128M)
 run=("$passthru" run "${guest[@]}")
 
 group_of() { basename "$(readlink "/sys/bus/pci/devices/$1/iommu_group")"; }

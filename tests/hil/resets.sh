@@ -27,7 +27,7 @@ memory() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$(pgrep -x passthru)/statu
 rm -rf "$results"
 mkdir -p "$results"
 boot "$log" "$results/vmm.log" \
-  build/release/tools/passthru run --kernel "$guest/bzImage" \
+  build/release/tools/passthru run --kernel "$guest/vmlinux" \
   --initrd "$guest/initrd" --append "$guest_append passthru.job=mixed-resets mixed-resets.rounds=$((rounds + 1))" \
   --cpus 2 --memory 256M --summary "$results/summary.json" --device "$nvme"
 wait_for_round "$SETTLED"

@@ -83,7 +83,7 @@ watch_early &
 early=$!
 # Without an audit of its own: what is wrong stays wrong until somebody looks.
 boot "$log" "$results/vmm.log" with_console "$passthru" run --inspect --audit off \
-  --kernel "$guest/bzImage" --initrd "$guest/initrd" \
+  --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
   --append "$guest_append passthru.job=be-seen be-seen.moves=$moves be-seen.resets=$resets" \
   --cpus 2 --memory 256M --summary "$results/summary.json" --device "$nvme" --device "$nic"
 wait_until_says reading

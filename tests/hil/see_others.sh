@@ -70,7 +70,7 @@ kill -TERM "$holder"
 wait "$holder" || true # it was stopped
 boot "$results/qemu.log" "$results/qemu.err" qemu-system-x86_64 \
   -nodefaults -no-user-config -display none -no-reboot -machine pc,usb=off,vmport=off,smbus=off,hpet=off,i8042=off \
-  -accel kvm -cpu host -smp 1 -m 256M -kernel "$guest/bzImage" -initrd "$guest/initrd" \
+  -accel kvm -cpu host -smp 1 -m 256M -kernel "$guest/vmlinux" -initrd "$guest/initrd" \
   -append "$guest_append passthru.job=read-latency read-latency.seconds=40" \
   -chardev stdio,id=console,signal=off -serial chardev:console -device "vfio-pci,host=$nvme"
 wait_until_says reading

@@ -27,7 +27,7 @@ mkdir -p "$results"
 # Small: while one is fetched, the guest's driver may poll, and its interrupt not move.
 serve_on_own_nic "$own_nic" "$peer" 1M
 boot "$log" "$results/vmm.log" \
-  build/release/tools/passthru run --kernel "$guest/bzImage" --initrd "$guest/initrd" \
+  build/release/tools/passthru run --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
   --append "$guest_append iomem=relaxed passthru.job=stream stream.peer=$peer stream.address=10.9.0.2 stream.moves=$moves \
 stream.seconds=$((damages / 4 + 5)) stream.sha=$(sha256sum <"$served/data" | cut -d' ' -f1)" \
   --cpus 2 --memory 256M --summary "$results/summary.json" --device "$nic"

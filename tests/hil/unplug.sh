@@ -41,7 +41,7 @@ mkdir -p "$results"
 arguments=()
 for bdf in "${devices[@]}"; do arguments+=(--device "$bdf"); done
 boot "$log" "$said_by_vmm" \
-  build/release/tools/passthru run --kernel "$guest/bzImage" \
+  build/release/tools/passthru run --kernel "$guest/vmlinux" \
   --initrd "$guest/initrd" --append "$guest_append nvme_core.io_timeout=3 passthru.job=keep-reading" \
   --cpus 2 --memory 256M --summary "$results/summary.json" "${arguments[@]}"
 wait_until 'the guest reads three drives' grep -q '^reading' "$log"

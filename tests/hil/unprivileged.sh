@@ -26,7 +26,7 @@ mount --bind build/release/tools $reachable/tools
 mount --bind build/release/examples $reachable/examples
 mount --bind "$2" $reachable/guest
 readonly example=$reachable/examples/unprivileged
-readonly run=("$reachable/tools/passthru" run --kernel "$reachable/guest/bzImage" --initrd "$reachable/guest/initrd")
+readonly run=("$reachable/tools/passthru" run --kernel "$reachable/guest/vmlinux" --initrd "$reachable/guest/initrd")
 
 # start_guest NAME OPTIONS-OF-THE-EXAMPLE... -- JOB ARGUMENT...
 start_guest() {

@@ -93,7 +93,7 @@ there=$(on_image 0 "$shared" | sha)
 mark_with 'go on'
 for index in 0 1; do
   boot "$results/guest$index.log" "$results/guest$index.vmm" \
-    "$passthru" run --inspect --kernel "$guest/bzImage" --initrd "$guest/initrd" \
+    "$passthru" run --inspect --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
     --append "$guest_append passthru.job=share-drive share.read=$shared share.mark=$mark share.write=${writes[index]}" \
     --cpus 1 --memory 256M --summary "$results/guest$index.json" --device "${virtual[index]}"
   vmms+=("$vmm")
