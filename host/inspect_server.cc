@@ -46,7 +46,7 @@ Result<sockaddr_un> address_of(const fs::path& path) {
 // Whether there is a socket at the path that nobody serves any more, as a process leaves it that
 // was killed.
 Result<bool> is_left_behind(const fs::path& path, const sockaddr_un& address) {
-  struct stat found {};
+  struct stat found = {};
   if (::lstat(path.c_str(), &found) != 0) return false;
   if (!S_ISSOCK(found.st_mode)) {
     return fail(EEXIST, "make the inspect socket " + path.string(), "something else is there");
@@ -116,13 +116,13 @@ InspectServer::InspectServer(Domain& domain, std::vector<AssignedDevice*> device
       path_(std::move(path)),
       listener_(std::move(listener)),
       stop_(std::move(stop)) {
-  struct stat made {};
+  struct stat made = {};
   if (::lstat(path_.c_str(), &made) == 0) inode_ = made.st_ino;
 }
 
 InspectServer::~InspectServer() {
   // Another process may have put its own there: two that start at once both find the old one.
-  struct stat now {};
+  struct stat now = {};
   if (::lstat(path_.c_str(), &now) == 0 && now.st_ino == inode_) ::unlink(path_.c_str());
   if (!thread_.joinable()) return;
   stopping_ = true;

@@ -152,7 +152,7 @@ Result<Fd> open_new(const std::string& file, bool replace) {
   constexpr mode_t kMode = 0666;
   Fd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode));
   if (fd) return fd;
-  struct stat status {};
+  struct stat status = {};
   const bool special =
       errno == EEXIST && ::stat(file.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
   if (errno == EEXIST && (replace || special))

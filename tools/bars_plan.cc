@@ -90,12 +90,13 @@ std::vector<BarInspection> plan_bars(const HostBars& bars, const std::optional<M
     if (msix && msix->pba_bar == i)
       trapped.push_back({msix->pba_offset, msix->pba_size(), SpanKind::MsixPba});
     BarInspection bar = outline(i, shape);
-    for (const BarSpan& span :
-         layout_bar({.size = shape.size,
-         .region = {.size = shape.size, .mappable = mappable(bars[i], page_size)},
-         .page_size = page_size,
-         .trapped = trapped,
-         .forbidden = forbidden_kind(i, shape)})) {
+    const std::vector<BarSpan> spans =
+        layout_bar({.size = shape.size,
+                    .region = {.size = shape.size, .mappable = mappable(bars[i], page_size)},
+                    .page_size = page_size,
+                    .trapped = trapped,
+                    .forbidden = forbidden_kind(i, shape)});
+    for (const BarSpan& span : spans) {
       bar.spans.push_back({.offset = span.offset,
                            .size = span.size,
                            .mapped = span.mapped(),

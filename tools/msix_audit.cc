@@ -173,8 +173,8 @@ void add_msix_audit(CLI::App& msix, int& status) {
       ->check(CLI::IsMember({"text", "json", "prometheus"}).description(""))
       ->type_name("FORMAT")
       ->capture_default_str();
-  command->add_flag_callback(
-      "--json", [options] { options->format = "json"; }, kJsonHelp);
+  const auto json = [options] { options->format = "json"; };
+  command->add_flag_callback("--json", json, kJsonHelp);
   command->footer(kMsixAuditFooter);
   command->callback([options, &status] { status = run(*options); });
 }

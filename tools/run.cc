@@ -50,7 +50,7 @@ class StopOnSignals {
  public:
   explicit StopOnSignals(Vm& vm) {
     running = &vm;
-    struct sigaction action {};
+    struct sigaction action = {};
     action.sa_handler = [](int) {
       const int code = errno;
       if (Vm* target = running) target->stop();

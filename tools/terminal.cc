@@ -42,7 +42,7 @@ std::optional<size_t> terminal_rows() {
 
 StopFlag::StopFlag() {
   stop_requested = 0;
-  struct sigaction action {};
+  struct sigaction action = {};
   action.sa_handler = [](int) { stop_requested = 1; };
   for (const int signal : kSignals) ::sigaction(signal, &action, nullptr);
 }

@@ -11,7 +11,7 @@ namespace passthru {
 namespace {
 
 thread_local constinit sigjmp_buf* way_back = nullptr;  // while this thread is in guarded_load
-struct sigaction previous {};
+struct sigaction previous = {};
 
 /// What the process would have done without us. The default and "ignore" come into force by
 /// returning: the access that faulted is made again.
@@ -37,7 +37,7 @@ void on_sigbus(int signal, siginfo_t* info, void* context) {
 }
 
 bool install_handler() {
-  struct sigaction action {};
+  struct sigaction action = {};
   action.sa_sigaction = on_sigbus;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   return sigaction(SIGBUS, nullptr, &previous) == 0 && sigaction(SIGBUS, &action, nullptr) == 0;

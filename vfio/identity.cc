@@ -43,7 +43,7 @@ bool DeviceIdentity::Seen::is(const Seen& other) const {
 }
 
 Result<DeviceIdentity::Seen> DeviceIdentity::look(int devices, const std::string& bdf) {
-  struct stat status {};
+  struct stat status = {};
   if (::fstatat(devices, bdf.c_str(), &status, 0) != 0) return fail(errno, "look in sysfs");
   const Fd directory(::openat(devices, bdf.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   const int at = directory.get();

@@ -214,8 +214,7 @@ std::vector<size_t> Topology::path_to(size_t node) const {
 std::vector<size_t> Topology::subtree(size_t node) const {
   std::vector<size_t> all = {node};
   for (size_t at = 0; at < all.size(); ++at) {
-    const std::vector<size_t>& behind = nodes[all[at]].behind;
-    all.insert(all.end(), behind.begin(), behind.end());
+    for (const size_t each : nodes[all[at]].behind) all.push_back(each);
   }
   std::sort(all.begin(), all.end());
   return all;

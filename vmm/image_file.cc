@@ -23,7 +23,7 @@ Result<std::vector<std::byte>> read_image(const std::string& path, const std::st
   std::vector<std::byte> bytes;
   // One piece of memory, which goes back to the system as one. A vector that grows leaves the
   // allocator holding what it has outgrown: 15 MB of an initramfs of 12.
-  struct stat status {};
+  struct stat status = {};
   if (::fstat(file.get(), &status) == 0 && status.st_size > 0) {
     if (static_cast<size_t>(status.st_size) > kLimit) return too_large();
     bytes.reserve(static_cast<size_t>(status.st_size) + kStep);

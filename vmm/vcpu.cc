@@ -89,7 +89,7 @@ Result<void> Vcpu::start_at(const BootEntry& entry) {
 }
 
 Result<void> Vcpu::install_stop_signal() {
-  struct sigaction action {};
+  struct sigaction action = {};
   action.sa_handler = [](int) {};
   // No SA_RESTART: interrupting is the purpose.
   if (::sigaction(stop_signal(), &action, nullptr) != 0) return fail(errno, "sigaction");

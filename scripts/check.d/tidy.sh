@@ -4,19 +4,19 @@
 # SPDX-License-Identifier: MIT
 : "${repo:=}" "${cache:=}"
 
-# tidy_file TOOL SEEN COMMON "SOURCE<tab>COMPILE-COMMAND": silent, or with what clang-tidy says.
+# tidy_file TOOL BUILD SEEN COMMON "SOURCE<tab>COMPILE-COMMAND": silent, or with what clang-tidy says.
 tidy_file() {
-  local key said source=${4%%$'\t'*} command=${4#*$'\t'}
+  local key said source=${5%%$'\t'*} command=${5#*$'\t'}
   # Comments count: NOLINT is one. Line marks do not: they have the clone's path.
-  key=$(cd build/asan && { printf '%s %s\n' "$3" "$source" && sh -c "${command%% -o *} -E -P -C ${command##* -c }"; } |
+  key=$(cd "$2" && { printf '%s %s\n' "$4" "$source" && sh -c "${command%% -o *} -E -P -C ${command##* -c }"; } |
     sha256sum) || return
-  key=$2/${key%% *}
+  key=$3/${key%% *}
   if [ -e "$key" ]; then
     touch "$key"
     return
   fi
   echo "tidy: $source"
-  said=$("$1" --quiet -p build/asan "$source" 2>/dev/null) && [ -z "$said" ] || {
+  said=$("$1" --quiet -p "$2" "$source" 2>/dev/null) && [ -z "$said" ] || {
     printf '%s\n' "$said"
     return 1
   }
@@ -24,10 +24,10 @@ tidy_file() {
 }
 export -f tidy_file
 
-# check_tidy_of TOOL SOURCE...: build/asan is there.
+# check_tidy_of TOOL BUILD SOURCE...: BUILD has what they include.
 check_tidy_of() {
-  local tool=$1 seen common
-  shift
+  local tool=$1 build=$2 seen common
+  shift 2
   seen=$(cache_dir)/tidy
   mkdir -p "$seen"
   find "$seen" -type f -mtime +30 -delete
@@ -35,6 +35,6 @@ check_tidy_of() {
   common=$({ "$tool" --version && cat .clang-tidy && dpkg-query -W; } | sha256sum)
   # shellcheck disable=SC2016 # jq's own variables
   jq -r --arg repo "$repo/" '.[] | select(.file | startswith($repo)) | "\(.file[($repo | length):])\t\(.command)"' \
-    build/asan/compile_commands.json | grep -F -f <(printf '%s\t\n' "$@") |
-    xargs -d '\n' -P "$(nproc)" -n 1 bash -euo pipefail -c 'tidy_file "$@"' bash "$tool" "$seen" "$common"
+    "$build/compile_commands.json" | grep -F -f <(printf '%s\t\n' "$@") |
+    xargs -d '\n' -P "$(nproc)" -n 1 bash -euo pipefail -c 'tidy_file "$@"' bash "$tool" "$build" "$seen" "$common"
 }

@@ -70,7 +70,7 @@ download_package() {
     if fetch_package "$1" "${private[@]}"; then return; fi
   fi
   tail -n 5 apt.log >&2
-  images_fail "cannot fetch Debian's $1: is the machine offline, or not Debian 12?"
+  images_fail "cannot fetch Debian's $1: is the machine offline, or not Debian 12 or 13?"
 }
 
 # fetch_package PACKAGE APT-OPTION...
@@ -81,18 +81,27 @@ fetch_package() {
   [ -n "$name" ] && apt-get "$@" download "$name" 2>>apt.log
 }
 
+# Debian 12's kernel, also on Debian 13: prints nothing where linux-image-amd64 is another.
 stock_kernel_package() {
   LC_ALL=C apt-cache "$@" depends linux-image-amd64 2>/dev/null |
-    awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ && !name { name = $2 } END { print name }'
+    awk '$1 == "Depends:" && $2 ~ /^linux-image-6\.1\./ && !name { name = $2 } END { print name }'
 }
 
-# Prints suite $1 as a line of an APT source list, on the mirror that this machine has its bookworm from.
-suite_source() {
+# Prints the mirror that this machine has its Debian from.
+debian_mirror() {
   local mirror
   # shellcheck disable=SC2016 # APT's own variable
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Release: bookworm' 'Component: main')
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' \
+    'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 'Component: main')
   [ -n "$mirror" ] || return 1
-  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "${mirror%%$'\n'*}" "$1"
+  printf '%s\n' "${mirror%%$'\n'*}"
+}
+
+# Prints suite $1 as a line of an APT source list, on that mirror.
+suite_source() {
+  local mirror
+  mirror=$(debian_mirror) || return
+  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$mirror" "$1"
 }
 
 # Unpacks the kernel that bzImage $1 carries into file $2. Fails if it is packed in some other way than Debian's.
@@ -130,7 +139,7 @@ fetch_stock_kernel() {
   images_say "fetching Debian's kernel (70 MB, once; kept in $cache)"
   (
     cd "$work"
-    download_package linux-image-amd64 || exit 1
+    download_package linux-image-amd64 bookworm || exit 1
     package=$(ls ./*.deb)
     # The directory's name is the package's content, so a half-written or outdated one is never taken for it.
     content=kernel-$KERNEL_LAYOUT-$(sha256sum "$package" | cut -c1-16)

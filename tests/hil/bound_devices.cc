@@ -29,8 +29,8 @@ DeviceDoor BoundDevice::door() const {
 
 std::string BoundDevice::name() const {
   std::string name = bdf.str();
-  std::replace_if(
-      name.begin(), name.end(), [](char c) { return c == ':' || c == '.'; }, '_');
+  const auto separates = [](char c) { return c == ':' || c == '.'; };
+  std::replace_if(name.begin(), name.end(), separates, '_');
   return name;
 }
 

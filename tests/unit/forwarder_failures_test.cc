@@ -151,8 +151,8 @@ TEST_F(ForwarderOnARing, AFlagThatTheKernelLeavesUpWithNothingBehindItHoldsNothi
 TEST_F(ForwarderOnARing, AWaitThatAUnixSignalInterruptsEndsWithNothing) {
   auto poller = make_uring_poller(4);
   if (!poller) GTEST_SKIP() << "no io_uring: " << poller.error().message();
-  struct sigaction action {};
-  struct sigaction before {};
+  struct sigaction action = {};
+  struct sigaction before = {};
   action.sa_handler = [](int) {};
   ::sigaction(SIGALRM, &action, &before);
   // Again and again: one that comes before the wait has no effect.

@@ -85,7 +85,7 @@ TEST_F(InspectServerTest, AClientIsToldWhatTheDeviceSays) {
 
 TEST_F(InspectServerTest, OnlyItsOwnUserMayConnect) {
   start();
-  struct stat found {};
+  struct stat found = {};
   ASSERT_EQ(::stat(path.c_str(), &found), 0);
   EXPECT_TRUE(S_ISSOCK(found.st_mode));
   EXPECT_EQ(found.st_mode & 0777, 0600U);

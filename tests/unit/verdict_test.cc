@@ -13,6 +13,8 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr MsixEntry kHosts = {0xfee0'0010, 0, 0x21, 0};
+constexpr MsixEntry kZeroed = {0, 0, 0, 0};
+constexpr MsixEntry kAllOnes = {~0U, ~0U, ~0U, ~0U};
 
 /// A vector in use, all of whose views agree.
 VectorView sound() {
@@ -57,11 +59,7 @@ INSTANTIATE_TEST_SUITE_P(
                view.in_device->control = MsixEntry::kMasked;
              },
              Verdict::MaskedByHost, ""},
-        Case{"Zeroed",
-             [](VectorView& view) {
-               view.in_device = MsixEntry{0, 0, 0, 0};
-             },
-             Verdict::Cleared, ""},
+        Case{"Zeroed", [](VectorView& view) { view.in_device = kZeroed; }, Verdict::Cleared, ""},
         Case{"Reset", [](VectorView& view) { view.in_device = MsixEntry{}; }, Verdict::Cleared, ""},
         Case{"ClearedWhileMasked",
              [](VectorView& view) { view.masked = true, view.in_device = MsixEntry{}; },
@@ -75,11 +73,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"MaskBitOfAnotherVmmsDevice",
              [](VectorView& view) { view.written.reset(), view.in_device->control = 1; },
              Verdict::Different, "its mask bit is set"},
-        Case{"AllOnes",
-             [](VectorView& view) {
-               view.in_device = MsixEntry{~0U, ~0U, ~0U, ~0U};
-             },
-             Verdict::Different, "does not answer"},
+        Case{"AllOnes", [](VectorView& view) { view.in_device = kAllOnes; }, Verdict::Different,
+             "does not answer"},
         Case{"Enable", [](VectorView& view) { view.control = 0; }, Verdict::EnableLost, ""},
         Case{"FunctionMask",
              [](VectorView& view) { view.control = kMsixEnable | kMsixFunctionMask; },
