@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "host/host.h"
+#include "tests/fakes/fake_hook.h"
 #include "vfio/kernel.h"
 #include "vfio/thread_annotations.h"
 
@@ -61,6 +62,8 @@ class FakeHost final : public Host {
   void end_of_intx();
   [[nodiscard]] const std::vector<GuestMapping>& mappings() const { return mappings_; }
 
+  /// Before and after each call that changes a mapping, a route, an irqfd or a line.
+  FakeHook hook{};
   std::vector<Event> events{};
   std::set<int> files{};    ///< of groups and devices, by descriptor
   bool by_level = false;    ///< a VMM without resampling irqfds; set before a device is opened
