@@ -98,7 +98,7 @@ std::vector<VectorState> Delivery::inspect(const VectorSource& source,
     state.unread = std::binary_search(unread_now.begin(), unread_now.end(), vector);
     state.signalled = states_[vector].unread_since.has_value();
     if (!state.bound) continue;
-    state.written = restore_.written(vector);
+    state.last_sound = restore_.last_sound(vector);
     state.in_device = restore_.look(vector);
   }
   return states;

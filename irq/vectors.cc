@@ -13,6 +13,7 @@ Vectors::Vectors(std::shared_ptr<VfioDevice> device, Irq irq)
       irq_(irq),
       vectors_(device_->irq(irq).count),
       rebinds_(vectors_.size()),
+      writes_(vectors_.size()),
       counted_before_(vectors_.size()),
       counted_(vectors_.size()) {}
 
@@ -34,18 +35,21 @@ Result<void> Vectors::bind(std::span<const unsigned> wanted) {
 
   mark(State::New);
   const bool grows = allocated_ != 0 && needed() > allocated_ && device_->irq(irq_).noresize;
-  auto done = grows ? grow() : allocated_ == 0 ? enable(needed()) : bind_runs(wanted);
-  if (done) return {};
-
-  mark(State::Unbound);
-  if (grows && allocated_ == 0) {
+  const bool enables = grows || allocated_ == 0;
+  auto done = grows ? grow() : enables ? enable(needed()) : bind_runs(wanted);
+  if (!done) mark(State::Unbound);
+  if (!done && grows && allocated_ == 0) {
     ignore(enable(needed()), "what was bound before is lost then, and known to be");
   }
+  if (enables && enabled()) ignore(rebind_refused(), "they stay lost, and are known to be");
   return done;
 }
 
 Result<void> Vectors::enable_index() {
-  return enabled() ? Result<void>{} : enable(needed());
+  if (enabled()) return {};
+  PASSTHRU_TRY(enable(needed()));
+  ignore(rebind_refused(), "they stay lost, and are known to be");
+  return {};
 }
 
 Result<void> Vectors::bind_runs(std::span<const unsigned> wanted) {
@@ -91,13 +95,31 @@ Result<void> Vectors::enable(unsigned allocation) {
   return {};
 }
 
+// Returns the first error.
+Result<void> Vectors::rebind_refused() {
+  Result<void> outcome;
+  for (const unsigned vector : in_state(State::Refused)) {
+    if (auto done = rebind(vector); !done && outcome) outcome = std::move(done);
+  }
+  return outcome;
+}
+
+std::vector<unsigned> Vectors::in_state(State state) const {
+  std::vector<unsigned> found;
+  for (unsigned vector = 0; vector < count(); ++vector) {
+    if (vectors_[vector].state == state) found.push_back(vector);
+  }
+  return found;
+}
+
 // The kernel unbinds all vectors of a call that fails.
 Result<void> Vectors::set_irqs(unsigned start, unsigned end) {
   const std::span vectors = std::span(vectors_).subspan(start, end - start);
   std::vector<int> eventfds;
   eventfds.reserve(vectors.size());
   for (const Vector& vector : vectors) {
-    eventfds.push_back(vector.state == State::Unbound ? -1 : vector.eventfd.get());
+    const bool wanted = vector.state != State::Unbound && vector.state != State::Refused;
+    eventfds.push_back(wanted ? vector.eventfd.get() : -1);
   }
   // Only where the index is enabled: that a vector is added or bound anew costs no look at sysfs.
   auto done = enabled() ? Result<void>{} : device_->check_identity();
@@ -107,9 +129,10 @@ Result<void> Vectors::set_irqs(unsigned start, unsigned end) {
   }
   for (unsigned at = start; at < end; ++at) {
     State& state = vectors_[at].state;
-    if (state == State::Unbound) continue;
+    if (state == State::Unbound || state == State::Refused) continue;
     if (state != State::New) ++rebinds_[at];
-    state = done ? State::Bound : State::Lost;
+    if (done) ++writes_[at];
+    state = done ? State::Bound : end - start == 1 ? State::Refused : State::Lost;
   }
   return done;
 }
@@ -124,14 +147,21 @@ Result<void> Vectors::unbind(unsigned vector) {
 }
 
 Result<void> Vectors::rebind(unsigned vector) {
+  if (vectors_[vector].state == State::Refused) vectors_[vector].state = State::Lost;
   return set_irqs(vector, vector + 1);
 }
 
 Result<void> Vectors::cycle() {
-  if (allocated_ == 0) return down_ ? enable(needed()) : Result<void>{};
-  const unsigned allocation = allocated_;
+  if (allocated_ == 0 && !down_) return {};
+  const unsigned allocation = std::max(allocated_, needed());
   PASSTHRU_TRY(disable());
-  return enable_about(allocation);
+  auto done = enable_about(allocation);
+  if (done) return rebind_refused();
+  // One of them may be the cause: enables the index without any, then binds one at a time.
+  const std::vector<unsigned> lost = in_state(State::Lost);
+  for (const unsigned vector : lost) vectors_[vector].state = State::Refused;
+  if (lost.empty() || !enable(needed())) return done;
+  return rebind_refused();
 }
 
 // How many vectors must be allocated, from 0 on.
