@@ -45,7 +45,7 @@ Result<void> FakeKernel::bind_irqs(int device, const IrqTrigger& trigger) {
 }
 
 Result<void> FakeKernel::disable_irqs(int device, Irq irq) {
-  const FakeHook::Around around(hook, "VFIO_DEVICE_SET_IRQS");
+  const FakeHook::Around around(hook, "disable VFIO_DEVICE_SET_IRQS");
   const auto index = static_cast<uint32_t>(irq);
   FakeDevice* found =
       PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_SET_IRQS", .fd = device, .index = index}));

@@ -73,7 +73,8 @@ class FakeKernel final : public Kernel {
   std::vector<FakeCall> calls(std::string_view name = "*") const;
   void forget_calls();
 
-  /// Before and after each call on an open device or an eventfd.
+  /// Before and after each call on an open device or an eventfd. A SET_IRQS that disables an index
+  /// has a name of its own, "disable VFIO_DEVICE_SET_IRQS".
   FakeHook hook{};
 
   // ---- what is left ----
