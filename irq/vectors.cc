@@ -3,7 +3,11 @@
 // always: some devices fail otherwise.
 #include "irq/vectors.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <bit>
+#include <cerrno>
 #include <utility>
 
 namespace passthru {
@@ -23,6 +27,12 @@ Vectors::~Vectors() {
 
 Result<void> Vectors::bind(std::span<const unsigned> wanted) {
   if (wanted.empty()) return {};
+  if (wanted.back() >= limit_) {
+    auto refused = fail(ENOSPC, "bind vectors",
+                        fmt::format("the host has {} interrupts for this device", limit_));
+    refused.value().index = limit_;
+    return refused;
+  }
   for (unsigned vector : wanted) {
     if (!vectors_[vector].eventfd) {
       vectors_[vector].eventfd =
@@ -38,6 +48,10 @@ Result<void> Vectors::bind(std::span<const unsigned> wanted) {
   const bool enables = grows || allocated_ == 0;
   auto done = grows ? grow() : enables ? enable(needed()) : bind_runs(wanted);
   if (!done) mark(State::Unbound);
+  // The kernel did not say how many there are; one more than these is too many.
+  if (!done && grows && done.error().code == ENOSPC && wanted.size() == 1) {
+    limit_ = std::min(limit_, wanted.front());
+  }
   if (!done && grows && allocated_ == 0) {
     ignore(enable(needed()), "what was bound before is lost then, and known to be");
   }
@@ -74,7 +88,7 @@ Result<void> Vectors::bind_runs(std::span<const unsigned> wanted) {
 }
 
 Result<void> Vectors::grow() {
-  const unsigned doubled = std::min(count(), std::max(needed(), 2 * allocated_));
+  const unsigned doubled = std::min({count(), limit_, std::max(needed(), 2 * allocated_)});
   PASSTHRU_TRY(disable());
   return enable_about(doubled);
 }
@@ -89,10 +103,19 @@ Result<void> Vectors::enable_about(unsigned allocation) {
 Result<void> Vectors::enable(unsigned allocation) {
   auto done = set_irqs(0, allocation);
   down_ = !done;
+  if (!done) learn_limit(done.error());
   if (!done) return done;
   allocated_ = allocation;
   ++enables_;
   return {};
+}
+
+// MSI comes in powers of two (PCI 3.0, 6.8.1.3).
+void Vectors::learn_limit(Error& error) {
+  if (error.code != ENOSPC || !error.index || *error.index == 0) return;
+  const auto available = static_cast<unsigned>(*error.index);
+  limit_ = std::min(limit_, irq_ == Irq::Msi ? std::bit_floor(available) : available);
+  error.index = limit_;
 }
 
 // Returns the first error.
@@ -168,7 +191,7 @@ Result<void> Vectors::cycle() {
 unsigned Vectors::needed() const {
   unsigned end = count();
   while (end != 0 && vectors_[end - 1].state == State::Unbound) --end;
-  return std::max({1U, least_, end});
+  return std::max({1U, std::min(least_, limit_), end});
 }
 
 Result<void> Vectors::disable() {
@@ -193,6 +216,7 @@ void Vectors::release() {
   disable_all();
   for (Vector& vector : vectors_) vector = Vector{};
   down_ = false;
+  limit_ = kNoLimit;
 }
 
 bool Vectors::drain(unsigned vector) {

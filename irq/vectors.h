@@ -51,7 +51,9 @@ class Vectors {
   /// Binds `wanted` (ascending, none bound yet): one SET_IRQS where it enables or grows the index,
   /// otherwise one for each run of neighbours, because naming a bound vector again would disturb
   /// it. On error nothing of `wanted` is bound and what was bound before still is, unless the
-  /// kernel refuses even that: then it is `lost`.
+  /// kernel refuses even that: then it is `lost`. ENOSPC: the host has too few vectors; the index
+  /// is not disturbed for a vector beyond that limit again, until `release`. The error's `index` is
+  /// the limit where the kernel tells it.
   Result<void> bind(std::span<const unsigned> wanted);
 
   /// Enables the index though no vector is bound, if it is not enabled. A device may act on its own
@@ -112,6 +114,7 @@ class Vectors {
     Lost,     ///< it was bound, and a call for several vectors failed
     Refused,  ///< the same, and the call was for it alone: no call for others names it
   };
+  static constexpr unsigned kNoLimit = ~0U;
   struct Vector {
     Fd eventfd;
     State state = State::Unbound;
@@ -125,12 +128,14 @@ class Vectors {
   Result<void> bind_runs(std::span<const unsigned> wanted);
   Result<void> disable();
   [[nodiscard]] unsigned needed() const;
+  void learn_limit(Error& error);
 
   const std::shared_ptr<VfioDevice> device_;
   const Irq irq_;
   std::vector<Vector> vectors_;
   unsigned allocated_ = 0;  ///< vectors that the kernel has allocated, from 0 on; 0: index disabled
   unsigned least_ = 0;
+  unsigned limit_ = kNoLimit;  ///< vectors that the host has for this index, as it told
   bool down_ = false;
   uint64_t enables_ = 0;
   uint64_t set_irqs_calls_ = 0;

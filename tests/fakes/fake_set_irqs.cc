@@ -114,9 +114,10 @@ void FakeDevice::refuse(unsigned vector, int code) {
 }
 
 Result<void> FakeDevice::enable(Irq irq, unsigned count) {
-  if (irq == Irq::Msix && count > spec_.msix.available) {
+  const unsigned available = irq == Irq::Msix ? spec_.msix.available : spec_.msi_available;
+  if (count > available) {
     auto error = fail(ENOSPC, kSetIrqs);
-    error.value().index = spec_.msix.available;
+    error.value().index = available;
     return error;
   }
   enabled_ = irq;
