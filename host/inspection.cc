@@ -57,7 +57,7 @@ VectorInspection inspect_vector(const VectorState& state, const Registers& regis
              .unread = state.unread,
              .unroutable = state.unroutable,
              .last_error = state.last_error,
-             .written = state.written,
+             .last_sound = state.last_sound,
              .in_device = state.in_device,
              .control = registers.in_device});
   return {.index = state.vector,
@@ -69,7 +69,7 @@ VectorInspection inspect_vector(const VectorState& state, const Registers& regis
           .bound = state.bound,
           .owner = owner_name(state.owner),
           .guest_message = state.message,
-          .written = state.written,
+          .last_sound = state.last_sound,
           .in_device = state.in_device,
           .device_pending = state.device_pending,
           .unroutable = state.unroutable,

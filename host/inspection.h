@@ -55,9 +55,10 @@ struct VectorInspection {
   bool bound = false;   ///< has an interrupt of the host
   std::string owner{};  ///< of its eventfd: "irqfd", "forwarder", "latch" or "none"
   MsiMessage guest_message{};
-  /// What the host put into the device's entry, and what the device has there; nothing where there
-  /// is no interrupt of the host, or the table cannot be looked at.
-  std::optional<MsixEntry> written{};
+  /// The device's entry when the library last found it sound, if the host has not written it since;
+  /// and what the device has there. Nothing where there is no interrupt of the host, or the table
+  /// cannot be looked at.
+  std::optional<MsixEntry> last_sound{};
   std::optional<MsixEntry> in_device{};
   bool device_pending = false;  ///< in the device's own pending bit array
   /// Why nothing is delivered though the guest wants it: its message is no interrupt. Empty

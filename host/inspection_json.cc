@@ -59,7 +59,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MsixControlInspection, enabled, 
                                                 enabled_in_device, function_masked_in_device)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VectorInspection, index, verdict, why, damaged,
                                                 masked, pending, bound, owner, guest_message,
-                                                written, in_device, device_pending, unroutable,
+                                                last_sound, in_device, device_pending, unroutable,
                                                 delivered, restores, rebinds, latched, forwarded,
                                                 masked_ns, last_error)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DmaInspection, backend, maps, bytes)

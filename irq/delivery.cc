@@ -17,7 +17,7 @@ Delivery::Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* phys
       most_per_second_(options.most_per_second),
       now_(std::move(options.now)),
       vectors_(std::move(device), options.irq),
-      restore_(physical, vectors_, std::move(options.wake)),
+      restore_(physical, vectors_, std::move(options.wake), std::move(options.pause)),
       states_(vectors_.count()),
       counts_(vectors_.count()),
       told_unroutable_(vectors_.count()) {}
@@ -150,6 +150,7 @@ void Delivery::go_live(const VectorSource& source, std::span<const unsigned> wan
     // With the index down, what failed for one vector would fail alike for each.
     if (!is_new && !(vectors_.down() && !outcome)) {
       outcome = take_up(source, restore_.before_enable(vector));
+      if (outcome && !restore_.visible() && !armed(vector)) make_up_unseen(vector);
     }
     if (!is_new && !outcome) {
       failed(vector, outcome.error());
@@ -187,45 +188,9 @@ void Delivery::bind(const VectorSource& source, std::span<const unsigned> wanted
     wanted = {};
   }
   for (unsigned vector : wanted) states_[vector].owner = EventfdOwner::Latch;
-  if (vectors_.enables() == enables) return restore_.remember(wanted);
-  make_up_for_enabling(source, wanted);
-}
-
-// The index was enabled: the interrupts of all vectors but those that are new were away until now.
-void Delivery::make_up_for_enabling(const VectorSource& source, std::span<const unsigned> is_new) {
-  restore_.remember_all_bound();
-  for (unsigned vector = 0; vector < count(); ++vector) {
-    const bool was_bound = !std::binary_search(is_new.begin(), is_new.end(), vector);
-    if (vectors_.bound(vector) && was_bound) make_up(source, vector);
-  }
-}
-
-// A vector that was without its interrupt may have missed one: one signal makes up for it. One that
-// was lost is live again if the guest still wants it.
-void Delivery::make_up(const VectorSource& source, unsigned vector) {
-  if (!settle(source, vector)) return vectors_.signal(vector);
-  states_[vector].pending = true;
-  arm_or_tell(vector);
-}
-
-Result<void> Delivery::take_up(const VectorSource& source, const Healed& healed) {
-  if (!healed.vectors.empty()) {
-    observer_.vectors_restored(static_cast<unsigned>(healed.vectors.size()));
-  }
-  for (unsigned vector : healed.vectors) {
-    observer_.vector_changed(vector, VectorObserver::Change::Restored);
-    make_up(source, vector);
-  }
-  if (!healed.outcome) quiet_what_was_lost(healed.outcome.error());
-  return healed.outcome;
-}
-
-void Delivery::quiet_what_was_lost(const Error& error) {
-  for (unsigned vector = 0; vector < count(); ++vector) {
-    if (!vectors_.lost(vector) || !armed(vector)) continue;
-    go_quiet(vector);
-    failed(vector, error);
-  }
+  if (vectors_.enables() != enables) return make_up_for_enabling(source, wanted);
+  done = take_up(source, restore_.after_bind(wanted));
+  if (!done) tell_lost(wanted, done.error());
 }
 
 void Delivery::arm_or_tell(unsigned vector) {

@@ -72,9 +72,9 @@ struct VectorState {
   /// It is live, and its eventfd's counter has not been taken yet: a look a moment later, at least
   /// `Delivery::kUnreadFor`, tells whether it is.
   bool signalled = false;
-  /// Of a bound vector: what the host put into the device's entry, and what is there now; nothing
-  /// where the device's table cannot be looked at.
-  std::optional<MsixEntry> written{};
+  /// Of a bound vector: the device's entry when the library last found it sound, if SET_IRQS has
+  /// not written it since; and what is there now. Nothing where the table cannot be looked at.
+  std::optional<MsixEntry> last_sound{};
   std::optional<MsixEntry> in_device{};
   bool device_pending = false;  ///< its bit in the device's own pending bit array
 };
@@ -86,6 +86,9 @@ struct VectorState {
 class Delivery {
  public:
   using Clock = std::chrono::steady_clock;
+  /// A vector whose entry cannot be looked at gets at most one extra signal in this time. Without
+  /// that bound, a guest that masks in its handler would interrupt itself for ever.
+  static constexpr std::chrono::milliseconds kUnseenSignalEvery{100};
   /// How long a signal may wait until nobody is taken to be there for it.
   static constexpr std::chrono::milliseconds kUnreadFor{5};
   struct Options {
@@ -93,6 +96,7 @@ class Delivery {
     uint16_t requester_id = 0;
     uint32_t most_per_second = 0;  ///< interrupts of each vector; 0: no limit
     Restore::Wake wake{};
+    Restore::Pause pause{};
     std::function<Clock::time_point()> now = Clock::now;
   };
 
@@ -162,6 +166,8 @@ class Delivery {
     bool failed = false;   ///< reported, and not live since
     /// Since when each look has found signals that nobody has taken.
     std::optional<Clock::time_point> unread_since{};
+    /// When it got an extra signal because its entry could not be looked at.
+    std::optional<Clock::time_point> unseen_signal{};
     std::string unroutable{};
   };
 
@@ -190,6 +196,8 @@ class Delivery {
   void go_live(const VectorSource& source, std::span<const unsigned> wanted);
   void bind(const VectorSource& source, std::span<const unsigned> wanted);
   Result<void> take_up(const VectorSource& source, const Healed& healed);
+  void report_restored(const Healed& healed);
+  void make_up_unseen(unsigned vector);
   void make_up(const VectorSource& source, unsigned vector);
   void make_up_for_enabling(const VectorSource& source, std::span<const unsigned> is_new);
   Result<void> arm(unsigned vector);
@@ -198,6 +206,7 @@ class Delivery {
   [[nodiscard]] std::vector<unsigned> unread();
   uint32_t arm_anew(const VectorSource& source);
   void quiet_what_was_lost(const Error& error);
+  void tell_lost(std::span<const unsigned> vectors, const Error& error);
   void failed(unsigned vector, const Error& error);
 
   ForwardingRouter& router_;

@@ -15,10 +15,11 @@ Result<uint32_t> Delivery::audit(const VectorSource& source) {
   return static_cast<uint32_t>(healed.vectors.size()) + rearmed;
 }
 
-// Live vectors whose counters have not been taken for a while. KVM's irqfd takes the counter where
-// it is signalled, before anyone can look; a VMM that polls, a moment later.
+// Live vectors whose counters have not been taken for a while, though the VMM takes each where it
+// is signalled.
 std::vector<unsigned> Delivery::unread() {
   std::vector<unsigned> live;
+  if (!router_.vmm().takes_signals_at_once()) return live;
   for (unsigned vector = 0; vector < count(); ++vector) {
     if (states_[vector].owner == EventfdOwner::Irqfd) live.push_back(vector);
   }
@@ -98,7 +99,7 @@ std::vector<VectorState> Delivery::inspect(const VectorSource& source,
     state.unread = std::binary_search(unread_now.begin(), unread_now.end(), vector);
     state.signalled = states_[vector].unread_since.has_value();
     if (!state.bound) continue;
-    state.written = restore_.written(vector);
+    state.last_sound = restore_.last_sound(vector);
     state.in_device = restore_.look(vector);
   }
   return states;

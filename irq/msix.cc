@@ -17,6 +17,7 @@ Msix::Msix(const std::shared_ptr<VfioDevice>& device, const MsixLayout& layout,
                  .requester_id = options.requester_id,
                  .most_per_second = options.most_per_second,
                  .wake = std::move(options.wake),
+                 .pause = std::move(options.pause),
                  .now = std::move(options.now)}) {}
 
 void Msix::write_control(uint16_t value) {

@@ -28,6 +28,7 @@ class Msix {
     uint16_t requester_id = 0;
     uint32_t most_per_second = 0;  ///< interrupts of each vector; 0: no limit
     Restore::Wake wake{};
+    Restore::Pause pause{};
     std::function<Delivery::Clock::time_point()> now = Delivery::Clock::now;
   };
 

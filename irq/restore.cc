@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Owns the order of healing: decode first, so that the table can be written; then Message Control,
-// which only a full cycle of the index brings back; then single entries, ascending.
+// The order of restoring: memory decode first, because without it no entry can be written; then
+// Message Control, which only a full cycle of the index brings back; then single entries,
+// ascending.
 #include "irq/restore.h"
 
-#include "irq/remap.h"
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+#include <thread>
+#include <utility>
 
 namespace passthru {
 namespace {
@@ -12,104 +19,163 @@ bool is_on(uint16_t control) {
   return (control & (kMsixEnable | kMsixFunctionMask)) == kMsixEnable;
 }
 
-}  // namespace
-
-bool is_damaged(const MsixEntry& expected, const MsixEntry& found) {
-  if (found == expected) return false;
-  if (found.masked() != expected.masked()) return true;
-  const bool same_kind = !is_remappable(expected.address_low) && !is_remappable(found.address_low);
-  const bool still_a_message = found.address_low != 0 && found.address_low != ~uint32_t{0};
-  return !(same_kind && still_a_message);
+void keep_first(Result<void>& kept, Result<void> next) {
+  if (kept) kept = std::move(next);
 }
 
-Restore::Restore(const PhysicalTable* table, Vectors& vectors, Wake wake)
+Result<void> damaged_again(std::span<const unsigned> vectors) {
+  return fail(
+      EIO, "restore MSI-X vectors",
+      fmt::format("the entries of {} vectors, the first of them {}, are damaged again after "
+                  "each of {} SET_IRQS",
+                  vectors.size(), vectors.front(), Restore::kMaxAttempts));
+}
+
+}  // namespace
+
+Restore::Restore(const PhysicalTable* table, Vectors& vectors, Wake wake, Pause pause)
     : table_(table),
       vectors_(vectors),
       wake_(std::move(wake)),
-      expected_(vectors.count()),
-      counts_(vectors.count()) {}
-
-void Restore::remember(std::span<const unsigned> vectors) {
-  for (unsigned vector : vectors) {
-    if (auto entry = look(vector)) expected_[vector] = *entry;
-  }
+      pause_(std::move(pause)),
+      seen_(vectors.count()),
+      counts_(vectors.count()) {
+  if (!pause_) pause_ = [] { std::this_thread::sleep_for(std::chrono::microseconds(100)); };
 }
 
-void Restore::remember_all_bound() {
-  for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
-    if (vectors_.bound(vector)) remember({&vector, 1});
-  }
+Healed Restore::after_bind(std::span<const unsigned> vectors) {
+  auto found = damaged(vectors);
+  return found.empty() ? Healed{} : restore(std::move(found));
 }
 
 Healed Restore::before_enable(unsigned vector) {
-  const bool visible = table_ != nullptr && table_->visible();
-  if (!visible && !vectors_.lost(vector)) return {.outcome = vectors_.rebind(vector)};
-  if (!damaged(vector)) return {};
-  return heal({&vector, 1});
+  if (!visible() && !vectors_.lost(vector) && !control_is_lost()) {
+    return {.outcome = vectors_.rebind(vector)};
+  }
+  if (visible() && !vectors_.lost(vector) && fault(vector) == EntryFault::None) return {};
+  auto found = damaged({&vector, 1});
+  if (visible() && found.empty()) return {};
+  return restore(std::move(found));
 }
 
 Healed Restore::audit() {
-  std::vector<unsigned> found;
+  std::vector<unsigned> known = all_bound();
   for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
-    if (damaged(vector)) found.push_back(vector);
+    if (vectors_.lost(vector)) known.push_back(vector);
   }
-  const auto control = vectors_.enabled() ? look_at_control() : std::nullopt;
-  if (found.empty() && !vectors_.down() && (!control || is_on(*control))) return {};
-  return heal(found);
+  auto found = damaged(known);
+  if (found.empty() && !vectors_.down() && !control_is_lost()) return {};
+  return restore(std::move(found));
+}
+
+std::optional<MsixEntry> Restore::last_sound(unsigned vector) const {
+  const Seen& seen = seen_[vector];
+  if (seen.writes == 0 || seen.writes != vectors_.writes(vector)) return std::nullopt;
+  return seen.entry;
 }
 
 std::optional<MsixEntry> Restore::look(unsigned vector) const {
   return table_ == nullptr ? std::nullopt : table_->entry(vector);
 }
 
-std::optional<uint16_t> Restore::look_at_control() const {
-  return table_ == nullptr ? std::nullopt : table_->control();
+std::vector<unsigned> Restore::all_bound() const {
+  std::vector<unsigned> bound;
+  for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
+    if (vectors_.bound(vector)) bound.push_back(vector);
+  }
+  return bound;
 }
 
-bool Restore::damaged(unsigned vector) const {
-  if (vectors_.lost(vector)) return true;
-  if (!vectors_.bound(vector)) return false;
+// False also if the device does not answer: the entries show that.
+bool Restore::control_is_lost() const {
+  if (table_ == nullptr || !vectors_.enabled()) return false;
+  const auto control = table_->control();
+  return control && !is_on(*control);
+}
+
+EntryFault Restore::fault(unsigned vector) {
   const auto entry = look(vector);
-  return entry && is_damaged(expected_[vector], *entry);
+  if (!entry) return EntryFault::None;
+  const EntryFault fault = entry_fault(*entry, last_sound(vector));
+  if (fault == EntryFault::None) {
+    seen_[vector] = {.writes = vectors_.writes(vector), .entry = *entry};
+  }
+  return fault;
 }
 
-// Makes the device ready to be healed. Returns whether all of its index must be.
-Result<bool> Restore::prepare() {
+// Those of `vectors` that are lost or whose entries are damaged, ascending.
+std::vector<unsigned> Restore::damaged(std::span<const unsigned> vectors) {
+  std::vector<unsigned> found;
+  std::vector<unsigned> masked;
+  for (const unsigned vector : vectors) {
+    const EntryFault fault = vectors_.lost(vector) ? EntryFault::Empty : this->fault(vector);
+    if (fault == EntryFault::None) continue;
+    (fault == EntryFault::Masked ? masked : found).push_back(vector);
+  }
+  for (unsigned looks = 0; looks < kMaxLooks && !masked.empty(); ++looks) {
+    pause_();
+    std::erase_if(masked, [&](unsigned vector) {
+      const EntryFault fault = this->fault(vector);
+      if (fault != EntryFault::None && fault != EntryFault::Masked) found.push_back(vector);
+      return fault != EntryFault::Masked;
+    });
+  }
+  found.insert(found.end(), masked.begin(), masked.end());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+// Makes the device ready to be restored. Returns whether all of the index must be.
+Result<bool> Restore::needs_cycle() {
   if (table_ == nullptr) return vectors_.down();
   PASSTHRU_TRY(wake_());
-  const auto control = look_at_control();
+  const auto control = table_->control();
   if (!control) {
     return fail(ENODEV, "read MSI-X Message Control", "the device does not answer");
   }
   return vectors_.down() || !is_on(*control);
 }
 
-Healed Restore::heal(std::span<const unsigned> damaged) {
-  ++damages_;
-  Healed healed;
-  auto all = prepare();
-  if (!all) {
-    healed.outcome = tl::unexpected(std::move(all).error());
-  } else if (*all) {
-    healed.outcome = vectors_.cycle();
-    for (unsigned vector = 0; healed.outcome && vector < vectors_.count(); ++vector) {
-      if (vectors_.bound(vector)) healed.vectors.push_back(vector);
-    }
-  } else {
-    for (unsigned vector : damaged) {
-      healed.outcome = vectors_.rebind(vector);
-      if (!healed.outcome) break;
-      healed.vectors.push_back(vector);
-    }
-  }
-  remember(healed.vectors);
-  for (unsigned vector : healed.vectors) restored(vector);
-  return healed;
+// A vector that the kernel refuses holds up no other.
+Result<void> Restore::rebind(std::span<const unsigned> vectors) {
+  Result<void> outcome;
+  for (const unsigned vector : vectors) keep_first(outcome, vectors_.rebind(vector));
+  return outcome;
 }
 
-void Restore::restored(unsigned vector) {
-  ++counts_[vector];
-  ++count_;
+// The next reset may come before the restore is done: look again after SET_IRQS.
+Healed Restore::restore(std::vector<unsigned> damaged) {
+  ++damages_;
+  Healed healed;
+  std::set<unsigned> sound;
+  for (unsigned attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    if (attempt != 0 && damaged.empty()) break;
+    const auto cycle = needs_cycle();
+    if (!cycle) {
+      keep_first(healed.outcome, tl::unexpected(cycle.error()));
+      damaged.clear();
+      break;
+    }
+    if (*cycle) {
+      const uint64_t enables = vectors_.enables();
+      keep_first(healed.outcome, vectors_.cycle());
+      if (vectors_.enables() == enables) break;
+      sound.clear();
+      damaged = all_bound();
+    } else {
+      keep_first(healed.outcome, rebind(damaged));
+      std::erase_if(damaged, [&](unsigned vector) { return vectors_.lost(vector); });
+    }
+    sound.insert(damaged.begin(), damaged.end());
+    damaged = this->damaged(damaged);
+    for (const unsigned vector : damaged) sound.erase(vector);
+  }
+  if (!damaged.empty()) keep_first(healed.outcome, damaged_again(damaged));
+  std::erase_if(sound, [&](unsigned vector) { return !vectors_.bound(vector); });
+  healed.vectors.assign(sound.begin(), sound.end());
+  for (const unsigned vector : healed.vectors) ++counts_[vector];
+  count_ += healed.vectors.size();
+  return healed;
 }
 
 }  // namespace passthru

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the healing of a device's MSI-X state: remembers what the host put into the physical table
-// and makes the kernel put it there again when a reset nobody announced has cleared it. Used by
-// irq/msix under its lock.
+// Restoring of a device's MSI-X state: finds entries that do not hold a message of the host, and
+// makes the kernel write them again. A reset that nobody announced causes such damage. Used by
+// irq/delivery under its owner's lock.
 #pragma once
 
 #include <cstdint>
@@ -10,50 +10,64 @@
 #include <span>
 #include <vector>
 
+#include "irq/entry_fault.h"
 #include "irq/physical_table.h"
 #include "irq/vectors.h"
 #include "vfio/result.h"
 
 namespace passthru {
 
-/// Pure: whether `found` is what the host put into an entry. Without interrupt remapping (address
-/// bit 4 clear, VT-d 5.1.5.2) the host rewrites the message when an interrupt moves to another CPU:
-/// different is then no damage, as long as it is still a message and not masked.
-bool is_damaged(const MsixEntry& expected, const MsixEntry& found);
-
-/// What became of a look.
+/// The result of a restore.
 struct Healed {
-  /// Vectors that were re-issued: each may have missed an interrupt and wants one extra signal.
+  /// Ascending: vectors whose entries are sound again. Each may have missed an interrupt and needs
+  /// one signal.
   std::vector<unsigned> vectors{};
-  /// An error: some are still damaged, and the next look finds them.
+  /// The first error. Other vectors are still damaged then; the next audit goes on with them.
   Result<void> outcome{};
 };
 
+/// Not thread-safe.
+///
+/// `irq/entry_fault.h` decides what is damage. Nothing found in an entry is ever taken as what
+/// should be there. An entry that is remembered only shows that somebody else has written it since:
+/// the kernel then writes it again, whichever of the two messages was right. One case stays
+/// unseen: another valid interrupt message that appears between SET_IRQS and the look after it.
 class Restore {
  public:
   /// Turns memory decode of the physical device on again: a COMMAND write through VFIO, which
   /// restores lost BARs too.
   using Wake = std::function<Result<void>()>;
+  /// Waits for longer than Linux masks an entry to move an interrupt.
+  using Pause = std::function<void()>;
 
-  /// `table` may be null (MSI: VFIO hides its registers): then nothing can be looked at.
-  Restore(const PhysicalTable* table, Vectors& vectors, Wake wake);
+  /// How often a restore calls SET_IRQS for a vector whose entry is damaged again at once.
+  static constexpr unsigned kMaxAttempts = 3;
+  /// How often a masked entry is looked at again before it counts as damaged.
+  static constexpr unsigned kMaxLooks = 2;
 
-  /// The vectors were just bound: what their entries hold now is the host's message.
-  void remember(std::span<const unsigned> vectors);
-  void remember_all_bound();
+  /// `table` may be null (MSI: VFIO hides its registers): then nothing can be looked at. No
+  /// `pause`: 100 us.
+  Restore(const PhysicalTable* table, Vectors& vectors, Wake wake, Pause pause = {});
 
-  /// Before a bound vector goes live. One 16-byte look where the table is visible, no system call
-  /// if it is sound; where it is not visible, SET_IRQS, which writes the entry whatever it holds.
+  /// Whether entries can be looked at.
+  [[nodiscard]] bool visible() const { return table_ != nullptr && table_->visible(); }
+
+  /// Call directly after SET_IRQS has bound `vectors` (ascending). Restores those that are damaged
+  /// already.
+  Healed after_bind(std::span<const unsigned> vectors);
+
+  /// Call before a bound vector goes live. Takes one 16-byte look and no system call if the entry
+  /// is sound. Where the table is not visible, calls SET_IRQS, which writes the entry whatever it
+  /// holds; such a vector is not in `Healed::vectors`, unless Enable was lost too.
   Healed before_enable(unsigned vector);
 
-  /// Looks at Message Control and every bound vector, and restores what is damaged or was lost.
+  /// Looks at Message Control and at every bound vector. Restores what is damaged or was lost.
   Healed audit();
 
-  /// What the host put into a bound vector's entry, and what the device has there now. Nothing
-  /// where the table is not visible.
-  [[nodiscard]] std::optional<MsixEntry> written(unsigned vector) const {
-    return table_ != nullptr && table_->visible() ? std::optional(expected_[vector]) : std::nullopt;
-  }
+  /// The vector's entry at the last look that found it sound; nothing if SET_IRQS has written it
+  /// since.
+  [[nodiscard]] std::optional<MsixEntry> last_sound(unsigned vector) const;
+  /// What the device has there now; nothing where the table is not visible.
   [[nodiscard]] std::optional<MsixEntry> look(unsigned vector) const;
 
   /// Vectors restored so far, and of one vector.
@@ -63,16 +77,25 @@ class Restore {
   [[nodiscard]] uint64_t damages() const { return damages_; }
 
  private:
-  [[nodiscard]] std::optional<uint16_t> look_at_control() const;
-  [[nodiscard]] bool damaged(unsigned vector) const;
-  Healed heal(std::span<const unsigned> damaged);
-  Result<bool> prepare();
-  void restored(unsigned vector);
+  /// An entry, and how often SET_IRQS had written it when it was looked at.
+  struct Seen {
+    uint64_t writes = 0;
+    MsixEntry entry{};
+  };
+
+  [[nodiscard]] std::vector<unsigned> all_bound() const;
+  [[nodiscard]] bool control_is_lost() const;
+  EntryFault fault(unsigned vector);
+  std::vector<unsigned> damaged(std::span<const unsigned> vectors);
+  Healed restore(std::vector<unsigned> damaged);
+  Result<bool> needs_cycle();
+  Result<void> rebind(std::span<const unsigned> vectors);
 
   const PhysicalTable* const table_;
   Vectors& vectors_;
   Wake wake_;
-  std::vector<MsixEntry> expected_;
+  Pause pause_;
+  std::vector<Seen> seen_;
   std::vector<uint64_t> counts_;
   uint64_t count_ = 0;
   uint64_t damages_ = 0;

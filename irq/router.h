@@ -38,9 +38,13 @@ class Router {
   virtual Result<void> update_route(RouteId route, const MsiMessage& message) = 0;
   virtual void destroy_route(RouteId route) = 0;
   /// From now on each signal of `eventfd` delivers the route's message. The VMM owns the counter
-  /// until `disarm`, and takes it when it delivers: one that stays is one that the VMM has lost,
-  /// and is armed anew. A counter that is not 0 now is delivered at once.
+  /// until `disarm`. A counter that is not 0 now is delivered at once.
   virtual Result<void> arm(RouteId route, int eventfd) = 0;
+  /// Whether an armed eventfd's counter is taken within the call that signals it, as KVM's irqfd
+  /// does since Linux 5.11. If so, a counter that stays above 0 shows that the VMM has lost the
+  /// eventfd, and the library arms it again. A VMM that polls its eventfds answers false (the
+  /// default): a counter above 0 at two looks may be two signals, each taken. Fixed from the start.
+  [[nodiscard]] virtual bool takes_signals_at_once() const { return false; }
   /// On return no signal is delivered any more, and the counter is the caller's.
   virtual void disarm(RouteId route, int eventfd) = 0;
   /// Whether the VMM has no irqfd and takes each interrupt as a message: then the five calls above

@@ -3,7 +3,11 @@
 // always: some devices fail otherwise.
 #include "irq/vectors.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <bit>
+#include <cerrno>
 #include <utility>
 
 namespace passthru {
@@ -13,6 +17,7 @@ Vectors::Vectors(std::shared_ptr<VfioDevice> device, Irq irq)
       irq_(irq),
       vectors_(device_->irq(irq).count),
       rebinds_(vectors_.size()),
+      writes_(vectors_.size()),
       counted_before_(vectors_.size()),
       counted_(vectors_.size()) {}
 
@@ -22,6 +27,12 @@ Vectors::~Vectors() {
 
 Result<void> Vectors::bind(std::span<const unsigned> wanted) {
   if (wanted.empty()) return {};
+  if (wanted.back() >= limit_) {
+    auto refused = fail(ENOSPC, "bind vectors",
+                        fmt::format("the host has {} interrupts for this device", limit_));
+    refused.value().index = limit_;
+    return refused;
+  }
   for (unsigned vector : wanted) {
     if (!vectors_[vector].eventfd) {
       vectors_[vector].eventfd =
@@ -34,18 +45,25 @@ Result<void> Vectors::bind(std::span<const unsigned> wanted) {
 
   mark(State::New);
   const bool grows = allocated_ != 0 && needed() > allocated_ && device_->irq(irq_).noresize;
-  auto done = grows ? grow() : allocated_ == 0 ? enable(needed()) : bind_runs(wanted);
-  if (done) return {};
-
-  mark(State::Unbound);
-  if (grows && allocated_ == 0) {
+  const bool enables = grows || allocated_ == 0;
+  auto done = grows ? grow() : enables ? enable(needed()) : bind_runs(wanted);
+  if (!done) mark(State::Unbound);
+  // The kernel did not say how many there are; one more than these is too many.
+  if (!done && grows && done.error().code == ENOSPC && wanted.size() == 1) {
+    limit_ = std::min(limit_, wanted.front());
+  }
+  if (!done && grows && allocated_ == 0) {
     ignore(enable(needed()), "what was bound before is lost then, and known to be");
   }
+  if (enables && enabled()) ignore(rebind_refused(), "they stay lost, and are known to be");
   return done;
 }
 
 Result<void> Vectors::enable_index() {
-  return enabled() ? Result<void>{} : enable(needed());
+  if (enabled()) return {};
+  PASSTHRU_TRY(enable(needed()));
+  ignore(rebind_refused(), "they stay lost, and are known to be");
+  return {};
 }
 
 Result<void> Vectors::bind_runs(std::span<const unsigned> wanted) {
@@ -70,7 +88,7 @@ Result<void> Vectors::bind_runs(std::span<const unsigned> wanted) {
 }
 
 Result<void> Vectors::grow() {
-  const unsigned doubled = std::min(count(), std::max(needed(), 2 * allocated_));
+  const unsigned doubled = std::min({count(), limit_, std::max(needed(), 2 * allocated_)});
   PASSTHRU_TRY(disable());
   return enable_about(doubled);
 }
@@ -85,10 +103,36 @@ Result<void> Vectors::enable_about(unsigned allocation) {
 Result<void> Vectors::enable(unsigned allocation) {
   auto done = set_irqs(0, allocation);
   down_ = !done;
+  if (!done) learn_limit(done.error());
   if (!done) return done;
   allocated_ = allocation;
   ++enables_;
   return {};
+}
+
+// MSI comes in powers of two (PCI 3.0, 6.8.1.3).
+void Vectors::learn_limit(Error& error) {
+  if (error.code != ENOSPC || !error.index || *error.index == 0) return;
+  const auto available = static_cast<unsigned>(*error.index);
+  limit_ = std::min(limit_, irq_ == Irq::Msi ? std::bit_floor(available) : available);
+  error.index = limit_;
+}
+
+// Returns the first error.
+Result<void> Vectors::rebind_refused() {
+  Result<void> outcome;
+  for (const unsigned vector : in_state(State::Refused)) {
+    if (auto done = rebind(vector); !done && outcome) outcome = std::move(done);
+  }
+  return outcome;
+}
+
+std::vector<unsigned> Vectors::in_state(State state) const {
+  std::vector<unsigned> found;
+  for (unsigned vector = 0; vector < count(); ++vector) {
+    if (vectors_[vector].state == state) found.push_back(vector);
+  }
+  return found;
 }
 
 // The kernel unbinds all vectors of a call that fails.
@@ -97,7 +141,8 @@ Result<void> Vectors::set_irqs(unsigned start, unsigned end) {
   std::vector<int> eventfds;
   eventfds.reserve(vectors.size());
   for (const Vector& vector : vectors) {
-    eventfds.push_back(vector.state == State::Unbound ? -1 : vector.eventfd.get());
+    const bool wanted = vector.state != State::Unbound && vector.state != State::Refused;
+    eventfds.push_back(wanted ? vector.eventfd.get() : -1);
   }
   // Only where the index is enabled: that a vector is added or bound anew costs no look at sysfs.
   auto done = enabled() ? Result<void>{} : device_->check_identity();
@@ -107,9 +152,10 @@ Result<void> Vectors::set_irqs(unsigned start, unsigned end) {
   }
   for (unsigned at = start; at < end; ++at) {
     State& state = vectors_[at].state;
-    if (state == State::Unbound) continue;
+    if (state == State::Unbound || state == State::Refused) continue;
     if (state != State::New) ++rebinds_[at];
-    state = done ? State::Bound : State::Lost;
+    if (done) ++writes_[at];
+    state = done ? State::Bound : end - start == 1 ? State::Refused : State::Lost;
   }
   return done;
 }
@@ -124,21 +170,28 @@ Result<void> Vectors::unbind(unsigned vector) {
 }
 
 Result<void> Vectors::rebind(unsigned vector) {
+  if (vectors_[vector].state == State::Refused) vectors_[vector].state = State::Lost;
   return set_irqs(vector, vector + 1);
 }
 
 Result<void> Vectors::cycle() {
-  if (allocated_ == 0) return down_ ? enable(needed()) : Result<void>{};
-  const unsigned allocation = allocated_;
+  if (allocated_ == 0 && !down_) return {};
+  const unsigned allocation = std::max(allocated_, needed());
   PASSTHRU_TRY(disable());
-  return enable_about(allocation);
+  auto done = enable_about(allocation);
+  if (done) return rebind_refused();
+  // One of them may be the cause: enables the index without any, then binds one at a time.
+  const std::vector<unsigned> lost = in_state(State::Lost);
+  for (const unsigned vector : lost) vectors_[vector].state = State::Refused;
+  if (lost.empty() || !enable(needed())) return done;
+  return rebind_refused();
 }
 
 // How many vectors must be allocated, from 0 on.
 unsigned Vectors::needed() const {
   unsigned end = count();
   while (end != 0 && vectors_[end - 1].state == State::Unbound) --end;
-  return std::max({1U, least_, end});
+  return std::max({1U, std::min(least_, limit_), end});
 }
 
 Result<void> Vectors::disable() {
@@ -163,6 +216,7 @@ void Vectors::release() {
   disable_all();
   for (Vector& vector : vectors_) vector = Vector{};
   down_ = false;
+  limit_ = kNoLimit;
 }
 
 bool Vectors::drain(unsigned vector) {

@@ -34,7 +34,10 @@ class Vectors {
   [[nodiscard]] bool bound(unsigned vector) const { return vectors_[vector].state == State::Bound; }
   /// It was bound, and a SET_IRQS that failed has taken its interrupt away. `rebind`, `cycle` or a
   /// `bind` that enables the index gives it back.
-  [[nodiscard]] bool lost(unsigned vector) const { return vectors_[vector].state == State::Lost; }
+  [[nodiscard]] bool lost(unsigned vector) const {
+    const State state = vectors_[vector].state;
+    return state == State::Lost || state == State::Refused;
+  }
   /// Whether the index is enabled: so the device sees MSI-X (or MSI) on.
   [[nodiscard]] bool enabled() const { return allocated_ != 0; }
   /// It should be, and the kernel refused it: `cycle` tries again.
@@ -48,7 +51,9 @@ class Vectors {
   /// Binds `wanted` (ascending, none bound yet): one SET_IRQS where it enables or grows the index,
   /// otherwise one for each run of neighbours, because naming a bound vector again would disturb
   /// it. On error nothing of `wanted` is bound and what was bound before still is, unless the
-  /// kernel refuses even that: then it is `lost`.
+  /// kernel refuses even that: then it is `lost`. ENOSPC: the host has too few vectors; the index
+  /// is not disturbed for a vector beyond that limit again, until `release`. The error's `index` is
+  /// the limit where the kernel tells it.
   Result<void> bind(std::span<const unsigned> wanted);
 
   /// Enables the index though no vector is bound, if it is not enabled. A device may act on its own
@@ -68,8 +73,9 @@ class Vectors {
   /// Makes the kernel write the host's message into the physical entry again.
   Result<void> rebind(unsigned vector);
   /// Disables the index and binds all bound and lost vectors anew: the only way to get a lost
-  /// Enable bit back. Where the kernel refuses to enable it again, they are `lost` and the index is
-  /// `down`; where it refuses to disable it, all is as it was.
+  /// Enable bit back. A vector that the kernel refuses is `lost`, and the others are bound. Where
+  /// the kernel refuses to enable the index at all, all are `lost` and the index is `down`; where
+  /// it refuses to disable it, all is as it was. Returns the first error.
   Result<void> cycle();
   /// Disables the index: nothing fires from now on, and what has fired can still be taken.
   void disable_all();
@@ -93,6 +99,8 @@ class Vectors {
   [[nodiscard]] uint64_t set_irqs_calls() const { return set_irqs_calls_; }
   /// Times that SET_IRQS named a vector that had been bound already, also in vain.
   [[nodiscard]] uint64_t rebinds(unsigned vector) const { return rebinds_[vector]; }
+  /// Times that a SET_IRQS that succeeded has written the vector's entry.
+  [[nodiscard]] uint64_t writes(unsigned vector) const { return writes_[vector]; }
   /// Interrupts that the host has counted for each vector since this object was made. `seen` are
   /// its counts of now, which are read here if they are none, or from before the kernel last
   /// forgot them.
@@ -103,8 +111,10 @@ class Vectors {
     Unbound,
     New,  ///< about to be bound for the first time
     Bound,
-    Lost,
+    Lost,     ///< it was bound, and a call for several vectors failed
+    Refused,  ///< the same, and the call was for it alone: no call for others names it
   };
+  static constexpr unsigned kNoLimit = ~0U;
   struct Vector {
     Fd eventfd;
     State state = State::Unbound;
@@ -112,20 +122,25 @@ class Vectors {
   Result<void> set_irqs(unsigned start, unsigned end);
   Result<void> enable(unsigned allocation);
   Result<void> enable_about(unsigned allocation);
+  Result<void> rebind_refused();
+  [[nodiscard]] std::vector<unsigned> in_state(State state) const;
   Result<void> grow();
   Result<void> bind_runs(std::span<const unsigned> wanted);
   Result<void> disable();
   [[nodiscard]] unsigned needed() const;
+  void learn_limit(Error& error);
 
   const std::shared_ptr<VfioDevice> device_;
   const Irq irq_;
   std::vector<Vector> vectors_;
   unsigned allocated_ = 0;  ///< vectors that the kernel has allocated, from 0 on; 0: index disabled
   unsigned least_ = 0;
+  unsigned limit_ = kNoLimit;  ///< vectors that the host has for this index, as it told
   bool down_ = false;
   uint64_t enables_ = 0;
   uint64_t set_irqs_calls_ = 0;
   std::vector<uint64_t> rebinds_;
+  std::vector<uint64_t> writes_;
   std::vector<uint64_t>
       counted_before_;  ///< by the kernel, up to the last time the index was disabled
   std::chrono::steady_clock::time_point forgotten_{};  ///< when that was

@@ -6,8 +6,8 @@
 
 #include <array>
 
+#include "irq/entry_fault.h"
 #include "irq/remap.h"
-#include "irq/restore.h"
 #include "irq/vtd_table.h"
 
 namespace passthru {
@@ -20,17 +20,14 @@ constexpr uint64_t kLogical = 1U << 2;  // Destination Mode
 constexpr std::array<const char*, 8> kWithoutVector = {"",    "",     "SMI", "",
                                                        "NMI", "INIT", "",    "ExtINT"};
 
-bool is_empty(const MsixEntry& entry) {
-  return entry.address_low == 0 && entry.address_high == 0 && entry.data == 0;
-}
-
-std::string difference(const MsixEntry& written, const MsixEntry& found) {
-  if (found.masked() && !written.masked()) return "its mask bit is set";
-  if (found.message().address != written.message().address) {
-    return fmt::format("its address is {:#x}, the host wrote {:#x}", found.message().address,
-                       written.message().address);
+std::string difference(const MsixEntry& before, const MsixEntry& found) {
+  const MsiMessage was = before.message();
+  const MsiMessage is = found.message();
+  if (is.address != was.address) {
+    return fmt::format("its address is {:#x}, and was {:#x} at the last look", is.address,
+                       was.address);
   }
-  return fmt::format("its data is {:#x}, the host wrote {:#x}", found.data, written.data);
+  return fmt::format("its data is {:#x}, and was {:#x} at the last look", is.data, was.data);
 }
 
 // Bits 11:5 are bits 14:8 of an id (KVM_FEATURE_MSI_EXT_DEST_ID), and 0 where that was not offered.
@@ -52,16 +49,22 @@ std::optional<Judgement> judge_device(const VectorView& view) {
   }
   if (!view.in_device) return std::nullopt;
   const MsixEntry& found = *view.in_device;
-  if (found == MsixEntry{UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX}) {
-    return Judgement{Verdict::Different, "the device does not answer"};
-  }
-  if (is_empty(found)) return Judgement{Verdict::Cleared, {}};
-  if (view.written && is_damaged(*view.written, found)) {
-    return Judgement{Verdict::Different, difference(*view.written, found)};
-  }
-  // VFIO never masks in the device.
-  if (view.user == VectorView::User::Guest && found.masked()) {
-    return Judgement{Verdict::Different, "its mask bit is set"};
+  switch (entry_fault(found, view.last_sound)) {
+    case EntryFault::None:
+      return std::nullopt;
+    case EntryFault::NoAnswer:
+      return Judgement{Verdict::Different, "the device does not answer"};
+    case EntryFault::Empty:
+      return Judgement{Verdict::Cleared, {}};
+    case EntryFault::NoMessage:
+      return Judgement{Verdict::Different, fmt::format("its address is {:#x}, no interrupt address",
+                                                       found.message().address)};
+    case EntryFault::Changed:
+      return Judgement{Verdict::Different, difference(*view.last_sound, found)};
+    case EntryFault::Masked:
+      // A driver of the host may mask in the device; VFIO never does.
+      if (view.user == VectorView::User::HostDriver) return std::nullopt;
+      return Judgement{Verdict::Different, "its mask bit is set"};
   }
   return std::nullopt;
 }

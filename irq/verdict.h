@@ -17,7 +17,7 @@ enum class Verdict {
   MaskedByGuest,     ///< the guest wants none now; what fires waits
   MaskedByHost,      ///< the same of a driver of the host
   Cleared,           ///< the device's entry is empty: it was reset behind the host's back
-  Different,         ///< the device's entry is not what the host put there
+  Different,         ///< the device's entry holds no message of the host, or is masked
   NotRouted,         ///< the host has the interrupt, and nothing takes it to the guest
   EnableLost,        ///< MSI-X is off in the device's Message Control
   FunctionMaskLeft,  ///< all vectors are masked in the device's Message Control
@@ -43,7 +43,7 @@ struct VectorView {
   bool unread = false;           ///< and yet does not
   std::string unroutable{};      ///< why the user's message is no interrupt; empty: it is
   std::string last_error{};
-  std::optional<MsixEntry> written{};  ///< what the host put into the device's entry
+  std::optional<MsixEntry> last_sound{};  ///< the device's entry at an earlier look
   std::optional<MsixEntry> in_device{};
   std::optional<uint16_t> control{};  ///< the device's Message Control
 };

@@ -77,6 +77,7 @@ class KvmHost final : public Host {
   void disarm_intx(Bdf guest_address, unsigned pin, int eventfd) override;
 
   [[nodiscard]] bool msi_by_message() const override { return options_.msi_by_message; }
+  [[nodiscard]] bool takes_signals_at_once() const override { return true; }
   [[nodiscard]] bool intx_by_level() const override { return bool{options_.set_line}; }
   void set_intx(Bdf guest_address, unsigned pin, bool level) override
       PASSTHRU_EXCLUDES(lines_mutex_);

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -69,6 +71,12 @@ class FakeDevice {
   /// What the host kernel has put into the vector's entry, or would.
   [[nodiscard]] PhysicalEntry host_message(unsigned vector) const;
 
+  /// From now on SET_IRQS fails with `code` when it gives this vector an eventfd; 0: no more.
+  void refuse(unsigned vector, int code);
+  /// Called for each vector that SET_IRQS gives an eventfd, after its entry is written: the time
+  /// that the kernel takes to request the interrupt. Set it while no other thread calls the fake.
+  void set_pause(std::function<void()> pause) { pause_ = std::move(pause); }
+
   /// A BAR's memory as the device has it: what mappings show. Unlocked.
   std::span<std::byte> bar(unsigned index) { return {bars_[index].data, spec_.bars[index].size}; }
 
@@ -85,6 +93,8 @@ class FakeDevice {
   Result<RegionInfo> region_info(Region region) const;
   Result<IrqInfo> irq_info(Irq irq) const;
   Result<void> bind(Irq irq, uint32_t start, std::span<const int> eventfds);
+  /// A SET_IRQS that was to bind these vectors has failed: none of them is bound.
+  void bind_failed(Irq irq, uint32_t start, size_t count);
   Result<void> disable(Irq irq);
   Result<void> act(Irq irq, IrqAction action, uint32_t start, uint32_t count);
   Result<void> bind_unmask(Irq irq, int eventfd);
@@ -125,6 +135,8 @@ class FakeDevice {
   static size_t index_of(Irq irq) { return static_cast<size_t>(irq); }
 
   // fake_set_irqs.cc
+  Result<bool> begin_bind(Irq irq, unsigned end);
+  Result<void> set_vector_and_wait(unsigned vector, int eventfd);
   Result<void> enable(Irq irq, unsigned count) PASSTHRU_REQUIRES(state_mutex_);
   Result<void> set_vector(unsigned vector, int eventfd) PASSTHRU_REQUIRES(state_mutex_);
   Result<void> bind_single(Irq irq, uint32_t start, std::span<const int> eventfds)
@@ -152,6 +164,7 @@ class FakeDevice {
   const FakeSpec spec_;
   const bool interrupt_remapping_;
   std::array<Memory, 6> bars_;
+  std::function<void()> pause_;
 
   Mutex state_mutex_;  ///< protects what the kernel and the hardware remember
   FakeConfig config_ PASSTHRU_GUARDED_BY(state_mutex_);
@@ -165,6 +178,7 @@ class FakeDevice {
   Fd unmask_eventfd_ PASSTHRU_GUARDED_BY(state_mutex_);
   bool intx_level_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   bool intx_masked_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
+  std::map<unsigned, int> refused_ PASSTHRU_GUARDED_BY(state_mutex_);  ///< error by vector
   uint64_t lost_ PASSTHRU_GUARDED_BY(state_mutex_) = 0;
   unsigned resets_ PASSTHRU_GUARDED_BY(state_mutex_) = 0;
 };

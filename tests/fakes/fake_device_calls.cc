@@ -28,17 +28,24 @@ Result<IrqInfo> FakeKernel::irq_info(int device, Irq irq) {
 }
 
 Result<void> FakeKernel::bind_irqs(int device, const IrqTrigger& trigger) {
-  FakeDevice* found =
-      PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_SET_IRQS",
-                                 .fd = device,
-                                 .index = static_cast<uint32_t>(trigger.index),
-                                 .start = trigger.start,
-                                 .count = static_cast<uint32_t>(trigger.eventfds.size()),
-                                 .eventfds = {trigger.eventfds.begin(), trigger.eventfds.end()}}));
-  return found->bind(trigger.index, trigger.start, trigger.eventfds);
+  const FakeHook::Around around(hook, "VFIO_DEVICE_SET_IRQS");
+  auto found = enter_device({.name = "VFIO_DEVICE_SET_IRQS",
+                             .fd = device,
+                             .index = static_cast<uint32_t>(trigger.index),
+                             .start = trigger.start,
+                             .count = static_cast<uint32_t>(trigger.eventfds.size()),
+                             .eventfds = {trigger.eventfds.begin(), trigger.eventfds.end()}});
+  if (found) return (*found)->bind(trigger.index, trigger.start, trigger.eventfds);
+  MutexLock lock(kernel_mutex_);
+  const Handle* const handle = PASSTHRU_TRY(find(device, "VFIO_DEVICE_SET_IRQS"));
+  if (handle->device != nullptr) {
+    handle->device->bind_failed(trigger.index, trigger.start, trigger.eventfds.size());
+  }
+  return tl::unexpected(std::move(found).error());
 }
 
 Result<void> FakeKernel::disable_irqs(int device, Irq irq) {
+  const FakeHook::Around around(hook, "disable VFIO_DEVICE_SET_IRQS");
   const auto index = static_cast<uint32_t>(irq);
   FakeDevice* found =
       PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_SET_IRQS", .fd = device, .index = index}));
@@ -47,6 +54,7 @@ Result<void> FakeKernel::disable_irqs(int device, Irq irq) {
 
 Result<void> FakeKernel::act_on_irqs(int device, Irq irq, IrqAction action, uint32_t start,
                                      uint32_t count) {
+  const FakeHook::Around around(hook, "VFIO_DEVICE_SET_IRQS");
   const auto index = static_cast<uint32_t>(irq);
   FakeDevice* found = PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_SET_IRQS",
                                                  .fd = device,
@@ -57,6 +65,7 @@ Result<void> FakeKernel::act_on_irqs(int device, Irq irq, IrqAction action, uint
 }
 
 Result<void> FakeKernel::bind_unmask_eventfd(int device, Irq irq, int eventfd) {
+  const FakeHook::Around around(hook, "VFIO_DEVICE_SET_IRQS");
   const auto index = static_cast<uint32_t>(irq);
   FakeDevice* found = PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_SET_IRQS",
                                                  .fd = device,
@@ -67,6 +76,7 @@ Result<void> FakeKernel::bind_unmask_eventfd(int device, Irq irq, int eventfd) {
 }
 
 Result<void> FakeKernel::reset_device(int device) {
+  const FakeHook::Around around(hook, "VFIO_DEVICE_RESET");
   FakeDevice* found = PASSTHRU_TRY(enter_device({.name = "VFIO_DEVICE_RESET", .fd = device}));
   return found->reset();
 }
@@ -93,6 +103,7 @@ Result<std::vector<HotResetFunction>> FakeKernel::hot_reset_info(int device) {
 }
 
 Result<void> FakeKernel::hot_reset(int device, std::span<const int> groups) {
+  const FakeHook::Around around(hook, "VFIO_DEVICE_PCI_HOT_RESET");
   constexpr const char* kName = "VFIO_DEVICE_PCI_HOT_RESET";
   FakeDevice* found = PASSTHRU_TRY(enter_device({.name = kName, .fd = device}));
   if (found->spec().bdf.bus == 0) return passthru::fail(ENODEV, kName);
@@ -119,6 +130,7 @@ Result<void> FakeKernel::hot_reset(int device, std::span<const int> groups) {
 }
 
 Result<void> FakeKernel::read_region(int device, uint64_t fd_offset, std::span<std::byte> data) {
+  const FakeHook::Around around(hook, "pread");
   FakeDevice* found = PASSTHRU_TRY(
       enter_device({.name = "pread", .fd = device, .offset = fd_offset, .size = data.size()}));
   return found->read(fd_offset, data);
@@ -126,12 +138,14 @@ Result<void> FakeKernel::read_region(int device, uint64_t fd_offset, std::span<s
 
 Result<void> FakeKernel::write_region(int device, uint64_t fd_offset,
                                       std::span<const std::byte> data) {
+  const FakeHook::Around around(hook, "pwrite");
   FakeDevice* found = PASSTHRU_TRY(
       enter_device({.name = "pwrite", .fd = device, .offset = fd_offset, .size = data.size()}));
   return found->write(fd_offset, data);
 }
 
 Result<Mapped> FakeKernel::map_region(int device, uint64_t fd_offset, size_t size, bool writable) {
+  const FakeHook::Around around(hook, "mmap");
   FakeDevice* found =
       PASSTHRU_TRY(enter_device({.name = "mmap", .fd = device, .offset = fd_offset, .size = size}));
   const auto mappable = PASSTHRU_TRY(found->map(fd_offset, size));
@@ -145,6 +159,7 @@ Result<Mapped> FakeKernel::map_region(int device, uint64_t fd_offset, size_t siz
 }
 
 void FakeKernel::unmap_region(Mapped mapped) {
+  const FakeHook::Around around(hook, "munmap");
   MutexLock lock(kernel_mutex_);
   ignore(enter({.name = "munmap", .size = mapped.size}), "munmap of what was mapped cannot fail");
   mapped_.erase(mapped.address);

@@ -27,6 +27,7 @@ void FakeHost::fail_next(std::string_view call, int code, unsigned nth) {
 }
 
 Result<void> FakeHost::map(const GuestMapping& mapping) {
+  const FakeHook::Around around(hook, "map");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("map"));
   for (const GuestMapping& other : mappings_) {
@@ -39,6 +40,7 @@ Result<void> FakeHost::map(const GuestMapping& mapping) {
 }
 
 void FakeHost::unmap(const GuestMapping& mapping) {
+  const FakeHook::Around around(hook, "unmap");
   MutexLock lock(calls_mutex_);
   EXPECT_EQ(std::erase(mappings_, mapping), 1U) << "unmapped what was not mapped";
 }
@@ -49,6 +51,7 @@ Result<MsiMessage> FakeHost::translate(const MsiMessage& message, uint16_t reque
 }
 
 Result<RouteId> FakeHost::create_route(const MsiMessage& message, uint16_t /*requester_id*/) {
+  const FakeHook::Around around(hook, "create_route");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("create_route"));
   if (routes_.size() >= most_routes) return fail(ENOSPC, "create a route", "all are in use");
@@ -57,6 +60,7 @@ Result<RouteId> FakeHost::create_route(const MsiMessage& message, uint16_t /*req
 }
 
 Result<void> FakeHost::update_route(RouteId route, const MsiMessage& message) {
+  const FakeHook::Around around(hook, "update_route");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("update_route"));
   EXPECT_TRUE(routes_.contains(route));
@@ -66,6 +70,7 @@ Result<void> FakeHost::update_route(RouteId route, const MsiMessage& message) {
 }
 
 void FakeHost::destroy_route(RouteId route) {
+  const FakeHook::Around around(hook, "destroy_route");
   MutexLock lock(calls_mutex_);
   EXPECT_EQ(routes_[route].eventfd, -1) << "destroyed while armed";
   EXPECT_EQ(routes_.erase(route), 1U);
@@ -73,6 +78,7 @@ void FakeHost::destroy_route(RouteId route) {
 }
 
 Result<void> FakeHost::arm(RouteId route, int eventfd) {
+  const FakeHook::Around around(hook, "arm");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("arm"));
   EXPECT_GE(eventfd, 0);
@@ -83,6 +89,7 @@ Result<void> FakeHost::arm(RouteId route, int eventfd) {
 }
 
 void FakeHost::disarm(RouteId route, int eventfd) {
+  const FakeHook::Around around(hook, "disarm");
   MutexLock lock(calls_mutex_);
   EXPECT_EQ(routes_[route].eventfd, eventfd);
   // What was signalled before the return was delivered.
@@ -92,6 +99,7 @@ void FakeHost::disarm(RouteId route, int eventfd) {
 }
 
 Result<void> FakeHost::signal_msi(const MsiMessage& message, uint16_t /*requester_id*/) {
+  const FakeHook::Around around(hook, "signal_msi");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("signal_msi"));
   signalled_.push_back(message);
@@ -99,6 +107,7 @@ Result<void> FakeHost::signal_msi(const MsiMessage& message, uint16_t /*requeste
 }
 
 Result<void> FakeHost::arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) {
+  const FakeHook::Around around(hook, "arm_intx");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("arm_intx"));
   const bool is_new = intx_.insert({{guest_address, pin}, {eventfd, resample}}).second;
@@ -107,6 +116,7 @@ Result<void> FakeHost::arm_intx(Bdf guest_address, unsigned pin, int eventfd, in
 }
 
 void FakeHost::disarm_intx(Bdf guest_address, unsigned pin, int eventfd) {
+  const FakeHook::Around around(hook, "disarm_intx");
   MutexLock lock(calls_mutex_);
   const auto line = intx_.find({guest_address, pin});
   ASSERT_NE(line, intx_.end()) << "disarmed what was not armed";

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "host/host.h"
+#include "tests/fakes/fake_hook.h"
 #include "vfio/kernel.h"
 #include "vfio/thread_annotations.h"
 
@@ -40,6 +41,7 @@ class FakeHost final : public Host {
   void disarm_intx(Bdf guest_address, unsigned pin, int eventfd) override;
   [[nodiscard]] bool intx_by_level() const override { return by_level; }
   [[nodiscard]] bool msi_by_message() const override { return by_message; }
+  [[nodiscard]] bool takes_signals_at_once() const override { return !polls; }
   void set_intx(Bdf guest_address, unsigned pin, bool level) override;
   void on_event(const Event& event) override;
   Result<void> file_added(int fd) override;
@@ -61,10 +63,13 @@ class FakeHost final : public Host {
   void end_of_intx();
   [[nodiscard]] const std::vector<GuestMapping>& mappings() const { return mappings_; }
 
+  /// Before and after each call that changes a mapping, a route, an irqfd or a line.
+  FakeHook hook{};
   std::vector<Event> events{};
   std::set<int> files{};    ///< of groups and devices, by descriptor
   bool by_level = false;    ///< a VMM without resampling irqfds; set before a device is opened
   bool by_message = false;  ///< a VMM without irqfds; set before a device is opened
+  bool polls = false;       ///< a VMM that takes the counters of its eventfds some time later
   unsigned route_updates = 0;
   std::function<void()> on_destroy_route{};  ///< what happens meanwhile, in the middle of a call
   size_t most_routes = SIZE_MAX;             ///< that there are at a time

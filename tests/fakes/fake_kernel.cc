@@ -191,6 +191,7 @@ void FakeKernel::reap() {
 }
 
 Result<Fd> FakeKernel::make_eventfd() {
+  const FakeHook::Around around(hook, "eventfd");
   MutexLock lock(kernel_mutex_);
   PASSTHRU_TRY(enter({.name = "eventfd"}));
   Fd eventfd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -200,6 +201,7 @@ Result<Fd> FakeKernel::make_eventfd() {
 }
 
 Result<void> FakeKernel::signal_eventfd(int eventfd) {
+  const FakeHook::Around around(hook, "signal_eventfd");
   std::vector<FakeDevice*> devices;
   {
     MutexLock lock(kernel_mutex_);
@@ -213,6 +215,7 @@ Result<void> FakeKernel::signal_eventfd(int eventfd) {
 }
 
 Result<uint64_t> FakeKernel::drain_eventfd(int eventfd) {
+  const FakeHook::Around around(hook, "drain_eventfd");
   {
     MutexLock lock(kernel_mutex_);
     PASSTHRU_TRY(enter({.name = "drain_eventfd", .fd = eventfd}));
@@ -224,6 +227,7 @@ Result<uint64_t> FakeKernel::drain_eventfd(int eventfd) {
 }
 
 Result<std::vector<size_t>> FakeKernel::signalled_eventfds(std::span<const int> eventfds) {
+  const FakeHook::Around around(hook, "poll");
   {
     MutexLock lock(kernel_mutex_);
     PASSTHRU_TRY(enter({.name = "poll"}));

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/fakes/fake_device.h"
+#include "tests/fakes/fake_hook.h"
 #include "vfio/kernel.h"
 #include "vfio/thread_annotations.h"
 #include "vfio/vf_token.h"
@@ -65,12 +66,16 @@ class FakeKernel final : public Kernel {
 
   // ---- what happens to calls ----
 
-  /// The nth call of this name from now on (1: the next) fails once, and does nothing. "*": of any
-  /// name.
+  /// The nth call of this name from now on (1: the next) fails once. "*": of any name. It does
+  /// nothing, but for a SET_IRQS that binds vectors: as in the kernel, those are unbound then.
   void fail(std::string call, int code, unsigned nth = 1);
   /// The calls so far, in order; of one name, or all of them.
   std::vector<FakeCall> calls(std::string_view name = "*") const;
   void forget_calls();
+
+  /// Before and after each call on an open device or an eventfd. A SET_IRQS that disables an index
+  /// has a name of its own, "disable VFIO_DEVICE_SET_IRQS".
+  FakeHook hook{};
 
   // ---- what is left ----
 

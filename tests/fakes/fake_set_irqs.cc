@@ -59,19 +59,17 @@ Result<void> FakeDevice::bind(Irq irq, uint32_t start, std::span<const int> even
   if (!info || eventfds.empty() || start >= info->count || eventfds.size() > info->count - start) {
     return fail(EINVAL, kSetIrqs);
   }
-  MutexLock lock(state_mutex_);
-  if (irq != Irq::Msi && irq != Irq::Msix) return bind_single(irq, start, eventfds);
-  const bool first = enabled_ == Irq::Request;
-  const auto end = static_cast<unsigned>(start + eventfds.size());
-  if (first) {
-    PASSTHRU_TRY(enable(irq, end));
-  } else if (enabled_ != irq || (info->noresize && end > vectors_.size())) {
-    return fail(EINVAL, kSetIrqs);
+  if (irq != Irq::Msi && irq != Irq::Msix) {
+    MutexLock lock(state_mutex_);
+    return bind_single(irq, start, eventfds);
   }
+  const auto end = static_cast<unsigned>(start + eventfds.size());
+  const bool first = PASSTHRU_TRY(begin_bind(irq, end));
   for (unsigned vector = start; vector < end; ++vector) {
-    auto done = set_vector(vector, eventfds[vector - start]);
+    auto done = set_vector_and_wait(vector, eventfds[vector - start]);
     if (done) continue;
     // Of this call nothing stays bound; of the calls before, what it did not touch.
+    MutexLock lock(state_mutex_);
     for (unsigned undo = vector + 1; undo-- > start;)
       ignore(set_vector(undo, -1), "unbinding cannot fail");
     if (first) disable_all();
@@ -80,10 +78,46 @@ Result<void> FakeDevice::bind(Irq irq, uint32_t start, std::span<const int> even
   return {};
 }
 
+// Whether it enables the index.
+Result<bool> FakeDevice::begin_bind(Irq irq, unsigned end) {
+  MutexLock lock(state_mutex_);
+  const bool first = enabled_ == Irq::Request;
+  if (first) {
+    PASSTHRU_TRY(enable(irq, end));
+  } else if (enabled_ != irq || (irq_info(irq)->noresize && end > vectors_.size())) {
+    return fail(EINVAL, kSetIrqs);
+  }
+  return first;
+}
+
+// The hardware goes on meanwhile.
+Result<void> FakeDevice::set_vector_and_wait(unsigned vector, int eventfd) {
+  {
+    MutexLock lock(state_mutex_);
+    PASSTHRU_TRY(set_vector(vector, eventfd));
+  }
+  if (eventfd >= 0 && pause_) pause_();
+  return {};
+}
+
+void FakeDevice::bind_failed(Irq irq, uint32_t start, size_t count) {
+  MutexLock lock(state_mutex_);
+  if (enabled_ != irq || (irq != Irq::Msi && irq != Irq::Msix)) return;
+  for (auto vector = static_cast<unsigned>(start); vector < start + count; ++vector) {
+    if (vector < vectors_.size()) ignore(set_vector(vector, -1), "unbinding cannot fail");
+  }
+}
+
+void FakeDevice::refuse(unsigned vector, int code) {
+  MutexLock lock(state_mutex_);
+  refused_[vector] = code;
+}
+
 Result<void> FakeDevice::enable(Irq irq, unsigned count) {
-  if (irq == Irq::Msix && count > spec_.msix.available) {
+  const unsigned available = irq == Irq::Msix ? spec_.msix.available : spec_.msi_available;
+  if (count > available) {
     auto error = fail(ENOSPC, kSetIrqs);
-    error.value().index = spec_.msix.available;
+    error.value().index = available;
     return error;
   }
   enabled_ = irq;
@@ -119,6 +153,8 @@ Result<void> FakeDevice::set_vector(unsigned vector, int eventfd) {
     if (enabled_ == Irq::Msix) host_writes(vector, {});
   }
   if (eventfd < 0) return {};
+  if (const auto refused = refused_.find(vector); refused != refused_.end() && refused->second != 0)
+    return fail(refused->second, kSetIrqs);
   if (!slot.allocated && enabled_ == Irq::Msix && allocated_now() >= spec_.msix.available) {
     return fail(ENOSPC, kSetIrqs);  // pci_msix_alloc_irq_at
   }

@@ -61,7 +61,8 @@ struct FakeSpec {
   bool rom_readable = true;      ///< false: announced, and every read of it fails
   FakeMsix msix{};
   unsigned msi_vectors = 0;
-  bool msi_maskable = false;  ///< per-vector masking
+  unsigned msi_available = 32;  ///< see FakeMsix::available
+  bool msi_maskable = false;    ///< per-vector masking
   bool intx = true;
   bool express = true;  ///< 4096 bytes of config space, and an error interrupt
   bool resets = true;   ///< has a function-level reset

@@ -106,13 +106,38 @@ TEST_F(FakeKernelTest, ErrorsAndUnplugRequestsReachTheirEventfds) {
   EXPECT_EQ(drained(1), 1U);
 }
 
-TEST_F(FakeKernelTest, ACallFailsWhenAskedToAndDoesNothing) {
+TEST_F(FakeKernelTest, ASetIrqsThatFailsWhenAskedToUnbindsTheVectorsThatItNames) {
   kernel_.fail("VFIO_DEVICE_SET_IRQS", ENOSPC, 2);
-  ASSERT_TRUE(bind(0, {fd(0)}));
-  EXPECT_EQ(bind(0, {fd(1)}).error().code, ENOSPC);
-  nvme_.fire(0);
-  EXPECT_EQ(drained(0), 1U) << "the first binding holds";
-  EXPECT_TRUE(bind(0, {fd(1)}));
+  ASSERT_TRUE(bind(0, {fd(0), fd(1)}));
+  EXPECT_EQ(bind(0, {fd(0)}).error().code, ENOSPC);
+  EXPECT_FALSE(nvme_.bound(0));
+  EXPECT_EQ(nvme_.fire(1), Fired::Delivered);
+  EXPECT_EQ(drained(1), 1U) << "its neighbour is bound as before";
+  EXPECT_TRUE(bind(0, {fd(0)}));
+}
+
+TEST_F(FakeKernelTest, AVectorThatIsRefusedFailsItsWholeCall) {
+  nvme_.refuse(1, EBUSY);
+  EXPECT_EQ(bind(0, {fd(0), fd(1)}).error().code, EBUSY);
+  EXPECT_EQ(nvme_.allocated(), 0U);
+  ASSERT_TRUE(bind(0, {fd(0), -1}));
+  EXPECT_EQ(bind(1, {fd(1)}).error().code, EBUSY);
+  EXPECT_TRUE(nvme_.bound(0));
+  nvme_.refuse(1, 0);
+  EXPECT_TRUE(bind(1, {fd(1)}));
+}
+
+TEST_F(FakeKernelTest, TheHookSeesEachCallBeforeAndAfterIt) {
+  std::vector<std::string> seen;
+  kernel_.hook.set([&](std::string_view call, bool after) {
+    seen.push_back((after ? "after " : "before ") + std::string(call));
+    if (!after) ignore(kernel_.drain_eventfd(fd(0)), "not hooked itself");
+  });
+  nvme_.set_pause([&] { seen.emplace_back("within"); });
+  ASSERT_TRUE(bind(0, {fd(0), fd(1)}));
+  kernel_.hook.set({});
+  EXPECT_EQ(seen, (std::vector<std::string>{"before VFIO_DEVICE_SET_IRQS", "within", "within",
+                                            "after VFIO_DEVICE_SET_IRQS"}));
 }
 
 TEST_F(FakeKernelTest, CallsAreRecordedWithTheirArguments) {

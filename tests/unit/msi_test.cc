@@ -46,9 +46,12 @@ TEST(MsiVectors, ReadTheNumberOfMessagesAndTheirDataFromTheCapability) {
 
 class MsiTest : public ::testing::Test, public VectorObserver {
  protected:
-  MsiTest() {
+  MsiTest() { open(8); }
+  void open(unsigned available) {
     FakeSpec spec;
+    spec.group = spec.bdf.bus = static_cast<uint8_t>(available);
     spec.msi_vectors = 8;
+    spec.msi_available = available;
     fake = &kernel.add(spec);
     auto opened = VfioDevice::open(kernel, dma, fake->spec().door());
     EXPECT_TRUE(opened);
@@ -80,6 +83,30 @@ TEST_F(MsiTest, AsManyVectorsAreAllocatedAsTheGuestEnabled) {
   msi->write(enabled_for(3));
   EXPECT_EQ(fake->allocated(), 8U);
   EXPECT_EQ(host.armed(), 8U);
+}
+
+TEST_F(MsiTest, WhatFitsWorksOnAHostThatHasFewerMessages) {
+  struct Case {
+    unsigned available;
+    unsigned works;
+  };
+  for (const Case& c : {Case{1, 1}, Case{2, 2}, Case{3, 2}}) {
+    SCOPED_TRACE(c.available);
+    open(c.available);
+    msi->write(enabled_for(2));
+    EXPECT_EQ(fake->allocated(), c.works);
+    EXPECT_EQ(std::exchange(failures, {}).size(), 4 - c.works);
+    for (unsigned vector = 0; vector < c.works; ++vector) {
+      EXPECT_EQ(fake->fire(vector), Fired::Delivered);
+    }
+    EXPECT_EQ(host.delivered().size(), c.works);
+    kernel.forget_calls();
+    msi->write(enabled_for(2, 0x8));
+    msi->write(enabled_for(2));
+    EXPECT_TRUE(kernel.calls("VFIO_DEVICE_SET_IRQS").empty()) << "nothing is tried again";
+    EXPECT_TRUE(host.delivered().empty());
+    msi.reset();
+  }
 }
 
 TEST_F(MsiTest, EachVectorArrivesWithItsOwnData) {

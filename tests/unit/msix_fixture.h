@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <utility>
@@ -25,13 +26,17 @@ class MsixTest : public ::testing::Test, public VectorObserver {
  protected:
   void open(FakeSpec spec) {
     fake = &kernel.add(std::move(spec));
-    auto opened = VfioDevice::open(kernel, dma, fake->spec().door());
+    auto opened = VfioDevice::open(kernel, dma, fake->spec().door(), allow_unsafe_interrupts);
     ASSERT_TRUE(opened) << opened.error().message();
     device = *opened;
     msix = std::make_unique<Msix>(device, fake->spec().msix.layout(), router, *this,
                                   Msix::Options{.requester_id = 8,
                                                 .most_per_second = most_per_second,
                                                 .wake = [this] { return wake(); },
+                                                .pause =
+                                                    [this] {
+                                                      if (pause) pause();
+                                                    },
                                                 .now = [this] { return now; }});
     table = msix->table_target();
     pba = msix->pba_target();
@@ -68,6 +73,11 @@ class MsixTest : public ::testing::Test, public VectorObserver {
     pba->read(word * 8, std::as_writable_bytes(std::span{&bits, 1}));
     return bits;
   }
+  /// The next restore disables the index, and the kernel then refuses to enable it in any way.
+  void fail_enabling(int code) {
+    kernel.fail("VFIO_DEVICE_SET_IRQS", code, 2);
+    kernel.fail("VFIO_DEVICE_SET_IRQS", code, 3);  // without any vector
+  }
   size_t set_irqs() { return kernel.calls("VFIO_DEVICE_SET_IRQS").size(); }
 
   void vector_failed(unsigned vector, const Error& error) override {
@@ -88,7 +98,9 @@ class MsixTest : public ::testing::Test, public VectorObserver {
   std::vector<std::pair<unsigned, int>> failures;
   unsigned restored = 0;
   uint32_t most_per_second = 0;
+  bool allow_unsafe_interrupts = false;
   Delivery::Clock::time_point now{};
+  std::function<void()> pause;  ///< happens while a masked entry is given time
 };
 
 }  // namespace passthru

@@ -86,5 +86,35 @@ TEST_F(MsixTest, GrowthThatTheHostRefusesLeavesTheOthersWorking) {
   EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1)));
 }
 
+TEST_F(MsixTest, AVectorThatTheHostDoesNotHaveDisturbsTheOthersOnce) {
+  for (const bool told : {true, false}) {
+    SCOPED_TRACE(told);
+    FakeSpec spec = FakeSpec::nvme();
+    spec.group = spec.bdf.bus = told ? 1 : 2;
+    spec.msix.available = told ? 2 : 2048;
+    live(2, spec);
+    if (!told) fake->refuse(2, ENOSPC);
+    program_and_unmask(2);
+    host.delivered();
+    kernel.forget_calls();
+    for (unsigned touches = 0; touches < 10; ++touches) {
+      mask(2, true);
+      mask(2, false);
+    }
+    EXPECT_EQ(set_irqs(), 0U);
+    EXPECT_THAT(host.delivered(), IsEmpty());
+    EXPECT_EQ(failures.size(), 1U);
+    failures.clear();
+    if (!told) fake->refuse(2, 0);
+    msix->write_control(0);
+    msix->write_control(kMsixEnable);
+    EXPECT_EQ(fake->bound(2), !told) << "the guest starts again, and so does the count";
+    failures.clear();
+    table.reset();
+    pba.reset();
+    msix.reset();
+  }
+}
+
 }  // namespace
 }  // namespace passthru

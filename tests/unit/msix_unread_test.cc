@@ -53,6 +53,20 @@ TEST_F(MsixUnread, ASignalThatIsTakenBetweenTwoLooksChangesNothing) {
   }
 }
 
+TEST_F(MsixUnread, ABusyVectorOfAVmmThatPollsIsNotOne) {
+  host.polls = true;
+  live(1);
+  for (int i = 0; i < 20; ++i) {
+    fake->fire(0);
+    EXPECT_EQ(*msix->audit(), 0U);
+    EXPECT_FALSE(msix->inspect()[0].unread);
+    now += 2 * kAWhile;
+    EXPECT_EQ(*msix->audit(), 0U) << "one has just arrived, and will be taken";
+    EXPECT_EQ(host.delivered().size(), 1U);
+  }
+  EXPECT_EQ(restored, 0U);
+}
+
 TEST_F(MsixUnread, AMaskedVectorsLatchIsNotOne) {
   live(1);
   mask(0, true);

@@ -20,7 +20,7 @@ constexpr MsixEntry kAllOnes = {~0U, ~0U, ~0U, ~0U};
 VectorView sound() {
   return {.enabled = true,
           .bound = true,
-          .written = kHosts,
+          .last_sound = kHosts,
           .in_device = kHosts,
           .control = kMsixEnable};
 }
@@ -55,7 +55,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"MaskedByADriver",
              [](VectorView& view) {
                view.user = VectorView::User::HostDriver;
-               view.written.reset();
+               view.last_sound.reset();
                view.in_device->control = MsixEntry::kMasked;
              },
              Verdict::MaskedByHost, ""},
@@ -65,13 +65,13 @@ INSTANTIATE_TEST_SUITE_P(
              [](VectorView& view) { view.masked = true, view.in_device = MsixEntry{}; },
              Verdict::Cleared, ""},
         Case{"OtherData", [](VectorView& view) { view.in_device->data = 0x41; }, Verdict::Different,
-             "its data is 0x41, the host wrote 0x21"},
+             "its data is 0x41, and was 0x21 at the last look"},
         Case{"OtherAddress", [](VectorView& view) { view.in_device->address_low = 0x1000; },
-             Verdict::Different, "its address is 0x1000"},
+             Verdict::Different, "its address is 0x1000, no interrupt address"},
         Case{"MaskBit", [](VectorView& view) { view.in_device->control = 1; }, Verdict::Different,
              "its mask bit is set"},
         Case{"MaskBitOfAnotherVmmsDevice",
-             [](VectorView& view) { view.written.reset(), view.in_device->control = 1; },
+             [](VectorView& view) { view.last_sound.reset(), view.in_device->control = 1; },
              Verdict::Different, "its mask bit is set"},
         Case{"AllOnes", [](VectorView& view) { view.in_device = kAllOnes; }, Verdict::Different,
              "does not answer"},
@@ -93,13 +93,13 @@ INSTANTIATE_TEST_SUITE_P(
              "does not take its signals"},
         Case{"NothingKnownOfTheDevice",
              [](VectorView& view) {
-               view.written.reset(), view.in_device.reset(), view.control.reset();
+               view.last_sound.reset(), view.in_device.reset(), view.control.reset();
              },
              Verdict::Ok, ""},
         // Without interrupt remapping the host moves an interrupt by another message.
         Case{"MovedByTheHost",
              [](VectorView& view) {
-               view.written = MsixEntry{0xfee0'0000, 0, 0x21, 0};
+               view.last_sound = MsixEntry{0xfee0'0000, 0, 0x21, 0};
                view.in_device = MsixEntry{0xfee0'1000, 0, 0x22, 0};
              },
              Verdict::Ok, ""}),
