@@ -170,9 +170,10 @@ class Ratios : public benchmark::ConsoleReporter {
                  [](const Run& run) { return run.aggregate_name == "median"; });
     ConsoleReporter::ReportRuns(medians);
     for (const Run& run : runs) {
-      if (run.run_type != Run::RT_Iteration || run.error_occurred) continue;
+      const auto rate = run.counters.find("items_per_second");  // a run that failed has none
+      if (run.run_type != Run::RT_Iteration || rate == run.counters.end()) continue;
       const std::pair key(run.run_name.function_name, run.threads);
-      rate_[key] = std::max(rate_[key], run.counters.at("items_per_second").value);
+      rate_[key] = std::max(rate_[key], rate->second.value);
       const double cpu = run.GetAdjustedCPUTime();
       cpu_[key] = cpu_.contains(key) ? std::min(cpu_[key], cpu) : cpu;
     }

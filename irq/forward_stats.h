@@ -33,7 +33,8 @@ class LatencyHistogram {
  public:
   void add(std::chrono::nanoseconds latency) {
     const auto ns = static_cast<uint64_t>(std::max<int64_t>(latency.count(), 1));
-    buckets_[std::min<size_t>(std::bit_width(ns) - 1, buckets_.size() - 1)].add();
+    const auto bucket = static_cast<size_t>(std::bit_width(ns)) - 1;
+    buckets_[std::min(bucket, buckets_.size() - 1)].add();
   }
   [[nodiscard]] LatencyBuckets read() const {
     LatencyBuckets counts{};

@@ -164,13 +164,15 @@ class TextDrawing {
          {Part::Pba, "pending bits"},
          {Part::Unknown, "not known"}}};
     std::string line;
-    for (const auto& [part, words] : kParts) {
+    for (const auto& entry : kParts) {
+      const Part part = entry.first;
       const bool there =
-          std::any_of(picture_.bars.begin(), picture_.bars.end(), [part = part](const BarRow& bar) {
+          std::any_of(picture_.bars.begin(), picture_.bars.end(), [part](const BarRow& bar) {
             return std::any_of(bar.pieces.begin(), bar.pieces.end(),
                                [part](const Piece& piece) { return piece.part == part; });
           });
-      if (there) line += fmt::format("{}{} {}", line.empty() ? "" : "   ", glyph(part), words);
+      if (!there) continue;
+      line += fmt::format("{}{} {}", line.empty() ? "" : "   ", glyph(part), entry.second);
     }
     text_ += '\n';
     add(line, 2, "2");

@@ -17,7 +17,7 @@ in_debian13() {
   local ccache
   ccache=$(ccache --get-config cache_dir)
   mkdir -p "$DEBIAN13_BUILD" "$ccache"
-  unshare --mount --pid --fork --kill-child -- bash -euo pipefail -c '
+  unshare --mount -- bash -euo pipefail -c '
     root=$1 src=$2 build=$3 ccache=$4
     shift 4
     mkdir -p "$root"/{src,build,ccache}
