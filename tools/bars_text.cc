@@ -15,8 +15,8 @@ namespace passthru::tools {
 namespace {
 
 constexpr unsigned kNarrowest = 24;
-constexpr unsigned kWidest = 100;  // a bar's; beyond that, nobody sees more in it
-constexpr unsigned kLeastCharacters = 2;     // characters that a piece has
+constexpr unsigned kWidest = 100;         // a bar's; beyond that, nobody sees more in it
+constexpr unsigned kLeastCharacters = 2;  // characters that a piece has
 
 char glyph(Part part) {
   switch (part) {
@@ -44,7 +44,8 @@ const char* colour(Part part, bool mapped, unsigned heat) {
 
 class TextDrawing {
  public:
-  TextDrawing(const TextStyle& style, const BarsPicture& picture) : style_(style), picture_(picture) {}
+  TextDrawing(const TextStyle& style, const BarsPicture& picture)
+      : style_(style), picture_(picture) {}
 
   std::string draw() {
     add(picture_.title, 2, "1");
@@ -198,7 +199,8 @@ std::string bars_text(const DeviceBars& device, const TextStyle& style) {
   const TextStyle wide_enough{.columns = std::max(style.columns, kNarrowest),
                               .colour = style.colour};
   const unsigned cells = std::min(wide_enough.columns, kWidest) - 4;
-  return TextDrawing(wide_enough, draw_bars(device, {.cells = cells, .least = kLeastCharacters})).draw();
+  return TextDrawing(wide_enough, draw_bars(device, {.cells = cells, .least = kLeastCharacters}))
+      .draw();
 }
 
 }  // namespace passthru::tools

@@ -41,9 +41,10 @@ std::string options_of(const CLI::App& app) {
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_name() == "--help" || option->get_group().empty()) continue;
     const std::string otherwise = option->get_default_str();
-    text += fmt::format(".TP\n.B {}\n{}{}\n", escaped_for_roff(names_of(*option)),
-                        escaped_for_roff(option->get_description()),
-                        otherwise.empty() ? "" : escaped_for_roff(fmt::format(" (default: {})", otherwise)));
+    text += fmt::format(
+        ".TP\n.B {}\n{}{}\n", escaped_for_roff(names_of(*option)),
+        escaped_for_roff(option->get_description()),
+        otherwise.empty() ? "" : escaped_for_roff(fmt::format(" (default: {})", otherwise)));
   }
   return text;
 }
@@ -59,8 +60,9 @@ std::string commands_below(const CLI::App& app, const std::string& path) {
     if (command->get_group().empty()) continue;  // hidden
     const std::string name = path + " " + command->get_name();
     if (command->get_subcommands({}).empty()) {
-      text += fmt::format(".SS {}\n{}\n{}{}", escaped_for_roff(name), escaped_for_roff(command->get_description()),
-                          options_of(*command), footer_of(*command));
+      text += fmt::format(".SS {}\n{}\n{}{}", escaped_for_roff(name),
+                          escaped_for_roff(command->get_description()), options_of(*command),
+                          footer_of(*command));
     }
     text += commands_below(*command, name);
   }

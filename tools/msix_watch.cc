@@ -87,7 +87,8 @@ class VectorWatch {
  public:
   enum class As { Screen, Lines, Json };
 
-  VectorWatch(Bdf bdf, std::optional<VmmClient> vmm, As as) : bdf_(bdf), vmm_(std::move(vmm)), as_(as) {}
+  VectorWatch(Bdf bdf, std::optional<VmmClient> vmm, As as)
+      : bdf_(bdf), vmm_(std::move(vmm)), as_(as) {}
 
   Result<void> begin(bool latency) {
     if (latency && !vmm_) {

@@ -14,7 +14,6 @@
 namespace passthru::tools {
 namespace {
 
-
 constexpr unsigned kProcess = 1;
 constexpr unsigned kDeviceTrack = 0;  // of what is no vector's; a vector's is its number and 1
 

@@ -144,7 +144,8 @@ Result<nlohmann::json> VmmClient::ask(const nlohmann::json& request) {
   }
   const std::string line = PASSTHRU_TRY(receive());
   nlohmann::json answer = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!answer.is_object() || answer.value("version", nlohmann::json()) != InspectService::kVersion) {
+  if (!answer.is_object() ||
+      answer.value("version", nlohmann::json()) != InspectService::kVersion) {
     return tl::unexpected(no_answer(socket_, EPROTO, "it is of another version"));
   }
   make_printable(answer);

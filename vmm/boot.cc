@@ -16,7 +16,6 @@
 namespace passthru {
 namespace {
 
-
 // Offsets in the boot parameters.
 constexpr size_t kAcpiRsdp = 0x070;
 constexpr size_t kInitrdHigh = 0x0C0, kInitrdSizeHigh = 0x0C4;

@@ -10,7 +10,6 @@
 namespace passthru {
 namespace {
 
-
 uint64_t round_down(uint64_t value, uint64_t unit) {
   return value / unit * unit;
 }

@@ -10,8 +10,8 @@
 namespace passthru {
 namespace {
 
-constexpr uint8_t kCode = 0xB, kDataType = 0x3, kBusyTss = 0xB;     // types; code and data accessed
-constexpr uint64_t kProtectedMode = 1 << 0, kX87Type = 1 << 4;  // CR0
+constexpr uint8_t kCode = 0xB, kDataType = 0x3, kBusyTss = 0xB;  // types; code and data accessed
+constexpr uint64_t kProtectedMode = 1 << 0, kX87Type = 1 << 4;   // CR0
 constexpr uint64_t kNumericErrors = 1 << 5, kPaging = uint64_t{1} << 31;
 constexpr uint64_t kPhysicalAddressExtension = 1 << 5;                    // CR4
 constexpr uint64_t kLongModeEnabled = 1 << 8, kLongModeActive = 1 << 10;  // EFER

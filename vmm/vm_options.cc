@@ -13,7 +13,6 @@
 namespace passthru {
 namespace {
 
-
 tl::unexpected<Error> refuse(int code, std::string operation, std::string cause,
                              std::string advice) {
   return tl::unexpected(Error{.code = code, .operation = std::move(operation)}

@@ -24,6 +24,7 @@ set(long_runs stock.group)
 
 # What guests run: Debian's kernel on the stock kernel, the lab's own small one on that; and the jobs of demo and tests.
 set(guest build/lab/guest-test)
+set(debian_guest ${guest})
 set(small_guest ${guest}/small)
 if(PASSTHRU_TEST_ALL)
   set(small --small)
@@ -108,13 +109,14 @@ function(lab_runs kernel backend)
     --device usb-ehci,bus=br,addr=1 --device usb-ehci,bus=br,addr=2 -- ${hil}/all_must_run ${hil_tests})
   passthru_lab_test(backdoor --nvme ${drive}-backdoor.img --bind 0000:00:02.0 --
     ${hil}/backdoor.sh --guest ${guest} --rounds ${damages})
-  # A NIC of the lab machine and an rtl8139 on one cable, the rtl8139 in one page with two others.
+  # A NIC of the lab machine and an rtl8139 on one cable, the rtl8139 in one page with two others. Debian's kernel has
+  # a driver for it.
   passthru_lab_test(packed
     --qemu -netdev --qemu hubport,hubid=2,id=own --device e1000e,netdev=own
     --qemu -netdev --qemu hubport,hubid=2,id=theirs --device rtl8139,netdev=theirs
     --device pci-ohci --device sdhci-pci --pack 0000:00:03.0,0000:00:04.0,0000:00:05.0
     --bind 0000:00:03.0 --bind 0000:00:04.0 --bind 0000:00:05.0 --
-    ${hil}/packed.sh ${guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
+    ${hil}/packed.sh ${debian_guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
   # A parent with all rights opens the devices, by the backend, and its child has none. Without devices: once.
   set(ways ${backend}s)
   if(where STREQUAL "stock.group")
