@@ -23,14 +23,14 @@ on_drive=$(sha256sum <"$image" | cut -d' ' -f1)
 on_net=$(sha256sum <"$served/data" | cut -d' ' -f1)
 echo "seed $seed: PASSTHRU_SEED=$seed repeats it"
 
-# run NAME WORD...: a guest with these words on its kernel's command line.
+# run NAME CPUS WORD...: a guest with these words on its kernel's command line.
 run() {
-  local name=$1 append
-  shift
+  local name=$1 cpus=$2 append
+  shift 2
   append="$guest_append iomem=relaxed fetch.peer=$peer fetch.address=10.9.0.2 $*"
   boot "$results/$name.log" "$results/$name.vmm" \
     build/release/tools/passthru run --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
-    --append "$append" --cpus 2 --memory 256M --summary "$results/$name.json" --device "$nvme" --device "$nic"
+    --append "$append" --cpus "$cpus" --memory 256M --summary "$results/$name.json" --device "$nvme" --device "$nic"
   wait_for_guest
   cat "$results/$name.vmm" >>"$results/$name.log"
   equal "$name: the guest ended by itself" "$status" 0 "$results/$name.log"
@@ -42,17 +42,17 @@ used_both() {
 }
 
 # The NIC is an 82574L: every one of its memory BARs is to be aligned to 64 KiB.
-run aligned passthru.job=use-both 'pci=resource_alignment=16@pci:8086:10d3'
+run aligned 1 passthru.job=use-both 'pci=resource_alignment=16@pci:8086:10d3'
 used_both aligned
 # Its smallest memory BAR has 16 KiB: the kernel then gives it 64.
 equal 'aligned: each memory BAR of the NIC begins and ends where that puts it' \
   "$(said 'placed 0000:00:02.0' | awk '$2 ~ /[^0].*0000$/ && $3 ~ /ffff$/ { printf "%s ", $1 }')" '0 1 3 ' \
   "$results/aligned.log"
 
-run nocrs passthru.job=use-both pci=nocrs,realloc
+run nocrs 1 passthru.job=use-both pci=nocrs,realloc
 used_both nocrs
 
-run moved passthru.job=move-bars "moves=$moves" "seed=$seed"
+run moved 2 passthru.job=move-bars "moves=$moves" "seed=$seed"
 for what in read read-after; do
   equal "moved: $what what is on the drive, each time" "$(said $what)" "$on_drive" "$results/moved.log"
 done
