@@ -34,9 +34,9 @@ Result<std::vector<uint64_t>> DmaSpace::dirty_pages(uint64_t iova) {
   if (found == memory_.end()) return fail(ENOENT, operation, "no memory was added there");
   if (!dirty_log_) return fail(EINVAL, operation, "it is not logged");
   const Memory& memory = found->second;
-  constexpr size_t kBits = 64;
+  constexpr size_t kBitsPerWord = 64;
   const size_t pages = memory.bytes.size() / static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  std::vector<uint64_t> dirty((pages + kBits - 1) / kBits);
+  std::vector<uint64_t> dirty((pages + kBitsPerWord - 1) / kBitsPerWord);
   if (!memory.writable || !memory.in_iommu[static_cast<size_t>(Backend::Group)]) return dirty;
   PASSTHRU_TRY(container_.dirty_pages(iova, memory.bytes.size(), dirty));
   return dirty;
