@@ -128,7 +128,7 @@ function(lab_runs kernel backend)
   passthru_lab_test(guest_life --nvme ${drive}-guest_life.img --nic-pair
     --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/guest_life.sh ${drive}-guest_life.img ${guest})
   passthru_lab_test(moves --nvme ${drive}-moves.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0 --
-    ${hil}/moves.sh ${drive}-moves.img ${guest} ${bar_moves})
+    ${hil}/moves.sh ${drive}-moves.img ${debian_guest} ${bar_moves})
   passthru_lab_test(stream --nic-pair --bind 0000:00:02.0 -- ${hil}/stream.sh ${guest} ${moves} ${damages})
   passthru_lab_test(resets --nvme ${drive}-resets.img --bind 0000:00:02.0 -- ${hil}/resets.sh ${guest} ${resets})
   # A drive that stays, two behind ports that go, and a device that reports errors.

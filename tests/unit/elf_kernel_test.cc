@@ -46,22 +46,27 @@ TEST(ElfKernel, IsWhatItIsInWhateverFormItsFileSaysIt) {
       {"segments in descending order", [](auto& f) { std::swap(f.code, f.data); }},
       {"an entry of four bytes",
        [](auto& f) {
-         f.note_words = {4, 4, 18, f.kXen, uint32_t{f.kCode} + 16};
+         f.note_words = {4, 4, 18, f.kXen, static_cast<uint32_t>(f.kCode + 16)};
        }},
       {"a note of Xen before it",
        [](auto& f) {
-         f.note_words = {4, 4, 17, f.kXen, 7, 4, 4, 18, f.kXen, uint32_t{f.kCode} + 16};
+         f.note_words = {4, 4, 17, f.kXen, 7,
+                         4, 4, 18, f.kXen, static_cast<uint32_t>(f.kCode + 16)};
        }},
       {"a note of type 18 of another name",
        [](auto& f) {
-         f.note_words = {4, 4, 18, f.kGnu, 7, 4, 4, 18, f.kXen, uint32_t{f.kCode} + 16};
+         f.note_words = {4, 4, 18, f.kGnu, 7,
+                         4, 4, 18, f.kXen, static_cast<uint32_t>(f.kCode + 16)};
        }},
       {"a note without a name or a description",
-       [](auto& f) { f.note_words = {0, 0, 18, 4, 4, 18, f.kXen, uint32_t{f.kCode} + 16}; }},
+       [](auto& f) {
+         f.note_words = {0, 0, 18, 4, 4, 18, f.kXen, static_cast<uint32_t>(f.kCode + 16)};
+       }},
       {"notes aligned to eight bytes",
        [](auto& f) {
          f.notes.p_align = 8;
-         f.note_words = {4, 1, 3, f.kGnu, 7, 0, 4, 8, 18, f.kXen, uint32_t{f.kCode} + 16, 0};
+         f.note_words = {
+             4, 1, 3, f.kGnu, 7, 0, 4, 8, 18, f.kXen, static_cast<uint32_t>(f.kCode + 16), 0};
        }},
       {"the last byte of a segment as entry",
        [](auto& f) { f.note_words[10] = f.kCode + f.kCodeSize - 1; }},
