@@ -111,10 +111,12 @@ permissions() {
 
 images() {
   local file
-  for file in /etc/passwd /bin/busybox /dev/null; do
-    refused 'run: no kernel image' 3 $file 'not a bzImage' 'Give a bzImage' -- \
+  for file in /etc/passwd /dev/null; do
+    refused 'run: no kernel image' 3 $file 'neither a bzImage nor an ELF file' 'Give a bzImage' -- \
       "$passthru" run --kernel $file --device $nvme
   done
+  refused 'run: an ELF file that is no kernel' 3 /bin/busybox 'no PVH entry' CONFIG_PVH=y -- \
+    "$passthru" run --kernel /bin/busybox --device $nvme
   refused 'run: no such kernel image' 3 /no/such/file 'No such file' -- \
     "$passthru" run --kernel /no/such/file --device $nvme
 }
