@@ -5,7 +5,7 @@
 
 // liburcu's read side is a few instructions when inlined; its licence allows that for code like
 // ours. Sanitizers take it for a misaligned, racing access: their builds call it, and are told what
-// it orders.
+// it orders. PASSTHRU_ANALYZED: clang's analyzer takes a thread's own pointer for null there.
 #if defined(__has_feature)
 #define PASSTHRU_HAS(feature) __has_feature(feature)
 #else
@@ -14,7 +14,7 @@
 #if defined(__SANITIZE_THREAD__) || PASSTHRU_HAS(thread_sanitizer)
 #define PASSTHRU_TSAN 1
 #include <sanitizer/tsan_interface.h>
-#elif !defined(__clang_analyzer__) && !defined(__SANITIZE_ADDRESS__) && \
+#elif !defined(PASSTHRU_ANALYZED) && !defined(__SANITIZE_ADDRESS__) && \
     !PASSTHRU_HAS(address_sanitizer) && !PASSTHRU_HAS(undefined_behavior_sanitizer)
 #define _LGPL_SOURCE  // NOLINT(bugprone-reserved-identifier): liburcu's name
 #endif

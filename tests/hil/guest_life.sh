@@ -57,12 +57,12 @@ wait_for_end() {
 }
 
 
-# wait_until_says NAME WORDS: on a line of the guest's console.
-wait_until_says() {
-  until grep -q "^$2" "$results/$1.log"; do
-    kill -0 "$vmm" 2>/dev/null || return 1
-    sleep 0.05
-  done
+# begins_to_read WHAT NAME: waits until that guest reads its drive.
+begins_to_read() {
+  wait_until_says reading
+  if grep -q '^reading' "$results/$2.log"; then ok "$1: the guest began to read"; else
+    failed "$1: the guest began to read" "$(story "$2")"
+  fi
 }
 
 sha_read() { sed -n 's/^nvme sha256 \([0-9a-f]*\)\r*$/\1/p' "$results/$1.log"; }
@@ -135,7 +135,7 @@ a_guest_lives_without_irqfds() {
 
 the_vmm_is_killed_while_the_guest_reads() {
   start_guest killed "$(job read-drive)" $nvme $nic
-  wait_until_says killed reading || failed 'kill -9: the guest began to read' "$(story killed)"
+  begins_to_read 'kill -9' killed
   sleep 0.3
   kill -KILL "$vmm" 2>/dev/null || true # one that has ended already has another status
   wait_for_end
@@ -154,7 +154,7 @@ the_next_guest_reads_the_same_and_reboots() {
 
 the_vmm_is_terminated() {
   start_guest terminated "$(job read-drive passthru.end=stay)" $nvme $nic
-  wait_until_says terminated reading || failed 'SIGTERM: the guest began to read' "$(story terminated)"
+  begins_to_read SIGTERM terminated
   kill -TERM "$vmm" 2>/dev/null || true # likewise
   wait_for_end
   equal 'SIGTERM: status 1, as documented' "$status" 1

@@ -5,15 +5,16 @@
 readonly refusal=/tmp/said
 before=''
 
-# Everything of the devices that a command might have changed.
+# Everything of the devices that a command might have changed. In few processes: each costs a tenth of a second here.
 state() {
-  local device place
-  for device in /sys/bus/pci/devices/*; do
-    printf '%s %s %s\n' "${device##*/}" "$(readlink "$device/driver")" "$(cat "$device/driver_override")"
-  done
-  for place in /run/passthru /dev/vfio; do
-    if [ -e "$place" ]; then find "$place"; fi
-  done
+  (
+    shopt -s nullglob
+    cd /sys/bus/pci/devices || exit
+    find -- */driver -maxdepth 0 -printf '%p -> %l\n'
+    grep -H '' -- */driver_override
+    places=(/run/passthr[u] /dev/vfi[o]) # those that are there
+    [ "${#places[@]}" = 0 ] || find "${places[@]}"
+  )
 }
 
 # remember_state: what `refused` and `as_before` compare with from now on.

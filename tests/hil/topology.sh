@@ -42,12 +42,13 @@ compare() {
 
 # the_same WHEN: in all views, the tree is lspci's and has all that sysfs has.
 the_same() {
-  local wanted
+  local got wanted
+  got=$(edges_of_json)
   wanted=$(edges_of_lspci)
-  compare "$1: lspci's tree" "$(edges_of_json)" "$wanted"
+  compare "$1: lspci's tree" "$got" "$wanted"
   compare "$1: as text" "$(edges_of_text)" "$wanted"
   compare "$1: for who is not root" "$(edges_of_json setpriv --reuid=$nobody --regid=$nobody --clear-groups)" "$wanted"
-  compare "$1: all functions are in it" "$(edges_of_json | cut -d' ' -f2 | sort)" "$(functions)"
+  compare "$1: all functions are in it" "$(cut -d' ' -f2 <<<"$got" | sort)" "$(functions)"
 }
 
 # wait_until WHAT COMMAND...
@@ -85,28 +86,32 @@ behind() { edges_of_lspci | awk -v from="$1" '
 rescan() { echo 1 >/sys/bus/pci/rescan; }
 remove() { echo 1 >"$(sysfs "$1")/remove"; }
 
-# acs_of_lspci FUNCTION REGISTER: its words for the bits that are on, as ours.
+# "FUNCTION capability WORD..." and "FUNCTION enabled WORD...", of each that has ACS: lspci's words for the bits that are
+# on, as ours; and ours.
 acs_of_lspci() {
-  awk -v function_line="^$1 " -v register="$2:" '
-    /^[0-9a-f]/ { here = $0 ~ function_line }
-    here && $1 == register { for (i = 2; i <= NF; i++) if ($i ~ /\+$/) print substr($i, 1, length($i) - 1) }' \
-    "$results/lspci.txt" |
+  # It misses the list of modules.
+  lspci -D -vv 2>"$results/lspci.log" | awk '
+    /^[0-9a-f]/ { here = $1 }
+    $1 == "ACSCap:" || $1 == "ACSCtl:" {
+      printf "%s %s", here, $1 == "ACSCap:" ? "capability" : "enabled"
+      for (i = 2; i <= NF; i++) if ($i ~ /\+$/) printf " %s", substr($i, 1, length($i) - 1)
+      print ""
+    }' |
     sed -e 's/SrcValid/source validation/; s/TransBlk/translation blocking/; s/ReqRedir/request redirect/' \
       -e 's/CmpltRedir/completion redirect/; s/UpstreamFwd/upstream forwarding/; s/EgressCtrl/egress control/' \
-      -e 's/DirectTrans/direct translated/'
+      -e 's/DirectTrans/direct translated/' | sort
+}
+acs_of_json() {
+  jq -r '.devices[] | select(.acs) | .device as $device | .acs | "\($device) capability\(.capability | map(" " + .) | add // "")",
+    "\($device) enabled\(.enabled | map(" " + .) | add // "")"' "$results/boot.json" | sort
 }
 acs() {
-  local function got='' wanted='' with=0
-  lspci -D -vv >"$results/lspci.txt" 2>"$results/lspci.log" # it misses the list of modules
-  for function in $(functions); do
-    wanted+=$function$(printf ' %s\n' "$(acs_of_lspci "$function" ACSCap)" "$(acs_of_lspci "$function" ACSCtl)")$'\n'
-    got+=$function$(printf ' %s\n' "$(acs_words "$function" capability)" "$(acs_words "$function" enabled)")$'\n'
-    [ -z "$(acs_words "$function" capability)" ] || with=$((with + 1))
-  done
-  compare "ACS is what lspci says, of $with functions that have it" "$got" "$wanted"
+  local got with
+  got=$(acs_of_json)
+  with=$(grep -c ' capability ' <<<"$got")
+  compare "ACS is what lspci says, of $with functions that have it" "$got" "$(acs_of_lspci)"
   [ "$with" -ge 3 ] || failed 'the ports have ACS'
 }
-acs_words() { jq -r --arg device "$1" --arg register "$2" '.devices[] | select(.device == $device) | .acs // {} | .[$register] // [] | .[]' "$results/boot.json"; }
 
 hot_reset() { $passthru topology --json | jq -r --arg device "$1" '.devices[] | select(.device == $device) | .hot_reset[]'; }
 secondary() { setpci -s "$1" SECONDARY_BUS; }

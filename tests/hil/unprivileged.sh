@@ -16,7 +16,7 @@ source "${BASH_SOURCE[0]%/*}/../../scripts/lab.d/own_nic.sh"
 
 readonly image=$1
 readonly nvme=0000:00:02.0 nic=0000:00:03.0 own_nic=0000:00:04.0
-readonly own_address=10.9.0.1 guest_address=10.9.0.2 write_at_mib=32
+readonly own_address=10.9.0.1 guest_address=10.9.0.2 write_at_mib=8
 readonly results=$LAB_OUT/unprivileged
 
 # Where any user can reach it, wherever the repository is.
