@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Owns the thread that looks after the devices of a VM: regularly, to restore what a reset nobody
-// announced has cleared, and whenever the host has something to say about one. A VMM with a loop of
-// its own calls AssignedDevice::rearm and handle_events instead.
+// Owns the threads that look after the devices of a VM: regularly, to restore what a reset nobody
+// announced has cleared, and whenever the host has something to say about one. Each device has a
+// thread, so that one that is slow holds up no other. A VMM with a loop of its own calls
+// AssignedDevice::rearm and handle_events instead.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -24,7 +26,8 @@ class Audit {
 
   /// Looks at `devices` every `interval`, and passes on what the host says of them, until it is
   /// destroyed; they outlive it. What is found and restored, and what cannot be, goes to
-  /// Host::on_event, on this thread. EAGAIN: no thread can be had; EMFILE: no descriptor.
+  /// Host::on_event, on a thread for each device. EAGAIN: no thread can be had; EMFILE: no
+  /// descriptor.
   static Result<std::unique_ptr<Audit>> start(std::vector<AssignedDevice*> devices,
                                               std::chrono::milliseconds interval);
   ~Audit();
@@ -32,13 +35,13 @@ class Audit {
   Audit& operator=(const Audit&) = delete;
 
  private:
-  Audit(std::vector<AssignedDevice*> devices, std::chrono::milliseconds interval, Fd stop);
-  void run();
+  Audit(std::chrono::milliseconds interval, Fd stop);
+  void look_after(AssignedDevice& device) const;
 
-  const std::vector<AssignedDevice*> devices_;
   const std::chrono::milliseconds interval_;
-  const Fd stop_;  ///< eventfd
-  std::thread thread_;
+  std::atomic<bool> stopping_{false};
+  const Fd stop_;  ///< eventfd; nobody takes its counter
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace passthru

@@ -23,16 +23,15 @@ AddressSpace::~AddressSpace() {
     MutexLock lock(change_mutex_);
     for (const GuestMapping& mapping : mapped_) mapper_->unmap(mapping);
   }
+  wait_for_removed();
   delete snapshot_.load(std::memory_order_relaxed);
-  wait_for_readers();
 }
 
 template <class Bytes, class Visit>
 bool AddressSpace::for_each_part(uint64_t address, Bytes data, Visit visit) const {
-  const ReadSection section(*this);
   bool found = false;
   while (!data.empty()) {
-    const Snapshot::Part part = section->find(address, data.size());
+    const Snapshot::Part part = ReadSection(*this)->find(address, data.size());
     visit(part, data.first(part.size));
     found |= part.target != nullptr;
     data = data.subspan(part.size);
@@ -81,12 +80,12 @@ Result<std::vector<WindowId>> AddressSpace::commit(AddressSpaceChange change) {
   MutexLock lock(change_mutex_);
 
   Entries entries;
-  std::vector<std::shared_ptr<const Window>> removed;
+  Held removed;
   entries.reserve(entries_.size() + change.add.size());
   std::sort(change.remove.begin(), change.remove.end());
   for (const Entry& entry : entries_) {
     if (std::binary_search(change.remove.begin(), change.remove.end(), entry.id)) {
-      removed.push_back(entry.window);
+      removed.push_back(entry.held);
     } else {
       entries.push_back(entry);
     }
@@ -100,17 +99,29 @@ Result<std::vector<WindowId>> AddressSpace::commit(AddressSpaceChange change) {
   std::vector<WindowId> ids;
   for (Window& window : change.add) {
     ids.push_back(next_id_ + ids.size());
-    entries.push_back({ids.back(), std::make_shared<const Window>(std::move(window))});
+    entries.push_back({ids.back(), std::make_shared<const HeldWindow>(std::move(window))});
   }
 
   auto snapshot = std::make_unique<Snapshot>(entries);
   if (mapper_ != nullptr) PASSTHRU_TRY(remap(wanted_mappings(entries, *snapshot), adds));
   next_id_ += ids.size();
   entries_ = std::move(entries);
-  retired_.fetch_add(1, std::memory_order_relaxed);
+  publish(std::move(snapshot), std::move(removed));
+  return ids;
+}
+
+// Readers look up an address and leave, so what is retired is freed soon; a guest that moves a BAR
+// again and again makes more of it than memory is for.
+void AddressSpace::publish(std::unique_ptr<const Snapshot> snapshot, Held removed) {
+  std::erase_if(leaving_, [](const auto& gone) { return gone->load(std::memory_order_acquire); });
+  for (const auto& held : removed) leaving_.push_back(held->gone());
   Snapshot::retire(snapshot_.exchange(snapshot.release(), std::memory_order_acq_rel),
                    std::move(removed), reclaimed_);
-  return ids;
+  ++retired_;
+  for (uint64_t done = 0;
+       (done = reclaimed_->load(std::memory_order_acquire)) + kMostRetired < retired_;) {
+    reclaimed_->wait(done, std::memory_order_acquire);
+  }
 }
 
 std::vector<GuestMapping> AddressSpace::wanted_mappings(const Entries& entries,
@@ -118,7 +129,7 @@ std::vector<GuestMapping> AddressSpace::wanted_mappings(const Entries& entries,
   std::vector<GuestMapping> wanted;
   const std::vector<FlatSegment>& segments = snapshot.segments();
   for (size_t i = 0; i < segments.size(); ++i) {
-    const Window& window = *entries[segments[i].owner].window;
+    const Window& window = entries[segments[i].owner].held->window();
     const uint64_t begin = segments[i].base - window.base;
     // Only the spans that the segment shows: a window in many parts is not looked through for each.
     auto span = std::partition_point(
@@ -175,15 +186,34 @@ void AddressSpace::put_back(const std::vector<GuestMapping>& unmapped,
   }
 }
 
-void AddressSpace::wait_for_readers() const {
-  const uint64_t retired = retired_.load(std::memory_order_relaxed);
-  urcu_bp_synchronize_rcu();
-  after_grace_period();
-  // What was retired is freed in its order by a thread of liburcu. (urcu_bp_barrier would wait for
-  // other spaces and other libraries too.)
+// Accesses that begin from now on hold other windows than those before.
+void AddressSpace::wait_for_readers() {
+  {
+    MutexLock lock(change_mutex_);
+    Held before;
+    for (Entry& entry : entries_) {
+      before.push_back(
+          std::exchange(entry.held, std::make_shared<const HeldWindow>(entry.held->window())));
+    }
+    publish(std::make_unique<const Snapshot>(entries_), std::move(before));
+  }
+  wait_for_removed();
+}
+
+// The windows are let go of by a thread of liburcu, when no reader searches the snapshots that have
+// them. (urcu_bp_barrier would wait for other spaces and other libraries too.)
+void AddressSpace::wait_for_removed() {
+  uint64_t retired = 0;
+  std::vector<std::shared_ptr<std::atomic<bool>>> leaving;
+  {
+    MutexLock lock(change_mutex_);
+    retired = retired_;
+    leaving = leaving_;
+  }
   for (uint64_t done = 0; (done = reclaimed_->load(std::memory_order_acquire)) < retired;) {
     reclaimed_->wait(done, std::memory_order_acquire);
   }
+  for (const auto& gone : leaving) gone->wait(false, std::memory_order_acquire);
 }
 
 std::vector<GuestMapping> AddressSpace::mappings() const {

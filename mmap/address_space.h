@@ -33,10 +33,9 @@ struct WindowSpan {
 /// nobody.
 struct Window {
   uint64_t base = 0;
-  uint64_t size = 0;  ///< bytes, not 0
-  std::shared_ptr<AccessTarget>
-      target{};                     ///< keeps the target alive until the last reader has left
-  std::vector<WindowSpan> spans{};  ///< ascending, disjoint, beginning within the window
+  uint64_t size = 0;                       ///< bytes, not 0
+  std::shared_ptr<AccessTarget> target{};  ///< kept alive until the last access to it has ended
+  std::vector<WindowSpan> spans{};         ///< ascending, disjoint, beginning within the window
 };
 
 using WindowId = uint64_t;
@@ -54,6 +53,9 @@ struct AddressSpaceChange {
 /// never wait for a change and see either all of it or none.
 class AddressSpace {
  public:
+  /// So many changes may wait for the threads that were looking up an address.
+  static constexpr uint64_t kMostRetired = 256;
+
   /// `limit`: first address beyond the space (1 << 16 for ports). `mapper` may be null: nothing is
   /// mapped; else it outlives this. `page_size` 0: the host's.
   AddressSpace(uint64_t limit, GuestMapper* mapper, uint64_t page_size = 0);
@@ -69,15 +71,19 @@ class AddressSpace {
 
   /// Removes and adds windows in one step and returns the ids of the added ones, in order. Never
   /// waits for an access to end, so it may be called from inside a target's `read` or `write`.
+  /// Waits for some ten milliseconds where kMostRetired changes before it are not freed yet.
   /// EINVAL: a window of size 0 or beyond the limit, spans out of order, or an unknown id.
   /// Otherwise the mapper's error. On error every mapping and window is as it was before. A change
   /// that only removes known windows never fails: what it uncovers and the mapper refuses to map is
   /// trapped.
   Result<std::vector<WindowId>> commit(AddressSpaceChange change) PASSTHRU_EXCLUDES(change_mutex_);
 
-  /// Returns when every access that began before the call has ended, and what was removed before it
-  /// is no longer held. Takes some ten milliseconds. Never call it from inside an access.
-  void wait_for_readers() const;
+  /// Returns when every access to this space that began before the call has ended, and what was
+  /// removed before it is no longer held. Takes some ten milliseconds. Never call it from inside an
+  /// access.
+  void wait_for_readers() PASSTHRU_EXCLUDES(change_mutex_);
+  /// The same for what was removed before: accesses to other windows may go on.
+  void wait_for_removed() PASSTHRU_EXCLUDES(change_mutex_);
 
   [[nodiscard]] uint64_t limit() const { return limit_; }
 
@@ -85,19 +91,23 @@ class AddressSpace {
   [[nodiscard]] std::vector<GuestMapping> mappings() const PASSTHRU_EXCLUDES(change_mutex_);
 
  private:
+  class HeldWindow;
   class Snapshot;
   class ReadSection;
   struct Entry {
     WindowId id;
-    std::shared_ptr<const Window> window;
+    std::shared_ptr<const HeldWindow> held;
   };
   using Entries = std::vector<Entry>;
+  using Held = std::vector<std::shared_ptr<const HeldWindow>>;
 
   Result<void> check(const Window& window) const;
   std::vector<GuestMapping> wanted_mappings(const Entries& entries, const Snapshot& snapshot) const;
   Result<void> remap(const std::vector<GuestMapping>& wanted, bool must_map)
       PASSTHRU_REQUIRES(change_mutex_);
   void put_back(const std::vector<GuestMapping>& unmapped, const std::vector<GuestMapping>& mapped)
+      PASSTHRU_REQUIRES(change_mutex_);
+  void publish(std::unique_ptr<const Snapshot> snapshot, Held removed)
       PASSTHRU_REQUIRES(change_mutex_);
   template <class Bytes, class Visit>
   bool for_each_part(uint64_t address, Bytes data, Visit visit) const;
@@ -111,7 +121,10 @@ class AddressSpace {
   /// Wanted, but the mapper would not.
   std::vector<GuestMapping> refused_ PASSTHRU_GUARDED_BY(change_mutex_);
   WindowId next_id_ PASSTHRU_GUARDED_BY(change_mutex_) = 1;
-  std::atomic<uint64_t> retired_{0};  ///< snapshots replaced so far; of those are freed:
+  /// Of removed windows: true for those that nobody holds any more.
+  std::vector<std::shared_ptr<std::atomic<bool>>> leaving_ PASSTHRU_GUARDED_BY(change_mutex_);
+  /// Snapshots replaced so far; of those are freed:
+  uint64_t retired_ PASSTHRU_GUARDED_BY(change_mutex_) = 0;
   const std::shared_ptr<std::atomic<uint64_t>> reclaimed_ =
       std::make_shared<std::atomic<uint64_t>>(0);
   /// Replaced by commits, read by anybody within a ReadSection.

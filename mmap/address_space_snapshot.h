@@ -28,6 +28,7 @@
 
 #include "mmap/address_space.h"
 #include "mmap/flat_map.h"
+#include "mmap/held_window.h"
 
 namespace passthru {
 
@@ -44,14 +45,15 @@ inline void before_grace_period() {}
 inline void after_grace_period() {}
 #endif
 
-/// The flat map that readers search. Immutable once published. Its targets are kept alive by the
+/// The flat map that readers search. Immutable once published. Its windows are kept alive by the
 /// entries of the space, and once removed there, by the snapshot that was current until then: when
-/// its readers have left, so have those of all before it.
+/// its readers have left, so have those of all before it. A reader stays for the search only; what
+/// it has found, it holds.
 class AddressSpace::Snapshot : public rcu_head {
  public:
   /// What answers the first `size` bytes of an access; no target: nobody does.
   struct Part {
-    AccessTarget* target;
+    HeldWindow::Hold target;
     uint64_t offset;
     size_t size;
   };
@@ -60,9 +62,9 @@ class AddressSpace::Snapshot : public rcu_head {
     bases_.reserve(segments_.size());
     slots_.reserve(segments_.size());
     for (const FlatSegment& segment : segments_) {
-      const Window& window = *entries[segment.owner].window;
+      const HeldWindow& held = *entries[segment.owner].held;
       bases_.push_back(segment.base);
-      slots_.push_back({segment.size, segment.base - window.base, window.target.get()});
+      slots_.push_back({segment.size, segment.base - held.window().base, &held.holds()});
     }
   }
 
@@ -82,14 +84,15 @@ class AddressSpace::Snapshot : public rcu_head {
     const Slot& slot = slots_[index];
     const uint64_t into = address - *base;
     if (into < slot.size) [[likely]] {
-      return {slot.target, slot.offset + into, std::min<uint64_t>(size, slot.size - into)};
+      return {(*slot.holds)[HeldWindow::count_of_this_thread()], slot.offset + into,
+              std::min<uint64_t>(size, slot.size - into)};
     }
     return {nullptr, 0, gap(address, size, *base > address ? index : index + 1)};
   }
 
   /// Frees the snapshot and lets go of `removed` once no reader can be in either, and then adds one
   /// to `reclaimed`. Does not wait.
-  static void retire(const Snapshot* snapshot, std::vector<std::shared_ptr<const Window>> removed,
+  static void retire(const Snapshot* snapshot, Held removed,
                      std::shared_ptr<std::atomic<uint64_t>> reclaimed) {
     auto* retired = const_cast<Snapshot*>(snapshot);
     retired->removed_ = std::move(removed);
@@ -109,13 +112,15 @@ class AddressSpace::Snapshot : public rcu_head {
   struct Slot {
     uint64_t size;
     uint64_t offset;  ///< of the segment in its window
-    AccessTarget* target;
+    const HeldWindow::Holds* holds;
   };
 
   static std::vector<FlatRange> ranges_of(const Entries& entries) {
     std::vector<FlatRange> ranges;
     ranges.reserve(entries.size());
-    for (const auto& entry : entries) ranges.push_back({entry.window->base, entry.window->size});
+    for (const auto& entry : entries) {
+      ranges.push_back({entry.held->window().base, entry.held->window().size});
+    }
     return ranges;
   }
 
@@ -126,11 +131,11 @@ class AddressSpace::Snapshot : public rcu_head {
   std::vector<uint64_t> bases_;
   std::vector<Slot> slots_;  ///< apart from the bases, so that the search stays in few cache lines
   std::vector<FlatSegment> segments_;
-  std::vector<std::shared_ptr<const Window>> removed_;
+  Held removed_;
   std::shared_ptr<std::atomic<uint64_t>> reclaimed_;
 };
 
-/// While it lives, the snapshot that it found and all that hangs on it stays.
+/// While it lives, the snapshot that it found stays. Nothing waits in it.
 class AddressSpace::ReadSection {
  public:
   explicit ReadSection(const AddressSpace& space) {

@@ -44,8 +44,8 @@ Result<std::unique_ptr<Bars>> Bars::create(const std::shared_ptr<VfioDevice>& de
 
 Bars::~Bars() {
   ignore(place({}), "taking BARs away never fails");
-  mmio_.wait_for_readers();
-  ports_.wait_for_readers();
+  mmio_.wait_for_removed();
+  ports_.wait_for_removed();
 }
 
 Result<void> Bars::place(const Placement& placement) {

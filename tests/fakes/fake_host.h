@@ -23,7 +23,7 @@ namespace passthru {
 /// Passthru's side is thread-safe; a test looks at it while nobody is at work. Breaking the
 /// contract of Router or GuestMapper (an eventfd armed twice, a route destroyed while armed) fails
 /// the test at once.
-class FakeHost final : public Host {
+class FakeHost : public Host {
  public:
   explicit FakeHost(Kernel& kernel) : kernel_(kernel) {}
   ~FakeHost() override;

@@ -108,5 +108,109 @@ TEST(AddressSpaceReaders, AreWaitedForBeforeTheirTargetMayGo) {
   vcpu.join();
 }
 
+/// An access that lasts until it is told to end, or for a time that no test should need.
+class Stuck : public AccessTarget {
+ public:
+  void read(uint64_t /*offset*/, std::span<std::byte> /*data*/) override {
+    entered_ = true;
+    for (int i = 0; i < 20'000 && !end_; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    was_told_ = end_.load();
+  }
+  void write(uint64_t /*offset*/, std::span<const std::byte> /*data*/) override {}
+  void wait_for_access() const {
+    while (!entered_) std::this_thread::yield();
+  }
+  void end() { end_ = true; }
+  [[nodiscard]] bool was_told() const { return was_told_; }
+
+ private:
+  std::atomic<bool> entered_{false};
+  std::atomic<bool> end_{false};
+  std::atomic<bool> was_told_{false};
+};
+
+/// A vCPU that is in a long access of `space` while this lives.
+class StuckVcpu {
+ public:
+  explicit StuckVcpu(AddressSpace& space)
+      : window(add(space, {0x1000, 0x100, target, {}})),
+        thread_([&space] { read(space, 0x1000, 1); }) {
+    target->wait_for_access();
+  }
+  ~StuckVcpu() {
+    target->end();
+    thread_.join();
+    EXPECT_TRUE(target->was_told()) << "somebody has waited for the access";
+  }
+
+  const std::shared_ptr<Stuck> target = std::make_shared<Stuck>();
+  const WindowId window;
+
+ private:
+  std::thread thread_;
+};
+
+TEST(AddressSpaceReaders, ASlowAccessHoldsUpNoOtherVm) {
+  AddressSpace ours(kLimit, nullptr);
+  AddressSpace theirs(kLimit, nullptr);
+  const StuckVcpu vcpu(theirs);
+  remove(ours, add(ours, {0x1000, 0x100, std::make_shared<Recorder>(1), {}}));
+  ours.wait_for_readers();
+}
+
+TEST(AddressSpaceReaders, ASlowAccessHoldsUpNoRemovalOfAnotherWindow) {
+  AddressSpace space(kLimit, nullptr);
+  const StuckVcpu vcpu(space);
+  auto target = std::make_shared<Recorder>(1);
+  const std::weak_ptr<Recorder> alive = target;
+  remove(space, add(space, {0x8000, 0x100, std::move(target), {}}));
+  space.wait_for_removed();
+  EXPECT_TRUE(alive.expired());
+}
+
+TEST(AddressSpaceReaders, WhoWaitsForReadersWaitsForWindowsThatStay) {
+  AddressSpace space(kLimit, nullptr);
+  std::atomic<bool> waited{false};
+  std::thread waiter;
+  {
+    const StuckVcpu vcpu(space);
+    waiter = std::thread([&] {
+      space.wait_for_readers();
+      waited = true;
+    });
+    // Long enough for a wait that waits for nobody.
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_FALSE(waited);
+  }
+  waiter.join();
+  EXPECT_TRUE(waited);
+}
+
+/// Counts those of its kind that are alive.
+class Counted : public AccessTarget {
+ public:
+  explicit Counted(std::atomic<uint64_t>& alive) : alive_(alive) { ++alive_; }
+  ~Counted() override { --alive_; }
+  void read(uint64_t /*offset*/, std::span<std::byte> /*data*/) override {}
+  void write(uint64_t /*offset*/, std::span<const std::byte> /*data*/) override {}
+
+ private:
+  std::atomic<uint64_t>& alive_;
+};
+
+TEST(AddressSpaceReaders, ChangesBesideASlowAccessDoNotPileUp) {
+  std::atomic<uint64_t> alive{0};
+  AddressSpace space(kLimit, nullptr);
+  const StuckVcpu vcpu(space);
+  uint64_t most = 0;
+  for (int i = 0; i < 4000; ++i) {
+    remove(space, add(space, {0x8000, 0x100, std::make_shared<Counted>(alive), {}}));
+    most = std::max(most, alive.load());
+  }
+  EXPECT_LE(most, AddressSpace::kMostRetired + 2) << "of 4000";
+}
+
 }  // namespace
 }  // namespace passthru
