@@ -10,8 +10,6 @@
 namespace passthru {
 namespace {
 
-constexpr uint32_t kCommand = 0x04;
-constexpr uint16_t kCommandDecode = 0x3;  // memory and I/O space
 constexpr uint32_t kInterruptPin = 0x3d;
 
 /// 0 is INTA#. Not a read of the guest's, which would take a failure for a device without a pin.
@@ -26,17 +24,6 @@ Result<std::optional<unsigned>> intx_pin(VfioDevice& device) {
 
 constexpr uint32_t all_ones(unsigned width) {
   return UINT32_MAX >> (32 - 8 * width);
-}
-
-// Straight to the device: healing happens below device_mutex_. The kernel sees that BARs were lost
-// by the value that COMMAND has, and restores them with this write.
-Result<void> turn_decode_on(VfioDevice& device) {
-  uint16_t command = 0;
-  PASSTHRU_TRY(
-      device.read(Region::Config, kCommand, std::as_writable_bytes(std::span{&command, 1})));
-  if ((command & kCommandDecode) == kCommandDecode) return {};
-  command |= kCommandDecode;
-  return device.write(Region::Config, kCommand, std::as_bytes(std::span{&command, 1}));
 }
 
 /// What all devices of the VM are attached to, where it comes from outside.
@@ -116,7 +103,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                           .msix = config_->msix(),
                           .msi = config_->msi().has_value(),
                           .intx_pin = PASSTHRU_TRY(intx_pin(*device_)),
-                          .wake = [device = device_] { return turn_decode_on(*device); },
+                          .wake = [device = device_] { return device->turn_decode_on(); },
                           .most_per_second = options_.most_interrupts_per_second});
   std::vector<BarOverlay> overlays = msix_overlays();
   if (rom) {
@@ -240,7 +227,14 @@ void AssignedDevice::Impl::intx_failed(const Error& error) {
   tell(Event::Kind::VectorFailed, "INTx: " + error.message());
 }
 
+// A request of the host's, and the end of a device, come once each.
 void AssignedDevice::Impl::tell(Event::Kind kind, std::string detail) {
+  if (kind != Event::Kind::UnplugRequest && kind != Event::Kind::DeviceGone) {
+    MutexLock lock(events_mutex_);
+    const auto held_back = limits_[kind].admit(Clock::now());
+    if (!held_back) return;
+    if (*held_back != 0) detail += fmt::format(" ({} more before this)", *held_back);
+  }
   domain_.host().on_event({.kind = kind, .device = options_.device, .detail = std::move(detail)});
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "host/assigned_device.h"
+#include "host/event_limit.h"
 #include "irq/interrupts.h"
 #include "mmap/bars.h"
 #include "mmap/config_space.h"
@@ -83,7 +85,7 @@ class AssignedDevice::Impl : public VectorObserver {
   void intx_failed(const Error& error) override;
   void vector_changed(unsigned vector, Change change) override;
   void trace_moves() PASSTHRU_REQUIRES(device_mutex_);
-  void tell(Event::Kind kind, std::string detail);
+  void tell(Event::Kind kind, std::string detail) PASSTHRU_EXCLUDES(events_mutex_);
 
   Domain& domain_;
   const AssignOptions options_;
@@ -105,6 +107,8 @@ class AssignedDevice::Impl : public VectorObserver {
   ResetCounts resets_ PASSTHRU_GUARDED_BY(device_mutex_);
   uint64_t audits_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
   uint64_t device_errors_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
+  Mutex events_mutex_;  ///< taken last
+  std::map<Event::Kind, EventLimit> limits_ PASSTHRU_GUARDED_BY(events_mutex_);
   /// Where the guest had its BARs at the last move that was traced.
   Placement traced_ PASSTHRU_GUARDED_BY(device_mutex_) = {};
 };

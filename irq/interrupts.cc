@@ -3,7 +3,15 @@
 // bound, because VFIO refuses a second index. A level that is asserted meanwhile is still asserted.
 #include "irq/interrupts.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace passthru {
+namespace {
+
+constexpr unsigned kMostAuditsBetweenTries = 1024;
+
+}  // namespace
 
 Interrupts::Interrupts(const std::shared_ptr<VfioDevice>& device, ForwardingRouter& router,
                        VectorObserver& observer, const Options& options)
@@ -24,6 +32,9 @@ Interrupts::Interrupts(const std::shared_ptr<VfioDevice>& device, ForwardingRout
 }
 
 void Interrupts::start() {
+  intx_refused_ = false;
+  intx_wait_ = 1;
+  intx_next_try_ = 0;
   enable_intx();
 }
 
@@ -50,7 +61,7 @@ void Interrupts::write_msi(const MsiRegisters& registers) {
 
 void Interrupts::end_of_intx() {
   if (!intx_) return;
-  if (auto done = intx_->end_of_interrupt(); !done) observer_.intx_failed(done.error());
+  tell_intx(intx_->end_of_interrupt());
 }
 
 void Interrupts::set_awake(bool awake) {
@@ -92,9 +103,27 @@ void Interrupts::write_msi() {
   enable_intx();
 }
 
+// Called at each write of a register that has to do with interrupts, and there are as many as the
+// guest likes: what is refused is tried again at a reset and at an audit.
 void Interrupts::enable_intx() {
-  if (!intx_ || !awake_ || wants_msix() || wants_msi()) return;
-  if (auto done = intx_->enable(); !done) observer_.intx_failed(done.error());
+  if (!intx_ || intx_refused_ || !awake_ || wants_msix() || wants_msi()) return;
+  const auto done = intx_->enable();
+  intx_refused_ = !done;
+  tell_intx(done);
+}
+
+// More and more seldom: the kernel may log each refusal.
+void Interrupts::retry_intx() {
+  if (intx_next_try_-- != 0) return;
+  intx_wait_ = std::min(intx_wait_ * 2, kMostAuditsBetweenTries);
+  intx_next_try_ = intx_wait_;
+  intx_refused_ = false;
+  enable_intx();
+}
+
+void Interrupts::tell_intx(const Result<void>& done) {
+  if (std::exchange(intx_told_, !done) || done) return;
+  observer_.intx_failed(done.error());
 }
 
 void Interrupts::retranslate(const Concerns& concerns) {
@@ -116,6 +145,7 @@ Result<void> Interrupts::trigger(unsigned vector) {
 
 Result<uint32_t> Interrupts::audit() {
   uint32_t restored = 0;
+  if (intx_refused_) retry_intx();
   if (msix_) restored += PASSTHRU_TRY(msix_->audit());
   if (msi_) restored += PASSTHRU_TRY(msi_->audit());
   return restored;

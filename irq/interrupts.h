@@ -61,7 +61,7 @@ class Interrupts {
   Result<void> trigger(unsigned vector);
 
   /// Looks at all bound vectors and restores what is damaged, and what an earlier look could not.
-  /// Returns how many were. Thread-safe.
+  /// Tries INTx again where it was refused. Returns how many vectors were restored.
   Result<uint32_t> audit();
 
   /// Null where the guest sees no MSI-X.
@@ -81,6 +81,8 @@ class Interrupts {
   [[nodiscard]] bool wants_msix() const;
   [[nodiscard]] bool wants_msi() const;
   void enable_intx();
+  void retry_intx();
+  void tell_intx(const Result<void>& done);
   void write_msix();
   void write_msi();
 
@@ -89,7 +91,11 @@ class Interrupts {
   std::unique_ptr<Msi> msi_;
   std::unique_ptr<Intx> intx_;
   bool awake_ = true;
-  uint16_t msix_control_ = 0;  ///< as the guest wrote it
+  bool intx_refused_ = false;   ///< a guest's writes do not try it again
+  unsigned intx_wait_ = 1;      ///< audits between two tries
+  unsigned intx_next_try_ = 0;  ///< audits until the next
+  bool intx_told_ = false;      ///< that something failed, since it worked last
+  uint16_t msix_control_ = 0;   ///< as the guest wrote it
   MsiRegisters msi_registers_{};
 };
 

@@ -14,6 +14,9 @@
 namespace passthru {
 namespace {
 
+constexpr uint64_t kCommand = 0x04;
+constexpr uint16_t kIoDecode = 0x1, kMemoryDecode = 0x2;
+
 std::string name_of(Region region) {
   switch (region) {
     case Region::Rom:
@@ -196,7 +199,26 @@ Result<void> VfioDevice::write(Region region, uint64_t offset, std::span<const s
   if (!within(offset, data.size(), info.size)) {
     return of(bdf_, region, beyond("pwrite", offset, data.size(), info.size));
   }
-  return of(bdf_, region, kernel_.write_region(fd_.get(), info.fd_offset + offset, data));
+  if (region != Region::Config || offset >= kCommand + 2 || offset + data.size() <= kCommand) {
+    return put(region, offset, data);
+  }
+  MutexLock lock(command_mutex_);
+  return put(region, offset, data);
+}
+
+Result<void> VfioDevice::put(Region region, uint64_t offset, std::span<const std::byte> data) {
+  return of(bdf_, region,
+            kernel_.write_region(fd_.get(), this->region(region).fd_offset + offset, data));
+}
+
+// An I/O decode bit may be hardwired to 0. What a reset turns off is both.
+Result<void> VfioDevice::turn_decode_on() {
+  MutexLock lock(command_mutex_);
+  uint16_t command = 0;
+  PASSTHRU_TRY(read(Region::Config, kCommand, std::as_writable_bytes(std::span{&command, 1})));
+  if ((command & kMemoryDecode) != 0) return {};
+  command |= kMemoryDecode | kIoDecode;
+  return put(Region::Config, kCommand, std::as_bytes(std::span{&command, 1}));
 }
 
 Result<MappedRegion> VfioDevice::map(Region region, uint64_t offset, uint64_t size) {

@@ -17,6 +17,7 @@
 #include "vfio/identity.h"
 #include "vfio/kernel.h"
 #include "vfio/result.h"
+#include "vfio/thread_annotations.h"
 #include "vfio/vf_token.h"
 
 namespace passthru {
@@ -40,7 +41,7 @@ class MappedRegion {
   Mapped mapped_;
 };
 
-/// An opened device. Thread-safe; all state is fixed after `open`.
+/// An opened device. Thread-safe; what it knows of the device is fixed after `open`.
 class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
  public:
   static constexpr unsigned kRegions = 9;
@@ -66,7 +67,11 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   /// `offset` is within the region; EINVAL beyond its end (compared, never wrapped).
   /// EIO while memory decode is off.
   Result<void> read(Region region, uint64_t offset, std::span<std::byte> data);
-  Result<void> write(Region region, uint64_t offset, std::span<const std::byte> data);
+  Result<void> write(Region region, uint64_t offset, std::span<const std::byte> data)
+      PASSTHRU_EXCLUDES(command_mutex_);
+  /// Turns decode of memory and I/O on, unless memory decode is on. The kernel then restores BARs
+  /// that the device has lost. Undoes no write of COMMAND that another thread makes.
+  Result<void> turn_decode_on() PASSTHRU_EXCLUDES(command_mutex_);
   /// Page aligned; readable, and writable where the region is. May reach to the end of the region's
   /// last page.
   Result<MappedRegion> map(Region region, uint64_t offset, uint64_t size);
@@ -96,6 +101,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   Result<void> open_by_node(DeviceDoor door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
   Result<void> read_infos();
   Result<void> check(Irq irq, uint32_t start, uint64_t count) const;
+  Result<void> put(Region region, uint64_t offset, std::span<const std::byte> data);
   friend class MappedRegion;
 
   Kernel& kernel_;
@@ -109,6 +115,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   DeviceInfo info_;
   std::array<RegionInfo, kRegions> regions_;
   std::array<IrqInfo, kIrqs> irqs_;
+  Mutex command_mutex_;  ///< held while COMMAND is written
 };
 
 }  // namespace passthru

@@ -3,9 +3,9 @@
 // hardware, another CPU or a reset would.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string_view>
-#include <utility>
 
 namespace passthru {
 
@@ -33,13 +33,13 @@ class FakeHook {
 
  private:
   void run(std::string_view call, bool after) {
-    if (!action_ || std::exchange(running_, true)) return;
+    if (!action_ || running_.exchange(true)) return;
     action_(call, after);
     running_ = false;
   }
 
   Action action_;
-  bool running_ = false;
+  std::atomic<bool> running_{false};
 };
 
 }  // namespace passthru

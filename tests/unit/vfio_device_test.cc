@@ -6,6 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
+#include <chrono>
+#include <thread>
 
 #include "tests/fakes/fake_kernel.h"
 
@@ -181,6 +184,44 @@ TEST_F(VfioDeviceTest, WhicheverCallOfAnOpenFailsNothingIsLeft) {
     EXPECT_TRUE(kernel_.nothing_leaked());
   }
   EXPECT_TRUE(open(nvme_.spec()));
+}
+
+// A guest writes COMMAND between the read and the write of it.
+TEST_F(VfioDeviceTest, TurningDecodeOnUndoesNoWriteOfCommand) {
+  const auto device = open(nvme_.spec());
+  ASSERT_TRUE(device);
+  nvme_.backdoor_reset();
+  std::atomic<bool> written{false};
+  std::thread guest;
+  kernel_.hook.set([&](std::string_view call, bool after) {
+    if (call != "pread" || !after || guest.joinable()) return;
+    guest = std::thread([&] {
+      const std::array bytes{std::byte{0x6}, std::byte{0}};  // memory decode and bus master
+      EXPECT_TRUE((*device)->write(Region::Config, 4, bytes));
+      written = true;
+    });
+    // Done by then, unless it waits.
+    for (int i = 0; i < 50 && !written; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  EXPECT_TRUE((*device)->turn_decode_on());
+  ASSERT_TRUE(guest.joinable());
+  guest.join();
+  kernel_.hook.set({});
+  std::array<std::byte, 2> command{};
+  ASSERT_TRUE((*device)->read(Region::Config, 4, command));
+  EXPECT_EQ(command[0] & std::byte{0x6}, std::byte{0x6});
+}
+
+TEST_F(VfioDeviceTest, DecodeThatIsOnIsNotWritten) {
+  const auto device = open(nvme_.spec());
+  ASSERT_TRUE(device);
+  const std::array on{std::byte{0x2}, std::byte{0}};  // as hardware without ports keeps it
+  ASSERT_TRUE((*device)->write(Region::Config, 4, on));
+  kernel_.forget_calls();
+  EXPECT_TRUE((*device)->turn_decode_on());
+  for (const FakeCall& call : kernel_.calls()) EXPECT_EQ(call.name, "pread");
 }
 
 }  // namespace
