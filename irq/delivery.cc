@@ -17,7 +17,7 @@ Delivery::Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* phys
       most_per_second_(options.most_per_second),
       now_(std::move(options.now)),
       vectors_(std::move(device), options.irq),
-      restore_(physical, vectors_, std::move(options.wake), std::move(options.pause)),
+      restore_(physical, vectors_, std::move(options.wake), std::move(options.pause), now_),
       states_(vectors_.count()),
       counts_(vectors_.count()),
       told_unroutable_(vectors_.count()) {}

@@ -28,4 +28,9 @@ EntryFault entry_fault(const MsixEntry& found, const std::optional<MsixEntry>& b
   return found.masked() ? EntryFault::Masked : EntryFault::None;
 }
 
+bool calls_for_a_look(const MsixEntry& glance, const std::optional<MsixEntry>& before) {
+  return glance.masked() || !is_interrupt_address(glance.address_low) ||
+         (before && before->address_low != glance.address_low);
+}
+
 }  // namespace passthru

@@ -36,4 +36,8 @@ enum class EntryFault {
 EntryFault entry_fault(const MsixEntry& found,
                        const std::optional<MsixEntry>& before = std::nullopt);
 
+/// Whether a glance (PhysicalTable::glance) calls for a look at the whole entry. Sees all faults
+/// but a message that has changed in its data or the upper half of its address.
+bool calls_for_a_look(const MsixEntry& glance, const std::optional<MsixEntry>& before);
+
 }  // namespace passthru

@@ -42,6 +42,8 @@ struct SourceOptions {
   /// At most so many deliveries a second; what comes sooner becomes one, later. 0: all. At most
   /// kMostPerSecond.
   uint32_t most_per_second = 0;
+  /// With most_per_second: no delivery before, because one was made a moment ago.
+  std::chrono::steady_clock::time_point not_before{};
   /// What the trace calls it.
   uint64_t label = 0;
   /// Deliveries are timed and traced from the first on (`Forwarder::observe`).

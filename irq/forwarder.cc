@@ -91,6 +91,7 @@ Result<SourceId> Forwarder::add(int eventfd, Sink sink, const SourceOptions& opt
     Slot& slot = slots_[index];
     slot.source.emplace(std::move(source));
     ++slot.generation;
+    slot.due = options.not_before;
     if (options.observe) slot.histogram = std::make_unique<LatencyHistogram>();
     slot.observer.store(slot.histogram.get());
     id = id_of(slot.generation, index);

@@ -194,7 +194,6 @@ void Forwarder::release(uint32_t index) {
   slot.wake_at.reset();
   slot.ending = false;
   slot.is_held = false;
-  slot.due = {};
   for (Counter* each :
        {&slot.counters.delivered, &slot.counters.sink_full, &slot.counters.sink_failed,
         &slot.counters.spurious, &slot.held, &slot.rearmed}) {

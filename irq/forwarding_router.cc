@@ -4,14 +4,18 @@
 // no call waits here for a delivery that waits for the call.
 #include "irq/forwarding_router.h"
 
+#include <chrono>
 #include <utility>
 
 namespace passthru {
 
 class ForwardingRouter::Sent {
  public:
-  Sent(Router& vmm, const MsiMessage& message, uint16_t requester_id)
-      : vmm_(vmm), requester_id_(requester_id), message_(message) {}
+  using Clock = std::chrono::steady_clock;
+
+  /// `limited`: `sent_at` is asked for.
+  Sent(Router& vmm, const MsiMessage& message, uint16_t requester_id, bool limited)
+      : vmm_(vmm), requester_id_(requester_id), limited_(limited), message_(message) {}
 
   void set(const MsiMessage& message) {
     MutexLock lock(mutex_);
@@ -22,16 +26,24 @@ class ForwardingRouter::Sent {
     {
       MutexLock lock(mutex_);
       message = message_;
+      if (limited_) sent_at_ = Clock::now();
     }
     if (!vmm_.signal_msi(message, requester_id_)) failed_.add();
   }
   [[nodiscard]] uint64_t failed() const { return failed_.get(); }
+  /// The last time; long ago where there was none.
+  [[nodiscard]] Clock::time_point sent_at() {
+    MutexLock lock(mutex_);
+    return sent_at_;
+  }
 
  private:
   Router& vmm_;
   const uint16_t requester_id_;
+  const bool limited_;
   Mutex mutex_;
   MsiMessage message_ PASSTHRU_GUARDED_BY(mutex_);
+  Clock::time_point sent_at_ PASSTHRU_GUARDED_BY(mutex_){};
   Counter failed_;
 };
 
@@ -70,7 +82,7 @@ Result<RouteId> ForwardingRouter::create_route(const MsiMessage& message, uint16
   if (!by_message) id = PASSTHRU_TRY(vmm_.create_route(message, requester_id));
   MutexLock lock(mutex_);
   if (by_message) id = next_++;
-  routes_[id] = {.sent = std::make_shared<Sent>(vmm_, message, requester_id),
+  routes_[id] = {.sent = std::make_shared<Sent>(vmm_, message, requester_id, most_per_second != 0),
                  .most_per_second = most_per_second};
   return id;
 }
@@ -96,12 +108,19 @@ Result<bool> ForwardingRouter::arm(RouteId route, int eventfd) {
     return false;
   }
   Forwarder* const way = PASSTHRU_TRY(forwarder());
+  // A guest that masks its vector at each interrupt makes a new source each time.
+  std::chrono::steady_clock::time_point not_before{};
+  if (armed.most_per_second != 0) {
+    not_before = armed.sent->sent_at() +
+                 std::chrono::nanoseconds(std::chrono::seconds(1)) / armed.most_per_second;
+  }
   const SourceId source = PASSTHRU_TRY(
       way->add(eventfd, {.call = [sent = armed.sent](uint64_t) { sent->send(); }},
                // Counted, so that a vector that is masked has pending what was not delivered, and
                // nothing else: a guest that masks in its handler would never come to an end.
                {.kind = SourceKind::Counted,
                 .most_per_second = armed.most_per_second,
+                .not_before = not_before,
                 .label = armed.label.value_or(0),
                 .observe = armed.label.has_value()}));
   armed.source = source;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 
 #include "vfio/guarded_load.h"
 
@@ -35,6 +36,18 @@ std::optional<MsixEntry> PhysicalTable::entry(unsigned vector) const {
     words.fill(UINT32_MAX);
   }
   return MsixEntry{words[0], words[1], words[2], words[3]};
+}
+
+std::optional<MsixEntry> PhysicalTable::glance(unsigned vector) const {
+  if (!visible() || vector >= layout_.vectors) return std::nullopt;
+  const std::byte* const entry =
+      mapping_.data() + table_in_mapping_ + uint64_t{vector} * MsixEntry::kSize;
+  std::array<uint32_t, 1> address{}, control{};
+  if (!guarded_load(entry, address) ||
+      !guarded_load(entry + offsetof(MsixEntry, control), control)) {
+    address[0] = control[0] = UINT32_MAX;
+  }
+  return MsixEntry{.address_low = address[0], .address_high = 0, .data = 0, .control = control[0]};
 }
 
 std::optional<uint16_t> PhysicalTable::control() const {

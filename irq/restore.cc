@@ -19,6 +19,8 @@ bool is_on(uint16_t control) {
   return (control & (kMsixEnable | kMsixFunctionMask)) == kMsixEnable;
 }
 
+constexpr unsigned kGlancesPerClock = 32;
+
 void keep_first(Result<void>& kept, Result<void> next) {
   if (kept) kept = std::move(next);
 }
@@ -33,11 +35,12 @@ Result<void> damaged_again(std::span<const unsigned> vectors) {
 
 }  // namespace
 
-Restore::Restore(const PhysicalTable* table, Vectors& vectors, Wake wake, Pause pause)
+Restore::Restore(const PhysicalTable* table, Vectors& vectors, Wake wake, Pause pause, Now now)
     : table_(table),
       vectors_(vectors),
       wake_(std::move(wake)),
       pause_(std::move(pause)),
+      now_(std::move(now)),
       seen_(vectors.count()),
       counts_(vectors.count()) {
   if (!pause_) pause_ = [] { std::this_thread::sleep_for(std::chrono::microseconds(100)); };
@@ -60,12 +63,29 @@ Healed Restore::before_enable(unsigned vector) {
 
 Healed Restore::audit() {
   std::vector<unsigned> known = all_bound();
+  const size_t bound = known.size();
   for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
     if (vectors_.lost(vector)) known.push_back(vector);
   }
+  const bool broken = known.size() != bound || vectors_.down() || control_is_lost();
+  if (!broken && !entry_calls_for_a_look()) return {};
   auto found = damaged(known);
-  if (found.empty() && !vectors_.down() && !control_is_lost()) return {};
+  if (!broken && found.empty()) return {};
   return restore(std::move(found));
+}
+
+// Of the vectors that the last one has not come to.
+bool Restore::entry_calls_for_a_look() {
+  if (!visible()) return false;
+  const auto end = now_() + kGlanceFor;
+  for (unsigned glances = 0, step = 0; step < vectors_.count(); ++step) {
+    const unsigned vector = next_glance_;
+    next_glance_ = (vector + 1) % vectors_.count();
+    if (!vectors_.bound(vector)) continue;
+    if (calls_for_a_look(*table_->glance(vector), last_sound(vector))) return true;
+    if (++glances % kGlancesPerClock == 0 && now_() >= end) return false;
+  }
+  return false;
 }
 
 std::optional<MsixEntry> Restore::last_sound(unsigned vector) const {

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <optional>
 #include <thread>
 
@@ -191,6 +192,27 @@ TEST_F(ForwardedMsix, ASignalThatComesDuringASwitchArrives) {
     ASSERT_THAT(came, ElementsAre(message_of(2))) << round;
   }
   EXPECT_THAT(host.delivered(), IsEmpty());
+}
+
+// A guest that masks its vector in the handler and unmasks it afterwards (IRQF_ONESHOT).
+TEST_F(ForwardedMsix, ALimitHoldsForAGuestThatMasksAtEachInterrupt) {
+  live(true, 1);  // one a second
+  const auto start = std::chrono::steady_clock::now();
+  size_t count = 0;
+  for (int i = 0; i < 100; ++i) {
+    fake->fire(2);
+    count += delivered().size();
+    mask(2, true);
+    mask(2, false);
+  }
+  const auto seconds =
+      std::chrono::ceil<std::chrono::seconds>(std::chrono::steady_clock::now() - start);
+  EXPECT_GE(count, 1U);
+  EXPECT_LE(count, static_cast<size_t>(seconds.count()) + 1);
+  EXPECT_TRUE(eventually([&] {
+    count += delivered().size();
+    return count >= 2;
+  })) << "what came too soon is delivered later";
 }
 
 }  // namespace

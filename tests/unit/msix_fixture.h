@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,7 +38,7 @@ class MsixTest : public ::testing::Test, public VectorObserver {
                                                     [this] {
                                                       if (pause) pause();
                                                     },
-                                                .now = [this] { return now; }});
+                                                .now = [this] { return now += look_takes; }});
     table = msix->table_target();
     pba = msix->pba_target();
     kernel.forget_calls();
@@ -100,7 +101,8 @@ class MsixTest : public ::testing::Test, public VectorObserver {
   uint32_t most_per_second = 0;
   bool allow_unsafe_interrupts = false;
   Delivery::Clock::time_point now{};
-  std::function<void()> pause;  ///< happens while a masked entry is given time
+  std::chrono::nanoseconds look_takes{};  ///< between two readings of the clock
+  std::function<void()> pause;            ///< happens while a masked entry is given time
 };
 
 }  // namespace passthru

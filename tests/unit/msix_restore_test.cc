@@ -203,5 +203,22 @@ TEST_F(MsixTest, AVectorThatCouldNotBeReissuedIsLiveAfterALook) {
   EXPECT_EQ(fake->fire(0), Fired::Delivered);
 }
 
+// On hardware, where a load takes a microsecond.
+TEST_F(MsixTest, AnAuditOfManyVectorsEndsInTimeAndTheNextGoesOn) {
+  live(65);
+  look_takes = Restore::kGlanceFor;
+  fake->set_entry(60, {0, 0, 0, 0});
+  EXPECT_EQ(*msix->audit(), 0U) << "it has looked at some";
+  EXPECT_EQ(*msix->audit(), 1U);
+  EXPECT_EQ(fake->entry(60), fake->host_message(60));
+}
+
+TEST_F(MsixTest, OneDamagedEntryHasAllOthersLookedAt) {
+  live(65);
+  look_takes = Restore::kGlanceFor;
+  fake->zero_table();
+  EXPECT_EQ(*msix->audit(), 65U);
+}
+
 }  // namespace
 }  // namespace passthru
