@@ -25,7 +25,10 @@ done
 readonly rounds guest nvme=0000:00:02.0
 readonly passthru=build/release/tools/passthru damage=build/release/tests/passthru_damage
 readonly results=$LAB_OUT/backdoor
-readonly LONGEST_MS=250
+readonly ATTEMPTS=4
+# What damage may add to a read: 250 ms on a lab machine that boots in 5 s; on one that takes twice as long, twice as much.
+LIMIT_MS=$(patience 50)
+readonly LIMIT_MS
 
 [ -e "$guest/initrd" ] || {
   echo "backdoor.sh: $guest/initrd: no such image; scripts/guest-image --jobs tests/hil/jobs $guest makes it" >&2
@@ -55,36 +58,36 @@ report() {
     "$(said reads)" "$(said longest-read-ms)" "$(said longest-read-in-peace-ms)" "$(restores "$1")"
 }
 
-# Whether damage made no read of NAME's guest LONGEST_MS longer than one in peace. What a read takes without us, on two
+# Whether damage made no read of NAME's guest LIMIT_MS longer than one in peace. What a read takes without us, on two
 # emulators on a busy machine, is not ours.
 quick_enough() {
   local longest peace
   longest=$(said longest-read-ms) peace=$(said longest-read-in-peace-ms)
-  [ -n "$longest" ] && [ "$longest" -le $((LONGEST_MS + ${peace:-0})) ]
+  [ -n "$longest" ] && [ "$longest" -le $((LIMIT_MS + ${peace:-0})) ]
 }
 
 # judge NAME LEAST-RESTORES: what must hold where the device kept all but its MSI-X state.
 judge() {
   if quick_enough; then
-    ok "$1: damage made no read $LONGEST_MS ms longer"
+    ok "$1: damage made no read $LIMIT_MS ms longer"
   else
-    failed "$1: damage made no read $LONGEST_MS ms longer" "$results/$1.log"
+    failed "$1: damage made no read $LIMIT_MS ms longer" "$results/$1.log"
   fi
   equal "$1: the guest's log has no timeout" "$(said complaint)" ''
   at_least "$1: restores" "$(restores "$1")" "$2" "$results/$1.vmm"
 }
 
 # damaged NAME CPUS DAMAGE: a guest that reads while DAMAGE is done again and again. The machine around the lab may stop
-# it for a while; so a read that took too long is measured once more, with another guest, and counts if it comes again.
+# it for a while; so where a read took too long, another guest is measured, and what counts is that it comes each time.
 damaged() {
   local attempt
-  for attempt in 1 2; do
+  for ((attempt = 1; attempt <= ATTEMPTS; ++attempt)); do
     start_guest "$1" "$2" read-latency "read-latency.seconds=$((rounds / 3 + 5))"
     wait_until_says reading
     "$3"
     end_of_guest "$1"
     report "$1"
-    if quick_enough || [ "$attempt" = 2 ]; then break; fi
+    if quick_enough || [ "$attempt" = "$ATTEMPTS" ]; then break; fi
     echo "        $1: a read took too long; once more"
   done
   judge "$1" $((rounds / 4))
