@@ -14,7 +14,7 @@
 
 namespace passthru {
 
-/// Something a VMM may want to act upon. Reported at most once for each cause.
+/// What a VMM may want to act upon. What a guest can cause is told a few times (EventLimit).
 struct Event {
   enum class Kind {
     VectorFailed,   ///< a vector could not be bound or routed; `detail` says which and why

@@ -10,7 +10,8 @@
 namespace passthru {
 
 /// Fills `words` with loads of 4 bytes each, ascending, from `memory` (aligned to 4). False if one
-/// of them faulted; `words` then holds nothing of use. Any thread, not in a signal handler.
+/// of them faulted; `words` then holds nothing of use. Any thread, not in a signal handler. A
+/// thread that blocks SIGBUS does so before its first call.
 ///
 /// The first call puts a handler of SIGBUS in place, for the whole process. It passes on what did
 /// not come from here to the handler that was there before. A VMM that sets its own later must pass

@@ -82,5 +82,22 @@ TEST_F(GuardedLoadDeath, WhatFaultsElsewhereEndsAsItWould) {
   EXPECT_DEATH(raise(SIGBUS), "") << "sent, not faulted";
 }
 
+// A vCPU's thread of a VMM that takes its signals elsewhere.
+TEST_F(GuardedLoad, AFaultOnAThreadThatBlocksSigbusIsCaughtToo) {
+  std::thread([&] {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    for (unsigned i = 0; i < 2; ++i) {
+      EXPECT_FALSE(guarded_load(memory + kPage, words));
+      EXPECT_TRUE(guarded_load(memory, words));
+      sigset_t now;
+      sigemptyset(&now);
+      pthread_sigmask(SIG_SETMASK, nullptr, &now);
+      EXPECT_EQ(sigismember(&now, SIGBUS), 1) << "it is blocked as before";
+    }
+  }).join();
+}
+
 }  // namespace
 }  // namespace passthru
