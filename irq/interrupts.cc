@@ -104,8 +104,10 @@ void Interrupts::write_msi() {
 }
 
 // Called at each write of a register that has to do with interrupts, and there are as many as the
-// guest likes: what is refused is tried again at a reset and at an audit.
+// guest likes: what is refused is tried again when it comes from another kind, at a reset, and at
+// an audit.
 void Interrupts::enable_intx() {
+  if (wants_msix() || wants_msi()) intx_refused_ = false;
   if (!intx_ || intx_refused_ || !awake_ || wants_msix() || wants_msi()) return;
   const auto done = intx_->enable();
   intx_refused_ = !done;
