@@ -13,7 +13,7 @@ set(backends_next group cdev)
 # in another way. -DPASSTHRU_EVERY_RUN=ON registers the others too.
 set(runs_next
   next.group.hil next.group.backdoor next.group.packed next.group.moves next.group.stream next.group.resets
-  next.cdev.hil next.cdev.backdoor next.cdev.packed next.cdev.moves next.cdev.stream next.cdev.resets
+  next.cdev.hil next.cdev.backdoor next.cdev.storm next.cdev.packed next.cdev.moves next.cdev.stream next.cdev.resets
   next.cdev.unprivileged next.cdev.disks next.cdev.nics next.two_doors next.vf_tokens)
 # Two guests at a time, and pages of 1 GiB, are much for a lab machine of one CPU; ten thousand looks take a while.
 # They are made when asked for only.
@@ -110,6 +110,7 @@ function(lab_runs kernel backend)
     --device usb-ehci,bus=br,addr=1 --device usb-ehci,bus=br,addr=2 -- ${hil}/all_must_run ${hil_tests})
   passthru_lab_test(backdoor --nvme ${drive}-backdoor.img --bind 0000:00:02.0 --
     ${hil}/backdoor.sh --guest ${guest} --rounds ${damages})
+  passthru_lab_test(storm --nvme ${drive}-storm.img --bind 0000:00:02.0 -- ${hil}/storm.sh 10)
   # A NIC of the lab machine and an rtl8139 on one cable, the rtl8139 in one page with two others. Debian's kernel has
   # a driver for it.
   passthru_lab_test(packed
