@@ -2,6 +2,7 @@
 // Owns `passthru run`: from the command line to a VM, and from its end to a summary and an exit
 // status.
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include <array>
@@ -122,6 +123,13 @@ void raise_limits() {
   }
 }
 
+// Keeps other processes of this user from the descriptors that somebody with more rights has
+// opened: they can neither trace this process nor copy them (pidfd_getfd). An exec allows it again,
+// so the process that starts this one cannot do it.
+void protect_descriptors() {
+  static_cast<void>(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+}
+
 /// Before the guest runs: what it did is not to be lost for a mistyped name.
 Result<std::ofstream> open_summary(const std::string& file) {
   errno = 0;
@@ -145,6 +153,7 @@ Result<void> write_summary(std::ofstream& out, const std::string& file, ExitReas
 
 int run(RunArguments& arguments) {
   VmOptions& options = arguments.vm;
+  if (options.kvm_fd >= 0) protect_descriptors();
   std::optional<VfToken> token;
   if (!arguments.vf_token.empty()) {
     const auto parsed = VfToken::parse(arguments.vf_token);
