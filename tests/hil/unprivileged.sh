@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/hil/unprivileged.sh - that a process without any right runs a guest: no capability, no user of the system's, an
-# empty /dev; what it needs has been opened by root (examples/unprivileged). Runs in the lab, with an NVMe drive at
-# 00:02.0 and a NIC at 00:03.0 on vfio-pci, and the other end of its cable at 00:04.0.
+# tests/hil/unprivileged.sh - that a process without any right runs a guest: no capability, a user of its own, an empty
+# /dev, a filter of system calls; root has opened what it needs (examples/unprivileged). Runs in the lab, with an NVMe
+# drive at 00:02.0 and a NIC at 00:03.0 on vfio-pci, and the other end of its cable at 00:04.0.
 # usage: unprivileged.sh DRIVE-IMAGE GUEST-IMAGES WAY...; a WAY is alone: no device; groups, cdevs: both devices, as
 # descriptors of these
 # SPDX-License-Identifier: MIT
@@ -40,16 +40,17 @@ start_guest() {
   boot "$results/$name.log" "$results/$name.vmm" "$example" "${options[@]}" -- "${run[@]}" --append "$guest_append passthru.job=$2" "${@:3}"
 }
 
-# The process that runs the guest, a child of the example's.
-vmm_itself() { pgrep -x -P "$vmm" passthru; }
+# The process that runs the guest: its parent is the first process of a PID namespace, and a child of the example's.
+vmm_itself() { pgrep -x -P "$(pgrep -P "$vmm")" passthru; }
 
 it_has_no_right() {
-  local process its_root
+  local process its_root user=$((0x70000000 + vmm))
   process=$(vmm_itself) || true # without it, the next two fail
   its_root=/proc/$process/root
-  equal "$name: it is nobody's, in no group, and has no capability" \
-    "$(awk '/^(Uid|Gid|Groups|Cap(Prm|Eff|Bnd|Amb)|NoNewPrivs):/ { $1 = ""; print }' "/proc/$process/status" | xargs)" \
-    "$(echo 65534{,,,} 65534{,,,} 0000000000000000{,,,} 1)"
+  equal "$name: it has a user of its own, no group, no capability, and a filter of system calls" \
+    "$(sed -nE 's/^(Uid|Gid|Groups|Cap(Prm|Eff|Bnd|Amb)|NoNewPrivs|Seccomp)://p' "/proc/$process/status" | xargs)" \
+    "$(echo "$user"{,,,} "$user"{,,,} 0000000000000000{,,,} 1 2)"
+  equal "$name: processes of its user cannot copy its descriptors" "$(stat -c %u "/proc/$process/fd")" 0
   equal "$name: it sees nothing in /dev" "$(cd "$its_root/dev" && echo 'what is there:' && ls -A)" 'what is there:'
 }
 
