@@ -26,7 +26,8 @@ bool has_ipc() {
 }  // namespace
 
 void enter_namespaces() {
-  // What has a controlling terminal can type into it (TIOCSTI): root's shell would run the text.
+  // A process can type into its controlling terminal (TIOCSTI), and root's shell runs what it
+  // reads.
   must(::setsid() >= 0, "leave the terminal's session");
   must(::unshare(CLONE_NEWNS | CLONE_NEWNET | (has_ipc() ? CLONE_NEWIPC : 0)) == 0,
        "make namespaces");
@@ -53,7 +54,7 @@ void give_up_all_rights(uint32_t user, rlim_t memlock) {
   const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
   must(::syscall(SYS_capset, &header, none) == 0, "give up the capabilities that are left");
   must(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "give up new rights of programs");
-  // This process still has root's environment and memory, and the guest's process has its user.
+  // This process still has root's environment in its memory, and the command has the same user.
   must(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0, "hide this process's memory");
 }
 

@@ -22,7 +22,7 @@ sigset_t hold_signals() {
   const sigset_t held = awaited();
   sigset_t before;
   must(::sigprocmask(SIG_BLOCK, &held, &before) == 0, "hold back signals");
-  // Were it ignored, as a caller may have left it, the kernel would keep no exit status.
+  // The caller may have ignored it. Then the kernel keeps no exit status.
   must(std::signal(SIGCHLD, SIG_DFL) != SIG_ERR, "be told when the guest ends");
   return before;
 }
@@ -33,7 +33,7 @@ int wait_for(pid_t child) {
     const int signal = ::sigwaitinfo(&set, nullptr);
     if (signal > 0 && signal != SIGCHLD) ::kill(child, signal);
     int status = 0;
-    // The first process of a PID namespace also gets the children of those that ended.
+    // The first process of a PID namespace also becomes the parent of orphans.
     for (pid_t ended = 0; (ended = ::waitpid(-1, &status, WNOHANG)) > 0;) {
       if (ended == child) return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }

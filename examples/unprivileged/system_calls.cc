@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The system calls that the guest's process is refused, with EPERM: no VMM needs them, and each has
-// helped programs out of a confinement. All others are allowed, as KVM's and VFIO's requests and
-// io_uring must be. No operation of io_uring, which no filter sees, does what a refused call does.
+// The system calls that the guest's process is refused, with EPERM: no VMM needs them. All others
+// are allowed, also KVM's and VFIO's requests and io_uring. A filter does not see the operations of
+// io_uring, but none of them does what a refused call does.
 #include "system_calls.h"
 
 #include <sched.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // An example: a guest with PCI devices whose VMM is a process without any right. Three processes:
-//   the parent   root's: opens what is needed, forwards signals, and reports the exit status;
-//   init         the first process of a PID namespace: gives up all rights;
-//   the command  `passthru run`, which finds the open descriptors and opens no device itself.
+//   the parent   stays root, opens /dev/kvm and the devices, and forwards signals;
+//   init         is the first process of a PID namespace, and gives up all rights;
+//   the command  is `passthru run`. It gets the open descriptors, and opens no device itself.
 // docs/unprivileged.md explains each step, and what the command can still do.
 #include <sched.h>
 #include <sys/syscall.h>
@@ -23,10 +23,11 @@ namespace {
 constexpr const char* kUsage =
     "usage: unprivileged [--group] [--user UID] [--memlock MIB] BDF... -- passthru run "
     "ARGUMENT...\n"
-    "Runs the command without any right, as a user that no process has, or as UID, in which it\n"
-    "may lock MIB of memory (as much as it likes). It gets /dev/kvm and the devices, which are\n"
-    "bound to vfio-pci, as open descriptors; --group: by VFIO's groups, for kernels without\n"
-    "/dev/iommu. Of the environment it gets TERM, LANG, LC_* and PASSTHRU_*.\n";
+    "Runs the command without any right, as a user that no process has, or as UID. It may lock "
+    "MIB\n"
+    "of memory (default: all). It gets /dev/kvm and the devices, which are bound to vfio-pci, as\n"
+    "open descriptors; --group: by VFIO's groups, for kernels without /dev/iommu. Of the\n"
+    "environment it gets TERM, LANG, LC_* and PASSTHRU_*.\n";
 
 struct Arguments {
   bool by_group = false;
@@ -74,7 +75,8 @@ Arguments parse(char** word) {
   return arguments;
 }
 
-// Root's environment has secrets, and names of sockets: only what a VMM looks at goes on.
+// Root's environment may have secrets and names of sockets: a VMM gets only variables that it
+// reads.
 std::vector<std::string> clean_environment() {
   std::vector<std::string> kept;
   for (char** each = environ; *each != nullptr; ++each) {
@@ -123,8 +125,8 @@ int main(int /*argc*/, char** argv) {
     give_up_all_rights(arguments.user, arguments.memlock);
     die_with(parent);
     refuse_system_calls();
-    // To the first process of a PID namespace, a signal without a handler is nothing. So it stays,
-    // and the command is another.
+    // The first process of a PID namespace ignores each signal for which it has no handler, as the
+    // command has none while it starts. So the command is the second process.
     const pid_t child = ::fork();
     must(child >= 0, "fork");
     if (child == 0) {

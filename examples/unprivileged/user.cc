@@ -17,7 +17,7 @@ namespace {
 
 // Numbers that no distribution gives away: systemd's list (systemd.io/UIDS-GIDS) has a gap here.
 constexpr uint32_t kFirst = 0x70000000;
-// Linux has no higher process number: with its own added to `kFirst`, no parent needs a lock.
+// Linux has no higher PID. Two parents that add their own to `kFirst` never get the same user.
 constexpr uint32_t kPids = 1U << 22;
 constexpr uint32_t kLast = kFirst + 16 * kPids;
 
@@ -42,7 +42,7 @@ std::string process_of(uint32_t user) {
 }  // namespace
 
 uint32_t fresh_user() {
-  // A guest may outlive a parent that was killed, for a moment, and its number may be used again.
+  // A guest may outlive its killed parent for a moment, and the kernel may use that PID again.
   for (uint32_t user = kFirst + static_cast<uint32_t>(::getpid()); user < kLast; user += kPids) {
     if (process_of(user).empty()) return user;
   }

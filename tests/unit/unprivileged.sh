@@ -85,8 +85,9 @@ end_guests() {
   { kill -KILL "${parents[@]}"; pkill -KILL -f "^$directory/"; wait; } 2>/dev/null || true
 }
 
-# status_of PARENT: waits until it has ended.
+# status_of PARENT: waits until it has ended, and ends it after a minute.
 status_of() {
+  timeout 60 tail -f -s 0.1 --pid="$1" /dev/null || kill -KILL "$1"
   status=0
   wait "$1" || status=$?
 }
