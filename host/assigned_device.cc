@@ -11,6 +11,7 @@ namespace passthru {
 namespace {
 
 constexpr uint32_t kInterruptPin = 0x3d;
+constexpr unsigned kAboutIntx = UINT32_MAX;
 
 /// 0 is INTA#. Not a read of the guest's, which would take a failure for a device without a pin.
 Result<std::optional<unsigned>> intx_pin(VfioDevice& device) {
@@ -216,7 +217,7 @@ Result<void> AssignedDevice::Impl::start_anew() {
 }
 
 void AssignedDevice::Impl::vector_failed(unsigned vector, const Error& error) {
-  tell(Event::Kind::VectorFailed, fmt::format("vector {}: {}", vector, error.message()));
+  tell(Event::Kind::VectorFailed, fmt::format("vector {}: {}", vector, error.message()), vector);
 }
 
 void AssignedDevice::Impl::vectors_restored(unsigned count) {
@@ -224,14 +225,14 @@ void AssignedDevice::Impl::vectors_restored(unsigned count) {
 }
 
 void AssignedDevice::Impl::intx_failed(const Error& error) {
-  tell(Event::Kind::VectorFailed, "INTx: " + error.message());
+  tell(Event::Kind::VectorFailed, "INTx: " + error.message(), kAboutIntx);
 }
 
 // A request of the host's, and the end of a device, come once each.
-void AssignedDevice::Impl::tell(Event::Kind kind, std::string detail) {
+void AssignedDevice::Impl::tell(Event::Kind kind, std::string detail, unsigned about) {
   if (kind != Event::Kind::UnplugRequest && kind != Event::Kind::DeviceGone) {
     MutexLock lock(events_mutex_);
-    const auto held_back = limits_[kind].admit(Clock::now());
+    const auto held_back = limits_[{kind, about}].admit(Clock::now());
     if (!held_back) return;
     if (*held_back != 0) detail += fmt::format(" ({} more before this)", *held_back);
   }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/assigned_device.h"
@@ -85,7 +86,9 @@ class AssignedDevice::Impl : public VectorObserver {
   void intx_failed(const Error& error) override;
   void vector_changed(unsigned vector, Change change) override;
   void trace_moves() PASSTHRU_REQUIRES(device_mutex_);
-  void tell(Event::Kind kind, std::string detail) PASSTHRU_EXCLUDES(events_mutex_);
+  /// `about`: which of several causes, of which each is told.
+  void tell(Event::Kind kind, std::string detail, unsigned about = 0)
+      PASSTHRU_EXCLUDES(events_mutex_);
 
   Domain& domain_;
   const AssignOptions options_;
@@ -108,7 +111,7 @@ class AssignedDevice::Impl : public VectorObserver {
   uint64_t audits_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
   uint64_t device_errors_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
   Mutex events_mutex_;  ///< taken last
-  std::map<Event::Kind, EventLimit> limits_ PASSTHRU_GUARDED_BY(events_mutex_);
+  std::map<std::pair<Event::Kind, unsigned>, EventLimit> limits_ PASSTHRU_GUARDED_BY(events_mutex_);
   /// Where the guest had its BARs at the last move that was traced.
   Placement traced_ PASSTHRU_GUARDED_BY(device_mutex_) = {};
 };
