@@ -86,7 +86,7 @@ class AssignedDevice::Impl : public VectorObserver {
   void intx_failed(const Error& error) override;
   void vector_changed(unsigned vector, Change change) override;
   void trace_moves() PASSTHRU_REQUIRES(device_mutex_);
-  /// `about`: which of several causes, of which each is told.
+  /// Reports an event, within the limit of its kind. `about` gives each vector a limit of its own.
   void tell(Event::Kind kind, std::string detail, unsigned about = 0)
       PASSTHRU_EXCLUDES(events_mutex_);
 

@@ -14,7 +14,7 @@
 
 namespace passthru {
 
-/// What a VMM may want to act upon. What a guest can cause is told a few times (EventLimit).
+/// A report to the VMM. EventLimit bounds the events that a guest can cause.
 struct Event {
   enum class Kind {
     VectorFailed,   ///< a vector could not be bound or routed; `detail` says which and why

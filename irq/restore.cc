@@ -62,19 +62,25 @@ Healed Restore::before_enable(unsigned vector) {
 }
 
 Healed Restore::audit() {
-  std::vector<unsigned> known = all_bound();
-  const size_t bound = known.size();
-  for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
-    if (vectors_.lost(vector)) known.push_back(vector);
-  }
-  const bool broken = known.size() != bound || vectors_.down() || control_is_lost();
+  const bool broken = any_lost() || vectors_.down() || control_is_lost();
   if (!broken && !entry_calls_for_a_look()) return {};
+  std::vector<unsigned> known;
+  for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
+    if (vectors_.bound(vector) || vectors_.lost(vector)) known.push_back(vector);
+  }
   auto found = damaged(known);
   if (!broken && found.empty()) return {};
   return restore(std::move(found));
 }
 
-// Of the vectors that the last one has not come to.
+bool Restore::any_lost() const {
+  for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
+    if (vectors_.lost(vector)) return true;
+  }
+  return false;
+}
+
+// Starts behind the last vector of the previous glance.
 bool Restore::entry_calls_for_a_look() {
   if (!visible()) return false;
   const auto end = now_() + kGlanceFor;

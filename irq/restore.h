@@ -93,6 +93,7 @@ class Restore {
 
   [[nodiscard]] std::vector<unsigned> all_bound() const;
   [[nodiscard]] bool control_is_lost() const;
+  [[nodiscard]] bool any_lost() const;
   bool entry_calls_for_a_look();
   EntryFault fault(unsigned vector);
   std::vector<unsigned> damaged(std::span<const unsigned> vectors);

@@ -200,8 +200,8 @@ void AddressSpace::wait_for_readers() {
   wait_for_removed();
 }
 
-// The windows are let go of by a thread of liburcu, when no reader searches the snapshots that have
-// them. (urcu_bp_barrier would wait for other spaces and other libraries too.)
+// A thread of liburcu frees a snapshot after its last search, and then its windows. We do not use
+// urcu_bp_barrier: it also waits for other spaces and other libraries.
 void AddressSpace::wait_for_removed() {
   uint64_t retired = 0;
   std::vector<std::shared_ptr<std::atomic<bool>>> leaving;

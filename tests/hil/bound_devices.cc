@@ -18,11 +18,6 @@
 
 namespace passthru {
 
-Backend tested_backend() {
-  const char* const wanted = ::getenv("PASSTHRU_BACKEND");
-  return wanted != nullptr && std::string_view(wanted) == "cdev" ? Backend::Cdev : Backend::Group;
-}
-
 DeviceDoor BoundDevice::door() const {
   return {.bdf = bdf, .group = group, .backend = tested_backend(), .cdev = Sysfs().cdev(bdf)};
 }

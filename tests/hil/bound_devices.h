@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/hil/tested_backend.h"
 #include "vfio/bdf.h"
 #include "vfio/device_source.h"
 
@@ -25,9 +26,6 @@ struct BoundDevice {
   /// Sets Initiate Function Level Reset in Device Control (PCI Express 5.0, 7.5.3.4) through sysfs.
   void reset_behind_vfio() const;
 };
-
-/// What the run is about: PASSTHRU_BACKEND, "group" if it is not set.
-Backend tested_backend();
 
 /// Ordered by BDF; empty where none is bound.
 std::vector<BoundDevice> bound_devices();

@@ -13,7 +13,7 @@ readonly seconds=${1:-30} nvme=0000:00:02.0
 readonly tests=build/release/tests results=$LAB_OUT/storm
 readonly LONGEST_MS=250 VECTORS=64
 
-# of WORD: what the reader, or whoever damages its table, has said.
+# of WORD: prints the rest of the line of passthru_storm or passthru_damage that begins with WORD.
 of() { sed -n "s/^$1 //p" "$results/reader" "$results/damage"; }
 
 damage_while_it_reads() {

@@ -108,7 +108,7 @@ TEST(AddressSpaceReaders, AreWaitedForBeforeTheirTargetMayGo) {
   vcpu.join();
 }
 
-/// An access that lasts until it is told to end, or for a time that no test should need.
+/// An access that lasts until `end()`, and at most 20 s.
 class Stuck : public AccessTarget {
  public:
   void read(uint64_t /*offset*/, std::span<std::byte> /*data*/) override {

@@ -20,6 +20,7 @@
 #include "tests/fakes/fake_host.h"
 #include "tests/fakes/fake_kernel.h"
 #include "tests/fakes/sysfs_tree.h"
+#include "tests/hil/tested_backend.h"
 
 namespace passthru {
 
@@ -34,7 +35,7 @@ class VmFixture : public ::testing::Test {
   /// Puts a device into the host, bound to vfio-pci.
   FakeDevice& plug(const FakeSpec& spec) {
     const std::string bdf = spec.bdf.str();
-    const bool by_node = backend() == Backend::Cdev;
+    const bool by_node = tested_backend() == Backend::Cdev;
     if (by_node) sysfs.add_iommufd();
     sysfs.add({.bdf = bdf.c_str(),
                .driver = "vfio-pci",
@@ -42,11 +43,6 @@ class VmFixture : public ::testing::Test {
                .vfio_dev = true,
                .cdev = by_node ? spec.cdev() : ""});
     return kernel->add(spec);
-  }
-  /// By which door the devices are opened: PASSTHRU_BACKEND, as the tests on real VFIO have it.
-  static Backend backend() {
-    const char* const wanted = ::getenv("PASSTHRU_BACKEND");
-    return wanted != nullptr && std::string_view(wanted) == "cdev" ? Backend::Cdev : Backend::Group;
   }
   uint32_t mmio_read(uint64_t address) {
     uint32_t value = 0;

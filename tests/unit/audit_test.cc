@@ -162,7 +162,7 @@ TEST_F(AuditTest, GoesOnWhereTheKernelDoesNotWait) {
   audit->reset();
 }
 
-/// A VMM that takes long over what it is told of one device.
+/// A VMM whose on_event takes long for one device.
 class SlowHost : public FakeHost {
  public:
   using FakeHost::FakeHost;

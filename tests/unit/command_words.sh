@@ -5,7 +5,8 @@
 set -euo pipefail
 
 readonly passthru=$1
-failures=0
+# shellcheck source=tests/unit/equal.sh
+source "${BASH_SOURCE[0]%/*}/equal.sh"
 
 # shellcheck source=/dev/null
 source <("$passthru" generate bash)
@@ -19,15 +20,6 @@ completed() {
   _passthru
   echo "${COMPREPLY[*]}"
 }
-equal() {
-  if [ "$2" = "$3" ]; then
-    echo "ok      $1"
-  else
-    echo "FAILED  $1: '$2', not '$3'"
-    failures=$((failures + 1))
-  fi
-}
-
 equal 'a subcommand' "$(completed tr)" trace
 equal 'one below it' "$(completed msix a)" audit
 equal 'all below it' "$(completed msix '')" '--help show watch audit trigger'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That a guest cannot make its VMM write a log: what its register writes cause again and again is
-// told of a few times, and counted.
+// Tests of the bound on events: a guest that repeats a register write causes a few events, and the
+// library counts the rest.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -7,7 +7,8 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-failures=0
+# shellcheck source=tests/unit/equal.sh
+source tests/unit/equal.sh
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 
@@ -20,15 +21,6 @@ release derivative ubuntu 24.04
 
 # setup_on RELEASE ARGUMENT...
 setup_on() { PASSTHRU_OS_RELEASE=$directory/$1 scripts/setup "${@:2}" 2>&1; }
-
-equal() {
-  if [ "$2" = "$3" ]; then
-    echo "ok      $1: $2"
-  else
-    echo "FAILED  $1: $2, expected $3"
-    failures=$((failures + 1))
-  fi
-}
 
 # packages_like PATTERN RELEASE WHAT: those packages of --for WHAT whose whole name matches.
 packages_like() { setup_on "$2" --list --for "$3" | grep -xE -- "$1" | xargs; }

@@ -13,7 +13,8 @@ fi
 if [ "${1-}" != --apart ]; then exec unshare --mount -- "$0" --apart "$@"; fi
 shift
 
-failures=0
+# shellcheck source=tests/unit/equal.sh
+source "${BASH_SOURCE[0]%/*}/equal.sh"
 directory=$(mktemp -d)
 trap 'end_guests; rm -rf "$directory"' EXIT
 chmod 755 "$directory"
@@ -41,15 +42,6 @@ mount --move "$directory/dev" /dev
 # What nobody ever writes to.
 mkfifo "$directory/silence"
 exec {silence}<>"$directory/silence"
-
-equal() {
-  if [ "$2" = "$3" ]; then
-    echo "ok      $1"
-  else
-    echo "FAILED  $1: '$2', not '$3'"
-    failures=$((failures + 1))
-  fi
-}
 
 # refused WHAT WORDS COMMAND...: the attack fails, and its output has WORDS.
 refused() {
@@ -82,7 +74,13 @@ start_guest() {
 
 # Most have ended. What is left behind when the example is broken has this directory in its name.
 end_guests() {
-  { kill -KILL "${parents[@]}"; pkill -KILL -f "^$directory/"; wait; } 2>/dev/null || true
+  local parent
+  for parent in "${parents[@]}"; do
+    if kill -0 "$parent" 2>/dev/null; then kill -KILL "$parent" 2>/dev/null || continue; fi # it ended in between
+  done
+  # Exit status 1 of pkill: there are none.
+  pkill -KILL -f "^$directory/" || [ $? = 1 ]
+  wait 2>/dev/null
 }
 
 # status_of PARENT: waits until it has ended, and ends it after a minute.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Damages a device: zeroes entries of its physical MSI-X table through sysfs, past VFIO and past
-// whoever owns the device. For the lab only. usage: passthru_damage BDF FIRST COUNT [SECONDS]
+// Damages a device: zeroes entries of its physical MSI-X table through sysfs, without the knowledge
+// of VFIO and of the VMM. For the lab only. usage: passthru_damage BDF FIRST COUNT [SECONDS]
 // With SECONDS: again and again for so long, at random intervals, all of these entries or one of
 // them. Prints how often.
 #include <fcntl.h>

@@ -28,7 +28,7 @@ constexpr uint32_t kEntrySizes = 4 << 20 | 6 << 16;  // 16 bytes a completion, 6
 constexpr uint32_t kReady = 1;
 constexpr uint32_t kFatal = 2;
 
-// Commands (5, 6), and what they are told.
+// Commands (5, 6) and their arguments.
 constexpr uint8_t kCreateSubmissionQueue = 0x01;
 constexpr uint8_t kCreateCompletionQueue = 0x05;
 constexpr uint8_t kIdentify = 0x06;
@@ -82,7 +82,7 @@ Result<std::unique_ptr<NvmeDriver>> NvmeDriver::start(volatile std::byte* regist
 }
 
 NvmeDriver::~NvmeDriver() {
-  ignore(reset(), "whoever has the device resets it next");
+  ignore(reset(), "the next owner of the device resets it");
 }
 
 Result<void> NvmeDriver::reset() {

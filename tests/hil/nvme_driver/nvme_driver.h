@@ -30,8 +30,8 @@ struct NvmeIdentity {
   uint32_t block_size = 0;  ///< bytes
 };
 
-/// One drive. Not thread-safe. Knows nothing of VFIO or of interrupts: whoever takes an interrupt
-/// of vector N calls `take(N)`.
+/// One drive. Not thread-safe. Knows nothing of VFIO or of interrupts: at an interrupt of
+/// vector N the caller calls `take(N)`.
 class NvmeDriver {
  public:
   static constexpr size_t kPage = 4096;

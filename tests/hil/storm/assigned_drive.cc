@@ -9,9 +9,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <string_view>
 
 #include "irq/msix_table.h"
+#include "tests/hil/tested_backend.h"
 
 namespace passthru {
 namespace {
@@ -19,14 +19,6 @@ namespace {
 constexpr uint64_t kBar = 0xc000'0000;  // where the guest would have BAR 0
 constexpr uint64_t kMessageAddress = 0xfee0'0000;
 constexpr uint32_t kFirstData = 0x40;  // of vector 0; below 0x10 no message is an interrupt
-
-// As `passthru run` has it.
-std::optional<Backend> wanted_backend() {
-  const char* const wanted = ::getenv("PASSTHRU_BACKEND");
-  if (wanted == nullptr) return std::nullopt;
-  if (std::string_view(wanted) == "cdev") return Backend::Cdev;
-  return std::string_view(wanted) == "group" ? std::optional(Backend::Group) : std::nullopt;
-}
 
 }  // namespace
 
@@ -55,7 +47,7 @@ Result<void> AssignedDrive::assign(Bdf bdf) {
   PASSTHRU_TRY(domain_.add_memory(0, memory));
   device_ = PASSTHRU_TRY(AssignedDevice::open(
       domain_,
-      {.device = bdf, .guest_address = {.device = 1}, .source = {.backend = wanted_backend()}}));
+      {.device = bdf, .guest_address = {.device = 1}, .source = {.backend = tested_backend()}}));
   device_->config_write(PCI_BASE_ADDRESS_0, 4, kBar);
   device_->config_write(PCI_BASE_ADDRESS_1, 4, 0);
   device_->config_write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
