@@ -47,7 +47,7 @@ TEST_F(PeerMapperTest, AMovedBarIsReachedWhereItIsNow) {
 }
 
 TEST_F(PeerMapperTest, ABarThatTheIommuRefusesIsTheGuestsAllTheSame) {
-  kernel->fail(backend() == Backend::Cdev ? "IOMMU_IOAS_MAP" : "VFIO_IOMMU_MAP_DMA", EFAULT);
+  kernel->fail(tested_backend() == Backend::Cdev ? "IOMMU_IOAS_MAP" : "VFIO_IOMMU_MAP_DMA", EFAULT);
   place(kWindow);
   EXPECT_THAT(host.mappings(), SizeIs(1));
   EXPECT_EQ(kernel->dma_mappings(), 0U);
