@@ -76,12 +76,12 @@ start_guest() {
 end_guests() {
   local parent
   for parent in "${parents[@]}"; do
-    if kill -0 "$parent" 2>/dev/null; then kill -KILL "$parent" 2>/dev/null || continue; fi # it ended in between
+    if kill -0 "$parent"; then kill -KILL "$parent" || continue; fi # it ended in between
   done
   # Exit status 1 of pkill: there are none.
   pkill -KILL -f "^$directory/" || [ $? = 1 ]
-  wait 2>/dev/null
-}
+  wait
+} 2>/dev/null # the shell reports each that it kills
 
 # status_of PARENT: waits until it has ended, and ends it after a minute.
 status_of() {
