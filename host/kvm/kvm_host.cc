@@ -114,16 +114,15 @@ Result<void> KvmHost::map(const GuestMapping& mapping) {
   return {};
 }
 
-void KvmHost::unmap(const GuestMapping& mapping) {
+Result<void> KvmHost::unmap(const GuestMapping& mapping) {
   MutexLock lock(slots_mutex_);
   const auto slot = slot_of_.find(mapping.address);
-  if (slot == slot_of_.end()) return;
-  // Size 0 takes a slot away, and KVM flushes every vCPU before it returns. It cannot fail for a
-  // slot that exists; if it did, the slot must not be handed out again.
-  if (set_slot(vm_fd_, slot->second, mapping.address, 0, mapping.memory)) {
-    slots_.give_back(slot->second);
-  }
+  if (slot == slot_of_.end()) return {};
+  // Size 0 takes a slot away, and KVM flushes every vCPU before it returns.
+  PASSTHRU_TRY(set_slot(vm_fd_, slot->second, mapping.address, 0, mapping.memory));
+  slots_.give_back(slot->second);
   slot_of_.erase(slot);
+  return {};
 }
 
 Result<void> KvmHost::install_routes() {

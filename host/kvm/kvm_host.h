@@ -59,7 +59,8 @@ class KvmHost final : public Host {
   static Result<std::unique_ptr<KvmHost>> create(int vm_fd, KvmHostOptions options);
 
   Result<void> map(const GuestMapping& mapping) override PASSTHRU_EXCLUDES(slots_mutex_);
-  void unmap(const GuestMapping& mapping) override PASSTHRU_EXCLUDES(slots_mutex_);
+  /// ENOMEM: KVM allocates to take a slot away.
+  Result<void> unmap(const GuestMapping& mapping) override PASSTHRU_EXCLUDES(slots_mutex_);
 
   Result<MsiMessage> translate(const MsiMessage& message, uint16_t requester_id) override;
   /// EINVAL: the destination id is beyond 255, and `extended_destinations` is not set.
