@@ -21,8 +21,6 @@ AddressSpace::AddressSpace(uint64_t limit, GuestMapper* mapper, uint64_t page_si
 AddressSpace::~AddressSpace() {
   {
     MutexLock lock(change_mutex_);
-    std::vector<std::shared_ptr<const Window>> freed;
-    unmap_leftovers(freed);
     for (const GuestMapping& mapping : mapped_) unmap(entries_, mapping);
   }
   delete snapshot_.load(std::memory_order_relaxed);
@@ -201,7 +199,12 @@ void AddressSpace::unmap_leftovers(std::vector<std::shared_ptr<const Window>>& f
   });
 }
 
-void AddressSpace::wait_for_readers() const {
+void AddressSpace::wait_for_readers() {
+  std::vector<std::shared_ptr<const Window>> freed;
+  {
+    MutexLock lock(change_mutex_);
+    unmap_leftovers(freed);
+  }
   const uint64_t retired = retired_.load(std::memory_order_relaxed);
   urcu_bp_synchronize_rcu();
   after_grace_period();

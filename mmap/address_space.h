@@ -73,12 +73,14 @@ class AddressSpace {
   /// Otherwise the mapper's error. On error every mapping and window is as it was before. A change
   /// that only removes known windows never fails: what it uncovers and the mapper refuses to map is
   /// trapped. The target of a mapping that the mapper cannot take away lives on, so that no other
-  /// memory comes to its address while the guest may reach that; each later change tries again.
+  /// memory comes to its address while the guest may reach that; each later change, and
+  /// `wait_for_readers`, tries again.
   Result<std::vector<WindowId>> commit(AddressSpaceChange change) PASSTHRU_EXCLUDES(change_mutex_);
 
   /// Returns when every access that began before the call has ended, and what was removed before it
-  /// is no longer held. Takes some ten milliseconds. Never call it from inside an access.
-  void wait_for_readers() const;
+  /// is no longer held, unless the mapper cannot take a mapping of it away even now. Takes some ten
+  /// milliseconds. Never call it from inside an access.
+  void wait_for_readers() PASSTHRU_EXCLUDES(change_mutex_);
 
   [[nodiscard]] uint64_t limit() const { return limit_; }
 

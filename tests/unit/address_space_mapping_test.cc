@@ -90,9 +90,25 @@ TEST(AddressSpaceMapping, AMappingThatCannotBeTakenAwayKeepsItsMemoryUntilItCan)
 
   mapper.kept.clear();
   remove(space, other);
+  EXPECT_EQ(mapper.all(), space.mappings());
   space.wait_for_readers();
   EXPECT_TRUE(target.expired());
   EXPECT_EQ(mapper.all(), space.mappings());
+}
+
+// The last change of a device that goes: the next may be long after, if there is any.
+TEST(AddressSpaceMapping, WaitingForReadersTriesAgainToTakeAMappingAway) {
+  FakeMapper mapper;
+  AddressSpace space(kLimit, &mapper, kPage);
+  Window window = mapped_window(0x10000, 0x4000, 0x100000);
+  const std::weak_ptr<AccessTarget> target = window.target;
+  const WindowId id = add(space, std::move(window));
+  mapper.kept = {0x10000};
+  remove(space, id);
+  mapper.kept.clear();
+  space.wait_for_readers();
+  EXPECT_TRUE(target.expired());
+  EXPECT_TRUE(mapper.all().empty());
 }
 
 TEST(AddressSpaceMapping, WhatARollbackCannotTakeAwayKeepsItsMemoryToo) {
