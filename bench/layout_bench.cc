@@ -23,7 +23,7 @@ class Mapper : public GuestMapper {
     if (mapping.address >= refused_from) return fail(ENOSPC, "map");
     return {};
   }
-  void unmap(const GuestMapping& /*mapping*/) override {}
+  Result<void> unmap(const GuestMapping& /*mapping*/) override { return {}; }
   uint64_t refused_from = UINT64_MAX;
 };
 

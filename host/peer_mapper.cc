@@ -16,9 +16,9 @@ Result<void> PeerMapper::map(const GuestMapping& mapping) {
 // The IOMMU first: it points at the device's pages, not at our mapping of them, and would go on
 // doing so when that is gone. Our mapping goes in any case, and somebody else's memory may then be
 // at its address: no other group must find it.
-void PeerMapper::unmap(const GuestMapping& mapping) {
+Result<void> PeerMapper::unmap(const GuestMapping& mapping) {
   if (reachable_.erase(mapping.address) != 0) dma_.forget(mapping.address);
-  guest_.unmap(mapping);
+  return guest_.unmap(mapping);
 }
 
 }  // namespace passthru

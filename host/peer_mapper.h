@@ -22,7 +22,7 @@ class PeerMapper final : public GuestMapper {
   PeerMapper(GuestMapper& guest, DmaSpace& dma) : guest_(guest), dma_(dma) {}
 
   Result<void> map(const GuestMapping& mapping) override;
-  void unmap(const GuestMapping& mapping) override;
+  Result<void> unmap(const GuestMapping& mapping) override;
 
  private:
   GuestMapper& guest_;

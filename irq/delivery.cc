@@ -27,6 +27,7 @@ void Delivery::bring(const VectorSource& source, unsigned first, unsigned count)
   for (unsigned vector = first; vector < first + count; ++vector) {
     if (settle(source, vector)) wanted.push_back(vector);
   }
+  reroute(first, count);
   if (!wanted.empty()) go_live(source, wanted);
   const uint64_t enables = vectors_.enables();
   if (auto done = vectors_.enable_index(); !done) failed(first, done.error());
@@ -39,6 +40,7 @@ void Delivery::retranslate(const VectorSource& source, const Concerns& concerns)
     if (!source.live(vector) || !concerns(source.message(vector))) continue;
     if (settle(source, vector)) wanted.push_back(vector);
   }
+  reroute(0, count());
   if (!wanted.empty()) go_live(source, wanted);
 }
 
@@ -79,7 +81,8 @@ bool Delivery::count_masked(unsigned vector, bool masked) {
   return true;
 }
 
-// Brings a vector to where it should be, unless go_live has to: returns whether.
+// Brings a vector to where it should be, unless go_live has to: returns whether. The route of one
+// that stays live is for reroute to change.
 bool Delivery::settle(const VectorSource& source, unsigned vector) {
   const bool is_armed = armed(vector);
   const bool live = source.live(vector);
@@ -91,12 +94,6 @@ bool Delivery::settle(const VectorSource& source, unsigned vector) {
   if (!live) states_[vector].unroutable.clear();
   const bool delivers = live && translate(vector, source.message(vector));
   if (!delivers && is_armed) go_quiet(vector);
-  if (delivers && is_armed) {
-    if (auto done = route(vector); !done) {
-      go_quiet(vector);  // the route still carries the old message, which may be another's by now
-      failed(vector, done.error());
-    }
-  }
   if (source.given_up(vector) && vectors_.bound(vector)) let_go(vector);
   return live && !is_armed && (delivers || !vectors_.bound(vector));
 }
@@ -141,6 +138,7 @@ void Delivery::go_live(const VectorSource& source, std::span<const unsigned> wan
     if (!vectors_.bound(vector) && !vectors_.lost(vector)) unbound.push_back(vector);
   }
   bind(source, unbound);
+  route_all(wanted);
   Result<void> outcome;
   for (unsigned vector : wanted) {
     const bool is_new = std::binary_search(unbound.begin(), unbound.end(), vector);
@@ -154,7 +152,7 @@ void Delivery::go_live(const VectorSource& source, std::span<const unsigned> wan
     }
     if (!is_new && !outcome) {
       failed(vector, outcome.error());
-    } else if (!armed(vector)) {
+    } else if (!armed(vector) && routed(vector)) {
       arm_or_tell(vector);
     }
   }
@@ -208,20 +206,6 @@ Result<void> Delivery::arm(unsigned vector) {
   state.unread_since.reset();
   // What fired while masked is delivered once, now (PCI 3.0, 6.8.3.5).
   if (fired) vectors_.signal(vector);
-  return {};
-}
-
-Result<void> Delivery::route(unsigned vector) {
-  Vector& state = states_[vector];
-  if (state.has_route && state.routed == state.wanted) return {};
-  if (state.has_route) {
-    PASSTHRU_TRY(router_.update_route(state.route, state.wanted));
-  } else {
-    state.route = PASSTHRU_TRY(router_.create_route(state.wanted, requester_id_, most_per_second_));
-    state.has_route = true;
-    if (const auto label = label_of(vector)) router_.watch(state.route, label);
-  }
-  state.routed = state.wanted;
   return {};
 }
 

@@ -202,7 +202,14 @@ class Delivery {
   void make_up_for_enabling(const VectorSource& source, std::span<const unsigned> is_new);
   Result<void> arm(unsigned vector);
   void arm_or_tell(unsigned vector);
+  [[nodiscard]] bool routed(unsigned vector) const {
+    return states_[vector].has_route && states_[vector].routed == states_[vector].wanted;
+  }
+  [[nodiscard]] RouteChange route_change(unsigned vector) const;
+  Result<void> take_route(unsigned vector, const Result<RouteId>& answer);
   Result<void> route(unsigned vector);
+  void route_all(std::span<const unsigned> vectors);
+  void reroute(unsigned first, unsigned count);
   [[nodiscard]] std::vector<unsigned> unread();
   uint32_t arm_anew(const VectorSource& source);
   void quiet_what_was_lost(const Error& error);

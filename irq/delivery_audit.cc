@@ -47,9 +47,10 @@ uint32_t Delivery::arm_anew(const VectorSource& source) {
     const bool refused = state.failed && state.unroutable.empty() && vectors_.bound(vector);
     if (refused && !armed(vector) && source.live(vector)) wanted.push_back(vector);
   }
+  route_all(wanted);
   uint32_t armed_now = 0;
   for (const unsigned vector : wanted) {
-    arm_or_tell(vector);
+    if (routed(vector)) arm_or_tell(vector);
     if (!armed(vector)) continue;
     ++armed_now;
     ++counts_[vector].rearmed;

@@ -28,7 +28,9 @@ void Delivery::make_up_for_enabling(const VectorSource& source, std::span<const 
 // A vector that was without its interrupt may have missed one: one signal makes up for it. One that
 // was lost is live again if the guest still wants it.
 void Delivery::make_up(const VectorSource& source, unsigned vector) {
-  if (!settle(source, vector)) return vectors_.signal(vector);
+  const bool goes_live = settle(source, vector);
+  reroute(vector, 1);
+  if (!goes_live) return vectors_.signal(vector);
   states_[vector].pending = true;
   arm_or_tell(vector);
 }

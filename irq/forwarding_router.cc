@@ -75,22 +75,33 @@ ForwardingRouter::Route& ForwardingRouter::find(RouteId route) {
   return routes_.at(route);
 }
 
-Result<RouteId> ForwardingRouter::create_route(const MsiMessage& message, uint16_t requester_id,
-                                               uint32_t most_per_second) {
-  const bool by_message = vmm_.msi_by_message();
-  RouteId id = 0;
-  if (!by_message) id = PASSTHRU_TRY(vmm_.create_route(message, requester_id));
+// Without routes of the VMM, a route is a number of ours.
+std::vector<Result<RouteId>> ForwardingRouter::number(std::span<const RouteChange> changes) {
   MutexLock lock(mutex_);
-  if (by_message) id = next_++;
-  routes_[id] = {.sent = std::make_shared<Sent>(vmm_, message, requester_id, most_per_second != 0),
-                 .most_per_second = most_per_second};
-  return id;
+  std::vector<Result<RouteId>> numbers;
+  numbers.reserve(changes.size());
+  for (const RouteChange& change : changes) {
+    numbers.emplace_back(change.route ? *change.route : next_++);
+  }
+  return numbers;
 }
 
-Result<void> ForwardingRouter::update_route(RouteId route, const MsiMessage& message) {
-  if (!vmm_.msi_by_message()) PASSTHRU_TRY(vmm_.update_route(route, message));
-  find(route).sent->set(message);
-  return {};
+std::vector<Result<RouteId>> ForwardingRouter::change_routes(std::span<const RouteChange> changes,
+                                                             uint32_t most_per_second) {
+  auto answers = vmm_.msi_by_message() ? number(changes) : vmm_.change_routes(changes);
+  for (size_t at = 0; at < changes.size(); ++at) {
+    const RouteChange& change = changes[at];
+    if (!answers[at]) continue;
+    if (change.route) {
+      find(*change.route).sent->set(change.message);
+      continue;
+    }
+    MutexLock lock(mutex_);
+    routes_[*answers[at]] = {.sent = std::make_shared<Sent>(
+                                 vmm_, change.message, change.requester_id, most_per_second != 0),
+                             .most_per_second = most_per_second};
+  }
+  return answers;
 }
 
 void ForwardingRouter::destroy_route(RouteId route) {

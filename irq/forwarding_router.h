@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "irq/forwarder.h"
@@ -35,11 +36,11 @@ class ForwardingRouter {
   /// Those numbered `from` and above, counted from the first that there ever was.
   [[nodiscard]] TraceSlice trace_since(uint64_t from) const PASSTHRU_EXCLUDES(mutex_);
 
-  /// `most_per_second`: with a limit the route passes through the forwarder, which keeps it
+  /// `most_per_second`: with a limit the new routes pass through the forwarder, which keeps it
   /// (SourceOptions::most_per_second); 0: none.
-  Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id,
-                               uint32_t most_per_second = 0) PASSTHRU_EXCLUDES(mutex_);
-  Result<void> update_route(RouteId route, const MsiMessage& message) PASSTHRU_EXCLUDES(mutex_);
+  std::vector<Result<RouteId>> change_routes(std::span<const RouteChange> changes,
+                                             uint32_t most_per_second = 0)
+      PASSTHRU_EXCLUDES(mutex_);
   void destroy_route(RouteId route) PASSTHRU_EXCLUDES(mutex_);
   /// A counter that is not 0 is delivered at once. Returns whether the forwarder delivers.
   Result<bool> arm(RouteId route, int eventfd) PASSTHRU_EXCLUDES(mutex_);
@@ -63,6 +64,8 @@ class ForwardingRouter {
     uint64_t failed_before = 0;        ///< messages that the VMM refused, until it was armed
   };
   Route& find(RouteId route) PASSTHRU_EXCLUDES(mutex_);
+  std::vector<Result<RouteId>> number(std::span<const RouteChange> changes)
+      PASSTHRU_EXCLUDES(mutex_);
 
   Router& vmm_;
   mutable Mutex mutex_;

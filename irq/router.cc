@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns what a VMM answers that has neither interrupt remapping nor level-triggered interrupts.
+// The defaults of a VMM that has neither interrupt remapping nor level-triggered interrupts, and
+// whose routes cost the same whether they change together or one by one.
 #include "irq/router.h"
+
+#include <utility>
 
 #include "irq/remap.h"
 
@@ -8,6 +11,21 @@ namespace passthru {
 
 Result<MsiMessage> Router::translate(const MsiMessage& message, uint16_t /*requester_id*/) {
   return translate_plain(message);
+}
+
+std::vector<Result<RouteId>> Router::change_routes(std::span<const RouteChange> changes) {
+  std::vector<Result<RouteId>> answers;
+  answers.reserve(changes.size());
+  for (const RouteChange& change : changes) {
+    if (!change.route) {
+      answers.push_back(create_route(change.message, change.requester_id));
+    } else if (auto updated = update_route(*change.route, change.message); updated) {
+      answers.emplace_back(*change.route);
+    } else {
+      answers.emplace_back(tl::unexpected(std::move(updated).error()));
+    }
+  }
+  return answers;
 }
 
 Result<void> Router::arm_intx(Bdf /*guest_address*/, unsigned /*pin*/, int /*eventfd*/,

@@ -5,6 +5,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include "irq/msi_message.h"
 #include "vfio/bdf.h"
@@ -14,6 +17,13 @@ namespace passthru {
 
 /// A route's number in the VMM: a GSI on KVM.
 using RouteId = uint32_t;
+
+/// One of several changes of routes: a new route, or another message for an existing one.
+struct RouteChange {
+  std::optional<RouteId> route{};  ///< nothing: a new one
+  MsiMessage message{};
+  uint16_t requester_id = 0;  ///< of a new one
+};
 
 /// Which messages, as the guest wrote them, a change of the VMM's interrupt remapping is about.
 /// Called with the vectors locked: must not call back into the device.
@@ -37,6 +47,12 @@ class Router {
   /// Takes effect for every signal after the return, armed or not.
   virtual Result<void> update_route(RouteId route, const MsiMessage& message) = 0;
   virtual void destroy_route(RouteId route) = 0;
+  /// Makes several changes, as `create_route` and `update_route` make one. Returns an answer for
+  /// each, in their order: its route, or why there is no change. A route whose change is refused is
+  /// as before. The default makes one after the other. A VMM overrides it if each change costs as
+  /// much as all (a hypervisor that takes its whole table each time, as KVM does): a guest's write
+  /// to a device may change 2,048 routes, and a vCPU waits for that.
+  virtual std::vector<Result<RouteId>> change_routes(std::span<const RouteChange> changes);
   /// From now on each signal of `eventfd` delivers the route's message. The VMM owns the counter
   /// until `disarm`. A counter that is not 0 now is delivered at once.
   virtual Result<void> arm(RouteId route, int eventfd) = 0;

@@ -21,7 +21,7 @@ AddressSpace::AddressSpace(uint64_t limit, GuestMapper* mapper, uint64_t page_si
 AddressSpace::~AddressSpace() {
   {
     MutexLock lock(change_mutex_);
-    for (const GuestMapping& mapping : mapped_) mapper_->unmap(mapping);
+    for (const GuestMapping& mapping : mapped_) unmap(entries_, mapping);
   }
   wait_for_removed();
   delete snapshot_.load(std::memory_order_relaxed);
@@ -77,6 +77,7 @@ Result<void> AddressSpace::check(const Window& window) const {
 
 Result<std::vector<WindowId>> AddressSpace::commit(AddressSpaceChange change) {
   for (const Window& window : change.add) PASSTHRU_TRY(check(window));
+  Targets freed;  // destroyed after the lock is released
   MutexLock lock(change_mutex_);
 
   Entries entries;
@@ -103,7 +104,8 @@ Result<std::vector<WindowId>> AddressSpace::commit(AddressSpaceChange change) {
   }
 
   auto snapshot = std::make_unique<Snapshot>(entries);
-  if (mapper_ != nullptr) PASSTHRU_TRY(remap(wanted_mappings(entries, *snapshot), adds));
+  freed = unmap_leftovers();
+  if (mapper_ != nullptr) PASSTHRU_TRY(remap(entries, wanted_mappings(entries, *snapshot), adds));
   next_id_ += ids.size();
   entries_ = std::move(entries);
   publish(std::move(snapshot), std::move(removed));
@@ -146,7 +148,8 @@ std::vector<GuestMapping> AddressSpace::wanted_mappings(const Entries& entries,
 
 /// Makes the guest's mappings what is wanted. What a rollback or a removal left behind as refused
 /// is tried again, but is no reason to fail a change that has nothing to do with it.
-Result<void> AddressSpace::remap(const std::vector<GuestMapping>& wanted, bool must_map) {
+Result<void> AddressSpace::remap(const Entries& entries, const std::vector<GuestMapping>& wanted,
+                                 bool must_map) {
   std::vector<GuestMapping> gone;
   std::vector<GuestMapping> fresh;
   std::set_difference(mapped_.begin(), mapped_.end(), wanted.begin(), wanted.end(),
@@ -154,7 +157,7 @@ Result<void> AddressSpace::remap(const std::vector<GuestMapping>& wanted, bool m
   std::set_difference(wanted.begin(), wanted.end(), mapped_.begin(), mapped_.end(),
                       std::back_inserter(fresh));
 
-  for (const GuestMapping& mapping : gone) mapper_->unmap(mapping);
+  for (const GuestMapping& mapping : gone) unmap(entries_, mapping);
   std::vector<GuestMapping> done;
   std::vector<GuestMapping> refused;
   for (const GuestMapping& mapping : fresh) {
@@ -163,7 +166,7 @@ Result<void> AddressSpace::remap(const std::vector<GuestMapping>& wanted, bool m
     } else if (!must_map || std::binary_search(refused_.begin(), refused_.end(), mapping)) {
       refused.push_back(mapping);
     } else {
-      put_back(gone, done);
+      put_back(entries, gone, done);
       return mapped;
     }
   }
@@ -176,14 +179,39 @@ Result<void> AddressSpace::remap(const std::vector<GuestMapping>& wanted, bool m
 
 /// Undoes a part of `remap`, last step first. A mapping that the mapper then takes back no more is
 /// trapped.
-void AddressSpace::put_back(const std::vector<GuestMapping>& unmapped,
+void AddressSpace::put_back(const Entries& entries, const std::vector<GuestMapping>& unmapped,
                             const std::vector<GuestMapping>& mapped) {
-  for (size_t i = mapped.size(); i-- > 0;) mapper_->unmap(mapped[i]);
+  for (size_t i = mapped.size(); i-- > 0;) unmap(entries, mapped[i]);
   for (size_t i = unmapped.size(); i-- > 0;) {
     if (mapper_->map(unmapped[i])) continue;
     std::erase(mapped_, unmapped[i]);
     refused_.insert(std::upper_bound(refused_.begin(), refused_.end(), unmapped[i]), unmapped[i]);
   }
+}
+
+/// Takes away a mapping that shows memory of one of `entries`.
+void AddressSpace::unmap(const Entries& entries, const GuestMapping& mapping) {
+  if (mapper_->unmap(mapping)) return;
+  const auto memory = reinterpret_cast<uintptr_t>(mapping.memory);
+  const auto owner = std::find_if(entries.begin(), entries.end(), [=](const Entry& entry) {
+    const std::vector<WindowSpan>& spans = entry.held->window().spans;
+    return std::any_of(spans.begin(), spans.end(), [=](const WindowSpan& span) {
+      return memory - reinterpret_cast<uintptr_t>(span.memory) < span.size;
+    });
+  });
+  leftovers_.push_back({mapping, owner != entries.end() ? owner->held->window().target : nullptr});
+}
+
+/// Tries again. Returns the targets whose memory the guest reaches no more: destroy them without
+/// the lock.
+AddressSpace::Targets AddressSpace::unmap_leftovers() {
+  Targets freed;
+  std::erase_if(leftovers_, [&](const Leftover& leftover) {
+    if (!mapper_->unmap(leftover.mapping)) return false;
+    freed.push_back(leftover.target);
+    return true;
+  });
+  return freed;
 }
 
 // Accesses that begin from now on hold other windows than those before.
@@ -205,8 +233,10 @@ void AddressSpace::wait_for_readers() {
 void AddressSpace::wait_for_removed() {
   uint64_t retired = 0;
   std::vector<std::shared_ptr<std::atomic<bool>>> leaving;
+  Targets freed;
   {
     MutexLock lock(change_mutex_);
+    freed = unmap_leftovers();
     retired = retired_;
     leaving = leaving_;
   }

@@ -59,7 +59,7 @@ class AddressSpace {
   /// `limit`: first address beyond the space (1 << 16 for ports). `mapper` may be null: nothing is
   /// mapped; else it outlives this. `page_size` 0: the host's.
   AddressSpace(uint64_t limit, GuestMapper* mapper, uint64_t page_size = 0);
-  /// No access may be under way. Takes what is mapped out of the guest.
+  /// No access may be under way, and no vCPU may run. Takes what is mapped out of the guest.
   ~AddressSpace();
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
@@ -75,12 +75,14 @@ class AddressSpace {
   /// EINVAL: a window of size 0 or beyond the limit, spans out of order, or an unknown id.
   /// Otherwise the mapper's error. On error every mapping and window is as it was before. A change
   /// that only removes known windows never fails: what it uncovers and the mapper refuses to map is
-  /// trapped.
+  /// trapped. The target of a mapping that the mapper cannot take away lives on, so that no other
+  /// memory comes to its address while the guest may reach that; each later change, and
+  /// `wait_for_readers`, tries again.
   Result<std::vector<WindowId>> commit(AddressSpaceChange change) PASSTHRU_EXCLUDES(change_mutex_);
 
   /// Returns when every access to this space that began before the call has ended, and what was
-  /// removed before it is no longer held. Takes some ten milliseconds. Never call it from inside an
-  /// access.
+  /// removed before it is no longer held, but for what the mapper cannot take away even now. Takes
+  /// some ten milliseconds. Never call it from inside an access.
   void wait_for_readers() PASSTHRU_EXCLUDES(change_mutex_);
   /// The same for what was removed before: accesses to other windows may go on.
   void wait_for_removed() PASSTHRU_EXCLUDES(change_mutex_);
@@ -100,13 +102,22 @@ class AddressSpace {
   };
   using Entries = std::vector<Entry>;
   using Held = std::vector<std::shared_ptr<const HeldWindow>>;
+  using Targets = std::vector<std::shared_ptr<AccessTarget>>;
+  /// What the mapper could not take away, and whose memory it is.
+  struct Leftover {
+    GuestMapping mapping;
+    std::shared_ptr<AccessTarget> target;
+  };
 
   Result<void> check(const Window& window) const;
   std::vector<GuestMapping> wanted_mappings(const Entries& entries, const Snapshot& snapshot) const;
-  Result<void> remap(const std::vector<GuestMapping>& wanted, bool must_map)
+  /// `entries`: of those is what is wanted.
+  Result<void> remap(const Entries& entries, const std::vector<GuestMapping>& wanted, bool must_map)
       PASSTHRU_REQUIRES(change_mutex_);
-  void put_back(const std::vector<GuestMapping>& unmapped, const std::vector<GuestMapping>& mapped)
-      PASSTHRU_REQUIRES(change_mutex_);
+  void put_back(const Entries& entries, const std::vector<GuestMapping>& unmapped,
+                const std::vector<GuestMapping>& mapped) PASSTHRU_REQUIRES(change_mutex_);
+  void unmap(const Entries& entries, const GuestMapping& mapping) PASSTHRU_REQUIRES(change_mutex_);
+  Targets unmap_leftovers() PASSTHRU_REQUIRES(change_mutex_);
   void publish(std::unique_ptr<const Snapshot> snapshot, Held removed)
       PASSTHRU_REQUIRES(change_mutex_);
   template <class Bytes, class Visit>
@@ -120,6 +131,7 @@ class AddressSpace {
   std::vector<GuestMapping> mapped_ PASSTHRU_GUARDED_BY(change_mutex_);  ///< ascending
   /// Wanted, but the mapper would not.
   std::vector<GuestMapping> refused_ PASSTHRU_GUARDED_BY(change_mutex_);
+  std::vector<Leftover> leftovers_ PASSTHRU_GUARDED_BY(change_mutex_);
   WindowId next_id_ PASSTHRU_GUARDED_BY(change_mutex_) = 1;
   /// Of removed windows: true for those that nobody holds any more.
   std::vector<std::shared_ptr<std::atomic<bool>>> leaving_ PASSTHRU_GUARDED_BY(change_mutex_);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what mmap/ needs from a VMM: to place host memory at a guest-physical address, and to take
-// it away. The VMM implements it (as part of host/host.h); only AddressSpace calls it.
+// What mmap/ needs from a VMM: to place host memory at a guest-physical address, and to take it
+// away. The VMM implements it (as part of host/host.h); only AddressSpace calls it.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +28,10 @@ class GuestMapper {
   virtual ~GuestMapper() = default;
   /// Maps; never called for an address that is mapped. On error nothing is mapped.
   virtual Result<void> map(const GuestMapping& mapping) = 0;
-  /// Takes away exactly what one `map` mapped; on return no vCPU reaches it any more.
-  virtual void unmap(const GuestMapping& mapping) = 0;
+  /// Takes away exactly what one `map` mapped; on return no vCPU reaches it any more. On error the
+  /// guest may still reach it: the memory stays where it is in this process, and the caller tries
+  /// again at its next change.
+  virtual Result<void> unmap(const GuestMapping& mapping) = 0;
 };
 
 }  // namespace passthru

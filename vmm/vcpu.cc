@@ -16,6 +16,7 @@
 #include "host/kvm/kvm_call.h"
 #include "host/kvm/kvm_table.h"
 #include "vmm/entry_state.h"
+#include "vmm/firmware_msrs.h"
 
 namespace passthru {
 namespace {
@@ -68,6 +69,7 @@ Result<std::unique_ptr<Vcpu>> Vcpu::create(const KvmMachine& machine, unsigned i
   KvmTable<kvm_cpuid_entry2> table(entries);
   PASSTHRU_TRY(kvm_call(vcpu->fd_.get(), kvm_table_request(KVM_SET_CPUID2), "KVM_SET_CPUID2",
                         table.argument()));
+  PASSTHRU_TRY(vcpu->set_firmware_msrs());
   return vcpu;
 }
 
@@ -76,6 +78,24 @@ Vcpu::Vcpu(unsigned id, Fd fd, kvm_run* shared, size_t shared_size)
 
 Vcpu::~Vcpu() {
   ::munmap(shared_, shared_size_);
+}
+
+// An INIT leaves these registers alone, so a CPU that another one starts has them too.
+Result<void> Vcpu::set_firmware_msrs() {
+  for (const FirmwareMsr& msr : kFirmwareMsrs) {
+    kvm_msr_entry entry{};
+    entry.index = msr.index;
+    KvmTable<kvm_msr_entry> get(std::span<const kvm_msr_entry>(&entry, 1));
+    const int got = PASSTHRU_TRY(
+        kvm_call(fd_.get(), kvm_table_request(KVM_GET_MSRS), "KVM_GET_MSRS", get.argument()));
+    entry.data = msr.after_firmware(get.entries().front().data);
+    KvmTable<kvm_msr_entry> set(std::span<const kvm_msr_entry>(&entry, 1));
+    const int done = PASSTHRU_TRY(
+        kvm_call(fd_.get(), kvm_table_request(KVM_SET_MSRS), "KVM_SET_MSRS", set.argument()));
+    if (got == 1 && done == 1) continue;  // both return how many registers they took
+    return fail(EINVAL, fmt::format("set {} of vCPU {}", msr.name, id_), "this KVM refuses it");
+  }
+  return {};
 }
 
 Result<void> Vcpu::start_at(const BootEntry& entry) {

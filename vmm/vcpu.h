@@ -27,7 +27,8 @@ class Vcpu {
   /// Why a vCPU's loop ended without a fault of the VMM.
   enum class End { Stopped, PowerOff, Reset };
 
-  /// vCPU `id` of `machine`, waiting to be started by another CPU unless `start_at` is called.
+  /// vCPU `id` of `machine`, waiting to be started by another CPU unless `start_at` is called. Its
+  /// model-specific registers are as firmware leaves them.
   static Result<std::unique_ptr<Vcpu>> create(const KvmMachine& machine, unsigned id,
                                               const std::vector<CpuidEntry>& cpuid);
   ~Vcpu();
@@ -47,6 +48,7 @@ class Vcpu {
 
  private:
   Vcpu(unsigned id, Fd fd, kvm_run* shared, size_t shared_size);
+  Result<void> set_firmware_msrs();
   Result<End> loop(const AddressSpace& ports, const AddressSpace& mmio);
   void carry_port_access(const AddressSpace& ports);
   void carry_mmio_access(const AddressSpace& mmio);

@@ -37,7 +37,8 @@ Result<Fd> open_kvm(const std::string& device) {
 
 Result<KvmLimits> kvm_limits_of_host(const std::string& device) {
   const Fd kvm = PASSTHRU_TRY(open_kvm(device));
-  return kvm_limits(kvm.get(), /*irqchip_pins=*/true);  // /dev/kvm answers as a VM of it would
+  return kvm_limits(KvmFd(kvm.get()),
+                    /*irqchip_pins=*/true);  // /dev/kvm answers as a VM of it would
 }
 
 HostCheck check_kvm(const Result<KvmLimits>& limits) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Owns what a VM's KVM is asked about once: how much there is of everything, and which of its newer
+// What a VM's KVM is asked about once: how much there is of everything, and which of its newer
 // features it has. Used by KvmHost.
 #pragma once
 
 #include <cstdint>
 
+#include "host/kvm/kvm_call.h"
 #include "vfio/result.h"
 
 namespace passthru {
@@ -18,10 +19,10 @@ struct KvmLimits {
 
 /// `irqchip_pins`: the VM's IOAPIC is KVM's. ENOTSUP: this KVM lacks irqfd, routing or
 /// KVM_SIGNAL_MSI.
-Result<KvmLimits> kvm_limits(int vm_fd, bool irqchip_pins);
+Result<KvmLimits> kvm_limits(const KvmFd& vm, bool irqchip_pins);
 
 /// From now on the VM's interrupts have destination ids of 32 bits, of which 255 is one like any
 /// other to an APIC in x2APIC mode. ENOTSUP: kernels before 4.7.
-Result<void> kvm_take_wide_destinations(int vm_fd);
+Result<void> kvm_take_wide_destinations(const KvmFd& vm);
 
 }  // namespace passthru

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns KVM's VFIO device, by which a VM's KVM knows the files of its assigned devices. KvmHost has
-// one; made when the first file comes.
+// KVM's VFIO device, by which a VM's KVM knows the files of its assigned devices. KvmHost has one;
+// made when the first file comes.
 #pragma once
 
+#include "host/kvm/kvm_call.h"
 #include "vfio/fd.h"
 #include "vfio/result.h"
 
@@ -11,8 +12,8 @@ namespace passthru {
 /// Documentation/virt/kvm/devices/vfio.rst. Not thread-safe.
 class KvmVfioDevice {
  public:
-  /// `vm_fd` stays the caller's and outlives it.
-  explicit KvmVfioDevice(int vm_fd) : vm_fd_(vm_fd) {}
+  /// The descriptor outlives it.
+  explicit KvmVfioDevice(const KvmFd& vm) : vm_(vm) {}
 
   /// A group's file, or a device's own. Nothing to do where this KVM has no such device. KVM keeps
   /// the file open until it is removed.
@@ -20,7 +21,9 @@ class KvmVfioDevice {
   void remove(int fd);
 
  private:
-  const int vm_fd_;
+  Result<void> set_file(uint64_t attribute, int fd, const char* name);
+
+  const KvmFd vm_;
   bool absent_ = false;
   Fd device_;
 };

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Owns the allocation of GSIs to MSI routes.
+// How GSIs and entries of KVM's table are given out.
 #include "host/kvm/routing_table.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace passthru {
 namespace {
@@ -15,16 +16,22 @@ uint32_t without(uint32_t limit, uint32_t taken) {
 
 }  // namespace
 
-RoutingTable::RoutingTable(uint32_t first_gsi, uint32_t limit, uint32_t pin_entries)
-    : capacity_(std::min(without(limit, first_gsi), without(limit, pin_entries))),
-      gsis_(first_gsi, capacity_) {}
+RoutingTable::RoutingTable(const Layout& layout)
+    : layout_(layout), gsis_(layout.first_gsi, without(layout.limit, layout.first_gsi)) {}
+
+// Of the routes that are added: each takes a GSI and an entry.
+size_t RoutingTable::capacity() const {
+  const uint32_t gsis = without(layout_.limit, layout_.first_gsi);
+  const auto taken = layout_.pin_entries + static_cast<uint32_t>(vmm_routes_.size());
+  return std::min(gsis, without(layout_.limit, taken));
+}
 
 Result<uint32_t> RoutingTable::add(const MsiRoute& route) {
-  const auto gsi = gsis_.take();
+  const auto gsi = routes_.size() < capacity() ? gsis_.take() : std::nullopt;
   if (!gsi) {
     return tl::unexpected(
         Error{.code = ENOSPC, .operation = "create a KVM interrupt route"}
-            .because(fmt::format("all {} routes that KVM has for MSI are in use", capacity_))
+            .because(fmt::format("all {} routes that KVM has for MSI are in use", capacity()))
             .advise("Give this VM fewer devices with many vectors, or its drivers fewer queues"));
   }
   routes_.emplace(*gsi, route);
@@ -41,6 +48,27 @@ Result<MsiRoute> RoutingTable::find(uint32_t gsi) const {
     return fail(ENOENT, "change a KVM interrupt route", fmt::format("no route has GSI {}", gsi));
   }
   return found->second;
+}
+
+Result<void> RoutingTable::set_vmm_routes(MsiRoutes routes) {
+  constexpr const char* kOperation = "set the VMM's own KVM interrupt routes";
+  for (const auto& [gsi, route] : routes) {
+    if (gsi >= layout_.first_gsi) {
+      return fail(EINVAL, kOperation,
+                  fmt::format("GSI {} is not below {}, the first of the assigned devices", gsi,
+                              layout_.first_gsi));
+    }
+    if (gsi < layout_.pins) {
+      return fail(EINVAL, kOperation, fmt::format("GSI {} is a pin of KVM's own irqchip", gsi));
+    }
+  }
+  if (routes.size() + routes_.size() + layout_.pin_entries > layout_.limit) {
+    return fail(ENOSPC, kOperation,
+                fmt::format("KVM has {} routes, and {} are in use", layout_.limit,
+                            routes_.size() + layout_.pin_entries));
+  }
+  vmm_routes_ = std::move(routes);
+  return {};
 }
 
 }  // namespace passthru

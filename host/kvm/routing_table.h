@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns what KVM's one table of interrupt routes holds: the irqchips' pins and the MSI routes by
-// GSI. A pure value, not thread-safe; KvmHost guards it and hands it to the kernel.
+// The contents of KVM's one table of interrupt routes: the pins of KVM's irqchips, the VMM's own
+// routes, and the MSI routes of assigned devices. A pure value, not thread-safe; KvmHost guards it
+// and hands it to the kernel.
 #pragma once
 
 #include <cstddef>
@@ -20,11 +21,21 @@ struct MsiRoute {
   auto operator<=>(const MsiRoute&) const = default;
 };
 
+/// By GSI.
+using MsiRoutes = std::map<uint32_t, MsiRoute>;
+
 class RoutingTable {
  public:
-  /// `limit` is KVM_CAP_IRQ_ROUTING: GSIs are below it, and the table has at most so many entries,
-  /// of which `pin_entries` are taken by the irqchips' pins. MSI routes get GSIs from `first_gsi`.
-  RoutingTable(uint32_t first_gsi, uint32_t limit, uint32_t pin_entries);
+  /// `limit` is KVM_CAP_IRQ_ROUTING: GSIs are below it, and the table has at most so many entries.
+  /// `pins`: KVM's irqchips have the GSIs below it, in `pin_entries` entries. GSIs from `first_gsi`
+  /// on are given to the routes that are added.
+  struct Layout {
+    uint32_t first_gsi = 0;
+    uint32_t limit = 0;
+    uint32_t pins = 0;
+    uint32_t pin_entries = 0;
+  };
+  explicit RoutingTable(const Layout& layout);
 
   /// The GSI of a new route. ENOSPC when the table is full.
   Result<uint32_t> add(const MsiRoute& route);
@@ -33,13 +44,20 @@ class RoutingTable {
   Result<MsiRoute> find(uint32_t gsi) const;
   /// `gsi` was added before.
   void replace(uint32_t gsi, const MsiRoute& route) { routes_[gsi] = route; }
+  /// Replaces all routes of the VMM's own. EINVAL: a GSI is not the VMM's to route. ENOSPC: more
+  /// than the table has room for. On error they are as before.
+  Result<void> set_vmm_routes(MsiRoutes routes);
 
-  [[nodiscard]] const std::map<uint32_t, MsiRoute>& routes() const { return routes_; }
+  [[nodiscard]] const MsiRoutes& routes() const { return routes_; }
+  [[nodiscard]] const MsiRoutes& vmm_routes() const { return vmm_routes_; }
 
  private:
-  uint32_t capacity_;  ///< of MSI routes
+  [[nodiscard]] size_t capacity() const;
+
+  Layout layout_;
   NumberPool gsis_;
-  std::map<uint32_t, MsiRoute> routes_;  ///< by GSI
+  MsiRoutes routes_;
+  MsiRoutes vmm_routes_;
 };
 
 }  // namespace passthru

@@ -39,10 +39,12 @@ Result<void> FakeHost::map(const GuestMapping& mapping) {
   return {};
 }
 
-void FakeHost::unmap(const GuestMapping& mapping) {
+Result<void> FakeHost::unmap(const GuestMapping& mapping) {
   const FakeHook::Around around(hook, "unmap");
   MutexLock lock(calls_mutex_);
+  PASSTHRU_TRY(enter("unmap"));
   EXPECT_EQ(std::erase(mappings_, mapping), 1U) << "unmapped what was not mapped";
+  return {};
 }
 
 Result<MsiMessage> FakeHost::translate(const MsiMessage& message, uint16_t requester_id) {

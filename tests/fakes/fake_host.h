@@ -29,7 +29,7 @@ class FakeHost : public Host {
   ~FakeHost() override;
 
   Result<void> map(const GuestMapping& mapping) override;
-  void unmap(const GuestMapping& mapping) override;
+  Result<void> unmap(const GuestMapping& mapping) override;
   Result<MsiMessage> translate(const MsiMessage& message, uint16_t requester_id) override;
   Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) override;
   Result<void> update_route(RouteId route, const MsiMessage& message) override;
@@ -47,7 +47,7 @@ class FakeHost : public Host {
   Result<void> file_added(int fd) override;
   void file_removed(int fd) override;
 
-  /// The nth call of this name from now on ("map", "create_route", "update_route", "arm",
+  /// The nth call of this name from now on ("map", "unmap", "create_route", "update_route", "arm",
   /// "arm_intx", "file_added") fails once.
   void fail_next(std::string_view call, int code, unsigned nth = 1);
   /// What reached the guest since the last time: takes the counter of every armed eventfd.

@@ -99,6 +99,14 @@ its_log_has_no_complaint() {
   equal "power-off: no complaint about BARs, MSI-X or config space" "$found" ''
 }
 
+# The lab's own small kernel is built without PAT.
+its_kernel_has_write_combining() {
+  [[ $guest != */small ]] || return 0
+  equal "power-off: the guest's kernel has write combining" \
+    "$(grep -oE 'x86/PAT: Configuration \[0-7\]: WB +WC ' "$results/power-off.dmesg" | tr -s ' ')" \
+    'x86/PAT: Configuration [0-7]: WB WC '
+}
+
 # Each is a span, whose mapping the guest has as a whole or not at all.
 doorbells_are_mapped_and_the_table_is_not() {
   local msix bar table span
@@ -181,6 +189,7 @@ mkdir -p "$results"
 outside=$(sha256sum <"$image" | cut -d' ' -f1)
 a_guest_reads_the_drive_and_powers_off
 its_log_has_no_complaint
+its_kernel_has_write_combining
 doorbells_are_mapped_and_the_table_is_not
 a_guest_lives_without_irqfds
 the_vmm_is_killed_while_the_guest_reads

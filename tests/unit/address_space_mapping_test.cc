@@ -2,6 +2,9 @@
 // What of the windows is mapped into the guest, and that a change is made whole or not at all.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/address_space_fixture.h"
@@ -63,6 +66,69 @@ TEST(AddressSpaceMapping, ABarSmallerThanAPageLosesItsPageToANeighbourAndGetsItB
   EXPECT_EQ(read(space, 0x10800, 1), 2U);
   remove(space, neighbour);
   EXPECT_EQ(mapper.all().size(), 1U);
+}
+
+// Other memory could come to its address, and the guest would reach that.
+TEST(AddressSpaceMapping, AMappingThatCannotBeTakenAwayKeepsItsMemoryUntilItCan) {
+  FakeMapper mapper;
+  AddressSpace space(kLimit, &mapper, kPage);
+  Window window = mapped_window(0x10000, 0x4000, 0x100000);
+  const std::weak_ptr<AccessTarget> target = window.target;
+  const WindowId id = add(space, std::move(window));
+  add(space, mapped_window(0x20000, 0x4000, 0x200000));
+  mapper.kept = {0x10000};
+  remove(space, id);
+  space.wait_for_readers();
+  EXPECT_FALSE(target.expired());
+  std::array<std::byte, 1> byte{};
+  EXPECT_FALSE(space.read(0x10000, byte)) << "the window is gone all the same";
+  EXPECT_EQ(space.mappings(), (std::vector<GuestMapping>{{0x20000, 0x4000, host(0x200000)}}));
+
+  const WindowId other = add(space, mapped_window(0x30000, 0x4000, 0x300000));
+  space.wait_for_readers();
+  EXPECT_FALSE(target.expired()) << "it was refused again";
+
+  mapper.kept.clear();
+  remove(space, other);
+  EXPECT_EQ(mapper.all(), space.mappings());
+  space.wait_for_readers();
+  EXPECT_TRUE(target.expired());
+  EXPECT_EQ(mapper.all(), space.mappings());
+}
+
+// The last change of a device that goes: the next may be long after, if there is any.
+TEST(AddressSpaceMapping, WaitingForReadersTriesAgainToTakeAMappingAway) {
+  FakeMapper mapper;
+  AddressSpace space(kLimit, &mapper, kPage);
+  Window window = mapped_window(0x10000, 0x4000, 0x100000);
+  const std::weak_ptr<AccessTarget> target = window.target;
+  const WindowId id = add(space, std::move(window));
+  mapper.kept = {0x10000};
+  remove(space, id);
+  mapper.kept.clear();
+  space.wait_for_readers();
+  EXPECT_TRUE(target.expired());
+  EXPECT_TRUE(mapper.all().empty());
+}
+
+TEST(AddressSpaceMapping, WhatARollbackCannotTakeAwayKeepsItsMemoryToo) {
+  FakeMapper mapper;
+  AddressSpace space(kLimit, &mapper, kPage);
+  Window fits = mapped_window(0x10000, 0x4000, 0x100000);
+  const std::weak_ptr<AccessTarget> target = fits.target;
+  mapper.refused = 0x20000;
+  mapper.kept = {0x10000};
+  AddressSpaceChange change;
+  change.add = {std::move(fits), mapped_window(0x20000, 0x4000, 0x200000)};
+  EXPECT_FALSE(space.commit(std::move(change)));
+  EXPECT_FALSE(target.expired());
+  EXPECT_TRUE(space.mappings().empty());
+
+  mapper.kept.clear();
+  add(space, mapped_window(0x30000, 0x4000, 0x300000));
+  space.wait_for_readers();
+  EXPECT_TRUE(target.expired());
+  EXPECT_EQ(mapper.all(), space.mappings());
 }
 
 /// Three windows of which each has mappings that a change adds, keeps, or takes.

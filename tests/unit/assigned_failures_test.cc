@@ -136,7 +136,7 @@ TEST_P(AnyFailure, OfTheKernelLeavesNothingBehind) {
 }
 
 TEST_P(AnyFailure, OfTheVmmLeavesNothingBehind) {
-  for (const char* call : {"map", "create_route", "update_route", "arm", "arm_intx"}) {
+  for (const char* call : {"map", "unmap", "create_route", "update_route", "arm", "arm_intx"}) {
     for (unsigned nth = 1; nth <= 3; ++nth) {
       SCOPED_TRACE(testing::Message() << call << " " << nth);
       ASSERT_NO_FATAL_FAILURE(

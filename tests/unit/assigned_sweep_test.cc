@@ -115,7 +115,7 @@ class AssignedSweepTest : public AssignedFixture, public testing::WithParamInter
   void fail(const Sweep::Point& point) {
     if (point.after) return;
     if (point.of_vmm) {
-      for (const char* call : {"map", "create_route", "update_route", "arm", "arm_intx"}) {
+      for (const char* call : {"map", "unmap", "create_route", "update_route", "arm", "arm_intx"}) {
         if (point.call == call) host.fail_next(call, ENOSPC);
       }
       return;

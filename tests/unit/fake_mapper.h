@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 #include <vector>
 
 #include "mmap/guest_mapper.h"
@@ -26,10 +27,12 @@ class FakeMapper : public GuestMapper {
     ++maps;
     return {};
   }
-  void unmap(const GuestMapping& mapping) override {
+  Result<void> unmap(const GuestMapping& mapping) override {
+    if (kept.contains(mapping.address)) return fail(ENOMEM, "unmap");
     EXPECT_EQ(mapped[mapping.address], mapping) << "only what was mapped is unmapped, as a whole";
     mapped.erase(mapping.address);
     ++unmaps;
+    return {};
   }
   std::vector<GuestMapping> all() const {
     std::vector<GuestMapping> list;
@@ -42,6 +45,7 @@ class FakeMapper : public GuestMapper {
   unsigned calls = 0;
   unsigned calls_to_fail = 0;  ///< the nth from now; 0: none
   uint64_t refused = UINT64_MAX;
+  std::set<uint64_t> kept;  ///< addresses that `unmap` refuses
 };
 
 }  // namespace passthru

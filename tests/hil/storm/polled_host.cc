@@ -50,9 +50,10 @@ Result<void> PolledHost::map(const GuestMapping& mapping) {
   return {};
 }
 
-void PolledHost::unmap(const GuestMapping& mapping) {
+Result<void> PolledHost::unmap(const GuestMapping& mapping) {
   MutexLock lock(mutex_);
   std::erase(mappings_, mapping);
+  return {};
 }
 
 Result<RouteId> PolledHost::create_route(const MsiMessage& message, uint16_t /*requester_id*/) {

@@ -27,7 +27,7 @@ class PolledHost final : public Host {
   [[nodiscard]] std::byte* memory(uint64_t address, uint64_t size) const PASSTHRU_EXCLUDES(mutex_);
 
   Result<void> map(const GuestMapping& mapping) override PASSTHRU_EXCLUDES(mutex_);
-  void unmap(const GuestMapping& mapping) override PASSTHRU_EXCLUDES(mutex_);
+  Result<void> unmap(const GuestMapping& mapping) override PASSTHRU_EXCLUDES(mutex_);
   Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) override
       PASSTHRU_EXCLUDES(mutex_);
   Result<void> update_route(RouteId route, const MsiMessage& message) override

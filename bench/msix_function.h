@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// MSI-X of a device that does not exist, on a VMM of the benchmark's choice.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <span>
+
+#include "irq/msix.h"
+#include "tests/fakes/fake_kernel.h"
+
+namespace passthru {
+
+/// A function of which all vectors are masked and have a message. Any failure ends the benchmark.
+class MsixFunction : public VectorObserver {
+ public:
+  /// `vmm` outlives it.
+  MsixFunction(Router& vmm, unsigned vectors, bool noresize) : router_(vmm) {
+    allow_descriptors(2 * vectors + 256);
+    FakeSpec spec = FakeSpec::nvme();
+    spec.bars[0].size = 0x20000;
+    spec.msix = {
+        .vectors = vectors, .table_offset = 0x2000, .pba_offset = 0x10000, .noresize = noresize};
+    kernel_.add(spec);
+    auto device = VfioDevice::open(kernel_, dma_, spec.door());
+    if (!device) std::abort();
+    msix_ = std::make_unique<Msix>(*device, spec.msix.layout(), router_, *this,
+                                   Msix::Options{.wake = [] { return Result<void>{}; }});
+    table_ = msix_->table_target();
+    for (unsigned vector = 0; vector < vectors; ++vector) {
+      put(uint64_t{vector} * 16, 0xfee00000);
+      put(uint64_t{vector} * 16 + 8, 0x41);
+    }
+  }
+
+  void put(uint64_t offset, uint32_t value) {
+    table_->write(offset, std::as_bytes(std::span{&value, 1}));
+  }
+  void unmask(unsigned vector) { put(uint64_t{vector} * 16 + 12, 0); }
+  void mask(unsigned vector) { put(uint64_t{vector} * 16 + 12, 1); }
+  Msix& msix() { return *msix_; }
+
+ private:
+  /// Each vector has an eventfd, and the fake kernel keeps it open too. Where so many may not be
+  /// open, a vector fails.
+  static void allow_descriptors(rlim_t count) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= count) return;
+    limit = {.rlim_cur = count, .rlim_max = std::max(limit.rlim_max, count)};
+    static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
+  }
+
+  void vector_failed(unsigned /*vector*/, const Error& error) override {
+    std::fprintf(stderr, "%s\n", error.message().c_str());
+    std::abort();
+  }
+  void vectors_restored(unsigned /*count*/) override {}
+  void intx_failed(const Error& /*error*/) override {}
+
+  ForwardingRouter router_;
+  FakeKernel kernel_;
+  DmaSpace dma_{kernel_};
+  std::unique_ptr<Msix> msix_;
+  std::shared_ptr<AccessTarget> table_;
+};
+
+}  // namespace passthru

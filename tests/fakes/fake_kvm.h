@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// KVM for tests: the routes, irqfds and slots of one VM as KvmHost sets them, and any call made to
+// fail. An interrupt is delivered where it is signalled, or as late as kernels before 5.11 leave
+// the counter.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "host/kvm/kvm_call.h"
+#include "irq/msi_message.h"
+
+namespace passthru {
+
+/// Not thread-safe. Its VM's descriptor is `kVm`; eventfds are real ones.
+class FakeKvm final : public KvmCalls {
+ public:
+  static constexpr int kVm = -10;
+
+  Result<int> call(int fd, unsigned long request, const char* name, void* argument) override;
+  Result<void> signal(int eventfd) override;
+
+  /// The nth call of this name ("KVM_IRQFD") from now on fails once.
+  void fail_next(std::string name, int code, unsigned nth = 1);
+  /// The messages of KVM_SIGNAL_MSI, and of what was signalled on armed eventfds, since the last
+  /// time.
+  std::vector<MsiMessage> delivered();
+  /// Times that a call of this name was made.
+  [[nodiscard]] unsigned calls(const std::string& name) const {
+    const auto found = calls_.find(name);
+    return found == calls_.end() ? 0 : found->second;
+  }
+
+  struct Irqfd {
+    uint32_t gsi = 0;
+    int resample = -1;
+    auto operator<=>(const Irqfd&) const = default;
+  };
+
+  /// MSI routes of the table by GSI, and its entries of pins.
+  std::map<uint32_t, MsiMessage> routes{};
+  unsigned pins = 0;
+  std::map<int, Irqfd> irqfds{};          ///< by eventfd
+  std::map<uint64_t, uint64_t> memory{};  ///< sizes of slots by guest address
+  bool takes_signals = true;              ///< as Linux does since 5.11
+  bool has_irqchip = true;
+  int routes_supported = 4096;
+
+ private:
+  int capability(long number) const;
+  Result<int> set_routes(const void* argument, const char* name);
+  Result<int> set_irqfd(const void* argument, const char* name);
+  Result<int> set_slot(const void* argument, const char* name);
+  void take(int eventfd, uint32_t gsi);
+
+  std::map<uint32_t, uint64_t> slots_;  ///< guest addresses by slot
+  std::vector<MsiMessage> delivered_;
+  std::map<std::string, unsigned> calls_;
+  std::string failing_;
+  int failing_code_ = 0;
+  unsigned failing_in_ = 0;
+};
+
+}  // namespace passthru
