@@ -105,7 +105,8 @@ bool AssignedDevice::Impl::detach(Why why) {
     MutexLock lock(device_mutex_);
     if (!attached()) return false;
     if (bars_ && why != Why::End) {  // when this object ends, nobody can ask any more
-      last_ = inspect_locked({});
+      // Below the lock, so that what the guest has had until now is counted.
+      last_ = inspect_locked(InterruptCounts::read(options_.device));
       last_->detached = words(why);
     }
     device = std::move(device_);

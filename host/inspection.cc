@@ -73,8 +73,9 @@ VectorInspection inspect_vector(const VectorState& state, const Registers& regis
           .in_device = state.in_device,
           .device_pending = state.device_pending,
           .unroutable = state.unroutable,
-          .delivered = state.interrupts,
+          .delivered = state.delivered,
           .restores = state.restores,
+          .rearms = state.rearms,
           .rebinds = state.rebinds,
           .latched = state.latched,
           .forwarded = state.forwarded,
@@ -164,7 +165,11 @@ Inspection AssignedDevice::Impl::inspect_locked(const InterruptCounts& counted) 
     inspection.undecided |= state.signalled && !state.unread;
   }
   inspection.set_irqs_calls = interrupts_->set_irqs_calls();
+  inspection.delivered = {.intx = interrupts_->delivered(InterruptMode::Intx, counted),
+                          .msi = interrupts_->delivered(InterruptMode::Msi, counted),
+                          .msix = interrupts_->delivered(InterruptMode::Msix, counted)};
   inspection.restores = interrupts_->restores();
+  inspection.rearms = interrupts_->rearms();
   inspection.damages = interrupts_->damages();
   inspection.refused_messages = interrupts_->refused_messages();
   inspection.resets = resets_;

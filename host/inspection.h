@@ -64,10 +64,13 @@ struct VectorInspection {
   /// Why nothing is delivered though the guest wants it: its message is no interrupt. Empty
   /// otherwise.
   std::string unroutable{};
-  uint64_t delivered = 0;  ///< since it was first bound; as far as the owner lets us count
-  uint64_t restores = 0;
-  uint64_t rebinds = 0;  ///< times that SET_IRQS was called again for it
-  uint64_t latched = 0;  ///< times that it was found to have fired while it was masked
+  /// Interrupts that were delivered since the device was opened: Delivery::delivered
+  /// (irq/delivery.h).
+  uint64_t delivered = 0;
+  uint64_t restores = 0;  ///< times that its entry was restored
+  uint64_t rearms = 0;    ///< times that it was armed again, because nobody took its signals
+  uint64_t rebinds = 0;   ///< times that SET_IRQS was called again for it
+  uint64_t latched = 0;   ///< times that it was found to have fired while it was masked
   /// What the forwarder has counted, in whatever times the vector passed there; none: it never did.
   std::optional<SourceStats> forwarded{};
   /// Nanoseconds that it was not live, for a mask of its own or of the function, while the guest
@@ -82,6 +85,13 @@ struct ResetCounts {
   uint64_t advanced_features = 0;  ///< the guest, through the Advanced Features capability
   uint64_t left_d3hot = 0;         ///< the guest, by a change to D0 in which the state is lost
   uint64_t vm = 0;                 ///< the VMM: its VM was reset
+};
+
+/// Interrupts that were delivered since the device was opened, also by vectors that it has freed.
+struct DeliveredCounts {
+  uint64_t intx = 0;  ///< Intx::delivered (irq/intx.h)
+  uint64_t msi = 0;   ///< of all vectors
+  uint64_t msix = 0;
 };
 
 /// What of the guest's memory the device's IOMMU has, for all devices of the VM that were opened by
@@ -104,7 +114,9 @@ struct Inspection {
   std::vector<BarInspection> bars{};
   std::vector<VectorInspection> vectors{};
   uint64_t set_irqs_calls = 0;
-  uint64_t restores = 0;
+  DeliveredCounts delivered{};
+  uint64_t restores = 0;          ///< of all vectors
+  uint64_t rearms = 0;            ///< of all vectors
   uint64_t damages = 0;           ///< looks at the interrupts that found damage
   uint64_t refused_messages = 0;  ///< times that a vector became `unroutable`
   ResetCounts resets{};

@@ -60,8 +60,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MsixControlInspection, enabled, 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VectorInspection, index, verdict, why, damaged,
                                                 masked, pending, bound, owner, guest_message,
                                                 last_sound, in_device, device_pending, unroutable,
-                                                delivered, restores, rebinds, latched, forwarded,
-                                                masked_ns, last_error)
+                                                delivered, restores, rearms, rebinds, latched,
+                                                forwarded, masked_ns, last_error)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DeliveredCounts, intx, msi, msix)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DmaInspection, backend, maps, bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ResetCounts, function_level, advanced_features,
                                                 left_d3hot, vm)
@@ -69,8 +70,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ResetCounts, function_level, adv
 #define PASSTHRU_MEMBERS(each)                                                                 \
   NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(                                                    \
       each, device, guest_address, name, vendor, device_id, interrupt_mode, msix_control, dma, \
-      bars, vectors, set_irqs_calls, restores, damages, refused_messages, resets, audits,      \
-      device_errors, detached, failed_accesses))
+      bars, vectors, set_irqs_calls, delivered, restores, rearms, damages, refused_messages,   \
+      resets, audits, device_errors, detached, failed_accesses))
 
 // The parameters are called as the library's macros have them.
 void to_json(nlohmann::json& nlohmann_json_j, const Inspection& nlohmann_json_t) {

@@ -126,9 +126,14 @@ bool Delivery::translate(unsigned vector, const MsiMessage& message) {
 
 void Delivery::go_quiet(unsigned vector) {
   Vector& state = states_[vector];
-  // A delivery that is under way just now is not counted.
-  counts_[vector].forwarded = forwarded(vector);
-  router_.disarm(state.route, vectors_.eventfd(vector));
+  if (const auto last = router_.disarm(state.route, vectors_.eventfd(vector))) {
+    auto& sum = counts_[vector].forwarded;
+    if (sum) {
+      *sum += *last;
+    } else {
+      sum = last;
+    }
+  }
   state.owner = EventfdOwner::Latch;
 }
 

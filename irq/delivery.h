@@ -53,8 +53,10 @@ struct VectorState {
   bool bound = false;
   EventfdOwner owner = EventfdOwner::None;
   MsiMessage message{};
-  uint64_t interrupts = 0;
-  uint64_t restores = 0;
+  uint64_t interrupts = 0;  ///< that the host has counted
+  uint64_t delivered = 0;   ///< see Delivery::delivered
+  uint64_t restores = 0;    ///< times that its entry was restored
+  uint64_t rearms = 0;      ///< times that it was armed again, because nobody took its signals
   /// Times that SET_IRQS was called again for it: restores, growth, and looks at a hidden table.
   uint64_t rebinds = 0;
   /// Times that it was found to have fired while it was masked, or being switched (`watch`).
@@ -149,8 +151,14 @@ class Delivery {
   [[nodiscard]] bool bound(unsigned vector) const { return vectors_.bound(vector); }
   [[nodiscard]] std::vector<VectorState> inspect(const VectorSource& source,
                                                  const InterruptCounts& seen);
+  /// Interrupts of all vectors that were delivered, or are on their way. Where the forwarder
+  /// delivers all of them: its messages. Otherwise those that the host has counted, and the signals
+  /// that were added: the guest counts fewer where KVM merges some. `seen`: see
+  /// Vectors::interrupts.
+  [[nodiscard]] uint64_t delivered(const InterruptCounts& seen);
   [[nodiscard]] uint64_t set_irqs_calls() const { return vectors_.set_irqs_calls(); }
   [[nodiscard]] uint64_t restores() const { return restore_.count(); }
+  [[nodiscard]] uint64_t rearms() const { return rearms_; }
   [[nodiscard]] uint64_t damages() const { return restore_.damages(); }
   /// How often a vector that was to be live had a message that is no interrupt.
   [[nodiscard]] uint64_t refused_messages() const { return refused_messages_; }
@@ -175,6 +183,7 @@ class Delivery {
   struct Counts {
     uint64_t latched = 0;
     uint64_t rearmed = 0;                    ///< because nobody took its signals
+    uint64_t added = 0;                      ///< signals that no interrupt of the host has caused
     std::optional<SourceStats> forwarded{};  ///< before the vector was last armed
     std::chrono::nanoseconds masked_for{};
     std::optional<Clock::time_point> masked_since{};
@@ -188,6 +197,7 @@ class Delivery {
            states_[vector].owner == EventfdOwner::Forwarder;
   }
   [[nodiscard]] std::optional<SourceStats> forwarded(unsigned vector);
+  [[nodiscard]] uint64_t delivered(unsigned vector, uint64_t interrupts);
   bool count_masked(unsigned vector, bool masked);
   bool settle(const VectorSource& source, unsigned vector);
   bool translate(unsigned vector, const MsiMessage& message);
@@ -230,6 +240,7 @@ class Delivery {
   std::vector<bool> told_unroutable_;
   std::map<unsigned, uint64_t> watched_;  ///< label by vector
   uint64_t refused_messages_ = 0;
+  uint64_t rearms_ = 0;
 };
 
 }  // namespace passthru

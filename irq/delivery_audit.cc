@@ -53,6 +53,7 @@ uint32_t Delivery::arm_anew(const VectorSource& source) {
     if (routed(vector)) arm_or_tell(vector);
     if (!armed(vector)) continue;
     ++armed_now;
+    ++rearms_;
     ++counts_[vector].rearmed;
     observer_.vector_changed(vector, VectorObserver::Change::Restored);
   }
@@ -61,8 +62,12 @@ uint32_t Delivery::arm_anew(const VectorSource& source) {
 }
 
 Result<void> Delivery::trigger(unsigned vector) {
-  if (vector < count() && vectors_.bound(vector)) return vectors_.trigger(vector);
-  return fail(EINVAL, "trigger a vector", "it has no interrupt of the host now");
+  if (vector >= count() || !vectors_.bound(vector)) {
+    return fail(EINVAL, "trigger a vector", "it has no interrupt of the host now");
+  }
+  PASSTHRU_TRY(vectors_.trigger(vector));
+  ++counts_[vector].added;
+  return {};
 }
 
 std::optional<SourceStats> Delivery::forwarded(unsigned vector) {
@@ -71,6 +76,22 @@ std::optional<SourceStats> Delivery::forwarded(unsigned vector) {
   auto sum = router_.stats(states_[vector].route);
   if (sum && before) *sum += *before;
   return sum ? sum : before;
+}
+
+uint64_t Delivery::delivered(unsigned vector, uint64_t interrupts) {
+  const bool always_forwarded = router_.vmm().msi_by_message() || most_per_second_ != 0;
+  if (!always_forwarded) return interrupts + counts_[vector].added;
+  const auto sent = forwarded(vector);
+  return sent ? sent->delivered - sent->sink_failed : 0;
+}
+
+uint64_t Delivery::delivered(const InterruptCounts& seen) {
+  const auto interrupts = vectors_.interrupts(seen);
+  uint64_t sum = 0;
+  for (unsigned vector = 0; vector < count(); ++vector) {
+    sum += delivered(vector, interrupts[vector]);
+  }
+  return sum;
 }
 
 std::vector<VectorState> Delivery::inspect(const VectorSource& source,
@@ -89,7 +110,9 @@ std::vector<VectorState> Delivery::inspect(const VectorSource& source,
                       .owner = states_[vector].owner,
                       .message = source.message(vector),
                       .interrupts = interrupts[vector],
-                      .restores = restore_.count(vector) + counts.rearmed,
+                      .delivered = delivered(vector, interrupts[vector]),
+                      .restores = restore_.count(vector),
+                      .rearms = counts.rearmed,
                       .rebinds = vectors_.rebinds(vector),
                       .latched = counts.latched,
                       .masked_for = counts.masked_for + masked_now,

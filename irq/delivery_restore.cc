@@ -28,6 +28,7 @@ void Delivery::make_up_for_enabling(const VectorSource& source, std::span<const 
 // A vector that was without its interrupt may have missed one: one signal makes up for it. One that
 // was lost is live again if the guest still wants it.
 void Delivery::make_up(const VectorSource& source, unsigned vector) {
+  ++counts_[vector].added;
   const bool goes_live = settle(source, vector);
   reroute(vector, 1);
   if (!goes_live) return vectors_.signal(vector);
@@ -58,6 +59,7 @@ void Delivery::make_up_unseen(unsigned vector) {
   if (state.unseen_signal && now - *state.unseen_signal < kUnseenSignalEvery) return;
   state.unseen_signal = now;
   state.pending = true;
+  ++counts_[vector].added;
 }
 
 // Of vectors that were bound a moment ago, those that a restore has lost again.

@@ -29,7 +29,10 @@ class ForwardingRouter::Sent {
       if (limited_) sent_at_ = Clock::now();
     }
     if (!vmm_.signal_msi(message, requester_id_)) failed_.add();
+    sent_.add();
   }
+  /// Messages, those that the VMM refused among them.
+  [[nodiscard]] uint64_t sent() const { return sent_.get(); }
   [[nodiscard]] uint64_t failed() const { return failed_.get(); }
   /// The last time; long ago where there was none.
   [[nodiscard]] Clock::time_point sent_at() {
@@ -44,7 +47,7 @@ class ForwardingRouter::Sent {
   Mutex mutex_;
   MsiMessage message_ PASSTHRU_GUARDED_BY(mutex_);
   Clock::time_point sent_at_ PASSTHRU_GUARDED_BY(mutex_){};
-  Counter failed_;
+  Counter sent_, failed_;
 };
 
 Result<Forwarder*> ForwardingRouter::forwarder() {
@@ -135,14 +138,23 @@ Result<bool> ForwardingRouter::arm(RouteId route, int eventfd) {
                 .label = armed.label.value_or(0),
                 .observe = armed.label.has_value()}));
   armed.source = source;
+  armed.sent_before = armed.sent->sent();
   armed.failed_before = armed.sent->failed();
   return true;
 }
 
-void ForwardingRouter::disarm(RouteId route, int eventfd) {
-  const auto source = std::exchange(find(route).source, std::nullopt);
-  if (!source) return vmm_.disarm(route, eventfd);
+std::optional<SourceStats> ForwardingRouter::disarm(RouteId route, int eventfd) {
+  Route& armed = find(route);
+  auto last = stats(route);
+  const auto source = std::exchange(armed.source, std::nullopt);
+  if (!source) {
+    vmm_.disarm(route, eventfd);
+    return std::nullopt;
+  }
   if (auto way = forwarder()) (*way)->remove(*source);
+  // The forwarder has forgotten the source; a delivery may have been under way until now.
+  if (last) count_sent(armed, *last);
+  return last;
 }
 
 void ForwardingRouter::watch(RouteId route, std::optional<uint64_t> label) {
@@ -154,8 +166,13 @@ std::optional<SourceStats> ForwardingRouter::stats(RouteId route) {
   if (!armed.source) return std::nullopt;
   auto way = forwarder();
   auto stats = way ? (*way)->stats(*armed.source) : std::nullopt;
-  if (stats) stats->sink_failed += armed.sent->failed() - armed.failed_before;
+  if (stats) count_sent(armed, *stats);
   return stats;
+}
+
+void ForwardingRouter::count_sent(const Route& route, SourceStats& stats) {
+  stats.delivered = route.sent->sent() - route.sent_before;
+  stats.sink_failed = route.sent->failed() - route.failed_before;
 }
 
 }  // namespace passthru

@@ -44,8 +44,9 @@ class ForwardingRouter {
   void destroy_route(RouteId route) PASSTHRU_EXCLUDES(mutex_);
   /// A counter that is not 0 is delivered at once. Returns whether the forwarder delivers.
   Result<bool> arm(RouteId route, int eventfd) PASSTHRU_EXCLUDES(mutex_);
-  /// The counter is the caller's again: not 0 if there is a signal that was not delivered.
-  void disarm(RouteId route, int eventfd) PASSTHRU_EXCLUDES(mutex_);
+  /// The counter is the caller's again: not 0 if there is a signal that was not delivered. Returns
+  /// what `stats` returns after the last delivery.
+  std::optional<SourceStats> disarm(RouteId route, int eventfd) PASSTHRU_EXCLUDES(mutex_);
 
   /// From the next `arm` on: passes through the forwarder, timed and traced by `label`; or with
   /// nullopt takes the straight way again, if it has one.
@@ -61,11 +62,13 @@ class ForwardingRouter {
     uint32_t most_per_second = 0;
     std::optional<uint64_t> label{};
     std::optional<SourceId> source{};  ///< while armed through the forwarder
-    uint64_t failed_before = 0;        ///< messages that the VMM refused, until it was armed
+    uint64_t sent_before = 0;          ///< messages, until it was armed
+    uint64_t failed_before = 0;        ///< of these, those that the VMM refused
   };
   Route& find(RouteId route) PASSTHRU_EXCLUDES(mutex_);
   std::vector<Result<RouteId>> number(std::span<const RouteChange> changes)
       PASSTHRU_EXCLUDES(mutex_);
+  static void count_sent(const Route& route, SourceStats& stats);
 
   Router& vmm_;
   mutable Mutex mutex_;

@@ -168,6 +168,24 @@ uint64_t Interrupts::set_irqs_calls() const {
   return (msix_ ? msix_->set_irqs_calls() : 0) + (msi_ ? msi_->set_irqs_calls() : 0);
 }
 
+uint64_t Interrupts::delivered(InterruptMode kind, const InterruptCounts& seen) {
+  switch (kind) {
+    case InterruptMode::None:
+      break;
+    case InterruptMode::Intx:
+      return intx_ ? intx_->delivered() : 0;
+    case InterruptMode::Msi:
+      return msi_ ? msi_->delivered(seen) : 0;
+    case InterruptMode::Msix:
+      return msix_ ? msix_->delivered(seen) : 0;
+  }
+  return 0;
+}
+
+uint64_t Interrupts::rearms() const {
+  return (msix_ ? msix_->rearms() : 0) + (msi_ ? msi_->rearms() : 0);
+}
+
 uint64_t Interrupts::restores() const {
   return (msix_ ? msix_->restores() : 0) + (msi_ ? msi_->restores() : 0);
 }

@@ -73,7 +73,10 @@ class Interrupts {
   /// Vectors::interrupts.
   [[nodiscard]] std::vector<VectorState> inspect(const InterruptCounts& seen);
   [[nodiscard]] uint64_t set_irqs_calls() const;
+  /// Of one kind, since the device was opened: see Delivery::delivered and Intx::delivered.
+  [[nodiscard]] uint64_t delivered(InterruptMode kind, const InterruptCounts& seen);
   [[nodiscard]] uint64_t restores() const;
+  [[nodiscard]] uint64_t rearms() const;
   [[nodiscard]] uint64_t damages() const;
   [[nodiscard]] uint64_t refused_messages() const;
 

@@ -30,7 +30,23 @@ Result<void> Intx::arm(int trigger) {
   PASSTHRU_TRY(device_->bind_unmask_eventfd(Irq::Intx, unmask.get()));
   PASSTHRU_TRY(router_.vmm().arm_intx(guest_address_, pin_, trigger, unmask.get()));
   unmask_ = std::move(unmask);
+  count_ends();
   return {};
+}
+
+// The kernel reads the eventfd that unmasks the pin, so its counter tells nothing.
+void Intx::count_ends() {
+  auto idle = device_->kernel().make_eventfd();
+  auto ended = device_->kernel().make_eventfd();
+  if (!idle || !ended) return;
+  if (!router_.vmm().arm_intx(guest_address_, pin_, idle->get(), ended->get())) return;
+  idle_ = std::move(*idle);
+  ended_ = std::move(*ended);
+}
+
+uint64_t Intx::delivered() {
+  if (ended_) delivered_ += device_->kernel().drain_eventfd(ended_.get()).value_or(0);
+  return delivered_;
 }
 
 Result<void> Intx::relay(int trigger) {
@@ -43,8 +59,13 @@ void Intx::disable() {
   if (relay_) {
     relay_.reset();
   } else {
+    // The VMM takes the line down with the last of the two.
+    if (idle_) router_.vmm().disarm_intx(guest_address_, pin_, idle_.get());
     router_.vmm().disarm_intx(guest_address_, pin_, trigger_.get());
   }
+  delivered_ = delivered();
+  idle_.reset();
+  ended_.reset();
   ignore(device_->disable_irqs(Irq::Intx), "a device that is gone has no interrupt left");
   trigger_.reset();
   unmask_.reset();
@@ -52,6 +73,7 @@ void Intx::disable() {
 
 Result<void> Intx::end_of_interrupt() {
   if (!relay_ || !relay_->lower()) return {};
+  ++delivered_;
   return device_->act_on_irqs(Irq::Intx, IrqAction::Unmask, 0, 1);
 }
 

@@ -4,6 +4,7 @@
 // code of ours runs in between.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "irq/forwarding_router.h"
@@ -33,8 +34,14 @@ class Intx {
   /// Nothing to do where it was not this device that raised the line.
   Result<void> end_of_interrupt();
   [[nodiscard]] bool enabled() const { return static_cast<bool>(trigger_); }
+  /// Interrupts that the guest has ended since the device was opened, while INTx was enabled. Of a
+  /// VMM that has `intx_by_level`: those that this device had raised. Otherwise all of its line,
+  /// which is what a guest counts of devices that share one. Not counted where the VMM refuses.
+  [[nodiscard]] uint64_t delivered();
 
  private:
+  void count_ends();
+
   Result<void> arm(int trigger);
   Result<void> relay(int trigger);
 
@@ -45,6 +52,9 @@ class Intx {
   Fd trigger_;  ///< signalled by the kernel when the pin is asserted; set while enabled
   Fd unmask_;   ///< signalled by the VMM at the guest's EOI; unless there is
   std::unique_ptr<IntxRelay> relay_;
+  Fd idle_;   ///< a second interrupt on the line, which never fires: the VMM signals its EOIs to
+  Fd ended_;  ///< this one, which nobody else reads
+  uint64_t delivered_ = 0;
 };
 
 }  // namespace passthru

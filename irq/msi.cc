@@ -101,6 +101,16 @@ uint64_t Msi::restores() const {
   return delivery_.restores();
 }
 
+uint64_t Msi::rearms() const {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.rearms();
+}
+
+uint64_t Msi::delivered(const InterruptCounts& seen) {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.delivered(seen);
+}
+
 uint64_t Msi::damages() const {
   MutexLock lock(vectors_mutex_);
   return delivery_.damages();

@@ -107,6 +107,16 @@ uint64_t Msix::restores() const {
   return delivery_.restores();
 }
 
+uint64_t Msix::rearms() const {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.rearms();
+}
+
+uint64_t Msix::delivered(const InterruptCounts& seen) {
+  MutexLock lock(vectors_mutex_);
+  return delivery_.delivered(seen);
+}
+
 uint64_t Msix::damages() const {
   MutexLock lock(vectors_mutex_);
   return delivery_.damages();

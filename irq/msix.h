@@ -68,7 +68,10 @@ class Msix {
   [[nodiscard]] std::vector<VectorState> inspect(const InterruptCounts& seen = {})
       PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t set_irqs_calls() const PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// See Delivery::delivered.
+  [[nodiscard]] uint64_t delivered(const InterruptCounts& seen) PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t restores() const PASSTHRU_EXCLUDES(vectors_mutex_);
+  [[nodiscard]] uint64_t rearms() const PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t damages() const PASSTHRU_EXCLUDES(vectors_mutex_);
   [[nodiscard]] uint64_t refused_messages() const PASSTHRU_EXCLUDES(vectors_mutex_);
 

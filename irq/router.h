@@ -72,9 +72,11 @@ class Router {
 
   /// From now on each signal of `eventfd` asserts INTx `pin` (0 = INTA#) of the device that the
   /// guest finds at `guest_address`. At the guest's EOI the line is deasserted and `resample`
-  /// signalled. ENOTSUP: the VMM cannot do that (the default).
+  /// signalled. A pin may have several eventfds, armed one by one, each with its own `resample`.
+  /// ENOTSUP: the VMM cannot do that (the default).
   virtual Result<void> arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample);
-  /// The line is deasserted on return.
+  /// The line is deasserted on return, if that was the last eventfd of all pins that are wired to
+  /// it.
   virtual void disarm_intx(Bdf guest_address, unsigned pin, int eventfd);
 
   /// Whether the VMM wants INTx as levels, because its interrupt controller is its own or its

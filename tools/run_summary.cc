@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace passthru::tools {
 namespace {
@@ -33,16 +34,27 @@ std::string bar_text(const BarInspection& bar) {
   return text;
 }
 
-std::string interrupts_text(const Inspection& inspection) {
-  uint64_t delivered = 0;
-  std::ptrdiff_t used = 0;
-  for (const VectorInspection& vector : inspection.vectors) {
-    delivered += vector.delivered;
-    used += vector.bound || vector.delivered != 0 ? 1 : 0;
+// A kind that the guest never used is left out.
+std::string delivered_text(const DeliveredCounts& delivered) {
+  std::string kinds;
+  for (const auto& [kind, count] :
+       {std::pair("MSI-X", delivered.msix), std::pair("MSI", delivered.msi),
+        std::pair("INTx", delivered.intx)}) {
+    if (count == 0) continue;
+    kinds += fmt::format("{}{} by {}", kinds.empty() ? " (" : ", ", count, kind);
   }
+  return fmt::format("{} delivered{}", delivered.intx + delivered.msi + delivered.msix,
+                     kinds.empty() ? "" : kinds + ")");
+}
+
+std::string interrupts_text(const Inspection& inspection) {
+  const auto used = std::count_if(
+      inspection.vectors.begin(), inspection.vectors.end(),
+      [](const VectorInspection& vector) { return vector.bound || vector.delivered != 0; });
   return fmt::format(
-      "  Interrupts  {} of {} vectors used, {} delivered, {} SET_IRQS calls, {} restores\n", used,
-      inspection.vectors.size(), delivered, inspection.set_irqs_calls, inspection.restores);
+      "  Interrupts  {} of {} vectors used, {}, {} SET_IRQS calls, {} restores, {} rearms\n", used,
+      inspection.vectors.size(), delivered_text(inspection.delivered), inspection.set_irqs_calls,
+      inspection.restores, inspection.rearms);
 }
 
 // Of the first few: a guest may have 2,048 of them.

@@ -14,9 +14,11 @@
 
 namespace passthru {
 
-/// Pure: the counts of the vectors that VFIO requested for `bdf` ("vfio-msix[3](0000:00:02.0)"), by
-/// vector number, summed over CPUs. Vectors that the text does not name are 0. Never more than
-/// `vectors` elements.
+/// Pure: the counts of the MSI or MSI-X vectors of `bdf`, by vector number, summed over CPUs. Finds
+/// a line by the name that VFIO requested it with ("vfio-msix[3](0000:00:02.0)"), or, where nobody
+/// has requested it any more, by its number in its interrupt domain: the kernel keeps the count of
+/// a vector that was unbound until the device's interrupts are disabled. Vectors without a line are
+/// 0. Never more than `vectors` elements.
 std::vector<uint64_t> parse_interrupt_counts(std::string_view proc_interrupts, Bdf bdf,
                                              unsigned vectors);
 

@@ -112,7 +112,8 @@ Result<void> FakeHost::arm_intx(Bdf guest_address, unsigned pin, int eventfd, in
   const FakeHook::Around around(hook, "arm_intx");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("arm_intx"));
-  const bool is_new = intx_.insert({{guest_address, pin}, {eventfd, resample}}).second;
+  const bool is_new =
+      intx_.insert({eventfd, {.pin = {guest_address, pin}, .resample = resample}}).second;
   EXPECT_TRUE(is_new) << "armed twice";
   return {};
 }
@@ -120,23 +121,24 @@ Result<void> FakeHost::arm_intx(Bdf guest_address, unsigned pin, int eventfd, in
 void FakeHost::disarm_intx(Bdf guest_address, unsigned pin, int eventfd) {
   const FakeHook::Around around(hook, "disarm_intx");
   MutexLock lock(calls_mutex_);
-  const auto line = intx_.find({guest_address, pin});
+  const auto line = intx_.find(eventfd);
   ASSERT_NE(line, intx_.end()) << "disarmed what was not armed";
-  EXPECT_EQ(line->second.eventfd, eventfd);
+  EXPECT_EQ(line->second.pin, std::pair(guest_address, pin));
   intx_.erase(line);
 }
 
 bool FakeHost::intx_delivered() {
   bool delivered = false;
-  for (const auto& [pin, line] : intx_) {
-    const auto count = kernel_.drain_eventfd(line.eventfd);
+  for (const auto& [eventfd, line] : intx_) {
+    const auto count = kernel_.drain_eventfd(eventfd);
     delivered |= count && *count != 0;
   }
   return delivered;
 }
 
 void FakeHost::end_of_intx() {
-  for (const auto& [pin, line] : intx_) ignore(kernel_.signal_eventfd(line.resample), "never full");
+  for (const auto& [eventfd, line] : intx_)
+    ignore(kernel_.signal_eventfd(line.resample), "never full");
 }
 
 void FakeHost::set_intx(Bdf guest_address, unsigned pin, bool level) {

@@ -82,7 +82,7 @@ class FakeHost : public Host {
     int eventfd = -1;
   };
   struct Line {
-    int eventfd = -1;
+    std::pair<Bdf, unsigned> pin;  ///< of the guest's device
     int resample = -1;
   };
   Result<void> enter(const char* call) PASSTHRU_REQUIRES(calls_mutex_);
@@ -92,7 +92,7 @@ class FakeHost : public Host {
   std::map<RouteId, Route> routes_;
   std::vector<GuestMapping> mappings_;
   std::vector<MsiMessage> signalled_;
-  std::map<std::pair<Bdf, unsigned>, Line> intx_;  ///< by the guest's device and pin
+  std::map<int, Line> intx_;  ///< by the eventfd that is armed
   RouteId next_route_ = 24;
   std::set<std::pair<Bdf, unsigned>> high_;  ///< the pins that are driven high
   std::string failing_;

@@ -111,6 +111,13 @@ function(lab_runs kernel backend)
   passthru_lab_test(backdoor --nvme ${drive}-backdoor.img --bind 0000:00:02.0 --
     ${hil}/backdoor.sh --guest ${guest} --rounds ${damages})
   passthru_lab_test(storm --nvme ${drive}-storm.img --bind 0000:00:02.0 -- ${hil}/storm.sh 10)
+  # A disk on MSI-X, one on MSI, one on INTx. Debian's kernel has drivers for them.
+  set(nothing driver=null-co,read-zeroes=on,size=16777216,if=none)
+  passthru_lab_test(counts --nvme ${drive}-counts.img --device ich9-ahci,id=ahci --device am53c974,id=scsi
+    --qemu -drive --qemu id=d1,${nothing} --qemu -device --qemu ide-hd,bus=ahci.0,drive=d1
+    --qemu -drive --qemu id=d2,${nothing} --qemu -device --qemu scsi-hd,bus=scsi.0,drive=d2
+    --bind 0000:00:02.0 --bind 0000:00:03.0 --bind 0000:00:04.0 --
+    ${hil}/counts.sh ${debian_guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0)
   # A NIC of the lab machine and an rtl8139 on one cable, the rtl8139 in one page with two others. Debian's kernel has
   # a driver for it.
   passthru_lab_test(packed
@@ -134,7 +141,6 @@ function(lab_runs kernel backend)
   passthru_lab_test(stream --nic-pair --bind 0000:00:02.0 -- ${hil}/stream.sh ${guest} ${moves} ${damages})
   passthru_lab_test(resets --nvme ${drive}-resets.img --bind 0000:00:02.0 -- ${hil}/resets.sh ${guest} ${resets})
   # A drive that stays, two behind ports that go, and a device that reports errors.
-  set(nothing driver=null-co,read-zeroes=on,size=16777216,if=none)
   passthru_lab_test(unplug --nvme ${drive}-unplug.img
     --device pcie-root-port,id=rp1,chassis=1 --device pcie-root-port,id=rp2,chassis=2 --device pcie-root-port,id=rp3,chassis=3
     --qemu -drive --qemu id=d1,${nothing} --device nvme,id=nvme1,serial=lab1,drive=d1,bus=rp1

@@ -28,6 +28,33 @@ TEST(InterruptCounts, ReadsALastLineThatHasNoEnd) {
   EXPECT_EQ(parse_interrupt_counts(kInterrupts, Bdf{.device = 2}, 71)[70], 7U);
 }
 
+/// Vectors of 0000:00:02.0 that VFIO has given back while the device's interrupts stay enabled.
+TEST(InterruptCounts, OfAVectorThatWasUnboundAreThere) {
+  const char* const of_the_machine =
+      "  27:         10          5  IR-PCI-MSI 32768-edge      vfio-msix[0](0000:00:02.0)\n"
+      "  28:          7          1  IR-PCI-MSI 32770-edge\n"
+      "  29:         99          0  IR-PCI-MSI 34818-edge\n"
+      "  30:          6          0  IR-IO-APIC  20-fasteoi\n"
+      "  31:         98          0  IR-PCI-MSI 134250498-edge";
+  EXPECT_EQ(parse_interrupt_counts(of_the_machine, Bdf{.device = 2}, 3),
+            (std::vector<uint64_t>{15, 0, 8}))
+      << "others are another device's and another segment's";
+  EXPECT_EQ(parse_interrupt_counts(of_the_machine, Bdf{.segment = 1, .device = 2}, 3)[2], 98U);
+  const char* const of_the_device =
+      "  27:   10   5  IR-PCI-MSIX-0000:00:02.0   0-edge      vfio-msix[0](0000:00:02.0)\n"
+      "  28:    7   1  IR-PCI-MSIX-0000:00:02.0   2-edge      \n"
+      "  29:   99   0  IR-PCI-MSIX-0000:00:03.0   2-edge\n";
+  EXPECT_EQ(parse_interrupt_counts(of_the_device, Bdf{.device = 2}, 3),
+            (std::vector<uint64_t>{15, 0, 8}));
+}
+
+TEST(InterruptCounts, OfAVectorThatAnotherDriverHasAreNotOurs) {
+  const char* const text =
+      "  27:   10   5  IR-PCI-MSI 32768-edge      nvme0q0\n"
+      "  28:    7   1  IR-PCI-MSI 32769-edge      vfio-msix[1](0000:00:02.1)\n";
+  EXPECT_EQ(parse_interrupt_counts(text, Bdf{.device = 2}, 2), (std::vector<uint64_t>{0, 0}));
+}
+
 TEST(InterruptCounts, AreZeroForADeviceThatIsNotNamed) {
   EXPECT_EQ(parse_interrupt_counts(kInterrupts, Bdf{.device = 9}, 2),
             (std::vector<uint64_t>{0, 0}));

@@ -35,8 +35,9 @@ TEST_F(MsixUnread, TheVectorIsArmedAnewAndDeliversWhatHadFiredOnce) {
   now += kAWhile;
   EXPECT_EQ(*msix->audit(), 1U);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(1)));
-  EXPECT_EQ(msix->inspect()[1].restores, 1U);
-  EXPECT_EQ(msix->inspect()[0].restores, 0U);
+  EXPECT_EQ(msix->inspect()[1].rearms, 1U);
+  EXPECT_EQ(msix->inspect()[0].rearms, 0U);
+  EXPECT_EQ(msix->inspect()[1].restores, 0U) << "nothing was wrong with its entry";
   EXPECT_EQ(restored, 1U);
   now += kAWhile;
   EXPECT_EQ(*msix->audit(), 0U);
