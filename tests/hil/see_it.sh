@@ -76,7 +76,7 @@ with_console() { exec "$@" <"$fifo"; }
 watch_early() {
   until "$passthru" msix watch "$nvme" --interval 0.5 --json --latency >"$results/watch.early.json" 2>"$results/watch.early.err" ||
     [ -e "$results/enough" ]; do
-    sleep 0.1
+    sleep 1
   done
 }
 watch_early &
@@ -91,44 +91,96 @@ sleep 2
 touch "$results/enough"
 pkill -TERM -f 'msix watch' || true # it may be between two, where the guest has ended
 wait "$early"
+see show 0 msix show "$nvme"
+see show.json 0 msix show "$nvme" --json
+see watch 0 msix watch "$nvme" --interval 0.5 --count 3
+see watch.latency 0 msix watch "$nvme" --interval 0.5 --count 2 --latency
+see watch.json 0 msix watch "$nvme" --interval 0.5 --count 3 --json
+see watch.latency.json 0 msix watch "$nvme" --interval 0.5 --count 2 --json --latency
+got=0
+"$passthru" msix watch "$nvme" --interval 0.2 --json >/dev/full 2>"$results/full.err" || got=$?
+equal 'watch: a full disk ends it' "$got" 3 "$results/full.err"
+see trace 0 trace "$nvme" -o "$results/trace.json" --seconds 2
+see trigger 0 msix trigger "$nvme" 1
+see bars 0 bars "$nvme"
+see bars.json 0 bars "$nvme" --json
+see svg 0 bars "$nvme" --svg "$results/bars.svg"
+see svg.again 3 bars "$nvme" --svg "$results/bars.svg"
+see svg.force 0 bars "$nvme" --svg "$results/bars.svg" --force
+build/release/tests/passthru_damage "$nvme" 1 1
+see damaged 1 msix audit "$nvme" "$nic" --format=prometheus
+see healed 0 msix audit "$nvme" --heal
+see audit.all 0 msix audit --all
+equal 'audit.all: the host has no interrupt of the NIC' "$(grep -c "vfio-.*($nic)" /proc/interrupts || [ $? -eq 1 ])" 0
+perl -MIO::Socket::UNIX -e 'my $socket = IO::Socket::UNIX->new(Local => shift, Listen => 1) or die $!; sleep' \
+  /run/passthru/vm/silent.sock &
+silent=$!
+until [ -S /run/passthru/vm/silent.sock ] || ! kill -0 "$silent"; do sleep 0.1; done
+see silent 3 msix audit --all
+# As many wait as it has room for: one more is not even connected.
+perl -MIO::Socket::UNIX -e 'my @waiting; $SIG{ALRM} = sub { kill STOP => $$ }; alarm 1;
+  push @waiting, IO::Socket::UNIX->new(Peer => $ARGV[0]) while 1' /run/passthru/vm/silent.sock &
+waiting=$!
+until grep -q stopped "/proc/$waiting/status" || ! kill -0 "$waiting"; do sleep 0.1; done
+see silent.full 3 msix audit --all
+kill -TERM "$silent" "$waiting"
+kill -CONT "$waiting"
+rm /run/passthru/vm/silent.sock
+see topology.guest 0 topology "$nvme"
+see busy 3 unbind "$nvme"
+
+# ---- what the guest does, in a trace ---------------------------------------------------------------------------------
+
+see before.json 0 msix show "$nvme" --json
+"$passthru" trace "$nvme" -o "$results/marks.json" --json >"$results/marks.summary.json" 2>"$results/marks.err" &
+tracer=$!
+until [ -s "$results/marks.json" ] || ! kill -0 "$tracer"; do sleep 0.1; done
+sleep 1
+build/release/tests/passthru_damage "$nvme" 1 1
+see healed.traced 0 msix audit "$nvme" --heal
+echo >&5
+wait_until_says marked
+sleep 1
+kill -TERM "$tracer"
+got=0
+wait "$tracer" || got=$?
+equal 'marks: exit status' "$got" 0 "$results/marks.err"
+echo >&5
+
+# ---- afterwards ------------------------------------------------------------------------------------------------------
+
+wait_for_guest
+equal 'the guest ended by itself' "$status" 0 "$log"
+equal "the guest's log has no timeout" "$(said complaint)" ''
+equal 'its socket is gone' "$(ls /run/passthru/vm)" ''
+
+# ---- what was seen while it ran: a process that is started beside a guest takes its time from it ---------------------
+
 equal 'watch.early: it began before any vector came' \
   "$(jq -s '.[0].vectors | map(.count) | add // 0' "$results/watch.early.json")" 0 "$results/watch.early.json"
 equal 'watch.early: vectors that came into use under it are timed' \
   "$(jq -s '[.[-1].vectors[] | select(.rate > 0)] | length > 0 and all(.p99_ns > 0 and .owner == "forwarder")' \
     "$results/watch.early.json")" true "$results/watch.early.json"
-see show 0 msix show "$nvme"
 has show 'by the VMM with pid'
 has show ' ok .* irqfd '
-see show.json 0 msix show "$nvme" --json
 equal 'show: nothing is damaged' "$(of show.json '[.vectors[] | select(.damaged)] | length')" 0
-see watch 0 msix watch "$nvme" --interval 0.5 --count 3
 has watch 'vector [0-9]+ rate [1-9]'
-see watch.latency 0 msix watch "$nvme" --interval 0.5 --count 2 --latency
 has watch.latency 'via forwarder p50_ns [0-9]+ p99_ns [0-9]+'
-see watch.json 0 msix watch "$nvme" --interval 0.5 --count 3 --json
 documents watch.json 3
 members watch.json . 'device seconds time_ns vectors'
 members watch.json '.vectors[]' 'changed count index owner p50_ns p99_ns rate verdict'
 equal 'watch.json: interrupts came, and nobody timed them' "$(jq -rs 'map(.vectors | map(.rate) | add > 0) + map(
   .vectors | all(.p50_ns == null)) | unique | join(" ")' "$results/watch.json")" true
-see watch.latency.json 0 msix watch "$nvme" --interval 0.5 --count 2 --json --latency
 equal 'watch.latency.json: those that came are timed' \
   "$(jq -s '[.[].vectors[] | select(.rate > 0)] | length > 0 and all(.p99_ns > 0 and .owner == "forwarder")' \
     "$results/watch.latency.json")" true
-got=0
-"$passthru" msix watch "$nvme" --interval 0.2 --json >/dev/full 2>"$results/full.err" || got=$?
-equal 'watch: a full disk ends it' "$got" 3 "$results/full.err"
 has full.err 'write the output: No space left'
-see trace 0 trace "$nvme" -o "$results/trace.json" --seconds 2
 equal 'trace: one slice for each interrupt that the VMM has counted, by vector' \
   "$(of trace.json '[.traceEvents[] | select(.ph == "X") | .tid - 1] | group_by(.) | map("\(.[0]):\(length)") | join(" ")')" \
   "$(of trace.json '[.otherData.vectors[] | "\(.vector):\(.delivered)"] | join(" ")')"
 equal 'trace: there were some, and none is missing' \
   "$(of trace.json '"\([.traceEvents[] | select(.ph == "X")] | length > 10) \(.otherData.lost)"')" 'true 0'
-see trigger 0 msix trigger "$nvme" 1
 has trigger 'arrived in the guest'
-see bars 0 bars "$nvme"
-see bars.json 0 bars "$nvme" --json
 members bars.json . 'bars device guest msix name notes plan'
 # From what `msix show` says of the table: its pages and the pending bits' are trapped, and nothing else of that BAR.
 of show.json '.msix | [.table.bar, .table.offset, 16 * .vectors], [.pba.bar, .pba.offset, ((.vectors + 63) / 64 | floor) * 8]
@@ -145,57 +197,20 @@ equal 'bars: the text lists the same spans' \
   "$(grep -cE '^  [=#TP]  0x[0-9a-f]+ .* (mapped|trapped)( |$)' "$results/bars")" "$(of bars.json '[.bars[].spans[]] | length')" "$results/bars"
 equal "bars: the guest's own use of its table is counted" \
   "$(of bars.json '[.bars[].spans[] | select(.mapped | not) | .trapped_writes] | add > 0')" true
-see svg 0 bars "$nvme" --svg "$results/bars.svg"
-see svg.again 3 bars "$nvme" --svg "$results/bars.svg"
 has svg.again 'write .*bars.svg: File exists. Name another file, or replace it with --force'
-see svg.force 0 bars "$nvme" --svg "$results/bars.svg" --force
 has bars.svg '^<svg|<svg '
-build/release/tests/passthru_damage "$nvme" 1 1
-see damaged 1 msix audit "$nvme" "$nic" --format=prometheus
 has damaged 'vector="1",verdict="cleared"} 1'
-see healed 0 msix audit "$nvme" --heal
 has healed 'restored'
-see audit.all 0 msix audit --all
-equal 'audit.all: the host has no interrupt of the NIC' "$(grep -c "vfio-.*($nic)" /proc/interrupts || [ $? -eq 1 ])" 0
 has audit.all "^$nic: ok, 0 vectors in use"
-perl -MIO::Socket::UNIX -e 'my $socket = IO::Socket::UNIX->new(Local => shift, Listen => 1) or die $!; sleep' \
-  /run/passthru/vm/silent.sock &
-silent=$!
-until [ -S /run/passthru/vm/silent.sock ] || ! kill -0 "$silent"; do sleep 0.1; done
-see silent 3 msix audit --all
 has silent "^$nvme: ok, [1-9]"
-# As many wait as it has room for: one more is not even connected.
-perl -MIO::Socket::UNIX -e 'my @waiting; $SIG{ALRM} = sub { kill STOP => $$ }; alarm 1;
-  push @waiting, IO::Socket::UNIX->new(Peer => $ARGV[0]) while 1' /run/passthru/vm/silent.sock &
-waiting=$!
-until grep -q stopped "/proc/$waiting/status" || ! kill -0 "$waiting"; do sleep 0.1; done
-see silent.full 3 msix audit --all
-has silent.full 'ask the VMM at /run/passthru/vm/silent.sock: it does not answer. Look whether it still runs'
-kill -TERM "$silent" "$waiting"
-kill -CONT "$waiting"
-rm /run/passthru/vm/silent.sock
-has silent 'ask the VMM at /run/passthru/vm/silent.sock: it does not answer. Look whether it still runs'
-see topology.guest 0 topology "$nvme"
-see busy 3 unbind "$nvme"
+for name in silent silent.full; do
+  has $name 'ask the VMM at /run/passthru/vm/silent.sock: it does not answer. Look whether it still runs'
+done
 has busy "another process uses IOMMU group"
 
-# ---- what the guest does, in a trace ---------------------------------------------------------------------------------
+# ---- what its trace says of it ---------------------------------------------------------------------------------------
 
-restored_before=$("$passthru" msix show "$nvme" --json | jq '[.vectors[].guest.restores] | add')
-"$passthru" trace "$nvme" -o "$results/marks.json" --json >"$results/marks.summary.json" 2>"$results/marks.err" &
-tracer=$!
-until [ -s "$results/marks.json" ] || ! kill -0 "$tracer"; do sleep 0.1; done
-sleep 1
-build/release/tests/passthru_damage "$nvme" 1 1
-see healed.traced 0 msix audit "$nvme" --heal
-echo >&5
-wait_until_says marked
-sleep 1
-kill -TERM "$tracer"
-got=0
-wait "$tracer" || got=$?
 cat "$results/marks.summary.json"
-equal 'marks: exit status' "$got" 0 "$results/marks.err"
 members marks.summary.json . 'device ended file interrupts lost marks name seconds vectors'
 members marks.summary.json .marks 'bar_moved masked reset restored unmasked'
 members marks.summary.json '.vectors[]' 'delivered slices vector'
@@ -210,19 +225,11 @@ equal 'marks: each mask has its unmask' "$(of marks.json '[.traceEvents[] | sele
   | select(. == "masked" or . == "unmasked")] | (map(select(. == "masked")) | length) - (map(select(. == "unmasked")) | length) | fabs <= 1')" true
 equal "marks: the vector that was moved was masked at each move" \
   "$(of marks.json "[.traceEvents[] | select(.ph == \"i\" and .tid == 1 and .name == \"masked\")] | length >= $moves")" true
-echo >&5
-
-# ---- afterwards ------------------------------------------------------------------------------------------------------
-
-wait_for_guest
-equal 'the guest ended by itself' "$status" 0 "$log"
-equal "the guest's log has no timeout" "$(said complaint)" ''
-equal 'its socket is gone' "$(ls /run/passthru/vm)" ''
 equal 'marks: a reset for each that the guest has made' \
   "$(of marks.summary.json .marks.reset)" "$(of summary.json '.devices[0].resets.function_level')"
 equal 'marks: that are those it was asked for' "$(of marks.summary.json .marks.reset)" "$resets"
 equal 'marks: a restore for each that the VMM has made in that time' "$(of marks.summary.json .marks.restored)" \
-  "$(($(of summary.json '.devices[0].restores') - restored_before))"
+  "$(($(of summary.json '.devices[0].restores') - $(of before.json '[.vectors[].guest.restores] | add')))"
 members summary.json . 'devices end'
 see unbind 0 unbind "$nvme" "$nic"
 finish
