@@ -116,6 +116,10 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   bars_ = PASSTHRU_TRY(Bars::create(device_, domain_.mmio(), domain_.ports(), config_->bars(),
                                     std::move(overlays), {.excluded = options_.unmapped_bars}));
   notices_ = PASSTHRU_TRY(Notices::bind(device_));
+  {
+    MutexLock intx_lock(intx_mutex_);
+    intx_ = interrupts_.get();
+  }
   interrupts_->start();
   return {};
 }
@@ -175,8 +179,8 @@ void AssignedDevice::Impl::apply(const ConfigChange& change) {
 }
 
 void AssignedDevice::Impl::end_of_intx() {
-  MutexLock lock(device_mutex_);
-  if (attached()) interrupts_->end_of_intx();
+  MutexLock lock(intx_mutex_);
+  if (intx_ != nullptr) intx_->end_of_intx();
 }
 
 void AssignedDevice::Impl::retranslate(const Concerns& concerns) {

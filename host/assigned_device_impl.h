@@ -25,7 +25,7 @@
 namespace passthru {
 
 /// Lock order: device_mutex_, then the vectors' own, then the address spaces' own. Table and BAR
-/// accesses come in below device_mutex_ and never take it.
+/// accesses come in below device_mutex_ and never take it, nor do EOIs.
 class AssignedDevice::Impl : public VectorObserver {
  public:
   static Result<std::unique_ptr<Impl>> open(Domain& domain, const AssignOptions& options);
@@ -34,7 +34,7 @@ class AssignedDevice::Impl : public VectorObserver {
   uint32_t config_read(uint32_t offset, unsigned width) PASSTHRU_EXCLUDES(device_mutex_);
   void config_write(uint32_t offset, unsigned width, uint32_t value)
       PASSTHRU_EXCLUDES(device_mutex_);
-  void end_of_intx() PASSTHRU_EXCLUDES(device_mutex_);
+  void end_of_intx() PASSTHRU_EXCLUDES(intx_mutex_);
   void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(device_mutex_);
   Result<void> watch(unsigned vector, std::optional<uint64_t> label)
       PASSTHRU_EXCLUDES(device_mutex_);
@@ -100,6 +100,8 @@ class AssignedDevice::Impl : public VectorObserver {
   std::unique_ptr<ConfigSpace> config_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<Interrupts> interrupts_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<Bars> bars_ PASSTHRU_GUARDED_BY(device_mutex_);
+  Mutex intx_mutex_;  ///< taken after device_mutex_; an EOI takes this alone
+  Interrupts* intx_ PASSTHRU_GUARDED_BY(intx_mutex_) = nullptr;  ///< those above; null when detached
   std::unique_ptr<Notices> notices_;                                   ///< set once by assemble
   std::optional<Inspection> last_ PASSTHRU_GUARDED_BY(device_mutex_);  ///< when it was detached
 

@@ -113,6 +113,10 @@ bool AssignedDevice::Impl::detach(Why why) {
     config = std::move(config_);
     interrupts = std::move(interrupts_);
     bars = std::move(bars_);
+    {
+      MutexLock intx_lock(intx_mutex_);
+      intx_ = nullptr;
+    }
     // Told before it is closed: for such a device the kernel waits then, a minute long.
     if (why == Why::Silence) tell(Event::Kind::DeviceGone, silence() + "; it is detached");
   }

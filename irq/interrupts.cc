@@ -124,7 +124,7 @@ void Interrupts::retry_intx() {
 }
 
 void Interrupts::tell_intx(const Result<void>& done) {
-  if (std::exchange(intx_told_, !done) || done) return;
+  if (intx_told_.exchange(!done) || done) return;
   observer_.intx_failed(done.error());
 }
 

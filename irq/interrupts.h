@@ -3,6 +3,7 @@
 // the device under its own lock; table accesses of the guest go to Msix directly.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,7 +43,7 @@ class Interrupts {
   void write_msix_control(uint16_t value);
   void write_msi(const MsiRegisters& registers);
 
-  /// The guest's EOI on the line of the INTx pin.
+  /// The guest's EOI on the line of the INTx pin. Thread-safe: it waits for no other call of these.
   void end_of_intx();
 
   /// Whether the guest has its device in D0. In every other state a function signals nothing; the
@@ -94,11 +95,11 @@ class Interrupts {
   std::unique_ptr<Msi> msi_;
   std::unique_ptr<Intx> intx_;
   bool awake_ = true;
-  bool intx_refused_ = false;   ///< a guest's writes do not try it again
-  unsigned intx_wait_ = 1;      ///< audits between two tries
-  unsigned intx_next_try_ = 0;  ///< audits until the next
-  bool intx_told_ = false;      ///< that something failed, since it worked last
-  uint16_t msix_control_ = 0;   ///< as the guest wrote it
+  bool intx_refused_ = false;            ///< a guest's writes do not try it again
+  unsigned intx_wait_ = 1;               ///< audits between two tries
+  unsigned intx_next_try_ = 0;           ///< audits until the next
+  std::atomic<bool> intx_told_ = false;  ///< that something failed, since it worked last
+  uint16_t msix_control_ = 0;            ///< as the guest wrote it
   MsiRegisters msi_registers_{};
 };
 

@@ -35,7 +35,7 @@ run_guest() {
   shift
   for bdf in "${devices[@]}"; do arguments+=(--device "$bdf"); done
   boot "$results/$name.log" "$results/$name.vmm" with_console "$passthru" run --inspect "$socket" "$@" \
-    --kernel "$guest/vmlinux" --initrd "$guest/initrd" --memory 256M \
+    --kernel "$guest/vmlinux" --initrd "$guest/initrd" --memory 128M \
     --append "$guest_append passthru.job=count-interrupts count-interrupts.reads=$READS count-interrupts.disks=${#devices[@]}" \
     --summary "$results/$name.end.json" "${arguments[@]}"
   wait_until_says before

@@ -28,7 +28,7 @@ run_guest() {
   rm -rf "$work" "$results/${run%.sh}.json"
   mkdir -p "$work"
   boot "$work/guest.log" "$work/vmm.log" build/release/tools/passthru run \
-    --kernel "$guest/vmlinux" --initrd "$guest/initrd" --cpus 1 --memory 512M \
+    --kernel "$guest/vmlinux" --initrd "$guest/initrd" --cpus 1 --memory 256M \
     --append "$guest_append passthru.job=$job $*" \
     --summary "$work/summary.json" "${arguments[@]}"
   wait_for_guest

@@ -42,7 +42,7 @@ start_guest() {
   [ "$name" != forwarded ] || devices+=(--forward-interrupts)
   for bdf in "$@"; do devices+=(--device "$bdf"); done
   boot "$results/$name.log" "$results/$name.vmm" \
-    "$passthru" run --kernel "$guest/$kernel" --initrd "$guest/initrd" --append "$append" --cpus "$cpus" --memory 256M \
+    "$passthru" run --kernel "$guest/$kernel" --initrd "$guest/initrd" --append "$append" --cpus "$cpus" --memory 128M \
     --summary "$results/$name.json" "${devices[@]}"
 }
 

@@ -85,7 +85,7 @@ early=$!
 boot "$log" "$results/vmm.log" with_console "$passthru" run --inspect --audit off \
   --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
   --append "$guest_append passthru.job=be-seen be-seen.moves=$moves be-seen.resets=$resets" \
-  --cpus 2 --memory 256M --summary "$results/summary.json" --device "$nvme" --device "$nic"
+  --cpus 2 --memory 128M --summary "$results/summary.json" --device "$nvme" --device "$nic"
 wait_until_says reading
 sleep 2
 touch "$results/enough"

@@ -21,7 +21,7 @@ mkdir -p "$results"
 for index in 0 1; do
   name=${doors[index]}
   boot "$results/$name.log" "$results/$name.vmm" build/release/tools/passthru run \
-    --backend="$name" --kernel "$guest/vmlinux" --initrd "$guest/initrd" --cpus 1 --memory 256M \
+    --backend="$name" --kernel "$guest/vmlinux" --initrd "$guest/initrd" --cpus 1 --memory 128M \
     --append "$guest_append passthru.job=read-drive" --device "${drives[index]}" --summary "$results/$name.json"
   vmms+=("$vmm")
 done

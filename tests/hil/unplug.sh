@@ -43,7 +43,7 @@ for bdf in "${devices[@]}"; do arguments+=(--device "$bdf"); done
 boot "$log" "$said_by_vmm" \
   build/release/tools/passthru run --kernel "$guest/vmlinux" \
   --initrd "$guest/initrd" --append "$guest_append nvme_core.io_timeout=3 passthru.job=keep-reading" \
-  --cpus 1 --memory 256M --summary "$results/summary.json" "${arguments[@]}"
+  --cpus 1 --memory 128M --summary "$results/summary.json" "${arguments[@]}"
 wait_until 'the guest reads three drives' grep -q '^reading' "$log"
 
 # The emulator only reports errors of a device whose SERR# Enable is set; a host's firmware does that.

@@ -101,7 +101,7 @@ devices() {
   echo 3 >/proc/sys/vm/drop_caches # a guest before may have written to the drive's file
   outside=$(sha256sum <"$image" | cut -d' ' -f1)
   start_guest "$@" "$nvme" "$nic" -- \
-    "demo demo.peer=$own_address demo.address=$guest_address demo.write-at-mib=$write_at_mib" --cpus 1 --memory 256M
+    "demo demo.peer=$own_address demo.address=$guest_address demo.write-at-mib=$write_at_mib" --cpus 1 --memory 128M
   wait_until_says 'result nic-sent'
   it_has_no_right
   busybox wget -q -O /tmp/fetched "http://$guest_address/data" || failed "$name: the guest serves what it made"

@@ -34,7 +34,7 @@ start() {
   local name=$1 job=$2
   shift 2
   boot "$results/$name.log" "$results/$name.vmm" "$passthru" run \
-    --kernel "$guest/vmlinux" --initrd "$guest/initrd" --cpus 1 --memory 256M --summary "$results/$name.json" \
+    --kernel "$guest/vmlinux" --initrd "$guest/initrd" --cpus 1 --memory 128M --summary "$results/$name.json" \
     --append "$guest_append passthru.job=$job share.mark=$mark share.write=$write" "$@"
   vmms+=("$vmm")
 }
@@ -42,7 +42,7 @@ start() {
 refused() {
   local name=$1 words=$2 status=0
   shift 2
-  timeout "$(patience 12)" "$passthru" run --kernel "$guest/vmlinux" --initrd "$guest/initrd" --memory 256M "$@" \
+  timeout "$(patience 12)" "$passthru" run --kernel "$guest/vmlinux" --initrd "$guest/initrd" --memory 128M "$@" \
     </dev/null >"$results/$name" 2>&1 || status=$?
   equal "$name: exit status" "$status" 3 "$results/$name"
   equal "$name: '$words'" "$(grep -cF "$words" "$results/$name")" 1 "$results/$name"

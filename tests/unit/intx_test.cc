@@ -7,6 +7,8 @@
 
 #include <chrono>
 #include <functional>
+#include <future>
+#include <string_view>
 #include <thread>
 
 #include "tests/unit/assigned_fixture.h"
@@ -77,6 +79,22 @@ TEST_F(IntxByLevel, TheLineIsLowWhileTheGuestUsesMsixAndComesBackWithItsLevel) {
   EXPECT_TRUE(stays_low());
   device->config_write(kMsixControl, 2, 0);
   EXPECT_TRUE(soon_high()) << "no EOI is needed for what was asserted before";
+}
+
+TEST_F(IntxByLevel, AnEoiDoesNotWaitForAReset) {
+  open();
+  bool waited = false;
+  std::future<void> eoi;
+  kernel->hook.set([&](std::string_view call, bool after) {
+    if (call != "VFIO_DEVICE_RESET" || after) return;
+    eoi = std::async(std::launch::async, [this] { device->end_of_intx(); });
+    waited = eoi.wait_for(std::chrono::seconds(10)) != std::future_status::ready;
+  });
+  device->config_write(FakeCapability::kExpress + 8, 2, 0x8000);
+  kernel->hook.set({});
+  ASSERT_TRUE(eoi.valid()) << "there was a reset";
+  eoi.get();
+  EXPECT_FALSE(waited);
 }
 
 TEST_F(IntxByLevel, AnUnmaskThatTheKernelRefusesIsReported) {
