@@ -101,8 +101,9 @@ class AssignedDevice::Impl : public VectorObserver {
   std::unique_ptr<Interrupts> interrupts_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<Bars> bars_ PASSTHRU_GUARDED_BY(device_mutex_);
   Mutex intx_mutex_;  ///< taken after device_mutex_; an EOI takes this alone
-  Interrupts* intx_ PASSTHRU_GUARDED_BY(intx_mutex_) = nullptr;  ///< those above; null when detached
-  std::unique_ptr<Notices> notices_;                                   ///< set once by assemble
+  Interrupts* intx_ PASSTHRU_GUARDED_BY(intx_mutex_) =
+      nullptr;                        ///< those above; null when detached
+  std::unique_ptr<Notices> notices_;  ///< set once by assemble
   std::optional<Inspection> last_ PASSTHRU_GUARDED_BY(device_mutex_);  ///< when it was detached
 
   using Clock = std::chrono::steady_clock;

@@ -122,6 +122,7 @@ $passthru topology --watch --json > >(cat >"$results/watch.json") &
 watch_json=$!
 tear_down() { kill "$watch" "$watch_json" 2>/dev/null || true; } # they may have ended by themselves
 wait_until 'the watch has begun' grep -q "^$port " "$results/watch.log"
+wait_until 'the watch in JSON has begun' test -s "$results/watch.json"
 
 $passthru topology >"$results/boot.txt"
 $passthru topology --json >"$results/boot.json"
