@@ -11,10 +11,14 @@ namespace passthru::tools {
 namespace {
 
 void tell(const Error& error) {
-  say("passthru: " + error.message() + "\n");
+  say(error_line(error));
 }
 
 }  // namespace
+
+std::string error_line(const Error& error) {
+  return "passthru: " + error.message() + "\n";
+}
 
 void say(const std::string& text) {
   static_cast<void>(std::fputs(text.c_str(), stderr));  // who closed it does not want to know

@@ -22,7 +22,7 @@ enum ExitStatus : int {
 
 // Each registers one subcommand whose callback stores the exit status in `status`. `status` and
 // `app` outlive the parse. An error is told once, by `refuse` or `wrong_usage`, and never printed
-// elsewhere.
+// elsewhere. `run` is an exception: its VMM's errors are messages of the run.
 CLI::App* add_list(CLI::App& app, int& status);
 CLI::App* add_doctor(CLI::App& app, int& status);
 CLI::App* add_topology(CLI::App& app, int& status);
@@ -36,7 +36,9 @@ CLI::App* add_run(CLI::App& app, int& status);
 /// Writes to standard error. Unlike fmt::print never throws: nobody may read it, and a guest goes
 /// on.
 void say(const std::string& text);
-/// Prints "passthru: MESSAGE" on standard error and returns kRefused.
+/// "passthru: MESSAGE", and the end of the line.
+std::string error_line(const Error& error);
+/// Prints that line on standard error and returns kRefused.
 int refuse(const Error& error);
 /// The same for a command line that CLI11 accepts and we do not; returns kUsage.
 int wrong_usage(const Error& error);

@@ -4,12 +4,13 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
+#include <cstdint>
 #include <fstream>
 #include <limits>
 #include <memory>
@@ -20,9 +21,11 @@
 
 #include "host/inspection_json.h"
 #include "tools/commands.h"
+#include "tools/run_messages.h"
 #include "tools/run_summary.h"
 #include "vfio/linux_kernel.h"
 #include "vmm/device_argument.h"
+#include "vmm/output_writer.h"
 #include "vmm/vm.h"
 
 namespace passthru::tools {
@@ -83,34 +86,6 @@ const char* name_of(ExitReason reason) {
   return "stopped";
 }
 
-void tell_event(const Event& event) {
-  const char* what = "";
-  switch (event.kind) {
-    case Event::Kind::VectorFailed:
-      what = "an interrupt vector failed";
-      break;
-    case Event::Kind::BarRefused:
-      what = "a BAR could not be placed";
-      break;
-    case Event::Kind::RestoreFailed:
-      what = "damaged interrupts could not be restored";
-      break;
-    case Event::Kind::UnplugRequest:
-      what = "the host asks for the device back";
-      break;
-    case Event::Kind::DeviceError:
-      what = "the device reported an error";
-      break;
-    case Event::Kind::DeviceGone:
-      what = "the device is gone";
-      break;
-    case Event::Kind::DamageHealed:
-    case Event::Kind::DeviceReset:
-      return;  // counted, and part of the summary
-  }
-  say(fmt::format("passthru: {}: {}: {}\r\n", event.device.str(), what, event.detail));
-}
-
 // As far as the system lets this user without asking: memory that devices reach is locked, and a
 // device with many vectors has as many descriptors.
 void raise_limits() {
@@ -142,8 +117,9 @@ Result<std::ofstream> open_summary(const std::string& file) {
 }
 
 Result<void> write_summary(std::ofstream& out, const std::string& file, ExitReason reason,
-                           const std::vector<Inspection>& devices) {
-  const nlohmann::json json = {{"end", name_of(reason)}, {"devices", devices}};
+                           uint64_t console_dropped, const std::vector<Inspection>& devices) {
+  const nlohmann::json json = {
+      {"end", name_of(reason)}, {"console_dropped", console_dropped}, {"devices", devices}};
   // Names come from the PCI id database and need not be UTF-8.
   out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
   out.close();
@@ -171,24 +147,37 @@ int run(RunArguments& arguments) {
   if (const auto checked = options.check(); !checked) return wrong_usage(checked.error());
   auto summary_file = open_summary(arguments.summary_file);
   if (!summary_file) return refuse(summary_file.error());
-  options.on_event = tell_event;
+  // Events come on the vCPUs' threads, with locks held. The messages outlive the VM, so that its
+  // devices are free before a reader of them is waited for.
+  auto messages = OutputWriter::start(STDERR_FILENO, {.what = "messages"});
+  if (!messages) return refuse(messages.error());
+  const auto refused = [&messages = **messages](const Error& error) {
+    messages.write(error_line(error));
+    return kRefused;
+  };
+  options.on_event = [&messages = **messages](const Event& event) {
+    messages.write(event_line(event));
+  };
 
   raise_limits();
   // A reader of our output that goes away does not end the guest.
   std::signal(SIGPIPE, SIG_IGN);
   auto vm = Vm::create(options, std::make_shared<LinuxKernel>());
-  if (!vm) return refuse(vm.error());
+  if (!vm) return refused(vm.error());
   const auto ended = [&] {
     const StopOnSignals stop(**vm);
     return (*vm)->run();
   }();
-  if (!ended) return refuse(ended.error());
+  const uint64_t console_dropped = (*vm)->console_dropped();
+  messages.value()->write(dropped_line(console_dropped));
+  if (!ended) return refused(ended.error());
 
   const std::vector<Inspection> devices = (*vm)->inspect();
-  for (const Inspection& device : devices) say(summary(device));
+  for (const Inspection& device : devices) messages.value()->write(summary(device));
   if (!arguments.summary_file.empty()) {
-    const auto written = write_summary(*summary_file, arguments.summary_file, *ended, devices);
-    if (!written) return refuse(written.error());
+    const auto written =
+        write_summary(*summary_file, arguments.summary_file, *ended, console_dropped, devices);
+    if (!written) return refused(written.error());
   }
   return *ended == ExitReason::Stopped ? kNo : kDone;
 }
@@ -290,6 +279,8 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->type_name("FILE");
   command->footer(
       "The guest's serial port is on stdin and stdout. On a terminal, Ctrl-A x ends the guest.\n"
+      "The guest never waits for a reader of stdout: what is not read in time is dropped and "
+      "counted.\n"
       "Exit status: 0 the guest powered off or rebooted, 1 it was stopped, 2 wrong usage,\n"
       "3 the system refused.\n\n"
       "  passthru bind 0000:00:02.0\n"

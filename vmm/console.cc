@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Owns raw mode, the escape key and the writing of one byte.
+// Raw mode and the escape key.
 #include "vmm/console.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace passthru {
 namespace {
@@ -15,8 +15,12 @@ constexpr std::byte kQuit{'x'};
 
 }  // namespace
 
-std::unique_ptr<Console> Console::open(int in, int out) {
-  std::unique_ptr<Console> console(new Console(in, out));
+Console::Console(int in, std::unique_ptr<OutputWriter> output)
+    : in_(in), output_(std::move(output)) {}
+
+Result<std::unique_ptr<Console>> Console::open(int in, int out) {
+  std::unique_ptr<Console> console(
+      new Console(in, PASSTHRU_TRY(OutputWriter::start(out, {.what = "console output"}))));
   // Changing the mode from the background would stop the process.
   if (in < 0 || !::isatty(in) || ::tcgetpgrp(in) != ::getpgrp()) return console;
   if (::tcgetattr(in, &console->mode_before_) != 0) return console;
@@ -27,6 +31,7 @@ std::unique_ptr<Console> Console::open(int in, int out) {
 }
 
 Console::~Console() {
+  output_->finish();
   if (terminal_ >= 0) ::tcsetattr(terminal_, TCSANOW, &mode_before_);
 }
 
@@ -51,14 +56,6 @@ Console::Input Console::read(std::span<std::byte> buffer) {
     buffer[input.size++] = byte;
   }
   return input;
-}
-
-void Console::write(std::byte byte) const {
-  while (::write(out_, &byte, 1) < 0 && errno == EAGAIN) {
-    // Somebody made our output nonblocking. A signal ends the wait: the VM may be ending.
-    pollfd ready{.fd = out_, .events = POLLOUT, .revents = 0};
-    if (::poll(&ready, 1, -1) < 0) return;
-  }
 }
 
 }  // namespace passthru

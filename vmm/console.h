@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Owns the VMM's side of the serial line: two descriptors, and the terminal's mode while they are
-// one. Used by Vm::run only.
+// The VMM's side of the serial line: two descriptors, and the terminal's mode while they are one.
+// Used by Vm::run only.
 #pragma once
 
 #include <termios.h>
 
-#include <array>
 #include <cstddef>
 #include <memory>
 #include <span>
+
+#include "vfio/result.h"
+#include "vmm/output_writer.h"
 
 namespace passthru {
 
@@ -16,8 +18,9 @@ namespace passthru {
 /// Ctrl-A x, which ends the VM, and Ctrl-A Ctrl-A, which is one Ctrl-A.
 class Console {
  public:
-  /// The descriptors stay the caller's; `in` may be -1.
-  static std::unique_ptr<Console> open(int in, int out);
+  /// The descriptors stay the caller's; `in` may be -1. EAGAIN: no thread can be had.
+  static Result<std::unique_ptr<Console>> open(int in, int out);
+  /// After `finish`, gives the terminal its mode back.
   ~Console();
   Console(const Console&) = delete;
   Console& operator=(const Console&) = delete;
@@ -32,14 +35,19 @@ class Console {
   /// Reads what is there, at most `buffer.size()` bytes. After end of file there is no input.
   Input read(std::span<std::byte> buffer);
 
-  /// Any thread. What cannot be written is lost: the guest does not depend on its audience.
-  void write(std::byte byte) const;
+  /// Any thread. Waits for no reader: OutputWriter drops what finds no room.
+  void write(std::byte byte) { output_->write(std::span(&byte, 1)); }
+  /// Writes what is left, as OutputWriter::finish does. Returns how many bytes were dropped.
+  uint64_t finish() {
+    output_->finish();
+    return output_->dropped();
+  }
 
  private:
-  Console(int in, int out) : in_(in), out_(out) {}
+  Console(int in, std::unique_ptr<OutputWriter> output);
 
   int in_;
-  const int out_;
+  const std::unique_ptr<OutputWriter> output_;
   int terminal_ = -1;  ///< whose mode was changed
   termios mode_before_{};
   bool escape_ = false;  ///< the last key was Ctrl-A

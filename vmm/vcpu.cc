@@ -17,13 +17,10 @@
 #include "host/kvm/kvm_table.h"
 #include "vmm/entry_state.h"
 #include "vmm/firmware_msrs.h"
+#include "vmm/stop_signal.h"
 
 namespace passthru {
 namespace {
-
-int stop_signal() {
-  return SIGRTMIN;
-}
 
 // How long a vCPU waits for a mapped BAR whose device does not answer: a reset takes up to a second
 // (PCIe 6.6.2: 100 ms for a function-level reset, more until the device is ready).
@@ -105,14 +102,6 @@ Result<void> Vcpu::start_at(const BootEntry& entry) {
   set_entry_state(entry, sregs, regs);
   PASSTHRU_TRY(kvm_call(fd_.get(), KVM_SET_SREGS, "KVM_SET_SREGS", &sregs));
   PASSTHRU_TRY(kvm_call(fd_.get(), KVM_SET_REGS, "KVM_SET_REGS", &regs));
-  return {};
-}
-
-Result<void> Vcpu::install_stop_signal() {
-  struct sigaction action = {};
-  action.sa_handler = [](int) {};
-  // No SA_RESTART: interrupting is the purpose.
-  if (::sigaction(stop_signal(), &action, nullptr) != 0) return fail(errno, "sigaction");
   return {};
 }
 

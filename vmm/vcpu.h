@@ -41,10 +41,9 @@ class Vcpu {
   /// Runs the guest on the calling thread until `stop`, or until the guest ends the machine by a
   /// triple fault. EIO: KVM cannot go on; says why.
   Result<End> run(const AddressSpace& ports, const AddressSpace& mmio);
-  /// Makes `run` return soon, also one that has not begun. Any thread, any number of times.
+  /// Makes `run` return soon, also one that has not begun. Any thread, any number of times. Needs
+  /// install_stop_signal.
   void stop();
-  /// What `stop` interrupts a system call with; its handler does nothing. Once for each process.
-  static Result<void> install_stop_signal();
 
  private:
   Vcpu(unsigned id, Fd fd, kvm_run* shared, size_t shared_size);

@@ -18,6 +18,7 @@
 #include "vmm/kernel_image.h"
 #include "vmm/memory_map.h"
 #include "vmm/power.h"
+#include "vmm/stop_signal.h"
 
 namespace passthru {
 
@@ -171,7 +172,7 @@ void Vm::run_vcpu(Vcpu& vcpu) {
 }
 
 Result<void> Vm::start_threads() {
-  PASSTHRU_TRY(Vcpu::install_stop_signal());
+  PASSTHRU_TRY(install_stop_signal());
   try {
     for (auto& vcpu : vcpus_) {
       threads_.emplace_back([this, &vcpu = *vcpu] { run_vcpu(vcpu); });
@@ -211,10 +212,11 @@ void Vm::stop_threads() {
 }
 
 Result<ExitReason> Vm::run() {
-  console_ = Console::open(console_in_, console_out_);
+  console_ = PASSTHRU_TRY(Console::open(console_in_, console_out_));
   const auto started = start_threads();
   if (started) serve_console();
   stop_threads();
+  console_dropped_ = console_->finish();
   console_.reset();
   if (!started) return tl::unexpected(started.error());
   MutexLock lock(failure_mutex_);

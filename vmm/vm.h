@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -51,8 +52,11 @@ class Vm {
   Vm& operator=(const Vm&) = delete;
 
   /// Runs the guest until it ends; call it once. The calling thread serves the console. EIO: a vCPU
-  /// could not go on.
+  /// could not go on. Waits for a reader of the console's last bytes, at most
+  /// OutputWriter::kPatience after it took the last one.
   Result<ExitReason> run();
+  /// Bytes of the guest's console that `run` dropped, because they were not read in time.
+  [[nodiscard]] uint64_t console_dropped() const { return console_dropped_; }
   /// Ends `run` soon. Any thread, and signal handlers.
   void stop() { end(ExitReason::Stopped); }
 
@@ -87,6 +91,7 @@ class Vm {
   std::unique_ptr<Domain> domain_;
   std::shared_ptr<Serial> serial_;
   std::unique_ptr<Console> console_;  ///< while `run` runs
+  uint64_t console_dropped_ = 0;
   PciBus bus_;
   std::vector<std::shared_ptr<AssignedFunction>> devices_;
   std::unique_ptr<Audit> audit_;            ///< null: no device to look after

@@ -48,7 +48,7 @@ struct VmOptions {
   int kvm_fd = -1;
 
   int console_in = 0;                            ///< bytes for the guest's serial port; -1: none
-  int console_out = 1;                           ///< bytes from it
+  int console_out = 1;                           ///< bytes from it; a slow reader loses some
   std::function<void(const Event&)> on_event{};  ///< told of each, on the thread that caused it
 
   /// Looks at everything that can be judged without files, devices or KVM. EINVAL: a number is out

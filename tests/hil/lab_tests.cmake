@@ -82,13 +82,15 @@ function(lab_runs kernel backend)
   set(where ${kernel}.${backend})
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
   # How often the state of a drive or NIC is damaged under its guest, the interrupts of a NIC are moved between CPUs
-  # under a TCP stream, BARs are moved, a guest resets its drive.
+  # under a TCP stream, BARs are moved, a guest resets its drive; what a hostile guest does, as hostile.sh has it.
   if(kernel STREQUAL "stock")
     set(damages 20)
     set(moves 500)
     set(bar_moves 200)
     set(resets 40)
+    set(attacks 1000 300 1000 1900)
     if(where STREQUAL long_runs AND "moves" IN_LIST PASSTHRU_LONG)
+      set(attacks 10000 10000 10000 80000)
       set(damages 50)
       set(moves 10000)
       set(bar_moves 1000)
@@ -148,6 +150,11 @@ function(lab_runs kernel backend)
     --device virtio-rng-pci,id=rng0,bus=rp3,aer=on,disable-legacy=on,iommu_platform=on
     --bind 0000:00:02.0 --bind 0000:01:00.0 --bind 0000:02:00.0 --bind 0000:03:00.0 --
     ${hil}/unplug.sh ${drive}-unplug.img ${guest} 0000:00:02.0 0000:01:00.0 0000:02:00.0 0000:03:00.0)
+  # A device that the host takes back, while the guest attacks the drive.
+  if(kernel STREQUAL "stock")
+    passthru_lab_test(hostile --nvme ${drive}-hostile.img --device e1000e --bind 0000:00:02.0 --bind 0000:00:03.0 --
+      ${hil}/hostile.sh ${debian_guest} 0000:00:03.0 ${attacks})
+  endif()
   passthru_lab_test(see_it --nvme ${drive}-see_it.img --nic-pair -- ${hil}/see_it.sh ${guest})
   # It speaks of groups: their nodes, their owners, their members.
   if(backend STREQUAL "group")

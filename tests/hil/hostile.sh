@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# tests/hil/hostile.sh - that a hostile guest harms nobody but itself: while nobody reads the console, it writes bad BAR
+# addresses and switches MSI-X Enable and memory decode of a drive, thousands of times, and the host takes another device
+# back meanwhile. The VMM's memory does not grow, the host gets its device at once, and the VMM reports a few events only.
+# Runs in the lab with an NVMe drive at 00:02.0 and a device to take back, both on vfio-pci. PASSTHRU_SEED repeats a run.
+# usage: hostile.sh GUEST-IMAGES TAKEN-BACK ADDRESSES ENABLES DECODES FLOOD-BYTES
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2317 # called by boot and by wait_until
+set -euo pipefail
+
+# shellcheck source=tests/hil/checks.sh
+source "${BASH_SOURCE[0]%/*}/checks.sh"
+
+readonly guest=$1 taken=$2 addresses=$3 enables=$4 decodes=$5 flood=$6
+readonly nvme=0000:00:02.0 passthru=build/release/tools/passthru
+readonly results=$LAB_OUT/hostile log=$LAB_OUT/hostile/guest.log said_by_vmm=$LAB_OUT/hostile/vmm.log
+readonly seed=${PASSTHRU_SEED:-$RANDOM}
+readonly GROWTH_KIB=4096
+readonly KEPT=$((64 << 10)) # by the VMM, of what nobody reads
+# The host takes back one device. Addresses where nothing can be are no events.
+readonly EVENTS=10
+# A second on a lab machine that boots in 5 s; on one that takes twice as long, twice as much.
+LIMIT_MS=$(patience 200)
+readonly LIMIT_MS
+
+# Not in $LAB_OUT: a share has no pipes.
+readonly typed=/tmp/hostile.typed shown=/tmp/hostile.shown reader=/tmp/hostile.reader
+
+# The console is a pipe, whose reader this test stops.
+with_reader() {
+  cat "$shown" >>"$log" &
+  echo $! >"$reader"
+  exec "$@" <"$typed" >"$shown"
+}
+
+# wait_until WHAT COMMAND...: while the VMM runs, and as long as a boot of the lab machine takes 30 times and each act of
+# the guest takes a tenth of a second.
+wait_until() {
+  local what=$1 until=$((SECONDS + $(patience 30) + (addresses + enables + decodes + flood / 64) / 10))
+  shift
+  until "$@"; do
+    if [ "$SECONDS" -gt "$until" ] || ! kill -0 "$vmm" 2>/dev/null; then
+      failed "$what" "$log"
+      tail -n 5 "$said_by_vmm"
+      finish
+    fi
+    nap 0.5
+  done
+  ok "$what"
+}
+memory() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$vmm/status"; }
+bar_of_guest() { "$passthru" bars "$nvme" --json 2>/dev/null | jq '.bars[0].guest_address'; }
+# The guest shows no sign of life on its console: whoever watches it takes the answers of its VMM for one.
+shows_life() { echo 'the VMM answers' >>"$log"; }
+attacks() {
+  local now
+  now=$(bar_of_guest)
+  [ -n "$now" ] && shows_life && [ "$now" != "$home" ]
+}
+# Each look at the memory is one more.
+has_ended() {
+  local now
+  shows_life
+  now=$(memory)
+  [ "${now:-0}" -le "$most" ] || most=$now
+  [ "$("$passthru" msix show "$nvme" --json 2>/dev/null | jq .msix.guest_function_masked)" = true ]
+}
+at_most() {
+  if [ "$2" -le "$3" ]; then ok "$1: $2, $3 at most"; else failed "$1: $2, not $3 at most" "$4"; fi
+}
+
+rm -rf "$results"
+mkdir -p "$results"
+mkfifo "$typed" "$shown"
+exec 5<>"$typed"
+exec 6<>"$shown"
+echo "seed $seed: PASSTHRU_SEED=$seed repeats it"
+append="$guest_append iomem=relaxed passthru.job=hostile hostile.flood=$flood hostile.seed=$seed"
+append+=" hostile.addresses=$addresses hostile.enables=$enables hostile.decodes=$decodes"
+boot "$log" "$said_by_vmm" with_reader "$passthru" run --inspect --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
+  --append "$append" --cpus 1 --memory 256M --summary "$results/summary.json" --device "$nvme" --device "$taken"
+wait_until 'the guest is ready' grep -q '^ready' "$log"
+
+kill -STOP "$(cat "$reader")"
+dd if=/dev/zero of="$shown" bs=4096 count=1000 oflag=nonblock 2>/dev/null || true # until the pipe is full
+home=$(bar_of_guest)
+before=$(memory) most=$before began=$SECONDS
+echo >&5
+wait_until 'the guest has filled its console, and attacks' attacks
+start=${EPOCHREALTIME/./}
+echo "$taken" >/sys/bus/pci/drivers/vfio-pci/unbind
+took=$(((${EPOCHREALTIME/./} - start) / 1000))
+at_most "$taken: the host has it back, ms" "$took" "$LIMIT_MS" "$said_by_vmm"
+wait_until 'the guest has done its worst' has_ended
+attacked=$((SECONDS - began))
+at_most 'memory of the VMM: KiB more' $((most - before)) $GROWTH_KIB "$said_by_vmm"
+
+kill -CONT "$(cat "$reader")"
+if [ "$flood" -gt "$KEPT" ]; then
+  wait_until 'the console says what it has lost' grep -qa '^\[[0-9]* bytes of console output were dropped\]' "$log"
+fi
+exec 6>&-
+echo >&5
+wait_for_guest
+wait "$(cat "$reader")" 2>/dev/null || true
+equal 'the guest ended by itself' "$status" 0 "$log"
+for kind in "addresses $addresses" "enables $enables" "decodes $decodes"; do
+  printf '        %s: %s\n' "${kind% *}" "$(said "${kind% *}")"
+  equal "it did all that it was to do: $kind" "$(said "${kind% *}" | cut -d' ' -f1)" "${kind#* }" "$log"
+done
+printf '        %s s without a reader of the console; flooded %s\n' "$attacked" "$(said flooded)"
+equal 'the drive answers after it' "$(said answers)" 'as before' "$log"
+equal 'nothing of the guest broke' "$(said complaint)" ''
+equal 'the summary says what the console lost' "$(jq '.console_dropped > 0' "$results/summary.json")" \
+  "$([ "$flood" -gt "$KEPT" ] && echo true || echo false)"
+if [ "$flood" -le "$KEPT" ]; then
+  equal 'what nobody read for so long came later, all of it' \
+    "$(grep -ac '^Nobody reads this' "$log")" $((flood / 19)) "$log"
+fi
+equal "$taken: the summary says why it went" \
+  "$(jq -r --arg device "$taken" '.devices[] | select(.device == $device) | .detached' "$results/summary.json")" \
+  'the host asked for it back'
+at_most 'events of the VMM' "$(grep -c '^passthru: 0' "$said_by_vmm")" $EVENTS "$said_by_vmm"
+finish
