@@ -74,9 +74,10 @@ class Restore {
   /// Glances at Message Control and at bound vectors, see kGlanceFor. Where something shows damage,
   /// or a vector was lost, looks at all and restores what is damaged.
   ///
-  /// If that fails again and again, it looks at all more and more seldom, see RetryPace. An audit
-  /// between two tries glances at the other vectors, restores those, and returns the same error.
-  /// The wait ends if Message Control is lost after all, or if somebody enables the index.
+  /// If that fails again and again, and restores nothing, it looks at all more and more seldom, see
+  /// RetryPace. An audit between two tries glances at the other vectors, restores those, and
+  /// returns the same error. The wait ends if Message Control is lost after all, or if somebody
+  /// enables the index.
   Healed audit();
 
   /// The vector's entry at the last look that found it sound; nothing if SET_IRQS has written it

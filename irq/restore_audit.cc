@@ -84,6 +84,8 @@ void Restore::keep_pace(const Healed& healed) {
     if (pace_.failing()) start_over();
     return;
   }
+  // Where something was restored, it is worth another try at once.
+  if (!healed.vectors.empty()) pace_.succeeded();
   pace_.failed();
   remember_failed(healed);
   failure_ = healed.outcome;

@@ -135,6 +135,17 @@ TEST_F(MsixRetry, AnotherVectorThatIsLostMeanwhileDoesNotWait) {
   EXPECT_EQ(fake->fire(7), Fired::Delivered);
 }
 
+TEST_F(MsixRetry, AnAuditThatRestoresSomeVectorsIsFollowedByAnotherTry) {
+  live(9);
+  for (unsigned vector = 0; vector < 9; ++vector) fake->refuse(vector, ENOMEM);
+  fake->zero_table();
+  for (unsigned vector = 0; vector < 9; ++vector) {
+    fake->refuse(vector, 0);
+    ignore(msix->audit(), "others are refused still");
+    EXPECT_EQ(fake->fire(vector), Fired::Delivered) << vector;
+  }
+}
+
 TEST_F(MsixRetry, AResetMeanwhileIsHealedAtOnce) {
   refuse_one();
   fake->backdoor_reset();
