@@ -19,8 +19,6 @@ bool is_on(uint16_t control) {
   return (control & (kMsixEnable | kMsixFunctionMask)) == kMsixEnable;
 }
 
-constexpr unsigned kGlancesPerClock = 32;
-
 void keep_first(Result<void>& kept, Result<void> next) {
   if (kept) kept = std::move(next);
 }
@@ -42,7 +40,8 @@ Restore::Restore(const PhysicalTable* table, Vectors& vectors, Wake wake, Pause 
       pause_(std::move(pause)),
       now_(std::move(now)),
       seen_(vectors.count()),
-      counts_(vectors.count()) {
+      counts_(vectors.count()),
+      failed_at_(vectors.count(), UINT64_MAX) {
   if (!pause_) pause_ = [] { std::this_thread::sleep_for(std::chrono::microseconds(100)); };
 }
 
@@ -59,39 +58,6 @@ Healed Restore::before_enable(unsigned vector) {
   auto found = damaged({&vector, 1});
   if (visible() && found.empty()) return {};
   return restore(std::move(found));
-}
-
-Healed Restore::audit() {
-  const bool broken = any_lost() || vectors_.down() || control_is_lost();
-  if (!broken && !entry_calls_for_a_look()) return {};
-  std::vector<unsigned> known;
-  for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
-    if (vectors_.bound(vector) || vectors_.lost(vector)) known.push_back(vector);
-  }
-  auto found = damaged(known);
-  if (!broken && found.empty()) return {};
-  return restore(std::move(found));
-}
-
-bool Restore::any_lost() const {
-  for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
-    if (vectors_.lost(vector)) return true;
-  }
-  return false;
-}
-
-// Starts behind the last vector of the previous glance.
-bool Restore::entry_calls_for_a_look() {
-  if (!visible()) return false;
-  const auto end = now_() + kGlanceFor;
-  for (unsigned glances = 0, step = 0; step < vectors_.count(); ++step) {
-    const unsigned vector = next_glance_;
-    next_glance_ = (vector + 1) % vectors_.count();
-    if (!vectors_.bound(vector)) continue;
-    if (calls_for_a_look(*table_->glance(vector), last_sound(vector))) return true;
-    if (++glances % kGlancesPerClock == 0 && now_() >= end) return false;
-  }
-  return false;
 }
 
 std::optional<MsixEntry> Restore::last_sound(unsigned vector) const {
@@ -179,7 +145,6 @@ Healed Restore::restore(std::vector<unsigned> damaged) {
     const auto cycle = needs_cycle();
     if (!cycle) {
       keep_first(healed.outcome, tl::unexpected(cycle.error()));
-      damaged.clear();
       break;
     }
     if (*cycle) {
@@ -197,6 +162,7 @@ Healed Restore::restore(std::vector<unsigned> damaged) {
     for (const unsigned vector : damaged) sound.erase(vector);
   }
   if (!damaged.empty()) keep_first(healed.outcome, damaged_again(damaged));
+  healed.damaged = std::move(damaged);
   std::erase_if(sound, [&](unsigned vector) { return !vectors_.bound(vector); });
   healed.vectors.assign(sound.begin(), sound.end());
   for (const unsigned vector : healed.vectors) ++counts_[vector];

@@ -13,6 +13,7 @@
 
 #include "irq/entry_fault.h"
 #include "irq/physical_table.h"
+#include "irq/retry_pace.h"
 #include "irq/vectors.h"
 #include "vfio/result.h"
 
@@ -23,7 +24,9 @@ struct Healed {
   /// Ascending: vectors whose entries are sound again. Each may have missed an interrupt and needs
   /// one signal.
   std::vector<unsigned> vectors{};
-  /// The first error. Other vectors are still damaged then; the next audit goes on with them.
+  /// Bound vectors whose entries are damaged still.
+  std::vector<unsigned> damaged{};
+  /// The first error. Vectors are lost or still damaged then; an audit goes on with them.
   Result<void> outcome{};
 };
 
@@ -70,6 +73,11 @@ class Restore {
 
   /// Glances at Message Control and at bound vectors, see kGlanceFor. Where something shows damage,
   /// or a vector was lost, looks at all and restores what is damaged.
+  ///
+  /// If that fails again and again, and restores nothing, it looks at all more and more seldom, see
+  /// RetryPace. An audit between two tries glances at the other vectors, restores those, and
+  /// returns the same error. The wait ends if Message Control is lost after all, or if somebody
+  /// enables the index.
   Healed audit();
 
   /// The vector's entry at the last look that found it sound; nothing if SET_IRQS has written it
@@ -94,7 +102,14 @@ class Restore {
   [[nodiscard]] std::vector<unsigned> all_bound() const;
   [[nodiscard]] bool control_is_lost() const;
   [[nodiscard]] bool any_lost() const;
-  bool entry_calls_for_a_look();
+  /// First: one vector is enough. Others: all but those that could not be restored.
+  enum class Glance { First, Others };
+  std::vector<unsigned> glance(Glance which);
+  Healed look_at_others();
+  [[nodiscard]] bool is_other_damage(bool control_lost) const;
+  void start_over();
+  void keep_pace(const Healed& healed);
+  void remember_failed(const Healed& healed);
   EntryFault fault(unsigned vector);
   std::vector<unsigned> damaged(std::span<const unsigned> vectors);
   Healed restore(std::vector<unsigned> damaged);
@@ -111,6 +126,14 @@ class Restore {
   std::vector<uint64_t> counts_;
   uint64_t count_ = 0;
   uint64_t damages_ = 0;
+
+  /// Of audits whose restore fails.
+  RetryPace pace_;
+  Result<void> failure_{};  ///< of the last of them
+  uint64_t enables_at_failure_ = 0;
+  bool control_lost_at_failure_ = false;
+  /// By vector: how often SET_IRQS had written it when an audit could not restore it.
+  std::vector<uint64_t> failed_at_;
 };
 
 }  // namespace passthru

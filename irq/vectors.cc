@@ -180,10 +180,11 @@ Result<void> Vectors::cycle() {
   PASSTHRU_TRY(disable());
   auto done = enable_about(allocation);
   if (done) return rebind_refused();
-  // One of them may be the cause: enables the index without any, then binds one at a time.
+  // One of them may be the cause, or that the host has not all up to the last at once: enables the
+  // index without any, then binds one at a time.
   const std::vector<unsigned> lost = in_state(State::Lost);
   for (const unsigned vector : lost) vectors_[vector].state = State::Refused;
-  if (lost.empty() || !enable(needed())) return done;
+  if (lost.empty() || !enable(device_->irq(irq_).noresize ? needed() : 1U)) return done;
   return rebind_refused();
 }
 

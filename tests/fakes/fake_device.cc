@@ -110,9 +110,9 @@ Result<void> FakeDevice::read(uint64_t fd_offset, std::span<std::byte> data) {
   const Access how = access(index);
   if (how == Access::Nothing) return fail(EIO, "pread");
   if (how == Access::Ones) return {};
+  const std::byte* const memory = device_memory(static_cast<unsigned>(index));
   for (size_t i = 0; i < data.size(); ++i) {
-    if (!in_table(static_cast<unsigned>(index), offset + i))
-      data[i] = bars_[index].data[offset + i];
+    if (!in_table(static_cast<unsigned>(index), offset + i)) data[i] = memory[offset + i];
   }
   return {};
 }
@@ -136,9 +136,9 @@ Result<void> FakeDevice::write(uint64_t fd_offset, std::span<const std::byte> da
   }
   const Access how = access(index);
   if (how == Access::Nothing) return fail(EIO, "pwrite");
+  std::byte* const memory = device_memory(static_cast<unsigned>(index));
   for (size_t i = 0; how == Access::Memory && i < data.size(); ++i) {
-    if (!in_table(static_cast<unsigned>(index), offset + i))
-      bars_[index].data[offset + i] = data[i];
+    if (!in_table(static_cast<unsigned>(index), offset + i)) memory[offset + i] = data[i];
   }
   return {};
 }

@@ -60,6 +60,10 @@ class FakeDevice {
   /// The device does not answer any more, or answers again: all its registers read as all ones.
   void set_gone(bool gone);
 
+  /// Each load of a mapping of the device's memory is a SIGBUS, or is one no more: as where memory
+  /// decode is off. All else works. `bar` must not be used meanwhile.
+  void set_faulting(bool faulting);
+
   /// The physical table, PBA and MSI-X control, past VFIO.
   PhysicalEntry entry(unsigned vector);
   void set_entry(unsigned vector, const PhysicalEntry& entry);
@@ -118,7 +122,7 @@ class FakeDevice {
     Fd fd;
     std::byte* data = nullptr;  ///< what mappings show
     size_t size = 0;
-    std::vector<std::byte> hidden;  ///< what the device has, while the BAR decodes nothing
+    std::vector<std::byte> hidden;  ///< what the device has, while mappings do not show it
   };
   struct Vector {
     bool allocated = false;
@@ -159,6 +163,7 @@ class FakeDevice {
   void host_writes(unsigned vector, const PhysicalEntry& entry) PASSTHRU_REQUIRES(state_mutex_);
   void lose_bars() PASSTHRU_REQUIRES(state_mutex_);
   void find_bars() PASSTHRU_REQUIRES(state_mutex_);
+  void hide(Memory& memory);
   void clear_msix() PASSTHRU_REQUIRES(state_mutex_);
 
   const FakeSpec spec_;
@@ -170,6 +175,7 @@ class FakeDevice {
   FakeConfig config_ PASSTHRU_GUARDED_BY(state_mutex_);
   bool bars_lost_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   bool gone_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
+  bool faulting_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   /// Which of INTx, MSI and MSI-X the kernel has enabled; Request where none is.
   Irq enabled_ PASSTHRU_GUARDED_BY(state_mutex_) = Irq::Request;
   std::vector<Vector> vectors_ PASSTHRU_GUARDED_BY(state_mutex_);

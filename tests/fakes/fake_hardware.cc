@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "tests/fakes/fake_device.h"
@@ -70,23 +71,44 @@ void FakeDevice::clear_msix() {
   }
 }
 
+void FakeDevice::hide(Memory& memory) {
+  if (memory.hidden.empty()) memory.hidden.assign(memory.data, memory.data + memory.size);
+}
+
 void FakeDevice::lose_bars() {
-  for (size_t index = 0; index < bars_.size(); ++index) {
+  bars_lost_ = true;
+  for (size_t index = 0; index < bars_.size() && !faulting_; ++index) {
     Memory& memory = bars_[index];
     if (memory.data == nullptr || spec_.bars[index].io || !memory.hidden.empty()) continue;
-    memory.hidden.assign(memory.data, memory.data + memory.size);
+    hide(memory);
     std::memset(memory.data, 0xff, memory.size);
   }
-  bars_lost_ = true;
 }
 
 void FakeDevice::find_bars() {
+  bars_lost_ = false;
+  if (faulting_) return;
   for (Memory& memory : bars_) {
     if (memory.hidden.empty()) continue;
     std::memcpy(memory.data, memory.hidden.data(), memory.size);
     memory.hidden.clear();
   }
-  bars_lost_ = false;
+}
+
+// A mapping beyond the end of its file faults.
+void FakeDevice::set_faulting(bool faulting) {
+  MutexLock lock(state_mutex_);
+  if (faulting == faulting_) return;
+  faulting_ = faulting;
+  for (size_t index = 0; index < bars_.size(); ++index) {
+    Memory& memory = bars_[index];
+    if (memory.data == nullptr || spec_.bars[index].io) continue;
+    if (faulting) hide(memory);
+    const auto size = static_cast<off_t>(faulting ? 0 : memory.size);
+    if (ftruncate(memory.fd.get(), size) != 0) std::abort();
+    if (!faulting) std::memset(memory.data, 0xff, memory.size);
+  }
+  if (!faulting && !bars_lost_) find_bars();
 }
 
 void FakeDevice::set_gone(bool gone) {

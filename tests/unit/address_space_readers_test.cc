@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/fakes/eventually.h"
 #include "tests/unit/address_space_fixture.h"
 
 namespace passthru {
@@ -78,7 +79,7 @@ TEST(AddressSpaceReaders, NeverSeeFreedOrHalfMovedState) {
     ids = space.commit({*ids, pair()});
     ASSERT_TRUE(ids);
   }
-  while (found < 1000) std::this_thread::yield();
+  EXPECT_TRUE(eventually([&] { return found >= 1000; })) << "the readers have not begun";
   stop = true;
   low.join();
   high.join();
@@ -101,7 +102,7 @@ TEST(AddressSpaceReaders, AreWaitedForBeforeTheirTargetMayGo) {
   auto slow = std::make_shared<Slow>();
   const WindowId id = add(space, {0x1000, 0x100, slow, {}});
   std::thread vcpu([&] { read(space, 0x1000, 1); });
-  while (!slow->entered) std::this_thread::yield();
+  EXPECT_TRUE(eventually([&] { return slow->entered.load(); })) << "the access has not begun";
   remove(space, id);
   space.wait_for_readers();
   EXPECT_EQ(slow->left, 1);
@@ -120,7 +121,7 @@ class Stuck : public AccessTarget {
   }
   void write(uint64_t /*offset*/, std::span<const std::byte> /*data*/) override {}
   void wait_for_access() const {
-    while (!entered_) std::this_thread::yield();
+    EXPECT_TRUE(eventually([this] { return entered_.load(); })) << "the access has not begun";
   }
   void end() { end_ = true; }
   [[nodiscard]] bool was_told() const { return was_told_; }

@@ -131,6 +131,10 @@ TEST_F(AssignedDeviceTest, AnIntxThatTheVmmCannotDeliverIsReportedAndNothingElse
   open();
   ASSERT_EQ(host.events.size(), 1U);
   EXPECT_THAT(host.events[0].detail, HasSubstr("INTx"));
+  place(kWindow);
+  enable_msix();
+  enable_vector(0);
+  EXPECT_EQ(hardware->fire(0), Fired::Delivered) << "the kernel has INTx no longer enabled";
 }
 
 TEST_F(AssignedDeviceTest, AResetBehindItsBackIsHealedOnRearm) {

@@ -58,7 +58,7 @@ TEST_F(Unplug, ADeviceThatIsOffTheBusGoesWhileVcpusAreAtWork) {
       }
     });
   }
-  while (rounds < 200) std::this_thread::yield();
+  EXPECT_TRUE(eventually([&] { return rounds >= 200; })) << "the vCPUs have not begun";
   ecam->function = nullptr;
   domain.mmio().wait_for_readers();
   device.reset();

@@ -3,6 +3,7 @@
 // is pulled. The guest then has an empty slot, and nothing is left behind.
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -147,10 +148,10 @@ TEST_F(DeviceEventsTest, ADeviceThatIsPulledIsDetachedAfterItsSilence) {
   EXPECT_EQ(first.error().code, ENODEV);
   EXPECT_THAT(first.error().message(), HasSubstr("does not answer"));
   EXPECT_THAT(host.events, IsEmpty()) << "a reset takes that long as well";
-  while (told(Event::Kind::DeviceGone).empty()) {
+  EXPECT_TRUE(eventually([this] {
     EXPECT_FALSE(device->rearm());
-    std::this_thread::sleep_for(1ms);
-  }
+    return !told(Event::Kind::DeviceGone).empty();
+  })) << "it was not detached";
   EXPECT_GE(std::chrono::steady_clock::now() - begin, 30ms);
   expect_an_empty_slot();
   EXPECT_EQ(device->rearm(), 0U);
@@ -195,15 +196,19 @@ TEST_F(DeviceEventsTest, TheAuditsThreadHearsTheHostAtOnce) {
 TEST_F(DeviceEventsTest, DetachesUnderTheFeetOfAGuestThatUsesIt) {
   open_and_use();
   std::atomic<bool> stop = false;
+  std::atomic<unsigned> rounds = 0;
   std::thread guest([&] {
     while (!stop) {
       device->config_read(0, 4);
       mmio_read(kWindow + 0x2000);
       enable_vector(3);
+      ++rounds;
     }
   });
-  std::this_thread::sleep_for(5ms);
+  EXPECT_TRUE(eventually([&] { return rounds > 2; })) << "the guest did not begin";
   device->detach();
+  const unsigned before = rounds;
+  EXPECT_TRUE(eventually([&] { return rounds > before + 2; })) << "the guest does not go on";
   stop = true;
   guest.join();
   expect_an_empty_slot();

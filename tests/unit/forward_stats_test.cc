@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <thread>
 
 namespace passthru {
@@ -49,7 +50,8 @@ TEST(ForwarderTrace, AReaderSeesWholeEntriesInOrderWhileTheyAreWritten) {
     for (uint64_t i = 1; !stop; ++i) ring.add(entry(i));
   });
   uint64_t seen = 0;
-  while (seen < 50 * TraceRing::kEntries) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (seen < 50 * TraceRing::kEntries && std::chrono::steady_clock::now() < end) {
     const auto entries = ring.read();
     for (size_t i = 0; i < entries.size(); ++i) {
       if (entries[i] == entry(entries[0].label + i)) continue;
@@ -63,6 +65,7 @@ TEST(ForwarderTrace, AReaderSeesWholeEntriesInOrderWhileTheyAreWritten) {
   }
   stop = true;
   writer.join();
+  EXPECT_GE(seen, 50 * TraceRing::kEntries) << "entries did not come";
 }
 
 }  // namespace

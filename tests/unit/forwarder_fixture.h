@@ -71,6 +71,13 @@ class ForwarderFixture : public testing::TestWithParam<Forwarder::Backend> {
     return count ? *count : 0;
   }
 
+  /// Until nothing is delivered any more.
+  void run_until_quiet() {
+    unsigned runs = 0;
+    while (run_once() != 0 && runs < 10'000) ++runs;
+    EXPECT_LT(runs, 10'000U) << "it delivers without an end";
+  }
+
   std::unique_ptr<Forwarder> forwarder;
 };
 

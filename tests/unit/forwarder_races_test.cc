@@ -94,7 +94,12 @@ TEST_P(ForwarderRaces, EverySourcesLastSignalArrivesAndNoneAfterARemoval) {
   uint64_t switches = 0;
   for (; running != 0; ++switches) {
     // A removed source takes its place until the thread that drives has had its turn.
-    while (forwarder->stats().sources > kPlaces / 2) std::this_thread::yield();
+    const auto has_places = [&] { return forwarder->stats().sources <= kPlaces / 2; };
+    for (int turns = 0; turns < 1000 && !has_places(); ++turns) std::this_thread::yield();
+    if (!eventually(has_places)) {
+      ADD_FAILURE() << "the thread that drives has not freed removed sources";
+      break;
+    }
     Line& line = lines[random() % kSources];
     remove(line);
     if (switches % 3 == 0) std::this_thread::yield();

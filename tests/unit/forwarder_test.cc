@@ -185,7 +185,7 @@ TEST_P(ForwarderTest, ManySourcesEachReachTheirOwnSink) {
     sources.push_back(make_eventfd());
     add_call(sources.back(), [&calls, i](uint64_t) { ++calls[i]; });
   }
-  while (run_once() != 0) continue;
+  run_until_quiet();
   for (const Fd& each : sources) signal_eventfd(each);
   unsigned delivered = 0;
   for (int i = 0; i < 100 && delivered < kSources; ++i) delivered += run_once();
@@ -285,14 +285,16 @@ TEST_P(ForwarderTest, ASleepingLoopIsWokenByWhatOthersAddAndSignal) {
       asleep();
       signal_eventfd(source);
     });
-    while (drain_eventfd(sink) == 0) {
-      EXPECT_TRUE(loop.sleep(kLong));
+    bool woken = true;
+    while (woken && drain_eventfd(sink) == 0) {
+      woken = loop.sleep(kLong);
       run_once();
     }
+    EXPECT_TRUE(woken) << "the signal did not come";
     others.join();
     // A poll looks once more at its end: only one that was woken is back before.
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(kLong / 2));
-    while (run_once() != 0) continue;
+    run_until_quiet();
     EXPECT_FALSE(loop.sleep(0)) << "no busy loop";
   }
 }

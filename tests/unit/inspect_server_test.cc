@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 
 #include "tests/unit/inspect_fixture.h"
+#include "tests/unit/recv_limit.h"
 #include "tools/vmm_client.h"
 
 namespace passthru {
@@ -44,6 +46,7 @@ class InspectServerTest : public InspectFixture {
   }
   Fd connect_raw() {
     Fd fd(::socket(AF_UNIX, SOCK_STREAM, 0));
+    limit_recv(fd);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
@@ -60,6 +63,7 @@ class InspectServerTest : public InspectFixture {
     std::array<char, 4096> bytes{};
     for (;;) {
       const ssize_t got = ::recv(fd.get(), bytes.data(), bytes.size(), 0);
+      EXPECT_FALSE(got < 0 && errno == EAGAIN) << "the other side does not hang up";
       if (got <= 0) return text;
       text.append(bytes.data(), static_cast<size_t>(got));
     }

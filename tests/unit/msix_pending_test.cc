@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string_view>
+
 #include "tests/unit/msix_fixture.h"
 
 namespace passthru {
@@ -78,6 +80,19 @@ TEST_F(MsixTest, WhatFiresWhileMsixIsBeingTurnedOffIsPendingToo) {
   msix->write_control(0);
   host.on_destroy_route = nullptr;
   ASSERT_EQ(gone, 2U);
+  msix->write_control(kMsixEnable);
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "once";
+}
+
+TEST_F(MsixTest, WhatFiresJustBeforeItsIndexIsDisabledIsPendingToo) {
+  live(1);
+  kernel.hook.set([&](std::string_view call, bool after) {
+    if (call == "disable VFIO_DEVICE_SET_IRQS" && !after) {
+      EXPECT_EQ(fake->fire(0), Fired::Delivered);
+    }
+  });
+  msix->write_control(0);
+  kernel.hook.set({});
   msix->write_control(kMsixEnable);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "once";
 }

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -19,6 +20,7 @@
 
 #include "host/inspect_service.h"
 #include "host/inspection_json.h"
+#include "tests/unit/recv_limit.h"
 #include "vfio/fd.h"
 
 namespace passthru {
@@ -46,6 +48,8 @@ class PlayedVmm {
   void serve(unsigned most_looks) {
     thread_ = std::thread([this, most_looks] {
       const Fd client(::accept(listener_.get(), nullptr, nullptr));
+      if (!client) return;
+      limit_recv(client);
       std::array<char, 4096> bytes{};
       ssize_t got = 0;
       while ((got = ::recv(client.get(), bytes.data(), bytes.size(), 0)) > 0) {
@@ -55,6 +59,7 @@ class PlayedVmm {
         const std::string line = (looks ? look() : list()).dump() + '\n';
         static_cast<void>(::send(client.get(), line.data(), line.size(), MSG_NOSIGNAL));
       }
+      EXPECT_FALSE(got < 0 && errno == EAGAIN) << "the client does not hang up";
     });
   }
   [[nodiscard]] unsigned looks() const { return looks_; }

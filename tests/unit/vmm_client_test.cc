@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/recv_limit.h"
 #include "tools/commands.h"
 #include "tools/msix_view.h"
 
@@ -52,12 +53,17 @@ class VmmClientTest : public ::testing::Test {
   void drip(std::chrono::milliseconds pause) {
     thread = std::thread([listener = listen(), pause] {
       const Fd client(::accept(listener.get(), nullptr, nullptr));
-      while (::send(client.get(), " ", 1, MSG_NOSIGNAL) == 1) std::this_thread::sleep_for(pause);
+      std::chrono::milliseconds left = 1min;
+      for (; left > 0ms && ::send(client.get(), " ", 1, MSG_NOSIGNAL) == 1; left -= pause) {
+        std::this_thread::sleep_for(pause);
+      }
+      EXPECT_GT(left, 0ms) << "the client does not hang up";
     });
   }
   void answer(std::vector<std::string> lines) {
     thread = std::thread([listener = listen(), lines = std::move(lines)] {
       const Fd client(::accept(listener.get(), nullptr, nullptr));
+      limit_recv(client);
       std::array<char, 4096> request{};
       for (const std::string& line : lines) {
         if (::recv(client.get(), request.data(), request.size(), 0) <= 0) return;
