@@ -95,9 +95,11 @@ Result<void> FakeDevice::read(uint64_t fd_offset, std::span<std::byte> data) {
 
   MutexLock lock(state_mutex_);
   if (static_cast<Region>(index) == Region::Config) {
-    config_.read(offset, data);
-    // The kernel answers for the ids itself.
-    if (gone_ && offset >= 4) std::fill(data.begin(), data.end(), std::byte{0xff});
+    if (gone_) {
+      config_.read_gone(offset, data);
+    } else {
+      config_.read(offset, data);
+    }
     return {};
   }
   std::fill(data.begin(), data.end(), std::byte{0xff});
@@ -128,7 +130,10 @@ Result<void> FakeDevice::write(uint64_t fd_offset, std::span<const std::byte> da
 
   MutexLock lock(state_mutex_);
   if (static_cast<Region>(index) == Region::Config) {
-    if (gone_) return {};
+    if (gone_) {
+      config_.write_gone(offset, data);
+      return {};
+    }
     const FakeConfig::Written written = config_.write(offset, data);
     if (written.command) find_bars();
     if (written.reset) do_reset();

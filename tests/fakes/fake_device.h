@@ -57,7 +57,8 @@ class FakeDevice {
   /// ones, and what the kernel writes is swallowed.
   void backdoor_reset();
 
-  /// The device does not answer any more, or answers again: all its registers read as all ones.
+  /// The device does not answer any more, or answers again: its registers read as all ones, but for
+  /// the bits of config space that the kernel answers for.
   void set_gone(bool gone);
 
   /// The physical table, PBA and MSI-X control, past VFIO.
