@@ -97,7 +97,8 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                                                  .intx = true,
                                                  .rom = options_.rom.kind != RomChoice::Kind::Off,
                                                  .rom_size = rom ? rom->size() : 0,
-                                                 .msix = options_.msix}));
+                                                 .msix = options_.msix,
+                                                 .silence = options_.silence}));
   interrupts_ = std::make_unique<Interrupts>(
       device_, domain_.interrupts(), *this,
       Interrupts::Options{.guest_address = options_.guest_address,

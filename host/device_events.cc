@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "host/assigned_device_impl.h"
+#include "mmap/config_reader.h"
 
 namespace passthru {
 namespace {
@@ -59,14 +60,13 @@ Result<uint32_t> AssignedDevice::Impl::audit() {
   return restored;
 }
 
-// What is not there reads as all ones. The kernel answers for the vendor itself
-// (drivers/vfio/pci/vfio_pci_config.c); the status register is the hardware's, and some of its bits
-// are 0 in every device (PCI 3.0, 6.2.3).
+// The kernel answers for the vendor itself (drivers/vfio/pci/vfio_pci_config.c); the Status register
+// is the hardware's.
 bool AssignedDevice::Impl::answers() {
   uint16_t status = UINT16_MAX;
   const auto read =
       device_->read(Region::Config, kStatus, std::as_writable_bytes(std::span{&status, 1}));
-  if (!read || status == UINT16_MAX) return false;
+  if (!read || !is_answer(status)) return false;
   silent_since_.reset();
   return true;
 }

@@ -54,9 +54,11 @@ void FakeConfig::answer_itself(const FakeSpec& spec) {
   answer(PCI_ROM_ADDRESS, 4, UINT32_MAX);
   answer(PCI_CAPABILITY_LIST, 1, UINT8_MAX);
   answer(PCI_INTERRUPT_LINE, 2, UINT16_MAX);  // and the pin
-  answer(FakeCapability::kPowerManagement + PCI_CAP_LIST_NEXT, 1, UINT8_MAX);
-  answer(FakeCapability::kPowerManagement + PCI_PM_PMC, 2, PCI_PM_CAP_PME_MASK);
-  answer(kPmcsr, 2, PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS);
+  if (spec.power_management) {
+    answer(FakeCapability::kPowerManagement + PCI_CAP_LIST_NEXT, 1, UINT8_MAX);
+    answer(FakeCapability::kPowerManagement + PCI_PM_PMC, 2, PCI_PM_CAP_PME_MASK);
+    answer(kPmcsr, 2, PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS);
+  }
   if (spec.msi_vectors != 0) {
     answer(FakeCapability::kMsi + PCI_CAP_LIST_NEXT, 1, UINT8_MAX);
     answer(FakeCapability::kMsi + PCI_MSI_FLAGS, 1, UINT8_MAX);
@@ -87,7 +89,6 @@ void FakeConfig::put_header(const FakeSpec& spec) {
   put(PCI_DEVICE_ID, 2, spec.device);
   // VFIO's open enables the device: both decodes are on, bus mastering is off.
   put(PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_SERR, 0x0547);
-  put(PCI_STATUS, 2, PCI_STATUS_CAP_LIST);
   put(PCI_CLASS_REVISION, 4, spec.class_code << 8 | 2);
   put(PCI_CACHE_LINE_SIZE, 1, 0, 0xff);
   put(PCI_SUBSYSTEM_VENDOR_ID, 4, 0x11001af4);
@@ -121,13 +122,16 @@ void FakeConfig::put_bars(const FakeSpec& spec) {
 void FakeConfig::put_capabilities(const FakeSpec& spec) {
   size_t link = PCI_CAPABILITY_LIST;
   auto add = [&](size_t at, uint8_t id) {
+    put(PCI_STATUS, 2, PCI_STATUS_CAP_LIST);
     put(link, 1, at);
     put(at, 2, id);
     link = at + PCI_CAP_LIST_NEXT;
   };
-  add(FakeCapability::kPowerManagement, PCI_CAP_ID_PM);
-  put(FakeCapability::kPowerManagement + PCI_PM_PMC, 2, 3);
-  put(kPmcsr, 2, PCI_PM_CTRL_NO_SOFT_RESET, PCI_PM_CTRL_STATE_MASK);
+  if (spec.power_management) {
+    add(FakeCapability::kPowerManagement, PCI_CAP_ID_PM);
+    put(FakeCapability::kPowerManagement + PCI_PM_PMC, 2, 3);
+    put(kPmcsr, 2, PCI_PM_CTRL_NO_SOFT_RESET, PCI_PM_CTRL_STATE_MASK);
+  }
   if (spec.msi_vectors != 0) {
     add(FakeCapability::kMsi, PCI_CAP_ID_MSI);
     const auto capable = static_cast<unsigned>(std::bit_width(spec.msi_vectors) - 1);
