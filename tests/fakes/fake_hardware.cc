@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "tests/fakes/fake_device.h"
 
@@ -71,22 +73,39 @@ void FakeDevice::clear_msix() {
 }
 
 void FakeDevice::lose_bars() {
-  for (size_t index = 0; index < bars_.size(); ++index) {
-    Memory& memory = bars_[index];
-    if (memory.data == nullptr || spec_.bars[index].io || !memory.hidden.empty()) continue;
-    memory.hidden.assign(memory.data, memory.data + memory.size);
-    std::memset(memory.data, 0xff, memory.size);
-  }
   bars_lost_ = true;
+  settle_mappings();
 }
 
 void FakeDevice::find_bars() {
-  for (Memory& memory : bars_) {
-    if (memory.hidden.empty()) continue;
+  bars_lost_ = false;
+  settle_mappings();
+}
+
+void FakeDevice::set_faulting(bool faulting) {
+  MutexLock lock(state_mutex_);
+  faulting_ = faulting;
+  settle_mappings();
+}
+
+// vfio_pci_mmap_fault(): without memory decode in D0 it is SIGBUS, and what was mapped is unmapped
+// first. A file that is shorter than its mapping does the same.
+void FakeDevice::settle_mappings() {
+  const bool reachable = config_.memory_enabled() && !faulting_;
+  const Shown now = !reachable ? Shown::Faults : bars_lost_ ? Shown::Ones : Shown::Content;
+  const Shown before = std::exchange(shown_, now);
+  if (now == before) return;
+  for (size_t index = 0; index < bars_.size(); ++index) {
+    Memory& memory = bars_[index];
+    if (memory.data == nullptr || spec_.bars[index].io) continue;
+    if (before == Shown::Content) memory.hidden.assign(memory.data, memory.data + memory.size);
+    const off_t size = now == Shown::Faults ? 0 : static_cast<off_t>(memory.size);
+    if (ftruncate(memory.fd.get(), size) != 0) std::abort();
+    if (now == Shown::Ones) std::memset(memory.data, 0xff, memory.size);
+    if (now != Shown::Content) continue;
     std::memcpy(memory.data, memory.hidden.data(), memory.size);
     memory.hidden.clear();
   }
-  bars_lost_ = false;
 }
 
 void FakeDevice::set_gone(bool gone) {
