@@ -43,8 +43,8 @@ Result<void> AssignedDevice::Impl::reset_hardware(const std::set<Bdf>& reset_now
             .advise("Reset all devices of the slot or bus together"));
   }
   VfioDevice& device = *device_;
-  PASSTHRU_TRY(reset_while_busy([&] { return device.hot_reset(); },
-                                [this] { return leaving_.load(); }));
+  PASSTHRU_TRY(
+      reset_while_busy([&] { return device.hot_reset(); }, [this] { return leaving_.load(); }));
   for (const HotResetFunction& function : *affected) done.insert(function.bdf);
   return {};
 }
