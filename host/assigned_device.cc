@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "host/assigned_device_impl.h"
+#include "host/busy_reset.h"
 
 namespace passthru {
 namespace {
@@ -91,13 +92,14 @@ AssignedDevice::Impl::Impl(Domain& domain, const AssignOptions& options,
 Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom) {
   MutexLock lock(device_mutex_);
   // Whoever had the device before left it in a state that is none of this guest's business.
-  if (device_->resettable()) PASSTHRU_TRY(device_->reset());
+  PASSTHRU_TRY(reset_device(*device_));
   config_ =
       PASSTHRU_TRY(ConfigSpace::create(device_, {.msi = true,
                                                  .intx = true,
                                                  .rom = options_.rom.kind != RomChoice::Kind::Off,
                                                  .rom_size = rom ? rom->size() : 0,
-                                                 .msix = options_.msix}));
+                                                 .msix = options_.msix,
+                                                 .silence = options_.silence}));
   interrupts_ = std::make_unique<Interrupts>(
       device_, domain_.interrupts(), *this,
       Interrupts::Options{.guest_address = options_.guest_address,
@@ -149,7 +151,7 @@ AssignedDevice::Impl::~Impl() {
 
 uint32_t AssignedDevice::Impl::config_read(uint32_t offset, unsigned width) {
   MutexLock lock(device_mutex_);
-  if (!attached()) return all_ones(width);
+  if (!attached() || resetting_) return all_ones(width);
   if (config_->covers_msi_pending(offset, width)) {
     config_->set_msi_pending(interrupts_->msi_pending());
   }
@@ -157,12 +159,17 @@ uint32_t AssignedDevice::Impl::config_read(uint32_t offset, unsigned width) {
 }
 
 void AssignedDevice::Impl::config_write(uint32_t offset, unsigned width, uint32_t value) {
-  MutexLock lock(device_mutex_);
-  if (attached()) apply(config_->write(offset, width, value));
+  {
+    MutexLock lock(device_mutex_);
+    if (!attached() || resetting_) return;
+    apply(config_->write(offset, width, value));
+    if (!resetting_) return;
+  }
+  end_guest_reset();
 }
 
 void AssignedDevice::Impl::apply(const ConfigChange& change) {
-  if (change.reset_requested) return reset_for(*change.reset_requested);
+  if (change.reset_requested) return begin_guest_reset(*change.reset_requested);
   if (change.decode_changed) {
     if (auto placed = bars_->place(config_->placement()); !placed) {
       // The register keeps what it was, as the mapping does: the guest reads that its move did not
@@ -188,7 +195,7 @@ void AssignedDevice::Impl::retranslate(const Concerns& concerns) {
   if (attached()) interrupts_->retranslate(concerns);
 }
 
-void AssignedDevice::Impl::reset_for(GuestReset reset) {
+void AssignedDevice::Impl::begin_guest_reset(GuestReset reset) {
   switch (reset) {
     case GuestReset::FunctionLevel:
       ++resets_.function_level;
@@ -201,11 +208,34 @@ void AssignedDevice::Impl::reset_for(GuestReset reset) {
       break;
   }
   go_quiet();
-  auto done = device_->resettable() ? device_->reset() : Result<void>{};
+  resetting_ = true;
+}
+
+// A reset that fails has no way to say so to the guest (PCIe 4.0, 6.6.2). What the guest sees is
+// reset all the same, and the device masters no bus until the guest turns that on: its driver finds
+// a device that is initialised with old contents, as after a warm boot. The VMM is told.
+void AssignedDevice::Impl::end_guest_reset() {
+  MutexLock only(resets_mutex_);
+  std::shared_ptr<VfioDevice> device;
+  {
+    MutexLock lock(device_mutex_);
+    if (!attached() || !resetting_) return;  // a reset of the VM has come first, or a detach
+    device = device_;
+  }
+  auto done = reset_device(*device);
+  device.reset();
+  MutexLock lock(device_mutex_);
+  resetting_ = false;
   const auto registers = start_anew();
   if (done) done = registers;
   domain_.marks().add(TraceMark::Kind::Reset, options_.device);
-  tell(Event::Kind::DeviceReset, done ? "by the guest" : done.error().message());
+  tell(done ? Event::Kind::DeviceReset : Event::Kind::ResetFailed,
+       done ? "by the guest" : done.error().message());
+}
+
+Result<void> AssignedDevice::Impl::reset_device(VfioDevice& device) {
+  if (!device.resettable()) return {};
+  return reset_while_busy([&] { return device.reset(); }, [this] { return leaving_.load(); });
 }
 
 // The guest's view goes first: nothing of it may reach the device while it is reset.

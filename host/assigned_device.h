@@ -58,8 +58,8 @@ struct AssignOptions {
   /// 1,000,000; what comes sooner becomes one, and the last is never lost. They pass through the
   /// forwarder then. 0: no limit.
   uint32_t most_interrupts_per_second = 0;
-  /// For how long a device may answer all ones before it is taken for gone. A device that is reset
-  /// may take a second until it answers again (PCIe 4.0, 6.6.1).
+  /// For how long a device may answer all ones before it is taken for gone, or not opened. A device
+  /// that is reset may take a second until it answers again (PCIe 4.0, 6.6.1).
   std::chrono::milliseconds silence{1000};
 };
 
@@ -71,9 +71,9 @@ class AssignedDevice {
   /// bridge or not a PCI function, ENODEV not bound to vfio-pci, EBUSY in use by another process,
   /// EPERM group not viable or no interrupt remapping, EACCES no permission on /dev/vfio or not the
   /// right VF token, ENOMEM RLIMIT_MEMLOCK too small, ENOTSUP to be opened by its own node where it
-  /// has none, or cannot show its token there. Of the options: EINVAL or ENOSPC, MSI-X cannot be
-  /// where it is wanted; EINVAL, a VF token is of no use for this device, or the ROM file is empty;
-  /// EFBIG, it is too large; or the errno of reading it.
+  /// has none, or cannot show its token there, EIO it answers all ones. Of the options: EINVAL or
+  /// ENOSPC, MSI-X cannot be where it is wanted; EINVAL, a VF token is of no use for this device,
+  /// or the ROM file is empty; EFBIG, it is too large; or the errno of reading it.
   static Result<std::unique_ptr<AssignedDevice>> open(Domain& domain, const AssignOptions& options);
 
   /// Detaches, unless that was done.

@@ -3,6 +3,7 @@
 // Private to host/: a VMM includes host/assigned_device.h.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -24,8 +25,8 @@
 
 namespace passthru {
 
-/// Lock order: device_mutex_, then the vectors' own, then the address spaces' own. Table and BAR
-/// accesses come in below device_mutex_ and never take it, nor do EOIs.
+/// Lock order: resets_mutex_, device_mutex_, then the vectors' own, then the address spaces' own.
+/// Table and BAR accesses come in below device_mutex_ and never take it, nor do EOIs.
 class AssignedDevice::Impl : public VectorObserver {
  public:
   static Result<std::unique_ptr<Impl>> open(Domain& domain, const AssignOptions& options);
@@ -33,7 +34,7 @@ class AssignedDevice::Impl : public VectorObserver {
 
   uint32_t config_read(uint32_t offset, unsigned width) PASSTHRU_EXCLUDES(device_mutex_);
   void config_write(uint32_t offset, unsigned width, uint32_t value)
-      PASSTHRU_EXCLUDES(device_mutex_);
+      PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   void end_of_intx() PASSTHRU_EXCLUDES(intx_mutex_);
   void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(device_mutex_);
   Result<void> watch(unsigned vector, std::optional<uint64_t> label)
@@ -41,7 +42,7 @@ class AssignedDevice::Impl : public VectorObserver {
   Result<void> trigger(unsigned vector) PASSTHRU_EXCLUDES(device_mutex_);
   // A reset of the VM, in three steps; every device takes each before any takes the next. False: it
   // was detached.
-  bool begin_reset() PASSTHRU_EXCLUDES(device_mutex_);
+  bool begin_reset() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   /// `reset_now` are the devices that have begun; those that were reset go to `done`.
   Result<void> reset_hardware(const std::set<Bdf>& reset_now, std::set<Bdf>& done)
       PASSTHRU_EXCLUDES(device_mutex_);
@@ -52,12 +53,12 @@ class AssignedDevice::Impl : public VectorObserver {
     return attached();
   }
   [[nodiscard]] Error no_device(const char* operation, std::string cause) const;
-  Result<uint32_t> rearm() PASSTHRU_EXCLUDES(device_mutex_);
+  Result<uint32_t> rearm() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   [[nodiscard]] std::vector<int> event_fds() const { return notices_->fds(); }
-  void handle_events() PASSTHRU_EXCLUDES(device_mutex_);
+  void handle_events() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   enum class Why { Vmm, Unplug, Silence, End };  ///< End: of this object
   /// Whether this call did it.
-  bool detach(Why why) PASSTHRU_EXCLUDES(device_mutex_);
+  bool detach(Why why) PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   [[nodiscard]] Inspection inspect() PASSTHRU_EXCLUDES(device_mutex_);
 
  private:
@@ -69,7 +70,12 @@ class AssignedDevice::Impl : public VectorObserver {
   }
   void go_quiet() PASSTHRU_REQUIRES(device_mutex_);
   Result<void> start_anew() PASSTHRU_REQUIRES(device_mutex_);
-  void reset_for(GuestReset reset) PASSTHRU_REQUIRES(device_mutex_);
+  /// A reset by the guest, in two steps: the hardware is reset in the second, and no other access
+  /// to config space waits for that. Meanwhile the function does not answer, as in a reset.
+  void begin_guest_reset(GuestReset reset) PASSTHRU_REQUIRES(device_mutex_);
+  void end_guest_reset() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  /// Done where it has no reset of its own. EAGAIN: see reset_while_busy.
+  Result<void> reset_device(VfioDevice& device);
   Result<uint32_t> audit() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] bool answers() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] bool was_silent_too_long() PASSTHRU_REQUIRES(device_mutex_);
@@ -92,6 +98,8 @@ class AssignedDevice::Impl : public VectorObserver {
 
   Domain& domain_;
   const AssignOptions options_;
+  Mutex resets_mutex_;                ///< held while the hardware is reset for the guest
+  std::atomic<bool> leaving_{false};  ///< a detach waits: nothing is tried again
   Mutex device_mutex_;  ///< protects config space, the BARs' places, and the order in which both
                         ///< change
   // Null when detached. Torn down from the last to the first: BARs leave the guest, then vectors
@@ -109,6 +117,7 @@ class AssignedDevice::Impl : public VectorObserver {
   using Clock = std::chrono::steady_clock;
   std::optional<Clock::time_point> silent_since_ PASSTHRU_GUARDED_BY(device_mutex_);
   bool audit_failed_ PASSTHRU_GUARDED_BY(device_mutex_) = false;  ///< the last one did
+  bool resetting_ PASSTHRU_GUARDED_BY(device_mutex_) = false;     ///< by the guest
   bool unplug_was_told_ PASSTHRU_GUARDED_BY(device_mutex_) = false;
   ResetCounts resets_ PASSTHRU_GUARDED_BY(device_mutex_);
   uint64_t audits_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "host/assigned_device_impl.h"
+#include "host/busy_reset.h"
+#include "mmap/config_reader.h"
 
 namespace passthru {
 namespace {
@@ -35,7 +37,7 @@ void AssignedDevice::Impl::handle_events() {
 Result<uint32_t> AssignedDevice::Impl::rearm() {
   {
     MutexLock lock(device_mutex_);
-    if (!attached()) return 0U;
+    if (!attached() || resetting_) return 0U;
     if (answers()) return audit();
     if (!was_silent_too_long()) {
       return tl::unexpected(no_device("look at the device", "it does not answer"));
@@ -59,14 +61,13 @@ Result<uint32_t> AssignedDevice::Impl::audit() {
   return restored;
 }
 
-// What is not there reads as all ones. The kernel answers for the vendor itself
-// (drivers/vfio/pci/vfio_pci_config.c); the status register is the hardware's, and some of its bits
-// are 0 in every device (PCI 3.0, 6.2.3).
+// The kernel answers for the vendor itself (drivers/vfio/pci/vfio_pci_config.c); the Status
+// register is the hardware's.
 bool AssignedDevice::Impl::answers() {
   uint16_t status = UINT16_MAX;
   const auto read =
       device_->read(Region::Config, kStatus, std::as_writable_bytes(std::span{&status, 1}));
-  if (!read || status == UINT16_MAX) return false;
+  if (!read || !is_answer(status)) return false;
   silent_since_.reset();
   return true;
 }
@@ -101,9 +102,13 @@ bool AssignedDevice::Impl::detach(Why why) {
   std::unique_ptr<ConfigSpace> config;
   std::unique_ptr<Interrupts> interrupts;
   std::unique_ptr<Bars> bars;
+  bool unbinding = false;
+  leaving_ = true;
   {
+    MutexLock only(resets_mutex_);
     MutexLock lock(device_mutex_);
     if (!attached()) return false;
+    unbinding = why == Why::Unplug || unplug_was_told_;
     if (bars_ && why != Why::End) {  // when this object ends, nobody can ask any more
       // Below the lock, so that what the guest has had until now is counted.
       last_ = inspect_locked(InterruptCounts::read(options_.device));
@@ -125,9 +130,12 @@ bool AssignedDevice::Impl::detach(Why why) {
   interrupts.reset();
   if (notices_) notices_->unbind();
   config.reset();
-  if (device->resettable() && why != Why::Silence) {
-    ignore(device->reset(), "detaching goes on: the kernel resets it again when it is closed");
-  }
+  if (!device->resettable() || why == Why::Silence) return true;
+  // Nobody waits for a lock here. Whoever unbinds the device holds its lock until it is closed, and
+  // the kernel then cannot reset it at the close either: what the guest left in the device stays
+  // there until the device is opened again. It masters no bus any more (vfio_pci_core_disable).
+  ignore(reset_while_busy([&] { return device->reset(); }, [=] { return unbinding; }),
+         "detaching goes on");
   return true;
 }
 

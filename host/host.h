@@ -22,6 +22,7 @@ struct Event {
     DamageHealed,   ///< the physical MSI-X state was restored
     RestoreFailed,  ///< it is damaged and could not be; told once until it is sound again
     DeviceReset,    ///< the guest reset its device
+    ResetFailed,    ///< it tried to: what it sees of it was reset, the device was not
     UnplugRequest,  ///< the host asks for the device back; `detail` says whether it was given
     DeviceError,    ///< the device reported an uncorrectable error
     DeviceGone,     ///< it does not answer any more, and was detached

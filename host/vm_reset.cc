@@ -7,13 +7,16 @@
 #include <array>
 
 #include "host/assigned_device_impl.h"
+#include "host/busy_reset.h"
 
 namespace passthru {
 
 bool AssignedDevice::Impl::begin_reset() {
+  MutexLock only(resets_mutex_);
   MutexLock lock(device_mutex_);
   if (!attached()) return false;
   ++resets_.vm;
+  resetting_ = false;
   go_quiet();
   return true;
 }
@@ -22,7 +25,7 @@ Result<void> AssignedDevice::Impl::reset_hardware(const std::set<Bdf>& reset_now
                                                   std::set<Bdf>& done) {
   MutexLock lock(device_mutex_);
   if (!attached() || done.contains(bdf())) return {};
-  if (device_->resettable()) return device_->reset();
+  if (device_->resettable()) return reset_device(*device_);
   const auto affected = device_->hot_reset_set();
   if (!affected) {
     return tl::unexpected(
@@ -39,7 +42,9 @@ Result<void> AssignedDevice::Impl::reset_hardware(const std::set<Bdf>& reset_now
                                  function.bdf.str()))
             .advise("Reset all devices of the slot or bus together"));
   }
-  PASSTHRU_TRY(device_->hot_reset());
+  VfioDevice& device = *device_;
+  PASSTHRU_TRY(
+      reset_while_busy([&] { return device.hot_reset(); }, [this] { return leaving_.load(); }));
   for (const HotResetFunction& function : *affected) done.insert(function.bdf);
   return {};
 }

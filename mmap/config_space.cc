@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "mmap/config_reader.h"
 #include "vfio/capability_list.h"
 
 namespace passthru {
@@ -33,14 +34,6 @@ class VfioConfig : public PhysicalConfig {
   const std::shared_ptr<VfioDevice> device_;
 };
 
-Result<std::vector<std::byte>> read_all(PhysicalConfig& registers, uint32_t size) {
-  std::vector<std::byte> config(size);
-  for (uint32_t offset = 0; offset + 4 <= size; offset += 4) {
-    PASSTHRU_TRY(registers.read(offset, std::span(config).subspan(offset, 4)));
-  }
-  return config;
-}
-
 /// Some devices announce a ROM and answer no read of it; the kernel finds out when it looks.
 bool rom_is_readable(VfioDevice& device) {
   std::array<std::byte, 2> signature{};
@@ -63,6 +56,7 @@ Result<std::unique_ptr<ConfigSpace>> ConfigSpace::create(const std::shared_ptr<V
   source.msix_vectors = device->irq(Irq::Msix).count;
   source.msi_vectors = device->irq(Irq::Msi).count;
   source.page_size = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  source.bdf = device->bdf().str();
   return create(std::move(source), options).on(device->bdf().str());
 }
 
@@ -71,10 +65,8 @@ Result<std::unique_ptr<ConfigSpace>> ConfigSpace::create(ConfigSource source,
   constexpr const char* kOperation = "read config space";
   if (source.size < PCI_STD_HEADER_SIZEOF)
     return fail(EINVAL, kOperation, "the header is not all there");
-  const std::vector<std::byte> config = PASSTHRU_TRY(read_all(*source.registers, source.size));
-  if (config_u16(config, PCI_VENDOR_ID) == UINT16_MAX) {
-    return fail(EIO, kOperation, "the device does not answer: every register is all ones");
-  }
+  const std::vector<std::byte> config =
+      PASSTHRU_TRY(read_config(*source.registers, source.size, options.silence, source.bdf));
   if (is_bridge(config)) return fail(EINVAL, kOperation, "it is a bridge");
   std::unique_ptr<ConfigSpace> space(new ConfigSpace(std::move(source), options));
   PASSTHRU_TRY(space->describe(config));

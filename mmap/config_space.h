@@ -5,11 +5,13 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "mmap/bar_shape.h"
@@ -30,6 +32,7 @@ struct ConfigSource {
   unsigned msix_vectors = 0;                   ///< that the host can bind; 0 hides the capability
   unsigned msi_vectors = 0;
   uint64_t page_size = 4096;  ///< the host's
+  std::string bdf{};          ///< for errors
 };
 
 struct ConfigOptions {
@@ -39,6 +42,7 @@ struct ConfigOptions {
   uint64_t rom_size = 0;       ///< bytes of what stands in for the device's ROM; 0: nothing does
   MsixChoice msix{};           ///< where the guest finds the MSI-X table
   bool multifunction = false;  ///< the guest finds other functions in the same slot
+  std::chrono::milliseconds silence{0};  ///< for how long the device may answer all ones
 };
 
 /// How a guest resets its function through config space.
@@ -84,7 +88,7 @@ class ConfigSpace {
   static Result<std::unique_ptr<ConfigSpace>> create(const std::shared_ptr<VfioDevice>& device,
                                                      const ConfigOptions& options = {});
   /// The same over any registers. EINVAL: not a type 0 header, or MSI-X cannot be where it is
-  /// wanted (ENOSPC: for lack of room). EIO: the device does not answer.
+  /// wanted (ENOSPC: for lack of room). EIO: the device answers all ones for longer than `silence`.
   static Result<std::unique_ptr<ConfigSpace>> create(ConfigSource source,
                                                      const ConfigOptions& options = {});
 

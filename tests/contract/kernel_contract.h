@@ -35,6 +35,8 @@ struct ContractTarget {
   bool virtual_function = false;     ///< its memory decode is its physical function's
   /// A function-level reset that VFIO does not see; for BackdoorResetContract only.
   std::function<void()> backdoor_reset{};
+  /// The device does not answer any more, or answers again; for GoneContract only.
+  std::function<void(bool)> set_gone{};
 };
 
 /// Makes a target; named for the test's report.

@@ -3,8 +3,15 @@
 #pragma once
 
 #include "tests/contract/kernel_contract.h"
+#include "vfio/guarded_load.h"
 
 namespace passthru {
+
+/// Whether a load from there does not fault.
+inline bool loads(const Mapped& mapped) {
+  std::array<uint32_t, 1> word{};
+  return guarded_load(mapped.address, word);
+}
 
 TEST_P(KernelContract, ADeviceSaysWhatItHas) {
   open_device();
@@ -80,17 +87,29 @@ TEST_P(KernelContract, MemoryIsOutOfReachWhileDecodeIsOff) {
   const uint16_t command = read16(PCI_COMMAND);
   EXPECT_NE(command & PCI_COMMAND_MEMORY, 0) << "decode is on after open";
   EXPECT_EQ(command & PCI_COMMAND_MASTER, 0) << "bus mastering is off after open";
+  Mapped mapped;
+  if (info.mappable) {
+    mapped = kernel().map_region(device(), info.fd_offset, 4096, true).value();
+    ASSERT_TRUE(loads(mapped));
+  }
   write_config(PCI_COMMAND, static_cast<uint16_t>(command & ~PCI_COMMAND_MEMORY));
+  if (info.mappable) {
+    EXPECT_EQ(loads(mapped), target_.virtual_function) << "a fault is SIGBUS";
+  }
   if (target_.virtual_function) {
     // Its COMMAND has no such bit (SR-IOV 1.1, 3.4.1.3): what the kernel shows there is only a
     // memory.
     ASSERT_DONE(kernel().read_region(device(), info.fd_offset, bytes));
+    if (info.mappable) kernel().unmap_region(mapped);
     return;
   }
   EXPECT_ERRNO(EIO, kernel().read_region(device(), info.fd_offset, bytes));
   EXPECT_ERRNO(EIO, kernel().write_region(device(), info.fd_offset, bytes));
   write_config(PCI_COMMAND, command);
   ASSERT_DONE(kernel().read_region(device(), info.fd_offset, bytes));
+  if (!info.mappable) return;
+  EXPECT_TRUE(loads(mapped));
+  kernel().unmap_region(mapped);
 }
 
 TEST_P(KernelContract, IdsAndMsixControlCannotBeWritten) {

@@ -23,10 +23,12 @@ bool covers(uint64_t offset, size_t size, size_t byte) {
 FakeConfig::FakeConfig(const FakeSpec& spec)
     : bytes_(spec.express ? 4096 : 256),
       writable_(bytes_.size()),
+      answered_(bytes_.size()),
       virtual_function_(spec.virtual_function) {
   put_header(spec);
   put_bars(spec);
   put_capabilities(spec);
+  answer_itself(spec);
   program_command();
 }
 
@@ -35,6 +37,41 @@ void FakeConfig::put(size_t offset, unsigned width, uint64_t value, uint64_t wri
     bytes_[offset + byte] = static_cast<uint8_t>(value >> (8 * byte));
     writable_[offset + byte] = static_cast<uint8_t>(writable >> (8 * byte));
   }
+}
+
+void FakeConfig::answer(size_t offset, unsigned width, uint64_t bits) {
+  for (unsigned byte = 0; byte < width; ++byte) {
+    answered_[offset + byte] = static_cast<uint8_t>(bits >> (8 * byte));
+  }
+}
+
+/// init_pci_cap_basic_perm() and those of the capabilities; links are the kernel's everywhere.
+void FakeConfig::answer_itself(const FakeSpec& spec) {
+  answer(PCI_VENDOR_ID, 4, UINT32_MAX);
+  answer(PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
+  answer(PCI_STATUS, 2, PCI_STATUS_CAP_LIST);
+  for (unsigned bar = 0; bar < 6; ++bar) answer(PCI_BASE_ADDRESS_0 + 4 * bar, 4, UINT32_MAX);
+  answer(PCI_ROM_ADDRESS, 4, UINT32_MAX);
+  answer(PCI_CAPABILITY_LIST, 1, UINT8_MAX);
+  answer(PCI_INTERRUPT_LINE, 2, UINT16_MAX);  // and the pin
+  if (spec.power_management) {
+    answer(FakeCapability::kPowerManagement + PCI_CAP_LIST_NEXT, 1, UINT8_MAX);
+    answer(FakeCapability::kPowerManagement + PCI_PM_PMC, 2, PCI_PM_CAP_PME_MASK);
+    answer(kPmcsr, 2, PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS);
+  }
+  if (spec.msi_vectors != 0) {
+    answer(FakeCapability::kMsi + PCI_CAP_LIST_NEXT, 1, UINT8_MAX);
+    answer(FakeCapability::kMsi + PCI_MSI_FLAGS, 1, UINT8_MAX);
+    answer(FakeCapability::kMsi + PCI_MSI_ADDRESS_LO, 8, UINT64_MAX);
+    answer(FakeCapability::kMsi + PCI_MSI_DATA_64, 2, UINT16_MAX);
+  }
+  if (spec.express) {
+    answer(FakeCapability::kExpress + PCI_CAP_LIST_NEXT, 1, UINT8_MAX);
+    answer(kDeviceControl, 2,
+           PCI_EXP_DEVCTL_BCR_FLR | PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_READRQ);
+    answer(PCI_CFG_SPACE_SIZE, 4, UINT32_MAX);
+  }
+  if (has_msix_) answer(FakeCapability::kMsix + PCI_CAP_LIST_NEXT, 1, UINT8_MAX);
 }
 
 void FakeConfig::program_command() {
@@ -52,7 +89,6 @@ void FakeConfig::put_header(const FakeSpec& spec) {
   put(PCI_DEVICE_ID, 2, spec.device);
   // VFIO's open enables the device: both decodes are on, bus mastering is off.
   put(PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_SERR, 0x0547);
-  put(PCI_STATUS, 2, PCI_STATUS_CAP_LIST);
   put(PCI_CLASS_REVISION, 4, spec.class_code << 8 | 2);
   put(PCI_CACHE_LINE_SIZE, 1, 0, 0xff);
   put(PCI_SUBSYSTEM_VENDOR_ID, 4, 0x11001af4);
@@ -86,13 +122,16 @@ void FakeConfig::put_bars(const FakeSpec& spec) {
 void FakeConfig::put_capabilities(const FakeSpec& spec) {
   size_t link = PCI_CAPABILITY_LIST;
   auto add = [&](size_t at, uint8_t id) {
+    put(PCI_STATUS, 2, PCI_STATUS_CAP_LIST);
     put(link, 1, at);
     put(at, 2, id);
     link = at + PCI_CAP_LIST_NEXT;
   };
-  add(FakeCapability::kPowerManagement, PCI_CAP_ID_PM);
-  put(FakeCapability::kPowerManagement + PCI_PM_PMC, 2, 3);
-  put(kPmcsr, 2, PCI_PM_CTRL_NO_SOFT_RESET, PCI_PM_CTRL_STATE_MASK);
+  if (spec.power_management) {
+    add(FakeCapability::kPowerManagement, PCI_CAP_ID_PM);
+    put(FakeCapability::kPowerManagement + PCI_PM_PMC, 2, 3);
+    put(kPmcsr, 2, PCI_PM_CTRL_NO_SOFT_RESET, PCI_PM_CTRL_STATE_MASK);
+  }
   if (spec.msi_vectors != 0) {
     add(FakeCapability::kMsi, PCI_CAP_ID_MSI);
     const auto capable = static_cast<unsigned>(std::bit_width(spec.msi_vectors) - 1);
@@ -133,6 +172,27 @@ void FakeConfig::read(uint64_t offset, std::span<std::byte> data) const {
   const int remembered = virtual_function_ ? word(PCI_COMMAND) & PCI_COMMAND_MEMORY : 0;
   overlay(PCI_COMMAND, static_cast<uint16_t>(command_ | remembered));
   if (has_msix_) overlay(kMsixControl, msix_control_);
+}
+
+void FakeConfig::read_gone(uint64_t offset, std::span<std::byte> data) const {
+  read(offset, data);
+  for (size_t i = 0; i < data.size(); ++i) {
+    // vfio_direct_config_read(): of a capability without a table of its own, the kernel answers for
+    // the id too, unless it is read alone.
+    const bool known = has_msix_ && offset == FakeCapability::kMsix && i == 0 && data.size() > 1;
+    if (!known) data[i] |= ~std::byte{answered_[offset + i]};
+  }
+}
+
+void FakeConfig::write_gone(uint64_t offset, std::span<const std::byte> data) {
+  for (size_t i = 0; i < data.size(); ++i) {
+    const uint64_t at = offset + i;
+    // Of COMMAND the kernel remembers what it has tried to write.
+    const uint8_t kept = at == PCI_COMMAND ? uint8_t{0xff} : answered_[at];
+    const auto mask = static_cast<uint8_t>(writable_[at] & kept);
+    bytes_[at] =
+        static_cast<uint8_t>((bytes_[at] & ~mask) | (static_cast<uint8_t>(data[i]) & mask));
+  }
 }
 
 FakeConfig::Written FakeConfig::write(uint64_t offset, std::span<const std::byte> data) {

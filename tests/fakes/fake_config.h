@@ -19,12 +19,17 @@ class FakeConfig {
   [[nodiscard]] size_t size() const { return bytes_.size(); }
   /// `offset + data.size()` is within the size.
   void read(uint64_t offset, std::span<std::byte> data) const;
+  /// The same of a device that does not answer: all ones, but for the bits that the kernel answers
+  /// for.
+  void read_gone(uint64_t offset, std::span<std::byte> data) const;
 
   struct Written {
     bool command = false;  ///< COMMAND was written, with memory decode on
     bool reset = false;    ///< Initiate Function Level Reset was set
   };
   Written write(uint64_t offset, std::span<const std::byte> data);
+  /// The same to a device that does not answer: what the kernel remembers is all that changes.
+  void write_gone(uint64_t offset, std::span<const std::byte> data);
 
   /// Whether VFIO thinks that the user has enabled memory decode, in D0: otherwise accesses are
   /// EIO.
@@ -42,6 +47,9 @@ class FakeConfig {
   void put(size_t offset, unsigned width, uint64_t value, uint64_t writable = 0);
   [[nodiscard]] uint16_t word(size_t offset) const;
   void program_command();
+  /// The kernel answers for these bits itself.
+  void answer(size_t offset, unsigned width, uint64_t bits);
+  void answer_itself(const FakeSpec& spec);
   void put_header(const FakeSpec& spec);
   void put_bars(const FakeSpec& spec);
   void put_capabilities(const FakeSpec& spec);
@@ -49,6 +57,7 @@ class FakeConfig {
   std::vector<uint8_t>
       bytes_;  ///< what VFIO remembers: virtual registers, and COMMAND as last written
   std::vector<uint8_t> writable_;  ///< by bit
+  std::vector<uint8_t> answered_;  ///< by the kernel and not by the device; by bit
   bool has_msix_ = false;
   bool has_express_ = false;
   bool virtual_function_ = false;

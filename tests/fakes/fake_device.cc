@@ -80,7 +80,7 @@ bool FakeDevice::in_table(unsigned bar, uint64_t offset) const {
 
 FakeDevice::Access FakeDevice::access(uint64_t bar) const {
   if (spec_.bars[bar].io) return Access::Memory;
-  if (!config_.memory_enabled()) return Access::Nothing;
+  if (!config_.memory_enabled() || faulting_) return Access::Nothing;
   return config_.decodes_memory() && !bars_lost_ ? Access::Memory : Access::Ones;
 }
 
@@ -95,9 +95,11 @@ Result<void> FakeDevice::read(uint64_t fd_offset, std::span<std::byte> data) {
 
   MutexLock lock(state_mutex_);
   if (static_cast<Region>(index) == Region::Config) {
-    config_.read(offset, data);
-    // The kernel answers for the ids itself.
-    if (gone_ && offset >= 4) std::fill(data.begin(), data.end(), std::byte{0xff});
+    if (gone_) {
+      config_.read_gone(offset, data);
+    } else {
+      config_.read(offset, data);
+    }
     return {};
   }
   std::fill(data.begin(), data.end(), std::byte{0xff});
@@ -128,9 +130,14 @@ Result<void> FakeDevice::write(uint64_t fd_offset, std::span<const std::byte> da
 
   MutexLock lock(state_mutex_);
   if (static_cast<Region>(index) == Region::Config) {
-    if (gone_) return {};
+    if (gone_) {
+      config_.write_gone(offset, data);
+      settle_mappings();
+      return {};
+    }
     const FakeConfig::Written written = config_.write(offset, data);
-    if (written.command) find_bars();
+    if (written.command) bars_lost_ = false;
+    settle_mappings();
     if (written.reset) do_reset();
     return {};
   }
@@ -169,10 +176,29 @@ Result<FakeDevice::Mappable> FakeDevice::map(uint64_t fd_offset, uint64_t size) 
 }
 
 Result<void> FakeDevice::reset() {
+  if (reset_pause_) reset_pause_();
   MutexLock lock(state_mutex_);
   if (!spec_.resets) return fail(EINVAL, "VFIO_DEVICE_RESET");
+  // pci_try_reset_function()
+  if (take_busy_reset()) return fail(EAGAIN, "VFIO_DEVICE_RESET");
   do_reset();
   return {};
+}
+
+bool FakeDevice::take_busy_reset() {
+  if (busy_resets_ == 0) return false;
+  if (busy_resets_ != UINT32_MAX) --busy_resets_;
+  return true;
+}
+
+bool FakeDevice::is_busy() {
+  MutexLock lock(state_mutex_);
+  return take_busy_reset();
+}
+
+void FakeDevice::set_busy_resets(unsigned resets) {
+  MutexLock lock(state_mutex_);
+  busy_resets_ = resets;
 }
 
 void FakeDevice::hot_reset() {
@@ -200,7 +226,8 @@ void FakeDevice::released() {
   MutexLock lock(state_mutex_);
   disable_all();
   for (Fd& eventfd : single_) eventfd.reset();
-  if (spec_.resets) do_reset();
+  // vfio_pci_core_disable() only tries to take the lock, too.
+  if (spec_.resets && !take_busy_reset()) do_reset();
   config_ = FakeConfig(spec_);
   find_bars();
 }

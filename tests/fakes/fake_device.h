@@ -57,12 +57,19 @@ class FakeDevice {
   /// ones, and what the kernel writes is swallowed.
   void backdoor_reset();
 
-  /// The device does not answer any more, or answers again: all its registers read as all ones.
+  /// The device does not answer any more, or answers again: its registers read as all ones, but for
+  /// the bits of config space that the kernel answers for.
   void set_gone(bool gone);
 
-  /// Each load of a mapping of the device's memory is a SIGBUS, or is one no more: as where memory
-  /// decode is off. All else works. `bar` must not be used meanwhile.
+  /// Memory is out of reach, as it is without memory decode and in D3, or again within reach: an
+  /// access through a mapping is SIGBUS, one through VFIO is EIO.
   void set_faulting(bool faulting);
+
+  /// So many resets from now on find the device's lock held: EAGAIN. UINT32_MAX: all of them.
+  void set_busy_resets(unsigned resets);
+  /// Called while VFIO_DEVICE_RESET is under way, before anything is reset. Set it while no other
+  /// thread calls the fake.
+  void set_reset_pause(std::function<void()> pause) { reset_pause_ = std::move(pause); }
 
   /// The physical table, PBA and MSI-X control, past VFIO.
   PhysicalEntry entry(unsigned vector);
@@ -106,6 +113,8 @@ class FakeDevice {
   void poll_unmask();
   Result<void> reset();
   void hot_reset();
+  /// Whether the device's lock is held now; see set_busy_resets.
+  bool is_busy();
   Result<void> read(uint64_t fd_offset, std::span<std::byte> data);
   Result<void> write(uint64_t fd_offset, std::span<const std::byte> data);
   /// The descriptor and offset to mmap.
@@ -122,7 +131,7 @@ class FakeDevice {
     Fd fd;
     std::byte* data = nullptr;  ///< what mappings show
     size_t size = 0;
-    std::vector<std::byte> hidden;  ///< what the device has, while mappings do not show it
+    std::vector<std::byte> hidden;  ///< what the device has, while mappings show something else
   };
   struct Vector {
     bool allocated = false;
@@ -130,6 +139,7 @@ class FakeDevice {
     PhysicalEntry cached;  ///< as the kernel last wrote it
   };
   enum class Access { Nothing, Ones, Memory };
+  enum class Shown { Content, Ones, Faults };
 
   Access access(uint64_t bar) const PASSTHRU_REQUIRES(state_mutex_);
   bool in_table(unsigned bar, uint64_t offset) const;
@@ -163,19 +173,24 @@ class FakeDevice {
   void host_writes(unsigned vector, const PhysicalEntry& entry) PASSTHRU_REQUIRES(state_mutex_);
   void lose_bars() PASSTHRU_REQUIRES(state_mutex_);
   void find_bars() PASSTHRU_REQUIRES(state_mutex_);
-  void hide(Memory& memory);
+  /// Mappings show what follows from config space and the flags below.
+  void settle_mappings() PASSTHRU_REQUIRES(state_mutex_);
+  bool take_busy_reset() PASSTHRU_REQUIRES(state_mutex_);
   void clear_msix() PASSTHRU_REQUIRES(state_mutex_);
 
   const FakeSpec spec_;
   const bool interrupt_remapping_;
   std::array<Memory, 6> bars_;
   std::function<void()> pause_;
+  std::function<void()> reset_pause_;
 
   Mutex state_mutex_;  ///< protects what the kernel and the hardware remember
   FakeConfig config_ PASSTHRU_GUARDED_BY(state_mutex_);
   bool bars_lost_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   bool gone_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   bool faulting_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
+  Shown shown_ PASSTHRU_GUARDED_BY(state_mutex_) = Shown::Content;
+  unsigned busy_resets_ PASSTHRU_GUARDED_BY(state_mutex_) = 0;
   /// Which of INTx, MSI and MSI-X the kernel has enabled; Request where none is.
   Irq enabled_ PASSTHRU_GUARDED_BY(state_mutex_) = Irq::Request;
   std::vector<Vector> vectors_ PASSTHRU_GUARDED_BY(state_mutex_);

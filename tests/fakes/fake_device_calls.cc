@@ -125,6 +125,9 @@ Result<void> FakeKernel::hot_reset(int device, std::span<const int> groups) {
       if (!ours) return passthru::fail(EINVAL, kName);
     }
   }
+  for (FakeDevice* each : affected) {
+    if (each->is_busy()) return passthru::fail(EAGAIN, kName);
+  }
   for (FakeDevice* each : affected) each->hot_reset();
   return {};
 }

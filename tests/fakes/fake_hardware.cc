@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "tests/fakes/fake_device.h"
 
@@ -71,44 +72,40 @@ void FakeDevice::clear_msix() {
   }
 }
 
-void FakeDevice::hide(Memory& memory) {
-  if (memory.hidden.empty()) memory.hidden.assign(memory.data, memory.data + memory.size);
-}
-
 void FakeDevice::lose_bars() {
   bars_lost_ = true;
-  for (size_t index = 0; index < bars_.size() && !faulting_; ++index) {
-    Memory& memory = bars_[index];
-    if (memory.data == nullptr || spec_.bars[index].io || !memory.hidden.empty()) continue;
-    hide(memory);
-    std::memset(memory.data, 0xff, memory.size);
-  }
+  settle_mappings();
 }
 
 void FakeDevice::find_bars() {
   bars_lost_ = false;
-  if (faulting_) return;
-  for (Memory& memory : bars_) {
-    if (memory.hidden.empty()) continue;
-    std::memcpy(memory.data, memory.hidden.data(), memory.size);
-    memory.hidden.clear();
-  }
+  settle_mappings();
 }
 
-// A mapping beyond the end of its file faults.
 void FakeDevice::set_faulting(bool faulting) {
   MutexLock lock(state_mutex_);
-  if (faulting == faulting_) return;
   faulting_ = faulting;
+  settle_mappings();
+}
+
+// vfio_pci_mmap_fault(): without memory decode in D0 it is SIGBUS, and what was mapped is unmapped
+// first. A file that is shorter than its mapping does the same.
+void FakeDevice::settle_mappings() {
+  const bool reachable = config_.memory_enabled() && !faulting_;
+  const Shown now = !reachable ? Shown::Faults : bars_lost_ ? Shown::Ones : Shown::Content;
+  const Shown before = std::exchange(shown_, now);
+  if (now == before) return;
   for (size_t index = 0; index < bars_.size(); ++index) {
     Memory& memory = bars_[index];
     if (memory.data == nullptr || spec_.bars[index].io) continue;
-    if (faulting) hide(memory);
-    const auto size = static_cast<off_t>(faulting ? 0 : memory.size);
+    if (before == Shown::Content) memory.hidden.assign(memory.data, memory.data + memory.size);
+    const off_t size = now == Shown::Faults ? 0 : static_cast<off_t>(memory.size);
     if (ftruncate(memory.fd.get(), size) != 0) std::abort();
-    if (!faulting) std::memset(memory.data, 0xff, memory.size);
+    if (now == Shown::Ones) std::memset(memory.data, 0xff, memory.size);
+    if (now != Shown::Content) continue;
+    std::memcpy(memory.data, memory.hidden.data(), memory.size);
+    memory.hidden.clear();
   }
-  if (!faulting && !bars_lost_) find_bars();
 }
 
 void FakeDevice::set_gone(bool gone) {

@@ -64,6 +64,7 @@ struct FakeSpec {
   unsigned msi_available = 32;  ///< see FakeMsix::available
   bool msi_maskable = false;    ///< per-vector masking
   bool intx = true;
+  bool power_management = true;
   bool express = true;  ///< 4096 bytes of config space, and an error interrupt
   bool resets = true;   ///< has a function-level reset
   /// SR-IOV: memory decode is its physical function's, which a reset of this one leaves on, and its

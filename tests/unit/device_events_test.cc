@@ -159,6 +159,21 @@ TEST_F(DeviceEventsTest, ADeviceThatIsPulledIsDetachedAfterItsSilence) {
   EXPECT_THAT(kernel->calls("VFIO_DEVICE_RESET"), IsEmpty()) << "there is nothing to reset";
 }
 
+// The kernel answers for the bit of Status that says so: it is 0, and the others are ones.
+TEST_F(DeviceEventsTest, ADeviceWithoutCapabilitiesIsDetachedAsWell) {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.bdf.device = 3;
+  spec.group = 3;
+  spec.express = spec.power_management = false;
+  spec.msix.vectors = 0;
+  hardware = &plug(spec);
+  open({.silence = 0ms});
+  EXPECT_EQ(device->config_read(0x06, 2), 0U);
+  hardware->set_gone(true);
+  EXPECT_FALSE(device->rearm());
+  EXPECT_EQ(told(Event::Kind::DeviceGone).size(), 1U);
+}
+
 TEST_F(DeviceEventsTest, ADeviceThatAnswersAgainInTimeStays) {
   open_and_use({.silence = 1h});
   hardware->set_gone(true);

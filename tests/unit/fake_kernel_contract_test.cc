@@ -2,6 +2,7 @@
 // That the fake kernel keeps the contract that tests/hil/contract_test.cc asks of the running
 // Linux.
 #include "tests/contract/attach_contract.h"
+#include "tests/contract/gone_contract.h"
 #include "tests/contract/interrupt_contract.h"
 #include "tests/contract/node_contract.h"
 #include "tests/contract/region_contract.h"
@@ -17,6 +18,7 @@ ContractSource fake(std::string name, FakeSpec spec, Backend backend = Backend::
             ContractTarget target{kernel, spec.group, spec.bdf, backend, spec.cdev()};
             target.virtual_function = spec.virtual_function;
             target.backdoor_reset = [&device] { device.backdoor_reset(); };
+            target.set_gone = [&device](bool gone) { device.set_gone(gone); };
             return target;
           }};
 }
@@ -51,6 +53,11 @@ INSTANTIATE_TEST_SUITE_P(Fake, NodeContract, testing::ValuesIn(kAttached),
 INSTANTIATE_TEST_SUITE_P(FakeVirtual, KernelContract, testing::ValuesIn(kVirtual),
                          [](const auto& each) { return each.param.name; });
 INSTANTIATE_TEST_SUITE_P(Fake, BackdoorResetContract, testing::ValuesIn(kSources),
+                         [](const auto& each) { return each.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(Fake, GoneContract, testing::ValuesIn(kSources),
+                         [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(FakeVirtual, GoneContract, testing::ValuesIn(kVirtual),
                          [](const auto& each) { return each.param.name; });
 
 }  // namespace
