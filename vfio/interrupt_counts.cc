@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -37,9 +38,29 @@ std::optional<uint64_t> take_number(std::string_view& text) {
   return number;
 }
 
-// In a domain of the device's own (since Linux 6.2) that is the vector; in the machine's, requester
+// "vfio-msix[3](0000:00:02.0)" (drivers/vfio/pci/vfio_pci_intrs.c)
+std::optional<uint64_t> vector_of_action(std::string_view action) {
+  if (!action.starts_with("vfio-msi")) return std::nullopt;  // another driver's
+  action.remove_prefix(std::min(action.find('['), action.size() - 1) + 1);
+  return take_number(action);
+}
+
+// In a domain of the device's own (since Linux 6.2) it is the number; in the machine's, requester
 // id and segment are above it (drivers/pci/msi/irqdomain.c).
-constexpr uint64_t kVectorBits = 0x7ff;
+std::optional<uint64_t> vector_of_number(std::string_view number) {
+  const auto whole = take_number(number);
+  if (!whole) return std::nullopt;
+  return *whole & 0x7ff;
+}
+
+// By the name that VFIO has requested it with. Of an interrupt that nobody has requested any more
+// the number is left.
+std::optional<uint64_t> vector_of(int of_kernel, const std::string& irq, Page& page) {
+  std::string_view action = read_attribute(of_kernel, irq + "/actions", page);
+  if (action.ends_with('\n')) action.remove_suffix(1);
+  if (!action.empty()) return vector_of_action(action);
+  return vector_of_number(read_attribute(of_kernel, irq + "/hwirq", page));
+}
 
 }  // namespace
 
@@ -55,11 +76,10 @@ InterruptCounts InterruptCounts::read(Bdf bdf, unsigned vectors,
   Page page;
   for (; !error && file != std::filesystem::directory_iterator{}; file.increment(error)) {
     const std::string irq = file->path().filename();
-    std::string_view text = read_attribute(of_kernel.get(), irq + "/hwirq", page);
-    const auto number = take_number(text);
-    if (!number || (*number & kVectorBits) >= vectors) continue;
-    uint64_t& count = read.counts[*number & kVectorBits];
-    text = read_attribute(of_kernel.get(), irq + "/per_cpu_count", page);
+    const auto vector = vector_of(of_kernel.get(), irq, page);
+    if (!vector || *vector >= vectors) continue;
+    uint64_t& count = read.counts[*vector];
+    std::string_view text = read_attribute(of_kernel.get(), irq + "/per_cpu_count", page);
     while (const auto of_cpu = take_number(text)) count += *of_cpu;
   }
   return read;
