@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "tests/contract/kernel_contract.h"
 
@@ -67,12 +68,21 @@ TEST_P(GoneContract, TheKernelAnswersForIdsBarsLinksAndThePin) {
 TEST_P(GoneContract, TheKernelKnowsTheListsAndNotWhatIsInThem) {
   open_device();
   const auto before = links();
+  std::set<uint8_t> vendor_specific;
+  for (const auto& [at, next] : before) {
+    if (read_config<uint8_t>(at) == PCI_CAP_ID_VNDR) vendor_specific.insert(at);
+  }
+  // Where several abut, the kernel takes them for one, and knows the first (vfio_find_cap_start()).
+  if (!vendor_specific.empty()) vendor_specific.erase(vendor_specific.begin());
   const uint32_t extended = config_.size > 256 ? read32(PCI_CFG_SPACE_SIZE) : 0;
   target_.set_gone(true);
-  EXPECT_EQ(links(), before);
-  for (const auto& [at, next] : before) EXPECT_EQ(read_config<uint8_t>(at), 0xff) << "at " << at;
+  for (const auto& [at, next] : before) {
+    const bool unknown = vendor_specific.contains(at);
+    EXPECT_EQ(read_config<uint8_t>(at + PCI_CAP_LIST_NEXT), unknown ? 0xff : next) << "at " << +at;
+    EXPECT_EQ(read_config<uint8_t>(at), 0xff) << "at " << +at;
+  }
   if (config_.size > 256) {
-    EXPECT_EQ(read32(PCI_CFG_SPACE_SIZE), extended);
+    EXPECT_EQ(read32(PCI_CFG_SPACE_SIZE), extended != 0 ? extended : UINT32_MAX);
   }
   if (msix_) {
     EXPECT_EQ(read32(*msix_) & 0xff, uint32_t{PCI_CAP_ID_MSIX}) << "unless the id is read alone";

@@ -2,10 +2,13 @@
 // That the running Linux keeps the contract that FakeKernel imitates, with every device that is
 // bound to vfio-pci here. Backdoor resets are done through sysfs, past VFIO.
 #include "tests/contract/attach_contract.h"
+#include "tests/contract/gone_contract.h"
 #include "tests/contract/interrupt_contract.h"
 #include "tests/contract/node_contract.h"
 #include "tests/contract/region_contract.h"
+#include "tests/hil/borrowed_device.h"
 #include "tests/hil/bound_devices.h"
+#include "tests/hil/taken_away.h"
 #include "vfio/linux_kernel.h"
 #include "vfio/sysfs.h"
 
@@ -28,6 +31,32 @@ std::vector<ContractSource> sources(const std::vector<BoundDevice>& devices) {
   return sources;
 }
 
+/// An entropy source of the emulator, alone below a port; and two ehci below a bridge, which have
+/// no capability at all.
+std::vector<Bdf> devices_to_take_away() {
+  std::vector<Bdf> found = functions_with(0x1af4, 0x1044);
+  for (const Bdf ehci : functions_with(0x8086, 0x24cd)) found.push_back(ehci);
+  return found;
+}
+
+std::vector<ContractSource> sources_to_take_away() {
+  std::vector<ContractSource> sources;
+  for (const Bdf bdf : devices_to_take_away()) {
+    sources.push_back(
+        {BoundDevice{.bdf = bdf}.name(), [bdf] {
+           std::shared_ptr<BorrowedDevice> borrowed = BorrowedDevice::borrow(bdf).value();
+           std::shared_ptr<Bridge> bridge = Bridge::above(bdf).value();
+           const auto function = Sysfs().function(bdf).value();
+           const DeviceDoor door = BoundDevice{bdf, function.iommu_group.value_or(0)}.door();
+           ContractTarget target{std::make_shared<LinuxKernel>(), door.group, door.bdf,
+                                 door.backend, door.cdev};
+           target.set_gone = [borrowed, bridge](bool gone) { bridge->pass(!gone); };
+           return target;
+         }});
+  }
+  return sources;
+}
+
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(KernelContract);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GroupContract);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(NodeContract);
@@ -41,6 +70,10 @@ INSTANTIATE_TEST_SUITE_P(Linux, NodeContract, testing::ValuesIn(sources(devices_
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(BackdoorResetContract);
 INSTANTIATE_TEST_SUITE_P(Linux, BackdoorResetContract,
                          testing::ValuesIn(sources(devices_with_flr())),
+                         [](const auto& each) { return each.param.name; });
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoneContract);
+INSTANTIATE_TEST_SUITE_P(Linux, GoneContract, testing::ValuesIn(sources_to_take_away()),
                          [](const auto& each) { return each.param.name; });
 
 // Suites that run for each device of a kind say nothing where there is none: these say it, and in
@@ -59,6 +92,13 @@ TEST(BoundDevices, OneWithMsixIsHere) {
 
 TEST(BoundDevices, OneWithAFunctionLevelResetIsHere) {
   if (devices_with_flr().empty()) GTEST_SKIP() << "no bound device has an FLR: " << kAdvice;
+}
+
+TEST(BoundDevices, OneToTakeAwayIsHere) {
+  if (functions_with(0x1af4, 0x1044).empty()) {
+    GTEST_SKIP() << "no virtio-rng-pci below a port: scripts/lab run --device "
+                    "pcie-root-port,id=port --device virtio-rng-pci,bus=port";
+  }
 }
 
 }  // namespace

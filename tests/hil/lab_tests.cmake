@@ -105,11 +105,14 @@ function(lab_runs kernel backend)
     set(resets 12)
   endif()
 
-  # From the rtl8139 on they are bound by the tests themselves; three are in one page, two behind a bridge.
+  # From the rtl8139 on they are bound by the tests themselves; three are in one page, two behind a bridge, one behind a
+  # port of its own.
   passthru_lab_test(hil --nvme ${drive}-hil.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0
     --device rtl8139 --device pci-ohci --device sdhci-pci --pack 0000:00:05.0,0000:00:06.0,0000:00:07.0
     --device edu,dma_mask=0x7fffffffff --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
-    --device usb-ehci,bus=br,addr=1 --device usb-ehci,bus=br,addr=2 -- ${hil}/all_must_run ${hil_tests})
+    --device usb-ehci,bus=br,addr=1 --device usb-ehci,bus=br,addr=2
+    --device pcie-root-port,id=rp2,chassis=2 --device virtio-rng-pci,bus=rp2,disable-legacy=on,iommu_platform=on
+    -- ${hil}/all_must_run ${hil_tests})
   passthru_lab_test(backdoor --nvme ${drive}-backdoor.img --bind 0000:00:02.0 --
     ${hil}/backdoor.sh --guest ${guest} --rounds ${damages})
   passthru_lab_test(storm --nvme ${drive}-storm.img --bind 0000:00:02.0 -- ${hil}/storm.sh 10)
