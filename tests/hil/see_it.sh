@@ -230,6 +230,6 @@ equal 'marks: a reset for each that the guest has made' \
 equal 'marks: that are those it was asked for' "$(of marks.summary.json .marks.reset)" "$resets"
 equal 'marks: a restore for each that the VMM has made in that time' "$(of marks.summary.json .marks.restored)" \
   "$(($(of summary.json '.devices[0].restores') - $(of before.json '[.vectors[].guest.restores] | add')))"
-members summary.json . 'devices end'
+members summary.json . 'console_dropped devices end'
 see unbind 0 unbind "$nvme" "$nic"
 finish
