@@ -51,9 +51,10 @@ uint64_t Intx::delivered() {
 }
 
 Result<void> Intx::relay(int trigger) {
-  auto relay = PASSTHRU_TRY(IntxRelay::start(router_, guest_address_, pin_, trigger));
+  // Below the lock: the guest may end an interrupt before `start` returns, and its EOI must find
+  // the relay.
   MutexLock lock(relay_mutex_);
-  relay_ = std::move(relay);
+  relay_ = PASSTHRU_TRY(IntxRelay::start(router_, guest_address_, pin_, trigger));
   return {};
 }
 

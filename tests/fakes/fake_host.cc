@@ -142,6 +142,7 @@ void FakeHost::end_of_intx() {
 }
 
 void FakeHost::set_intx(Bdf guest_address, unsigned pin, bool level) {
+  const FakeHook::Around around(hook, "set_intx");
   MutexLock lock(calls_mutex_);
   EXPECT_TRUE(by_level) << "a VMM with resampling irqfds need not know levels";
   if (level) {

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -101,6 +102,37 @@ TEST_F(IntxByLevel, AnEoiDoesNotWaitForAResetOrAWriteToConfigSpace) {
     device->config_write(FakeCapability::kExpress + 8, 2, 0x8000);
   }));
   EXPECT_FALSE(waits_for("VFIO_DEVICE_SET_IRQS", [this] { enable_msix(); }));
+}
+
+/// A guest ends an interrupt once. The first one may come while INTx is being enabled.
+TEST_F(IntxByLevel, NoEoiIsLostWhileIntxComesBack) {
+  open();
+  std::atomic<bool> risen{false};
+  std::atomic<bool> done{false};
+  std::atomic<unsigned> ended{0};
+  host.hook.set([&](std::string_view call, bool after) {
+    if (call == "set_intx" && after && host.intx_level()) risen = true;
+  });
+  std::thread guest([&] {
+    while (!done) {
+      if (!risen.exchange(false)) continue;
+      device->end_of_intx();
+      ++ended;
+    }
+  });
+  hardware->set_intx(true);
+  bool goes_on = true;
+  for (int round = 0; round < 100 && goes_on; ++round) {
+    enable_msix();
+    risen = false;
+    const unsigned before = ended;
+    device->config_write(kMsixControl, 2, 0);
+    goes_on = eventually([&] { return ended >= before + 3; });
+    EXPECT_TRUE(goes_on) << "the line stayed high in round " << round;
+  }
+  done = true;
+  guest.join();
+  host.hook.set({});
 }
 
 TEST_F(IntxByLevel, AnUnmaskThatTheKernelRefusesIsReported) {
