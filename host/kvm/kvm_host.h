@@ -10,7 +10,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "host/host.h"
@@ -151,8 +150,9 @@ class KvmHost final : public Host {
 
   Mutex lines_mutex_;  ///< held while the VMM takes a level, so that levels do not overtake
   IntxLines lines_ PASSTHRU_GUARDED_BY(lines_mutex_);
-  /// The GSI of each pin's irqfd: where the VMM wires the pin to may have changed since.
-  std::map<std::pair<Bdf, unsigned>, uint32_t> armed_pins_ PASSTHRU_GUARDED_BY(lines_mutex_);
+  /// The GSI of each resampling irqfd, by its eventfd: the VMM may have changed the pin's GSI
+  /// since.
+  std::map<int, uint32_t> armed_pins_ PASSTHRU_GUARDED_BY(lines_mutex_);
 };
 
 }  // namespace passthru

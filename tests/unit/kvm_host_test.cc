@@ -21,6 +21,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
+using ::testing::SizeIs;
 
 class KvmHostTest : public testing::Test {
  protected:
@@ -92,6 +93,18 @@ TEST_F(KvmHostTest, APinIsDisarmedOnTheGsiThatItWasArmedOn) {
   ASSERT_TRUE(host->arm_intx(device, 0, eventfd.get(), resample.get()));
   EXPECT_THAT(kvm.irqfds, ElementsAre(Pair(eventfd.get(), FakeKvm::Irqfd{17, resample.get()})));
   host->disarm_intx(device, 0, eventfd.get());
+}
+
+TEST_F(KvmHostTest, APinMayHaveSeveralIrqfdsAndEachIsDisarmed) {
+  create({.intx_gsi = [](Bdf, unsigned) { return 16; }});
+  const Fd second(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  ASSERT_TRUE(host->arm_intx({}, 0, eventfd.get(), resample.get()));
+  ASSERT_TRUE(host->arm_intx({}, 0, second.get(), resample.get()));
+  EXPECT_THAT(kvm.irqfds, SizeIs(2));
+  host->disarm_intx({}, 0, second.get());
+  EXPECT_THAT(kvm.irqfds, ElementsAre(Pair(eventfd.get(), FakeKvm::Irqfd{16, resample.get()})));
+  host->disarm_intx({}, 0, eventfd.get());
+  EXPECT_THAT(kvm.irqfds, IsEmpty());
 }
 
 TEST_F(KvmHostTest, APinThatKvmRefusesIsNotDisarmed) {
