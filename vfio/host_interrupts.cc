@@ -33,7 +33,8 @@ std::optional<T> whole_number(std::string_view word) {
   return value;
 }
 
-// "vfio-msix[3](0000:00:02.0)"
+}  // namespace
+
 std::optional<unsigned> vector_of_vfio(std::string_view name) {
   const size_t start = name.find('[');
   const size_t end = name.find(']');
@@ -43,15 +44,13 @@ std::optional<unsigned> vector_of_vfio(std::string_view name) {
   return whole_number<unsigned>(name.substr(start + 1, end - start - 1));
 }
 
-// "IR-PCI-MSIX-0000:00:02.0" and "3-edge", or "IR-PCI-MSI" and "32771-edge"
+// "IR-PCI-MSIX-0000:00:02.0" has numbers of its own device: "3-edge".
 std::optional<unsigned> vector_of_domain(std::string_view chip, std::string_view hwirq, Bdf bdf) {
   const auto number = whole_number<uint64_t>(hwirq.substr(0, hwirq.find('-')));
   if (!number || chip.find("PCI-MSI") == chip.npos) return std::nullopt;
   if (chip.ends_with(bdf.str())) return static_cast<unsigned>(*number);
   return static_cast<unsigned>(*number & 0x7ff);
 }
-
-}  // namespace
 
 uint64_t HostInterrupt::count() const {
   return std::accumulate(counts.begin(), counts.end(), uint64_t{0});

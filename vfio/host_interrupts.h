@@ -39,6 +39,14 @@ struct HostInterrupt {
 std::optional<HostInterrupt> parse_host_interrupt(std::string_view proc_interrupts, unsigned irq,
                                                   Bdf bdf);
 
+/// Pure: the device's vector by the name that VFIO has requested an interrupt with:
+/// "vfio-msix[3](0000:00:02.0)". Nothing: another driver's name.
+std::optional<unsigned> vector_of_vfio(std::string_view name);
+
+/// Pure: the device's vector by the interrupt's chip and its number there: "IR-PCI-MSI" and
+/// "32771-edge". Nothing: the chip is not for MSI.
+std::optional<unsigned> vector_of_domain(std::string_view chip, std::string_view hwirq, Bdf bdf);
+
 /// Those of a function, ordered by vector, those without one last. Empty where it has none now.
 std::vector<HostInterrupt> host_interrupts(const Sysfs& sysfs, Bdf bdf,
                                            const std::filesystem::path& proc = "/proc");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what the host kernel says of a device's interrupts: how often each vector fired. With a KVM
-// irqfd no code of ours sees an interrupt; the kernel's own count is the honest one.
+// How often the host kernel has counted each vector of a device. With a KVM irqfd no code of ours
+// runs when an interrupt comes, so only the kernel can count it.
 #pragma once
 
 #include <chrono>
@@ -14,8 +14,8 @@ namespace passthru {
 
 /// The counts of the MSI or MSI-X vectors of a device, by vector number, summed over CPUs, and
 /// since when they are true. The kernel keeps the count of a vector that was unbound until the
-/// device's interrupts are disabled. Costs two or three small files a vector of that device; what
-/// other interrupts the host has does not matter, as it would in /proc/interrupts.
+/// device's interrupts are disabled. Reads two to four small files for each vector of that
+/// device. /proc/interrupts has all interrupts of the host, and takes longer on a large host.
 struct InterruptCounts {
   std::chrono::steady_clock::time_point since{};  ///< before the first byte was read
   std::vector<uint64_t> counts{};  ///< 0 where the vector has no interrupt, or sysfs does not tell

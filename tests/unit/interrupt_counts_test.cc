@@ -15,12 +15,13 @@ constexpr Bdf kDevice{.device = 2};
 
 class InterruptCountsTest : public ::testing::Test {
  protected:
-  /// `actions`: who has requested it; empty: nobody.
+  /// `actions`: the name that its driver gave; empty if the driver has freed it.
   void add(int irq, const std::string& actions, const std::string& hwirq,
            const std::string& per_cpu_count, const std::string& bdf = kDevice.str()) {
     const std::string number = std::to_string(irq);
     tree_.put("bus/pci/devices/" + bdf + "/msi_irqs/" + number, "msix\n");
     tree_.put("kernel/irq/" + number + "/actions", actions + "\n");
+    tree_.put("kernel/irq/" + number + "/chip_name", "IR-PCI-MSI\n");
     tree_.put("kernel/irq/" + number + "/hwirq", hwirq);
     tree_.put("kernel/irq/" + number + "/per_cpu_count", per_cpu_count);
   }
