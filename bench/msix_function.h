@@ -2,9 +2,6 @@
 // MSI-X of a device that does not exist, on a VMM of the benchmark's choice.
 #pragma once
 
-#include <sys/resource.h>
-
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +9,7 @@
 #include <span>
 
 #include "irq/msix.h"
+#include "tests/fakes/descriptor_limit.h"
 #include "tests/fakes/fake_kernel.h"
 
 namespace passthru {
@@ -21,7 +19,11 @@ class MsixFunction : public VectorObserver {
  public:
   /// `vmm` outlives it.
   MsixFunction(Router& vmm, unsigned vectors, bool noresize) : router_(vmm) {
-    allow_descriptors(2 * vectors + 256);
+    // Each vector has an eventfd, and the fake kernel keeps it open too.
+    if (!allow_descriptors(2 * vectors + 256)) {
+      std::fputs("raise the hard limit of open files (ulimit -Hn)\n", stderr);
+      std::abort();
+    }
     FakeSpec spec = FakeSpec::nvme();
     spec.bars[0].size = 0x20000;
     spec.msix = {
@@ -46,15 +48,6 @@ class MsixFunction : public VectorObserver {
   Msix& msix() { return *msix_; }
 
  private:
-  /// Each vector has an eventfd, and the fake kernel keeps it open too. Where so many may not be
-  /// open, a vector fails.
-  static void allow_descriptors(rlim_t count) {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= count) return;
-    limit = {.rlim_cur = count, .rlim_max = std::max(limit.rlim_max, count)};
-    static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
-  }
-
   void vector_failed(unsigned /*vector*/, const Error& error) override {
     std::fprintf(stderr, "%s\n", error.message().c_str());
     std::abort();

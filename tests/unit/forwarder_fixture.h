@@ -4,9 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -30,14 +28,6 @@ inline void signal_eventfd(const Fd& eventfd, uint64_t count = 1) {
 inline uint64_t drain_eventfd(const Fd& eventfd) {
   uint64_t count = 0;
   return ::eventfd_read(eventfd.get(), &count) == 0 ? count : 0;
-}
-
-/// Whether so many descriptors may be open: the limit is raised where that is allowed.
-inline bool may_open(rlim_t descriptors) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
-  const rlimit more{.rlim_cur = descriptors, .rlim_max = std::max(limit.rlim_max, descriptors)};
-  return limit.rlim_cur >= descriptors || ::setrlimit(RLIMIT_NOFILE, &more) == 0;
 }
 
 /// A forwarder that the test's own thread drives, on one backend.

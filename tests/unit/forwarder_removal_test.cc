@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/fakes/descriptor_limit.h"
 #include "tests/unit/forwarder_fixture.h"
 
 namespace passthru {
@@ -43,7 +44,7 @@ TEST_P(ForwarderRemoval, DoesNotReturnWhileItsSinkRuns) {
 // More than one call of run_once takes.
 TEST_P(ForwarderRemoval, OfManySourcesIsDoneByALoopThatOnlyPolls) {
   constexpr unsigned kSources = 1500;
-  if (!may_open(4 * kSources)) GTEST_SKIP() << "ulimit -n is too small";
+  ASSERT_TRUE(allow_descriptors(4 * kSources)) << "raise the hard limit of open files (ulimit -Hn)";
   make(kSources);
   const auto fd = forwarder->fd_to_poll();
   ASSERT_TRUE(fd) << fd.error().message();
