@@ -211,9 +211,9 @@ void AssignedDevice::Impl::begin_guest_reset(GuestReset reset) {
   resetting_ = true;
 }
 
-// A reset that fails has no way to say so to the guest (PCIe 4.0, 6.6.2). What the guest sees is
-// reset all the same, and the device masters no bus until the guest turns that on: its driver finds
-// a device that is initialised with old contents, as after a warm boot. The VMM is told.
+// A function cannot tell its driver that a reset failed (PCIe 4.0, 6.6.2). We reset the registers
+// that we emulate, Bus Master Enable among them. The device keeps its other state. We report the
+// failure to the VMM.
 void AssignedDevice::Impl::end_guest_reset() {
   MutexLock only(resets_mutex_);
   std::shared_ptr<VfioDevice> device;

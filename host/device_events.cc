@@ -131,9 +131,10 @@ bool AssignedDevice::Impl::detach(Why why) {
   if (notices_) notices_->unbind();
   config.reset();
   if (!device->resettable() || why == Why::Silence) return true;
-  // Nobody waits for a lock here. Whoever unbinds the device holds its lock until it is closed, and
-  // the kernel then cannot reset it at the close either: what the guest left in the device stays
-  // there until the device is opened again. It masters no bus any more (vfio_pci_core_disable).
+  // This thread holds none of our locks. An unbind holds the kernel's lock of the device until the
+  // device is closed, so the kernel cannot reset it at the close either. The device then keeps the
+  // state that the guest left, until its next open. vfio_pci_core_disable() clears Bus Master
+  // Enable.
   ignore(reset_while_busy([&] { return device->reset(); }, [=] { return unbinding; }),
          "detaching goes on");
   return true;

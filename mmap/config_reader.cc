@@ -20,8 +20,7 @@ namespace {
 using Bytes = std::vector<std::byte>;
 
 constexpr std::chrono::milliseconds kPause{10};
-constexpr uint32_t kConventional = 256;  // bytes of config space that every function has
-constexpr uint32_t kExtendedEnd = 4096;
+constexpr uint32_t kConventional = PCI_CFG_SPACE_SIZE;
 
 Result<uint16_t> status_of(PhysicalConfig& registers) {
   std::array<std::byte, 2> status{};
@@ -39,9 +38,10 @@ Result<Bytes> read_once(PhysicalConfig& registers, uint32_t size) {
     PASSTHRU_TRY(read_dword(registers, config, offset));
   }
   // As listed_extended_capabilities() walks: at most once to each place.
-  std::bitset<kExtendedEnd> seen;
+  std::bitset<PCI_CFG_SPACE_EXP_SIZE> seen;
   uint32_t next = kConventional;
-  while (next >= kConventional && next + 4 <= std::min(size, kExtendedEnd) && !seen[next]) {
+  while (next >= kConventional && next + 4 <= std::min<uint32_t>(size, PCI_CFG_SPACE_EXP_SIZE) &&
+         !seen[next]) {
     seen.set(next);
     PASSTHRU_TRY(read_dword(registers, config, next));
     next = config_u32(config, next) >> 20 & 0xffc;

@@ -50,7 +50,7 @@ wait_until() {
 }
 memory() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$vmm/status"; }
 bar_of_guest() { "$passthru" bars "$nvme" --json 2>/dev/null | jq '.bars[0].guest_address'; }
-# The guest shows no sign of life on its console: whoever watches it takes the answers of its VMM for one.
+# The guest's console is blocked. `boot` watches the log for signs of life, so the answers of the VMM are written there.
 shows_life() { echo 'the VMM answers' >>"$log"; }
 attacks() {
   local now
@@ -82,7 +82,10 @@ boot "$log" "$said_by_vmm" with_reader "$passthru" run --inspect --kernel "$gues
 wait_until 'the guest is ready' grep -q '^ready' "$log"
 
 kill -STOP "$(cat "$reader")"
-dd if=/dev/zero of="$shown" bs=4096 count=1000 oflag=nonblock 2>/dev/null || true # until the pipe is full
+# A full pipe refuses a write that must not wait.
+refusal=$(LC_ALL=C dd if=/dev/zero of="$shown" bs=4096 count=1000 oflag=nonblock 2>&1) && refusal='none'
+equal 'the pipe of the console is full' "$(grep -o 'Resource temporarily unavailable' <<<"$refusal" || echo "$refusal")" \
+  'Resource temporarily unavailable'
 home=$(bar_of_guest)
 before=$(memory) most=$before began=$SECONDS
 echo >&5
@@ -102,7 +105,8 @@ fi
 exec 6>&-
 echo >&5
 wait_for_guest
-wait "$(cat "$reader")" 2>/dev/null || true
+# Not a child of this shell.
+timeout "$(patience 10)" tail --pid="$(cat "$reader")" -f /dev/null || failed 'the reader of the console has read all' "$log"
 equal 'the guest ended by itself' "$status" 0 "$log"
 for kind in "addresses $addresses" "enables $enables" "decodes $decodes"; do
   printf '        %s: %s\n' "${kind% *}" "$(said "${kind% *}")"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Resets while the host holds the device's lock: tried again for a while, and told when nothing was
-// reset. Whoever else needs the device does not wait for it.
+// reset. No other thread that needs the device waits for the retries.
 #include "host/busy_reset.h"
 
 #include <gmock/gmock.h>
