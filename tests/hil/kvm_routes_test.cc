@@ -101,8 +101,9 @@ TEST(KvmSplitIrqchip, TheEndOfALevelInterruptIsReportedEachTimeWhateverElseIsRou
   EXPECT_EQ(machine.end_of(0x31), 0x31U);
   const auto route = host->create_route(to_vector(0x51), 0);
   ASSERT_TRUE(route) << route.error().message();
-  EXPECT_EQ(machine.end_of(0x31), 0x31U) << "a device's route has replaced the table";
-  EXPECT_EQ(machine.end_of(0x31), 0x31U);
+  for (unsigned end = 0; end < 1000; ++end) {
+    ASSERT_EQ(machine.end_of(0x31), 0x31U) << "a device's route has replaced the table, " << end;
+  }
   EXPECT_EQ(machine.end_of(0x51), std::nullopt) << "an edge";
 
   ASSERT_TRUE(host->set_vmm_routes({{5, level(0x32)}}));
