@@ -6,15 +6,22 @@
 #include <atomic>
 #include <functional>
 #include <string_view>
+#include <thread>
+#include <utility>
 
 namespace passthru {
 
-/// Set it while no other thread calls the fake. What the hook itself calls is not hooked.
+/// What is called while the hook runs is not hooked, by whatever thread.
 class FakeHook {
  public:
   using Action = std::function<void(std::string_view call, bool after)>;
 
-  void set(Action action) { action_ = std::move(action); }
+  /// Waits until the one before has ended. Not from within it.
+  void set(Action action) {
+    while (running_.exchange(true)) std::this_thread::yield();
+    action_ = std::move(action);
+    running_ = false;
+  }
 
   /// Put one at the start of each call, before its lock is taken.
   class Around {
@@ -33,8 +40,8 @@ class FakeHook {
 
  private:
   void run(std::string_view call, bool after) {
-    if (!action_ || running_.exchange(true)) return;
-    action_(call, after);
+    if (running_.exchange(true)) return;
+    if (action_) action_(call, after);
     running_ = false;
   }
 

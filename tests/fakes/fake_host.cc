@@ -146,6 +146,7 @@ void FakeHost::set_intx(Bdf guest_address, unsigned pin, bool level) {
   MutexLock lock(calls_mutex_);
   EXPECT_TRUE(by_level) << "a VMM with resampling irqfds need not know levels";
   if (level) {
+    ++rises_;
     high_.emplace(guest_address, pin);
   } else {
     high_.erase({guest_address, pin});
@@ -155,6 +156,11 @@ void FakeHost::set_intx(Bdf guest_address, unsigned pin, bool level) {
 bool FakeHost::intx_level() {
   MutexLock lock(calls_mutex_);
   return !high_.empty();
+}
+
+uint64_t FakeHost::intx_rises() {
+  MutexLock lock(calls_mutex_);
+  return rises_;
 }
 
 void FakeHost::on_event(const Event& event) {

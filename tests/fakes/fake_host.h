@@ -59,6 +59,8 @@ class FakeHost : public Host {
   bool intx_delivered();
   /// Whether any INTx is driven high. Any thread.
   bool intx_level();
+  /// How often one was driven high. Any thread.
+  uint64_t intx_rises();
   /// The guest's end of interrupt, for every INTx that is armed.
   void end_of_intx();
   [[nodiscard]] const std::vector<GuestMapping>& mappings() const { return mappings_; }
@@ -95,6 +97,7 @@ class FakeHost : public Host {
   std::map<int, Line> intx_;  ///< by the eventfd that is armed
   RouteId next_route_ = 24;
   std::set<std::pair<Bdf, unsigned>> high_;  ///< the pins that are driven high
+  uint64_t rises_ = 0;
   std::string failing_;
   int failing_code_ = 0;
   unsigned failing_in_ = 0;

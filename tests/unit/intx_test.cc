@@ -11,6 +11,7 @@
 #include <future>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "tests/unit/assigned_fixture.h"
 
@@ -107,24 +108,21 @@ TEST_F(IntxByLevel, AnEoiDoesNotWaitForAResetOrAWriteToConfigSpace) {
 /// A guest ends an interrupt once. The first one may come while INTx is being enabled.
 TEST_F(IntxByLevel, NoEoiIsLostWhileIntxComesBack) {
   open();
-  std::atomic<bool> risen{false};
   std::atomic<bool> done{false};
   std::atomic<unsigned> ended{0};
-  host.hook.set([&](std::string_view call, bool after) {
-    if (call == "set_intx" && after && host.intx_level()) risen = true;
-  });
   std::thread guest([&] {
+    uint64_t seen = 0;
     while (!done) {
-      if (!risen.exchange(false)) continue;
-      device->end_of_intx();
-      ++ended;
+      if (const uint64_t rises = host.intx_rises(); rises != std::exchange(seen, rises)) {
+        device->end_of_intx();
+        ++ended;
+      }
     }
   });
   hardware->set_intx(true);
   bool goes_on = true;
   for (int round = 0; round < 100 && goes_on; ++round) {
     enable_msix();
-    risen = false;
     const unsigned before = ended;
     device->config_write(kMsixControl, 2, 0);
     goes_on = eventually([&] { return ended >= before + 3; });
@@ -132,7 +130,6 @@ TEST_F(IntxByLevel, NoEoiIsLostWhileIntxComesBack) {
   }
   done = true;
   guest.join();
-  host.hook.set({});
 }
 
 TEST_F(IntxByLevel, AnUnmaskThatTheKernelRefusesIsReported) {
