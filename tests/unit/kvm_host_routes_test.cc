@@ -3,16 +3,11 @@
 // of devices.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/eventfd.h>
 
 #include <map>
-#include <memory>
-#include <utility>
 #include <vector>
 
-#include "host/kvm/kvm_host.h"
-#include "tests/fakes/fake_kvm.h"
-#include "vfio/fd.h"
+#include "tests/unit/kvm_host_fixture.h"
 
 namespace passthru {
 namespace {
@@ -28,17 +23,9 @@ MsiMessage message(uint32_t data) {
   return {0xfee0'0000, data};
 }
 
-class KvmHostRoutes : public testing::Test {
+class KvmHostRoutes : public KvmHostFixture {
  protected:
-  void create(KvmHostOptions options = {}) {
-    auto made = KvmHost::create(FakeKvm::kVm, std::move(options), kvm);
-    ASSERT_TRUE(made) << made.error().message();
-    host = std::move(*made);
-  }
   [[nodiscard]] unsigned tables() const { return kvm.calls(kSetRoutes); }
-
-  FakeKvm kvm;
-  std::unique_ptr<KvmHost> host;
 };
 
 TEST_F(KvmHostRoutes, SeveralChangesAreOneTable) {

@@ -6,12 +6,10 @@
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 
-#include <map>
-#include <memory>
 #include <utility>
 #include <vector>
 
-#include "tests/fakes/fake_kvm.h"
+#include "tests/unit/kvm_host_fixture.h"
 #include "vfio/fd.h"
 
 namespace passthru {
@@ -22,16 +20,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
-class KvmHostTest : public testing::Test {
+class KvmHostTest : public KvmHostFixture {
  protected:
-  void create(KvmHostOptions options = {}) {
-    auto made = KvmHost::create(FakeKvm::kVm, std::move(options), kvm);
-    ASSERT_TRUE(made) << made.error().message();
-    host = std::move(*made);
-  }
-
-  FakeKvm kvm;
-  std::unique_ptr<KvmHost> host;
   const Fd eventfd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   const Fd resample{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 };
