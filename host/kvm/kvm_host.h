@@ -10,7 +10,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "host/host.h"
@@ -151,8 +150,8 @@ class KvmHost final : public Host {
 
   Mutex lines_mutex_;  ///< held while the VMM takes a level, so that levels do not overtake
   IntxLines lines_ PASSTHRU_GUARDED_BY(lines_mutex_);
-  /// The GSI of each pin's irqfd: where the VMM wires the pin to may have changed since.
-  std::map<std::pair<Bdf, unsigned>, uint32_t> armed_pins_ PASSTHRU_GUARDED_BY(lines_mutex_);
+  /// GSIs by eventfd. A pin may have several irqfds, and the VMM may have wired it elsewhere since.
+  std::map<int, uint32_t> intx_irqfds_ PASSTHRU_GUARDED_BY(lines_mutex_);
 };
 
 }  // namespace passthru

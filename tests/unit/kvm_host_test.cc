@@ -84,8 +84,21 @@ TEST_F(KvmHostTest, APinIsDisarmedOnTheGsiThatItWasArmedOn) {
   host->disarm_intx(device, 0, eventfd.get());
 }
 
+TEST_F(KvmHostTest, EachEventfdOfAPinIsDisarmed) {
+  create({.intx_gsi = [](Bdf, unsigned) { return 16; }});
+  const Fd other(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  ASSERT_TRUE(host->arm_intx({}, 0, eventfd.get(), resample.get()));
+  ASSERT_TRUE(host->arm_intx({}, 0, other.get(), resample.get()));
+  host->disarm_intx({}, 0, other.get());
+  EXPECT_THAT(kvm.irqfds, ElementsAre(Pair(eventfd.get(), FakeKvm::Irqfd{16, resample.get()})));
+  host->disarm_intx({}, 0, eventfd.get());
+  EXPECT_THAT(kvm.irqfds, IsEmpty());
+}
+
 TEST_F(KvmHostTest, APinThatKvmRefusesIsNotDisarmed) {
   create({.intx_gsi = [](Bdf, unsigned) { return 16; }});
+  ASSERT_TRUE(host->arm_intx({}, 0, eventfd.get(), resample.get()));
+  host->disarm_intx({}, 0, eventfd.get());
   kvm.fail_next("KVM_IRQFD", EBUSY);
   EXPECT_FALSE(host->arm_intx({}, 0, eventfd.get(), resample.get()));
   const unsigned calls = kvm.calls("KVM_IRQFD");
