@@ -64,10 +64,23 @@ TEST_F(KvmHostTest, AMappingThatKvmDoesNotTakeAwayIsTakenAwayNextTime) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ENOMEM);
   EXPECT_THAT(refused.error().message(), HasSubstr("0x10000"));
-  EXPECT_FALSE(host->map(mapping)) << "it is still there";
+  EXPECT_THAT(host->map(mapping).error().message(), HasSubstr("0x10000")) << "it is still there";
   EXPECT_TRUE(host->unmap(mapping));
   EXPECT_THAT(kvm.memory, IsEmpty());
-  EXPECT_TRUE(host->map(mapping)) << "its slot is free";
+}
+
+TEST_F(KvmHostTest, ASlotIsFreeAfterAnUnmapAndAfterAMapThatKvmRefuses) {
+  create({.first_slot = 62});  // KVM has 64
+  const GuestMapping one{0x10000, 0x1000, nullptr}, two{0x20000, 0x1000, nullptr};
+  for (unsigned round = 0; round < 3; ++round) {
+    kvm.fail_next("KVM_SET_USER_MEMORY_REGION", EINVAL);
+    EXPECT_FALSE(host->map(one));
+    EXPECT_TRUE(host->map(one)) << round;
+    EXPECT_TRUE(host->map(two)) << round;
+    EXPECT_EQ(host->map({0x30000, 0x1000, nullptr}).error().code, ENOSPC);
+    EXPECT_TRUE(host->unmap(one));
+    EXPECT_TRUE(host->unmap(two));
+  }
 }
 
 TEST_F(KvmHostTest, APinIsDisarmedOnTheGsiThatItWasArmedOn) {
