@@ -71,10 +71,10 @@ TEST_F(ConfigReaderTest, OfTheExtendedPartTheHeadersAreRead) {
 }
 
 TEST_F(ConfigReaderTest, ADeviceThatAnswersInTimeIsWaitedFor) {
-  image.is_silent = [](unsigned read) { return read <= 5; };
+  image.is_silent = [](unsigned read) { return read <= 4; };
   ASSERT_FALSE(read(milliseconds(30))) << "asked four times";
   image.reads = 0;
-  EXPECT_TRUE(read(milliseconds(50)));
+  EXPECT_TRUE(read(milliseconds(40)));
 }
 
 TEST_F(ConfigReaderTest, WhatOnePassMissesTheOtherHas) {
