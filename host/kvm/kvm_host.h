@@ -150,9 +150,8 @@ class KvmHost final : public Host {
 
   Mutex lines_mutex_;  ///< held while the VMM takes a level, so that levels do not overtake
   IntxLines lines_ PASSTHRU_GUARDED_BY(lines_mutex_);
-  /// The GSI of each resampling irqfd, by its eventfd: the VMM may have changed the pin's GSI
-  /// since.
-  std::map<int, uint32_t> armed_pins_ PASSTHRU_GUARDED_BY(lines_mutex_);
+  /// GSIs by eventfd. A pin may have several irqfds, and the VMM may have wired it elsewhere since.
+  std::map<int, uint32_t> intx_irqfds_ PASSTHRU_GUARDED_BY(lines_mutex_);
 };
 
 }  // namespace passthru

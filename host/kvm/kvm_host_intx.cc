@@ -19,7 +19,7 @@ Result<void> KvmHost::arm_intx(Bdf guest_address, unsigned pin, int eventfd, int
   irqfd.resamplefd = static_cast<uint32_t>(resample);
   PASSTHRU_TRY(vm_.call(KVM_IRQFD, "KVM_IRQFD", &irqfd));
   MutexLock lock(lines_mutex_);
-  armed_pins_[eventfd] = irqfd.gsi;
+  intx_irqfds_[eventfd] = irqfd.gsi;
   return {};
 }
 
@@ -27,10 +27,10 @@ void KvmHost::disarm_intx(Bdf /*guest_address*/, unsigned /*pin*/, int eventfd) 
   uint32_t gsi = 0;
   {
     MutexLock lock(lines_mutex_);
-    const auto armed = armed_pins_.find(eventfd);
-    if (armed == armed_pins_.end()) return;
+    const auto armed = intx_irqfds_.find(eventfd);
+    if (armed == intx_irqfds_.end()) return;
     gsi = armed->second;
-    armed_pins_.erase(armed);
+    intx_irqfds_.erase(armed);
   }
   // KVM takes the line down with its last resampling irqfd.
   ignore(set_irqfd(gsi, eventfd, KVM_IRQFD_FLAG_DEASSIGN),

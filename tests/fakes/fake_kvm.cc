@@ -58,7 +58,7 @@ int FakeKvm::capability(long number) const {
     case KVM_CAP_NR_MEMSLOTS:
       return 64;
     case KVM_CAP_MSI_DEVID:
-      return 0;  // as on x86
+      return takes_requesters ? 1 : 0;
     default:
       return 1;
   }
@@ -69,6 +69,7 @@ Result<int> FakeKvm::set_routes(const void* argument, const char* name) {
   std::memcpy(&count, argument, sizeof count);
   if (count > static_cast<uint32_t>(routes_supported)) return fail(EINVAL, name);
   std::map<uint32_t, MsiMessage> messages;
+  std::map<uint32_t, uint32_t> named;
   std::map<uint32_t, unsigned> pin_entries;
   for (uint32_t at = 0; at < count; ++at) {
     const auto entry =
@@ -82,11 +83,13 @@ Result<int> FakeKvm::set_routes(const void* argument, const char* name) {
     const MsiMessage message{uint64_t{entry.u.msi.address_hi} << 32 | entry.u.msi.address_lo,
                              entry.u.msi.data};
     if (!messages.emplace(entry.gsi, message).second) return fail(EINVAL, name);
+    if ((entry.flags & KVM_MSI_VALID_DEVID) != 0) named[entry.gsi] = entry.u.msi.devid;
   }
   for (const auto& [gsi, message] : messages) {
     if (pin_entries.contains(gsi)) return fail(EINVAL, name);
   }
   routes = std::move(messages);
+  requesters = std::move(named);
   pins = 0;
   for (const auto& [gsi, entries] : pin_entries) pins += entries;
   return 0;

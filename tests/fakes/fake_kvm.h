@@ -42,10 +42,12 @@ class FakeKvm final : public KvmCalls {
   /// MSI routes of the table by GSI, and its entries of pins.
   std::map<uint32_t, MsiMessage> routes{};
   unsigned pins = 0;
-  std::map<int, Irqfd> irqfds{};          ///< by eventfd
-  std::map<uint64_t, uint64_t> memory{};  ///< sizes of slots by guest address
-  bool takes_signals = true;              ///< as Linux does since 5.11
+  std::map<uint32_t, uint32_t> requesters{};  ///< of routes that name one, by GSI
+  std::map<int, Irqfd> irqfds{};              ///< by eventfd
+  std::map<uint64_t, uint64_t> memory{};      ///< sizes of slots by guest address
+  bool takes_signals = true;                  ///< as Linux does since 5.11
   bool has_irqchip = true;
+  bool takes_requesters = false;  ///< KVM_CAP_MSI_DEVID; not on x86
   int routes_supported = 4096;
 
  private:

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 
 #include "tests/unit/config_image.h"
@@ -20,6 +21,10 @@ using ::testing::HasSubstr;
 constexpr uint32_t kStatus = 0x06;
 constexpr uint16_t kSilent = 0xffff;
 constexpr uint16_t kSilentWithoutList = 0xffef;
+constexpr uint32_t kRegister = 0x40;
+// The first read is Status alone. A pass has 64 registers, and the headers of two capabilities.
+constexpr unsigned kReadsOfAPass = 64 + 2;
+constexpr std::array<unsigned, 2> kFirstReads{2, 2 + kReadsOfAPass};
 
 /// Registers that may be silent, by the number of the read.
 class SilentImage : public ConfigImage {
@@ -38,6 +43,7 @@ class ConfigReaderTest : public testing::Test {
   ConfigReaderTest() {
     image.put16(0x00, 0x1b36);
     image.put16(kStatus, 0x0010);
+    image.put32(kRegister, 0x12345678);
     image.put32(0x100, 0x1a010001);
     image.put32(0x1a0, 0x10010003);  // back to the first
     image.put32(0x1a4, 0x12345678);
@@ -61,14 +67,32 @@ TEST_F(ConfigReaderTest, OfTheExtendedPartTheHeadersAreRead) {
   ASSERT_TRUE(config);
   EXPECT_EQ(config_u32(*config, 0x1a0), 0x10010003U);
   EXPECT_EQ(config_u32(*config, 0x1a4), 0U);
-  EXPECT_EQ(image.reads, 1 + 2 * (64 + 2U)) << "a list that loops is walked once";
+  EXPECT_EQ(image.reads, 1 + 2 * kReadsOfAPass) << "a list that loops is walked once";
 }
 
 TEST_F(ConfigReaderTest, ADeviceThatAnswersInTimeIsWaitedFor) {
-  image.is_silent = [](unsigned read) { return read <= 5; };
+  image.is_silent = [](unsigned read) { return read <= 4; };
   ASSERT_FALSE(read(milliseconds(30))) << "asked four times";
   image.reads = 0;
-  EXPECT_TRUE(read(milliseconds(50)));
+  EXPECT_TRUE(read(milliseconds(40)));
+}
+
+TEST_F(ConfigReaderTest, WhatOnePassMissesTheOtherHas) {
+  for (const unsigned first : kFirstReads) {
+    image.reads = 0;
+    image.is_silent = [&](unsigned read) { return read == first + kRegister / 4; };
+    const auto config = read({});
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config_u32(*config, kRegister), 0x12345678U) << first;
+  }
+}
+
+TEST_F(ConfigReaderTest, AStatusThatIsSilentInOnePassIsNoAnswer) {
+  for (const unsigned first : kFirstReads) {
+    image.reads = 0;
+    image.is_silent = [&](unsigned read) { return read == first + kStatus / 4; };
+    EXPECT_FALSE(read({})) << first;
+  }
 }
 
 TEST_F(ConfigReaderTest, ADeviceThatFallsSilentAgainAndAgainIsRefused) {

@@ -51,6 +51,18 @@ TEST_F(Delivered, TheSignalsThatGrowthAddsAreCounted) {
   EXPECT_EQ(of(1), 0U);
 }
 
+// Where nobody sees the entry, an unmask adds a signal for what may be lost.
+TEST_F(Delivered, TheSignalThatAnUnmaskAddsIsCounted) {
+  FakeSpec unseen = FakeSpec::nvme();
+  unseen.msix.mappable = false;
+  live(2, unseen);
+  const uint64_t before = of(1);
+  mask(1, true);
+  mask(1, false);
+  EXPECT_EQ(host.delivered().size(), 1U);
+  EXPECT_EQ(of(1), before + 1);
+}
+
 TEST_F(Delivered, ATriggeredVectorIsCounted) {
   live(2);
   const uint64_t before = of(1);

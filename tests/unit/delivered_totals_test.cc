@@ -64,6 +64,26 @@ TEST_F(DeliveredIntx, AVmmThatRefusesToCountHasIntxAllTheSame) {
   hardware->set_intx(false);
 }
 
+TEST_F(DeliveredIntx, IsApartFromMsi) {
+  FakeSpec spec = FakeSpec::nvme({.device = 3}, 3);
+  spec.msi_vectors = 1;
+  hardware = &plug(spec);
+  open();
+  hardware->set_intx(true);
+  EXPECT_TRUE(host.intx_delivered());
+  hardware->set_intx(false);
+  host.end_of_intx();
+  device->config_write(FakeCapability::kMsi + 4, 4, 0xfee0'0000);
+  device->config_write(FakeCapability::kMsi + 12, 2, 0x40);
+  device->config_write(FakeCapability::kMsi + 2, 2, 1);
+  const uint64_t before = device->inspect().delivered.msi;
+  ASSERT_TRUE(device->trigger(0));
+  const DeliveredCounts delivered = device->inspect().delivered;
+  EXPECT_EQ(delivered.msi, before + 1);
+  EXPECT_EQ(delivered.msix, 0U);
+  EXPECT_EQ(delivered.intx, 1U);
+}
+
 TEST_F(DeliveredIntx, IsApartFromTheSumOfTheVectors) {
   open();
   place(kWindow);
@@ -83,6 +103,11 @@ TEST_F(DeliveredIntx, IsApartFromTheSumOfTheVectors) {
   EXPECT_GE(sum, 1U);
   EXPECT_EQ(last.delivered.intx, 1U);
   EXPECT_EQ(last.delivered.msi, 0U);
+}
+
+TEST(DeliveredText, TheSumIsOfAllKinds) {
+  EXPECT_THAT(tools::summary({.delivered = {.intx = 1, .msi = 20, .msix = 300}}),
+              HasSubstr("321 delivered (300 by MSI-X, 20 by MSI, 1 by INTx),"));
 }
 
 TEST(DeliveredText, TheSummaryHasEachKindThatWasUsed) {

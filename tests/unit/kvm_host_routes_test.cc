@@ -3,16 +3,11 @@
 // of devices.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/eventfd.h>
 
 #include <map>
-#include <memory>
-#include <utility>
 #include <vector>
 
-#include "host/kvm/kvm_host.h"
-#include "tests/fakes/fake_kvm.h"
-#include "vfio/fd.h"
+#include "tests/unit/kvm_host_fixture.h"
 
 namespace passthru {
 namespace {
@@ -28,17 +23,9 @@ MsiMessage message(uint32_t data) {
   return {0xfee0'0000, data};
 }
 
-class KvmHostRoutes : public testing::Test {
+class KvmHostRoutes : public KvmHostFixture {
  protected:
-  void create(KvmHostOptions options = {}) {
-    auto made = KvmHost::create(FakeKvm::kVm, std::move(options), kvm);
-    ASSERT_TRUE(made) << made.error().message();
-    host = std::move(*made);
-  }
   [[nodiscard]] unsigned tables() const { return kvm.calls(kSetRoutes); }
-
-  FakeKvm kvm;
-  std::unique_ptr<KvmHost> host;
 };
 
 TEST_F(KvmHostRoutes, SeveralChangesAreOneTable) {
@@ -58,6 +45,15 @@ TEST_F(KvmHostRoutes, SeveralChangesAreOneTable) {
   EXPECT_EQ(kvm.pins, 40U) << "KVM's own pins keep their routes";
 }
 
+TEST_F(KvmHostRoutes, ARouteKeepsItsRequesterWhereKvmTakesOne) {
+  kvm.takes_requesters = true;
+  create();
+  const RouteId route = host->create_route(message(1), 8).value();
+  EXPECT_THAT(kvm.requesters, ElementsAre(Pair(route, 8)));
+  ASSERT_TRUE(host->update_route(route, message(2)));
+  EXPECT_THAT(kvm.requesters, ElementsAre(Pair(route, 8)));
+}
+
 TEST_F(KvmHostRoutes, WhatChangesNothingSetsNoTable) {
   create();
   const RouteId route = host->create_route(message(1), 8).value();
@@ -65,6 +61,20 @@ TEST_F(KvmHostRoutes, WhatChangesNothingSetsNoTable) {
   EXPECT_TRUE(host->update_route(route, message(1)));
   EXPECT_THAT(host->change_routes({}), IsEmpty());
   EXPECT_EQ(tables(), before);
+}
+
+// The kernel's table may keep it until the next one: nothing signals it.
+TEST_F(KvmHostRoutes, ARouteThatIsDestroyedSetsNoTableAndIsInNoLaterOne) {
+  create();
+  const RouteId gone = host->create_route(message(1), 8).value();
+  const RouteId stays = host->create_route(message(2), 8).value();
+  const unsigned before = tables();
+  host->destroy_route(gone);
+  EXPECT_EQ(tables(), before);
+  EXPECT_EQ(host->update_route(gone, message(3)).error().code, ENOENT);
+  ASSERT_TRUE(host->update_route(stays, message(4)));
+  EXPECT_THAT(kvm.routes, ElementsAre(Pair(stays, message(4))));
+  EXPECT_EQ(host->create_route(message(5), 8).value(), gone) << "its GSI is free";
 }
 
 // 0x1'0000'0000: a destination beyond 255.

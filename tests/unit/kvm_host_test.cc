@@ -6,12 +6,10 @@
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 
-#include <map>
-#include <memory>
 #include <utility>
 #include <vector>
 
-#include "tests/fakes/fake_kvm.h"
+#include "tests/unit/kvm_host_fixture.h"
 #include "vfio/fd.h"
 
 namespace passthru {
@@ -21,18 +19,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
-using ::testing::SizeIs;
 
-class KvmHostTest : public testing::Test {
+class KvmHostTest : public KvmHostFixture {
  protected:
-  void create(KvmHostOptions options = {}) {
-    auto made = KvmHost::create(FakeKvm::kVm, std::move(options), kvm);
-    ASSERT_TRUE(made) << made.error().message();
-    host = std::move(*made);
-  }
-
-  FakeKvm kvm;
-  std::unique_ptr<KvmHost> host;
   const Fd eventfd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   const Fd resample{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 };
@@ -75,10 +64,23 @@ TEST_F(KvmHostTest, AMappingThatKvmDoesNotTakeAwayIsTakenAwayNextTime) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ENOMEM);
   EXPECT_THAT(refused.error().message(), HasSubstr("0x10000"));
-  EXPECT_FALSE(host->map(mapping)) << "it is still there";
+  EXPECT_THAT(host->map(mapping).error().message(), HasSubstr("0x10000")) << "it is still there";
   EXPECT_TRUE(host->unmap(mapping));
   EXPECT_THAT(kvm.memory, IsEmpty());
-  EXPECT_TRUE(host->map(mapping)) << "its slot is free";
+}
+
+TEST_F(KvmHostTest, ASlotIsFreeAfterAnUnmapAndAfterAMapThatKvmRefuses) {
+  create({.first_slot = 62});  // KVM has 64
+  const GuestMapping one{0x10000, 0x1000, nullptr}, two{0x20000, 0x1000, nullptr};
+  for (unsigned round = 0; round < 3; ++round) {
+    kvm.fail_next("KVM_SET_USER_MEMORY_REGION", EINVAL);
+    EXPECT_FALSE(host->map(one));
+    EXPECT_TRUE(host->map(one)) << round;
+    EXPECT_TRUE(host->map(two)) << round;
+    EXPECT_EQ(host->map({0x30000, 0x1000, nullptr}).error().code, ENOSPC);
+    EXPECT_TRUE(host->unmap(one));
+    EXPECT_TRUE(host->unmap(two));
+  }
 }
 
 TEST_F(KvmHostTest, APinIsDisarmedOnTheGsiThatItWasArmedOn) {
@@ -95,13 +97,12 @@ TEST_F(KvmHostTest, APinIsDisarmedOnTheGsiThatItWasArmedOn) {
   host->disarm_intx(device, 0, eventfd.get());
 }
 
-TEST_F(KvmHostTest, APinMayHaveSeveralIrqfdsAndEachIsDisarmed) {
+TEST_F(KvmHostTest, EachEventfdOfAPinIsDisarmed) {
   create({.intx_gsi = [](Bdf, unsigned) { return 16; }});
-  const Fd second(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const Fd other(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   ASSERT_TRUE(host->arm_intx({}, 0, eventfd.get(), resample.get()));
-  ASSERT_TRUE(host->arm_intx({}, 0, second.get(), resample.get()));
-  EXPECT_THAT(kvm.irqfds, SizeIs(2));
-  host->disarm_intx({}, 0, second.get());
+  ASSERT_TRUE(host->arm_intx({}, 0, other.get(), resample.get()));
+  host->disarm_intx({}, 0, other.get());
   EXPECT_THAT(kvm.irqfds, ElementsAre(Pair(eventfd.get(), FakeKvm::Irqfd{16, resample.get()})));
   host->disarm_intx({}, 0, eventfd.get());
   EXPECT_THAT(kvm.irqfds, IsEmpty());
@@ -109,6 +110,8 @@ TEST_F(KvmHostTest, APinMayHaveSeveralIrqfdsAndEachIsDisarmed) {
 
 TEST_F(KvmHostTest, APinThatKvmRefusesIsNotDisarmed) {
   create({.intx_gsi = [](Bdf, unsigned) { return 16; }});
+  ASSERT_TRUE(host->arm_intx({}, 0, eventfd.get(), resample.get()));
+  host->disarm_intx({}, 0, eventfd.get());
   kvm.fail_next("KVM_IRQFD", EBUSY);
   EXPECT_FALSE(host->arm_intx({}, 0, eventfd.get(), resample.get()));
   const unsigned calls = kvm.calls("KVM_IRQFD");

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <string_view>
 #include <vector>
 
 #include "tests/unit/msix_fixture.h"
@@ -47,13 +48,21 @@ class MsixRetry : public MsixTest {
   static constexpr unsigned kVectors = 65;
   static constexpr unsigned kRefused = 4;
 
+  /// Whether the next audit, which fails, calls SET_IRQS.
+  bool tries_to_restore() {
+    kernel.forget_calls();
+    EXPECT_FALSE(msix->audit());
+    return set_irqs() != 0;
+  }
   /// After this the next audits wait. The tries before were the first four audits, the 6th and the
   /// 9th.
   void fail_until_audits_wait() {
-    for (unsigned audits = 0; audits < 9; ++audits) EXPECT_FALSE(msix->audit());
-    kernel.forget_calls();
-    EXPECT_FALSE(msix->audit());
-    EXPECT_EQ(set_irqs(), 0U) << "this one has waited";
+    unsigned tries = 0;
+    for (unsigned audits = 0; audits < 9; ++audits) {
+      if (tries_to_restore()) ++tries;
+    }
+    EXPECT_EQ(tries, 6U);
+    EXPECT_FALSE(tries_to_restore()) << "this one waits";
     host.delivered();
   }
   /// The kernel refuses one vector of a table that was zeroed.
@@ -112,6 +121,21 @@ TEST_F(MsixRetry, ItIsRestoredSoonAfterItCanBeAndTheNextDamageAtOnce) {
     EXPECT_EQ(*msix->audit(), kVectors);
     expect_all_deliver(kVectors);
   }
+  fake->set_faulting(true);
+  fail_until_audits_wait();
+  fake->set_faulting(false);
+}
+
+// Something clears Enable each time that the kernel has set it.
+TEST_F(MsixRetry, ADeviceThatLosesEnableAgainIsLookedAtMoreAndMoreSeldomToo) {
+  live(9);
+  fake->set_faulting(true);
+  fake->set_msix_control(0);
+  kernel.hook.set([this](std::string_view name, bool after) {
+    if (after && name == "VFIO_DEVICE_SET_IRQS") fake->set_msix_control(0);
+  });
+  fail_until_audits_wait();
+  kernel.hook.set({});
 }
 
 TEST_F(MsixRetry, AnotherVectorThatIsDamagedMeanwhileDoesNotWait) {
@@ -121,6 +145,14 @@ TEST_F(MsixRetry, AnotherVectorThatIsDamagedMeanwhileDoesNotWait) {
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(7)));
   EXPECT_EQ(fake->fire(7), Fired::Delivered);
   EXPECT_THAT(kernel.calls("VFIO_DEVICE_SET_IRQS"), testing::SizeIs(1)) << "for that vector alone";
+}
+
+TEST_F(MsixRetry, AnotherVectorThatIsRefusedMeanwhileIsTriedOnce) {
+  refuse_one();
+  fake->refuse(7, ENOMEM);
+  fake->set_entry(7, {0, 0, 0, 0});
+  EXPECT_TRUE(tries_to_restore());
+  EXPECT_FALSE(tries_to_restore());
 }
 
 TEST_F(MsixRetry, AnotherVectorThatIsLostMeanwhileDoesNotWait) {

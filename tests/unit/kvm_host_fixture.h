@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// A KvmHost on a fake KVM.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <utility>
+
+#include "host/kvm/kvm_host.h"
+#include "tests/fakes/fake_kvm.h"
+
+namespace passthru {
+
+class KvmHostFixture : public ::testing::Test {
+ protected:
+  void create(KvmHostOptions options = {}) {
+    auto made = KvmHost::create(FakeKvm::kVm, std::move(options), kvm);
+    ASSERT_TRUE(made) << made.error().message();
+    host = std::move(*made);
+  }
+
+  FakeKvm kvm;
+  std::unique_ptr<KvmHost> host;
+};
+
+}  // namespace passthru
