@@ -72,10 +72,10 @@ TEST(AddressSpaceMapping, ABarSmallerThanAPageLosesItsPageToANeighbourAndGetsItB
 TEST(AddressSpaceMapping, AMappingThatCannotBeTakenAwayKeepsItsMemoryUntilItCan) {
   FakeMapper mapper;
   AddressSpace space(kLimit, &mapper, kPage);
+  add(space, mapped_window(0x20000, 0x4000, 0x200000));
   Window window = mapped_window(0x10000, 0x4000, 0x100000);
   const std::weak_ptr<AccessTarget> target = window.target;
   const WindowId id = add(space, std::move(window));
-  add(space, mapped_window(0x20000, 0x4000, 0x200000));
   mapper.kept = {0x10000};
   remove(space, id);
   space.wait_for_readers();
@@ -94,6 +94,26 @@ TEST(AddressSpaceMapping, AMappingThatCannotBeTakenAwayKeepsItsMemoryUntilItCan)
   space.wait_for_readers();
   EXPECT_TRUE(target.expired());
   EXPECT_EQ(mapper.all(), space.mappings());
+}
+
+// A target may be the last owner of something that asks the space as it ends.
+TEST(AddressSpaceMapping, ATargetThatWasKeptEndsOutsideTheLock) {
+  struct Asker : Recorder {
+    explicit Asker(const AddressSpace& space) : Recorder(1), asked(space) {}
+    Asker(const Asker&) = delete;
+    Asker& operator=(const Asker&) = delete;
+    ~Asker() override { EXPECT_TRUE(asked.mappings().empty()); }
+    const AddressSpace& asked;
+  };
+  FakeMapper mapper;
+  AddressSpace space(kLimit, &mapper, kPage);
+  const WindowId id =
+      add(space, {0x10000, kPage, std::make_shared<Asker>(space), {{0, kPage, host(0x100000)}}});
+  mapper.kept = {0x10000};
+  remove(space, id);
+  space.wait_for_readers();  // from here on the space alone keeps it
+  mapper.kept.clear();
+  space.wait_for_readers();
 }
 
 // The last change of a device that goes: the next may be long after, if there is any.

@@ -102,6 +102,19 @@ class AssignedFixture : public VmFixture {
   bool soon_high() {
     return eventually([this] { return host.intx_level(); });
   }
+  /// A driver in the guest starts: it places BAR 0, enables MSI-X, and unmasks the first `vectors`.
+  void start_driver(unsigned vectors) {
+    place(kWindow);
+    enable_msix();
+    for (unsigned vector = 0; vector < vectors; ++vector) enable_vector(vector);
+  }
+  /// Opens an NVMe drive, and a driver starts. No interrupt is left to deliver.
+  void open_driven(unsigned vectors) {
+    hardware = &plug(FakeSpec::nvme());
+    open();
+    start_driver(vectors);
+    host.delivered();
+  }
   static MsiMessage message_of(unsigned vector) { return {0xfee0'0000, 0x40 + vector}; }
 
   FakeDevice* hardware = nullptr;  ///< set it before opening

@@ -12,13 +12,7 @@ namespace {
 
 class AssignedWatch : public AssignedFixture {
  protected:
-  void SetUp() override {
-    hardware = &plug(FakeSpec::nvme());
-    open();
-    place(kWindow);
-    enable_msix();
-    enable_vector(1);
-  }
+  void SetUp() override { open_driven(2); }
   VectorInspection vector(unsigned index) { return device->inspect().vectors.at(index); }
 };
 

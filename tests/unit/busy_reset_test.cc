@@ -22,13 +22,7 @@ constexpr uint32_t kDeviceControl = FakeCapability::kExpress + 8;
 
 class BusyResetTest : public AssignedFixture {
  protected:
-  void SetUp() override {
-    hardware = &plug(FakeSpec::nvme());
-    open();
-    place(kWindow);
-    enable_msix();
-    enable_vector(1);
-  }
+  void SetUp() override { open_driven(2); }
   void reset_by_the_guest() { device->config_write(kDeviceControl, 2, 0x8000); }
   [[nodiscard]] std::vector<Event> told(Event::Kind kind) const {
     std::vector<Event> found;
@@ -83,6 +77,20 @@ TEST_F(BusyResetTest, AResetOfTheVmWaitsToo) {
   EXPECT_EQ(device->reset().error().code, EAGAIN);
 }
 
+// A device without a reset of its own, alone on its bus.
+TEST_F(BusyResetTest, AResetOfItsBusWaitsToo) {
+  FakeSpec spec = FakeSpec::nvme({.bus = 1}, 10);
+  spec.resets = false;
+  FakeDevice& alone = plug(spec);
+  const auto opened =
+      AssignedDevice::open(domain, {.device = spec.bdf, .guest_address = {.device = 6}});
+  ASSERT_TRUE(opened) << opened.error().message();
+  alone.set_busy_resets(3);
+  EXPECT_TRUE((*opened)->reset());
+  EXPECT_EQ(kernel->calls("VFIO_DEVICE_PCI_HOT_RESET").size(), 4U);
+  EXPECT_EQ(alone.resets(), 1U);
+}
+
 TEST_F(BusyResetTest, AnOpenWaitsTooAndIsThenRefused) {
   device.reset();
   hardware->set_busy_resets(3);
@@ -128,11 +136,13 @@ class LongResetTest : public BusyResetTest {
 TEST_F(LongResetTest, AnotherVcpuFindsAFunctionThatDoesNotAnswer) {
   begin();
   EXPECT_EQ(device->config_read(0, 4), UINT32_MAX);
+  device->config_write(kCommand, 2, 0);
   device->config_write(kCommand, 2, 6);
+  EXPECT_FALSE(mapped(kWindow)) << "the writes were dropped";
   EXPECT_EQ(device->inspect().detached, "") << "and a look at it waits for nothing";
   let_it_end();
   EXPECT_NE(device->config_read(0, 4), UINT32_MAX);
-  EXPECT_EQ(device->config_read(kCommand, 2), 0U) << "the write was dropped";
+  EXPECT_EQ(device->config_read(kCommand, 2), 0U);
   EXPECT_EQ(told(Event::Kind::DeviceReset).size(), 1U);
 }
 
@@ -172,6 +182,17 @@ TEST_F(BusyResetTest, ADetachForAnUnbindTriesItOnce) {
   hardware->set_busy_resets(kForEver);
   hardware->notify(Irq::Request);
   device->handle_events();
+  EXPECT_EQ(tries(), 1U);
+}
+
+TEST_F(BusyResetTest, ADetachByAVmmThatWasToldOfAnUnbindTriesItOnce) {
+  device.reset();
+  open({.on_unplug = OnUnplug::Tell});
+  hardware->set_busy_resets(kForEver);
+  hardware->notify(Irq::Request);
+  device->handle_events();
+  EXPECT_EQ(tries(), 0U) << "it is the VMM's until then";
+  device->detach();
   EXPECT_EQ(tries(), 1U);
 }
 

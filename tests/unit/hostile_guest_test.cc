@@ -16,16 +16,12 @@ namespace passthru {
 namespace {
 
 constexpr unsigned kTimes = 10'000;
-constexpr size_t kGrowth = size_t{4} << 20;  // bytes
+constexpr size_t kGrowth = 128 << 10;  // bytes: less than one small allocation a write
 
 class HostileGuestTest : public AssignedFixture {
  protected:
   void SetUp() override {
-    hardware = &plug(FakeSpec::nvme());
-    open();
-    place(kWindow);
-    enable_msix();
-    for (unsigned vector = 0; vector < 4; ++vector) enable_vector(vector);
+    open_driven(4);
     kernel->forget_calls();
   }
 
@@ -38,6 +34,7 @@ class HostileGuestTest : public AssignedFixture {
       set_irqs_ += kernel->calls("VFIO_DEVICE_SET_IRQS").size();
       kernel->forget_calls();
     }
+    domain.mmio().wait_for_readers();  // views of the past are freed some time later
     const size_t after = ::mallinfo2().uordblks;
     EXPECT_LE(after, before + kGrowth);
   }
@@ -74,7 +71,7 @@ TEST_F(HostileGuestTest, BadAddressesOfABarCostAHandfulOfEvents) {
 TEST_F(HostileGuestTest, SwitchingMsixCostsAFixedNumberOfCalls) {
   repeat([&](unsigned i) { device->config_write(kMsixControl, 2, i % 2 == 0 ? 0 : 0x8000); });
   EXPECT_GE(set_irqs_, kTimes / 2) << "it does reach the kernel";
-  EXPECT_LE(set_irqs_, 3 * kTimes);
+  EXPECT_LE(set_irqs_, 5 * kTimes / 2) << "5 for each time off and on";
   EXPECT_TRUE(host.events.empty());
   still_works();
 }
