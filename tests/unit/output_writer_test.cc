@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -178,6 +179,25 @@ TEST_F(OutputWriterTest, TellsHowMuchItDroppedWhereOutputGoesOn) {
   EXPECT_EQ(seen.dropped, text.size() - kBuffer);
   EXPECT_EQ(seen.dropped, writer->dropped());
   EXPECT_EQ(seen.after, "and on");
+}
+
+TEST_F(OutputWriterTest, DropsUntilHalfOfItsBufferIsFree) {
+  const size_t filled = fill();
+  const auto writer = start();
+  write_bytewise(*writer, text_of(2 * kBuffer));
+  std::array<char, kBuffer / 4> some{};
+  ASSERT_EQ(::read(reader_->fd(), some.data(), some.size()), static_cast<ssize_t>(some.size()));
+  // The writer has moved something, so its buffer has room. It moves at most a quarter.
+  constexpr size_t kMoved = 1024;
+  EXPECT_TRUE(eventually([&] {
+    int size = 0;
+    return ::ioctl(reader_->fd(), FIONREAD, &size) == 0 &&
+           static_cast<size_t>(size) >= filled - some.size() + kMoved;
+  }));
+  writer->write("a quarter is free");
+  EXPECT_EQ(writer->dropped(), kBuffer + 17);
+  finish_read(*writer);
+  EXPECT_EQ(told(reader_->text()).dropped, kBuffer + 17);
 }
 
 TEST_F(OutputWriterTest, TellsWhatItDroppedAlsoWhereNothingFollows) {
