@@ -11,12 +11,12 @@
 
 namespace passthru {
 
-/// What is called while the hook runs is not hooked, by whatever thread.
+/// Calls are not hooked while the hook runs: neither its own nor those of other threads.
 class FakeHook {
  public:
   using Action = std::function<void(std::string_view call, bool after)>;
 
-  /// Waits until the one before has ended. Not from within it.
+  /// Waits while the hook runs. Must not be called from the hook itself.
   void set(Action action) {
     while (running_.exchange(true)) std::this_thread::yield();
     action_ = std::move(action);

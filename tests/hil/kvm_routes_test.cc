@@ -102,7 +102,8 @@ TEST(KvmSplitIrqchip, TheEndOfALevelInterruptIsReportedEachTimeWhateverElseIsRou
   const auto route = host->create_route(to_vector(0x51), 0);
   ASSERT_TRUE(route) << route.error().message();
   for (unsigned end = 0; end < 1000; ++end) {
-    ASSERT_EQ(machine.end_of(0x31), 0x31U) << "a device's route has replaced the table, " << end;
+    ASSERT_EQ(machine.end_of(0x31), 0x31U)
+        << "EOI " << end << ": a device's route has replaced the table";
   }
   EXPECT_EQ(machine.end_of(0x51), std::nullopt) << "an edge";
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <chrono>
+#include <future>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -98,22 +100,33 @@ TEST(AddressSpaceMapping, AMappingThatCannotBeTakenAwayKeepsItsMemoryUntilItCan)
 
 // A target may be the last owner of something that asks the space as it ends.
 TEST(AddressSpaceMapping, ATargetThatWasKeptEndsOutsideTheLock) {
+  std::future<std::vector<GuestMapping>> answered;
   struct Asker : Recorder {
-    explicit Asker(const AddressSpace& space) : Recorder(1), asked(space) {}
+    Asker(const AddressSpace& space, std::future<std::vector<GuestMapping>>& answer)
+        : Recorder(1), space_(space), answer_(answer) {}
     Asker(const Asker&) = delete;
     Asker& operator=(const Asker&) = delete;
-    ~Asker() override { EXPECT_TRUE(asked.mappings().empty()); }
-    const AddressSpace& asked;
+    ~Asker() override {
+      answer_ = std::async(std::launch::async, [&space = space_] { return space.mappings(); });
+      EXPECT_EQ(answer_.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    }
+
+   private:
+    const AddressSpace& space_;
+    std::future<std::vector<GuestMapping>>& answer_;
   };
   FakeMapper mapper;
   AddressSpace space(kLimit, &mapper, kPage);
   const WindowId id =
-      add(space, {0x10000, kPage, std::make_shared<Asker>(space), {{0, kPage, host(0x100000)}}});
+      add(space,
+          {0x10000, kPage, std::make_shared<Asker>(space, answered), {{0, kPage, host(0x100000)}}});
   mapper.kept = {0x10000};
   remove(space, id);
   space.wait_for_readers();  // from here on the space alone keeps it
   mapper.kept.clear();
   space.wait_for_readers();
+  ASSERT_TRUE(answered.valid()) << "it has ended";
+  EXPECT_TRUE(answered.get().empty());
 }
 
 // The last change of a device that goes: the next may be long after, if there is any.
