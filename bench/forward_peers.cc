@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "vfio/fd.h"
+#include "base/fd.h"
 
 namespace passthru::bench {
 namespace {

@@ -16,9 +16,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/fd.h"
 #include "bench/forward_measure.h"
 #include "bench/forward_ways.h"
-#include "vfio/fd.h"
 
 namespace passthru::bench {
 

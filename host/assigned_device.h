@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "host/domain.h"
 #include "host/inspection.h"
 #include "mmap/msix_placement.h"
 #include "vfio/bdf.h"
 #include "vfio/device_source.h"
-#include "vfio/result.h"
 #include "vfio/vf_token.h"
 
 namespace passthru {

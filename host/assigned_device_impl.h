@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "host/assigned_device.h"
 #include "host/event_limit.h"
 #include "irq/interrupts.h"
@@ -21,7 +22,6 @@
 #include "mmap/rom_image.h"
 #include "vfio/device.h"
 #include "vfio/notices.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "vfio/quiet_thread.h"
+#include "base/thread.h"
 
 namespace passthru {
 namespace {

@@ -11,9 +11,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "host/assigned_device.h"
-#include "vfio/fd.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <functional>
 
-#include "vfio/result.h"
+#include "base/result.h"
 
 namespace passthru {
 

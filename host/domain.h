@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 
+#include "base/result.h"
 #include "host/host.h"
 #include "host/peer_mapper.h"
 #include "host/trace_marks.h"
@@ -16,7 +17,6 @@
 #include "mmap/address_space.h"
 #include "vfio/dma_space.h"
 #include "vfio/kernel.h"
-#include "vfio/result.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

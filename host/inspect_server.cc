@@ -22,7 +22,7 @@
 #include <system_error>
 #include <utility>
 
-#include "vfio/quiet_thread.h"
+#include "base/thread.h"
 
 namespace passthru {
 namespace {

@@ -13,9 +13,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "host/inspect_service.h"
-#include "vfio/fd.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -9,8 +9,8 @@
 #include <deque>
 #include <vector>
 
+#include "base/mutex.h"
 #include "vfio/bdf.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

@@ -14,13 +14,13 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "irq/forwarding_router.h"
 #include "irq/msi_message.h"
 #include "irq/restore.h"
 #include "irq/vector_source.h"
 #include "irq/vectors.h"
 #include "vfio/device.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <deque>
 
+#include "base/fd.h"
 #include "irq/edge_poller.h"
-#include "vfio/fd.h"
 
 namespace passthru {
 namespace {

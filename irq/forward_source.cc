@@ -14,7 +14,7 @@
 #include <string_view>
 #include <utility>
 
-#include "vfio/small_file.h"
+#include "base/small_file.h"
 
 namespace passthru {
 namespace {

@@ -11,9 +11,9 @@
 #include <functional>
 #include <optional>
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "irq/forward_stats.h"
-#include "vfio/fd.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

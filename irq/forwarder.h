@@ -16,12 +16,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/mutex.h"
+#include "base/result.h"
 #include "irq/edge_poller.h"
 #include "irq/forward_source.h"
 #include "irq/forward_stats.h"
-#include "vfio/fd.h"
-#include "vfio/result.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

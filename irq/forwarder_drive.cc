@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/thread.h"
 #include "irq/forwarder.h"
-#include "vfio/quiet_thread.h"
 
 namespace passthru {
 namespace {

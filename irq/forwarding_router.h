@@ -11,10 +11,10 @@
 #include <span>
 #include <vector>
 
+#include "base/mutex.h"
+#include "base/result.h"
 #include "irq/forwarder.h"
 #include "irq/router.h"
-#include "vfio/result.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

@@ -7,13 +7,13 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/fd.h"
+#include "base/mutex.h"
+#include "base/result.h"
 #include "irq/forwarding_router.h"
 #include "irq/intx_relay.h"
 #include "vfio/bdf.h"
 #include "vfio/device.h"
-#include "vfio/fd.h"
-#include "vfio/result.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

@@ -5,11 +5,11 @@
 
 #include <memory>
 
+#include "base/mutex.h"
+#include "base/result.h"
 #include "irq/forwarder.h"
 #include "irq/forwarding_router.h"
 #include "vfio/bdf.h"
-#include "vfio/result.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

@@ -8,12 +8,12 @@
 #include <optional>
 #include <vector>
 
+#include "base/mutex.h"
 #include "irq/delivery.h"
 #include "irq/forwarding_router.h"
 #include "irq/vector_source.h"
 #include "mmap/config_space.h"
 #include "vfio/device.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

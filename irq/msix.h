@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/mutex.h"
 #include "irq/delivery.h"
 #include "irq/forwarding_router.h"
 #include "irq/msix_table.h"
@@ -17,7 +18,6 @@
 #include "mmap/access.h"
 #include "vfio/device.h"
 #include "vfio/msix_layout.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/result.h"
 #include "irq/msix_table.h"
 #include "vfio/kernel.h"
 #include "vfio/msix_layout.h"
-#include "vfio/result.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

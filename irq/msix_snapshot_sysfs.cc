@@ -12,10 +12,10 @@
 #include <sstream>
 #include <utility>
 
+#include "base/fd.h"
+#include "base/small_file.h"
 #include "irq/msix_snapshot.h"
 #include "vfio/capability_list.h"
-#include "vfio/fd.h"
-#include "vfio/small_file.h"
 
 namespace passthru {
 namespace {

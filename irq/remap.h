@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
+#include "base/result.h"
 #include "irq/msi_message.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

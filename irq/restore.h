@@ -11,11 +11,11 @@
 #include <span>
 #include <vector>
 
+#include "base/result.h"
 #include "irq/entry_fault.h"
 #include "irq/physical_table.h"
 #include "irq/retry_pace.h"
 #include "irq/vectors.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -4,8 +4,8 @@
 
 #include <string>
 
+#include "base/result.h"
 #include "vfio/host_checks.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

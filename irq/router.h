@@ -9,9 +9,9 @@
 #include <span>
 #include <vector>
 
+#include "base/result.h"
 #include "irq/msi_message.h"
 #include "vfio/bdf.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

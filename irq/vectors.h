@@ -10,11 +10,11 @@
 #include <span>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "vfio/device.h"
-#include "vfio/fd.h"
 #include "vfio/interrupt_counts.h"
 #include "vfio/kernel.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -9,8 +9,8 @@
 #include <optional>
 #include <tl/expected.hpp>
 
+#include "base/result.h"
 #include "irq/msi_message.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -10,10 +10,10 @@
 #include <span>
 #include <vector>
 
+#include "base/mutex.h"
+#include "base/result.h"
 #include "mmap/access.h"
 #include "mmap/guest_mapper.h"
-#include "vfio/result.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

@@ -10,11 +10,11 @@
 #include <optional>
 #include <vector>
 
+#include "base/result.h"
 #include "mmap/address_space.h"
 #include "mmap/bar.h"
 #include "mmap/bar_shape.h"
 #include "vfio/device.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

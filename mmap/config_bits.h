@@ -9,7 +9,7 @@
 #include <memory>
 #include <span>
 
-#include "vfio/result.h"
+#include "base/result.h"
 
 namespace passthru {
 

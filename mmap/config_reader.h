@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "mmap/config_bits.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -14,13 +14,13 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "mmap/bar_shape.h"
 #include "mmap/capabilities.h"
 #include "mmap/config_bits.h"
 #include "mmap/msix_placement.h"
 #include "vfio/device.h"
 #include "vfio/msix_layout.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

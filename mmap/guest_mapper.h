@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "vfio/result.h"
+#include "base/result.h"
 
 namespace passthru {
 

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/result.h"
 #include "mmap/bar_shape.h"
 #include "vfio/msix_layout.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

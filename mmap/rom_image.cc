@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "vfio/small_file.h"
+#include "base/small_file.h"
 
 namespace passthru {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
 #include "mmap/access.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -11,15 +11,15 @@
 #include <string>
 #include <utility>
 
+#include "base/fd.h"
+#include "base/small_file.h"
 #include "irq/msix_snapshot.h"
 #include "tools/bars_output.h"
 #include "tools/bars_plan.h"
 #include "tools/commands.h"
 #include "tools/terminal.h"
 #include "tools/vmm_client.h"
-#include "vfio/fd.h"
 #include "vfio/pci_names.h"
-#include "vfio/small_file.h"
 #include "vfio/sysfs.h"
 
 namespace passthru::tools {

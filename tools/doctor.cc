@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/small_file.h"
 #include "host/kvm/kvm_check.h"
 #include "irq/edge_poller.h"
 #include "irq/ring_check.h"
@@ -16,7 +17,6 @@
 #include "tools/printable.h"
 #include "tools/terminal.h"
 #include "vfio/host_checks.h"
-#include "vfio/small_file.h"
 
 namespace passthru::tools {
 namespace {

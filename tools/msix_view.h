@@ -10,13 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "host/inspection.h"
 #include "irq/msix_table.h"
 #include "irq/verdict.h"
 #include "tools/vmm_client.h"
 #include "vfio/host_interrupts.h"
 #include "vfio/msix_layout.h"
-#include "vfio/result.h"
 #include "vfio/sysfs.h"
 
 namespace passthru::tools {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "vfio/bdf.h"
 #include "vfio/change_plan.h"
-#include "vfio/result.h"
 #include "vfio/sysfs.h"
 
 namespace passthru::tools {

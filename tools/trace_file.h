@@ -11,8 +11,8 @@
 #include <string>
 #include <utility>
 
-#include "vfio/fd.h"
-#include "vfio/result.h"
+#include "base/fd.h"
+#include "base/result.h"
 
 namespace passthru::tools {
 

@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "host/inspection.h"
 #include "vfio/bdf.h"
-#include "vfio/fd.h"
-#include "vfio/result.h"
 
 namespace passthru::tools {
 

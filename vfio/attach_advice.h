@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <string>
 
+#include "base/result.h"
 #include "vfio/bdf.h"
 #include "vfio/kernel.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

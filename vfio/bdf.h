@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "vfio/result.h"
+#include "base/result.h"
 
 namespace passthru {
 

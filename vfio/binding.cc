@@ -10,8 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/small_file.h"
 #include "vfio/group.h"
-#include "vfio/small_file.h"
 
 namespace passthru {
 namespace {

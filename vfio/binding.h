@@ -5,9 +5,9 @@
 
 #include <filesystem>
 
+#include "base/result.h"
 #include "vfio/bdf.h"
 #include "vfio/change_plan.h"
-#include "vfio/result.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

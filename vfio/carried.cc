@@ -8,7 +8,7 @@
 #include <regex>
 #include <vector>
 
-#include "vfio/small_file.h"
+#include "base/small_file.h"
 
 namespace passthru {
 namespace {

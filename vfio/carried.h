@@ -8,8 +8,8 @@
 #include <map>
 #include <string>
 
+#include "base/result.h"
 #include "vfio/bdf.h"
-#include "vfio/result.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

@@ -6,7 +6,7 @@
 
 #include <system_error>
 
-#include "vfio/small_file.h"
+#include "base/small_file.h"
 
 namespace passthru {
 namespace {

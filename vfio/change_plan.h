@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "vfio/result.h"
+#include "base/result.h"
 
 namespace passthru {
 

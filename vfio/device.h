@@ -11,13 +11,13 @@
 #include <span>
 #include <vector>
 
+#include "base/mutex.h"
+#include "base/result.h"
 #include "vfio/bdf.h"
 #include "vfio/device_source.h"
 #include "vfio/dma_space.h"
 #include "vfio/identity.h"
 #include "vfio/kernel.h"
-#include "vfio/result.h"
-#include "vfio/thread_annotations.h"
 #include "vfio/vf_token.h"
 
 namespace passthru {

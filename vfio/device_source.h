@@ -7,10 +7,10 @@
 #include <optional>
 #include <string>
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "vfio/bdf.h"
-#include "vfio/fd.h"
 #include "vfio/kernel.h"
-#include "vfio/result.h"
 #include "vfio/sysfs.h"
 #include "vfio/vf_token.h"
 

@@ -10,12 +10,12 @@
 #include <span>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/mutex.h"
+#include "base/result.h"
 #include "vfio/container.h"
-#include "vfio/fd.h"
 #include "vfio/ioas.h"
 #include "vfio/kernel.h"
-#include "vfio/result.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/result.h"
 #include "vfio/bdf.h"
-#include "vfio/result.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "vfio/bdf.h"
 #include "vfio/host_facts.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -11,8 +11,8 @@
 #include <charconv>
 #include <sstream>
 
+#include "base/small_file.h"
 #include "vfio/group.h"
-#include "vfio/small_file.h"
 #include "vfio/unsafe_interrupts.h"
 
 namespace passthru {

@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "vfio/bdf.h"
 #include "vfio/in_use.h"
-#include "vfio/result.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

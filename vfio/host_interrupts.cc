@@ -12,7 +12,7 @@
 #include <numeric>
 #include <utility>
 
-#include "vfio/small_file.h"
+#include "base/small_file.h"
 
 namespace passthru {
 namespace {

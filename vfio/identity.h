@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <string>
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "vfio/bdf.h"
-#include "vfio/fd.h"
-#include "vfio/result.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

@@ -10,10 +10,10 @@
 #include <charconv>
 #include <sstream>
 
+#include "base/fd.h"
+#include "base/small_file.h"
 #include "vfio/carried.h"
-#include "vfio/fd.h"
 #include "vfio/mounts.h"
-#include "vfio/small_file.h"
 
 namespace passthru {
 namespace {

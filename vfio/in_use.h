@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "vfio/bdf.h"
-#include "vfio/result.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

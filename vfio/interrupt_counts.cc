@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/small_file.h"
 #include "vfio/host_interrupts.h"
-#include "vfio/small_file.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <span>
 
-#include "vfio/fd.h"
+#include "base/fd.h"
+#include "base/result.h"
 #include "vfio/iommu_space.h"
 #include "vfio/kernel.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

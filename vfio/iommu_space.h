@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include "vfio/result.h"
+#include "base/result.h"
 
 namespace passthru {
 

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "vfio/bdf.h"
-#include "vfio/fd.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "vfio/small_file.h"
+#include "base/small_file.h"
 
 namespace passthru {
 namespace {

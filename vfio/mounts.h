@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "vfio/result.h"
+#include "base/result.h"
 
 namespace passthru {
 

@@ -6,9 +6,9 @@
 #include <memory>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "vfio/device.h"
-#include "vfio/fd.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

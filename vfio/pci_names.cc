@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "vfio/thread_annotations.h"
+#include "base/mutex.h"
 
 extern "C" {
 #include <pci/pci.h>

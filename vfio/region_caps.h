@@ -9,8 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "base/result.h"
 #include "vfio/kernel.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

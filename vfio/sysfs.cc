@@ -6,8 +6,8 @@
 #include <charconv>
 #include <sstream>
 
+#include "base/small_file.h"
 #include "vfio/capability_list.h"
-#include "vfio/small_file.h"
 
 namespace passthru {
 namespace {

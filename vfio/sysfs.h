@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "vfio/bdf.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

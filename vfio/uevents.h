@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "vfio/bdf.h"
-#include "vfio/fd.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "vfio/small_file.h"
+#include "base/small_file.h"
 
 namespace passthru {
 

@@ -5,8 +5,8 @@
 
 #include <filesystem>
 
+#include "base/result.h"
 #include "vfio/kernel.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
 #include "vfio/bdf.h"
-#include "vfio/result.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "vfio/result.h"
+#include "base/result.h"
 #include "vmm/boot_plan.h"
 #include "vmm/bzimage.h"
 

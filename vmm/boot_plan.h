@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "vfio/result.h"
+#include "base/result.h"
 #include "vmm/guest_memory.h"
 #include "vmm/ram_layout.h"
 

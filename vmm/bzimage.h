@@ -8,7 +8,7 @@
 #include <span>
 #include <string>
 
-#include "vfio/result.h"
+#include "base/result.h"
 
 namespace passthru {
 

@@ -9,7 +9,7 @@
 #include <memory>
 #include <span>
 
-#include "vfio/result.h"
+#include "base/result.h"
 #include "vmm/output_writer.h"
 
 namespace passthru {

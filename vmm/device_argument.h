@@ -5,8 +5,8 @@
 
 #include <string_view>
 
+#include "base/result.h"
 #include "host/assigned_device.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "vfio/result.h"
+#include "base/result.h"
 #include "vmm/memory_backing.h"
 #include "vmm/ram_layout.h"
 

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <charconv>
 
-#include "vfio/small_file.h"
+#include "base/small_file.h"
 #include "vmm/memory_map.h"
 
 namespace passthru {

@@ -8,7 +8,7 @@
 
 #include <cerrno>
 
-#include "vfio/fd.h"
+#include "base/fd.h"
 #include "vmm/memory_map.h"
 
 namespace passthru {

@@ -7,7 +7,7 @@
 #include <string>
 #include <variant>
 
-#include "vfio/result.h"
+#include "base/result.h"
 #include "vmm/boot_plan.h"
 #include "vmm/bzimage.h"
 #include "vmm/elf_kernel.h"

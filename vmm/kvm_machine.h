@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "vfio/fd.h"
-#include "vfio/result.h"
+#include "base/fd.h"
+#include "base/result.h"
 #include "vmm/cpuid.h"
 #include "vmm/guest_memory.h"
 

@@ -14,7 +14,7 @@
 #include <cstring>
 #include <utility>
 
-#include "vfio/fd.h"
+#include "base/fd.h"
 #include "vmm/huge_pages.h"
 #include "vmm/memory_map.h"
 

@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "vfio/quiet_thread.h"
+#include "base/thread.h"
 #include "vmm/stop_signal.h"
 
 namespace passthru {

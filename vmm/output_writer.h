@@ -14,8 +14,8 @@
 #include <thread>
 #include <vector>
 
-#include "vfio/result.h"
-#include "vfio/thread_annotations.h"
+#include "base/mutex.h"
+#include "base/result.h"
 
 namespace passthru {
 

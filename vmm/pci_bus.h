@@ -9,8 +9,8 @@
 #include <functional>
 #include <memory>
 
+#include "base/result.h"
 #include "mmap/access.h"
-#include "vfio/result.h"
 #include "vmm/guest_function.h"
 
 namespace passthru {

@@ -10,8 +10,8 @@
 #include <functional>
 #include <span>
 
+#include "base/mutex.h"
 #include "mmap/access.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

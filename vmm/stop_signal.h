@@ -3,7 +3,7 @@
 // an output that nobody reads.
 #pragma once
 
-#include "vfio/result.h"
+#include "base/result.h"
 
 namespace passthru {
 

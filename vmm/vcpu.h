@@ -11,9 +11,9 @@
 #include <memory>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "mmap/address_space.h"
-#include "vfio/fd.h"
-#include "vfio/result.h"
 #include "vmm/boot_plan.h"
 #include "vmm/cpuid.h"
 #include "vmm/kvm_machine.h"

@@ -12,15 +12,15 @@
 #include <thread>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/mutex.h"
+#include "base/result.h"
 #include "host/audit.h"
 #include "host/domain.h"
 #include "host/inspect_server.h"
 #include "host/inspection.h"
 #include "host/kvm/kvm_host.h"
-#include "vfio/fd.h"
 #include "vfio/kernel.h"
-#include "vfio/result.h"
-#include "vfio/thread_annotations.h"
 #include "vmm/assigned_function.h"
 #include "vmm/boot_plan.h"
 #include "vmm/console.h"

@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "host/assigned_device.h"
 #include "host/audit.h"
 #include "host/host.h"
-#include "vfio/result.h"
 #include "vmm/memory_backing.h"
 
 namespace passthru {

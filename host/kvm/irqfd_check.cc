@@ -7,7 +7,7 @@
 
 #include <cerrno>
 
-#include "vfio/fd.h"
+#include "base/fd.h"
 
 namespace passthru {
 

@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
+#include "base/result.h"
 #include "host/kvm/kvm_call.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "vfio/result.h"
+#include "base/result.h"
 
 namespace passthru {
 

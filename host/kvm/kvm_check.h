@@ -5,10 +5,10 @@
 
 #include <string>
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "host/kvm/kvm_limits.h"
-#include "vfio/fd.h"
 #include "vfio/host_checks.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

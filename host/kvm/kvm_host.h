@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "base/mutex.h"
 #include "host/host.h"
 #include "host/kvm/intx_lines.h"
 #include "host/kvm/kvm_call.h"
@@ -19,7 +20,6 @@
 #include "host/kvm/kvm_vfio_device.h"
 #include "host/kvm/number_pool.h"
 #include "host/kvm/routing_table.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

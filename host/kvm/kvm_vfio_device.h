@@ -3,9 +3,9 @@
 // made when the first file comes.
 #pragma once
 
+#include "base/fd.h"
+#include "base/result.h"
 #include "host/kvm/kvm_call.h"
-#include "vfio/fd.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

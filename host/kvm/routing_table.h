@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <map>
 
+#include "base/result.h"
 #include "host/kvm/number_pool.h"
 #include "irq/msi_message.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

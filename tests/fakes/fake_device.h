@@ -11,12 +11,12 @@
 #include <span>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/mutex.h"
+#include "base/result.h"
 #include "tests/fakes/fake_config.h"
 #include "tests/fakes/fake_spec.h"
-#include "vfio/fd.h"
 #include "vfio/kernel.h"
-#include "vfio/result.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "host/host.h"
 #include "tests/fakes/fake_hook.h"
 #include "vfio/kernel.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

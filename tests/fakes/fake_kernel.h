@@ -13,10 +13,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "tests/fakes/fake_device.h"
 #include "tests/fakes/fake_hook.h"
 #include "vfio/kernel.h"
-#include "vfio/thread_annotations.h"
 #include "vfio/vf_token.h"
 
 namespace passthru {

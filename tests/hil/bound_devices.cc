@@ -11,9 +11,9 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "base/fd.h"
 #include "irq/msix_snapshot.h"
 #include "vfio/capability_list.h"
-#include "vfio/fd.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

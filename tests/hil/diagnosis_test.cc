@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/small_file.h"
 #include "host/inspect_server.h"
 #include "host/kvm/kvm_call.h"
 #include "host/kvm/kvm_host.h"
@@ -25,7 +26,6 @@
 #include "tests/hil/second_door.h"
 #include "tests/hil/sleeping_cpu.h"
 #include "vfio/linux_kernel.h"
-#include "vfio/small_file.h"
 
 namespace passthru {
 namespace {

@@ -6,10 +6,10 @@
 
 #include <memory>
 
+#include "base/fd.h"
 #include "host/kvm/kvm_host.h"
 #include "irq/remap.h"
 #include "tests/hil/sleeping_cpu.h"
-#include "vfio/fd.h"
 #include "vmm/kvm_machine.h"
 
 namespace passthru {

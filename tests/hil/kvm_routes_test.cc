@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/fd.h"
 #include "host/kvm/kvm_host.h"
 #include "tests/hil/sleeping_cpu.h"
 #include "tests/hil/split_machine.h"
-#include "vfio/fd.h"
 #include "vmm/kvm_machine.h"
 
 namespace passthru {

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/small_file.h"
 #include "host/assigned_device.h"
 #include "mmap/bar_layout.h"
 #include "tests/fakes/fake_host.h"
@@ -20,7 +21,6 @@
 #include "vfio/device.h"
 #include "vfio/group.h"
 #include "vfio/linux_kernel.h"
-#include "vfio/small_file.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

@@ -11,8 +11,8 @@
 #include <filesystem>
 #include <string>
 
+#include "base/fd.h"
 #include "irq/msix_table.h"
-#include "vfio/fd.h"
 #include "vfio/msix_layout.h"
 #include "vfio/sysfs.h"
 

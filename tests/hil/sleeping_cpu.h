@@ -11,9 +11,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/fd.h"
 #include "host/kvm/kvm_call.h"
 #include "host/kvm/kvm_table.h"
-#include "vfio/fd.h"
 #include "vmm/kvm_machine.h"
 
 namespace passthru {

@@ -11,9 +11,9 @@
 #include <cstring>
 #include <optional>
 
+#include "base/fd.h"
 #include "host/kvm/kvm_call.h"
 #include "host/kvm/kvm_check.h"
-#include "vfio/fd.h"
 #include "vmm/entry_state.h"
 
 namespace passthru {

@@ -9,7 +9,7 @@
 
 #include <string>
 
-#include "vfio/small_file.h"
+#include "base/small_file.h"
 #include "vfio/sysfs.h"
 
 namespace passthru {

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "base/small_file.h"
 #include "tests/fakes/sysfs_tree.h"
-#include "vfio/small_file.h"
 
 namespace passthru {
 namespace {

@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "vfio/fd.h"
-#include "vfio/quiet_thread.h"
+#include "base/fd.h"
+#include "base/thread.h"
 
 namespace passthru {
 namespace {

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/fd.h"
 #include "tests/unit/kvm_host_fixture.h"
-#include "vfio/fd.h"
 
 namespace passthru {
 namespace {

@@ -12,8 +12,8 @@
 #include <string>
 #include <utility>
 
+#include "base/fd.h"
 #include "tests/fakes/eventually.h"
-#include "vfio/fd.h"
 
 namespace passthru {
 

@@ -19,9 +19,9 @@
 #include <thread>
 #include <utility>
 
+#include "base/fd.h"
 #include "tests/fakes/eventually.h"
 #include "tests/unit/live_output.h"
-#include "vfio/fd.h"
 #include "vmm/console.h"
 
 namespace passthru {

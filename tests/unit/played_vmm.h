@@ -18,10 +18,10 @@
 #include <thread>
 #include <vector>
 
+#include "base/fd.h"
 #include "host/inspect_service.h"
 #include "host/inspection_json.h"
 #include "tests/unit/recv_limit.h"
-#include "vfio/fd.h"
 
 namespace passthru {
 

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "vfio/fd.h"
+#include "base/fd.h"
 
 namespace passthru {
 

@@ -15,7 +15,7 @@
 #include <string>
 #include <thread>
 
-#include "vfio/fd.h"
+#include "base/fd.h"
 #include "vfio/msix_layout.h"
 #include "vfio/sysfs.h"
 

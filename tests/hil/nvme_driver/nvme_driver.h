@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "tests/hil/nvme_driver/nvme_queue.h"
-#include "vfio/result.h"
 
 namespace passthru {
 

@@ -8,9 +8,9 @@
 #include <memory>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/mutex.h"
 #include "host/host.h"
-#include "vfio/fd.h"
-#include "vfio/thread_annotations.h"
 
 namespace passthru {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the wording of an error: one line that names device, operation, cause and what to do.
-#include "vfio/result.h"
+#include "base/result.h"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the closing of descriptors; close(2) is never retried: on Linux the descriptor is gone even
 // on EINTR.
-#include "vfio/fd.h"
+#include "base/fd.h"
 
 #include <unistd.h>
 

@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-#include "vfio/result.h"
+#include "base/result.h"
 
 namespace passthru {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the system calls on sysfs attributes; an attribute's store reports its errno from write(2)
 // itself, which streams would lose.
-#include "vfio/small_file.h"
+#include "base/small_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <system_error>
 
-#include "vfio/fd.h"
+#include "base/fd.h"
 
 namespace passthru {
 
