@@ -14,7 +14,7 @@
 #include "host/domain.h"
 #include "host/inspection.h"
 #include "mmap/msix_placement.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 #include "vfio/device_source.h"
 #include "vfio/vf_token.h"
 

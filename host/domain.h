@@ -15,9 +15,9 @@
 #include "host/trace_marks.h"
 #include "irq/forwarding_router.h"
 #include "mmap/address_space.h"
+#include "pci/sysfs.h"
 #include "vfio/dma_space.h"
 #include "vfio/kernel.h"
-#include "vfio/sysfs.h"
 
 namespace passthru {
 

@@ -9,7 +9,7 @@
 
 #include "irq/router.h"
 #include "mmap/guest_mapper.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 #include "vfio/iommu_space.h"
 
 namespace passthru {

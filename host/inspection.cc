@@ -7,7 +7,7 @@
 
 #include "host/assigned_device_impl.h"
 #include "irq/verdict.h"
-#include "vfio/pci_names.h"
+#include "pci/pci_names.h"
 
 namespace passthru {
 namespace {

@@ -11,7 +11,7 @@
 #include "irq/forward_stats.h"
 #include "irq/msi_message.h"
 #include "irq/msix_table.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 namespace passthru {
 

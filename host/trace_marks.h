@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 namespace passthru {
 

@@ -12,7 +12,7 @@
 #include "irq/intx.h"
 #include "irq/msi.h"
 #include "irq/msix.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 #include "vfio/device.h"
 
 namespace passthru {

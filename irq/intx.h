@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "irq/forwarding_router.h"
 #include "irq/intx_relay.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 #include "vfio/device.h"
 
 namespace passthru {

@@ -9,7 +9,7 @@
 #include "base/result.h"
 #include "irq/forwarder.h"
 #include "irq/forwarding_router.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 namespace passthru {
 

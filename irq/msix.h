@@ -16,8 +16,8 @@
 #include "irq/msix_table.h"
 #include "irq/physical_table.h"
 #include "mmap/access.h"
+#include "pci/msix_layout.h"
 #include "vfio/device.h"
-#include "vfio/msix_layout.h"
 
 namespace passthru {
 

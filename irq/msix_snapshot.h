@@ -8,9 +8,9 @@
 
 #include "base/result.h"
 #include "irq/msix_table.h"
+#include "pci/msix_layout.h"
+#include "pci/sysfs.h"
 #include "vfio/kernel.h"
-#include "vfio/msix_layout.h"
-#include "vfio/sysfs.h"
 
 namespace passthru {
 

@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "base/small_file.h"
 #include "irq/msix_snapshot.h"
-#include "vfio/capability_list.h"
+#include "pci/capability_list.h"
 
 namespace passthru {
 namespace {

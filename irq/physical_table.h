@@ -8,8 +8,8 @@
 #include <optional>
 
 #include "irq/msix_table.h"
+#include "pci/msix_layout.h"
 #include "vfio/device.h"
-#include "vfio/msix_layout.h"
 
 namespace passthru {
 

@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 #include "irq/msi_message.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 namespace passthru {
 

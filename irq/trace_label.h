@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 namespace passthru {
 

@@ -12,8 +12,8 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "pci/interrupt_counts.h"
 #include "vfio/device.h"
-#include "vfio/interrupt_counts.h"
 #include "vfio/kernel.h"
 
 namespace passthru {

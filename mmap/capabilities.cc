@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "vfio/capability_list.h"
+#include "pci/capability_list.h"
 
 namespace passthru {
 namespace {

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "mmap/config_space.h"
-#include "vfio/capability_list.h"
+#include "pci/capability_list.h"
 
 namespace passthru {
 namespace {

@@ -12,7 +12,7 @@
 #include <span>
 #include <thread>
 
-#include "vfio/capability_list.h"
+#include "pci/capability_list.h"
 
 namespace passthru {
 namespace {

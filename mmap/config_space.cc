@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "mmap/config_reader.h"
-#include "vfio/capability_list.h"
+#include "pci/capability_list.h"
 
 namespace passthru {
 namespace {

@@ -19,8 +19,8 @@
 #include "mmap/capabilities.h"
 #include "mmap/config_bits.h"
 #include "mmap/msix_placement.h"
+#include "pci/msix_layout.h"
 #include "vfio/device.h"
-#include "vfio/msix_layout.h"
 
 namespace passthru {
 

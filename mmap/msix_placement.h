@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "mmap/bar_shape.h"
-#include "vfio/msix_layout.h"
+#include "pci/msix_layout.h"
 
 namespace passthru {
 

@@ -14,13 +14,13 @@
 #include "base/fd.h"
 #include "base/small_file.h"
 #include "irq/msix_snapshot.h"
+#include "pci/pci_names.h"
+#include "pci/sysfs.h"
 #include "tools/bars_output.h"
 #include "tools/bars_plan.h"
 #include "tools/commands.h"
 #include "tools/terminal.h"
 #include "tools/vmm_client.h"
-#include "vfio/pci_names.h"
-#include "vfio/sysfs.h"
 
 namespace passthru::tools {
 namespace {

@@ -16,8 +16,8 @@
 
 #include "host/inspection.h"
 #include "mmap/bar_shape.h"
-#include "vfio/bdf.h"
-#include "vfio/msix_layout.h"
+#include "pci/bdf.h"
+#include "pci/msix_layout.h"
 
 namespace passthru::tools {
 

@@ -11,7 +11,7 @@
 
 #include "host/inspection.h"
 #include "mmap/bar_shape.h"
-#include "vfio/msix_layout.h"
+#include "pci/msix_layout.h"
 
 namespace passthru::tools {
 

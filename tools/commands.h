@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 namespace passthru::tools {
 

@@ -9,8 +9,8 @@
 #include <optional>
 #include <string>
 
-#include "vfio/msix_layout.h"
-#include "vfio/sysfs.h"
+#include "pci/msix_layout.h"
+#include "pci/sysfs.h"
 
 namespace passthru::tools {
 

@@ -7,13 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "pci/msix_layout.h"
+#include "pci/pci_names.h"
+#include "pci/sysfs.h"
 #include "tools/commands.h"
 #include "tools/json.h"
 #include "tools/table.h"
 #include "vfio/group.h"
-#include "vfio/msix_layout.h"
-#include "vfio/pci_names.h"
-#include "vfio/sysfs.h"
 
 namespace passthru::tools {
 namespace {

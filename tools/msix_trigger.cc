@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "pci/sysfs.h"
 #include "tools/commands.h"
 #include "tools/json.h"
 #include "tools/msix_commands.h"
@@ -17,7 +18,6 @@
 #include "vfio/dma_space.h"
 #include "vfio/group.h"
 #include "vfio/linux_kernel.h"
-#include "vfio/sysfs.h"
 
 namespace passthru::tools {
 namespace {

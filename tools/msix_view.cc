@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "irq/msix_snapshot.h"
-#include "vfio/capability_list.h"
+#include "pci/capability_list.h"
+#include "pci/pci_names.h"
 #include "vfio/linux_kernel.h"
-#include "vfio/pci_names.h"
 
 namespace passthru::tools {
 namespace {

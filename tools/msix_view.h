@@ -14,10 +14,10 @@
 #include "host/inspection.h"
 #include "irq/msix_table.h"
 #include "irq/verdict.h"
+#include "pci/host_interrupts.h"
+#include "pci/msix_layout.h"
+#include "pci/sysfs.h"
 #include "tools/vmm_client.h"
-#include "vfio/host_interrupts.h"
-#include "vfio/msix_layout.h"
-#include "vfio/sysfs.h"
 
 namespace passthru::tools {
 

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
+#include "pci/sysfs.h"
 #include "vfio/change_plan.h"
-#include "vfio/sysfs.h"
 
 namespace passthru::tools {
 

@@ -6,13 +6,13 @@
 #include <set>
 #include <string>
 
+#include "pci/pci_names.h"
+#include "pci/sysfs.h"
+#include "pci/topology.h"
 #include "tools/commands.h"
 #include "tools/json.h"
 #include "tools/topology_output.h"
 #include "tools/topology_watch.h"
-#include "vfio/pci_names.h"
-#include "vfio/sysfs.h"
-#include "vfio/topology.h"
 
 namespace passthru::tools {
 namespace {

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "vfio/acs.h"
-#include "vfio/sysfs.h"
+#include "pci/acs.h"
+#include "pci/sysfs.h"
 
 namespace passthru::tools {
 namespace {

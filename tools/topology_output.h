@@ -7,10 +7,10 @@
 #include <span>
 #include <string>
 
+#include "pci/pci_names.h"
+#include "pci/topology.h"
+#include "pci/uevents.h"
 #include "tools/json.h"
-#include "vfio/pci_names.h"
-#include "vfio/topology.h"
-#include "vfio/uevents.h"
 
 namespace passthru::tools {
 

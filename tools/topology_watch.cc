@@ -10,11 +10,11 @@
 #include <string>
 #include <utility>
 
+#include "pci/pci_names.h"
+#include "pci/topology.h"
+#include "pci/uevents.h"
 #include "tools/commands.h"
 #include "tools/topology_output.h"
-#include "vfio/pci_names.h"
-#include "vfio/topology.h"
-#include "vfio/uevents.h"
 
 namespace passthru::tools {
 namespace {

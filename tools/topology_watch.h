@@ -2,7 +2,7 @@
 // Owns `passthru topology --watch`: what comes, goes and changes, as the kernel tells of it.
 #pragma once
 
-#include "vfio/sysfs.h"
+#include "pci/sysfs.h"
 
 namespace passthru::tools {
 

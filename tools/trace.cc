@@ -9,12 +9,12 @@
 #include <string>
 #include <thread>
 
+#include "pci/sysfs.h"
 #include "tools/commands.h"
 #include "tools/terminal.h"
 #include "tools/trace_file.h"
 #include "tools/trace_summary.h"
 #include "tools/vmm_client.h"
-#include "vfio/sysfs.h"
 
 namespace passthru::tools {
 namespace {

@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "host/inspection.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 namespace passthru::tools {
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 #include "vfio/kernel.h"
 
 namespace passthru {

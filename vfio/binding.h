@@ -6,9 +6,9 @@
 #include <filesystem>
 
 #include "base/result.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
+#include "pci/sysfs.h"
 #include "vfio/change_plan.h"
-#include "vfio/sysfs.h"
 
 namespace passthru {
 

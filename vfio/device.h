@@ -13,10 +13,10 @@
 
 #include "base/mutex.h"
 #include "base/result.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
+#include "pci/identity.h"
 #include "vfio/device_source.h"
 #include "vfio/dma_space.h"
-#include "vfio/identity.h"
 #include "vfio/kernel.h"
 #include "vfio/vf_token.h"
 

@@ -9,9 +9,9 @@
 
 #include "base/fd.h"
 #include "base/result.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
+#include "pci/sysfs.h"
 #include "vfio/kernel.h"
-#include "vfio/sysfs.h"
 #include "vfio/vf_token.h"
 
 namespace passthru {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 #include "vfio/host_facts.h"
 
 namespace passthru {

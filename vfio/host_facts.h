@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
+#include "pci/sysfs.h"
 #include "vfio/in_use.h"
-#include "vfio/sysfs.h"
 
 namespace passthru {
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "vfio/bdf.h"
-#include "vfio/sysfs.h"
+#include "pci/bdf.h"
+#include "pci/sysfs.h"
 
 namespace passthru {
 

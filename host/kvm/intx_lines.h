@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 namespace passthru {
 

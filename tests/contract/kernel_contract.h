@@ -19,8 +19,8 @@
 #include <string>
 #include <vector>
 
+#include "pci/bdf.h"
 #include "tests/fakes/fake_device.h"
-#include "vfio/bdf.h"
 #include "vfio/kernel.h"
 
 namespace passthru {

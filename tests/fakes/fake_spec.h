@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
+#include "pci/msix_layout.h"
 #include "vfio/device_source.h"
 #include "vfio/kernel.h"
-#include "vfio/msix_layout.h"
 
 namespace passthru {
 

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "pci/sysfs.h"
 #include "vfio/change_plan.h"
-#include "vfio/sysfs.h"
 
 namespace passthru {
 

@@ -6,8 +6,8 @@
 
 #include <cstdlib>
 
+#include "pci/sysfs.h"
 #include "vfio/binding.h"
-#include "vfio/sysfs.h"
 
 namespace passthru {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 #include "vfio/change_plan.h"
 
 namespace passthru {

@@ -13,8 +13,8 @@
 
 #include "base/fd.h"
 #include "irq/msix_snapshot.h"
-#include "vfio/capability_list.h"
-#include "vfio/sysfs.h"
+#include "pci/capability_list.h"
+#include "pci/sysfs.h"
 
 namespace passthru {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "pci/bdf.h"
 #include "tests/hil/tested_backend.h"
-#include "vfio/bdf.h"
 #include "vfio/device_source.h"
 
 namespace passthru {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // That the running Linux keeps the contract that FakeKernel imitates, with every device that is
 // bound to vfio-pci here. Backdoor resets are done through sysfs, past VFIO.
+#include "pci/sysfs.h"
 #include "tests/contract/attach_contract.h"
 #include "tests/contract/gone_contract.h"
 #include "tests/contract/interrupt_contract.h"
@@ -10,7 +11,6 @@
 #include "tests/hil/bound_devices.h"
 #include "tests/hil/taken_away.h"
 #include "vfio/linux_kernel.h"
-#include "vfio/sysfs.h"
 
 namespace passthru {
 namespace {

@@ -15,13 +15,13 @@
 #include "base/small_file.h"
 #include "host/assigned_device.h"
 #include "mmap/bar_layout.h"
+#include "pci/sysfs.h"
 #include "tests/fakes/fake_host.h"
 #include "tests/hil/borrowed_device.h"
 #include "tests/hil/bound_devices.h"
 #include "vfio/device.h"
 #include "vfio/group.h"
 #include "vfio/linux_kernel.h"
-#include "vfio/sysfs.h"
 
 namespace passthru {
 namespace {

@@ -13,8 +13,8 @@
 
 #include "base/fd.h"
 #include "irq/msix_table.h"
-#include "vfio/msix_layout.h"
-#include "vfio/sysfs.h"
+#include "pci/msix_layout.h"
+#include "pci/sysfs.h"
 
 namespace passthru {
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "vfio/sysfs.h"
+#include "pci/sysfs.h"
 
 namespace passthru {
 

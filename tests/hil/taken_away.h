@@ -9,7 +9,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 namespace passthru {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The kernel's own events, and a forger's: root may send to any netlink socket.
-#include "vfio/uevents.h"
+#include "pci/uevents.h"
 
 #include <gtest/gtest.h>
 #include <linux/netlink.h>
@@ -10,7 +10,7 @@
 #include <string>
 
 #include "base/small_file.h"
-#include "vfio/sysfs.h"
+#include "pci/sysfs.h"
 
 namespace passthru {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "vfio/acs.h"
+#include "pci/acs.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a BDF is and what is none.
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 #include <gtest/gtest.h>
 

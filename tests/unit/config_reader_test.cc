@@ -9,8 +9,8 @@
 #include <array>
 #include <functional>
 
+#include "pci/capability_list.h"
 #include "tests/unit/config_image.h"
-#include "vfio/capability_list.h"
 
 namespace passthru {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The host's view of a device's vectors, as /proc and sysfs spell it.
-#include "vfio/host_interrupts.h"
+#include "pci/host_interrupts.h"
 
 #include <gtest/gtest.h>
 

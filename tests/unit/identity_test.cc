@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Whose address it is: a device that is still there is itself, and whatever else is found at its
 // address gets none of its interrupts.
-#include "vfio/identity.h"
+#include "pci/identity.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

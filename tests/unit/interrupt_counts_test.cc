@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // How often an interrupt fired, as the host kernel tells it.
-#include "vfio/interrupt_counts.h"
+#include "pci/interrupt_counts.h"
 
 #include <gtest/gtest.h>
 

@@ -17,10 +17,10 @@
 #include <cstring>
 #include <string>
 
+#include "pci/uevents.h"
 #include "tests/fakes/sysfs_tree.h"
 #include "tests/unit/live_output.h"
 #include "tools/topology_watch.h"
-#include "vfio/uevents.h"
 
 namespace passthru {
 namespace {

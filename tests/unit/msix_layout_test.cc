@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What is read from a device's capability list, honest or hostile.
-#include "vfio/msix_layout.h"
+#include "pci/msix_layout.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
 
-#include "vfio/capability_list.h"
+#include "pci/capability_list.h"
 
 namespace passthru {
 namespace {

@@ -23,10 +23,10 @@
 #include <utility>
 #include <vector>
 
+#include "pci/host_interrupts.h"
 #include "tests/unit/live_output.h"
 #include "tests/unit/played_vmm.h"
 #include "tools/commands.h"
-#include "vfio/host_interrupts.h"
 
 namespace passthru::tools {
 namespace {

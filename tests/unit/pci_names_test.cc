@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Names from a list of PCI ids that is good, missing, incomplete or damaged.
-#include "vfio/pci_names.h"
+#include "pci/pci_names.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What is read of a PCI function in sysfs, whole or with parts missing.
-#include "vfio/sysfs.h"
+#include "pci/sysfs.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The tree that bus numbers make: sound ones, and every way in which they can make none.
-#include "vfio/topology.h"
+#include "pci/topology.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ PciFunction bridge(const char* bdf, unsigned secondary, unsigned subordinate) {
 
 PciFunction cut(PciFunction function, size_t size) {
   function.config.resize(size);
-  // As vfio/sysfs finds it.
+  // As pci/sysfs finds it.
   function.bridge = function.bridge && size > 0x0e;
   return function;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What is read of the kernel's device events: those about PCI functions, and nothing else, whoever
 // sends what.
-#include "vfio/uevents.h"
+#include "pci/uevents.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>

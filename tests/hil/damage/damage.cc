@@ -16,8 +16,8 @@
 #include <thread>
 
 #include "base/fd.h"
-#include "vfio/msix_layout.h"
-#include "vfio/sysfs.h"
+#include "pci/msix_layout.h"
+#include "pci/sysfs.h"
 
 namespace {
 

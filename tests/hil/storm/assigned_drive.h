@@ -9,10 +9,10 @@
 #include <optional>
 
 #include "host/assigned_device.h"
+#include "pci/msix_layout.h"
 #include "tests/hil/nvme_driver/nvme_driver.h"
 #include "tests/hil/storm/polled_host.h"
 #include "vfio/linux_kernel.h"
-#include "vfio/msix_layout.h"
 
 namespace passthru {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Owns where sysfs keeps each fact (Documentation/ABI/testing/sysfs-bus-pci) and how it spells it.
-#include "vfio/sysfs.h"
+#include "pci/sysfs.h"
 
 #include <algorithm>
 #include <charconv>
 #include <sstream>
 
 #include "base/small_file.h"
-#include "vfio/capability_list.h"
+#include "pci/capability_list.h"
 
 namespace passthru {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns what of sysfs tells two devices apart. All of it is the kernel's memory: the device itself
 // is not asked, and may be in a reset.
-#include "vfio/identity.h"
+#include "pci/identity.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the walk along a capability list: at most one visit to each of the places where one can
 // start, 48 in the first list, 960 in the extended one.
-#include "vfio/capability_list.h"
+#include "pci/capability_list.h"
 
 #include <bitset>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns how the kernel spells its interrupts.
-#include "vfio/host_interrupts.h"
+#include "pci/host_interrupts.h"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns what counts as a word of the kernel's: any process may send to a netlink socket that it
 // knows the port of.
-#include "vfio/uevents.h"
+#include "pci/uevents.h"
 
 #include <linux/netlink.h>
 #include <sys/socket.h>

@@ -8,8 +8,8 @@
 
 #include "base/fd.h"
 #include "base/result.h"
-#include "vfio/bdf.h"
-#include "vfio/sysfs.h"
+#include "pci/bdf.h"
+#include "pci/sysfs.h"
 
 namespace passthru {
 

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "vfio/bdf.h"
-#include "vfio/sysfs.h"
+#include "pci/bdf.h"
+#include "pci/sysfs.h"
 
 namespace passthru {
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Owns reading the MSI-X capability (PCI 3.0, 6.8.2): 12 bytes of config space.
-#include "vfio/msix_layout.h"
+#include "pci/msix_layout.h"
 
-#include "vfio/capability_list.h"
+#include "pci/capability_list.h"
 
 namespace passthru {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns reading and writing a BDF; strict, because a BDF half understood is a wrong device assigned.
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 #include <fmt/format.h>
 

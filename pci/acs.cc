@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Owns the names of the ACS bits.
-#include "vfio/acs.h"
+#include "pci/acs.h"
 
 #include <linux/pci_regs.h>
 
 #include <array>
 #include <utility>
 
-#include "vfio/capability_list.h"
+#include "pci/capability_list.h"
 
 namespace passthru {
 namespace {

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 namespace passthru {
 

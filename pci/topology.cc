@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns how bus numbers become a tree: bus by bus from the roots on, each bus taken once, so that no
 // set of numbers keeps it busy for ever.
-#include "vfio/topology.h"
+#include "pci/topology.h"
 
 #include <fmt/format.h>
 #include <linux/pci_regs.h>
@@ -12,7 +12,7 @@
 #include <set>
 #include <utility>
 
-#include "vfio/capability_list.h"
+#include "pci/capability_list.h"
 
 namespace passthru {
 namespace {

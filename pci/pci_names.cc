@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns libpci's name lookup. libpci reports a damaged list through a callback that must not return;
 // a jump back over its C frames is the only way not to end the process there.
-#include "vfio/pci_names.h"
+#include "pci/pci_names.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The counts of a device's interrupts in sysfs.
-#include "vfio/interrupt_counts.h"
+#include "pci/interrupt_counts.h"
 
 #include <algorithm>
 #include <charconv>
@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "base/small_file.h"
-#include "vfio/host_interrupts.h"
-#include "vfio/sysfs.h"
+#include "pci/host_interrupts.h"
+#include "pci/sysfs.h"
 
 namespace passthru {
 namespace {

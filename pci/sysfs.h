@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "vfio/bdf.h"
+#include "pci/bdf.h"
 
 namespace passthru {
 
