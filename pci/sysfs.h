@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns what the host tells about its PCI functions in sysfs: ids, driver, IOMMU group, config
-// space. Reads only; what is to be changed there is planned by vfio/binding. Any room may use it.
+// space. Reads only; what is to be changed there is planned by prepare/binding. Any room may use
+// it.
 #pragma once
 
 #include <cstddef>

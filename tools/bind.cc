@@ -2,10 +2,10 @@
 // Owns `passthru bind`: devices leave their host drivers for vfio-pci.
 #include <memory>
 
+#include "prepare/binding.h"
+#include "prepare/in_use.h"
 #include "tools/commands.h"
 #include "tools/rebind.h"
-#include "vfio/binding.h"
-#include "vfio/in_use.h"
 
 namespace passthru::tools {
 namespace {

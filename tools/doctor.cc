@@ -11,12 +11,12 @@
 #include "base/small_file.h"
 #include "host/kvm/kvm_check.h"
 #include "irq/edge_poller.h"
-#include "irq/ring_check.h"
+#include "prepare/host_checks.h"
+#include "prepare/ring_check.h"
 #include "tools/commands.h"
 #include "tools/json.h"
 #include "tools/printable.h"
 #include "tools/terminal.h"
-#include "vfio/host_checks.h"
 
 namespace passthru::tools {
 namespace {

@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "pci/bdf.h"
 #include "pci/sysfs.h"
-#include "vfio/change_plan.h"
+#include "prepare/change_plan.h"
 
 namespace passthru::tools {
 

@@ -2,9 +2,9 @@
 // Owns `passthru unbind`: devices go from vfio-pci back to the drivers they had.
 #include <fmt/format.h>
 
+#include "prepare/binding.h"
 #include "tools/commands.h"
 #include "tools/rebind.h"
-#include "vfio/binding.h"
 #include "vfio/linux_kernel.h"
 
 namespace passthru::tools {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns what a user is told when attaching a device fails: the kernel's errno becomes a cause and a
-// sentence of advice. Pure. Container, Ioas and DmaSpace call it, and vfio/host_checks, which tells
-// it beforehand.
+// sentence of advice. Pure. Container, Ioas and DmaSpace call it, and prepare/host_checks, which
+// tells it beforehand.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "host/kvm/kvm_limits.h"
-#include "vfio/host_checks.h"
+#include "prepare/host_checks.h"
 
 namespace passthru {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "pci/sysfs.h"
-#include "vfio/change_plan.h"
+#include "prepare/change_plan.h"
 
 namespace passthru {
 

@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "pci/sysfs.h"
-#include "vfio/binding.h"
+#include "prepare/binding.h"
 
 namespace passthru {
 

@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 #include "pci/bdf.h"
-#include "vfio/change_plan.h"
+#include "prepare/change_plan.h"
 
 namespace passthru {
 

@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "prepare/binding.h"
 #include "tests/hil/bound_devices.h"
-#include "vfio/binding.h"
 #include "vfio/group.h"
 
 namespace passthru {

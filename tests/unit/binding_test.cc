@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Handing a device to vfio-pci and back, against a driver core that may refuse at any step.
-#include "vfio/binding.h"
+#include "prepare/binding.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

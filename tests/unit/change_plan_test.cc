@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Planned changes done to real files: what is written, and what is said when the system refuses.
-#include "vfio/change_plan.h"
+#include "prepare/change_plan.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

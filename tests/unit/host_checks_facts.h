@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "vfio/host_checks.h"
+#include "prepare/host_checks.h"
 
 namespace passthru {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What `passthru doctor` says of a machine, word by word, and what it calls ready.
-#include "vfio/host_checks.h"
+#include "prepare/host_checks.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "host/kvm/kvm_check.h"
-#include "irq/ring_check.h"
+#include "prepare/ring_check.h"
 #include "tests/unit/host_checks_facts.h"
 
 namespace passthru {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Where a machine's readiness is read, from trees that look like machines.
-#include "vfio/host_facts.h"
+#include "prepare/host_facts.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

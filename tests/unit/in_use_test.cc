@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What the host loses with a device, and what a user is told of it, word by word.
-#include "vfio/in_use.h"
+#include "prepare/in_use.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "prepare/dependents.h"
 #include "tests/fakes/sysfs_tree.h"
-#include "vfio/carried.h"
 
 namespace passthru {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What is said of /proc's tables of mounts and swaps that are not read to their end, word by word.
-#include "vfio/mounts.h"
+#include "prepare/mounts.h"
 
 #include <gtest/gtest.h>
 

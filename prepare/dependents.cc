@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the walk. Links are followed by name only, and each block device once: a loop of volumes
 // ends.
-#include "vfio/carried.h"
+#include "prepare/dependents.h"
 
 #include <fmt/format.h>
 

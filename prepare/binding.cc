@@ -2,7 +2,7 @@
 // Owns the order of the writes. The driver core matches a device with a driver_override only with
 // that driver, so the override is set after the old driver has left, and, going back, restored
 // before it returns.
-#include "vfio/binding.h"
+#include "prepare/binding.h"
 
 #include <fmt/format.h>
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "vfio/host_checks.h"
+#include "prepare/host_checks.h"
 
 namespace passthru {
 

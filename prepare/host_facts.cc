@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns where each fact is found. What cannot be read is not known, and never an error.
-#include "vfio/host_facts.h"
+#include "prepare/host_facts.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

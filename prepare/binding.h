@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns handing a device from its host driver to vfio-pci and back: what has to be written where, as
-// a plan, and the record of the driver that was there. Carrying a plan out is vfio/change_plan's.
+// a plan, and the record of the driver that was there. Carrying a plan out is
+// prepare/change_plan's.
 #pragma once
 
 #include <filesystem>
@@ -8,7 +9,7 @@
 #include "base/result.h"
 #include "pci/bdf.h"
 #include "pci/sysfs.h"
-#include "vfio/change_plan.h"
+#include "prepare/change_plan.h"
 
 namespace passthru {
 
@@ -22,7 +23,7 @@ class Binding {
       : sysfs_(std::move(sysfs)), records_(std::move(records)) {}
 
   /// From the driver it has, if any, to vfio-pci. Empty where it is bound to it (or a driver built
-  /// on it) already. Whether the host can spare it is vfio/in_use's question. Errors of
+  /// on it) already. Whether the host can spare it is prepare/in_use's question. Errors of
   /// `bindable_function`; ENOENT: the kernel has no vfio-pci loaded; EBUSY: it has virtual
   /// functions.
   [[nodiscard]] Result<ChangePlan> bind(Bdf bdf) const;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the wording of the checks. What an attach would say of the same lack, vfio/attach_advice
 // says here too.
-#include "vfio/host_checks.h"
+#include "prepare/host_checks.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns doing a plan, and undoing it in reverse when a change fails.
-#include "vfio/change_plan.h"
+#include "prepare/change_plan.h"
 
 #include <fmt/format.h>
 

@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "pci/bdf.h"
-#include "vfio/host_facts.h"
+#include "prepare/host_facts.h"
 
 namespace passthru {
 

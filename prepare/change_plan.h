@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns a change to the system as a value: the files to write in order, and what undoes each. It can
 // be shown before it is done, and what was done of it is undone when the rest fails. Made by
-// vfio/binding.
+// prepare/binding.
 #pragma once
 
 #include <filesystem>

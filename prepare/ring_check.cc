@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the reasons why there is no ring (io_uring_setup(2), Documentation/admin-guide/sysctl).
-#include "irq/ring_check.h"
+#include "prepare/ring_check.h"
 
 #include <fmt/format.h>
 

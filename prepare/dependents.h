@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the question which disks and network interfaces there are because of a PCI function: the
-// walk through sysfs from it to them, and to the volumes built on its disks. vfio/in_use asks it.
+// walk through sysfs from it to them, and to the volumes built on its disks. prepare/in_use asks
+// it.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the fields of these tables (Documentation/filesystems/proc.rst, 3.5; mm/swapfile.c).
-#include "vfio/mounts.h"
+#include "prepare/mounts.h"
 
 #include <algorithm>
 #include <sstream>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the reading of /proc's tables of what block devices are used for: mountinfo and swaps.
-// vfio/in_use asks it.
+// prepare/in_use asks it.
 #pragma once
 
 #include <filesystem>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns what a machine tells about its readiness to assign devices: read from sysfs, /proc and
-// /dev's permissions, judged by vfio/host_checks. Nothing is opened that is VFIO's, and nothing is
-// changed: opening a device would reset it.
+// /dev's permissions, judged by prepare/host_checks. Nothing is opened that is VFIO's, and nothing
+// is changed: opening a device would reset it.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@
 #include "base/result.h"
 #include "pci/bdf.h"
 #include "pci/sysfs.h"
-#include "vfio/in_use.h"
+#include "prepare/in_use.h"
 
 namespace passthru {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the words for what is lost, and the commands that let go of it.
-#include "vfio/in_use.h"
+#include "prepare/in_use.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,8 +12,8 @@
 
 #include "base/fd.h"
 #include "base/small_file.h"
-#include "vfio/carried.h"
-#include "vfio/mounts.h"
+#include "prepare/dependents.h"
+#include "prepare/mounts.h"
 
 namespace passthru {
 namespace {
