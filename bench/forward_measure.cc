@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "bench/forward_rig.h"
-#include "irq/forwarder.h"
+#include "irq/forward/forwarder.h"
 
 namespace passthru::bench {
 namespace {

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "bench/forward_peers.h"
-#include "irq/forwarder.h"
+#include "irq/forward/forwarder.h"
 
 namespace passthru::bench {
 namespace {

@@ -9,7 +9,7 @@
 #include <memory>
 #include <span>
 
-#include "irq/forward_source.h"
+#include "irq/forward/forward_source.h"
 
 namespace passthru::bench {
 

@@ -14,7 +14,7 @@
 
 #include "host/inspection_json.h"
 #include "host/trace_json.h"
-#include "irq/trace_label.h"
+#include "irq/forward/trace_label.h"
 
 namespace passthru {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "irq/forward_stats.h"
+#include "irq/forward/forward_stats.h"
 #include "irq/msi_message.h"
 #include "irq/msix_table.h"
 #include "pci/bdf.h"

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/trace_marks.h"
-#include "irq/forward_stats.h"
+#include "irq/forward/forward_stats.h"
 
 namespace passthru {
 

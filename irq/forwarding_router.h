@@ -13,7 +13,7 @@
 
 #include "base/mutex.h"
 #include "base/result.h"
-#include "irq/forwarder.h"
+#include "irq/forward/forwarder.h"
 #include "irq/router.h"
 
 namespace passthru {

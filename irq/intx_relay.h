@@ -7,7 +7,7 @@
 
 #include "base/mutex.h"
 #include "base/result.h"
-#include "irq/forwarder.h"
+#include "irq/forward/forwarder.h"
 #include "irq/forwarding_router.h"
 #include "pci/bdf.h"
 

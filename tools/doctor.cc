@@ -10,7 +10,7 @@
 
 #include "base/small_file.h"
 #include "host/kvm/kvm_check.h"
-#include "irq/edge_poller.h"
+#include "irq/forward/edge_poller.h"
 #include "prepare/host_checks.h"
 #include "prepare/ring_check.h"
 #include "tools/commands.h"

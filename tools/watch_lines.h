@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "irq/forward_stats.h"
+#include "irq/forward/forward_stats.h"
 #include "tools/json.h"
 
 namespace passthru::tools {

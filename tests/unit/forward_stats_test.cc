@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the checks of the forwarder's histogram and trace: buckets by powers of two, the newest
 // entries only, and never half an entry.
-#include "irq/forward_stats.h"
+#include "irq/forward/forward_stats.h"
 
 #include <gtest/gtest.h>
 

@@ -8,7 +8,7 @@
 
 #include <cstdlib>
 
-#include "irq/forwarder.h"
+#include "irq/forward/forwarder.h"
 #include "tests/unit/forwarder_fixture.h"
 
 namespace passthru {

@@ -10,8 +10,8 @@
 #include <deque>
 #include <thread>
 
-#include "irq/forwarder.h"
-#include "irq/uring_poller.h"
+#include "irq/forward/forwarder.h"
+#include "irq/forward/uring_poller.h"
 #include "tests/unit/forwarder_fixture.h"
 
 namespace passthru {

@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "irq/forwarder.h"
+#include "irq/forward/forwarder.h"
 #include "tests/fakes/eventually.h"
 
 namespace passthru {

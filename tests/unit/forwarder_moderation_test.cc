@@ -6,7 +6,7 @@
 #include <chrono>
 #include <thread>
 
-#include "irq/forwarder.h"
+#include "irq/forward/forwarder.h"
 #include "tests/unit/forwarder_fixture.h"
 
 namespace passthru {

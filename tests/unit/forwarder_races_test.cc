@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "irq/forwarder.h"
+#include "irq/forward/forwarder.h"
 #include "tests/unit/forwarder_fixture.h"
 
 namespace passthru {

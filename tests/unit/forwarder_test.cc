@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the checks of what a forwarder does with signals, on io_uring and on epoll alike: each one
 // arrives, none after a removal, and the counter is left alone.
-#include "irq/forwarder.h"
+#include "irq/forward/forwarder.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>

@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "base/thread.h"
-#include "irq/forwarder.h"
+#include "irq/forward/forwarder.h"
 
 namespace passthru {
 namespace {

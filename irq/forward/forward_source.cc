@@ -2,7 +2,7 @@
 // Owns the checks of a source's descriptors, and the one read and one write of a delivery. Neither
 // may block: O_NONBLOCK belongs to the open file, which is not ours, so that a descriptor without
 // it is asked first.
-#include "irq/forward_source.h"
+#include "irq/forward/forward_source.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the ring. It is set up by whoever makes it and enabled by the thread that drives it, which
 // is then the only one that may enter it (IORING_SETUP_SINGLE_ISSUER).
-#include "irq/uring_poller.h"
+#include "irq/forward/uring_poller.h"
 
 #include <poll.h>
 

@@ -8,7 +8,7 @@
 #include <deque>
 
 #include "base/fd.h"
-#include "irq/edge_poller.h"
+#include "irq/forward/edge_poller.h"
 
 namespace passthru {
 namespace {

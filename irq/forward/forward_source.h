@@ -13,7 +13,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
-#include "irq/forward_stats.h"
+#include "irq/forward/forward_stats.h"
 
 namespace passthru {
 

@@ -9,7 +9,7 @@
 #include <deque>
 #include <memory>
 
-#include "irq/edge_poller.h"
+#include "irq/forward/edge_poller.h"
 
 namespace passthru {
 

@@ -19,9 +19,9 @@
 #include "base/fd.h"
 #include "base/mutex.h"
 #include "base/result.h"
-#include "irq/edge_poller.h"
-#include "irq/forward_source.h"
-#include "irq/forward_stats.h"
+#include "irq/forward/edge_poller.h"
+#include "irq/forward/forward_source.h"
+#include "irq/forward/forward_stats.h"
 
 namespace passthru {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns what any thread may do with a forwarder: sources come and go as commands to the driving
 // thread, because a poll belongs to the thread that submits it and ends with that thread.
-#include "irq/forwarder.h"
+#include "irq/forward/forwarder.h"
 
 #include <fmt/format.h>
 #include <sys/eventfd.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the question "which of these eventfds were signalled?" behind one interface: io_uring where
 // the kernel allows it, edge-triggered epoll where not. Nothing is read from a source. Used by
-// irq/forwarder, on the one thread that drives it.
+// irq/forward/forwarder, on the one thread that drives it.
 #pragma once
 
 #include <cstddef>
