@@ -9,8 +9,8 @@
 #include <memory>
 
 #include "bench/msix_function.h"
-#include "host/kvm/kvm_host.h"
-#include "host/kvm/kvm_table.h"
+#include "kvm/kvm_hypervisor.h"
+#include "kvm/kvm_table.h"
 #include "vmm/kvm_machine.h"
 
 namespace passthru {

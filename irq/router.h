@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns what irq/ needs from a VMM: routes that carry an eventfd's signal into the guest as a
-// message. The VMM implements it (as part of host/host.h); only the vectors of a device call it.
+// message. The VMM implements it (as part of device/hypervisor.h); only the vectors of a device
+// call it.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What mmap/ needs from a VMM: to place host memory at a guest-physical address, and to take it
-// away. The VMM implements it (as part of host/host.h); only AddressSpace calls it.
+// away. The VMM implements it (as part of device/hypervisor.h); only AddressSpace calls it.
 #pragma once
 
 #include <cstddef>

@@ -13,7 +13,7 @@
 
 #include "base/fd.h"
 #include "base/small_file.h"
-#include "irq/msix_snapshot.h"
+#include "inspect/msix_snapshot.h"
 #include "pci/pci_names.h"
 #include "pci/sysfs.h"
 #include "tools/bars_output.h"

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "host/inspection.h"
+#include "device/inspection.h"
 #include "mmap/bar_shape.h"
 #include "pci/bdf.h"
 #include "pci/msix_layout.h"

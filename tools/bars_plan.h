@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "host/inspection.h"
+#include "device/inspection.h"
 #include "mmap/bar_shape.h"
 #include "pci/msix_layout.h"
 

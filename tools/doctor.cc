@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/small_file.h"
-#include "host/kvm/kvm_check.h"
 #include "irq/forward/edge_poller.h"
+#include "kvm/kvm_check.h"
 #include "prepare/host_checks.h"
 #include "prepare/ring_check.h"
 #include "tools/commands.h"

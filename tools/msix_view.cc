@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "irq/msix_snapshot.h"
+#include "inspect/msix_snapshot.h"
 #include "pci/capability_list.h"
 #include "pci/pci_names.h"
 #include "vfio/linux_kernel.h"

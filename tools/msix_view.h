@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "host/inspection.h"
+#include "device/inspection.h"
 #include "irq/msix_table.h"
 #include "irq/verdict.h"
 #include "pci/host_interrupts.h"

@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-#include "host/inspection_json.h"
+#include "inspect/inspection_json.h"
 #include "tools/commands.h"
 #include "tools/run_messages.h"
 #include "tools/run_summary.h"

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "host/host.h"
+#include "device/hypervisor.h"
 
 namespace passthru::tools {
 

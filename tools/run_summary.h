@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "host/inspection.h"
+#include "device/inspection.h"
 
 namespace passthru::tools {
 

@@ -15,8 +15,8 @@
 #include <cstring>
 #include <system_error>
 
-#include "host/inspect_server.h"
-#include "host/inspection_json.h"
+#include "inspect/inspect_server.h"
+#include "inspect/inspection_json.h"
 #include "tools/commands.h"
 #include "tools/printable.h"
 

@@ -14,7 +14,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
-#include "host/inspection.h"
+#include "device/inspection.h"
 #include "pci/bdf.h"
 
 namespace passthru::tools {

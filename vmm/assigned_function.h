@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "host/assigned_device.h"
+#include "device/assigned_device.h"
 #include "vmm/guest_function.h"
 
 namespace passthru {

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "host/assigned_device.h"
+#include "device/assigned_device.h"
 
 namespace passthru {
 

@@ -9,9 +9,9 @@
 #include <cerrno>
 #include <utility>
 
-#include "host/kvm/kvm_call.h"
-#include "host/kvm/kvm_check.h"
-#include "host/kvm/kvm_table.h"
+#include "kvm/kvm_call.h"
+#include "kvm/kvm_check.h"
+#include "kvm/kvm_table.h"
 #include "vmm/memory_map.h"
 
 namespace passthru {

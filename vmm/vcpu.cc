@@ -13,8 +13,8 @@
 #include <span>
 #include <thread>
 
-#include "host/kvm/kvm_call.h"
-#include "host/kvm/kvm_table.h"
+#include "kvm/kvm_call.h"
+#include "kvm/kvm_table.h"
 #include "vmm/entry_state.h"
 #include "vmm/firmware_msrs.h"
 #include "vmm/stop_signal.h"

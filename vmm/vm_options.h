@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "host/assigned_device.h"
-#include "host/audit.h"
-#include "host/host.h"
+#include "device/assigned_device.h"
+#include "device/device_monitor.h"
+#include "device/hypervisor.h"
 #include "vmm/memory_backing.h"
 
 namespace passthru {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "host/host.h"
+#include "device/hypervisor.h"
 #include "tests/fakes/fake_hook.h"
 #include "vfio/kernel.h"
 

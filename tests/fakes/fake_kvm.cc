@@ -10,7 +10,7 @@
 #include <cstring>
 #include <utility>
 
-#include "host/kvm/kvm_table.h"
+#include "kvm/kvm_table.h"
 
 namespace passthru {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "host/kvm/kvm_call.h"
 #include "irq/msi_message.h"
+#include "kvm/kvm_call.h"
 
 namespace passthru {
 

@@ -10,7 +10,7 @@
 #include <memory>
 #include <span>
 
-#include "host/assigned_device.h"
+#include "device/assigned_device.h"
 #include "tests/fakes/fake_host.h"
 #include "tests/hil/borrowed_device.h"
 #include "tests/hil/bound_devices.h"

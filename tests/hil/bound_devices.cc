@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "base/fd.h"
-#include "irq/msix_snapshot.h"
+#include "inspect/msix_snapshot.h"
 #include "pci/capability_list.h"
 #include "pci/sysfs.h"
 

@@ -18,10 +18,10 @@
 #include <vector>
 
 #include "base/small_file.h"
-#include "host/inspect_server.h"
-#include "host/kvm/kvm_call.h"
-#include "host/kvm/kvm_host.h"
-#include "irq/msix_snapshot.h"
+#include "inspect/inspect_server.h"
+#include "inspect/msix_snapshot.h"
+#include "kvm/kvm_call.h"
+#include "kvm/kvm_hypervisor.h"
 #include "tests/hil/bound_devices.h"
 #include "tests/hil/second_door.h"
 #include "tests/hil/sleeping_cpu.h"

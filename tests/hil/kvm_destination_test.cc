@@ -7,8 +7,8 @@
 #include <memory>
 
 #include "base/fd.h"
-#include "host/kvm/kvm_host.h"
 #include "irq/remap.h"
+#include "kvm/kvm_hypervisor.h"
 #include "tests/hil/sleeping_cpu.h"
 #include "vmm/kvm_machine.h"
 

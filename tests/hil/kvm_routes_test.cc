@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "host/kvm/kvm_host.h"
+#include "kvm/kvm_hypervisor.h"
 #include "tests/hil/sleeping_cpu.h"
 #include "tests/hil/split_machine.h"
 #include "vmm/kvm_machine.h"

@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "base/small_file.h"
-#include "host/assigned_device.h"
+#include "device/assigned_device.h"
 #include "mmap/bar_layout.h"
 #include "pci/sysfs.h"
 #include "tests/fakes/fake_host.h"

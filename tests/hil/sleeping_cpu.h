@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "host/kvm/kvm_call.h"
-#include "host/kvm/kvm_table.h"
+#include "kvm/kvm_call.h"
+#include "kvm/kvm_table.h"
 #include "vmm/kvm_machine.h"
 
 namespace passthru {

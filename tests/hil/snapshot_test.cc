@@ -3,7 +3,7 @@
 // agree.
 #include <gtest/gtest.h>
 
-#include "irq/msix_snapshot.h"
+#include "inspect/msix_snapshot.h"
 #include "tests/hil/bound_devices.h"
 #include "vfio/device.h"
 #include "vfio/linux_kernel.h"

@@ -12,8 +12,8 @@
 #include <optional>
 
 #include "base/fd.h"
-#include "host/kvm/kvm_call.h"
-#include "host/kvm/kvm_check.h"
+#include "kvm/kvm_call.h"
+#include "kvm/kvm_check.h"
 #include "vmm/entry_state.h"
 
 namespace passthru {

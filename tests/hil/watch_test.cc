@@ -7,8 +7,8 @@
 #include <optional>
 #include <thread>
 
-#include "host/kvm/kvm_host.h"
 #include "irq/msix.h"
+#include "kvm/kvm_hypervisor.h"
 #include "mmap/config_space.h"
 #include "tests/hil/bound_devices.h"
 #include "tests/hil/sleeping_cpu.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A device in a guest's hands: the rooms put together, as a VMM meets them.
-#include "host/assigned_device.h"
+#include "device/assigned_device.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

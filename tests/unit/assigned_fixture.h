@@ -15,7 +15,7 @@
 #include <string_view>
 #include <utility>
 
-#include "host/assigned_device.h"
+#include "device/assigned_device.h"
 #include "tests/fakes/eventually.h"
 #include "tests/fakes/fake_host.h"
 #include "tests/fakes/fake_kernel.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // That damage is noticed without anybody asking.
-#include "host/audit.h"
+#include "device/device_monitor.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Resets while the host holds the device's lock: tried again for a while, and told when nothing was
 // reset. No other thread that needs the device waits for the retries.
-#include "host/busy_reset.h"
+#include "device/busy_reset.h"
 
 #include <gmock/gmock.h>
 

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <thread>
 
-#include "host/audit.h"
+#include "device/device_monitor.h"
 #include "tests/unit/assigned_fixture.h"
 
 namespace passthru {

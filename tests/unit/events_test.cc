@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string>
 
-#include "host/event_limit.h"
+#include "device/event_limit.h"
 #include "tests/unit/assigned_fixture.h"
 
 namespace passthru {

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "host/kvm/kvm_check.h"
+#include "kvm/kvm_check.h"
 #include "prepare/ring_check.h"
 #include "tests/unit/host_checks_facts.h"
 

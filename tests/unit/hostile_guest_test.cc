@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "host/event_limit.h"
+#include "device/event_limit.h"
 #include "tests/unit/assigned_fixture.h"
 
 namespace passthru {

@@ -2,7 +2,7 @@
 // Owns a guest whose drive has its first two vectors in use, for tests of those who look at it.
 #pragma once
 
-#include "host/inspect_service.h"
+#include "inspect/inspect_service.h"
 #include "tests/unit/assigned_fixture.h"
 
 namespace passthru {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The inspect socket: who may connect, that clients that misbehave cost nothing, and the command's
 // side of it.
-#include "host/inspect_server.h"
+#include "inspect/inspect_server.h"
 
 #include <gmock/gmock.h>
 #include <poll.h>

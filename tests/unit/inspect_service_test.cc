@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What is asked of a running VM and answered, and that a request that is wrong changes nothing.
-#include "host/inspect_service.h"
+#include "inspect/inspect_service.h"
 
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-#include "host/inspection_json.h"
+#include "inspect/inspection_json.h"
 #include "tests/unit/inspect_fixture.h"
 
 namespace passthru {

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <string>
 
-#include "host/inspect_server.h"
+#include "inspect/inspect_server.h"
 #include "tests/unit/assigned_fixture.h"
 
 namespace passthru {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "host/inspection_json.h"
+#include "inspect/inspection_json.h"
 #include "tools/run_summary.h"
 
 namespace passthru {

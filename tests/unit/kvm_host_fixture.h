@@ -7,7 +7,7 @@
 #include <memory>
 #include <utility>
 
-#include "host/kvm/kvm_host.h"
+#include "kvm/kvm_hypervisor.h"
 #include "tests/fakes/fake_kvm.h"
 
 namespace passthru {

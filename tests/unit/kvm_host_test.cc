@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // KvmHost on a fake KVM: what it finds out when it is made, its memory slots, and the pins of INTx.
-#include "host/kvm/kvm_host.h"
+#include "kvm/kvm_hypervisor.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "host/kvm/kvm_host.h"
 #include "irq/msix.h"
+#include "kvm/kvm_hypervisor.h"
 #include "tests/fakes/fake_kernel.h"
 #include "tests/fakes/fake_kvm.h"
 

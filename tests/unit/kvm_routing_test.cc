@@ -5,9 +5,9 @@
 #include <set>
 #include <vector>
 
-#include "host/kvm/intx_lines.h"
-#include "host/kvm/number_pool.h"
-#include "host/kvm/routing_table.h"
+#include "kvm/intx_lines.h"
+#include "kvm/number_pool.h"
+#include "kvm/routing_table.h"
 
 namespace passthru {
 namespace {

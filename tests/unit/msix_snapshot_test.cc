@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A look at a device's own table from outside: through VFIO, beside a driver, and why neither
 // works.
-#include "irq/msix_snapshot.h"
+#include "inspect/msix_snapshot.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -8,7 +8,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "host/inspection_json.h"
+#include "inspect/inspection_json.h"
 #include "tests/unit/assigned_fixture.h"
 
 namespace passthru {

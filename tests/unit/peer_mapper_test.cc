@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // That devices of one guest reach by DMA what of their BARs the guest has mapped, and nothing else.
-#include "host/peer_mapper.h"
+#include "device/p2p_mapper.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

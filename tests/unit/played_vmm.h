@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "host/inspect_service.h"
-#include "host/inspection_json.h"
+#include "inspect/inspect_service.h"
+#include "inspect/inspection_json.h"
 #include "tests/unit/recv_limit.h"
 
 namespace passthru {

@@ -11,7 +11,7 @@
 #include <thread>
 #include <utility>
 
-#include "host/audit.h"
+#include "device/device_monitor.h"
 #include "tests/unit/assigned_fixture.h"
 
 namespace passthru {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "host/kvm/kvm_table.h"
+#include "kvm/kvm_table.h"
 #include "vmm/acpi.h"
 #include "vmm/bytes.h"
 #include "vmm/cpuid.h"

@@ -8,7 +8,7 @@
 #include <memory>
 #include <optional>
 
-#include "host/assigned_device.h"
+#include "device/assigned_device.h"
 #include "pci/msix_layout.h"
 #include "tests/hil/nvme_driver/nvme_driver.h"
 #include "tests/hil/storm/polled_host.h"

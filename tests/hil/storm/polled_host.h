@@ -10,7 +10,7 @@
 
 #include "base/fd.h"
 #include "base/mutex.h"
-#include "host/host.h"
+#include "device/hypervisor.h"
 
 namespace passthru {
 

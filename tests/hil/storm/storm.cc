@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "host/audit.h"
+#include "device/device_monitor.h"
 #include "tests/hil/storm/assigned_drive.h"
 
 namespace passthru {

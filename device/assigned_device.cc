@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+// Owns what happens to a device when its guest writes config space, when it is reset, and when it
+// goes.
+#include "device/assigned_device.h"
+
+#include <fmt/format.h>
+
+#include "device/assigned_device_impl.h"
+#include "device/busy_reset.h"
+
+namespace passthru {
+namespace {
+
+constexpr uint32_t kInterruptPin = 0x3d;
+constexpr unsigned kAboutIntx = UINT32_MAX;
+
+/// 0 is INTA#. Not a read of the guest's, which would take a failure for a device without a pin.
+Result<std::optional<unsigned>> intx_pin(VfioDevice& device) {
+  uint8_t pin = 0;
+  PASSTHRU_TRY(
+      device.read(Region::Config, kInterruptPin, std::as_writable_bytes(std::span{&pin, 1})));
+  // The register says 1 for INTA#; 0: none.
+  if (pin < 1 || pin > 4) return std::nullopt;
+  return pin - 1U;
+}
+
+constexpr uint32_t all_ones(unsigned width) {
+  return UINT32_MAX >> (32 - 8 * width);
+}
+
+/// What all devices of the VM are attached to, where it comes from outside.
+Result<void> use_shared(DmaSpace& dma, const DeviceSource& source) {
+  auto used = source.iommufd >= 0 ? dma.use_iommufd(source.iommufd) : Result<void>{};
+  const auto container =
+      source.container_fd >= 0 ? dma.use_container(source.container_fd) : Result<void>{};
+  return used ? container : used;
+}
+
+/// The other devices of a group that is attached follow by their addresses alone: the group is open
+/// here, and would be busy for their own nodes.
+void follow_group(const DmaSpace& dma, const DeviceSource& source, DeviceDoor& door) {
+  if (!source.backend && !door.given && dma.has_group(door.group)) door.backend = Backend::Group;
+}
+
+/// Before the kernel, which only says EINVAL. A virtual function's token goes with the name that
+/// its group is asked for: by its own node, Linux 6.12 takes none.
+Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, DeviceDoor& door) {
+  const PciFunction function = PASSTHRU_TRY(sysfs.function(door.bdf));
+  std::optional<PciFunction> physical;
+  if (function.physical_function)
+    physical = PASSTHRU_TRY(sysfs.function(*function.physical_function));
+  PASSTHRU_TRY(check_vf_token(function, physical));
+  door.vf_token = options.vf_token;
+  if (!physical || door.backend == Backend::Group) return {};
+  return tl::unexpected(Error{.code = ENOTSUP,
+                              .operation = "show a VF token",
+                              .device = door.bdf.str(),
+                              .cause = "a virtual function takes it only by its group",
+                              .advice = "Use --backend=group"});
+}
+
+/// Null: the device's own, or none.
+Result<std::shared_ptr<RomImage>> load_rom(const RomChoice& rom) {
+  if (rom.kind != RomChoice::Kind::File) return std::shared_ptr<RomImage>();
+  return RomImage::load(rom.file);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
+    Domain& domain, const AssignOptions& options) {
+  // First: from here on the descriptors are closed whatever happens.
+  auto door = find_door(domain.kernel(), domain.sysfs(), options.device, options.source);
+  PASSTHRU_TRY(use_shared(domain.dma(), options.source).on(door ? door->bdf.str() : ""));
+  if (!door) return tl::unexpected(std::move(door).error());
+  AssignOptions known = options;
+  known.device = door->bdf;
+  follow_group(domain.dma(), options.source, *door);
+  if (options.vf_token) PASSTHRU_TRY(show_token(domain.sysfs(), options, *door));
+  const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(known.device.str()));
+  auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), std::move(*door),
+                                              options.allow_unsafe_interrupts, &domain.sysfs()));
+  std::unique_ptr<Impl> impl(new Impl(domain, known, std::move(device)));
+  PASSTHRU_TRY(impl->assemble(rom).on(known.device.str()));
+  return impl;
+}
+
+AssignedDevice::Impl::Impl(Domain& domain, const AssignOptions& options,
+                           std::shared_ptr<VfioDevice> device)
+    : domain_(domain), options_(options), device_(std::move(device)) {}
+
+Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom) {
+  MutexLock lock(device_mutex_);
+  // Whoever had the device before left it in a state that is none of this guest's business.
+  PASSTHRU_TRY(reset_device(*device_));
+  config_ =
+      PASSTHRU_TRY(ConfigSpace::create(device_, {.msi = true,
+                                                 .intx = true,
+                                                 .rom = options_.rom.kind != RomChoice::Kind::Off,
+                                                 .rom_size = rom ? rom->size() : 0,
+                                                 .msix = options_.msix,
+                                                 .silence = options_.silence}));
+  interrupts_ = std::make_unique<Interrupts>(
+      device_, domain_.interrupts(), *this,
+      Interrupts::Options{.guest_address = options_.guest_address,
+                          .msix = config_->msix(),
+                          .msi = config_->msi().has_value(),
+                          .intx_pin = PASSTHRU_TRY(intx_pin(*device_)),
+                          .wake = [device = device_] { return device->turn_decode_on(); },
+                          .most_per_second = options_.most_interrupts_per_second});
+  std::vector<BarOverlay> overlays = msix_overlays();
+  if (rom) {
+    overlays.push_back({.bar = kRomBar,
+                        .size = config_->bars()[kRomBar].size,
+                        .target = rom,
+                        .kind = SpanKind::Rom});
+  }
+  bars_ = PASSTHRU_TRY(Bars::create(device_, domain_.mmio(), domain_.ports(), config_->bars(),
+                                    std::move(overlays), {.excluded = options_.unmapped_bars}));
+  notices_ = PASSTHRU_TRY(Notices::bind(device_));
+  {
+    MutexLock intx_lock(intx_mutex_);
+    intx_ = interrupts_.get();
+  }
+  interrupts_->start();
+  return {};
+}
+
+std::vector<BarOverlay> AssignedDevice::Impl::msix_overlays() {
+  if (!config_->msix()) return {};
+  const MsixLayout& layout = config_->msix_placement().layout;
+  std::vector<BarOverlay> overlays = {{.bar = layout.table_bar,
+                                       .offset = layout.table_offset,
+                                       .size = layout.table_size(),
+                                       .target = interrupts_->msix()->table_target(),
+                                       .kind = SpanKind::MsixTable},
+                                      {.bar = layout.pba_bar,
+                                       .offset = layout.pba_offset,
+                                       .size = layout.pba_size(),
+                                       .target = interrupts_->msix()->pba_target(),
+                                       .kind = SpanKind::MsixPba}};
+  if (const auto& hidden = config_->msix_placement().hidden) {
+    overlays.push_back({.bar = hidden->bar, .offset = hidden->offset, .size = hidden->size});
+  }
+  return overlays;
+}
+
+AssignedDevice::Impl::~Impl() {
+  detach(Why::End);
+}
+
+uint32_t AssignedDevice::Impl::config_read(uint32_t offset, unsigned width) {
+  MutexLock lock(device_mutex_);
+  if (!attached() || resetting_) return all_ones(width);
+  if (config_->covers_msi_pending(offset, width)) {
+    config_->set_msi_pending(interrupts_->msi_pending());
+  }
+  return config_->read(offset, width);
+}
+
+void AssignedDevice::Impl::config_write(uint32_t offset, unsigned width, uint32_t value) {
+  {
+    MutexLock lock(device_mutex_);
+    if (!attached() || resetting_) return;
+    apply(config_->write(offset, width, value));
+    if (!resetting_) return;
+  }
+  end_guest_reset();
+}
+
+void AssignedDevice::Impl::apply(const ConfigChange& change) {
+  if (change.reset_requested) return begin_guest_reset(*change.reset_requested);
+  if (change.decode_changed) {
+    if (auto placed = bars_->place(config_->placement()); !placed) {
+      // The register keeps what it was, as the mapping does: the guest reads that its move did not
+      // happen.
+      config_->undo(change);
+      tell(Event::Kind::BarRefused, placed.error().message());
+      return;
+    }
+    trace_moves();
+  }
+  if (change.power_state) interrupts_->set_awake(*change.power_state == 0);
+  if (change.msix_control) interrupts_->write_msix_control(*change.msix_control);
+  if (change.msi_changed) interrupts_->write_msi(config_->msi().value_or(MsiRegisters{}));
+}
+
+void AssignedDevice::Impl::end_of_intx() {
+  MutexLock lock(intx_mutex_);
+  if (intx_ != nullptr) intx_->end_of_intx();
+}
+
+void AssignedDevice::Impl::retranslate(const Concerns& concerns) {
+  MutexLock lock(device_mutex_);
+  if (attached()) interrupts_->retranslate(concerns);
+}
+
+void AssignedDevice::Impl::begin_guest_reset(GuestReset reset) {
+  switch (reset) {
+    case GuestReset::FunctionLevel:
+      ++resets_.function_level;
+      break;
+    case GuestReset::AdvancedFeatures:
+      ++resets_.advanced_features;
+      break;
+    case GuestReset::LeftD3Hot:
+      ++resets_.left_d3hot;
+      break;
+  }
+  go_quiet();
+  resetting_ = true;
+}
+
+// A function cannot tell its driver that a reset failed (PCIe 4.0, 6.6.2). We reset the registers
+// that we emulate, Bus Master Enable among them. The device keeps its other state. We report the
+// failure to the VMM.
+void AssignedDevice::Impl::end_guest_reset() {
+  MutexLock only(resets_mutex_);
+  std::shared_ptr<VfioDevice> device;
+  {
+    MutexLock lock(device_mutex_);
+    if (!attached() || !resetting_) return;  // a reset of the VM has come first, or a detach
+    device = device_;
+  }
+  auto done = reset_device(*device);
+  device.reset();
+  MutexLock lock(device_mutex_);
+  resetting_ = false;
+  const auto registers = start_anew();
+  if (done) done = registers;
+  domain_.marks().add(TraceMark::Kind::Reset, options_.device);
+  tell(done ? Event::Kind::DeviceReset : Event::Kind::ResetFailed,
+       done ? "by the guest" : done.error().message());
+}
+
+Result<void> AssignedDevice::Impl::reset_device(VfioDevice& device) {
+  if (!device.resettable()) return {};
+  return reset_while_busy([&] { return device.reset(); }, [this] { return leaving_.load(); });
+}
+
+// The guest's view goes first: nothing of it may reach the device while it is reset.
+void AssignedDevice::Impl::go_quiet() {
+  ignore(bars_->place({}), "taking BARs away never fails");
+  interrupts_->stop();
+}
+
+Result<void> AssignedDevice::Impl::start_anew() {
+  auto registers = config_->reset();
+  interrupts_->start();
+  return registers;
+}
+
+void AssignedDevice::Impl::vector_failed(unsigned vector, const Error& error) {
+  tell(Event::Kind::VectorFailed, fmt::format("vector {}: {}", vector, error.message()), vector);
+}
+
+void AssignedDevice::Impl::vectors_restored(unsigned count) {
+  tell(Event::Kind::DamageHealed, fmt::format("{} vectors restored", count));
+}
+
+void AssignedDevice::Impl::intx_failed(const Error& error) {
+  tell(Event::Kind::VectorFailed, "INTx: " + error.message(), kAboutIntx);
+}
+
+// A request of the host's, and the end of a device, come once each.
+void AssignedDevice::Impl::tell(Event::Kind kind, std::string detail, unsigned about) {
+  if (kind != Event::Kind::UnplugRequest && kind != Event::Kind::DeviceGone) {
+    MutexLock lock(events_mutex_);
+    const auto held_back = limits_[{kind, about}].admit(Clock::now());
+    if (!held_back) return;
+    if (*held_back != 0) detail += fmt::format(" ({} more before this)", *held_back);
+  }
+  domain_.host().on_event({.kind = kind, .device = options_.device, .detail = std::move(detail)});
+}
+
+AssignedDevice::AssignedDevice(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+AssignedDevice::~AssignedDevice() = default;
+
+Result<std::unique_ptr<AssignedDevice>> AssignedDevice::open(Domain& domain,
+                                                             const AssignOptions& options) {
+  auto impl = PASSTHRU_TRY(Impl::open(domain, options));
+  return std::unique_ptr<AssignedDevice>(new AssignedDevice(std::move(impl)));
+}
+
+uint32_t AssignedDevice::config_read(uint32_t offset, unsigned width) {
+  return impl_->config_read(offset, width);
+}
+
+void AssignedDevice::config_write(uint32_t offset, unsigned width, uint32_t value) {
+  impl_->config_write(offset, width, value);
+}
+
+void AssignedDevice::end_of_intx() {
+  impl_->end_of_intx();
+}
+
+void AssignedDevice::retranslate(const Concerns& concerns) {
+  impl_->retranslate(concerns);
+}
+
+Result<uint32_t> AssignedDevice::rearm() {
+  return impl_->rearm();
+}
+
+std::vector<int> AssignedDevice::event_fds() const {
+  return impl_->event_fds();
+}
+
+void AssignedDevice::handle_events() {
+  impl_->handle_events();
+}
+
+void AssignedDevice::detach() {
+  impl_->detach(Impl::Why::Vmm);
+}
+
+Inspection AssignedDevice::inspect() const {
+  return impl_->inspect();
+}
+
+}  // namespace passthru

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// Owns what happens to an assigned device that its guest did not ask for: the host wants it back,
+// it reports an error, its interrupts were damaged, it does not answer, it is detached.
+#include <fmt/format.h>
+
+#include "device/assigned_device_impl.h"
+#include "device/busy_reset.h"
+#include "mmap/config_reader.h"
+
+namespace passthru {
+namespace {
+
+constexpr uint32_t kStatus = 0x06;
+
+}  // namespace
+
+void AssignedDevice::Impl::handle_events() {
+  const Notice notice = notices_->take();
+  if (notice.error) {
+    MutexLock lock(device_mutex_);
+    ++device_errors_;
+    tell(Event::Kind::DeviceError,
+         "an uncorrectable error (AER); the host's log says which, and the guest keeps the device");
+  }
+  // The kernel's recovery may have reset the device.
+  if (notice.error) ignore(rearm(), "the host has been told");
+  if (!notice.unplug) return;
+  if (options_.on_unplug == OnUnplug::Detach) {
+    if (detach(Why::Unplug)) tell(Event::Kind::UnplugRequest, "it was detached");
+    return;
+  }
+  MutexLock lock(device_mutex_);
+  if (!attached() || std::exchange(unplug_was_told_, true)) return;
+  tell(Event::Kind::UnplugRequest, "whoever asks waits until it is detached");
+}
+
+Result<uint32_t> AssignedDevice::Impl::rearm() {
+  {
+    MutexLock lock(device_mutex_);
+    if (!attached() || resetting_) return 0U;
+    if (answers()) return audit();
+    if (!was_silent_too_long()) {
+      return tl::unexpected(no_device("look at the device", "it does not answer"));
+    }
+  }
+  detach(Why::Silence);
+  return tl::unexpected(no_device("look at the device", silence()));
+}
+
+std::string AssignedDevice::Impl::silence() const {
+  return fmt::format("it has not answered for {} ms", options_.silence.count());
+}
+
+Result<uint32_t> AssignedDevice::Impl::audit() {
+  ++audits_;
+  auto restored = interrupts_->audit().on(options_.device.str());
+  // A device that cannot be healed is looked at again and again, and told of once.
+  if (!std::exchange(audit_failed_, !restored) && !restored) {
+    tell(Event::Kind::RestoreFailed, restored.error().message());
+  }
+  return restored;
+}
+
+// The kernel answers for the vendor itself (drivers/vfio/pci/vfio_pci_config.c); the Status
+// register is the hardware's.
+bool AssignedDevice::Impl::answers() {
+  uint16_t status = UINT16_MAX;
+  const auto read =
+      device_->read(Region::Config, kStatus, std::as_writable_bytes(std::span{&status, 1}));
+  if (!read || !is_answer(status)) return false;
+  silent_since_.reset();
+  return true;
+}
+
+bool AssignedDevice::Impl::was_silent_too_long() {
+  const auto now = Clock::now();
+  if (!silent_since_) silent_since_ = now;
+  return now - *silent_since_ >= options_.silence;
+}
+
+Error AssignedDevice::Impl::no_device(const char* operation, std::string cause) const {
+  return Error{.code = ENODEV, .operation = operation, .device = options_.device.str()}.because(
+      std::move(cause));
+}
+
+std::string AssignedDevice::Impl::words(Why why) const {
+  switch (why) {
+    case Why::Unplug:
+      return "the host asked for it back";
+    case Why::Silence:
+      return silence();
+    case Why::Vmm:
+    case Why::End:
+      break;
+  }
+  return "by the VMM";
+}
+
+bool AssignedDevice::Impl::detach(Why why) {
+  // In the order of Impl's own members.
+  std::shared_ptr<VfioDevice> device;
+  std::unique_ptr<ConfigSpace> config;
+  std::unique_ptr<Interrupts> interrupts;
+  std::unique_ptr<Bars> bars;
+  bool unbinding = false;
+  leaving_ = true;
+  {
+    MutexLock only(resets_mutex_);
+    MutexLock lock(device_mutex_);
+    if (!attached()) return false;
+    unbinding = why == Why::Unplug || unplug_was_told_;
+    if (bars_ && why != Why::End) {  // when this object ends, nobody can ask any more
+      // Below the lock, so that what the guest has had until now is counted.
+      last_ = inspect_locked(InterruptCounts::read(options_.device));
+      last_->detached = words(why);
+    }
+    device = std::move(device_);
+    config = std::move(config_);
+    interrupts = std::move(interrupts_);
+    bars = std::move(bars_);
+    {
+      MutexLock intx_lock(intx_mutex_);
+      intx_ = nullptr;
+    }
+    // Told before it is closed: for such a device the kernel waits then, a minute long.
+    if (why == Why::Silence) tell(Event::Kind::DeviceGone, silence() + "; it is detached");
+  }
+  // Unlocked: this waits for accesses under way, and one to config space may wait for the lock.
+  bars.reset();
+  interrupts.reset();
+  if (notices_) notices_->unbind();
+  config.reset();
+  if (!device->resettable() || why == Why::Silence) return true;
+  // This thread holds none of our locks. An unbind holds the kernel's lock of the device until the
+  // device is closed, so the kernel cannot reset it at the close either. The device then keeps the
+  // state that the guest left, until its next open. vfio_pci_core_disable() clears Bus Master
+  // Enable.
+  ignore(reset_while_busy([&] { return device->reset(); }, [=] { return unbinding; }),
+         "detaching goes on");
+  return true;
+}
+
+}  // namespace passthru

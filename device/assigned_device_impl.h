@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// Owns how the rooms are put together for one device: which is told what, and in which order.
+// Private to host/: a VMM includes device/assigned_device.h.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "device/assigned_device.h"
+#include "device/event_limit.h"
+#include "irq/interrupts.h"
+#include "mmap/bars.h"
+#include "mmap/config_space.h"
+#include "mmap/rom_image.h"
+#include "vfio/device.h"
+#include "vfio/notices.h"
+
+namespace passthru {
+
+/// Lock order: resets_mutex_, device_mutex_, then the vectors' own, then the address spaces' own.
+/// Table and BAR accesses come in below device_mutex_ and never take it, nor do EOIs.
+class AssignedDevice::Impl : public VectorObserver {
+ public:
+  static Result<std::unique_ptr<Impl>> open(Domain& domain, const AssignOptions& options);
+  ~Impl() override;
+
+  uint32_t config_read(uint32_t offset, unsigned width) PASSTHRU_EXCLUDES(device_mutex_);
+  void config_write(uint32_t offset, unsigned width, uint32_t value)
+      PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  void end_of_intx() PASSTHRU_EXCLUDES(intx_mutex_);
+  void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(device_mutex_);
+  Result<void> watch(unsigned vector, std::optional<uint64_t> label)
+      PASSTHRU_EXCLUDES(device_mutex_);
+  Result<void> trigger(unsigned vector) PASSTHRU_EXCLUDES(device_mutex_);
+  // A reset of the VM, in three steps; every device takes each before any takes the next. False: it
+  // was detached.
+  bool begin_reset() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  /// `reset_now` are the devices that have begun; those that were reset go to `done`.
+  Result<void> reset_hardware(const std::set<Bdf>& reset_now, std::set<Bdf>& done)
+      PASSTHRU_EXCLUDES(device_mutex_);
+  Result<void> end_reset() PASSTHRU_EXCLUDES(device_mutex_);
+  [[nodiscard]] Bdf bdf() const { return options_.device; }
+  [[nodiscard]] bool attached_now() PASSTHRU_EXCLUDES(device_mutex_) {
+    MutexLock lock(device_mutex_);
+    return attached();
+  }
+  [[nodiscard]] Error no_device(const char* operation, std::string cause) const;
+  Result<uint32_t> rearm() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  [[nodiscard]] std::vector<int> event_fds() const { return notices_->fds(); }
+  void handle_events() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  enum class Why { Vmm, Unplug, Silence, End };  ///< End: of this object
+  /// Whether this call did it.
+  bool detach(Why why) PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  [[nodiscard]] Inspection inspect() PASSTHRU_EXCLUDES(device_mutex_);
+
+ private:
+  Impl(Domain& domain, const AssignOptions& options, std::shared_ptr<VfioDevice> device);
+  Result<void> assemble(const std::shared_ptr<RomImage>& rom);
+  [[nodiscard]] std::vector<BarOverlay> msix_overlays() PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] bool attached() const PASSTHRU_REQUIRES(device_mutex_) {
+    return device_ != nullptr;
+  }
+  void go_quiet() PASSTHRU_REQUIRES(device_mutex_);
+  Result<void> start_anew() PASSTHRU_REQUIRES(device_mutex_);
+  /// A reset by the guest, in two steps: the hardware is reset in the second, and no other access
+  /// to config space waits for that. Meanwhile the function does not answer, as in a reset.
+  void begin_guest_reset(GuestReset reset) PASSTHRU_REQUIRES(device_mutex_);
+  void end_guest_reset() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  /// Done where it has no reset of its own. EAGAIN: see reset_while_busy.
+  Result<void> reset_device(VfioDevice& device);
+  Result<uint32_t> audit() PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] bool answers() PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] bool was_silent_too_long() PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] std::string silence() const;
+  [[nodiscard]] std::string words(Why why) const;
+  void apply(const ConfigChange& change) PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] BarInspection inspect_bar(unsigned bar) const PASSTHRU_REQUIRES(device_mutex_);
+  /// All but the name. `counted` was read before the lock was taken.
+  [[nodiscard]] Inspection inspect_locked(const InterruptCounts& counted)
+      PASSTHRU_REQUIRES(device_mutex_);
+
+  void vector_failed(unsigned vector, const Error& error) override;
+  void vectors_restored(unsigned count) override;
+  void intx_failed(const Error& error) override;
+  void vector_changed(unsigned vector, Change change) override;
+  void trace_moves() PASSTHRU_REQUIRES(device_mutex_);
+  /// Reports an event, within the limit of its kind. `about` gives each vector a limit of its own.
+  void tell(Event::Kind kind, std::string detail, unsigned about = 0)
+      PASSTHRU_EXCLUDES(events_mutex_);
+
+  Domain& domain_;
+  const AssignOptions options_;
+  Mutex resets_mutex_;                ///< held while the hardware is reset for the guest
+  std::atomic<bool> leaving_{false};  ///< a detach waits: nothing is tried again
+  Mutex device_mutex_;  ///< protects config space, the BARs' places, and the order in which both
+                        ///< change
+  // Null when detached. Torn down from the last to the first: BARs leave the guest, then vectors
+  // are unbound, then the device is closed.
+  std::shared_ptr<VfioDevice> device_ PASSTHRU_GUARDED_BY(device_mutex_);
+  std::unique_ptr<ConfigSpace> config_ PASSTHRU_GUARDED_BY(device_mutex_);
+  std::unique_ptr<Interrupts> interrupts_ PASSTHRU_GUARDED_BY(device_mutex_);
+  std::unique_ptr<Bars> bars_ PASSTHRU_GUARDED_BY(device_mutex_);
+  Mutex intx_mutex_;  ///< taken after device_mutex_; an EOI takes this alone
+  Interrupts* intx_ PASSTHRU_GUARDED_BY(intx_mutex_) =
+      nullptr;                        ///< those above; null when detached
+  std::unique_ptr<Notices> notices_;  ///< set once by assemble
+  std::optional<Inspection> last_ PASSTHRU_GUARDED_BY(device_mutex_);  ///< when it was detached
+
+  using Clock = std::chrono::steady_clock;
+  std::optional<Clock::time_point> silent_since_ PASSTHRU_GUARDED_BY(device_mutex_);
+  bool audit_failed_ PASSTHRU_GUARDED_BY(device_mutex_) = false;  ///< the last one did
+  bool resetting_ PASSTHRU_GUARDED_BY(device_mutex_) = false;     ///< by the guest
+  bool unplug_was_told_ PASSTHRU_GUARDED_BY(device_mutex_) = false;
+  ResetCounts resets_ PASSTHRU_GUARDED_BY(device_mutex_);
+  uint64_t audits_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
+  uint64_t device_errors_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
+  Mutex events_mutex_;  ///< taken last
+  std::map<std::pair<Event::Kind, unsigned>, EventLimit> limits_ PASSTHRU_GUARDED_BY(events_mutex_);
+  /// Where the guest had its BARs at the last move that was traced.
+  Placement traced_ PASSTHRU_GUARDED_BY(device_mutex_) = {};
+};
+
+}  // namespace passthru

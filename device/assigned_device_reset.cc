@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Owns the reset of a VM as its devices take it: all go quiet, then each is reset by the smallest
+// reset that it has, then all start anew. So a device that shares its slot or bus is never in use
+// while another one's reset takes it along.
+#include <fmt/format.h>
+
+#include <array>
+
+#include "device/assigned_device_impl.h"
+#include "device/busy_reset.h"
+
+namespace passthru {
+
+bool AssignedDevice::Impl::begin_reset() {
+  MutexLock only(resets_mutex_);
+  MutexLock lock(device_mutex_);
+  if (!attached()) return false;
+  ++resets_.vm;
+  resetting_ = false;
+  go_quiet();
+  return true;
+}
+
+Result<void> AssignedDevice::Impl::reset_hardware(const std::set<Bdf>& reset_now,
+                                                  std::set<Bdf>& done) {
+  MutexLock lock(device_mutex_);
+  if (!attached() || done.contains(bdf())) return {};
+  if (device_->resettable()) return reset_device(*device_);
+  const auto affected = device_->hot_reset_set();
+  if (!affected) {
+    return tl::unexpected(
+        Error(affected.error())
+            .because("it has no reset of its own, and neither has its slot or bus")
+            .advise("Its driver in the guest has to cope with the state that it is in"));
+  }
+  for (const HotResetFunction& function : *affected) {
+    if (reset_now.contains(function.bdf)) continue;
+    return tl::unexpected(
+        Error{.code = EPERM, .operation = "reset the device", .device = bdf().str()}
+            .because(fmt::format("it has no reset of its own, and that of its slot or bus would "
+                                 "also reset {}, which is not reset now",
+                                 function.bdf.str()))
+            .advise("Reset all devices of the slot or bus together"));
+  }
+  VfioDevice& device = *device_;
+  PASSTHRU_TRY(
+      reset_while_busy([&] { return device.hot_reset(); }, [this] { return leaving_.load(); }));
+  for (const HotResetFunction& function : *affected) done.insert(function.bdf);
+  return {};
+}
+
+Result<void> AssignedDevice::Impl::end_reset() {
+  MutexLock lock(device_mutex_);
+  if (!attached()) return {};
+  domain_.marks().add(TraceMark::Kind::Reset, bdf());
+  return start_anew().on(bdf().str());
+}
+
+Result<void> AssignedDevice::reset() {
+  const std::array<AssignedDevice*, 1> only = {this};
+  if (!impl_->attached_now()) {
+    return tl::unexpected(impl_->no_device("reset the device", "it was detached"));
+  }
+  return reset_together(only);
+}
+
+Result<void> AssignedDevice::reset_together(std::span<AssignedDevice* const> devices) {
+  std::set<Bdf> reset_now;
+  for (const AssignedDevice* device : devices) {
+    if (device->impl_->begin_reset()) reset_now.insert(device->impl_->bdf());
+  }
+  Result<void> first;
+  const auto keep_first = [&first](Result<void> done) {
+    if (first && !done) first = std::move(done);
+  };
+  std::set<Bdf> done;
+  for (const AssignedDevice* device : devices) {
+    keep_first(device->impl_->reset_hardware(reset_now, done));
+  }
+  for (const AssignedDevice* device : devices) keep_first(device->impl_->end_reset());
+  return first;
+}
+
+}  // namespace passthru

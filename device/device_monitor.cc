@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// A thread sleeps until the next look is due, the host speaks, or it is to end; a host that speaks
+// all the time does not put off the look.
+#include "device/device_monitor.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdint>
+#include <utility>
+
+#include "base/thread.h"
+
+namespace passthru {
+namespace {
+
+/// Before the kernel is asked again.
+constexpr std::chrono::milliseconds kAfterFailure{10};
+
+}  // namespace
+
+Audit::Audit(std::chrono::milliseconds interval, Fd stop)
+    : interval_(interval), stop_(std::move(stop)) {}
+
+Result<std::unique_ptr<Audit>> Audit::start(std::vector<AssignedDevice*> devices,
+                                            std::chrono::milliseconds interval) {
+  Fd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stop) return fail(errno, "eventfd");
+  std::unique_ptr<Audit> audit(new Audit(interval, std::move(stop)));
+  for (AssignedDevice* device : devices) {
+    audit->threads_.push_back(
+        PASSTHRU_TRY(start_quiet_thread("start the audit's thread", [audit = audit.get(), device] {
+          audit->look_after(*device);
+        })));
+  }
+  return audit;
+}
+
+Audit::~Audit() {
+  stopping_ = true;
+  ::eventfd_write(stop_.get(), 1);
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Audit::look_after(AssignedDevice& device) const {
+  using Clock = std::chrono::steady_clock;
+  std::vector<pollfd> ready = {{.fd = stop_.get(), .events = POLLIN, .revents = 0}};
+  for (int fd : device.event_fds()) ready.push_back({.fd = fd, .events = POLLIN, .revents = 0});
+  auto due = Clock::now() + interval_;
+  for (;;) {
+    // Rounded up: a wait that ends too early would be repeated at once.
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now());
+    const auto wait = interval_ == kOff ? -1 : std::clamp<int64_t>(left.count(), 0, INT_MAX);
+    const int said = ::poll(ready.data(), ready.size(), static_cast<int>(wait));
+    const bool failed = said < 0 && errno != EINTR;
+    // The kernel may have no memory, or a lower RLIMIT_NOFILE than before: the device is looked
+    // after all the same.
+    if (failed) std::this_thread::sleep_for(kAfterFailure);
+    if (stopping_) return;
+    bool speaks = failed;
+    for (pollfd& each : ready) speaks |= std::exchange(each.revents, short{0}) != 0;
+    if (speaks) device.handle_events();
+    if (interval_ == kOff || Clock::now() < due) continue;
+    ignore(device.rearm(), "the device has told its host, and is looked at again");
+    due = Clock::now() + interval_;
+  }
+}
+
+}  // namespace passthru

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Owns the making of a VM's address spaces; everything else a Domain offers is its parts' own.
+#include "device/domain.h"
+
+namespace passthru {
+namespace {
+
+constexpr uint64_t kMmioLimit = uint64_t{1}
+                                << 52;  // the widest physical address of x86-64 and arm64
+constexpr uint64_t kPortLimit = uint64_t{1} << 16;
+
+}  // namespace
+
+Domain::Domain(std::shared_ptr<Kernel> kernel, Host& host, Sysfs sysfs)
+    : kernel_(std::move(kernel)),
+      host_(host),
+      sysfs_(std::move(sysfs)),
+      interrupts_(host),
+      dma_(*kernel_, &host),
+      peers_(host, dma_),
+      mmio_(kMmioLimit, &peers_),
+      ports_(kPortLimit, nullptr) {}
+
+Result<void> Domain::add_memory(uint64_t address, std::span<std::byte> memory, bool writable) {
+  return dma_.add(address, memory, writable);
+}
+
+Result<void> Domain::remove_memory(uint64_t address) {
+  return dma_.remove(address);
+}
+
+}  // namespace passthru

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Owns what the assigned devices of one VM share: the host kernel, the guest's memory as their DMA
+// sees it, and the address spaces that their BARs live in. A VMM makes one for each VM and adds the
+// guest's RAM.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/result.h"
+#include "device/hypervisor.h"
+#include "device/p2p_mapper.h"
+#include "device/trace_marks.h"
+#include "irq/forwarding_router.h"
+#include "mmap/address_space.h"
+#include "pci/sysfs.h"
+#include "vfio/dma_space.h"
+#include "vfio/kernel.h"
+
+namespace passthru {
+
+/// The devices' side of a VM. Outlives every AssignedDevice opened in it.
+class Domain {
+ public:
+  /// `kernel` is LinuxKernel outside of tests.
+  /// `sysfs` is what the kernel tells of its devices.
+  Domain(std::shared_ptr<Kernel> kernel, Host& host, Sysfs sysfs = Sysfs{});
+
+  /// Guest RAM that devices may reach: `memory` appears to them at guest-physical `address`. Mapped
+  /// for DMA now if a device is attached, otherwise when the first one is. EINVAL: not page aligned
+  /// or overlapping; ENOMEM: RLIMIT_MEMLOCK is too small (says how much is needed).
+  Result<void> add_memory(uint64_t address, std::span<std::byte> memory, bool writable = true);
+  Result<void> remove_memory(uint64_t address);
+
+  /// A VMM sends its guest's MMIO and port exits here, and may add windows of its own.
+  AddressSpace& mmio() { return mmio_; }
+  AddressSpace& ports() { return ports_; }
+
+  /// Interrupts that no irqfd takes: a VMM that wants to drive these from its own loop gives its
+  /// forwarder here (`ForwardingRouter::use`) before it opens a device.
+  [[nodiscard]] ForwardingRouter& interrupts() { return interrupts_; }
+
+  /// What a trace shows besides interrupts.
+  [[nodiscard]] TraceMarks& marks() { return marks_; }
+
+  [[nodiscard]] Kernel& kernel() { return *kernel_; }
+  [[nodiscard]] Host& host() { return host_; }
+  [[nodiscard]] DmaSpace& dma() { return dma_; }
+  [[nodiscard]] const Sysfs& sysfs() const { return sysfs_; }
+
+ private:
+  std::shared_ptr<Kernel> kernel_;
+  Host& host_;
+  const Sysfs sysfs_;
+  ForwardingRouter interrupts_;
+  TraceMarks marks_;
+  DmaSpace dma_;
+  PeerMapper peers_;  ///< before mmio_, which takes its mappings away when it ends
+  AddressSpace mmio_;
+  AddressSpace ports_;
+};
+
+}  // namespace passthru

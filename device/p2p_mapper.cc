@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#include "device/p2p_mapper.h"
+
+#include <span>
+
+namespace passthru {
+
+Result<void> PeerMapper::map(const GuestMapping& mapping) {
+  PASSTHRU_TRY(guest_.map(mapping));
+  if (dma_.offer(mapping.address, std::span(mapping.memory, mapping.size))) {
+    reachable_.insert(mapping.address);
+  }
+  return {};
+}
+
+// The IOMMU first: it points at the device's pages, not at our mapping of them, and would go on
+// doing so when that is gone. Our mapping goes in any case, and somebody else's memory may then be
+// at its address: no other group must find it.
+Result<void> PeerMapper::unmap(const GuestMapping& mapping) {
+  if (reachable_.erase(mapping.address) != 0) dma_.forget(mapping.address);
+  return guest_.unmap(mapping);
+}
+
+}  // namespace passthru

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+// Owns what each request means.
+#include "inspect/inspect_service.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "inspect/inspection_json.h"
+#include "inspect/trace_json.h"
+#include "irq/forward/trace_label.h"
+
+namespace passthru {
+namespace {
+
+using Json = nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kLongestTrigger{1};
+constexpr std::chrono::microseconds kTriggerPause{200};
+// A vector whose signals nobody takes is armed anew at the second look in a row.
+constexpr std::chrono::milliseconds kBetweenLooks{10};
+constexpr unsigned kLooks = 2;
+
+Json failed(const Error& error) {
+  return {{"error", error.message()}, {"errno", error.code}};
+}
+
+std::string as_text(Json answer) {
+  answer["version"] = InspectService::kVersion;
+  return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+/// One request of one session, checked member by member.
+class InspectService::Request {
+ public:
+  Request(Session& session, const Json& json)
+      : session_(session), service_(session.service_), json_(json) {}
+
+  Result<Json> answer() {
+    const std::string kind = PASSTHRU_TRY(text("request"));
+    if (kind == "list") return list();
+    if (kind == "inspect") return inspect();
+    if (kind == "watch") return watch();
+    if (kind == "trace") return trace();
+    if (kind == "trigger") return trigger();
+    if (kind == "heal") return heal();
+    return fail(EINVAL, "answer a request",
+                "\"request\" is none of list, inspect, watch, trace, trigger, heal");
+  }
+
+ private:
+  [[nodiscard]] Result<std::string> text(const char* name) const {
+    const auto member = json_.find(name);
+    if (member != json_.end() && member->is_string()) return member->get<std::string>();
+    return fail(EINVAL, "answer a request", fmt::format("it has no text \"{}\"", name));
+  }
+
+  [[nodiscard]] Result<uint64_t> number(const char* name, std::optional<uint64_t> missing) const {
+    const auto member = json_.find(name);
+    if (member != json_.end() && member->is_number_unsigned()) return member->get<uint64_t>();
+    if (member == json_.end() && missing) return *missing;
+    return fail(EINVAL, "answer a request", fmt::format("it has no number \"{}\"", name));
+  }
+
+  [[nodiscard]] Result<AssignedDevice*> device() const {
+    const std::string name = PASSTHRU_TRY(text("device"));
+    const Bdf bdf = PASSTHRU_TRY(Bdf::parse(name));
+    if (AssignedDevice* const device = service_.find(bdf); device != nullptr) return device;
+    return tl::unexpected(
+        Error{.code = ENODEV, .operation = "answer a request", .device = bdf.str()}.because(
+            "this VM does not have it"));
+  }
+
+  /// Takes no device's lock: every command asks every VMM which has its device.
+  Result<Json> list() {
+    Json devices = Json::array();
+    for (const AssignedDevice* each : service_.devices_) devices.push_back(each->bdf().str());
+    return Json{{"pid", ::getpid()}, {"devices", std::move(devices)}};
+  }
+
+  Result<Json> inspect() {
+    Json devices = Json::array();
+    if (json_.contains("device")) {
+      devices.push_back(PASSTHRU_TRY(device())->inspect());
+    } else {
+      for (const AssignedDevice* each : service_.devices_) devices.push_back(each->inspect());
+    }
+    return Json{{"pid", ::getpid()}, {"devices", std::move(devices)}};
+  }
+
+  /// One vector, or all that have an interrupt of the host.
+  Result<Json> watch() {
+    AssignedDevice* const target = PASSTHRU_TRY(device());
+    const auto on = json_.find("on");
+    if (on == json_.end() || !on->is_boolean()) {
+      return fail(EINVAL, "answer a request", "it has no true or false \"on\"");
+    }
+    std::vector<unsigned> vectors;
+    if (json_.contains("vector")) {
+      vectors.push_back(vector_of(PASSTHRU_TRY(number("vector", {}))));
+    } else {
+      if (*on) {
+        session_.devices_.insert(target->bdf());
+      } else {
+        session_.devices_.erase(target->bdf());
+      }
+      service_.keep_marks(session_);
+      for (const VectorInspection& each : target->inspect().vectors) {
+        const bool watched = session_.watched_.contains({target->bdf(), each.index});
+        if (*on ? each.bound : watched) vectors.push_back(each.index);
+      }
+    }
+    for (const unsigned vector : vectors) {
+      PASSTHRU_TRY(service_.watch(session_, target->bdf(), vector, *on));
+    }
+    return Json{{"vectors", vectors}};
+  }
+
+  Result<Json> trace() {
+    const uint64_t after = PASSTHRU_TRY(number("after", 0));
+    const uint64_t marks_after = PASSTHRU_TRY(number("marks_after", 0));
+    const auto interrupts = service_.domain_.interrupts().trace_since(after);
+    const auto marks = service_.domain_.marks().since(marks_after);
+    return trace_json(interrupts, marks, Clock::now());
+  }
+
+  /// Watched while it is under way, so that its arrival is seen.
+  Result<Json> trigger() {
+    AssignedDevice* const target = PASSTHRU_TRY(device());
+    const unsigned vector = vector_of(PASSTHRU_TRY(number("vector", {})));
+    const bool watched = session_.watched_.contains({target->bdf(), vector});
+    PASSTHRU_TRY(service_.watch(session_, target->bdf(), vector, true));
+    auto answer = trigger_watched(*target, vector);
+    if (!watched) PASSTHRU_TRY(service_.watch(session_, target->bdf(), vector, false));
+    return answer;
+  }
+
+  Result<Json> trigger_watched(AssignedDevice& target, unsigned vector) {
+    auto& interrupts = service_.domain_.interrupts();
+    uint64_t next = interrupts.trace_since(UINT64_MAX).next;
+    const auto start = Clock::now();
+    const uint64_t refused = refused_messages(target, vector);
+    PASSTHRU_TRY(target.trigger(vector));
+    auto next_look = start + kBetweenLooks;
+    const TraceLabel label{.device = target.bdf(), .vector = static_cast<uint16_t>(vector)};
+    while (Clock::now() - start < kLongestTrigger) {
+      const auto slice = interrupts.trace_since(next);
+      next = slice.next;
+      for (const TraceEntry& each : slice.entries) {
+        if (each.label != label.packed() || each.time < start) continue;
+        if (refused_messages(target, vector) != refused) {
+          return tl::unexpected(Error{.code = EIO,
+                                      .operation = "trigger a vector",
+                                      .device = target.bdf().str(),
+                                      .index = vector,
+                                      .cause = "the VMM or KVM refused its message"});
+        }
+        return Json{{"arrived", true}, {"latency_ns", (each.time - start).count()}};
+      }
+      // Where a mask holds it back, it will not come. Seldom: to look takes the device's locks.
+      if (Clock::now() >= next_look) {
+        if (is_pending(target, vector)) break;
+        next_look = Clock::now() + kBetweenLooks;
+      }
+      std::this_thread::sleep_for(kTriggerPause);
+    }
+    return Json{{"arrived", false}, {"pending", is_pending(target, vector)}};
+  }
+
+  /// Deliveries of the forwarder that came to nothing.
+  static uint64_t refused_messages(const AssignedDevice& target, unsigned vector) {
+    const Inspection inspection = target.inspect();
+    if (vector >= inspection.vectors.size()) return 0;
+    const auto& forwarded = inspection.vectors[vector].forwarded;
+    return forwarded ? forwarded->sink_failed : 0;
+  }
+
+  /// The guest may have fewer vectors by now.
+  static bool is_pending(const AssignedDevice& target, unsigned vector) {
+    const Inspection inspection = target.inspect();
+    return vector < inspection.vectors.size() && inspection.vectors[vector].pending;
+  }
+
+  Result<Json> heal() {
+    AssignedDevice* const target = PASSTHRU_TRY(device());
+    uint64_t restored = 0;
+    for (unsigned look = 0; look < kLooks; ++look) {
+      if (look != 0) std::this_thread::sleep_for(kBetweenLooks);
+      restored += PASSTHRU_TRY(target->rearm());
+    }
+    return Json{{"restored", restored}};
+  }
+
+  /// No device has more than 2,048; what is larger is none of its vectors.
+  static unsigned vector_of(uint64_t number) {
+    return static_cast<unsigned>(std::min<uint64_t>(number, UINT16_MAX));
+  }
+
+  Session& session_;
+  InspectService& service_;
+  const Json& json_;
+};
+
+AssignedDevice* InspectService::find(Bdf bdf) const {
+  const auto found = std::find_if(devices_.begin(), devices_.end(),
+                                  [&](const AssignedDevice* each) { return each->bdf() == bdf; });
+  return found == devices_.end() ? nullptr : *found;
+}
+
+Result<void> InspectService::watch(Session& session, Bdf bdf, unsigned vector, bool on) {
+  const std::pair key{bdf, vector};
+  if (session.watched_.contains(key) == on) return {};
+  const auto watchers = watchers_.find(key);
+  const unsigned others = watchers == watchers_.end() ? 0 : watchers->second - (on ? 0 : 1);
+  Result<void> done;
+  if (others == 0) done = find(bdf)->watch(vector, on);
+  if (on) {
+    if (!done) return done;
+    session.watched_.insert(key);
+    keep_marks(session);
+    watchers_[key] = others + 1;
+    return done;
+  }
+  // Whatever the device says: the claim is gone.
+  session.watched_.erase(key);
+  keep_marks(session);
+  if (others == 0) {
+    watchers_.erase(key);
+  } else {
+    watchers_[key] = others;
+  }
+  // A device that was detached is not watched any more.
+  if (!done && done.error().code == ENODEV) return {};
+  return done;
+}
+
+// Marks are kept while a session watches anything: also before a guest's driver has its vectors.
+void InspectService::keep_marks(Session& session) {
+  const bool wanted = !session.watched_.empty() || !session.devices_.empty();
+  if (wanted == std::exchange(session.marking_, wanted)) return;
+  if (wanted) {
+    domain_.marks().begin();
+  } else {
+    domain_.marks().end();
+  }
+}
+
+InspectService::Session::~Session() {
+  devices_.clear();
+  const auto watched = watched_;
+  for (const auto& [bdf, vector] : watched) {
+    ignore(service_.watch(*this, bdf, vector, false),
+           "then it stays with the forwarder, which delivers as well");
+  }
+  service_.keep_marks(*this);
+}
+
+std::string InspectService::refusal(const Error& error) {
+  return as_text(failed(error));
+}
+
+std::string InspectService::Session::answer(std::string_view request) {
+  Json answer;
+  const Json json = Json::parse(request, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) {
+    answer = failed({.code = EINVAL,
+                     .operation = "answer a request",
+                     .cause = "it is no JSON object",
+                     .advice = "docs/inspect.md describes them"});
+  } else if (auto done = Request(*this, json).answer(); done) {
+    answer = std::move(*done);
+  } else {
+    answer = failed(done.error());
+  }
+  return as_text(std::move(answer));
+}
+
+}  // namespace passthru

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// Owns the choice of the way to look, and the way through VFIO.
+#include "inspect/msix_snapshot.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+
+#include "irq/physical_table.h"
+#include "vfio/device.h"
+#include "vfio/dma_space.h"
+#include "vfio/group.h"
+
+namespace passthru {
+namespace {
+
+constexpr uint64_t kCommand = 0x04;
+constexpr uint16_t kCommandMemory = 1U << 1;
+constexpr size_t kUnprivilegedConfig = 64;
+
+// Memory decode switched on for the time of a look. VFIO refuses accesses to BARs without it.
+class MemoryDecode {
+ public:
+  static Result<MemoryDecode> on(std::shared_ptr<VfioDevice> device) {
+    uint16_t command = 0;
+    PASSTHRU_TRY(
+        device->read(Region::Config, kCommand, std::as_writable_bytes(std::span(&command, 1))));
+    MemoryDecode decode(std::move(device), command);
+    if ((command & kCommandMemory) == 0) PASSTHRU_TRY(decode.write(command | kCommandMemory));
+    return decode;
+  }
+  MemoryDecode(MemoryDecode&& other) noexcept = default;
+  ~MemoryDecode() {
+    if (device_ && (before_ & kCommandMemory) == 0)
+      ignore(write(before_), "the device is closed next");
+  }
+
+ private:
+  MemoryDecode(std::shared_ptr<VfioDevice> device, uint16_t before)
+      : device_(std::move(device)), before_(before) {}
+  Result<void> write(int command) {
+    const auto value = static_cast<uint16_t>(command);
+    return device_->write(Region::Config, kCommand, std::as_bytes(std::span(&value, 1)));
+  }
+
+  std::shared_ptr<VfioDevice> device_;
+  uint16_t before_;
+};
+
+}  // namespace
+
+Result<MsixLayout> msix_layout_of(const PciFunction& function) {
+  if (const auto layout = find_msix(function.config)) return *layout;
+  if (function.config.size() <= kUnprivilegedConfig) {
+    return tl::unexpected(
+        Error{.code = EACCES,
+              .operation = "look for MSI-X",
+              .device = function.bdf.str(),
+              .cause = "only root sees more than the first 64 bytes of config space",
+              .advice = "Run it with sudo"});
+  }
+  return tl::unexpected(Error{.code = ENODEV,
+                              .operation = "no MSI-X",
+                              .device = function.bdf.str(),
+                              .cause = "the device has no such capability",
+                              .advice = "'passthru list' shows which devices have vectors"});
+}
+
+Result<MsixSnapshot> snapshot_from_vfio(Kernel& kernel, const Sysfs& sysfs, Bdf bdf) {
+  const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
+  const MsixLayout layout = PASSTHRU_TRY(msix_layout_of(function));
+  DmaSpace nothing(kernel);  // no memory: the device can reach none
+  // Nobody's guest could forge an interrupt here, so its remapping does not matter.
+  DeviceDoor door = PASSTHRU_TRY(find_door(kernel, sysfs, bdf));
+  const std::shared_ptr<VfioDevice> device = PASSTHRU_TRY(
+      VfioDevice::open(kernel, nothing, std::move(door), /*allow_unsafe_interrupts=*/true));
+  const MemoryDecode decode = PASSTHRU_TRY(MemoryDecode::on(device));
+  const PhysicalTable table(device, layout);
+  if (!table.visible()) {
+    return tl::unexpected(
+        Error{.code = ENOTSUP,
+              .operation = "map the MSI-X table",
+              .device = bdf.str(),
+              .cause = fmt::format("VFIO does not let BAR {} be mapped there", layout.table_bar)});
+  }
+  MsixSnapshot snapshot{.source = MsixSnapshot::Source::Vfio,
+                        .layout = layout,
+                        .control = table.control().value_or(0xffff),
+                        .vectors = std::vector<MsixSnapshot::Vector>(layout.vectors)};
+  for (unsigned vector = 0; vector < layout.vectors; ++vector) {
+    snapshot.vectors[vector] = {.entry = table.entry(vector).value_or(MsixEntry{}),
+                                .pending = (table.pending(vector / 64) >> vector % 64 & 1) != 0};
+  }
+  return snapshot;
+}
+
+Result<MsixSnapshot> snapshot_msix(Kernel& kernel, const Sysfs& sysfs, Bdf bdf) {
+  const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
+  if (!function.on_vfio) return snapshot_from_sysfs(sysfs, bdf);
+  auto snapshot = snapshot_from_vfio(kernel, sysfs, bdf);
+  // Another process has it, or it takes a token that only its users know.
+  const int refused = snapshot ? 0 : snapshot.error().code;
+  if (refused == EBUSY || (refused == EACCES && function.physical_function))
+    return snapshot_from_sysfs(sysfs, bdf);
+  return snapshot;
+}
+
+}  // namespace passthru

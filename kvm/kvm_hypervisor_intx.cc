@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// KvmHost's INTx: resampling irqfds, or levels for a VMM that drives its lines itself.
+#include <linux/kvm.h>
+
+#include "kvm/kvm_hypervisor.h"
+
+namespace passthru {
+
+Result<void> KvmHost::arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) {
+  if (!options_.intx_gsi) return fail(ENOTSUP, "deliver INTx", "the VMM wires no INTx pins");
+  if (!resampling_) {
+    return fail(ENOTSUP, "deliver INTx",
+                "KVM's irqfds do not tell an EOI here, and the VMM drives no lines itself");
+  }
+  kvm_irqfd irqfd{};
+  irqfd.fd = static_cast<uint32_t>(eventfd);
+  irqfd.gsi = options_.intx_gsi(guest_address, pin);
+  irqfd.flags = KVM_IRQFD_FLAG_RESAMPLE;
+  irqfd.resamplefd = static_cast<uint32_t>(resample);
+  PASSTHRU_TRY(vm_.call(KVM_IRQFD, "KVM_IRQFD", &irqfd));
+  MutexLock lock(lines_mutex_);
+  intx_irqfds_[eventfd] = irqfd.gsi;
+  return {};
+}
+
+void KvmHost::disarm_intx(Bdf /*guest_address*/, unsigned /*pin*/, int eventfd) {
+  uint32_t gsi = 0;
+  {
+    MutexLock lock(lines_mutex_);
+    const auto armed = intx_irqfds_.find(eventfd);
+    if (armed == intx_irqfds_.end()) return;
+    gsi = armed->second;
+    intx_irqfds_.erase(armed);
+  }
+  // KVM takes the line down with its last resampling irqfd.
+  ignore(set_irqfd(gsi, eventfd, KVM_IRQFD_FLAG_DEASSIGN),
+         "fails only for an irqfd that does not exist: then nothing is delivered either");
+}
+
+void KvmHost::set_intx(Bdf guest_address, unsigned pin, bool level) {
+  if (!options_.intx_gsi || !options_.set_line) return;
+  const uint32_t gsi = options_.intx_gsi(guest_address, pin);
+  MutexLock lock(lines_mutex_);
+  for (const LineLevel& changed : lines_.set(gsi, guest_address, pin, level)) {
+    options_.set_line(changed.line, changed.level);
+  }
+}
+
+}  // namespace passthru

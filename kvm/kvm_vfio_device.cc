@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// The calls of KVM's VFIO device.
+#include "kvm/kvm_vfio_device.h"
+
+#include <linux/kvm.h>
+
+namespace passthru {
+
+// KVM_DEV_VFIO_FILE_ADD and _DEL have these numbers too, and take both kinds of file.
+Result<void> KvmVfioDevice::set_file(uint64_t attribute, int fd, const char* name) {
+  int32_t file = fd;
+  kvm_device_attr set{};
+  set.group = KVM_DEV_VFIO_GROUP;
+  set.attr = attribute;
+  set.addr = reinterpret_cast<uintptr_t>(&file);
+  PASSTHRU_TRY(vm_.with(device_.get()).call(KVM_SET_DEVICE_ATTR, name, &set));
+  return {};
+}
+
+Result<void> KvmVfioDevice::add(int fd) {
+  if (!device_ && !absent_) {
+    kvm_create_device create{};
+    create.type = KVM_DEV_TYPE_VFIO;
+    const auto made = vm_.call(KVM_CREATE_DEVICE, "KVM_CREATE_DEVICE", &create);
+    // ENODEV: built without; ENOTTY: it has no devices at all.
+    absent_ = !made && (made.error().code == ENODEV || made.error().code == ENOTTY);
+    if (!made && !absent_) return tl::unexpected(made.error());
+    if (made) device_ = Fd(static_cast<int>(create.fd));
+  }
+  return absent_ ? Result<void>{} : set_file(KVM_DEV_VFIO_GROUP_ADD, fd, "KVM_DEV_VFIO_FILE_ADD");
+}
+
+void KvmVfioDevice::remove(int fd) {
+  if (!device_) return;
+  ignore(set_file(KVM_DEV_VFIO_GROUP_DEL, fd, "KVM_DEV_VFIO_FILE_DEL"),
+         "fails only for a file that it does not have");
+}
+
+}  // namespace passthru
