@@ -12,7 +12,7 @@
 
 namespace passthru {
 
-/// Runs `work` on a new thread. A fault there reaches its handler (vfio/guarded_load): blocked, it
+/// Runs `work` on a new thread. A fault there reaches its handler (vfio/mmio_read): blocked, it
 /// would end the process. EAGAIN: none can be had; the operation
 /// of the Error is `what`.
 template <class Work>

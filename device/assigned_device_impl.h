@@ -21,7 +21,7 @@
 #include "mmap/config_space.h"
 #include "mmap/rom_image.h"
 #include "vfio/device.h"
-#include "vfio/notices.h"
+#include "vfio/event_irqs.h"
 
 namespace passthru {
 

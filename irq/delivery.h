@@ -17,7 +17,7 @@
 #include "base/result.h"
 #include "irq/forwarding_router.h"
 #include "irq/msi_message.h"
-#include "irq/restore.h"
+#include "irq/table_restorer.h"
 #include "irq/vector_source.h"
 #include "irq/vectors.h"
 #include "vfio/device.h"

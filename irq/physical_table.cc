@@ -8,7 +8,7 @@
 #include <array>
 #include <cstddef>
 
-#include "vfio/guarded_load.h"
+#include "vfio/mmio_read.h"
 
 namespace passthru {
 

@@ -27,7 +27,7 @@
 #include <vector>
 
 #include "mmap/address_space.h"
-#include "mmap/flat_map.h"
+#include "mmap/flat_view.h"
 #include "mmap/held_window.h"
 
 namespace passthru {

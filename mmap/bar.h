@@ -13,9 +13,9 @@
 
 #include "mmap/access.h"
 #include "mmap/address_space.h"
+#include "mmap/bar_info.h"
 #include "mmap/bar_layout.h"
-#include "mmap/bar_shape.h"
-#include "mmap/flat_map.h"
+#include "mmap/flat_view.h"
 #include "vfio/device.h"
 
 namespace passthru {

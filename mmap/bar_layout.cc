@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "mmap/flat_map.h"
+#include "mmap/flat_view.h"
 
 namespace passthru {
 namespace {

@@ -13,7 +13,7 @@
 #include "base/result.h"
 #include "mmap/address_space.h"
 #include "mmap/bar.h"
-#include "mmap/bar_shape.h"
+#include "mmap/bar_info.h"
 #include "vfio/device.h"
 
 namespace passthru {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "mmap/bar_shape.h"
+#include "mmap/bar_info.h"
 #include "mmap/capabilities.h"
 #include "mmap/config_bits.h"
 #include "mmap/msix_placement.h"

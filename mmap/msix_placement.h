@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "base/result.h"
-#include "mmap/bar_shape.h"
+#include "mmap/bar_info.h"
 #include "pci/msix_layout.h"
 
 namespace passthru {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "device/inspection.h"
-#include "mmap/bar_shape.h"
+#include "mmap/bar_info.h"
 #include "pci/bdf.h"
 #include "pci/msix_layout.h"
 

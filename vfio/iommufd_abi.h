@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns what the kernel's ABI for iommufd and VFIO's cdevs looks like (linux/iommufd.h,
-// linux/vfio.h, since Linux 6.6): Debian 12's headers are older. Private to vfio/linux_iommufd.cc.
+// linux/vfio.h, since Linux 6.6): Debian 12's headers are older. Private to
+// vfio/linux_kernel_iommufd.cc.
 #pragma once
 
 #include <linux/vfio.h>

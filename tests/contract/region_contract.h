@@ -3,7 +3,7 @@
 #pragma once
 
 #include "tests/contract/kernel_contract.h"
-#include "vfio/guarded_load.h"
+#include "vfio/mmio_read.h"
 
 namespace passthru {
 

@@ -6,7 +6,7 @@
 #include <array>
 
 #include "tests/unit/assigned_fixture.h"
-#include "vfio/guarded_load.h"
+#include "vfio/mmio_read.h"
 
 namespace passthru {
 namespace {

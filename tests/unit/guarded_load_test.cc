@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Memory that faults: a file that is shorter than its mapping answers with SIGBUS, as a BAR does
 // whose decode is off.
-#include "vfio/guarded_load.h"
+#include "vfio/mmio_read.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>

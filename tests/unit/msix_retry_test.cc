@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "tests/unit/msix_fixture.h"
-#include "vfio/guarded_load.h"
+#include "vfio/mmio_read.h"
 
 namespace passthru {
 namespace {

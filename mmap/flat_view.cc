@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "mmap/flat_map.h"
+#include "mmap/flat_view.h"
 
 #include <algorithm>
 #include <optional>

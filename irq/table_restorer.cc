@@ -2,7 +2,7 @@
 // The order of restoring: memory decode first, because without it no entry can be written; then
 // Message Control, which only a full cycle of the index brings back; then single entries,
 // ascending.
-#include "irq/restore.h"
+#include "irq/table_restorer.h"
 
 #include <fmt/format.h>
 

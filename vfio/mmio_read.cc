@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "vfio/guarded_load.h"
+#include "vfio/mmio_read.h"
 
 #include <ucontext.h>
 

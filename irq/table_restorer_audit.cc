@@ -3,7 +3,7 @@
 // bounded time. Where a restore fails, it tries again more and more seldom.
 #include <algorithm>
 
-#include "irq/restore.h"
+#include "irq/table_restorer.h"
 
 namespace passthru {
 namespace {

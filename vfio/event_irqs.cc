@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns what the kernel's signals mean. It repeats an unplug request every few seconds for as long
 // as the device stays open; an error is told once.
-#include "vfio/notices.h"
+#include "vfio/event_irqs.h"
 
 #include <utility>
 
