@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What `passthru bars` draws: the scale, and that whoever names a device or a span draws nothing
 // but text.
-#include "tools/bars_picture.h"
+#include "tools/bars/bars_picture.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "mmap/bar_layout.h"
-#include "tools/bars_output.h"
+#include "tools/bars/bars_output.h"
 #include "tools/printable.h"
 
 namespace passthru::tools {

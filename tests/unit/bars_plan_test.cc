@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a guest would get of a device that none has, from what sysfs tells.
-#include "tools/bars_plan.h"
+#include "tools/bars/bars_plan.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/assigned_fixture.h"
-#include "tools/run_summary.h"
+#include "tools/run/run_summary.h"
 
 namespace passthru {
 namespace {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "inspect/inspection_json.h"
-#include "tools/run_summary.h"
+#include "tools/run/run_summary.h"
 
 namespace passthru {
 namespace {

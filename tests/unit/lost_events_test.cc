@@ -20,7 +20,7 @@
 #include "pci/uevents.h"
 #include "tests/fakes/sysfs_tree.h"
 #include "tests/unit/live_output.h"
-#include "tools/topology_watch.h"
+#include "tools/topology/topology_watch.h"
 
 namespace passthru {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a monitoring system is told of devices, whatever their VMMs say.
-#include "tools/msix_metrics.h"
+#include "tools/msix/msix_metrics.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What is told of a device of a host driver whose table the kernel lets nobody see.
-#include "tools/msix_view.h"
+#include "tools/msix/msix_view.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What `passthru topology` prints of a tree, for a person and for a script.
-#include "tools/topology_output.h"
+#include "tools/topology/topology_output.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The trace that Perfetto opens, made of what a VMM answers.
-#include "tools/trace_file.h"
+#include "tools/trace/trace_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What `passthru trace` tells when it is done, as docs/json.md has it.
-#include "tools/trace_summary.h"
+#include "tools/trace/trace_summary.h"
 
 #include <gtest/gtest.h>
 

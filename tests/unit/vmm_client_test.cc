@@ -16,7 +16,7 @@
 #include "tests/fakes/sysfs_tree.h"
 #include "tests/unit/recv_limit.h"
 #include "tools/commands.h"
-#include "tools/msix_view.h"
+#include "tools/msix/msix_view.h"
 
 namespace passthru::tools {
 namespace {

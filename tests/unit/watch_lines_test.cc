@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What `passthru msix watch` shows between two looks.
-#include "tools/watch_lines.h"
+#include "tools/msix/watch_lines.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

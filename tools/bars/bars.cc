@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+// Owns `passthru bars`: where what is drawn comes from, a running guest or sysfs, and where it
+// goes.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/fd.h"
+#include "base/small_file.h"
+#include "inspect/msix_snapshot.h"
+#include "pci/pci_names.h"
+#include "pci/sysfs.h"
+#include "tools/bars/bars_output.h"
+#include "tools/bars/bars_plan.h"
+#include "tools/commands.h"
+#include "tools/terminal.h"
+#include "tools/vmm_client.h"
+
+namespace passthru::tools {
+namespace {
+
+constexpr const char* kBarsFooter =
+    "Draws each BAR of a device, and its expansion ROM, to scale: '=' is mapped, the guest reaches "
+    "it without\n"
+    "an exit; '#' is trapped, each access costs an exit; 'T' is the MSI-X table, 'P' its pending "
+    "bits. Pieces that\n"
+    "would be too narrow to be seen are drawn wider. Below is the list of the spans: why they are "
+    "trapped, and for\n"
+    "a running guest how often it has used them.\n"
+    "\n"
+    "A running guest is asked where 'passthru run --inspect' lets one. Of a device that no guest "
+    "has, it is a plan:\n"
+    "what a guest would get. The device is not opened for that, which would reset it. Only root "
+    "sees where the\n"
+    "MSI-X table is. Colours on a terminal, unless NO_COLOR is set.\n"
+    "\n"
+    "Examples:\n"
+    "  sudo passthru bars 0000:01:00.0\n"
+    "  sudo passthru bars 0000:01:00.0 --svg bars.svg    the same as a picture\n"
+    "  sudo passthru bars 0000:01:00.0 --json | jq '.bars[].spans[] | select(.mapped | not)'";
+
+struct Options {
+  std::string device{};
+  std::string socket{};
+  std::string svg{};
+  bool force = false;
+  bool json = false;
+};
+
+HostBars host_bars(const Sysfs& sysfs, Bdf bdf) {
+  return parse_resources(read_file(sysfs.function_path(bdf) / "resource").value_or(""));
+}
+
+Result<DeviceBars> of_guest(const Sysfs& sysfs, Bdf bdf, VmmClient& vmm) {
+  std::vector<Inspection> inspections = PASSTHRU_TRY(vmm.inspect(bdf));
+  if (inspections.size() != 1 || inspections.front().device != bdf) {
+    return tl::unexpected(Error{.code = EPROTO,
+                                .operation = "ask the VMM at " + vmm.socket(),
+                                .device = bdf.str(),
+                                .cause = "it answers for other devices",
+                                .advice = "Look whether another version of it runs"});
+  }
+  Inspection& inspection = inspections.front();
+  DeviceBars device{.device = bdf,
+                    .name = std::move(inspection.name),
+                    .guest_address = inspection.guest_address,
+                    .bars = std::move(inspection.bars)};
+  device.notes.push_back(fmt::format("{} in the guest of process {}, asked at {}",
+                                     inspection.guest_address.str(), vmm.pid(), vmm.socket()));
+  if (!inspection.detached.empty()) {
+    device.notes.push_back("The guest has it no more: " + inspection.detached +
+                           ". This is how it was at the end");
+  }
+  // What follows is the host's to know; where it is gone from the host, it is left out.
+  const HostBars bars = host_bars(sysfs, bdf);
+  for (unsigned i = 0; i < kBars; ++i) device.host_addresses[i] = bars[i].address;
+  if (const auto function = sysfs.function(bdf)) {
+    const auto msix = msix_layout_of(*function);
+    if (msix && msix_usable(bars, *msix)) device.msix = *msix;
+  }
+  return device;
+}
+
+std::string holder(const PciFunction& function) {
+  if (function.driver.empty()) return "It has no driver now";
+  if (!function.on_vfio) return fmt::format("The host's driver {} has it now", function.driver);
+  return fmt::format("{} has it, and no VMM that can be asked", function.driver);
+}
+
+Result<DeviceBars> planned(const Sysfs& sysfs, Bdf bdf) {
+  const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
+  const std::string resources =
+      PASSTHRU_TRY(read_file(sysfs.function_path(bdf) / "resource").on(bdf.str()));
+  const HostBars bars = parse_resources(resources);
+  const auto page_size = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  DeviceBars device{
+      .device = bdf, .name = PciNames().device(function.vendor, function.device), .plan = true};
+  for (unsigned i = 0; i < kBars; ++i) device.host_addresses[i] = bars[i].address;
+  device.notes.push_back(
+      "A plan, no running guest: what one would get if VFIO maps all that it may. " +
+      holder(function));
+  if (function.bridge) device.notes.emplace_back("It is a bridge, which no guest is given");
+
+  const auto msix = msix_layout_of(function);
+  if (!msix && msix.error().code == EACCES) {
+    device.notes.emplace_back(
+        "Only root sees where the MSI-X table is, and so what of the memory BARs is mapped. Run it "
+        "with sudo");
+    device.bars = outline_bars(bars, page_size);
+    return device;
+  }
+  if (msix && msix_usable(bars, *msix)) {
+    device.msix = *msix;
+  } else if (msix) {
+    device.notes.emplace_back(
+        "Its MSI-X capability is hidden from guests: table or pending bits are not within a memory "
+        "BAR, or overlap");
+  }
+  device.bars = plan_bars(bars, device.msix, page_size);
+  return device;
+}
+
+Result<DeviceBars> look(const Options& options, Bdf bdf) {
+  const Sysfs sysfs;
+  if (!options.socket.empty()) {
+    VmmClient vmm = PASSTHRU_TRY(need_vmm(bdf, options.socket));
+    return of_guest(sysfs, bdf, vmm);
+  }
+  auto vmm = PASSTHRU_TRY(find_vmm(bdf, {}));
+  return vmm ? of_guest(sysfs, bdf, *vmm) : planned(sysfs, bdf);
+}
+
+TextStyle style_of_stdout() {
+  TextStyle style;
+  if (!is_terminal()) return style;
+  style.columns = static_cast<unsigned>(terminal_columns().value_or(style.columns));
+  // https://no-color.org: set, and not empty.
+  const char* const no_colour = std::getenv("NO_COLOR");
+  style.colour = no_colour == nullptr || *no_colour == '\0';
+  return style;
+}
+
+/// A file that is there is replaced only if that is asked for; what is no file (/dev/stdout, a
+/// pipe) is written to.
+Result<Fd> open_new(const std::string& file, bool replace) {
+  constexpr mode_t kMode = 0666;
+  Fd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode));
+  if (fd) return fd;
+  struct stat status = {};
+  const bool special =
+      errno == EEXIST && ::stat(file.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+  if (errno == EEXIST && (replace || special))
+    fd = Fd(::open(file.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+  if (fd) return fd;
+  Error error{.code = errno, .operation = "write " + file};
+  if (error.code == EEXIST) error.advice = "Name another file, or replace it with --force";
+  return tl::unexpected(std::move(error));
+}
+
+Result<void> write_svg(const std::string& file, bool replace, const std::string& svg) {
+  const Fd fd = PASSTHRU_TRY(open_new(file, replace));
+  for (size_t done = 0; done < svg.size();) {
+    const ssize_t wrote = ::write(fd.get(), svg.data() + done, svg.size() - done);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) {
+      return tl::unexpected(Error{.code = errno, .operation = "write " + file}.advise(
+          "What is there now is not the whole picture"));
+    }
+    done += static_cast<size_t>(wrote);
+  }
+  return {};
+}
+
+int show(const Options& options) {
+  const auto bdf = Bdf::parse(options.device);
+  if (!bdf) return wrong_usage(bdf.error());
+  const auto device = look(options, *bdf);
+  if (!device) return refuse(device.error());
+  if (!options.svg.empty()) {
+    const auto written = write_svg(options.svg, options.force, bars_svg(*device));
+    return written ? kDone : refuse(written.error());
+  }
+  if (options.json) {
+    print_json(bars_json(*device));
+  } else {
+    fmt::print("{}", bars_text(*device, style_of_stdout()));
+  }
+  return kDone;
+}
+
+}  // namespace
+
+CLI::App* add_bars(CLI::App& app, int& status) {
+  CLI::App* command =
+      app.add_subcommand("bars", "Draw a device's BARs: what is mapped, what is trapped");
+  const auto options = std::make_shared<Options>();
+  command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
+      ->type_name("")
+      ->required();
+  command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
+  CLI::Option* svg = command
+                         ->add_option("--svg", options->svg,
+                                      "Write the picture as an SVG to FILE, and print nothing")
+                         ->type_name("FILE");
+  command->add_flag("--force", options->force, "Replace FILE if it is there")->needs(svg);
+  command->add_flag("--json", options->json, kJsonHelp)->excludes(svg);
+  command->footer(kBarsFooter);
+  command->callback([options, &status] { status = show(*options); });
+  return command;
+}
+
+}  // namespace passthru::tools

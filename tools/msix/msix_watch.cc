@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// Owns `passthru msix watch`: a device's vectors live, like top; in a pipe, lines; or JSON, a
+// document for each look.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "tools/commands.h"
+#include "tools/json.h"
+#include "tools/msix/msix_commands.h"
+#include "tools/msix/msix_view.h"
+#include "tools/msix/watch_lines.h"
+#include "tools/terminal.h"
+
+namespace passthru::tools {
+namespace {
+
+constexpr const char* kMsixWatchFooter =
+    "Shows how often each vector comes, and what is wrong with it; what has just begun, ceased or "
+    "changed is\n"
+    "highlighted, and what is damaged is at the top. Keys: space pauses, s sorts by rate, vector "
+    "or latency, q ends.\n"
+    "In a pipe, a line for each vector that came, and at first for each that is damaged; p50 and "
+    "p99 are no more than\n"
+    "so many ns. The guest goes on as before; with --latency its interrupts pass through the "
+    "forwarder of the VMM,\n"
+    "where they are timed, until this ends.\n"
+    "\n"
+    "Examples:\n"
+    "  sudo passthru msix watch 0000:01:00.0\n"
+    "  sudo passthru msix watch 0000:01:00.0 --latency --count 10 | grep '^vector 3 '\n"
+    "  sudo passthru msix watch 0000:01:00.0 --json | jq '.vectors[] | {index, rate}'";
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kRows = 24;  // of a terminal that does not say
+// What is above the table, and the line that the cursor is on below it.
+constexpr size_t kAbove = 3;
+
+struct WatchOptions {
+  std::string device{};
+  std::string socket{};
+  double seconds = 1;
+  unsigned count = 0;  ///< 0: until it is ended
+  bool latency = false;
+  bool json = false;
+};
+
+Result<WatchSample> look(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm) {
+  const MsixView view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, vmm, Idle::Leave));
+  WatchSample sample{.time = std::chrono::steady_clock::now()};
+  for (const MsixRow& row : view.rows) {
+    WatchedVector vector{.index = row.index, .verdict = row.verdict, .damaged = row.damaged};
+    if (row.host) vector.count = row.host->count();
+    if (row.guest) {
+      vector.count = row.guest->delivered;
+      vector.owner = row.guest->owner;
+      if (row.guest->forwarded) vector.latency = row.guest->forwarded->latency_log2_ns;
+    }
+    sample.vectors.push_back(std::move(vector));
+  }
+  return sample;
+}
+
+// The first time also what is damaged and does not come at all.
+void print_lines(const std::vector<WatchLine>& lines, bool first) {
+  for (const WatchLine& line : lines) {
+    const bool sound = line.verdict == "ok" || line.verdict == "unused";
+    if (line.rate <= 0 && !line.changed && (sound || !first)) continue;
+    fmt::print("vector {} rate {:.1f} count {} via {} p50_ns {} p99_ns {} verdict {}\n", line.index,
+               line.rate, line.count, line.owner.empty() ? "-" : line.owner,
+               line.p50 ? std::to_string(*line.p50) : "-",
+               line.p99 ? std::to_string(*line.p99) : "-", line.verdict);
+  }
+}
+
+/// A device under watch, and what was seen of it.
+class VectorWatch {
+ public:
+  enum class As { Screen, Lines, Json };
+
+  VectorWatch(Bdf bdf, std::optional<VmmClient> vmm, As as)
+      : bdf_(bdf), vmm_(std::move(vmm)), as_(as) {}
+
+  Result<void> begin(bool latency) {
+    if (latency && !vmm_) {
+      return tl::unexpected(
+          Error{.code = ENODEV, .operation = "time the interrupts", .device = bdf_.str()}
+              .because("no VMM with an inspect socket has it")
+              .advise("Leave out --latency, or start the guest with 'passthru run --inspect'"));
+    }
+    latency_ = latency;
+    before_ = PASSTHRU_TRY(look_and_time());
+    return {};
+  }
+
+  Result<void> update() {
+    WatchSample now = PASSTHRU_TRY(look_and_time());
+    lines_ = compare(before_, now, lines_, order_);
+    if (as_ == As::Json) json_ = watch_json(bdf_.str(), before_, now, lines_);
+    before_ = std::move(now);
+    return {};
+  }
+
+  void print(bool paused) {
+    if (as_ == As::Json) return fmt::print("{}", json_line(json_));
+    if (as_ == As::Lines) return print_lines(lines_, std::exchange(first_, false));
+    constexpr const char* kOrders[] = {"rate", "vector", "latency"};
+    fmt::print("{}{}  by {}{}   space: pause, s: sort, q: end\n\n{}", Terminal::clear(), bdf_.str(),
+               kOrders[static_cast<int>(order_)], paused ? ", paused" : "",
+               table_of(lines_, true, std::max(terminal_rows().value_or(kRows), kAbove) - kAbove));
+  }
+
+  void sort_otherwise() {
+    order_ = static_cast<WatchOrder>((static_cast<int>(order_) + 1) % 3);
+    sort_lines(lines_, order_);
+  }
+
+ private:
+  VmmClient* client() { return vmm_ ? &*vmm_ : nullptr; }
+
+  // Also the vectors that have come into use since the last time are timed.
+  Result<WatchSample> look_and_time() {
+    if (latency_) {
+      static_cast<void>(
+          PASSTHRU_TRY(vmm_->ask({{"request", "watch"}, {"device", bdf_.str()}, {"on", true}})));
+    }
+    return look(sysfs_, bdf_, client());
+  }
+
+  const Bdf bdf_;
+  const Sysfs sysfs_;
+  std::optional<VmmClient> vmm_;
+  const As as_;
+  Json json_;
+  WatchSample before_;
+  std::vector<WatchLine> lines_;
+  WatchOrder order_ = WatchOrder::Rate;
+  bool first_ = true;
+  bool latency_ = false;
+};
+
+int run(const WatchOptions& options) {
+  const auto bdf = Bdf::parse(options.device);
+  if (!bdf) return wrong_usage(bdf.error());
+  auto vmm = find_vmm(*bdf, options.socket);
+  if (!vmm) return refuse(vmm.error());
+  using As = VectorWatch::As;
+  const As as = options.json ? As::Json : is_terminal() ? As::Screen : As::Lines;
+  VectorWatch watch(*bdf, std::move(*vmm), as);
+  if (const auto begun = watch.begin(options.latency); !begun) return refuse(begun.error());
+
+  const StopFlag stop;
+  Result<void> done;
+  {
+    Terminal terminal(as == As::Screen);
+    bool paused = false;
+    const auto interval = milliseconds(static_cast<int64_t>(options.seconds * 1000));
+    auto next = Clock::now() + interval;  // also while keys are pressed
+    for (unsigned shown = 0; options.count == 0 || shown < options.count;) {
+      const auto left = std::chrono::ceil<milliseconds>(next - Clock::now());
+      const auto key = terminal.key(std::max(left, milliseconds(0)));
+      if (StopFlag::is_set() || key == 'q') break;
+      if (key == ' ') paused = !paused;
+      if (key == 's') watch.sort_otherwise();
+      const bool due = Clock::now() >= next;
+      if (due) next = Clock::now() + interval;
+      if (!due && !key) continue;
+      if (due && !paused) {
+        done = watch.update();
+        if (!done) break;
+        ++shown;
+      }
+      watch.print(paused);
+      if (std::fflush(stdout) == 0) continue;
+      if (errno != EPIPE)
+        done = fail(errno, "write the output");  // otherwise nobody reads any more
+      break;
+    }
+  }
+  return done ? kDone : refuse(done.error());
+}
+
+}  // namespace
+
+void add_msix_watch(CLI::App& msix, int& status) {
+  CLI::App* command = msix.add_subcommand("watch", "Show how often each vector comes, live");
+  const auto options = std::make_shared<WatchOptions>();
+  command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
+      ->type_name("")
+      ->required();
+  command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
+  command->add_option("--interval", options->seconds, "Seconds between two looks")
+      ->check(number_from(0.05, 3600))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  command->add_option("--count", options->count, "End after so many looks")->type_name("N");
+  command->add_flag("--latency", options->latency, "Time the interrupts too");
+  command->add_flag("--json", options->json, kJsonLinesHelp);
+  command->footer(kMsixWatchFooter);
+  command->callback([options, &status] { status = run(*options); });
+}
+
+}  // namespace passthru::tools

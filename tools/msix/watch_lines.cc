@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// Owns the arithmetic between two looks.
+#include "tools/msix/watch_lines.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <utility>
+
+namespace passthru::tools {
+namespace {
+
+template <class T>
+const T* find(const std::vector<T>& all, unsigned index) {
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const T& each) { return each.index == index; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+LatencyBuckets between(const LatencyBuckets& now, const std::optional<LatencyBuckets>& before) {
+  LatencyBuckets difference = now;
+  if (!before) return difference;
+  for (size_t i = 0; i < difference.size(); ++i) {
+    difference[i] -= std::min(difference[i], (*before)[i]);
+  }
+  return difference;
+}
+
+bool is_new(const WatchLine& line, const WatchLine* before) {
+  if (before == nullptr) return false;
+  return (line.rate > 0) != (before->rate > 0) || line.owner != before->owner ||
+         line.verdict != before->verdict;
+}
+
+std::string time_text(const std::optional<uint64_t>& ns) {
+  if (!ns) return "-";
+  if (*ns < 10'000) return fmt::format("{} ns", *ns);
+  if (*ns < 10'000'000) return fmt::format("{} us", *ns / 1000);
+  return fmt::format("{} ms", *ns / 1'000'000);
+}
+
+}  // namespace
+
+std::optional<uint64_t> percentile(const LatencyBuckets& buckets, double share) {
+  const uint64_t sum = std::accumulate(buckets.begin(), buckets.end(), uint64_t{0});
+  if (sum == 0) return std::nullopt;
+  const auto wanted = static_cast<uint64_t>(std::ceil(share * static_cast<double>(sum)));
+  uint64_t seen = 0;
+  size_t bucket = 0;
+  for (; bucket + 1 < buckets.size(); ++bucket) {
+    seen += buckets[bucket];
+    if (seen >= wanted) break;
+  }
+  return uint64_t{2} << bucket;
+}
+
+std::vector<WatchLine> compare(const WatchSample& before, const WatchSample& now,
+                               const std::vector<WatchLine>& lines_before, WatchOrder order) {
+  const double seconds = std::chrono::duration<double>(now.time - before.time).count();
+  std::vector<WatchLine> lines;
+  for (const WatchedVector& vector : now.vectors) {
+    const WatchedVector* const earlier = find(before.vectors, vector.index);
+    const bool goes_on = earlier != nullptr && earlier->count <= vector.count;
+    const uint64_t came = vector.count - (goes_on ? earlier->count : 0);
+    WatchLine line{.index = vector.index,
+                   .rate = seconds > 0 ? static_cast<double>(came) / seconds : 0,
+                   .count = vector.count,
+                   .owner = vector.owner,
+                   .verdict = vector.verdict,
+                   .damaged = vector.damaged};
+    if (vector.latency) {
+      const auto latency =
+          between(*vector.latency, earlier == nullptr ? std::nullopt : earlier->latency);
+      line.p50 = percentile(latency, 0.5);
+      line.p99 = percentile(latency, 0.99);
+    }
+    line.changed = is_new(line, find(lines_before, line.index));
+    lines.push_back(std::move(line));
+  }
+  sort_lines(lines, order);
+  return lines;
+}
+
+void sort_lines(std::vector<WatchLine>& lines, WatchOrder order) {
+  std::sort(lines.begin(), lines.end(), [order](const WatchLine& one, const WatchLine& other) {
+    if (one.damaged != other.damaged) return one.damaged;
+    switch (order) {
+      case WatchOrder::Rate:
+        if (one.rate != other.rate) return one.rate > other.rate;
+        break;
+      case WatchOrder::Latency:
+        if (one.p99 != other.p99) return one.p99 > other.p99;
+        break;
+      case WatchOrder::Vector:
+        break;
+    }
+    return one.index < other.index;
+  });
+}
+
+bool is_worth_telling(const WatchLine& line) {
+  return line.count != 0 || line.changed || (line.verdict != "unused" && line.verdict != "ok");
+}
+
+Json watch_json(const std::string& device, const WatchSample& before, const WatchSample& now,
+                const std::vector<WatchLine>& lines) {
+  std::map<unsigned, Json> vectors;
+  for (const WatchLine& line : lines) {
+    if (!is_worth_telling(line)) continue;
+    vectors[line.index] = {{"index", line.index},
+                           {"rate", line.rate},
+                           {"count", line.count},
+                           {"owner", json_or_null(line.owner)},
+                           {"p50_ns", json_or_null(line.p50)},
+                           {"p99_ns", json_or_null(line.p99)},
+                           {"verdict", line.verdict},
+                           {"changed", line.changed}};
+  }
+  Json told = Json::array();
+  for (auto& [index, vector] : vectors) told.push_back(std::move(vector));
+  const auto time = std::chrono::nanoseconds(now.time.time_since_epoch());
+  return {{"device", device},
+          {"time_ns", time.count()},
+          {"seconds", std::chrono::duration<double>(now.time - before.time).count()},
+          {"vectors", std::move(told)}};
+}
+
+std::string table_of(const std::vector<WatchLine>& lines, bool highlight, size_t most) {
+  std::string text = fmt::format("{:>6}  {:>10}  {:>12}  {:<9}  {:>8}  {:>8}  {}\n", "VECTOR",
+                                 "RATE/s", "COUNT", "VIA", "p50 <", "p99 <", "VERDICT");
+  const auto told =
+      static_cast<size_t>(std::count_if(lines.begin(), lines.end(), is_worth_telling));
+  const size_t room = most < 2 ? 0 : most - 1;  // below the heading
+  const size_t shown = told <= room ? told : room == 0 ? 0 : room - 1;
+  size_t left = shown;
+  for (const WatchLine& line : lines) {
+    if (!is_worth_telling(line)) continue;
+    if (left-- == 0) break;
+    const bool marked = highlight && line.changed;
+    text += fmt::format("{}{:>6}  {:>10.1f}  {:>12}  {:<9}  {:>8}  {:>8}  {}{}\n",
+                        marked ? "\x1b[7m" : "", line.index, line.rate, line.count,
+                        line.owner.empty() ? "-" : line.owner, time_text(line.p50),
+                        time_text(line.p99), line.verdict, marked ? "\x1b[0m" : "");
+  }
+  if (shown < told) text += fmt::format("{:>6}  {} more\n", "...", told - shown);
+  return text;
+}
+
+}  // namespace passthru::tools

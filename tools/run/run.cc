@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+// Owns `passthru run`: from the command line to a VM, and from its end to a summary and an exit
+// status.
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <fstream>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "inspect/inspection_json.h"
+#include "tools/commands.h"
+#include "tools/run/run_messages.h"
+#include "tools/run/run_summary.h"
+#include "vfio/linux_kernel.h"
+#include "vmm/device_argument.h"
+#include "vmm/output_writer.h"
+#include "vmm/vm.h"
+
+namespace passthru::tools {
+namespace {
+
+struct RunArguments {
+  VmOptions vm;
+  std::vector<std::string> devices;
+  bool allow_unsafe_interrupts = false;
+  std::string backend = "auto";
+  std::string vf_token;
+  std::string summary_file;
+};
+
+/// None: by whatever the machine has.
+std::optional<Backend> backend_of(const std::string& name) {
+  if (name == "cdev") return Backend::Cdev;
+  if (name == "group") return Backend::Group;
+  return std::nullopt;
+}
+
+std::atomic<Vm*> running{nullptr};
+
+// Ends the VM on the usual signals for as long as it exists, so that devices are detached in order.
+class StopOnSignals {
+ public:
+  explicit StopOnSignals(Vm& vm) {
+    running = &vm;
+    struct sigaction action = {};
+    action.sa_handler = [](int) {
+      const int code = errno;
+      if (Vm* target = running) target->stop();
+      errno = code;
+    };
+    for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &action, &before_[i]);
+  }
+  ~StopOnSignals() {
+    for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
+    running = nullptr;
+  }
+  StopOnSignals(const StopOnSignals&) = delete;
+  StopOnSignals& operator=(const StopOnSignals&) = delete;
+
+ private:
+  static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+  std::array<struct sigaction, kSignals.size()> before_{};
+};
+
+const char* name_of(ExitReason reason) {
+  switch (reason) {
+    case ExitReason::PowerOff:
+      return "power-off";
+    case ExitReason::Reset:
+      return "reset";
+    case ExitReason::Stopped:
+      return "stopped";
+  }
+  return "stopped";
+}
+
+// As far as the system lets this user without asking: memory that devices reach is locked, and a
+// device with many vectors has as many descriptors.
+void raise_limits() {
+  for (const auto resource : {RLIMIT_MEMLOCK, RLIMIT_NOFILE}) {
+    rlimit limit{};
+    if (::getrlimit(resource, &limit) != 0) continue;
+    limit.rlim_cur = limit.rlim_max;
+    // Where it is refused, what needs more says so.
+    static_cast<void>(::setrlimit(resource, &limit));
+  }
+}
+
+// Keeps other processes of this user from the descriptors that somebody with more rights has
+// opened: they can neither trace this process nor copy them (pidfd_getfd). An exec allows it again,
+// so the process that starts this one cannot do it.
+void protect_descriptors() {
+  static_cast<void>(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+}
+
+/// Before the guest runs: what it did is not to be lost for a mistyped name.
+Result<std::ofstream> open_summary(const std::string& file) {
+  errno = 0;
+  std::ofstream out;
+  if (!file.empty()) out.open(file);
+  if (out) return out;
+  return tl::unexpected(
+      Error{.code = errno != 0 ? errno : EIO, .operation = "write the summary to " + file}.advise(
+          "Name another file with --summary"));
+}
+
+Result<void> write_summary(std::ofstream& out, const std::string& file, ExitReason reason,
+                           uint64_t console_dropped, const std::vector<Inspection>& devices) {
+  const nlohmann::json json = {
+      {"end", name_of(reason)}, {"console_dropped", console_dropped}, {"devices", devices}};
+  // Names come from the PCI id database and need not be UTF-8.
+  out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  out.close();
+  if (!out) return fail(EIO, "write the summary to " + file);
+  return {};
+}
+
+int run(RunArguments& arguments) {
+  VmOptions& options = arguments.vm;
+  if (options.kvm_fd >= 0) protect_descriptors();
+  std::optional<VfToken> token;
+  if (!arguments.vf_token.empty()) {
+    const auto parsed = VfToken::parse(arguments.vf_token);
+    if (!parsed) return wrong_usage(parsed.error());
+    token = *parsed;
+  }
+  for (const std::string& text : arguments.devices) {
+    auto device = parse_device_argument(text);
+    if (!device) return wrong_usage(device.error());
+    device->allow_unsafe_interrupts = arguments.allow_unsafe_interrupts;
+    device->source.backend = backend_of(arguments.backend);
+    if (!device->vf_token) device->vf_token = token;
+    options.devices.push_back(*device);
+  }
+  if (const auto checked = options.check(); !checked) return wrong_usage(checked.error());
+  auto summary_file = open_summary(arguments.summary_file);
+  if (!summary_file) return refuse(summary_file.error());
+  // Events come on the vCPUs' threads, with locks held. The messages outlive the VM, so that its
+  // devices are free before a reader of them is waited for.
+  auto messages = OutputWriter::start(STDERR_FILENO, {.what = "messages"});
+  if (!messages) return refuse(messages.error());
+  const auto refused = [&messages = **messages](const Error& error) {
+    messages.write(error_line(error));
+    return kRefused;
+  };
+  options.on_event = [&messages = **messages](const Event& event) {
+    messages.write(event_line(event));
+  };
+
+  raise_limits();
+  // A reader of our output that goes away does not end the guest.
+  std::signal(SIGPIPE, SIG_IGN);
+  auto vm = Vm::create(options, std::make_shared<LinuxKernel>());
+  if (!vm) return refused(vm.error());
+  const auto ended = [&] {
+    const StopOnSignals stop(**vm);
+    return (*vm)->run();
+  }();
+  const uint64_t console_dropped = (*vm)->console_dropped();
+  messages.value()->write(dropped_line(console_dropped));
+  if (!ended) return refused(ended.error());
+
+  const std::vector<Inspection> devices = (*vm)->inspect();
+  for (const Inspection& device : devices) messages.value()->write(summary(device));
+  if (!arguments.summary_file.empty()) {
+    const auto written =
+        write_summary(*summary_file, arguments.summary_file, *ended, console_dropped, devices);
+    if (!written) return refused(written.error());
+  }
+  return *ended == ExitReason::Stopped ? kNo : kDone;
+}
+
+}  // namespace
+
+CLI::App* add_run(CLI::App& app, int& status) {
+  auto arguments = std::make_shared<RunArguments>();
+  VmOptions& vm = arguments->vm;
+  CLI::App* command =
+      app.add_subcommand("run", "Boot a Linux guest that owns the devices you name");
+  command
+      ->add_option("--kernel", vm.kernel,
+                   "A bzImage, for example /boot/vmlinuz-VERSION, or a vmlinux with CONFIG_PVH=y")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--initrd", vm.initrd, "The guest's initramfs")->type_name("FILE");
+  command->add_option("--append", vm.append, "The kernel's command line; console=ttyS0 is here")
+      ->type_name("STRING");
+  command->add_option("--memory", vm.memory, "The guest's memory, with K, M or G")
+      ->transform(CLI::AsSizeValue(false).description(""))
+      ->type_name("SIZE")
+      ->default_str("512M");
+  command
+      ->add_option_function<std::string>(
+          "--memory-from",
+          [&vm](const std::string& text) {
+            using Kind = MemoryBacking::Kind;
+            vm.memory_from.kind = text == "memfd"       ? Kind::Memfd
+                                  : text == "hugetlbfs" ? Kind::Hugetlbfs
+                                                        : Kind::Anonymous;
+          },
+          "What the guest's memory is made of: anonymous memory (as usual), a memfd, or reserved "
+          "huge pages")
+      ->check(CLI::IsMember({"anonymous", "memfd", "hugetlbfs"}).description(""))
+      ->type_name("anonymous|memfd|hugetlbfs")
+      ->default_str("anonymous");
+  command
+      ->add_option("--huge-page-size", vm.memory_from.huge_page_size,
+                   "Of hugetlbfs: the size of its pages (default 2M)")
+      ->transform(CLI::AsSizeValue(false).description(""))
+      ->type_name("2M|1G")
+      ->default_str("");
+  command->add_option("--cpus", vm.cpus, "How many virtual CPUs")
+      ->type_name("N")
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--device", arguments->devices,
+          "A function bound to vfio-pci, for example 0000:00:02.0; give it again for each. "
+          "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off, moderate=N, vf-token=UUID. One "
+          "that another process has opened: fd=N,iommufd=N or group-fd=N,container-fd=N,bdf=BDF")
+      ->type_name("BDF[,OPTION]...")
+      ->take_all()
+      ->allow_extra_args(false);
+  command
+      ->add_option(
+          "--backend", arguments->backend,
+          "How devices are opened: by their own nodes and an iommufd (cdev), by their IOMMU "
+          "groups (group), or by what the machine has")
+      ->check(CLI::IsMember({"auto", "cdev", "group"}).description(""))
+      ->envname("PASSTHRU_BACKEND")
+      ->type_name("auto|cdev|group");
+  command
+      ->add_option("--vf-token", arguments->vf_token,
+                   "SR-IOV with the physical function on vfio-pci: to assign that one, the token "
+                   "that its virtual functions shall need; to assign one of those, that token. As "
+                   "vf-token= for each device")
+      ->type_name("UUID");
+  command->add_flag("--allow-unsafe-interrupts", arguments->allow_unsafe_interrupts,
+                    "Assign even without interrupt remapping: the guest can then forge interrupts");
+  command
+      ->add_option_function<std::string>(
+          "--audit",
+          [&vm](const std::string& text) {
+            vm.audit = std::chrono::milliseconds(text == "off" ? 0 : std::stoul(text));
+          },
+          "Look for damaged interrupts so often, in milliseconds (default 100), or off")
+      ->check((CLI::IsMember({"off"}) | number_from(1, 60'000)).description(""))
+      ->type_name("MS|off");
+  command->add_flag("--forward-interrupts", vm.forward_interrupts,
+                    "Carry the devices' MSI and MSI-X in this process, where they are counted, "
+                    "instead of by KVM's irqfds, which is faster");
+  command
+      ->add_option_function<std::string>(
+          "--inspect", [&vm](const std::string& path) { vm.inspect = path; },
+          "Let 'passthru msix', 'trace' and 'bars' look at the running guest, through a socket at "
+          "PATH, or where they look for it")
+      ->expected(0, 1)
+      ->type_name("[PATH]");
+  command
+      ->add_option("--kvm-fd", vm.kvm_fd,
+                   "Make the guest on this descriptor, on which whoever starts the command has "
+                   "opened /dev/kvm, for a process that cannot open it")
+      ->check(CLI::Range(0, std::numeric_limits<int>::max()).description(""))
+      ->type_name("N")
+      ->default_str("");
+  command->add_option("--summary", arguments->summary_file, "Write what the devices did as JSON")
+      ->type_name("FILE");
+  command->footer(
+      "The guest's serial port is on stdin and stdout. On a terminal, Ctrl-A x ends the guest.\n"
+      "The guest never waits for a reader of stdout: what is not read in time is dropped and "
+      "counted.\n"
+      "Exit status: 0 the guest powered off or rebooted, 1 it was stopped, 2 wrong usage,\n"
+      "3 the system refused.\n\n"
+      "  passthru bind 0000:00:02.0\n"
+      "  passthru run --kernel bzImage --initrd initrd --append console=ttyS0 \\\n"
+      "    --memory 1G --cpus 2 --device 0000:00:02.0");
+  command->callback([arguments, &status] { status = run(*arguments); });
+  return command;
+}
+
+}  // namespace passthru::tools

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// Owns `passthru trace`: the interrupts of a running guest's device into a file.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "pci/sysfs.h"
+#include "tools/commands.h"
+#include "tools/terminal.h"
+#include "tools/trace/trace_file.h"
+#include "tools/trace/trace_summary.h"
+#include "tools/vmm_client.h"
+
+namespace passthru::tools {
+namespace {
+
+constexpr const char* kTraceFooter =
+    "Open the file with https://ui.perfetto.dev or chrome://tracing: one track for each vector, a "
+    "slice for each\n"
+    "interrupt, from when the VMM saw it to when the guest had it, and marks where the guest masks "
+    "and unmasks, where\n"
+    "vectors are restored, where the device is reset and its BARs move. Meanwhile the interrupts "
+    "pass through the\n"
+    "VMM's forwarder, which costs a few microseconds each. Ctrl-C ends it.\n"
+    "\n"
+    "Examples:\n"
+    "  sudo passthru trace 0000:01:00.0 -o nic.json --seconds 5\n"
+    "  sudo passthru trace 0000:01:00.0 -o nic.json --seconds 5 --json | jq .marks";
+
+using Clock = std::chrono::steady_clock;
+// The VMM keeps 4,096 interrupts: 80,000 a second are seen whole.
+constexpr std::chrono::milliseconds kPause{50};
+
+struct TraceOptions {
+  std::string device{};
+  std::string file{};
+  std::string socket{};
+  double seconds = 0;  // 0: until it is ended
+  bool json = false;
+};
+
+/// What the VMM's own counters say of the vectors that it forwards.
+using Counters = std::map<unsigned, uint64_t>;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+class Tracer {
+ public:
+  Tracer(Bdf bdf, VmmClient vmm, TraceFile file)
+      : bdf_(bdf), vmm_(std::move(vmm)), file_(std::move(file)) {}
+
+  Result<void> begin() {
+    before_ = PASSTHRU_TRY(counters());
+    // From the newest on.
+    const auto now = PASSTHRU_TRY(
+        vmm_.ask({{"request", "trace"}, {"after", UINT64_MAX}, {"marks_after", UINT64_MAX}}));
+    next_ = now.value("next", uint64_t{0});
+    marks_next_ = now.value("marks_next", uint64_t{0});
+    return watch(true);
+  }
+
+  /// What has come since the last time; and vectors that have come to life are watched too.
+  Result<void> collect() {
+    const auto answer = PASSTHRU_TRY(
+        vmm_.ask({{"request", "trace"}, {"after", next_}, {"marks_after", marks_next_}}));
+    try {
+      PASSTHRU_TRY(file_.add(answer, bdf_.str(), name_));
+      next_ = answer.at("next").get<uint64_t>();
+      marks_next_ = answer.at("marks_next").get<uint64_t>();
+    } catch (const nlohmann::json::exception& error) {
+      return fail(EPROTO, "trace", error.what());
+    }
+    return {};
+  }
+
+  Result<void> watch(bool on) {
+    const auto answer =
+        PASSTHRU_TRY(vmm_.ask({{"request", "watch"}, {"device", bdf_.str()}, {"on", on}}));
+    watched_ |= on && !answer.value("vectors", nlohmann::json::array()).empty();
+    return {};
+  }
+
+  /// Marks are kept while vectors are watched: they are fetched before that ends, and the last
+  /// interrupts after it.
+  Result<void> end() {
+    PASSTHRU_TRY(collect());
+    PASSTHRU_TRY(watch(false));
+    PASSTHRU_TRY(collect());
+    for (const auto& [vector, count] : PASSTHRU_TRY(counters())) {
+      const uint64_t came = count - std::min(before_[vector], count);
+      if (came != 0) delivered_[vector] = came;
+    }
+    nlohmann::json delivered = nlohmann::json::array();
+    for (const auto& [vector, came] : delivered_) {
+      delivered.push_back({{"vector", vector}, {"delivered", came}});
+    }
+    return file_.finish({{"device", bdf_.str()},
+                         {"name", name_},
+                         {"vectors", delivered},
+                         {"lost", file_.counts().lost}});
+  }
+
+  /// What had come until the VMM ended is a whole file too. What could not be written is left as it
+  /// is, and the summary says so.
+  void end_early(const Error& why) {
+    ignore(file_.finish({{"device", bdf_.str()}, {"name", name_}, {"ended", why.message()}}),
+           "what it ended for is the error that is told");
+  }
+
+  [[nodiscard]] TraceSummary summary() const {
+    return {.device = bdf_.str(),
+            .name = name_,
+            .counts = file_.counts(),
+            .delivered = delivered_,
+            .watched = watched_,
+            .whole = file_.is_whole()};
+  }
+
+ private:
+  Result<Counters> counters() {
+    Counters counters;
+    for (const Inspection& inspection : PASSTHRU_TRY(vmm_.inspect(bdf_))) {
+      name_ = inspection.name;
+      for (const VectorInspection& vector : inspection.vectors) {
+        if (vector.forwarded) counters[vector.index] = vector.forwarded->delivered;
+      }
+    }
+    return counters;
+  }
+
+  const Bdf bdf_;
+  VmmClient vmm_;
+  TraceFile file_;
+  std::string name_;
+  Counters before_;
+  Counters delivered_;  ///< while it was traced
+  bool watched_ = false;
+  uint64_t next_ = 0;
+  uint64_t marks_next_ = 0;
+};
+
+Result<void> trace(Tracer& tracer, double seconds) {
+  const auto start = Clock::now();
+  while (!StopFlag::is_set() && (seconds <= 0 || seconds_since(start) < seconds)) {
+    std::this_thread::sleep_for(kPause);
+    PASSTHRU_TRY(tracer.watch(true));
+    PASSTHRU_TRY(tracer.collect());
+  }
+  return tracer.end();
+}
+
+int run(const TraceOptions& options) {
+  const auto bdf = Bdf::parse(options.device);
+  if (!bdf) return wrong_usage(bdf.error());
+  if (const auto function = Sysfs().function(*bdf); !function) return refuse(function.error());
+  auto vmm = need_vmm(*bdf, options.socket);
+  if (!vmm) return refuse(vmm.error());
+  const StopFlag stop;  // from here on, what is there becomes a whole file
+  auto file = TraceFile::create(options.file);
+  if (!file) return refuse(file.error());
+  Tracer tracer(*bdf, std::move(*vmm), std::move(*file));
+  auto done = tracer.begin();
+  const auto start = Clock::now();
+  if (done) done = trace(tracer, options.seconds);
+  if (!done) tracer.end_early(done.error());
+  TraceSummary summary = tracer.summary();
+  summary.file = options.file;
+  summary.seconds = seconds_since(start);
+  if (!done) summary.ended = done.error().message();
+  if (options.json) {
+    print_json(trace_json(summary));
+  } else {
+    fmt::print("{}", trace_text(summary));
+  }
+  return done ? kDone : refuse(done.error());
+}
+
+}  // namespace
+
+CLI::App* add_trace(CLI::App& app, int& status) {
+  CLI::App* command =
+      app.add_subcommand("trace", "Record the interrupts of a running guest's device");
+  const auto options = std::make_shared<TraceOptions>();
+  command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
+      ->type_name("")
+      ->required();
+  command->add_option("-o,--output", options->file, "Where to; what is there is replaced")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--seconds", options->seconds, "End after so long, instead of by Ctrl-C")
+      ->check(number_from(0.05, 86'400))
+      ->type_name("SECONDS");
+  command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
+  command->add_flag("--json", options->json,
+                    "Print what the file has as JSON; what its members mean is in docs/json.md");
+  command->footer(kTraceFooter);
+  command->callback([options, &status] { status = run(*options); });
+  return command;
+}
+
+}  // namespace passthru::tools
