@@ -2,8 +2,8 @@
 # tests/hil/refusals.sh - that what cannot be done is refused: with the exit status that scripts rely on, a message that
 # names the device and says what to do, and nothing changed. Runs in the lab, with the devices of lab_tests.cmake.
 # usage: refusals.sh GUEST-IMAGES
-# No IOMMU, and one without interrupt remapping, are what this machine cannot be: tests/unit/group_test.cc,
-# tests/unit/dma_space_test.cc.
+# No IOMMU, and one without interrupt remapping, are what this machine cannot be: tests/unit/vfio/group_test.cc,
+# tests/unit/vfio/dma_space_test.cc.
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2317 # called from a trap
 set -euo pipefail

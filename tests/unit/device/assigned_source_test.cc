@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// That a device that somebody else has opened is assigned like any other, that KVM knows its file
+// for as long as the guest has it, and that nothing is left of one that cannot be assigned.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "tests/unit/device/assigned_fixture.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class AssignedSource : public AssignedFixture {
+ protected:
+  void SetUp() override {
+    const FakeSpec spec = FakeSpec::nvme();
+    sysfs.add_iommufd();
+    sysfs.add({.bdf = "0000:00:02.0",
+               .driver = "vfio-pci",
+               .group = spec.group,
+               .vfio_dev = true,
+               .cdev = spec.cdev()});
+    hardware = &kernel->add(spec);
+    ASSERT_TRUE(domain.add_memory(0, memory_));
+  }
+  int node() { return kernel->open_cdev(hardware->spec().cdev())->release(); }
+  int iommufd() { return kernel->open_iommufd()->release(); }
+
+  alignas(4096) static inline std::array<std::byte, 4096> memory_{};
+};
+
+TEST_F(AssignedSource, ADeviceGivenByItsOwnDescriptorNeedsNoAddress) {
+  const auto opened = AssignedDevice::open(
+      domain,
+      {.guest_address = {.device = 5}, .source = {.cdev_fd = node(), .iommufd = iommufd()}});
+  ASSERT_TRUE(opened) << opened.error().message();
+  EXPECT_EQ((*opened)->bdf(), hardware->spec().bdf);
+  EXPECT_EQ((*opened)->inspect().dma.backend, "cdev");
+  EXPECT_EQ((*opened)->inspect().dma.maps, 1U);
+  EXPECT_EQ((*opened)->inspect().dma.bytes, 4096U);
+  EXPECT_EQ(kernel->calls("open_cdev").size(), 1U) << "ours";
+  EXPECT_EQ(kernel->calls("open_iommufd").size(), 1U) << "ours";
+}
+
+TEST_F(AssignedSource, ADeviceGivenByItsGroupsDescriptorIsAssigned) {
+  const int group = kernel->open_group(2)->release();
+  const int container = kernel->open_container()->release();
+  open({.source = {.group_fd = group, .container_fd = container}});
+  EXPECT_EQ(device->inspect().dma.backend, "group");
+  device.reset();
+  EXPECT_EQ(kernel->dma_mappings(), 0U);
+}
+
+TEST_F(AssignedSource, TheOtherDevicesOfAGroupThatWasGivenFollowByTheirAddressesAlone) {
+  const FakeSpec neighbour = FakeSpec::nvme({0, 0, 2, 1}, 2);
+  sysfs.add({.bdf = "0000:00:02.1",
+             .driver = "vfio-pci",
+             .group = neighbour.group,
+             .vfio_dev = true,
+             .cdev = neighbour.cdev()});
+  kernel->add(neighbour);
+  const int group = kernel->open_group(2)->release();
+  open({.source = {.group_fd = group, .container_fd = kernel->open_container()->release()}});
+  const auto second = AssignedDevice::open(domain, {.device = neighbour.bdf});
+  ASSERT_TRUE(second) << second.error().message();
+  EXPECT_EQ((*second)->inspect().dma.backend, "group");
+  EXPECT_TRUE(kernel->calls("open_cdev").empty());
+
+  const auto asked =
+      AssignedDevice::open(domain, {.device = neighbour.bdf, .source = {.backend = Backend::Cdev}});
+  ASSERT_FALSE(asked) << "who asks for the node is told that it cannot be had";
+  EXPECT_EQ(asked.error().code, EBUSY);
+}
+
+TEST_F(AssignedSource, TheVmmKnowsTheFileWhileTheGuestHasTheDevice) {
+  for (const Backend backend : {Backend::Cdev, Backend::Group}) {
+    open({.source = {.backend = backend}});
+    EXPECT_THAT(host.files, SizeIs(1));
+    device->detach();
+    EXPECT_THAT(host.files, IsEmpty());
+    device.reset();
+    EXPECT_TRUE(kernel->nothing_leaked());
+  }
+}
+
+TEST_F(AssignedSource, AFileThatTheVmmRefusesIsNotAssigned) {
+  for (const Backend backend : {Backend::Cdev, Backend::Group}) {
+    host.fail_next("file_added", EPERM);
+    const auto refused = try_open({.source = {.backend = backend}});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, EPERM);
+    EXPECT_THAT(host.files, IsEmpty());
+    EXPECT_TRUE(kernel->nothing_leaked());
+  }
+}
+
+TEST_F(AssignedSource, WhatWasGivenIsClosedWhereTheDeviceCannotBeAssigned) {
+  kernel->fail("VFIO_DEVICE_ATTACH_IOMMUFD_PT", EIO);
+  {
+    Domain of_its_own(kernel, host, sysfs.sysfs());
+    EXPECT_FALSE(
+        AssignedDevice::open(of_its_own, {.source = {.cdev_fd = node(), .iommufd = iommufd()}}));
+  }
+  EXPECT_TRUE(kernel->nothing_leaked());
+}
+
+}  // namespace
+}  // namespace passthru

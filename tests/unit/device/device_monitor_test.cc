@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// That damage is noticed without anybody asking.
+#include "device/device_monitor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+
+#include "tests/unit/device/assigned_fixture.h"
+
+namespace passthru {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+/// One vector of its device is live.
+class AuditTest : public AssignedFixture {
+ protected:
+  void SetUp() override { open_and_use(); }
+  void open_and_use(const AssignOptions& options = {}) {
+    hardware = &plug(FakeSpec::nvme());
+    open(options);
+    place(kWindow);
+    enable_msix();
+    enable_vector(0);
+  }
+};
+
+TEST_F(AuditTest, RestoresAVectorThatNobodyTouches) {
+  auto audit = Audit::start({device.get()}, 1ms);
+  ASSERT_TRUE(audit);
+  hardware->zero_table();
+  EXPECT_TRUE(eventually([&] { return hardware->entry(0) == hardware->host_message(0); }));
+  audit->reset();
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
+  EXPECT_EQ(hardware->fire(0), Fired::Delivered);
+}
+
+TEST_F(AuditTest, TellsOnceOfADeviceThatCannotBeHealedAndHealsItWhenItCan) {
+  const auto told = [this] {
+    return std::count_if(host.events.begin(), host.events.end(), [](const Event& event) {
+      return event.kind == Event::Kind::RestoreFailed;
+    });
+  };
+  hardware->zero_table();
+  for (int i = 0; i < 3; ++i) {
+    kernel->fail("pread", EIO, 3);  // after the looks at the vendor and Message Control
+    EXPECT_FALSE(device->rearm());
+    EXPECT_EQ(told(), 1);
+  }
+  EXPECT_EQ(*device->rearm(), 1U);
+  EXPECT_EQ(hardware->fire(0), Fired::Delivered);
+  hardware->zero_table();
+  kernel->fail("pread", EIO, 3);  // after the looks at the vendor and Message Control
+  EXPECT_FALSE(device->rearm());
+  EXPECT_EQ(told(), 2) << "another damage";
+}
+
+TEST_F(AuditTest, ADeviceWhoseRestoreFailedIsCuredByNothingButARestore) {
+  const auto told = [this] {
+    return std::count_if(host.events.begin(), host.events.end(), [](const Event& event) {
+      return event.kind == Event::Kind::RestoreFailed;
+    });
+  };
+  hardware->backdoor_reset();
+  kernel->fail("VFIO_DEVICE_SET_IRQS", ENOMEM, 2);  // the index is disabled, and not enabled again
+  EXPECT_FALSE(device->rearm());
+  kernel->fail("VFIO_DEVICE_SET_IRQS", ENOMEM);
+  EXPECT_FALSE(device->rearm());
+  EXPECT_EQ(told(), 1);
+  EXPECT_THAT(host.delivered(), IsEmpty());
+  EXPECT_EQ(*device->rearm(), 1U);
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
+  EXPECT_EQ(hardware->fire(0), Fired::Delivered);
+  EXPECT_EQ(*device->rearm(), 0U);
+  EXPECT_EQ(told(), 1);
+
+  const Inspection inspection = device->inspect();
+  EXPECT_EQ(inspection.audits, 4U);
+  EXPECT_EQ(inspection.damages, 3U);
+  EXPECT_EQ(inspection.vectors[0].rebinds, 2U) << "the second look enabled no vector first";
+  EXPECT_EQ(inspection.vectors[0].latched, 0U);
+  EXPECT_GT(inspection.vectors[0].masked_ns, 0U) << "from MSI-X Enable to its unmasking";
+  EXPECT_NE(inspection.vectors[0].last_error, "");
+  EXPECT_EQ(inspection.vectors[1].last_error, "");
+}
+
+/// A host that asks for the device again and again, of a VMM that does not give it back.
+class TalkingHostTest : public AuditTest {
+ protected:
+  void SetUp() override { open_and_use({.on_unplug = OnUnplug::Tell}); }
+  /// Asks, and waits until the audit's thread has heard it.
+  bool ask() {
+    hardware->notify(Irq::Request);
+    return eventually([this] {
+      pollfd ready = {.fd = device->event_fds().back(), .events = POLLIN, .revents = 0};
+      return ::poll(&ready, 1, 0) == 0;
+    });
+  }
+};
+
+TEST_F(TalkingHostTest, DoesNotPutOffALook) {
+  auto audit = Audit::start({device.get()}, 50ms);
+  ASSERT_TRUE(audit);
+  hardware->zero_table();
+  const auto healed = [&] { return hardware->entry(0) == hardware->host_message(0); };
+  for (int i = 0; i < 10'000 && !healed(); ++i) ASSERT_TRUE(ask());
+  EXPECT_TRUE(healed());
+}
+
+TEST_F(TalkingHostTest, DoesNotBringALookForward) {
+  auto audit = Audit::start({device.get()}, std::chrono::hours(24));
+  ASSERT_TRUE(audit);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(ask());
+  audit->reset();
+  EXPECT_EQ(device->inspect().audits, 0U);
+}
+
+TEST_F(AuditTest, EndsAtOnceHoweverLongItsInterval) {
+  auto audit = Audit::start({device.get()}, std::chrono::hours(24));
+  ASSERT_TRUE(audit);
+  audit->reset();  // returns: a test that hangs has failed
+  EXPECT_THAT(host.events, IsEmpty());
+}
+
+/// Lowers how many descriptors this process may have while it lives.
+class FewDescriptors {
+ public:
+  explicit FewDescriptors(rlim_t most) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit few{most, before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  }
+  ~FewDescriptors() { EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before_), 0); }
+  FewDescriptors(const FewDescriptors&) = delete;
+  FewDescriptors& operator=(const FewDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+// poll() refuses more descriptors than RLIMIT_NOFILE.
+TEST_F(AuditTest, GoesOnWhereTheKernelDoesNotWait) {
+  auto audit = Audit::start({device.get()}, 1ms);
+  ASSERT_TRUE(audit);
+  {
+    const FewDescriptors few(1);
+    const size_t before = kernel->calls("pread").size();
+    EXPECT_TRUE(eventually([&] { return kernel->calls("pread").size() > before + 20; }))
+        << "it looks at the device";
+  }
+  hardware->zero_table();
+  EXPECT_TRUE(eventually([&] { return hardware->entry(0) == hardware->host_message(0); }));
+  audit->reset();
+}
+
+/// A VMM whose on_event takes long for one device.
+class SlowHost : public FakeHost {
+ public:
+  using FakeHost::FakeHost;
+  void on_event(const Event& event) override {
+    if (event.device != slow) return FakeHost::on_event(event);
+    entered = true;
+    released = eventually([this] { return release.load(); });
+  }
+  Bdf slow{};
+  std::atomic<bool> entered{false};
+  std::atomic<bool> release{false};
+  std::atomic<bool> released{false};
+};
+
+class TwoDevicesTest : public VmFixture {
+ protected:
+  std::unique_ptr<AssignedDevice> open(FakeDevice& hardware) {
+    auto opened = AssignedDevice::open(
+        vm,
+        {.device = hardware.spec().bdf, .guest_address = {.device = hardware.spec().bdf.device}});
+    EXPECT_TRUE(opened) << opened.error().message();
+    return opened ? std::move(*opened) : nullptr;
+  }
+  SlowHost slow_host{*kernel};
+  Domain vm{kernel, slow_host, sysfs.sysfs()};
+};
+
+TEST_F(TwoDevicesTest, ASlowOneHoldsUpNoOther) {
+  FakeDevice& slow = plug(FakeSpec::nvme());
+  FakeDevice& other = plug(FakeSpec::nvme({0, 0, 9, 0}, 9));
+  const auto slow_device = open(slow);
+  const auto other_device = open(other);
+  ASSERT_TRUE(slow_device && other_device);
+  slow_host.slow = slow.spec().bdf;
+  auto audit = Audit::start({slow_device.get(), other_device.get()}, 1ms);
+  ASSERT_TRUE(audit);
+  slow.notify(Irq::Error);
+  ASSERT_TRUE(eventually([&] { return slow_host.entered.load(); }));
+  const uint64_t before = other_device->inspect().audits;
+  EXPECT_TRUE(eventually([&] { return other_device->inspect().audits > before + 2; }));
+  slow_host.release = true;
+  audit->reset();
+  EXPECT_TRUE(slow_host.released) << "nobody waited until the VMM gave up";
+}
+
+}  // namespace
+}  // namespace passthru

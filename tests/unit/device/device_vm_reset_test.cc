@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// The reset of a VM: every device by the smallest reset that it has, those without one with their
+// slot or bus, and only if nobody else is in it.
+#include <gmock/gmock.h>
+
+#include <array>
+
+#include "tests/unit/device/assigned_fixture.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class VmResetTest : public VmFixture {
+ protected:
+  /// On bus 1, in a group of its own, with no reset of its own.
+  FakeDevice& plug_beside(uint8_t slot) {
+    FakeSpec spec = FakeSpec::nvme({.bus = 1, .device = slot}, 10U + slot);
+    spec.resets = false;
+    return plug(spec);
+  }
+  std::unique_ptr<AssignedDevice> open(const FakeDevice& hardware) {
+    const Bdf bdf = hardware.spec().bdf;
+    const auto slot = static_cast<uint8_t>(bdf.bus * 10 + bdf.device + 1);
+    auto opened = AssignedDevice::open(domain, {.device = bdf, .guest_address = {.device = slot}});
+    EXPECT_TRUE(opened) << opened.error().message();
+    (*opened)->config_write(kBar0, 4, static_cast<uint32_t>(kWindow));
+    (*opened)->config_write(kCommand, 2, 0x2);
+    kernel->forget_calls();
+    return std::move(*opened);
+  }
+  static Result<void> reset(std::vector<AssignedDevice*> devices) {
+    return AssignedDevice::reset_together(devices);
+  }
+
+  FakeDevice& own = plug(FakeSpec::nvme());
+  FakeDevice& left = plug_beside(0);
+  FakeDevice& right = plug_beside(1);
+};
+
+TEST_F(VmResetTest, ABusIsResetOnceForAllThatAreOnIt) {
+  const auto a = open(own);
+  const auto b = open(left);
+  const auto c = open(right);
+  const unsigned before = own.resets();
+  const auto done = reset({a.get(), b.get(), c.get()});
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(own.resets(), before + 1) << "by its own reset";
+  EXPECT_EQ(left.resets(), 1U);
+  EXPECT_EQ(right.resets(), 1U);
+  EXPECT_EQ(kernel->calls("VFIO_DEVICE_PCI_HOT_RESET").size(), 1U);
+  for (const auto* device : {a.get(), b.get(), c.get()}) {
+    EXPECT_EQ(device->inspect().resets.vm, 1U);
+    EXPECT_FALSE(device->inspect().bars[0].decoded);
+  }
+  EXPECT_THAT(host.mappings(), IsEmpty());
+}
+
+TEST_F(VmResetTest, NobodyElsesDeviceIsResetWithIt) {
+  const auto b = open(left);
+  const auto done = b->reset();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, EPERM);
+  EXPECT_THAT(done.error().message(), HasSubstr("0000:01:00.0"));
+  EXPECT_THAT(done.error().message(), HasSubstr("also reset 0000:01:01.0"));
+  EXPECT_EQ(left.resets() + right.resets(), 0U);
+  EXPECT_FALSE(b->inspect().bars[0].decoded) << "what the guest sees is reset all the same";
+}
+
+TEST_F(VmResetTest, NorOneThatTheVmHasAndDoesNotResetNow) {
+  const auto b = open(left);
+  const auto c = open(right);
+  EXPECT_FALSE(b->reset());
+  EXPECT_EQ(right.resets(), 0U);
+  EXPECT_TRUE(c->inspect().bars[0].decoded) << "it does not notice";
+}
+
+TEST_F(VmResetTest, ADeviceAloneOnItsBusIsResetWithIt) {
+  FakeSpec spec = FakeSpec::nvme({.bus = 2}, 20);
+  spec.resets = false;
+  FakeDevice& alone = plug(spec);
+  const auto device = open(alone);
+  EXPECT_TRUE(device->reset());
+  EXPECT_EQ(alone.resets(), 1U);
+}
+
+TEST_F(VmResetTest, WhatNothingResetsIsNamed) {
+  FakeSpec spec = FakeSpec::nvme({.device = 9}, 9);
+  spec.resets = false;
+  FakeDevice& stuck = plug(spec);
+  const auto device = open(stuck);
+  const auto other = open(own);
+  const auto done = reset({device.get(), other.get()});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ENODEV);
+  EXPECT_THAT(done.error().message(), HasSubstr("0000:00:09.0"));
+  EXPECT_EQ(other->inspect().resets.vm, 1U) << "the others are reset";
+  EXPECT_FALSE(kernel->calls("VFIO_DEVICE_RESET").empty());
+}
+
+TEST_F(VmResetTest, DetachedDevicesArePassedOver) {
+  const auto a = open(own);
+  const auto b = open(left);
+  b->detach();
+  EXPECT_TRUE(reset({a.get(), b.get()}));
+  EXPECT_EQ(b->inspect().resets.vm, 0U);
+}
+
+TEST_F(VmResetTest, AFailedBusResetLeavesDevicesThatWork) {
+  const auto b = open(left);
+  const auto c = open(right);
+  kernel->fail("VFIO_DEVICE_PCI_HOT_RESET", EIO);
+  const auto done = reset({b.get(), c.get()});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, EIO);
+  b->config_write(kBar0, 4, static_cast<uint32_t>(kElsewhere));
+  b->config_write(kCommand, 2, 0x2);
+  EXPECT_TRUE(mapped(kElsewhere));
+  EXPECT_TRUE(reset({b.get(), c.get()}));
+}
+
+}  // namespace
+}  // namespace passthru

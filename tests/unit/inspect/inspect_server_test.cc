@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+// The inspect socket: who may connect, that clients that misbehave cost nothing, and the command's
+// side of it.
+#include "inspect/inspect_server.h"
+
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+
+#include "tests/unit/inspect/inspect_fixture.h"
+#include "tests/unit/tools/recv_limit.h"
+#include "tools/vmm_client.h"
+
+namespace passthru {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using tools::VmmClient;
+
+class InspectServerTest : public InspectFixture {
+ protected:
+  void SetUp() override {
+    InspectFixture::SetUp();
+    std::array<char, 32> name{"/tmp/passthru-XXXXXX"};
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    directory = name.data();
+    path = directory / "vm.sock";
+  }
+  void TearDown() override {
+    server.reset();
+    fs::remove_all(directory);
+  }
+  void start() {
+    auto started = InspectServer::start(domain, devices(), path);
+    ASSERT_TRUE(started) << started.error().message();
+    server = std::move(*started);
+  }
+  Fd connect_raw() {
+    Fd fd(::socket(AF_UNIX, SOCK_STREAM, 0));
+    limit_recv(fd);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    return fd;
+  }
+  static void send(const Fd& fd, std::string_view text) {
+    EXPECT_EQ(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(text.size()));
+  }
+  /// Until the other side hangs up.
+  static std::string receive_all(const Fd& fd) {
+    std::string text;
+    std::array<char, 4096> bytes{};
+    for (;;) {
+      const ssize_t got = ::recv(fd.get(), bytes.data(), bytes.size(), 0);
+      EXPECT_FALSE(got < 0 && errno == EAGAIN) << "the other side does not hang up";
+      if (got <= 0) return text;
+      text.append(bytes.data(), static_cast<size_t>(got));
+    }
+  }
+  Result<std::vector<Inspection>> inspect() {
+    auto client = PASSTHRU_TRY(VmmClient::connect(path));
+    return client.inspect();
+  }
+
+  fs::path directory;
+  fs::path path;
+  std::unique_ptr<InspectServer> server;
+};
+
+TEST_F(InspectServerTest, AClientIsToldWhatTheDeviceSays) {
+  start();
+  const auto devices = inspect();
+  ASSERT_TRUE(devices) << devices.error().message();
+  ASSERT_EQ(devices->size(), 1U);
+  EXPECT_EQ((*devices)[0].device, hardware->spec().bdf);
+  EXPECT_EQ((*devices)[0].vectors[0].verdict, "ok");
+}
+
+TEST_F(InspectServerTest, OnlyItsOwnUserMayConnect) {
+  start();
+  struct stat found = {};
+  ASSERT_EQ(::stat(path.c_str(), &found), 0);
+  EXPECT_TRUE(S_ISSOCK(found.st_mode));
+  EXPECT_EQ(found.st_mode & 0777, 0600U);
+}
+
+TEST_F(InspectServerTest, TheSocketGoesWithTheServer) {
+  start();
+  server.reset();
+  EXPECT_FALSE(fs::exists(path));
+  EXPECT_EQ(VmmClient::connect(path).error().code, ENOENT);
+}
+
+TEST_F(InspectServerTest, WhatAnotherHasPutInItsPlaceStays) {
+  start();
+  const fs::path other = directory / "other";
+  std::ofstream(other) << "another's";
+  fs::rename(other, path);
+  server.reset();
+  EXPECT_TRUE(fs::exists(path));
+}
+
+TEST_F(InspectServerTest, ASocketThatAKilledProcessLeftIsReplaced) {
+  start();
+  const fs::path kept = directory / "kept";
+  fs::create_hard_link(path, kept);
+  server.reset();
+  fs::rename(kept, path);
+  EXPECT_EQ(VmmClient::connect(path).error().code, ECONNREFUSED);
+  start();
+  EXPECT_TRUE(inspect());
+}
+
+TEST_F(InspectServerTest, ASocketInUseAFileAndALongPathAreRefusedAndStay) {
+  start();
+  const auto second = InspectServer::start(domain, devices(), path);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, EADDRINUSE);
+  EXPECT_THAT(second.error().message(), HasSubstr("another process serves it"));
+  EXPECT_TRUE(inspect()) << "the first goes on";
+
+  const fs::path file = directory / "file";
+  std::ofstream(file) << "mine";
+  EXPECT_EQ(InspectServer::start(domain, devices(), file).error().code, EEXIST);
+  EXPECT_EQ(fs::file_size(file), 4U);
+  EXPECT_EQ(InspectServer::start(domain, devices(), directory / std::string(200, 'a')).error().code,
+            ENAMETOOLONG);
+  EXPECT_EQ(InspectServer::start(domain, devices(), directory / "no/such").error().code, ENOENT);
+}
+
+TEST_F(InspectServerTest, WhatAClientWatchesEndsWithItsConnection) {
+  start();
+  {
+    auto client = VmmClient::connect(path);
+    ASSERT_TRUE(client);
+    ASSERT_TRUE(client->ask({{"request", "watch"}, {"device", "0000:00:02.0"}, {"on", true}}));
+    EXPECT_EQ(device->inspect().vectors[0].owner, "forwarder");
+  }
+  EXPECT_TRUE(eventually([this] { return device->inspect().vectors[0].owner == "irqfd"; }));
+}
+
+TEST_F(InspectServerTest, ARequestMayComeInPieces) {
+  start();
+  const Fd client = connect_raw();
+  for (const char c : std::string("{\"request\":\"inspect\"}\n")) send(client, {&c, 1});
+  std::array<char, 8> start_of_answer{};
+  ASSERT_EQ(::recv(client.get(), start_of_answer.data(), start_of_answer.size(), MSG_WAITALL), 8);
+  EXPECT_EQ(std::string_view(start_of_answer.data(), 2), "{\"");
+}
+
+TEST_F(InspectServerTest, ARequestWithoutEndIsHungUpOn) {
+  start();
+  const Fd client = connect_raw();
+  send(client, std::string(InspectService::kLongestRequest + 1, 'x'));
+  EXPECT_EQ(receive_all(client), "");
+}
+
+/// A device with so many vectors that an answer does not fit into a socket.
+class LargeAnswers : public InspectServerTest {
+ protected:
+  [[nodiscard]] FakeSpec spec() const override {
+    FakeSpec large = FakeSpec::nvme();
+    large.bars[0].size = 0x10000;
+    large.msix.vectors = 1024;
+    large.msix.pba_offset = 0xc000;
+    return large;
+  }
+};
+
+TEST_F(LargeAnswers, ArriveWhole) {
+  start();
+  const auto devices = inspect();
+  ASSERT_TRUE(devices) << devices.error().message();
+  EXPECT_EQ((*devices)[0].vectors.size(), 1024U);
+}
+
+TEST_F(LargeAnswers, OfClientsThatTakeNothingHoldUpNobodyAndAreHungUpOn) {
+  start();
+  std::vector<Fd> clients;
+  for (size_t i = 0; i + 1 < InspectServer::kMostClients; ++i) {
+    clients.push_back(connect_raw());
+    if (i % 2 == 0) send(clients.back(), "{\"request\":\"inspect\"}\n");
+  }
+  // The answers to the others come first: on a slow machine that is longer than a client waits.
+  EXPECT_TRUE(eventually([this] { return static_cast<bool>(inspect()); }));
+  device->config_write(kCommand, 2, 0);
+  EXPECT_EQ(device->inspect().vectors[0].verdict, "ok");
+
+  pollfd hung_up{.fd = clients[0].get(), .events = POLLRDHUP, .revents = 0};
+  EXPECT_EQ(::poll(&hung_up, 1, 60'000), 1);
+  pollfd silent{.fd = clients[1].get(), .events = POLLRDHUP, .revents = 0};
+  EXPECT_EQ(::poll(&silent, 1, 0), 0) << "who asks nothing may take its time";
+}
+
+TEST_F(LargeAnswers, DoNotHoldUpTheEnd) {
+  start();
+  const Fd client = connect_raw();
+  send(client, "{\"request\":\"inspect\"}\n");
+  const auto begun = std::chrono::steady_clock::now();
+  server.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, InspectServer::kMostPatience);
+}
+
+TEST_F(InspectServerTest, MoreClientsThanThereIsRoomForAreHungUpOn) {
+  start();
+  std::vector<Fd> clients;
+  for (size_t i = 0; i < InspectServer::kMostClients; ++i) clients.push_back(connect_raw());
+  const Fd last = connect_raw();
+  EXPECT_THAT(receive_all(last),
+              HasSubstr("answer one more client: 16 are connected already. End one of them"));
+  const auto refused = inspect();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EAGAIN);
+  EXPECT_THAT(refused.error().message(), HasSubstr("16 are connected already"));
+  clients.clear();
+  EXPECT_TRUE(eventually([this] { return static_cast<bool>(inspect()); }));
+}
+
+TEST_F(InspectServerTest, AnErrorOfTheVmmReachesTheCommand) {
+  start();
+  auto client = VmmClient::connect(path);
+  ASSERT_TRUE(client);
+  const auto answer = client->ask({{"request", "heal"}, {"device", "0000:00:1f.7"}});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ENODEV);
+  EXPECT_THAT(answer.error().message(), HasSubstr("0000:00:1f.7"));
+  EXPECT_TRUE(client->inspect()) << "the connection is as good as before";
+}
+
+TEST_F(InspectServerTest, ADeviceIsLookedForAtTheSocketThatIsNamed) {
+  start();
+  const auto found = tools::find_vmm(hardware->spec().bdf, path);
+  ASSERT_TRUE(found);
+  ASSERT_TRUE(*found);
+  EXPECT_EQ((*found)->pid(), ::getpid());
+  const auto none = tools::need_vmm(Bdf{.device = 30}, path);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ENODEV);
+  EXPECT_THAT(none.error().message(), HasSubstr("this VM does not have it"));
+  EXPECT_FALSE(tools::find_vmm(Bdf{.device = 30}, path)) << "nobody else is asked then";
+}
+
+}  // namespace
+}  // namespace passthru

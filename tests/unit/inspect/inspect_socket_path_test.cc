@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// Where an inspect socket cannot be made, word by word; and that what is there already stays.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "inspect/inspect_server.h"
+#include "tests/unit/device/assigned_fixture.h"
+
+namespace passthru {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kLongest = 107;  // bytes of `sun_path`, without its end
+
+class InspectSocketPath : public VmFixture {
+ protected:
+  void SetUp() override {
+    std::array<char, 32> name{"/tmp/passthru-XXXXXX"};
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    directory = name.data();
+  }
+  void TearDown() override { fs::remove_all(directory); }
+
+  [[nodiscard]] fs::path of_length(size_t length) const {
+    return directory / std::string(length - directory.native().size() - 1, 'a');
+  }
+  /// Why there can be no socket at this path.
+  Error refusal(const fs::path& path) {
+    const auto server = InspectServer::start(domain, {}, path);
+    return server ? Error{.operation = "it was made"} : server.error();
+  }
+  static std::string words(const fs::path& path, const std::string& why) {
+    return "make the inspect socket " + path.string() + ": " + why;
+  }
+
+  fs::path directory;
+};
+
+TEST_F(InspectSocketPath, OneByteMoreThanASocketTakesIsTooLong) {
+  const fs::path longest = of_length(kLongest);
+  const auto server = InspectServer::start(domain, {}, longest);
+  ASSERT_TRUE(server) << server.error().message();
+  EXPECT_TRUE(fs::is_socket(longest));
+
+  const fs::path path = of_length(kLongest + 1);
+  const Error refused = refusal(path);
+  EXPECT_EQ(refused.code, ENAMETOOLONG);
+  EXPECT_EQ(refused.message(), words(path, "a socket's path has at most 107 bytes"));
+}
+
+TEST_F(InspectSocketPath, WhatIsNoSocketIsNotReplaced) {
+  std::ofstream(directory / "file") << "mine";
+  fs::create_directory(directory / "directory");
+  fs::create_symlink("nothing", directory / "link");
+  for (const char* name : {"file", "directory", "link"}) {
+    const fs::path path = directory / name;
+    const fs::file_type before = fs::symlink_status(path).type();
+    const Error refused = refusal(path);
+    EXPECT_EQ(refused.code, EEXIST) << name;
+    EXPECT_EQ(refused.message(), words(path, "something else is there"));
+    EXPECT_EQ(fs::symlink_status(path).type(), before) << name;
+  }
+  EXPECT_EQ(fs::file_size(directory / "file"), 4U);
+}
+
+TEST_F(InspectSocketPath, ALinkToASocketThatIsServedIsNoSocketEither) {
+  const auto server = InspectServer::start(domain, {}, directory / "vm.sock");
+  ASSERT_TRUE(server) << server.error().message();
+  fs::create_symlink("vm.sock", directory / "link");
+  EXPECT_EQ(refusal(directory / "link").message(),
+            words(directory / "link", "something else is there"));
+  EXPECT_EQ(refusal(directory / "vm.sock").message(),
+            words(directory / "vm.sock", "another process serves it"));
+}
+
+TEST_F(InspectSocketPath, ADirectoryThatIsNotThereIsNotMade) {
+  const fs::path path = directory / "no/such.sock";
+  EXPECT_EQ(refusal(path).message(), words(path, "No such file or directory"));
+  EXPECT_FALSE(fs::exists(directory / "no"));
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// Owns the race: 64 sources signalled from four threads while they are removed and added, and the
+// thread that drives knows nothing of it. The last signal of each source arrives, none does after a
+// removal. PASSTHRU_SIGNALS: how many (2,000,000).
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "irq/forward/forwarder.h"
+#include "tests/unit/irq/forward/forwarder_fixture.h"
+
+namespace passthru {
+namespace {
+
+constexpr unsigned kSources = 64;
+constexpr unsigned kThreads = 4;
+constexpr unsigned kPlaces = 1024;
+
+// AddressSanitizer does, whichever compiler builds it in.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kKeepsWhatWasFreed = true;
+#elif defined(__has_feature)
+constexpr bool kKeepsWhatWasFreed = __has_feature(address_sanitizer);
+#else
+constexpr bool kKeepsWhatWasFreed = false;
+#endif
+
+uint64_t signals_wanted() {
+  const char* wanted = std::getenv("PASSTHRU_SIGNALS");
+  return wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 2'000'000;
+}
+
+long resident_pages() {
+  long total = 0;
+  long resident = 0;
+  if (FILE* file = std::fopen("/proc/self/statm", "re"); file != nullptr) {
+    if (std::fscanf(file, "%ld %ld", &total, &resident) != 2) resident = 0;
+    std::fclose(file);
+  }
+  return resident;
+}
+
+/// An eventfd with one signalling thread, and what arrived of it.
+struct Line {
+  Fd eventfd = make_eventfd();
+  std::atomic<uint64_t> sent = 0;
+  std::atomic<uint64_t> arrived = 0;  ///< what had been sent when it was last delivered
+  std::atomic<bool> added = false;    ///< a delivery may come
+  std::atomic<unsigned> late = 0;     ///< deliveries after a removal
+  SourceId id = 0;                    ///< of the thread that adds and removes
+};
+
+class ForwarderRaces : public ForwarderFixture {
+ protected:
+  void add(Line& line) {
+    line.added = true;
+    line.id = add_call(line.eventfd, [&line](uint64_t) {
+      if (!line.added) ++line.late;
+      line.arrived = line.sent.load();
+    });
+  }
+  void remove(Line& line) {
+    ASSERT_TRUE(forwarder->remove(line.id));
+    line.added = false;
+  }
+};
+PASSTHRU_ON_BOTH_BACKENDS(ForwarderRaces);
+
+TEST_P(ForwarderRaces, EverySourcesLastSignalArrivesAndNoneAfterARemoval) {
+  make(kPlaces);
+  std::array<Line, kSources> lines;
+  ASSERT_TRUE(forwarder->start_thread());
+  for (Line& line : lines) add(line);
+
+  std::atomic<unsigned> running = kThreads;
+  std::vector<std::thread> signallers;
+  for (unsigned thread = 0; thread < kThreads; ++thread) {
+    signallers.emplace_back([&, thread] {
+      for (uint64_t i = 0; i < signals_wanted() / kThreads; ++i) {
+        Line& line = lines[i * kThreads % kSources + thread];
+        ++line.sent;
+        signal_eventfd(line.eventfd);
+      }
+      --running;
+    });
+  }
+  std::mt19937 random(1);
+  long settled = 0;
+  uint64_t switches = 0;
+  for (; running != 0; ++switches) {
+    // A removed source takes its place until the thread that drives has had its turn.
+    const auto has_places = [&] { return forwarder->stats().sources <= kPlaces / 2; };
+    for (int turns = 0; turns < 1000 && !has_places(); ++turns) std::this_thread::yield();
+    if (!eventually(has_places)) {
+      ADD_FAILURE() << "the thread that drives has not freed removed sources";
+      break;
+    }
+    Line& line = lines[random() % kSources];
+    remove(line);
+    if (switches % 3 == 0) std::this_thread::yield();
+    add(line);
+    if (switches == 1000) settled = resident_pages();
+  }
+  for (std::thread& thread : signallers) thread.join();
+  const long grown = settled != 0 ? resident_pages() - settled : 0;
+
+  for (Line& line : lines) {
+    EXPECT_TRUE(eventually([&] { return line.arrived == line.sent; }))
+        << line.arrived << " of " << line.sent;
+  }
+  for (Line& line : lines) {
+    remove(line);
+    signal_eventfd(line.eventfd);  // a delivery would be late
+  }
+  EXPECT_TRUE(eventually([&] { return forwarder->stats().sources == 0; }));
+  for (Line& line : lines) EXPECT_EQ(line.late, 0U);
+  if (!kKeepsWhatWasFreed) {
+    EXPECT_LT(grown, 512) << "pages, over " << switches << " removals";
+  }
+  RecordProperty("switches", static_cast<int>(switches));
+}
+
+}  // namespace
+}  // namespace passthru

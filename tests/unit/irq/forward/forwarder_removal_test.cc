@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// What a removal of a source waits for, and that a loop which only polls frees all that were
+// removed.
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "tests/fakes/descriptor_limit.h"
+#include "tests/unit/irq/forward/forwarder_fixture.h"
+
+namespace passthru {
+namespace {
+
+class ForwarderRemoval : public ForwarderFixture {};
+PASSTHRU_ON_BOTH_BACKENDS(ForwarderRemoval);
+
+TEST_P(ForwarderRemoval, DoesNotReturnWhileItsSinkRuns) {
+  Fd source = make_eventfd();
+  std::atomic<bool> entered = false;
+  std::atomic<bool> returned = false;
+  std::atomic<bool> ended = false;
+  const SourceId id = add_call(source, [&](uint64_t) {
+    entered = true;
+    // Time enough for a removal that does not wait. One that waits is not late here.
+    for (int i = 0; i < 50 && !returned; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ended = true;
+  });
+  ASSERT_TRUE(forwarder->start_thread());
+  signal_eventfd(source);
+  EXPECT_TRUE(eventually([&] { return entered.load(); })) << "the signal did not come";
+  EXPECT_TRUE(forwarder->remove(id));
+  const bool had_ended = ended;
+  returned = true;
+  EXPECT_TRUE(had_ended) << "what the sink uses may be freed now";
+  forwarder.reset();
+}
+
+// More than one call of run_once takes.
+TEST_P(ForwarderRemoval, OfManySourcesIsDoneByALoopThatOnlyPolls) {
+  constexpr unsigned kSources = 1500;
+  ASSERT_TRUE(allow_descriptors(4 * kSources)) << "raise the hard limit of open files (ulimit -Hn)";
+  make(kSources);
+  const auto fd = forwarder->fd_to_poll();
+  ASSERT_TRUE(fd) << fd.error().message();
+  const auto loop = [&] {
+    pollfd polled{.fd = *fd, .events = POLLIN, .revents = 0};
+    unsigned turns = 0;
+    while (::poll(&polled, 1, 0) != 0 && turns < 1000) {
+      ++turns;
+      run_once();
+    }
+    EXPECT_LT(turns, 1000U) << "no busy loop";
+  };
+  std::vector<Fd> sources;
+  std::vector<SourceId> ids;
+  for (unsigned i = 0; i < kSources; ++i) {
+    sources.push_back(make_eventfd());
+    ids.push_back(add_call(sources.back(), [](uint64_t) {}));
+  }
+  loop();
+  for (const SourceId id : ids) EXPECT_TRUE(forwarder->remove(id));
+  loop();
+  EXPECT_EQ(forwarder->stats().sources, 0U);
+}
+
+}  // namespace
+}  // namespace passthru

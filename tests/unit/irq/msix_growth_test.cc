@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// MSI-X vectors that are unmasked one by one, on kernels that can add some to those bound and on
+// kernels that cannot; and hosts that have fewer than the guest wants.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/irq/msix_fixture.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+TEST_F(MsixTest, GrowthOnAKernelThatCannotResizeDoubles) {
+  open(FakeSpec::nvme());
+  msix->write_control(kMsixEnable);
+  for (unsigned vector = 0; vector < 65; ++vector) program_and_unmask(vector);
+  unsigned cycles = 0;
+  for (const FakeCall& call : kernel.calls("VFIO_DEVICE_SET_IRQS"))
+    cycles += call.count == 0 ? 1 : 0;
+  EXPECT_EQ(cycles, 7U) << "1, 2, 4, 8, 16, 32, 64, 65 vectors";
+  for (unsigned vector = 0; vector < 65; ++vector) EXPECT_TRUE(fake->bound(vector)) << vector;
+}
+
+TEST_F(MsixTest, GrowthThatCyclesTheIndexSignalsWhatWasBoundBefore) {
+  open(FakeSpec::nvme());
+  msix->write_control(kMsixEnable);
+  program_and_unmask(0);
+  program_and_unmask(1);
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "it may have fired during the cycle";
+  program_and_unmask(2);
+  EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1)));
+}
+
+TEST_F(MsixTest, GrowthOnADynamicKernelDisturbsNobody) {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.msix.noresize = false;
+  open(spec);
+  msix->write_control(kMsixEnable);
+  for (unsigned vector = 0; vector < 65; ++vector) program_and_unmask(vector);
+  for (const FakeCall& call : kernel.calls("VFIO_DEVICE_SET_IRQS")) EXPECT_EQ(call.count, 1U);
+  EXPECT_THAT(host.delivered(), IsEmpty());
+}
+
+TEST_F(MsixTest, AHostWithFewerVectorsLeavesTheFirstOnesWorking) {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.msix.available = 2;
+  open(spec);
+  for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
+  msix->write_control(kMsixEnable);
+  EXPECT_THAT(failures, UnorderedElementsAre(std::pair{2U, ENOSPC}, std::pair{3U, ENOSPC}));
+  EXPECT_EQ(fake->fire(0), Fired::Delivered);
+  EXPECT_EQ(fake->fire(1), Fired::Delivered);
+  EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1)));
+}
+
+// Adding to an enabled index, the kernel says that there are too few, and not how many there are.
+TEST_F(MsixTest, ABatchThatAHostCannotServeOnADynamicKernelLeavesTheFirstOnesWorking) {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.msix.noresize = false;
+  spec.msix.available = 3;
+  open(spec);
+  msix->write_control(kMsixEnable);
+  program_and_unmask(0);
+  msix->write_control(kMsixEnable | kMsixFunctionMask);
+  for (unsigned vector = 1; vector < 5; ++vector) program_and_unmask(vector);
+  msix->write_control(kMsixEnable);
+  EXPECT_THAT(failures, UnorderedElementsAre(std::pair{3U, ENOSPC}, std::pair{4U, ENOSPC}));
+  host.delivered();
+  for (unsigned vector = 0; vector < 3; ++vector) EXPECT_EQ(fake->fire(vector), Fired::Delivered);
+  EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1), message_of(2)));
+}
+
+// One by one, the kernel gives any three of a dynamic index; at once, only the first three.
+TEST_F(MsixTest, VectorsFarApartOfAHostThatHasFewAreRestored) {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.msix.noresize = false;
+  spec.msix.available = 3;
+  live(1, spec);
+  program_and_unmask(10);
+  program_and_unmask(20);
+  fake->backdoor_reset();
+  ignore(msix->audit(), "that it cannot be enabled as a whole is an error");
+  ignore(msix->audit(), "what is left");
+  host.delivered();
+  for (const unsigned vector : {0U, 10U, 20U}) {
+    EXPECT_EQ(fake->fire(vector), Fired::Delivered) << vector;
+  }
+  EXPECT_THAT(host.delivered(),
+              UnorderedElementsAre(message_of(0), message_of(10), message_of(20)));
+}
+
+TEST_F(MsixTest, GrowthThatTheHostRefusesLeavesTheOthersWorking) {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.msix.available = 2;
+  open(spec);
+  msix->write_control(kMsixEnable);
+  for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
+  host.delivered();
+  EXPECT_THAT(failures, ElementsAre(std::pair{2U, ENOSPC}, std::pair{3U, ENOSPC}));
+  EXPECT_EQ(fake->fire(0), Fired::Delivered);
+  EXPECT_EQ(fake->fire(1), Fired::Delivered);
+  EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1)));
+}
+
+TEST_F(MsixTest, AVectorThatTheHostDoesNotHaveDisturbsTheOthersOnce) {
+  for (const bool told : {true, false}) {
+    SCOPED_TRACE(told);
+    FakeSpec spec = FakeSpec::nvme();
+    spec.group = spec.bdf.bus = told ? 1 : 2;
+    spec.msix.available = told ? 2 : 2048;
+    live(2, spec);
+    if (!told) fake->refuse(2, ENOSPC);
+    program_and_unmask(2);
+    host.delivered();
+    kernel.forget_calls();
+    for (unsigned touches = 0; touches < 10; ++touches) {
+      mask(2, true);
+      mask(2, false);
+    }
+    EXPECT_EQ(set_irqs(), 0U);
+    EXPECT_THAT(host.delivered(), IsEmpty());
+    EXPECT_EQ(failures.size(), 1U);
+    failures.clear();
+    if (!told) fake->refuse(2, 0);
+    msix->write_control(0);
+    msix->write_control(kMsixEnable);
+    EXPECT_EQ(fake->bound(2), !told) << "the guest starts again, and so does the count";
+    failures.clear();
+    table.reset();
+    pba.reset();
+    msix.reset();
+  }
+}
+
+}  // namespace
+}  // namespace passthru

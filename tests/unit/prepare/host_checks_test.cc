@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+// What `passthru doctor` says of a machine, word by word, and what it calls ready.
+#include "prepare/host_checks.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kvm/kvm_check.h"
+#include "prepare/ring_check.h"
+#include "tests/unit/prepare/host_checks_facts.h"
+
+namespace passthru {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+TEST(CheckHost, AReadyMachineIsOkThroughout) {
+  const auto checks = check_host(ready_host());
+  EXPECT_THAT(answers(checks),
+              ElementsAre("ok iommu", "ok interrupt_remapping", "ok vfio", "ok vfio_iommu_type1",
+                          "ok vfio_pci", "ok container", "ok locked_memory", "ok iommufd"));
+  EXPECT_TRUE(is_ready(checks));
+  for (const HostCheck& check : checks) EXPECT_EQ(check.remedy, "") << check.name;
+}
+
+struct HostCase {
+  const char* check;
+  void (*damage)(HostFacts& facts);
+  const char* said;
+  bool ready;
+};
+
+class CheckHostSays : public testing::TestWithParam<HostCase> {};
+
+TEST_P(CheckHostSays, WhatIsMissingAndWhatMendsIt) {
+  HostFacts facts = ready_host();
+  GetParam().damage(facts);
+  const auto checks = check_host(facts);
+  EXPECT_EQ(said_of(checks, GetParam().check), GetParam().said);
+  EXPECT_EQ(is_ready(checks), GetParam().ready);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, CheckHostSays,
+    testing::Values(
+        HostCase{"iommu", [](HostFacts& facts) { facts.iommu_groups = 0; },
+                 "no iommu: no IOMMU group: the IOMMU is off, or there is none > Switch on VT-d or "
+                 "AMD-Vi in the firmware and boot Linux with intel_iommu=on (AMD's is on by "
+                 "itself)",
+                 false},
+        HostCase{"interrupt_remapping", [](HostFacts& facts) { facts.interrupt_remapping = false; },
+                 "no interrupt_remapping: off: a guest could forge interrupts of the host > Enable "
+                 "it in the firmware (VT-d or AMD-Vi with interrupt remapping) and on the kernel's "
+                 "command line (no intremap=off). If the guest is trusted: write Y to "
+                 "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts and say "
+                 "--allow-unsafe-interrupts",
+                 false},
+        HostCase{"interrupt_remapping", [](HostFacts& facts) { facts.interrupt_remapping.reset(); },
+                 "unknown interrupt_remapping: /proc/interrupts names no chip that tells; without "
+                 "it the kernel refuses a group > ",
+                 true},
+        HostCase{"interrupt_remapping", [](HostFacts& facts) { facts.unsafe_interrupts = true; },
+                 "no interrupt_remapping: vfio_iommu_type1 (or iommufd in its place) is set to "
+                 "allow_unsafe_interrupts, so "
+                 "that interrupt remapping, which keeps a guest from forging interrupts, is not "
+                 "certain > Write N to "
+                 "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts where there is "
+                 "interrupt remapping; if the guest is trusted, say --allow-unsafe-interrupts",
+                 false},
+        HostCase{"vfio", [](HostFacts& facts) { facts.vfio = false; },
+                 "no vfio: not loaded > modprobe vfio-pci", false},
+        HostCase{"vfio_iommu_type1", [](HostFacts& facts) { facts.vfio_iommu_type1 = false; },
+                 "no vfio_iommu_type1: not loaded > modprobe vfio_iommu_type1", false},
+        HostCase{"vfio_pci", [](HostFacts& facts) { facts.vfio_pci = false; },
+                 "no vfio_pci: not loaded > modprobe vfio-pci", false},
+        HostCase{"container", [](HostFacts& facts) { facts.container_errno = ENOENT; },
+                 "no container: /dev/vfio/vfio: the kernel's VFIO is not loaded > Load it: "
+                 "modprobe vfio-pci",
+                 false},
+        HostCase{"container", [](HostFacts& facts) { facts.container_errno = EACCES; },
+                 "no container: /dev/vfio/vfio: no permission > Run as root, or give this user "
+                 "read and write access to /dev/vfio/vfio",
+                 false},
+        HostCase{"container", [](HostFacts& facts) { facts.container_errno = EROFS; },
+                 "no container: /dev/vfio/vfio: Read-only file system > ", false},
+        HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable = 8 * kMiB; },
+                 "no locked_memory: RLIMIT_MEMLOCK is 8 MiB, and a guest needs all of its memory "
+                 "locked > For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G "
+                 "in the service's unit",
+                 false},
+        HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable = 65536; },
+                 "no locked_memory: RLIMIT_MEMLOCK is 64 KiB, and a guest needs all of its memory "
+                 "locked > For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G "
+                 "in the service's unit",
+                 false},
+        HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable = 64 * kMiB; },
+                 "warn locked_memory: RLIMIT_MEMLOCK is 64 MiB, and a guest needs all of its "
+                 "memory locked > For a guest of 2 GiB: 'ulimit -l 2097152' as root, or "
+                 "LimitMEMLOCK=2G in the service's unit",
+                 true},
+        HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable.reset(); },
+                 "unknown locked_memory: RLIMIT_MEMLOCK cannot be read > ", true},
+        HostCase{"iommufd", [](HostFacts& facts) { facts.iommufd = true; },
+                 "ok iommufd: /dev/iommu may be opened by this user > ", true},
+        HostCase{
+            "iommufd",
+            [](HostFacts& facts) {
+              facts.iommufd = true;
+              facts.iommufd_errno = EACCES;
+            },
+            "warn iommufd: /dev/iommu: no permission > Run as root, or give this user read and "
+            "write access to /dev/iommu. Or use the group: --backend=group",
+            true},
+        HostCase{"container",
+                 [](HostFacts& facts) {
+                   facts.iommufd = true;
+                   facts.container_errno = ENOENT;
+                 },
+                 "warn container: /dev/vfio/vfio: the kernel's VFIO is not loaded; not needed for "
+                 "a device with a node of its own: /dev/iommu may be opened > Load it: modprobe "
+                 "vfio-pci",
+                 true},
+        HostCase{"vfio_iommu_type1",
+                 [](HostFacts& facts) {
+                   facts.iommufd = true;
+                   facts.vfio_iommu_type1 = false;
+                 },
+                 "warn vfio_iommu_type1: not loaded; not needed for a device with a node of its "
+                 "own: /dev/iommu may be opened > modprobe vfio_iommu_type1",
+                 true},
+        HostCase{"container",
+                 [](HostFacts& facts) {
+                   facts.iommufd = true;
+                   facts.iommufd_errno = EACCES;
+                   facts.container_errno = EACCES;
+                 },
+                 "no container: /dev/vfio/vfio: no permission > Run as root, or give this user "
+                 "read and write access to /dev/vfio/vfio",
+                 false}));
+
+TEST(CheckDevice, AReadyDeviceIsOkThroughout) {
+  const auto checks = check_device(ready_device());
+  EXPECT_THAT(answers(checks), ElementsAre("ok device", "ok in_use", "ok driver", "ok group",
+                                           "ok group_node", "ok reset"));
+  EXPECT_TRUE(is_ready(checks));
+}
+
+TEST(CheckDevice, WhatCannotBeAssignedIsToldAndNothingElse) {
+  const Result<DeviceFacts> none = tl::unexpected(Error{.code = EINVAL,
+                                                        .operation = "cannot be assigned",
+                                                        .device = "0000:00:02.0",
+                                                        .cause = "it is a bridge",
+                                                        .advice = "Assign the devices behind it"});
+  const auto checks = check_device(none);
+  ASSERT_EQ(checks.size(), 1U);
+  EXPECT_EQ(line(checks[0]), "no device: it is a bridge > Assign the devices behind it");
+  EXPECT_FALSE(is_ready(checks));
+}
+
+struct DeviceCase {
+  const char* check;
+  void (*damage)(DeviceFacts& facts);
+  const char* said;
+  bool ready;
+};
+
+class CheckDeviceSays : public testing::TestWithParam<DeviceCase> {};
+
+TEST_P(CheckDeviceSays, WhatIsMissingAndWhatMendsIt) {
+  DeviceFacts facts = ready_device();
+  GetParam().damage(facts);
+  const auto checks = check_device(facts);
+  EXPECT_EQ(said_of(checks, GetParam().check), GetParam().said);
+  EXPECT_EQ(is_ready(checks), GetParam().ready);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, CheckDeviceSays,
+    testing::Values(
+        DeviceCase{"driver", give_to_host,
+                   "no driver: bound to nvme, not to vfio-pci > 'passthru bind 0000:00:02.0'",
+                   false},
+        DeviceCase{"driver",
+                   [](DeviceFacts& facts) {
+                     give_to_host(facts);
+                     facts.function.driver.clear();
+                   },
+                   "no driver: not bound to vfio-pci > 'passthru bind 0000:00:02.0'", false},
+        DeviceCase{"in_use", give_to_host,
+                   "ok in_use: nothing mounted, no swap, volume or interface that is up > ", false},
+        DeviceCase{"in_use",
+                   [](DeviceFacts& facts) {
+                     give_to_host(facts);
+                     facts.uses = std::vector<DeviceUse>{
+                         {"nvme0n1p1 is mounted on /srv", "umount -A /dev/nvme0n1p1"},
+                         {"nvme0n1p2 is part of a mounted btrfs", ""},
+                         {"nvme0n1p3 is swap", "swapoff /dev/nvme0n1p3"}};
+                   },
+                   "no in_use: nvme0n1p1 is mounted on /srv; nvme0n1p2 is part of a mounted "
+                   "btrfs; nvme0n1p3 is swap > 'umount -A /dev/nvme0n1p1', 'swapoff "
+                   "/dev/nvme0n1p3'",
+                   false},
+        DeviceCase{"in_use",
+                   [](DeviceFacts& facts) {
+                     give_to_host(facts);
+                     facts.uses = tl::unexpected(Error{
+                         .code = EACCES, .operation = "read mountinfo", .device = "0000:00:02.0"});
+                   },
+                   "unknown in_use: 0000:00:02.0: read mountinfo: Permission denied > ", false},
+        DeviceCase{"in_use",
+                   [](DeviceFacts& facts) {
+                     give_to_host(facts);
+                     facts.function.virtual_functions = {.enabled = 2, .possible = 7};
+                   },
+                   "no in_use: 2 virtual functions depend on it and its driver > 'echo 0 > "
+                   "/sys/bus/pci/devices/0000:00:02.0/sriov_numvfs' ends them",
+                   false},
+        DeviceCase{"device", give_physical,
+                   "ok device: 1b36:0010, a virtual function of "
+                   "0000:00:01.0 (nvme) > ",
+                   true},
+        DeviceCase{"vf_token", give_physical, "not checked", true},
+        DeviceCase{"vf_token",
+                   [](DeviceFacts& facts) {
+                     give_physical(facts);
+                     facts.physical->driver = "vfio-pci";
+                     facts.physical->on_vfio = true;
+                   },
+                   "warn vf_token: 0000:00:01.0 is on vfio-pci: only who has the token of its "
+                   "owner may open this one by its group, as 'passthru run' does; its own node may "
+                   "ask for none before Linux 6.17 > 'passthru run --vf-token UUID' with the UUID "
+                   "that its owner was given",
+                   true},
+        DeviceCase{"group",
+                   [](DeviceFacts& facts) {
+                     facts.blocking = {{.name = "0000:00:02.1", .driver = "e1000e"},
+                                       {.name = "0000:00:02.3", .driver = "xhci_hcd"}};
+                   },
+                   "no group: IOMMU group 5 is shared with 0000:00:02.1 (e1000e), 0000:00:02.3 "
+                   "(xhci_hcd) > 'passthru bind --group 0000:00:02.0', or move the device to "
+                   "another slot",
+                   false},
+        DeviceCase{"group_node", [](DeviceFacts& facts) { facts.group_errno = EACCES; },
+                   "no group_node: /dev/vfio/5: no permission > Run as root, or give this user "
+                   "the group: chown USER /dev/vfio/5",
+                   false},
+        DeviceCase{"group_node", [](DeviceFacts& facts) { facts.group_errno = ENOENT; },
+                   "no group_node: /dev/vfio/5: no device of group 5 is bound to vfio-pci > Bind "
+                   "it: 'passthru bind BDF' (loads vfio-pci if need be: modprobe vfio-pci)",
+                   false},
+        DeviceCase{"group_node",
+                   [](DeviceFacts& facts) {
+                     give_to_host(facts);
+                     facts.group_errno = ENOENT;
+                   },
+                   "unknown group_node: /dev/vfio/5 is there once the device is bound > ", false},
+        DeviceCase{"reset", [](DeviceFacts&) {}, "ok reset: flr, bus > ", true},
+        DeviceCase{"reset", [](DeviceFacts& facts) { facts.function.reset_methods.clear(); },
+                   "ok reset: there is one > ", true},
+        DeviceCase{"reset", [](DeviceFacts& facts) { facts.resettable = false; },
+                   "warn reset: none: what one guest leaves in the device, the next one finds > ",
+                   true}));
+
+TEST(CheckRing, SaysWhyThereIsNone) {
+  const auto said = [](int code, const char* disabled) {
+    return line(check_ring(fail(code, "io_uring_setup"), disabled));
+  };
+  EXPECT_EQ(line(check_ring({}, "0")), "ok io_uring: usable > ");
+  EXPECT_EQ(said(EPERM, "2"),
+            "warn io_uring: kernel.io_uring_disabled is 2: epoll is used > sysctl "
+            "kernel.io_uring_disabled=0");
+  const std::string filter =
+      " > Allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp filter";
+  for (const char* disabled : {"0", ""}) {
+    EXPECT_EQ(said(EPERM, disabled),
+              "warn io_uring: io_uring_setup is forbidden: epoll is used" + filter);
+  }
+  EXPECT_EQ(
+      said(ENOSYS, ""),
+      "warn io_uring: the kernel has none, or a seccomp filter hides it: epoll is used" + filter);
+  EXPECT_EQ(said(EINVAL, ""), "warn io_uring: the kernel is older than 5.13: epoll is used > ");
+  EXPECT_EQ(said(ENOMEM, ""),
+            "warn io_uring: io_uring_setup: Cannot allocate memory: epoll is used > ");
+}
+
+TEST(CheckKvm, SaysWhatThereIsAndWhatIsMissing) {
+  KvmLimits limits{.slots = 509, .routes = 4096, .resampling = true};
+  EXPECT_EQ(line(check_kvm(limits)), "ok kvm: irqfd; 4096 interrupt routes, 509 memory slots > ");
+  limits.resampling = false;
+  EXPECT_EQ(check_kvm(limits).answer, Answer::Warn);
+  EXPECT_EQ(line(check_kvm(fail(ENOTSUP, "use KVM", "this KVM has no irqfd (KVM_CAP_IRQFD)"))),
+            "no kvm: use KVM: this KVM has no irqfd (KVM_CAP_IRQFD) > A newer kernel has it");
+}
+
+TEST(CheckKvm, ADeviceThatIsNotThereOrIsNoKvmIsNotUsable) {
+  EXPECT_EQ(line(check_kvm(kvm_limits_of_host("/dev/no-such-kvm"))),
+            "no kvm: open /dev/no-such-kvm: No such file or directory > Load kvm-intel or kvm-amd "
+            "(modprobe), and switch virtualization on in the firmware");
+  const HostCheck other = check_kvm(kvm_limits_of_host("/dev/null"));
+  EXPECT_EQ(other.answer, Answer::No);
+  EXPECT_EQ(other.what, "KVM_CHECK_EXTENSION: Inappropriate ioctl for device");
+}
+
+}  // namespace
+}  // namespace passthru

@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# tests/unit/tools/command_refusals.sh - that what the command refuses without any device is refused with the exit status that
+# scripts rely on, and with one line that says what to do; and that output nobody takes is no crash.
+# usage: command_refusals.sh PASSTHRU
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+
+readonly passthru=$1 absent=0000:ff:1f.7
+failures=0
+said=$(mktemp)
+large=$(mktemp)
+directory=$(mktemp -d)
+trap 'rm -rf "$said" "$large" "$directory"' EXIT
+
+check() {
+  local what=$1 status=$2 wanted=$3 word missing=''
+  shift 3
+  for word in "$@"; do
+    grep -qF -- "$word" "$said" || missing+=" '$word'"
+  done
+  if [ "$status" = "$wanted" ] && [ -z "$missing" ]; then
+    echo "ok      $what: $(cat "$said")"
+  else
+    echo "FAILED  $what: status $status, not $wanted; without$missing: $(cat "$said")"
+    failures=$((failures + 1))
+  fi
+}
+
+# refused STATUS WORDS... -- ARGUMENT...
+refused() {
+  local wanted=$1 status=0 words=()
+  shift
+  while [ "$1" != -- ]; do
+    words+=("$1")
+    shift
+  done
+  shift
+  "$passthru" "$@" </dev/null >/dev/null 2>"$said" || status=$?
+  [ "$(wc -l <"$said")" = 1 ] || status+=" and not one line"
+  check "$*" "$status" "$wanted" "${words[@]}"
+}
+
+refused 2 "'nosuch' is no command" "'passthru --help'" -- nosuch
+refused 2 "'shw' is no command" "'passthru msix --help'" -- msix shw
+refused 2 'A subcommand is required' "'passthru msix --help'" -- msix
+refused 2 '--nosuch' "'passthru list --help'" -- list --nosuch
+refused 2 'either devices or --all' 'Name devices, or say --all' -- msix audit
+refused 2 'either devices or --all' -- msix audit "$absent" --all
+refused 2 '--format' -- msix audit --all --format=xml
+refused 2 'DEVICE excludes --watch' -- topology --watch 0000:00:02.0
+refused 2 'DEVICE is required' -- trace -o /tmp/x
+refused 2 '--output is required' -- trace "$absent"
+refused 2 'VECTOR' -- msix trigger "$absent" 2048
+refused 2 '--memory-from' nonsense hugetlbfs -- run --kernel x --memory-from nonsense
+refused 2 'not a multiple of its huge pages of 1024 MiB' 'Give it 2048 MiB' -- \
+  run --kernel x --memory 1536M --memory-from hugetlbfs --huge-page-size 1G
+refused 2 'no huge pages of 4096 bytes' '--huge-page-size 2M or 1G' -- \
+  run --kernel x --memory-from hugetlbfs --huge-page-size 4K
+refused 2 'Say --memory-from hugetlbfs as well' -- run --kernel x --memory-from memfd --huge-page-size 2M
+refused 2 '--kvm-fd' -- run --kernel x --kvm-fd -1
+refused 2 '--svg excludes --json' -- bars "$absent" --svg x --json
+refused 2 '--force requires --svg' -- bars "$absent" --force
+refused 2 "--interval: 'soon' is no number from 0.05 to 3600" -- msix watch "$absent" --interval soon
+refused 2 "--interval: '0' is no number" -- msix watch "$absent" --interval 0
+refused 2 '--count' -- msix watch "$absent" --count many
+refused 2 "--seconds: '0' is no number from 0.05 to 86400" -- trace "$absent" -o /tmp/x --seconds 0
+refused 2 "VECTOR: 'x' is no number from 0 to 2047" -- msix trigger "$absent" x
+for command in bind unbind; do
+  refused 2 'DEVICE is required' "'passthru $command --help'" -- "$command"
+  refused 2 "'nvme0'" 'like 0000:00:02.0' -- "$command" nvme0
+  refused 3 "$absent" 'no PCI function at this address' "'passthru list'" -- "$command" --dry-run "$absent"
+  refused 3 "$absent" 'no PCI function at this address' -- "$command" --group "$absent"
+done
+
+# What `run` refuses before it looks for KVM or a device.
+refused 2 '--kernel is required' "'passthru run --help'" -- run
+refused 2 '134217729 bytes of memory are not whole' 'multiple of 2 MiB' -- run --kernel /x --memory 134217729
+refused 2 '1048576 bytes of memory are out of range' 'from 64 MiB to 261120 MiB' -- run --kernel /x --memory 1M
+refused 2 '--memory' 'lots' -- run --kernel /x --memory lots
+refused 2 '0 CPUs are out of range' 'Give it 1 to 254 CPUs' -- run --kernel /x --cpus 0
+refused 2 '255 CPUs are out of range' -- run --kernel /x --cpus 255
+refused 2 '--cpus' 'two' -- run --kernel /x --cpus two
+refused 2 "--audit" "'0' is no number from 1 to 60000" -- run --kernel /x --audit 0
+refused 2 "--audit" 'never not in {off}' -- run --kernel /x --audit never
+refused 2 "'nvme0' is no PCI address" -- run --kernel /x --device nvme0
+refused 2 "$absent" 'the device is named twice' 'Name each device once' -- run --kernel /x --device "$absent" --device "$absent"
+device_option() {
+  local option=$1
+  shift
+  refused 2 "$absent: read the option '$option'" "$@" -- run --kernel /x --device "$absent,$option"
+}
+device_option fast 'there is no such option of a device' 'There are nomap=N, msix=auto'
+device_option nomap=6 'it names no BAR' 'BARs are 0 to 5'
+device_option msix=bar9 'there is no such place' 'Use auto, inplace, or bar0 to bar5'
+device_option rom= 'it names no file' 'Or use rom=off'
+device_option moderate=0 'it is no number of interrupts a second' 'Use 1 to 1000000'
+devices=()
+for ((slot = 0; slot < 32; ++slot)); do devices+=(--device "$(printf 'ffff:ff:%02x.0' "$slot")"); done
+refused 2 '32 devices are more than the 31 slots' 'Leave some out' -- run --kernel /x "${devices[@]}"
+refused 3 'write the summary to /no/such/file' 'No such file' 'Name another file with --summary' -- \
+  run --kernel /x --summary /no/such/file
+refused 3 'read the kernel image /no/such' 'No such file' -- run --kernel /no/such
+truncate -s 3G "$large"
+refused 3 "read the kernel image $large" 'it is larger than 2 GiB' -- run --kernel "$large"
+refused 3 'read the kernel image /dev/null' 'it is neither a bzImage nor an ELF file' 'Give a bzImage' -- run --kernel /dev/null
+refused 3 'read the kernel image /proc/self/exe' 'position-independent' 'CONFIG_PVH=y' -- run --kernel /proc/self/exe
+
+for command in 'msix show' 'msix watch' 'msix audit' 'msix trigger' bars 'trace -o /tmp/x' topology doctor; do
+  last=()
+  [ "$command" != 'msix trigger' ] || last=(0)
+  # shellcheck disable=SC2086 # words
+  refused 2 "'nvme0'" 'like 0000:00:02.0' -- $command nvme0 "${last[@]}"
+done
+for command in 'msix show' 'msix audit' 'msix trigger' bars 'trace -o /tmp/x' topology; do
+  last=()
+  [ "$command" != 'msix trigger' ] || last=(0)
+  # shellcheck disable=SC2086
+  refused 3 "$absent" 'no PCI function at this address' "'passthru list'" -- $command "$absent" "${last[@]}"
+done
+refused 3 'no VMM with an inspect socket has it' "'passthru run --inspect'" -- msix watch "$absent" --latency
+for command in 'msix show' 'msix watch' 'msix audit' bars; do
+  # shellcheck disable=SC2086
+  refused 3 'connect to the VMM at /no/such' 'No such file' "'passthru run --inspect'" -- $command "$absent" --socket /no/such
+done
+
+# What a VMM answers, who has `absent` and says ANSWER to whatever else it is asked.
+vmm_says() { # ANSWER COMMAND...
+  local answer=$1 status=0 vmm
+  shift
+  rm -f "$directory/vmm"
+  perl -MIO::Socket::UNIX -e '
+    my ($path, $device, $answer) = @ARGV;
+    my $socket = IO::Socket::UNIX->new(Local => $path, Listen => 1) or die $!;
+    while (my $client = $socket->accept) {
+      $client->autoflush(1);
+      while (<$client>) { print $client (/"list"/ ? qq({"version":1,"devices":["$device"]}) : $answer), "\n" }
+    }' "$directory/vmm" "$absent" "$answer" &
+  vmm=$!
+  until [ -S "$directory/vmm" ] || ! kill -0 "$vmm"; do sleep 0.05; done
+  "$passthru" "$@" --socket "$directory/vmm" >"$said" 2>&1 || status=$?
+  kill -TERM "$vmm"
+  wait "$vmm" || true # it was stopped
+  return "$status"
+}
+# answered STATUS TEXT ANSWER COMMAND...
+answered() {
+  local wanted=$1 text=$2 status=0
+  shift 2
+  vmm_says "$@" || status=$?
+  check "$2 $3, of a VMM that says $1" "$status" "$wanted" "$text"
+}
+answered 1 "$absent: vector 0: did not arrive within a second: 'passthru msix show' says more" \
+  '{"version":1,"arrived":false,"pending":false}' msix trigger "$absent" 0
+answered 1 "$absent: vector 3: pending: the guest has it masked" \
+  '{"version":1,"arrived":false,"pending":true}' msix trigger "$absent" 3
+answered 3 'it is of another version' '{"version":2,"arrived":true}' msix trigger "$absent" 0
+answered 3 'it is of another version' 'nonsense' msix trigger "$absent" 0
+answered 3 'no such vector' '{"version":1,"error":"no such vector","errno":22}' msix trigger "$absent" 0
+answered 3 'understand an answer' '{"version":1,"arrived":"yes","latency_ns":{}}' msix trigger "$absent" 0
+answered 3 'ask the VMM' '{"version":1,"devices":{}}' bars "$absent"
+
+# Output that cannot be written.
+status=0
+"$passthru" list --json >/dev/full 2>"$said" || status=$?
+check 'list, on a full disk' "$status" 3 'write the output' 'No space left'
+status=0
+"$passthru" generate man >&- 2>"$said" || status=$?
+check 'generate, without an output' "$status" 3 'write the output'
+status=0
+"$passthru" msix show nvme0 2>/dev/full || status=$?
+: >"$said"
+check 'an error that nobody can read' "$status" 2
+[ "$failures" = 0 ]

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+// What the command says of a VMM that does not answer as one does.
+#include "tools/vmm_client.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/tools/recv_limit.h"
+#include "tools/commands.h"
+#include "tools/msix/msix_view.h"
+
+namespace passthru::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr Bdf kDrive{.device = 2};
+
+/// Answers requests with the lines that it is given, in their order, and then hangs up.
+class VmmClientTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::array<char, 32> name{"/tmp/passthru-XXXXXX"};
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    directory = name.data();
+    path = directory / "vm.sock";
+  }
+  void TearDown() override {
+    if (thread.joinable()) thread.join();
+    fs::remove_all(directory);
+  }
+  [[nodiscard]] Fd listen() const {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+    Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(::listen(listener.get(), 1), 0);
+    return listener;
+  }
+  void drip(std::chrono::milliseconds pause) {
+    thread = std::thread([listener = listen(), pause] {
+      const Fd client(::accept(listener.get(), nullptr, nullptr));
+      std::chrono::milliseconds left = 1min;
+      for (; left > 0ms && ::send(client.get(), " ", 1, MSG_NOSIGNAL) == 1; left -= pause) {
+        std::this_thread::sleep_for(pause);
+      }
+      EXPECT_GT(left, 0ms) << "the client does not hang up";
+    });
+  }
+  void answer(std::vector<std::string> lines) {
+    thread = std::thread([listener = listen(), lines = std::move(lines)] {
+      const Fd client(::accept(listener.get(), nullptr, nullptr));
+      limit_recv(client);
+      std::array<char, 4096> request{};
+      for (const std::string& line : lines) {
+        if (::recv(client.get(), request.data(), request.size(), 0) <= 0) return;
+        static_cast<void>(::send(client.get(), line.data(), line.size(), MSG_NOSIGNAL));
+      }
+      static_cast<void>(::recv(client.get(), request.data(), request.size(), 0));
+    });
+  }
+  [[nodiscard]] VmmClient connect(std::chrono::milliseconds patience = 10s) const {
+    auto client = VmmClient::connect(path, patience);
+    EXPECT_TRUE(client) << client.error().message();
+    return std::move(*client);
+  }
+  [[nodiscard]] std::string refusal() const {
+    const auto answered = connect().ask({{"request", "list"}});
+    return answered ? "answered" : answered.error().message();
+  }
+
+  static constexpr const char* kHasIt = "{\"version\":1,\"devices\":[\"0000:00:02.0\"]}\n";
+  fs::path directory;
+  fs::path path;
+  std::thread thread;
+};
+
+TEST_F(VmmClientTest, OneThatHangsUpIsNamed) {
+  answer({});
+  EXPECT_THAT(refusal(), HasSubstr("ask the VMM at " + path.string() +
+                                   ": it has hung up. Look whether it still runs"));
+}
+
+TEST_F(VmmClientTest, OneThatIsSilentIsNotWaitedForForEver) {
+  answer({""});
+  const auto refused = connect(50ms).ask({{"request", "list"}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ETIMEDOUT);
+  EXPECT_THAT(refused.error().message(), HasSubstr("ask the VMM at " + path.string() +
+                                                   ": it does not answer. Look whether it still"));
+}
+
+TEST_F(VmmClientTest, OneThatTakesNobodyAnyMoreDoesNotAnswerEither) {
+  const Fd listener = listen();
+  std::vector<VmmClient> waiting;
+  for (auto client = VmmClient::connect(path, 50ms); client;
+       client = VmmClient::connect(path, 50ms)) {
+    waiting.push_back(std::move(*client));
+    ASSERT_LT(waiting.size(), 100U);
+  }
+  const auto refused = VmmClient::connect(path, 50ms);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ETIMEDOUT) << "as one that is dead does not: it is not left out";
+  EXPECT_THAT(refused.error().message(), HasSubstr("ask the VMM at " + path.string() +
+                                                   ": it does not answer. Look whether it still"));
+}
+
+TEST_F(VmmClientTest, OneThatHangsUpAtOnceMaySayWhy) {
+  thread = std::thread([listener = listen()] {
+    const Fd client(::accept(listener.get(), nullptr, nullptr));
+    const std::string why = "{\"version\":1,\"error\":\"16 are connected\",\"errno\":11}\n";
+    static_cast<void>(::send(client.get(), why.data(), why.size(), MSG_NOSIGNAL));
+  });
+  auto client = connect();
+  thread.join();
+  const auto refused = client.ask({{"request", "list"}});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("16 are connected"));
+}
+
+TEST_F(VmmClientTest, AByteNowAndThenIsNoAnswer) {
+  drip(5ms);
+  const auto refused = connect(100ms).ask({{"request", "list"}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ETIMEDOUT);
+}
+
+TEST_F(VmmClientTest, NothingThatItSaysReachesATerminalAsAnEscape) {
+  answer({"{\"version\":1,\"devices\":[{\"name\":\"a\\u001b[2Jb\"}]}\n"});
+  const auto answered = connect().ask({{"request", "inspect"}});
+  ASSERT_TRUE(answered) << answered.error().message();
+  EXPECT_EQ(answered->at("devices").at(0).at("name"), "a?[2Jb");
+}
+
+TEST_F(VmmClientTest, AnAnswerThatIsNestedWithoutEndIsNotFollowed) {
+  const size_t levels = 1'000'000;
+  answer({"{\"version\":1,\"devices\":" + std::string(levels, '[') + std::string(levels, ']') +
+          "}\n"});
+  const auto answered = connect().inspect();
+  ASSERT_FALSE(answered);
+  EXPECT_EQ(answered.error().code, EPROTO);
+}
+
+TEST_F(VmmClientTest, TheOneThatIsNamedIsAskedOnceForItsDevices) {
+  answer({"{\"version\":1,\"devices\":[\"0000:00:02.0\",7,\"x\"]}\n"});
+  auto known = known_vmms(path.string());
+  ASSERT_TRUE(known) << known.error().message();
+  EXPECT_THAT(known->all.at(0).devices, ElementsAre(kDrive));
+  EXPECT_EQ(known->of(kDrive), &known->all[0].client);
+  EXPECT_EQ(known->of(Bdf{.device = 3}), nullptr);
+  EXPECT_FALSE(known->silent);
+}
+
+TEST_F(VmmClientTest, AnAuditOfADeviceThatTheNamedOneDoesNotHaveIsRefused) {
+  answer({"{\"version\":1,\"devices\":[\"0000:00:03.0\"]}\n"});
+  CLI::App app;
+  int status = kDone;
+  add_msix(app, status);
+  ::testing::internal::CaptureStderr();
+  app.parse("msix audit 0000:00:02.0 --socket " + path.string());
+  EXPECT_THAT(
+      ::testing::internal::GetCapturedStderr(),
+      HasSubstr("0000:00:02.0: ask the VMM at " + path.string() + ": this VM does not have it"));
+  EXPECT_EQ(status, kRefused);
+}
+
+TEST_F(VmmClientTest, OneThatAnswersSomethingElseIsOfAnotherVersion) {
+  answer({"{\"version\":2}\n"});
+  EXPECT_THAT(refusal(), HasSubstr("it is of another version"));
+}
+
+TEST_F(VmmClientTest, AnAnswerWithoutAnEndIsNotReadForEver) {
+  answer({std::string((size_t{256} << 20) + 65536, ' ')});
+  EXPECT_THAT(refusal(), HasSubstr("its answer has no end. Look whether another version"));
+}
+
+TEST_F(VmmClientTest, WhatItRefusesIsToldInItsWords) {
+  answer({"{\"version\":1,\"error\":\"the device is asleep\",\"errno\":11}\n"});
+  auto client = connect();
+  const auto refused = client.ask({{"request", "list"}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EAGAIN);
+  EXPECT_THAT(refused.error().message(), HasSubstr("the device is asleep"));
+}
+
+TEST_F(VmmClientTest, DevicesThatAreNoneAreNotUnderstood) {
+  answer({"{\"version\":1,\"devices\":[{\"device\":\"nvme0\"}]}\n"});
+  const auto refused = connect().inspect();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EPROTO);
+  EXPECT_THAT(refused.error().message(), HasSubstr("Look whether another version of it runs"));
+}
+
+TEST_F(VmmClientTest, APathThatIsTooLongIsRefused) {
+  const auto refused = VmmClient::connect("/tmp/" + std::string(200, 'a'));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("connect to the VMM at /tmp/aaa"));
+  EXPECT_EQ(refused.error().code, ENAMETOOLONG);
+}
+
+TEST_F(VmmClientTest, OneThatIsNeededAndNowhereSaysHowToHaveOne) {
+  const auto refused = need_vmm(Bdf{.segment = 0xffff}, {});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("ffff:00:00.0: ask the VMM that has it: no VMM that lets itself be asked "
+                        "has it. Start its guest with 'passthru run --inspect'"));
+}
+
+TEST_F(VmmClientTest, BarsOfOneThatAnswersForAnotherDeviceAreNotDrawn) {
+  answer({kHasIt, "{\"version\":1,\"devices\":[{\"device\":\"0000:00:03.0\"}]}\n"});
+  CLI::App app;
+  int status = kDone;
+  add_bars(app, status);
+  ::testing::internal::CaptureStderr();
+  app.parse("bars 0000:00:02.0 --socket " + path.string());
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("it answers for other devices. Look whether another version of it runs"));
+  EXPECT_EQ(status, kRefused);
+}
+
+TEST_F(VmmClientTest, VectorsOfOneThatNamesNoDeviceAreNotShown) {
+  answer({"{\"version\":1,\"devices\":[]}\n"});
+  SysfsTree tree;
+  tree.add({.bdf = "0000:00:02.0"});
+  auto client = connect();
+  const auto refused = look_at_msix(tree.sysfs(), kDrive, &client, Idle::Leave);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("ask the VMM: it names no device"));
+}
+
+TEST_F(VmmClientTest, WhatIsDamagedIsToldAlsoWhereItCannotBeHealed) {
+  answer({"{\"version\":1,\"error\":\"the device does not answer\",\"errno\":5}\n"});
+  auto client = connect();
+  MsixView view{.function = {.bdf = kDrive}};
+  view.rows.push_back({.index = 3, .verdict = "cleared", .damaged = true});
+  const HealedView healed = heal_msix(Sysfs(), client, std::move(view));
+  ASSERT_TRUE(healed.failure);
+  EXPECT_THAT(healed.failure->message(), HasSubstr("the device does not answer"));
+  EXPECT_FALSE(healed.restored);
+  ASSERT_TRUE(healed.view.damaged());
+  EXPECT_EQ(healed.view.rows[0].index, 3U);
+}
+
+TEST_F(VmmClientTest, WhatWasHealedIsToldAlsoWhereItCannotBeSeen) {
+  answer({"{\"version\":1,\"restored\":2}\n"});
+  auto client = connect();
+  MsixView view{.function = {.bdf = kDrive}};
+  view.rows.push_back({.index = 3, .verdict = "cleared", .damaged = true});
+  SysfsTree tree;  // without the device
+  const HealedView healed = heal_msix(tree.sysfs(), client, std::move(view));
+  EXPECT_EQ(healed.restored, 2U);
+  EXPECT_TRUE(healed.failure);
+  EXPECT_TRUE(healed.view.damaged()) << "what was seen last";
+}
+
+}  // namespace
+}  // namespace passthru::tools
