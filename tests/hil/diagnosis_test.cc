@@ -23,7 +23,7 @@
 #include "kvm/kvm_call.h"
 #include "kvm/kvm_hypervisor.h"
 #include "tests/hil/bound_devices.h"
-#include "tests/hil/second_door.h"
+#include "tests/hil/reopened_device.h"
 #include "tests/hil/sleeping_cpu.h"
 #include "vfio/linux_kernel.h"
 

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/hil/msix_on_vfio.h"
-#include "tests/hil/second_door.h"
+#include "tests/hil/reopened_device.h"
 
 namespace passthru {
 namespace {
