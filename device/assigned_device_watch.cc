@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "device/assigned_device_impl.h"
-#include "irq/forward/trace_label.h"
+#include "irq/trace_label.h"
 
 namespace passthru {
 

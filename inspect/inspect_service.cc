@@ -14,7 +14,7 @@
 
 #include "inspect/inspection_json.h"
 #include "inspect/trace_json.h"
-#include "irq/forward/trace_label.h"
+#include "irq/trace_label.h"
 
 namespace passthru {
 namespace {

@@ -2,7 +2,7 @@
 // Owns how times, labels and kinds of a trace are written.
 #include "inspect/trace_json.h"
 
-#include "irq/forward/trace_label.h"
+#include "irq/trace_label.h"
 
 namespace passthru {
 namespace {

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "irq/forward/trace_label.h"
+#include "irq/trace_label.h"
 #include "tests/unit/device/assigned_fixture.h"
 
 namespace passthru {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the check that a trace's label is read as what was written.
-#include "irq/forward/trace_label.h"
+#include "irq/trace_label.h"
 
 #include <gtest/gtest.h>
 
