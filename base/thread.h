@@ -16,7 +16,7 @@ namespace passthru {
 /// would end the process. EAGAIN: none can be had; the operation
 /// of the Error is `what`.
 template <class Work>
-Result<std::thread> start_quiet_thread(const char* what, Work work) {
+Result<std::thread> start_thread_signals_blocked(const char* what, Work work) {
   sigset_t all;
   sigset_t before;
   sigfillset(&all);

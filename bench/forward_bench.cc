@@ -46,7 +46,7 @@ class Run {
                    "what needs it is left out\n";
     }
     for (const unsigned size : plan.sizes) {
-      if (size > most_sources()) continue;
+      if (size > max_sources()) continue;
       loads_.insert(loads_.end(), {burst_of(size), one_of(size)});
     }
     constexpr SinkKind kCall = SinkKind::Call;

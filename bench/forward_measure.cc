@@ -176,7 +176,7 @@ Change measure_change(unsigned changes) {
           .remove_p99 = quantile(removes, 0.99)};
 }
 
-unsigned most_sources() {
+unsigned max_sources() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 64;
   limit.rlim_cur = limit.rlim_max;

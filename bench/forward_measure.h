@@ -59,6 +59,6 @@ struct Change {
 Change measure_change(unsigned changes);
 
 /// How many sources the limit of open files allows.
-unsigned most_sources();
+unsigned max_sources();
 
 }  // namespace passthru::bench

@@ -26,13 +26,13 @@ std::string system_name() {
 
 void print_costs(const Results& results, SinkKind sink) {
   const std::vector<Load> loads = {one_of(64, sink), burst_of(64, sink), burst_of(512, sink)};
-  fmt::print("\nCPU time of an event, ns, sink {}\n{:34}{:^24}{:^24}{}\n{:34}", name_of(sink), "",
+  fmt::print("\nCPU time of an event, ns, sink {}\n{:34}{:^24}{:^24}{}\n{:34}", to_string(sink), "",
              "whole", "after the burst", sink == SinkKind::Eventfd ? " thread's own" : "",
              "burst of");
   fmt::print("{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}", 1, 64, 512, 1, 64, 512);
   fmt::print("{}\n", sink == SinkKind::Eventfd ? "      64     512" : "");
   for (const Kind kind : kKinds) {
-    fmt::print("{:34}", bench::name_of(kind));
+    fmt::print("{:34}", bench::to_string(kind));
     for (const Load& load : loads) fmt::print("{:>8}", number(results.cost(kind, load).whole()));
     for (const Load& load : loads) fmt::print("{:>8}", number(results.cost(kind, load).after));
     if (sink == SinkKind::Eventfd) {
@@ -53,7 +53,7 @@ void print_sizes(const Results& results, const char* title, bool at_once) {
   for (const Load& load : loads) fmt::print("{:>8}", load.sources);
   fmt::print("\n");
   for (const Kind kind : kKinds) {
-    fmt::print("{:34}", bench::name_of(kind));
+    fmt::print("{:34}", bench::to_string(kind));
     for (const Load& load : loads) fmt::print("{:>8}", number(results.cost(kind, load).whole()));
     fmt::print("\n");
   }
@@ -65,7 +65,7 @@ void print_others(const Results& results) {
     if (!results.trips.contains({kind, SinkKind::Eventfd})) continue;
     const RoundTrip& eventfd = results.trips.at({kind, SinkKind::Eventfd});
     const RoundTrip& call = results.trips.at({kind, SinkKind::Call});
-    fmt::print("{:34}{:>17}{:>8}{:>12}{:>8}\n", bench::name_of(kind), number(eventfd.p50),
+    fmt::print("{:34}{:>17}{:>8}{:>12}{:>8}\n", bench::to_string(kind), number(eventfd.p50),
                number(eventfd.p99), number(call.p50), number(call.p99));
   }
   fmt::print(
@@ -75,7 +75,7 @@ void print_others(const Results& results) {
   for (const Kind kind : kKinds) {
     const Cost few = results.cost(kind, burst_of(64));
     const Cost many = results.cost(kind, burst_of(512));
-    fmt::print("{:34}{:>7}{:>7}{:>10}{:>7}\n", bench::name_of(kind), number(few.calls, 3),
+    fmt::print("{:34}{:>7}{:>7}{:>10}{:>7}\n", bench::to_string(kind), number(few.calls, 3),
                number(many.calls, 3), number(few.thread_calls, 3), number(many.thread_calls, 3));
   }
   const Change& change = results.change;
@@ -130,7 +130,7 @@ nlohmann::json json_of(const Results& results) {
   for (const auto& [key, cost] : results.costs) {
     const auto [kind, sink, sources, burst] = key;
     json["costs"].push_back({{"way", key_of(kind)},
-                             {"name", bench::name_of(kind)},
+                             {"name", bench::to_string(kind)},
                              {"sink", sink == SinkKind::Eventfd ? "eventfd" : "call"},
                              {"sources", sources},
                              {"burst", burst},
@@ -142,7 +142,7 @@ nlohmann::json json_of(const Results& results) {
   }
   for (const auto& [key, trip] : results.trips) {
     json["round_trips"].push_back({{"way", key_of(key.first)},
-                                   {"name", bench::name_of(key.first)},
+                                   {"name", bench::to_string(key.first)},
                                    {"sink", key.second == SinkKind::Eventfd ? "eventfd" : "call"},
                                    {"p50_ns", value(trip.p50)},
                                    {"p99_ns", value(trip.p99)}});

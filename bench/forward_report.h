@@ -21,7 +21,7 @@ struct Cost {
   [[nodiscard]] double whole() const { return total - bare; }
 };
 
-inline const char* name_of(SinkKind sink) {
+inline const char* to_string(SinkKind sink) {
   return sink == SinkKind::Eventfd ? "an eventfd" : "a call";
 }
 

@@ -23,7 +23,7 @@ Wanted beside(const Results& results, std::string what, Kind peer, const Load& l
     return at_least ? other / mine : mine / other;
   };
   return {.what = std::move(what),
-          .beside = name_of(peer),
+          .beside = to_string(peer),
           .at_least = at_least,
           .limit = limit,
           .found = ratio(ours.whole(), theirs.whole()),
@@ -38,8 +38,8 @@ void add_trips(const Results& results, std::vector<Wanted>& all) {
     if (ours == results.trips.end() || theirs == results.trips.end()) continue;
     const auto add = [&](const char* which, double mine, double other) {
       all.push_back(
-          {.what = fmt::format("round trip {}, one in flight, sink {}", which, name_of(sink)),
-           .beside = name_of(Kind::EpollEdge),
+          {.what = fmt::format("round trip {}, one in flight, sink {}", which, to_string(sink)),
+           .beside = to_string(Kind::EpollEdge),
            .at_least = false,
            .limit = 1,
            .found = mine / other,

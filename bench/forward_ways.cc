@@ -25,7 +25,7 @@ class Ours : public Way {
     if (!added) broke("add a source", added.error().code);
   }
   void begin() override {
-    if (!forwarder_->drive_here()) broke("drive the Forwarder");
+    if (!forwarder_->bind_to_this_thread()) broke("drive the Forwarder");
     while (run_once() != 0) {
     }
   }
@@ -56,7 +56,7 @@ const char* key_of(Kind kind) {
   return kKeys[static_cast<size_t>(kind)];
 }
 
-const char* name_of(Kind kind) {
+const char* to_string(Kind kind) {
   constexpr const char* kNames[] = {
       "bare write to the sink",      "epoll level-triggered, read, write",
       "epoll edge-triggered, write", "ring, COOP_TASKRUN, write",

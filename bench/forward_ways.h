@@ -27,7 +27,7 @@ inline constexpr Kind kKinds[] = {Kind::BareWrite,     Kind::EpollLevel, Kind::E
                                   Kind::ForwarderEpoll};
 /// Short, for JSON; and for a table.
 const char* key_of(Kind kind);
-const char* name_of(Kind kind);
+const char* to_string(Kind kind);
 
 /// Ends the program with status 1: something that must not happen did.
 [[noreturn]] void broke(const char* what, int error = 0);

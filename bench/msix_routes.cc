@@ -28,7 +28,7 @@ class CountedKvm : public KvmCalls {
 /// Does not override `change_routes`.
 class OneByOne : public Router {
  public:
-  explicit OneByOne(KvmHost& host) : host_(host) {}
+  explicit OneByOne(KvmHypervisor& host) : host_(host) {}
   Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) override {
     return host_.create_route(message, requester_id);
   }
@@ -46,7 +46,7 @@ class OneByOne : public Router {
   }
 
  private:
-  KvmHost& host_;
+  KvmHypervisor& host_;
 };
 
 using Seconds = std::chrono::duration<double>;
@@ -63,7 +63,7 @@ void function_mask(benchmark::State& state) {
   const auto machine = KvmMachine::create();
   if (!machine) return state.SkipWithError(machine.error().message().c_str());
   CountedKvm kvm;
-  const auto host = KvmHost::create((*machine)->vm(), {}, kvm);
+  const auto host = KvmHypervisor::create((*machine)->vm(), {}, kvm);
   if (!host) return state.SkipWithError(host.error().message().c_str());
   OneByOne one_by_one(**host);
   Router& vmm = together ? static_cast<Router&>(**host) : one_by_one;

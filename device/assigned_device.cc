@@ -38,13 +38,13 @@ Result<void> use_shared(DmaSpace& dma, const DeviceSource& source) {
 
 /// The other devices of a group that is attached follow by their addresses alone: the group is open
 /// here, and would be busy for their own nodes.
-void follow_group(const DmaSpace& dma, const DeviceSource& source, DeviceDoor& door) {
+void follow_group(const DmaSpace& dma, const DeviceSource& source, DeviceHandle& door) {
   if (!source.backend && !door.given && dma.has_group(door.group)) door.backend = Backend::Group;
 }
 
 /// Before the kernel, which only says EINVAL. A virtual function's token goes with the name that
 /// its group is asked for: by its own node, Linux 6.12 takes none.
-Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, DeviceDoor& door) {
+Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, DeviceHandle& door) {
   const PciFunction function = PASSTHRU_TRY(sysfs.function(door.bdf));
   std::optional<PciFunction> physical;
   if (function.physical_function)
@@ -70,7 +70,7 @@ Result<std::shared_ptr<RomImage>> load_rom(const RomChoice& rom) {
 Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
     Domain& domain, const AssignOptions& options) {
   // First: from here on the descriptors are closed whatever happens.
-  auto door = find_door(domain.kernel(), domain.sysfs(), options.device, options.source);
+  auto door = resolve_device(domain.kernel(), domain.sysfs(), options.device, options.source);
   PASSTHRU_TRY(use_shared(domain.dma(), options.source).on(door ? door->bdf.str() : ""));
   if (!door) return tl::unexpected(std::move(door).error());
   AssignOptions known = options;
@@ -99,7 +99,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                                                  .rom = options_.rom.kind != RomChoice::Kind::Off,
                                                  .rom_size = rom ? rom->size() : 0,
                                                  .msix = options_.msix,
-                                                 .silence = options_.silence}));
+                                                 .response_timeout = options_.response_timeout}));
   interrupts_ = std::make_unique<Interrupts>(
       device_, domain_.interrupts(), *this,
       Interrupts::Options{.guest_address = options_.guest_address,
@@ -107,7 +107,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                           .msi = config_->msi().has_value(),
                           .intx_pin = PASSTHRU_TRY(intx_pin(*device_)),
                           .wake = [device = device_] { return device->turn_decode_on(); },
-                          .most_per_second = options_.most_interrupts_per_second});
+                          .max_per_second = options_.max_interrupts_per_second});
   std::vector<BarOverlay> overlays = msix_overlays();
   if (rom) {
     overlays.push_back({.bar = kRomBar,
@@ -117,7 +117,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   }
   bars_ = PASSTHRU_TRY(Bars::create(device_, domain_.mmio(), domain_.ports(), config_->bars(),
                                     std::move(overlays), {.excluded = options_.unmapped_bars}));
-  notices_ = PASSTHRU_TRY(Notices::bind(device_));
+  notices_ = PASSTHRU_TRY(EventIrqs::bind(device_));
   {
     MutexLock intx_lock(intx_mutex_);
     intx_ = interrupts_.get();
@@ -190,7 +190,7 @@ void AssignedDevice::Impl::end_of_intx() {
   if (intx_ != nullptr) intx_->end_of_intx();
 }
 
-void AssignedDevice::Impl::retranslate(const Concerns& concerns) {
+void AssignedDevice::Impl::retranslate(const MessageFilter& concerns) {
   MutexLock lock(device_mutex_);
   if (attached()) interrupts_->retranslate(concerns);
 }
@@ -207,7 +207,7 @@ void AssignedDevice::Impl::begin_guest_reset(GuestReset reset) {
       ++resets_.left_d3hot;
       break;
   }
-  go_quiet();
+  disarm();
   resetting_ = true;
 }
 
@@ -239,7 +239,7 @@ Result<void> AssignedDevice::Impl::reset_device(VfioDevice& device) {
 }
 
 // The guest's view goes first: nothing of it may reach the device while it is reset.
-void AssignedDevice::Impl::go_quiet() {
+void AssignedDevice::Impl::disarm() {
   ignore(bars_->place({}), "taking BARs away never fails");
   interrupts_->stop();
 }
@@ -255,7 +255,7 @@ void AssignedDevice::Impl::vector_failed(unsigned vector, const Error& error) {
 }
 
 void AssignedDevice::Impl::vectors_restored(unsigned count) {
-  tell(Event::Kind::DamageHealed, fmt::format("{} vectors restored", count));
+  tell(Event::Kind::DamageRestored, fmt::format("{} vectors restored", count));
 }
 
 void AssignedDevice::Impl::intx_failed(const Error& error) {
@@ -270,7 +270,8 @@ void AssignedDevice::Impl::tell(Event::Kind kind, std::string detail, unsigned a
     if (!held_back) return;
     if (*held_back != 0) detail += fmt::format(" ({} more before this)", *held_back);
   }
-  domain_.host().on_event({.kind = kind, .device = options_.device, .detail = std::move(detail)});
+  domain_.hypervisor().on_event(
+      {.kind = kind, .device = options_.device, .detail = std::move(detail)});
 }
 
 AssignedDevice::AssignedDevice(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -294,12 +295,12 @@ void AssignedDevice::end_of_intx() {
   impl_->end_of_intx();
 }
 
-void AssignedDevice::retranslate(const Concerns& concerns) {
+void AssignedDevice::retranslate(const MessageFilter& concerns) {
   impl_->retranslate(concerns);
 }
 
-Result<uint32_t> AssignedDevice::rearm() {
-  return impl_->rearm();
+Result<uint32_t> AssignedDevice::check_health() {
+  return impl_->check_health();
 }
 
 std::vector<int> AssignedDevice::event_fds() const {

@@ -35,7 +35,7 @@ struct RomChoice {
 /// What becomes of a device that the host asks for while the guest has it.
 enum class OnUnplug {
   Detach,  ///< it is detached at once: to the guest, it is pulled
-  Tell,    ///< Host::on_event hears of it; whoever asked waits until the VMM has detached it
+  Tell,    ///< Hypervisor::on_event hears of it; whoever asked waits until the VMM has detached it
 };
 
 /// How a device is to be assigned.
@@ -57,10 +57,10 @@ struct AssignOptions {
   /// At most so many interrupts a second of each vector of MSI and MSI-X reach the guest, up to
   /// 1,000,000; what comes sooner becomes one, and the last is never lost. They pass through the
   /// forwarder then. 0: no limit.
-  uint32_t most_interrupts_per_second = 0;
+  uint32_t max_interrupts_per_second = 0;
   /// For how long a device may answer all ones before it is taken for gone, or not opened. A device
   /// that is reset may take a second until it answers again (PCIe 4.0, 6.6.1).
-  std::chrono::milliseconds silence{1000};
+  std::chrono::milliseconds response_timeout{1000};
 };
 
 /// An assigned device. All calls are thread-safe.
@@ -90,17 +90,17 @@ class AssignedDevice {
   void config_write(uint32_t offset, unsigned width, uint32_t value);
 
   /// The guest has ended an interrupt on the line that this device's INTx pin is wired to. For a
-  /// VMM whose Host has `intx_by_level`: it calls this of every device on the line, and holds no
-  /// lock meanwhile that its `set_intx` takes. With resampling irqfds there is nothing to do.
+  /// VMM whose Hypervisor has `intx_by_level`: it calls this of every device on the line, and holds
+  /// no lock meanwhile that its `set_intx` takes. With resampling irqfds there is nothing to do.
   void end_of_intx();
 
-  /// What Host::translate answers has changed, because the guest invalidated entries of the VMM's
-  /// interrupt remapping or switched it: asks again for the live vectors whose messages are
+  /// What Hypervisor::translate answers has changed, because the guest invalidated entries of the
+  /// VMM's interrupt remapping or switched it: asks again for the live vectors whose messages are
   /// concerned, by default all. Where the answer is another the route changes, without SET_IRQS; a
   /// vector whose message is refused now latches what fires; one that is refused no more goes live
   /// as by an unmask, and what fired meanwhile is delivered once. The VMM holds no lock meanwhile
-  /// that its `translate` takes. Never from inside a call of Host.
-  void retranslate(const Concerns& concerns = [](const MsiMessage&) { return true; });
+  /// that its `translate` takes. Never from inside a call of Hypervisor.
+  void retranslate(const MessageFilter& concerns = [](const MsiMessage&) { return true; });
 
   /// Looks at a vector of the running guest: from now on its signals pass through the forwarder,
   /// where they are timed (`inspect`) and traced (`Domain::interrupts().trace()`, each by its
@@ -126,13 +126,14 @@ class AssignedDevice {
   /// Looks at the device: restores what is damaged of its live vectors, and detaches a device that
   /// does not answer any more. Returns how many vectors were restored. ENODEV: it does not answer.
   /// Never from inside an access.
-  Result<uint32_t> rearm();
+  Result<uint32_t> check_health();
 
   /// What the host has to say about the device arrives here: `handle_events` when one of these is
-  /// readable. They are open as long as this object is. `Audit` does it (device/device_monitor.h).
+  /// readable. They are open as long as this object is. `DeviceMonitor` does it
+  /// (device/device_monitor.h).
   [[nodiscard]] std::vector<int> event_fds() const;
-  /// Passes on to Host::on_event what has arrived, and does what `OnUnplug` says. Never from inside
-  /// an access.
+  /// Passes on to Hypervisor::on_event what has arrived, and does what `OnUnplug` says. Never from
+  /// inside an access.
   void handle_events();
 
   /// Takes the device from the guest for good: BARs leave the guest, vectors are unbound, the

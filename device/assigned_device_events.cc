@@ -15,7 +15,7 @@ constexpr uint32_t kStatus = 0x06;
 }  // namespace
 
 void AssignedDevice::Impl::handle_events() {
-  const Notice notice = notices_->take();
+  const FiredEvents notice = notices_->take();
   if (notice.error) {
     MutexLock lock(device_mutex_);
     ++device_errors_;
@@ -23,7 +23,7 @@ void AssignedDevice::Impl::handle_events() {
          "an uncorrectable error (AER); the host's log says which, and the guest keeps the device");
   }
   // The kernel's recovery may have reset the device.
-  if (notice.error) ignore(rearm(), "the host has been told");
+  if (notice.error) ignore(check_health(), "the host has been told");
   if (!notice.unplug) return;
   if (options_.on_unplug == OnUnplug::Detach) {
     if (detach(Why::Unplug)) tell(Event::Kind::UnplugRequest, "it was detached");
@@ -34,7 +34,7 @@ void AssignedDevice::Impl::handle_events() {
   tell(Event::Kind::UnplugRequest, "whoever asks waits until it is detached");
 }
 
-Result<uint32_t> AssignedDevice::Impl::rearm() {
+Result<uint32_t> AssignedDevice::Impl::check_health() {
   {
     MutexLock lock(device_mutex_);
     if (!attached() || resetting_) return 0U;
@@ -44,11 +44,11 @@ Result<uint32_t> AssignedDevice::Impl::rearm() {
     }
   }
   detach(Why::Silence);
-  return tl::unexpected(no_device("look at the device", silence()));
+  return tl::unexpected(no_device("look at the device", silence_text()));
 }
 
-std::string AssignedDevice::Impl::silence() const {
-  return fmt::format("it has not answered for {} ms", options_.silence.count());
+std::string AssignedDevice::Impl::silence_text() const {
+  return fmt::format("it has not answered for {} ms", options_.response_timeout.count());
 }
 
 Result<uint32_t> AssignedDevice::Impl::audit() {
@@ -75,7 +75,7 @@ bool AssignedDevice::Impl::answers() {
 bool AssignedDevice::Impl::was_silent_too_long() {
   const auto now = Clock::now();
   if (!silent_since_) silent_since_ = now;
-  return now - *silent_since_ >= options_.silence;
+  return now - *silent_since_ >= options_.response_timeout;
 }
 
 Error AssignedDevice::Impl::no_device(const char* operation, std::string cause) const {
@@ -83,12 +83,12 @@ Error AssignedDevice::Impl::no_device(const char* operation, std::string cause) 
       std::move(cause));
 }
 
-std::string AssignedDevice::Impl::words(Why why) const {
+std::string AssignedDevice::Impl::reason_text(Why why) const {
   switch (why) {
     case Why::Unplug:
       return "the host asked for it back";
     case Why::Silence:
-      return silence();
+      return silence_text();
     case Why::Vmm:
     case Why::End:
       break;
@@ -112,7 +112,7 @@ bool AssignedDevice::Impl::detach(Why why) {
     if (bars_ && why != Why::End) {  // when this object ends, nobody can ask any more
       // Below the lock, so that what the guest has had until now is counted.
       last_ = inspect_locked(InterruptCounts::read(options_.device));
-      last_->detached = words(why);
+      last_->detached = reason_text(why);
     }
     device = std::move(device_);
     config = std::move(config_);
@@ -123,7 +123,7 @@ bool AssignedDevice::Impl::detach(Why why) {
       intx_ = nullptr;
     }
     // Told before it is closed: for such a device the kernel waits then, a minute long.
-    if (why == Why::Silence) tell(Event::Kind::DeviceGone, silence() + "; it is detached");
+    if (why == Why::Silence) tell(Event::Kind::DeviceGone, silence_text() + "; it is detached");
   }
   // Unlocked: this waits for accesses under way, and one to config space may wait for the lock.
   bars.reset();

@@ -36,7 +36,7 @@ class AssignedDevice::Impl : public VectorObserver {
   void config_write(uint32_t offset, unsigned width, uint32_t value)
       PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   void end_of_intx() PASSTHRU_EXCLUDES(intx_mutex_);
-  void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(device_mutex_);
+  void retranslate(const MessageFilter& concerns) PASSTHRU_EXCLUDES(device_mutex_);
   Result<void> watch(unsigned vector, std::optional<uint64_t> label)
       PASSTHRU_EXCLUDES(device_mutex_);
   Result<void> trigger(unsigned vector) PASSTHRU_EXCLUDES(device_mutex_);
@@ -53,7 +53,7 @@ class AssignedDevice::Impl : public VectorObserver {
     return attached();
   }
   [[nodiscard]] Error no_device(const char* operation, std::string cause) const;
-  Result<uint32_t> rearm() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  Result<uint32_t> check_health() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   [[nodiscard]] std::vector<int> event_fds() const { return notices_->fds(); }
   void handle_events() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   enum class Why { Vmm, Unplug, Silence, End };  ///< End: of this object
@@ -68,7 +68,7 @@ class AssignedDevice::Impl : public VectorObserver {
   [[nodiscard]] bool attached() const PASSTHRU_REQUIRES(device_mutex_) {
     return device_ != nullptr;
   }
-  void go_quiet() PASSTHRU_REQUIRES(device_mutex_);
+  void disarm() PASSTHRU_REQUIRES(device_mutex_);
   Result<void> start_anew() PASSTHRU_REQUIRES(device_mutex_);
   /// A reset by the guest, in two steps: the hardware is reset in the second, and no other access
   /// to config space waits for that. Meanwhile the function does not answer, as in a reset.
@@ -79,8 +79,8 @@ class AssignedDevice::Impl : public VectorObserver {
   Result<uint32_t> audit() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] bool answers() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] bool was_silent_too_long() PASSTHRU_REQUIRES(device_mutex_);
-  [[nodiscard]] std::string silence() const;
-  [[nodiscard]] std::string words(Why why) const;
+  [[nodiscard]] std::string silence_text() const;
+  [[nodiscard]] std::string reason_text(Why why) const;
   void apply(const ConfigChange& change) PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] BarInspection inspect_bar(unsigned bar) const PASSTHRU_REQUIRES(device_mutex_);
   /// All but the name. `counted` was read before the lock was taken.
@@ -110,8 +110,8 @@ class AssignedDevice::Impl : public VectorObserver {
   std::unique_ptr<Bars> bars_ PASSTHRU_GUARDED_BY(device_mutex_);
   Mutex intx_mutex_;  ///< taken after device_mutex_; an EOI takes this alone
   Interrupts* intx_ PASSTHRU_GUARDED_BY(intx_mutex_) =
-      nullptr;                        ///< those above; null when detached
-  std::unique_ptr<Notices> notices_;  ///< set once by assemble
+      nullptr;                          ///< those above; null when detached
+  std::unique_ptr<EventIrqs> notices_;  ///< set once by assemble
   std::optional<Inspection> last_ PASSTHRU_GUARDED_BY(device_mutex_);  ///< when it was detached
 
   using Clock = std::chrono::steady_clock;
@@ -125,7 +125,7 @@ class AssignedDevice::Impl : public VectorObserver {
   Mutex events_mutex_;  ///< taken last
   std::map<std::pair<Event::Kind, unsigned>, EventLimit> limits_ PASSTHRU_GUARDED_BY(events_mutex_);
   /// Where the guest had its BARs at the last move that was traced.
-  Placement traced_ PASSTHRU_GUARDED_BY(device_mutex_) = {};
+  BarAddresses traced_ PASSTHRU_GUARDED_BY(device_mutex_) = {};
 };
 
 }  // namespace passthru

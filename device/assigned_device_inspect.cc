@@ -12,7 +12,7 @@
 namespace passthru {
 namespace {
 
-const char* owner_name(EventfdOwner owner) {
+const char* to_string(EventfdOwner owner) {
   switch (owner) {
     case EventfdOwner::None:
       return "none";
@@ -26,7 +26,7 @@ const char* owner_name(EventfdOwner owner) {
   return "none";
 }
 
-const char* mode_name(InterruptMode mode) {
+const char* to_string(InterruptMode mode) {
   switch (mode) {
     case InterruptMode::None:
       return "none";
@@ -61,13 +61,13 @@ VectorInspection inspect_vector(const VectorState& state, const Registers& regis
              .in_device = state.in_device,
              .control = registers.in_device});
   return {.index = state.vector,
-          .verdict = words(verdict),
+          .verdict = to_string(verdict),
           .why = why,
           .damaged = is_damage(verdict),
           .masked = state.masked,
           .pending = state.pending,
           .bound = state.bound,
-          .owner = owner_name(state.owner),
+          .owner = to_string(state.owner),
           .guest_message = state.message,
           .last_sound = state.last_sound,
           .in_device = state.in_device,
@@ -84,7 +84,7 @@ VectorInspection inspect_vector(const VectorState& state, const Registers& regis
 }
 
 DmaInspection inspect_dma(const DmaSpace& dma, Backend backend) {
-  DmaInspection inspection{.backend = backend_name(backend)};
+  DmaInspection inspection{.backend = to_string(backend)};
   for (const DmaMaps& each : dma.maps()) {
     if (each.backend != backend) continue;
     inspection.maps = each.maps;
@@ -96,7 +96,7 @@ DmaInspection inspect_dma(const DmaSpace& dma, Backend backend) {
 }  // namespace
 
 BarInspection AssignedDevice::Impl::inspect_bar(unsigned bar) const {
-  const BarShape& shape = config_->bars()[bar];
+  const BarInfo& shape = config_->bars()[bar];
   const auto place = bars_->placement()[bar];
   BarInspection inspection{.index = bar,
                            .size = shape.size,
@@ -109,7 +109,7 @@ BarInspection AssignedDevice::Impl::inspect_bar(unsigned bar) const {
     inspection.spans.push_back({.offset = state.span.offset,
                                 .size = state.span.size,
                                 .mapped = state.span.mapped(),
-                                .why = why(state.span.kind),
+                                .why = to_string(state.span.kind),
                                 .trapped_reads = state.trapped_reads,
                                 .trapped_writes = state.trapped_writes});
   }
@@ -138,7 +138,7 @@ Inspection AssignedDevice::Impl::inspect_locked(const InterruptCounts& counted) 
   const uint32_t ids = config_->read(0, 4);
   inspection.vendor = static_cast<uint16_t>(ids);
   inspection.device_id = static_cast<uint16_t>(ids >> 16);
-  inspection.interrupt_mode = mode_name(interrupts_->mode());
+  inspection.interrupt_mode = to_string(interrupts_->mode());
   inspection.dma = inspect_dma(domain_.dma(), device_->backend());
   for (unsigned bar = 0; bar < kBars; ++bar) {
     if (config_->bars()[bar].size != 0) inspection.bars.push_back(inspect_bar(bar));

@@ -17,7 +17,7 @@ bool AssignedDevice::Impl::begin_reset() {
   if (!attached()) return false;
   ++resets_.vm;
   resetting_ = false;
-  go_quiet();
+  disarm();
   return true;
 }
 

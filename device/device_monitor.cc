@@ -22,30 +22,29 @@ constexpr std::chrono::milliseconds kAfterFailure{10};
 
 }  // namespace
 
-Audit::Audit(std::chrono::milliseconds interval, Fd stop)
+DeviceMonitor::DeviceMonitor(std::chrono::milliseconds interval, Fd stop)
     : interval_(interval), stop_(std::move(stop)) {}
 
-Result<std::unique_ptr<Audit>> Audit::start(std::vector<AssignedDevice*> devices,
-                                            std::chrono::milliseconds interval) {
+Result<std::unique_ptr<DeviceMonitor>> DeviceMonitor::start(std::vector<AssignedDevice*> devices,
+                                                            std::chrono::milliseconds interval) {
   Fd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop) return fail(errno, "eventfd");
-  std::unique_ptr<Audit> audit(new Audit(interval, std::move(stop)));
+  std::unique_ptr<DeviceMonitor> audit(new DeviceMonitor(interval, std::move(stop)));
   for (AssignedDevice* device : devices) {
-    audit->threads_.push_back(
-        PASSTHRU_TRY(start_quiet_thread("start the audit's thread", [audit = audit.get(), device] {
-          audit->look_after(*device);
-        })));
+    audit->threads_.push_back(PASSTHRU_TRY(start_thread_signals_blocked(
+        "start the audit's thread",
+        [audit = audit.get(), device] { audit->look_after(*device); })));
   }
   return audit;
 }
 
-Audit::~Audit() {
+DeviceMonitor::~DeviceMonitor() {
   stopping_ = true;
   ::eventfd_write(stop_.get(), 1);
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Audit::look_after(AssignedDevice& device) const {
+void DeviceMonitor::look_after(AssignedDevice& device) const {
   using Clock = std::chrono::steady_clock;
   std::vector<pollfd> ready = {{.fd = stop_.get(), .events = POLLIN, .revents = 0}};
   for (int fd : device.event_fds()) ready.push_back({.fd = fd, .events = POLLIN, .revents = 0});
@@ -64,7 +63,7 @@ void Audit::look_after(AssignedDevice& device) const {
     for (pollfd& each : ready) speaks |= std::exchange(each.revents, short{0}) != 0;
     if (speaks) device.handle_events();
     if (interval_ == kOff || Clock::now() < due) continue;
-    ignore(device.rearm(), "the device has told its host, and is looked at again");
+    ignore(device.check_health(), "the device has told its host, and is looked at again");
     due = Clock::now() + interval_;
   }
 }

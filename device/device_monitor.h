@@ -2,7 +2,7 @@
 // Owns the threads that look after the devices of a VM: regularly, to restore what a reset nobody
 // announced has cleared, and whenever the host has something to say about one. Each device has a
 // thread, so that one that is slow holds up no other. A VMM with a loop of its own calls
-// AssignedDevice::rearm and handle_events instead.
+// AssignedDevice::check_health and handle_events instead.
 #pragma once
 
 #include <atomic>
@@ -17,7 +17,7 @@
 
 namespace passthru {
 
-class Audit {
+class DeviceMonitor {
  public:
   /// A guest waits at most this long for an interrupt that was lost with its vector's entry.
   static constexpr std::chrono::milliseconds kDefaultInterval{100};
@@ -26,16 +26,16 @@ class Audit {
 
   /// Looks at `devices` every `interval`, and passes on what the host says of them, until it is
   /// destroyed; they outlive it. What is found and restored, and what cannot be, goes to
-  /// Host::on_event, on a thread for each device. EAGAIN: no thread can be had; EMFILE: no
+  /// Hypervisor::on_event, on a thread for each device. EAGAIN: no thread can be had; EMFILE: no
   /// descriptor.
-  static Result<std::unique_ptr<Audit>> start(std::vector<AssignedDevice*> devices,
-                                              std::chrono::milliseconds interval);
-  ~Audit();
-  Audit(const Audit&) = delete;
-  Audit& operator=(const Audit&) = delete;
+  static Result<std::unique_ptr<DeviceMonitor>> start(std::vector<AssignedDevice*> devices,
+                                                      std::chrono::milliseconds interval);
+  ~DeviceMonitor();
+  DeviceMonitor(const DeviceMonitor&) = delete;
+  DeviceMonitor& operator=(const DeviceMonitor&) = delete;
 
  private:
-  Audit(std::chrono::milliseconds interval, Fd stop);
+  DeviceMonitor(std::chrono::milliseconds interval, Fd stop);
   void look_after(AssignedDevice& device) const;
 
   const std::chrono::milliseconds interval_;

@@ -11,9 +11,9 @@ constexpr uint64_t kPortLimit = uint64_t{1} << 16;
 
 }  // namespace
 
-Domain::Domain(std::shared_ptr<Kernel> kernel, Host& host, Sysfs sysfs)
+Domain::Domain(std::shared_ptr<Kernel> kernel, Hypervisor& hypervisor, Sysfs sysfs)
     : kernel_(std::move(kernel)),
-      host_(host),
+      hypervisor_(hypervisor),
       sysfs_(std::move(sysfs)),
       interrupts_(host),
       dma_(*kernel_, &host),

@@ -26,7 +26,7 @@ class Domain {
  public:
   /// `kernel` is LinuxKernel outside of tests.
   /// `sysfs` is what the kernel tells of its devices.
-  Domain(std::shared_ptr<Kernel> kernel, Host& host, Sysfs sysfs = Sysfs{});
+  Domain(std::shared_ptr<Kernel> kernel, Hypervisor& hypervisor, Sysfs sysfs = Sysfs{});
 
   /// Guest RAM that devices may reach: `memory` appears to them at guest-physical `address`. Mapped
   /// for DMA now if a device is attached, otherwise when the first one is. EINVAL: not page aligned
@@ -39,25 +39,25 @@ class Domain {
   AddressSpace& ports() { return ports_; }
 
   /// Interrupts that no irqfd takes: a VMM that wants to drive these from its own loop gives its
-  /// forwarder here (`ForwardingRouter::use`) before it opens a device.
+  /// forwarder here (`ForwardingRouter::adopt`) before it opens a device.
   [[nodiscard]] ForwardingRouter& interrupts() { return interrupts_; }
 
   /// What a trace shows besides interrupts.
   [[nodiscard]] TraceMarks& marks() { return marks_; }
 
   [[nodiscard]] Kernel& kernel() { return *kernel_; }
-  [[nodiscard]] Host& host() { return host_; }
+  [[nodiscard]] Hypervisor& hypervisor() { return hypervisor_; }
   [[nodiscard]] DmaSpace& dma() { return dma_; }
   [[nodiscard]] const Sysfs& sysfs() const { return sysfs_; }
 
  private:
   std::shared_ptr<Kernel> kernel_;
-  Host& host_;
+  Hypervisor& hypervisor_;
   const Sysfs sysfs_;
   ForwardingRouter interrupts_;
   TraceMarks marks_;
   DmaSpace dma_;
-  PeerMapper peers_;  ///< before mmio_, which takes its mappings away when it ends
+  P2pMapper peers_;  ///< before mmio_, which takes its mappings away when it ends
   AddressSpace mmio_;
   AddressSpace ports_;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the contract between Passthru and a VMM: the dozen calls a VMM implements so that devices
-// can be assigned to its guest. host/kvm/ implements it on KVM; vmm/ is a VMM that uses nothing
+// can be assigned to its guest. kvm/ implements it on KVM; vmm/ is a VMM that uses nothing
 // else.
 #pragma once
 
@@ -17,15 +17,15 @@ namespace passthru {
 /// A report to the VMM. EventLimit bounds the events that a guest can cause.
 struct Event {
   enum class Kind {
-    VectorFailed,   ///< a vector could not be bound or routed; `detail` says which and why
-    BarRefused,     ///< the VMM refused a mapping: the BAR stays where it was
-    DamageHealed,   ///< the physical MSI-X state was restored
-    RestoreFailed,  ///< it is damaged and could not be; told once until it is sound again
-    DeviceReset,    ///< the guest reset its device
-    ResetFailed,    ///< it tried to: what it sees of it was reset, the device was not
-    UnplugRequest,  ///< the host asks for the device back; `detail` says whether it was given
-    DeviceError,    ///< the device reported an uncorrectable error
-    DeviceGone,     ///< it does not answer any more, and was detached
+    VectorFailed,    ///< a vector could not be bound or routed; `detail` says which and why
+    BarRefused,      ///< the VMM refused a mapping: the BAR stays where it was
+    DamageRestored,  ///< the physical MSI-X state was restored
+    RestoreFailed,   ///< it is damaged and could not be; told once until it is sound again
+    DeviceReset,     ///< the guest reset its device
+    ResetFailed,     ///< it tried to: what it sees of it was reset, the device was not
+    UnplugRequest,   ///< the host asks for the device back; `detail` says whether it was given
+    DeviceError,     ///< the device reported an uncorrectable error
+    DeviceGone,      ///< it does not answer any more, and was detached
   };
   Kind kind;
   Bdf device;
@@ -33,7 +33,7 @@ struct Event {
 };
 
 /// What a VMM implements. Every call may come from any thread that the VMM calls Passthru on.
-class Host : public GuestMapper, public Router, public VfioFileListener {
+class Hypervisor : public GuestMapper, public Router, public VfioFileListener {
  public:
   /// KVM's VFIO device (Documentation/virt/kvm/devices/vfio.rst) is told of these; other
   /// hypervisors need not know.

@@ -5,7 +5,7 @@
 
 namespace passthru {
 
-Result<void> PeerMapper::map(const GuestMapping& mapping) {
+Result<void> P2pMapper::map(const GuestMapping& mapping) {
   PASSTHRU_TRY(guest_.map(mapping));
   if (dma_.offer(mapping.address, std::span(mapping.memory, mapping.size))) {
     reachable_.insert(mapping.address);
@@ -16,7 +16,7 @@ Result<void> PeerMapper::map(const GuestMapping& mapping) {
 // The IOMMU first: it points at the device's pages, not at our mapping of them, and would go on
 // doing so when that is gone. Our mapping goes in any case, and somebody else's memory may then be
 // at its address: no other group must find it.
-Result<void> PeerMapper::unmap(const GuestMapping& mapping) {
+Result<void> P2pMapper::unmap(const GuestMapping& mapping) {
   if (reachable_.erase(mapping.address) != 0) dma_.forget(mapping.address);
   return guest_.unmap(mapping);
 }

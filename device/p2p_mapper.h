@@ -16,10 +16,10 @@ namespace passthru {
 ///
 /// Where the IOMMU cannot map a BAR (it refuses reserved addresses, and some kernels refuse device
 /// memory), the guest has it all the same; a device then gets a fault. Trapped spans are for CPUs.
-class PeerMapper final : public GuestMapper {
+class P2pMapper final : public GuestMapper {
  public:
   /// Both outlive it.
-  PeerMapper(GuestMapper& guest, DmaSpace& dma) : guest_(guest), dma_(dma) {}
+  P2pMapper(GuestMapper& guest, DmaSpace& dma) : guest_(guest), dma_(dma) {}
 
   Result<void> map(const GuestMapping& mapping) override;
   Result<void> unmap(const GuestMapping& mapping) override;

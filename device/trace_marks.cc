@@ -22,7 +22,7 @@ void TraceMarks::add(TraceMark::Kind kind, Bdf device, unsigned index, uint64_t 
                     .index = index,
                     .value = value});
   ++next_;
-  if (marks_.size() > kMost) marks_.pop_front();
+  if (marks_.size() > kMaxMarks) marks_.pop_front();
 }
 
 TraceMarkSlice TraceMarks::since(uint64_t from) const {

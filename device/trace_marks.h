@@ -33,7 +33,7 @@ struct TraceMarkSlice {
 /// Thread-safe.
 class TraceMarks {
  public:
-  static constexpr size_t kMost = 4096;
+  static constexpr size_t kMaxMarks = 4096;
 
   /// Each `begin` has its `end`; between them marks are kept.
   void begin() { ++tracers_; }

@@ -69,7 +69,7 @@ Result<Fd> listen_at(const fs::path& path) {
   if (::bind(fd.get(), name, sizeof(address)) != 0) {
     return fail(errno, "make the inspect socket " + path.string());
   }
-  if (::listen(fd.get(), InspectServer::kMostClients) == 0) return fd;
+  if (::listen(fd.get(), InspectServer::kMaxClients) == 0) return fd;
   auto failed = fail(errno, "listen");
   ::unlink(path.c_str());
   return failed;
@@ -104,8 +104,8 @@ Result<std::unique_ptr<InspectServer>> InspectServer::start(Domain& domain,
   Fd listener = PASSTHRU_TRY(listen_at(path));
   std::unique_ptr<InspectServer> server(
       new InspectServer(domain, std::move(devices), path, std::move(listener), std::move(stop)));
-  server->thread_ = PASSTHRU_TRY(start_quiet_thread("start the inspect socket's thread",
-                                                    [server = server.get()] { server->run(); }));
+  server->thread_ = PASSTHRU_TRY(start_thread_signals_blocked(
+      "start the inspect socket's thread", [server = server.get()] { server->run(); }));
   ::pthread_setname_np(server->thread_.native_handle(), "inspect");  // for `top -H`
   return server;
 }
@@ -168,7 +168,7 @@ void InspectServer::accept_client() {
     if (!nobody) std::this_thread::sleep_for(kPause);
     return;
   }
-  if (clients_.size() < kMostClients) {
+  if (clients_.size() < kMaxClients) {
     clients_.emplace_back(std::move(fd), service_);
     return;
   }
@@ -176,7 +176,7 @@ void InspectServer::accept_client() {
   const std::string refusal =
       InspectService::refusal({.code = EAGAIN,
                                .operation = "answer one more client",
-                               .cause = fmt::format("{} are connected already", kMostClients),
+                               .cause = fmt::format("{} are connected already", kMaxClients),
                                .advice = "End one of them, a 'passthru msix watch' for example"}) +
       '\n';
   static_cast<void>(::send(fd.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL));
@@ -197,12 +197,12 @@ bool InspectServer::receive(Client& client) {
   if (got == 0) return false;
   client.in.append(bytes.data(), static_cast<size_t>(got));
   const size_t end = client.in.find('\n');
-  if (end == client.in.npos) return client.in.size() <= InspectService::kLongestRequest;
+  if (end == client.in.npos) return client.in.size() <= InspectService::kMaxRequest;
   // One at a time: who sends the next before it has the answer to this one loses it.
   client.out = client.session.answer(std::string_view(client.in).substr(0, end)) + '\n';
   client.in.clear();
   client.sent = 0;
-  client.patience = Clock::now() + kMostPatience;
+  client.patience = Clock::now() + kMaxPatience;
   return send(client);
 }
 

@@ -25,9 +25,9 @@ std::filesystem::path inspect_directory();
 
 class InspectServer {
  public:
-  static constexpr size_t kMostClients = 16;
+  static constexpr size_t kMaxClients = 16;
   /// A client that has not taken its whole answer by then is let go.
-  static constexpr std::chrono::seconds kMostPatience{5};
+  static constexpr std::chrono::seconds kMaxPatience{5};
 
   /// Serves at `path`, mode 0600, until it is destroyed; `domain` and `devices` outlive it. An
   /// empty path: PID.sock in `inspect_directory`, which is made if it is not there. A socket that

@@ -22,7 +22,7 @@ namespace {
 using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kLongestTrigger{1};
+constexpr std::chrono::seconds kMaxTrigger{1};
 constexpr std::chrono::microseconds kTriggerPause{200};
 // A vector whose signals nobody takes is armed anew at the second look in a row.
 constexpr std::chrono::milliseconds kBetweenLooks{10};
@@ -152,7 +152,7 @@ class InspectService::Request {
     PASSTHRU_TRY(target.trigger(vector));
     auto next_look = start + kBetweenLooks;
     const TraceLabel label{.device = target.bdf(), .vector = static_cast<uint16_t>(vector)};
-    while (Clock::now() - start < kLongestTrigger) {
+    while (Clock::now() - start < kMaxTrigger) {
       const auto slice = interrupts.trace_since(next);
       next = slice.next;
       for (const TraceEntry& each : slice.entries) {
@@ -195,7 +195,7 @@ class InspectService::Request {
     uint64_t restored = 0;
     for (unsigned look = 0; look < kLooks; ++look) {
       if (look != 0) std::this_thread::sleep_for(kBetweenLooks);
-      restored += PASSTHRU_TRY(target->rearm());
+      restored += PASSTHRU_TRY(target->check_health());
     }
     return Json{{"restored", restored}};
   }

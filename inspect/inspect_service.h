@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the answers to what is asked of a running VM: JSON in, JSON out, no descriptor. Carried by
+// Owns the answers to what is asked of a running VM: JSON in, JSON out, no descriptor. Dependent by
 // inspect/inspect_server; the requests are described in docs/inspect.md.
 #pragma once
 
@@ -23,7 +23,7 @@ class InspectService {
  public:
   /// Of requests and answers; a member that changes its meaning changes it.
   static constexpr int kVersion = 1;
-  static constexpr size_t kLongestRequest = 4096;
+  static constexpr size_t kMaxRequest = 4096;
 
   /// What one is answered who may not ask: one JSON document with "error".
   static std::string refusal(const Error& error);

@@ -72,7 +72,7 @@ Result<MsixSnapshot> snapshot_from_vfio(Kernel& kernel, const Sysfs& sysfs, Bdf 
   const MsixLayout layout = PASSTHRU_TRY(msix_layout_of(function));
   DmaSpace nothing(kernel);  // no memory: the device can reach none
   // Nobody's guest could forge an interrupt here, so its remapping does not matter.
-  DeviceDoor door = PASSTHRU_TRY(find_door(kernel, sysfs, bdf));
+  DeviceHandle door = PASSTHRU_TRY(resolve_device(kernel, sysfs, bdf));
   const std::shared_ptr<VfioDevice> device = PASSTHRU_TRY(
       VfioDevice::open(kernel, nothing, std::move(door), /*allow_unsafe_interrupts=*/true));
   const MemoryDecode decode = PASSTHRU_TRY(MemoryDecode::on(device));

@@ -10,7 +10,7 @@ namespace {
 using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-const char* name_of(TraceMark::Kind kind) {
+const char* to_string(TraceMark::Kind kind) {
   switch (kind) {
     case TraceMark::Kind::Masked:
       return "masked";
@@ -46,7 +46,7 @@ Json marks_json(const TraceMarkSlice& slice) {
   Json marks = Json::array();
   for (const TraceMark& each : slice.marks) {
     marks.push_back({{"time_ns", ns(each.time)},
-                     {"kind", name_of(each.kind)},
+                     {"kind", to_string(each.kind)},
                      {"device", each.device.str()},
                      {"index", each.index},
                      {"value", each.value}});

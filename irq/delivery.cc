@@ -14,7 +14,7 @@ Delivery::Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* phys
     : router_(router),
       observer_(observer),
       requester_id_(options.requester_id),
-      most_per_second_(options.most_per_second),
+      max_per_second_(options.max_per_second),
       now_(std::move(options.now)),
       vectors_(std::move(device), options.irq),
       restore_(physical, vectors_, std::move(options.wake), std::move(options.pause), now_),
@@ -22,37 +22,37 @@ Delivery::Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* phys
       counts_(vectors_.count()),
       told_unroutable_(vectors_.count()) {}
 
-void Delivery::bring(const VectorSource& source, unsigned first, unsigned count) {
+void Delivery::sync_vectors(const VectorSource& source, unsigned first, unsigned count) {
   std::vector<unsigned> wanted;
   for (unsigned vector = first; vector < first + count; ++vector) {
-    if (settle(source, vector)) wanted.push_back(vector);
+    if (update_vector(source, vector)) wanted.push_back(vector);
   }
   reroute(first, count);
-  if (!wanted.empty()) go_live(source, wanted);
+  if (!wanted.empty()) activate(source, wanted);
   const uint64_t enables = vectors_.enables();
   if (auto done = vectors_.enable_index(); !done) failed(first, done.error());
-  if (vectors_.enables() != enables) make_up_for_enabling(source, {});
+  if (vectors_.enables() != enables) replay_after_enable(source, {});
 }
 
-void Delivery::retranslate(const VectorSource& source, const Concerns& concerns) {
+void Delivery::retranslate(const VectorSource& source, const MessageFilter& concerns) {
   std::vector<unsigned> wanted;
   for (unsigned vector = 0; vector < count(); ++vector) {
     if (!source.live(vector) || !concerns(source.message(vector))) continue;
-    if (settle(source, vector)) wanted.push_back(vector);
+    if (update_vector(source, vector)) wanted.push_back(vector);
   }
   reroute(0, count());
-  if (!wanted.empty()) go_live(source, wanted);
+  if (!wanted.empty()) activate(source, wanted);
 }
 
 Result<void> Delivery::watch(unsigned vector, std::optional<uint64_t> label) {
   const auto before = label_of(vector);
   set_label(vector, label);
   if (label == before || !armed(vector)) return {};
-  go_quiet(vector);
+  disarm(vector);
   auto done = arm(vector);
   if (done) return {};
   set_label(vector, before);
-  arm_or_tell(vector);
+  arm_or_report(vector);
   return done;
 }
 
@@ -81,9 +81,9 @@ bool Delivery::count_masked(unsigned vector, bool masked) {
   return true;
 }
 
-// Brings a vector to where it should be, unless go_live has to: returns whether. The route of one
+// Brings a vector to where it should be, unless activate has to: returns whether. The route of one
 // that stays live is for reroute to change.
-bool Delivery::settle(const VectorSource& source, unsigned vector) {
+bool Delivery::update_vector(const VectorSource& source, unsigned vector) {
   const bool is_armed = armed(vector);
   const bool live = source.live(vector);
   // One that was never live is not told of: a guest enables thousands that it never uses.
@@ -93,14 +93,14 @@ bool Delivery::settle(const VectorSource& source, unsigned vector) {
   }
   if (!live) states_[vector].unroutable.clear();
   const bool delivers = live && translate(vector, source.message(vector));
-  if (!delivers && is_armed) go_quiet(vector);
-  if (source.given_up(vector) && vectors_.bound(vector)) let_go(vector);
+  if (!delivers && is_armed) disarm(vector);
+  if (source.given_up(vector) && vectors_.bound(vector)) free_vector(vector);
   return live && !is_armed && (delivers || !vectors_.bound(vector));
 }
 
 // Its interrupt of the host is freed, and its route of the VMM, of both of which there are only so
 // many. Its neighbours notice nothing.
-void Delivery::let_go(unsigned vector) {
+void Delivery::free_vector(unsigned vector) {
   const bool fired = pending(vector);
   if (auto done = vectors_.unbind(vector); !done) return failed(vector, done.error());
   if (states_[vector].has_route) router_.destroy_route(states_[vector].route);
@@ -124,7 +124,7 @@ bool Delivery::translate(unsigned vector, const MsiMessage& message) {
   return false;
 }
 
-void Delivery::go_quiet(unsigned vector) {
+void Delivery::disarm(unsigned vector) {
   Vector& state = states_[vector];
   if (const auto last = router_.disarm(state.route, vectors_.eventfd(vector))) {
     auto& sum = counts_[vector].forwarded;
@@ -137,7 +137,7 @@ void Delivery::go_quiet(unsigned vector) {
   state.owner = EventfdOwner::Latch;
 }
 
-void Delivery::go_live(const VectorSource& source, std::span<const unsigned> wanted) {
+void Delivery::activate(const VectorSource& source, std::span<const unsigned> wanted) {
   std::vector<unsigned> unbound;
   for (unsigned vector : wanted) {
     if (!vectors_.bound(vector) && !vectors_.lost(vector)) unbound.push_back(vector);
@@ -152,13 +152,13 @@ void Delivery::go_live(const VectorSource& source, std::span<const unsigned> wan
     // A vector bound before has been out of sight; one bound now has the host's newest message.
     // With the index down, what failed for one vector would fail alike for each.
     if (!is_new && !(vectors_.down() && !outcome)) {
-      outcome = take_up(source, restore_.before_enable(vector));
-      if (outcome && !restore_.visible() && !armed(vector)) make_up_unseen(vector);
+      outcome = apply_restore(source, restore_.before_enable(vector));
+      if (outcome && !restore_.visible() && !armed(vector)) replay_unseen(vector);
     }
     if (!is_new && !outcome) {
       failed(vector, outcome.error());
     } else if (!armed(vector) && routed(vector)) {
-      arm_or_tell(vector);
+      arm_or_report(vector);
     }
   }
 }
@@ -182,21 +182,21 @@ void Delivery::bind(const VectorSource& source, std::span<const unsigned> wanted
       while (fit < wanted.size() && vectors_.bind(wanted.subspan(fit, 1))) ++fit;
     }
     for (unsigned vector : wanted.subspan(fit)) failed(vector, refused);
-    quiet_what_was_lost(refused);
+    latch_lost_vectors(refused);
     wanted = wanted.first(fit);
   }
   if (!done) {
     for (unsigned vector : wanted) failed(vector, done.error());
-    quiet_what_was_lost(done.error());
+    latch_lost_vectors(done.error());
     wanted = {};
   }
   for (unsigned vector : wanted) states_[vector].owner = EventfdOwner::Latch;
-  if (vectors_.enables() != enables) return make_up_for_enabling(source, wanted);
-  done = take_up(source, restore_.after_bind(wanted));
-  if (!done) tell_lost(wanted, done.error());
+  if (vectors_.enables() != enables) return replay_after_enable(source, wanted);
+  done = apply_restore(source, restore_.after_bind(wanted));
+  if (!done) report_lost(wanted, done.error());
 }
 
-void Delivery::arm_or_tell(unsigned vector) {
+void Delivery::arm_or_report(unsigned vector) {
   if (auto armed = arm(vector); !armed) failed(vector, armed.error());
 }
 
@@ -218,7 +218,7 @@ void Delivery::release() {
   for (unsigned vector = 0; vector < count(); ++vector) {
     Vector& state = states_[vector];
     count_masked(vector, false);
-    if (armed(vector)) go_quiet(vector);
+    if (armed(vector)) disarm(vector);
     if (state.has_route) router_.destroy_route(state.route);
   }
   // What fires until then is taken before the eventfds are closed.

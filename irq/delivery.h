@@ -96,9 +96,9 @@ class Delivery {
   struct Options {
     Irq irq = Irq::Msix;
     uint16_t requester_id = 0;
-    uint32_t most_per_second = 0;  ///< interrupts of each vector; 0: no limit
-    Restore::Wake wake{};
-    Restore::Pause pause{};
+    uint32_t max_per_second = 0;  ///< interrupts of each vector; 0: no limit
+    TableRestorer::Wake wake{};
+    TableRestorer::Pause pause{};
     std::function<Clock::time_point()> now = Clock::now;
   };
 
@@ -113,12 +113,12 @@ class Delivery {
   /// [first, first + count) to where `source` says: first everything that goes quiet, then
   /// everything that goes live, so that no vector waits for another's SET_IRQS. Failures go to the
   /// observer; such a vector stays latched, and is tried again when it is touched again.
-  void bring(const VectorSource& source, unsigned first, unsigned count);
+  void sync_vectors(const VectorSource& source, unsigned first, unsigned count);
 
   /// What `Router::translate` answers may have changed: asks it again for the live vectors whose
   /// messages are concerned, and brings them there. A route is changed where the answer is another;
   /// SET_IRQS is called for none but those that go live, as on an unmask.
-  void retranslate(const VectorSource& source, const Concerns& concerns);
+  void retranslate(const VectorSource& source, const MessageFilter& concerns);
 
   /// Has a vector's signals pass through the forwarder, timed and traced by `label`, or with
   /// nullopt no more; also when it goes live later. Nothing is lost. On error it goes the way that
@@ -199,19 +199,19 @@ class Delivery {
   [[nodiscard]] std::optional<SourceStats> forwarded(unsigned vector);
   [[nodiscard]] uint64_t delivered(unsigned vector, uint64_t interrupts);
   bool count_masked(unsigned vector, bool masked);
-  bool settle(const VectorSource& source, unsigned vector);
+  bool update_vector(const VectorSource& source, unsigned vector);
   bool translate(unsigned vector, const MsiMessage& message);
-  void go_quiet(unsigned vector);
-  void let_go(unsigned vector);
-  void go_live(const VectorSource& source, std::span<const unsigned> wanted);
+  void disarm(unsigned vector);
+  void free_vector(unsigned vector);
+  void activate(const VectorSource& source, std::span<const unsigned> wanted);
   void bind(const VectorSource& source, std::span<const unsigned> wanted);
-  Result<void> take_up(const VectorSource& source, const Healed& healed);
-  void report_restored(const Healed& healed);
-  void make_up_unseen(unsigned vector);
-  void make_up(const VectorSource& source, unsigned vector);
-  void make_up_for_enabling(const VectorSource& source, std::span<const unsigned> is_new);
+  Result<void> apply_restore(const VectorSource& source, const RestoreResult& restored);
+  void report_restored(const RestoreResult& restored);
+  void replay_unseen(unsigned vector);
+  void replay_possibly_lost(const VectorSource& source, unsigned vector);
+  void replay_after_enable(const VectorSource& source, std::span<const unsigned> is_new);
   Result<void> arm(unsigned vector);
-  void arm_or_tell(unsigned vector);
+  void arm_or_report(unsigned vector);
   [[nodiscard]] bool routed(unsigned vector) const {
     return states_[vector].has_route && states_[vector].routed == states_[vector].wanted;
   }
@@ -221,19 +221,19 @@ class Delivery {
   void route_all(std::span<const unsigned> vectors);
   void reroute(unsigned first, unsigned count);
   [[nodiscard]] std::vector<unsigned> unread();
-  uint32_t arm_anew(const VectorSource& source);
-  void quiet_what_was_lost(const Error& error);
-  void tell_lost(std::span<const unsigned> vectors, const Error& error);
+  uint32_t rearm_stalled(const VectorSource& source);
+  void latch_lost_vectors(const Error& error);
+  void report_lost(std::span<const unsigned> vectors, const Error& error);
   void failed(unsigned vector, const Error& error);
 
   ForwardingRouter& router_;
   VectorObserver& observer_;
   const uint16_t requester_id_;
-  const uint32_t most_per_second_;
+  const uint32_t max_per_second_;
   const std::function<Clock::time_point()> now_;
   // Tear-down order: restore_ uses vectors_.
   Vectors vectors_;
-  Restore restore_;
+  TableRestorer restore_;
   std::vector<Vector> states_;
   std::vector<Counts> counts_;
   /// Told that its message is no interrupt. Once and for all: a guest could have it told for ever.

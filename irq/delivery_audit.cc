@@ -9,10 +9,10 @@
 namespace passthru {
 
 Result<uint32_t> Delivery::audit(const VectorSource& source) {
-  const uint32_t rearmed = arm_anew(source);
-  const Healed healed = restore_.audit();
-  PASSTHRU_TRY(take_up(source, healed));
-  return static_cast<uint32_t>(healed.vectors.size()) + rearmed;
+  const uint32_t rearmed = rearm_stalled(source);
+  const RestoreResult restored = restore_.audit();
+  PASSTHRU_TRY(apply_restore(source, restored));
+  return static_cast<uint32_t>(restored.vectors.size()) + rearmed;
 }
 
 // Live vectors whose counters have not been taken for a while, though the VMM takes each where it
@@ -39,9 +39,9 @@ std::vector<unsigned> Delivery::unread() {
   return unread;
 }
 
-uint32_t Delivery::arm_anew(const VectorSource& source) {
+uint32_t Delivery::rearm_stalled(const VectorSource& source) {
   std::vector<unsigned> wanted = unread();
-  for (const unsigned vector : wanted) go_quiet(vector);
+  for (const unsigned vector : wanted) disarm(vector);
   for (unsigned vector = 0; vector < count(); ++vector) {
     const Vector& state = states_[vector];
     const bool refused = state.failed && state.unroutable.empty() && vectors_.bound(vector);
@@ -50,7 +50,7 @@ uint32_t Delivery::arm_anew(const VectorSource& source) {
   route_all(wanted);
   uint32_t armed_now = 0;
   for (const unsigned vector : wanted) {
-    if (routed(vector)) arm_or_tell(vector);
+    if (routed(vector)) arm_or_report(vector);
     if (!armed(vector)) continue;
     ++armed_now;
     ++rearms_;
@@ -79,7 +79,7 @@ std::optional<SourceStats> Delivery::forwarded(unsigned vector) {
 }
 
 uint64_t Delivery::delivered(unsigned vector, uint64_t interrupts) {
-  const bool always_forwarded = router_.vmm().msi_by_message() || most_per_second_ != 0;
+  const bool always_forwarded = router_.vmm().msi_by_message() || max_per_second_ != 0;
   if (!always_forwarded) return interrupts + counts_[vector].added;
   const auto sent = forwarded(vector);
   return sent ? sent->delivered - sent->sink_failed : 0;

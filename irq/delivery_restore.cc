@@ -8,52 +8,53 @@
 namespace passthru {
 
 // The index was enabled: the interrupts of all vectors but those that are new were away until now.
-void Delivery::make_up_for_enabling(const VectorSource& source, std::span<const unsigned> is_new) {
+void Delivery::replay_after_enable(const VectorSource& source, std::span<const unsigned> is_new) {
   std::vector<unsigned> bound;
   for (unsigned vector = 0; vector < count(); ++vector) {
     if (vectors_.bound(vector)) bound.push_back(vector);
   }
-  const Healed healed = restore_.after_bind(bound);
-  report_restored(healed);
+  const RestoreResult restored = restore_.after_bind(bound);
+  report_restored(restored);
   for (unsigned vector : bound) {
     const bool was_bound = !std::binary_search(is_new.begin(), is_new.end(), vector);
-    const bool restored = std::binary_search(healed.vectors.begin(), healed.vectors.end(), vector);
-    if (vectors_.bound(vector) && (was_bound || restored)) make_up(source, vector);
+    const bool restored =
+        std::binary_search(restored.vectors.begin(), restored.vectors.end(), vector);
+    if (vectors_.bound(vector) && (was_bound || restored)) replay_possibly_lost(source, vector);
   }
-  if (healed.outcome) return;
-  quiet_what_was_lost(healed.outcome.error());
-  tell_lost(is_new, healed.outcome.error());
+  if (restored.outcome) return;
+  latch_lost_vectors(restored.outcome.error());
+  report_lost(is_new, restored.outcome.error());
 }
 
 // A vector that was without its interrupt may have missed one: one signal makes up for it. One that
 // was lost is live again if the guest still wants it.
-void Delivery::make_up(const VectorSource& source, unsigned vector) {
+void Delivery::replay_possibly_lost(const VectorSource& source, unsigned vector) {
   ++counts_[vector].added;
-  const bool goes_live = settle(source, vector);
+  const bool goes_live = update_vector(source, vector);
   reroute(vector, 1);
   if (!goes_live) return vectors_.signal(vector);
   states_[vector].pending = true;
-  arm_or_tell(vector);
+  arm_or_report(vector);
 }
 
-Result<void> Delivery::take_up(const VectorSource& source, const Healed& healed) {
-  report_restored(healed);
-  for (unsigned vector : healed.vectors) make_up(source, vector);
-  if (!healed.outcome) quiet_what_was_lost(healed.outcome.error());
-  return healed.outcome;
+Result<void> Delivery::apply_restore(const VectorSource& source, const RestoreResult& restored) {
+  report_restored(restored);
+  for (unsigned vector : restored.vectors) replay_possibly_lost(source, vector);
+  if (!restored.outcome) latch_lost_vectors(restored.outcome.error());
+  return restored.outcome;
 }
 
-void Delivery::report_restored(const Healed& healed) {
-  if (healed.vectors.empty()) return;
-  observer_.vectors_restored(static_cast<unsigned>(healed.vectors.size()));
-  for (unsigned vector : healed.vectors) {
+void Delivery::report_restored(const RestoreResult& restored) {
+  if (restored.vectors.empty()) return;
+  observer_.vectors_restored(static_cast<unsigned>(restored.vectors.size()));
+  for (unsigned vector : restored.vectors) {
     observer_.vector_changed(vector, VectorObserver::Change::Restored);
   }
 }
 
 // SET_IRQS has written its entry, whatever was there. An interrupt that was lost before shows
 // nowhere.
-void Delivery::make_up_unseen(unsigned vector) {
+void Delivery::replay_unseen(unsigned vector) {
   Vector& state = states_[vector];
   const auto now = now_();
   if (state.unseen_signal && now - *state.unseen_signal < kUnseenSignalEvery) return;
@@ -63,16 +64,16 @@ void Delivery::make_up_unseen(unsigned vector) {
 }
 
 // Of vectors that were bound a moment ago, those that a restore has lost again.
-void Delivery::tell_lost(std::span<const unsigned> vectors, const Error& error) {
+void Delivery::report_lost(std::span<const unsigned> vectors, const Error& error) {
   for (unsigned vector : vectors) {
     if (vectors_.lost(vector)) failed(vector, error);
   }
 }
 
-void Delivery::quiet_what_was_lost(const Error& error) {
+void Delivery::latch_lost_vectors(const Error& error) {
   for (unsigned vector = 0; vector < count(); ++vector) {
     if (!vectors_.lost(vector) || !armed(vector)) continue;
-    go_quiet(vector);
+    disarm(vector);
     failed(vector, error);
   }
 }

@@ -27,7 +27,7 @@ Result<void> Delivery::take_route(unsigned vector, const Result<RouteId>& answer
 Result<void> Delivery::route(unsigned vector) {
   if (routed(vector)) return {};
   const RouteChange change = route_change(vector);
-  return take_route(vector, router_.change_routes({&change, 1}, most_per_second_).front());
+  return take_route(vector, router_.change_routes({&change, 1}, max_per_second_).front());
 }
 
 // A vector without a host interrupt needs no route. One whose route the VMM refuses is reported,
@@ -42,12 +42,12 @@ void Delivery::route_all(std::span<const unsigned> vectors) {
     changes.push_back(route_change(vector));
   }
   if (changes.empty()) return;
-  const auto answers = router_.change_routes(changes, most_per_second_);
+  const auto answers = router_.change_routes(changes, max_per_second_);
   for (size_t at = 0; at < changed.size(); ++at) {
     const auto done = take_route(changed[at], answers[at]);
     if (done) continue;
     // The route still carries the old message, which may be another's by now.
-    if (armed(changed[at])) go_quiet(changed[at]);
+    if (armed(changed[at])) disarm(changed[at]);
     failed(changed[at], done.error());
   }
 }

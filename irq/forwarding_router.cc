@@ -60,7 +60,7 @@ Result<Forwarder*> ForwardingRouter::forwarder() {
   return forwarder_.get();
 }
 
-Result<void> ForwardingRouter::use(std::unique_ptr<Forwarder> forwarder) {
+Result<void> ForwardingRouter::adopt(std::unique_ptr<Forwarder> forwarder) {
   MutexLock lock(mutex_);
   if (forwarder_) return fail(EBUSY, "use a forwarder", "the VM has one already");
   forwarder_ = std::move(forwarder);
@@ -90,7 +90,7 @@ std::vector<Result<RouteId>> ForwardingRouter::number(std::span<const RouteChang
 }
 
 std::vector<Result<RouteId>> ForwardingRouter::change_routes(std::span<const RouteChange> changes,
-                                                             uint32_t most_per_second) {
+                                                             uint32_t max_per_second) {
   auto answers = vmm_.msi_by_message() ? number(changes) : vmm_.change_routes(changes);
   for (size_t at = 0; at < changes.size(); ++at) {
     const RouteChange& change = changes[at];
@@ -101,8 +101,8 @@ std::vector<Result<RouteId>> ForwardingRouter::change_routes(std::span<const Rou
     }
     MutexLock lock(mutex_);
     routes_[*answers[at]] = {.sent = std::make_shared<Sent>(
-                                 vmm_, change.message, change.requester_id, most_per_second != 0),
-                             .most_per_second = most_per_second};
+                                 vmm_, change.message, change.requester_id, max_per_second != 0),
+                             .max_per_second = max_per_second};
   }
   return answers;
 }
@@ -117,23 +117,23 @@ void ForwardingRouter::destroy_route(RouteId route) {
 
 Result<bool> ForwardingRouter::arm(RouteId route, int eventfd) {
   Route& armed = find(route);
-  if (!vmm_.msi_by_message() && !armed.label && armed.most_per_second == 0) {
+  if (!vmm_.msi_by_message() && !armed.label && armed.max_per_second == 0) {
     PASSTHRU_TRY(vmm_.arm(route, eventfd));
     return false;
   }
   Forwarder* const way = PASSTHRU_TRY(forwarder());
   // A guest that masks its vector at each interrupt makes a new source each time.
   std::chrono::steady_clock::time_point not_before{};
-  if (armed.most_per_second != 0) {
+  if (armed.max_per_second != 0) {
     not_before = armed.sent->sent_at() +
-                 std::chrono::nanoseconds(std::chrono::seconds(1)) / armed.most_per_second;
+                 std::chrono::nanoseconds(std::chrono::seconds(1)) / armed.max_per_second;
   }
   const SourceId source = PASSTHRU_TRY(
       way->add(eventfd, {.call = [sent = armed.sent](uint64_t) { sent->send(); }},
                // Counted, so that a vector that is masked has pending what was not delivered, and
                // nothing else: a guest that masks in its handler would never come to an end.
                {.kind = SourceKind::Counted,
-                .most_per_second = armed.most_per_second,
+                .max_per_second = armed.max_per_second,
                 .not_before = not_before,
                 .label = armed.label.value_or(0),
                 .observe = armed.label.has_value()}));

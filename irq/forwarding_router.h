@@ -30,17 +30,16 @@ class ForwardingRouter {
   /// of Forwarder::make and start_thread.
   Result<Forwarder*> forwarder() PASSTHRU_EXCLUDES(mutex_);
   /// The VMM's own, which a loop of the VMM drives. EBUSY: there is one already.
-  Result<void> use(std::unique_ptr<Forwarder> forwarder) PASSTHRU_EXCLUDES(mutex_);
+  Result<void> adopt(std::unique_ptr<Forwarder> forwarder) PASSTHRU_EXCLUDES(mutex_);
   /// The newest deliveries of watched routes by their labels, oldest first.
   [[nodiscard]] std::vector<TraceEntry> trace() const { return trace_since(0).entries; }
   /// Those numbered `from` and above, counted from the first that there ever was.
   [[nodiscard]] TraceSlice trace_since(uint64_t from) const PASSTHRU_EXCLUDES(mutex_);
 
-  /// `most_per_second`: with a limit the new routes pass through the forwarder, which keeps it
-  /// (SourceOptions::most_per_second); 0: none.
+  /// `max_per_second`: with a limit the new routes pass through the forwarder, which keeps it
+  /// (SourceOptions::max_per_second); 0: none.
   std::vector<Result<RouteId>> change_routes(std::span<const RouteChange> changes,
-                                             uint32_t most_per_second = 0)
-      PASSTHRU_EXCLUDES(mutex_);
+                                             uint32_t max_per_second = 0) PASSTHRU_EXCLUDES(mutex_);
   void destroy_route(RouteId route) PASSTHRU_EXCLUDES(mutex_);
   /// A counter that is not 0 is delivered at once. Returns whether the forwarder delivers.
   Result<bool> arm(RouteId route, int eventfd) PASSTHRU_EXCLUDES(mutex_);
@@ -59,7 +58,7 @@ class ForwardingRouter {
   class Sent;
   struct Route {
     std::shared_ptr<Sent> sent;
-    uint32_t most_per_second = 0;
+    uint32_t max_per_second = 0;
     std::optional<uint64_t> label{};
     std::optional<SourceId> source{};  ///< while armed through the forwarder
     uint64_t sent_before = 0;          ///< messages, until it was armed

@@ -9,7 +9,7 @@
 namespace passthru {
 namespace {
 
-constexpr unsigned kMostAuditsBetweenTries = 1024;
+constexpr unsigned kMaxAuditsBetweenTries = 1024;
 
 }  // namespace
 
@@ -20,11 +20,11 @@ Interrupts::Interrupts(const std::shared_ptr<VfioDevice>& device, ForwardingRout
   if (options.msix) {
     msix_ = std::make_unique<Msix>(device, *options.msix, router, observer,
                                    Msix::Options{.requester_id = requester_id,
-                                                 .most_per_second = options.most_per_second,
+                                                 .max_per_second = options.max_per_second,
                                                  .wake = options.wake});
   }
   if (options.msi) {
-    msi_ = std::make_unique<Msi>(device, router, observer, requester_id, options.most_per_second);
+    msi_ = std::make_unique<Msi>(device, router, observer, requester_id, options.max_per_second);
   }
   if (options.intx_pin) {
     intx_ = std::make_unique<Intx>(device, router, options.guest_address, *options.intx_pin);
@@ -117,7 +117,7 @@ void Interrupts::enable_intx() {
 // More and more seldom: the kernel may log each refusal.
 void Interrupts::retry_intx() {
   if (intx_next_try_-- != 0) return;
-  intx_wait_ = std::min(intx_wait_ * 2, kMostAuditsBetweenTries);
+  intx_wait_ = std::min(intx_wait_ * 2, kMaxAuditsBetweenTries);
   intx_next_try_ = intx_wait_;
   intx_refused_ = false;
   enable_intx();
@@ -128,7 +128,7 @@ void Interrupts::tell_intx(const Result<void>& done) {
   observer_.intx_failed(done.error());
 }
 
-void Interrupts::retranslate(const Concerns& concerns) {
+void Interrupts::retranslate(const MessageFilter& concerns) {
   if (msix_) msix_->retranslate(concerns);
   if (msi_) msi_->retranslate(concerns);
 }

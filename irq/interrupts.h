@@ -27,8 +27,8 @@ class Interrupts {
     std::optional<MsixLayout> msix{};    ///< what of the capability the guest sees; none: no MSI-X
     bool msi = false;                    ///< the guest sees an MSI capability
     std::optional<unsigned> intx_pin{};  ///< 0 is INTA#; none: the guest sees no pin
-    Restore::Wake wake{};
-    uint32_t most_per_second = 0;  ///< interrupts of each vector of MSI and MSI-X; 0: no limit
+    TableRestorer::Wake wake{};
+    uint32_t max_per_second = 0;  ///< interrupts of each vector of MSI and MSI-X; 0: no limit
   };
 
   Interrupts(const std::shared_ptr<VfioDevice>& device, ForwardingRouter& router,
@@ -51,7 +51,7 @@ class Interrupts {
   void set_awake(bool awake);
 
   /// The VMM's interrupt remapping has changed for the messages that are concerned. Thread-safe.
-  void retranslate(const Concerns& concerns);
+  void retranslate(const MessageFilter& concerns);
 
   /// Has a vector's signals timed and traced by `label`, or with nullopt no more: of MSI-X and MSI,
   /// whichever is enabled or will be.

@@ -27,10 +27,10 @@ MsiMessage MsiVectors::message(unsigned vector) const {
 }
 
 Msi::Msi(const std::shared_ptr<VfioDevice>& device, ForwardingRouter& router,
-         VectorObserver& observer, uint16_t requester_id, uint32_t most_per_second)
-    : delivery_(
-          device, nullptr, router, observer,
-          {.irq = Irq::Msi, .requester_id = requester_id, .most_per_second = most_per_second}) {}
+         VectorObserver& observer, uint16_t requester_id, uint32_t max_per_second)
+    : delivery_(device, nullptr, router, observer,
+                {.irq = Irq::Msi, .requester_id = requester_id, .max_per_second = max_per_second}) {
+}
 
 void Msi::write(const MsiRegisters& registers) {
   MutexLock lock(vectors_mutex_);
@@ -41,7 +41,7 @@ void Msi::write(const MsiRegisters& registers) {
     delivery_.release();
     delivery_.allocate_at_least(vectors_.count());
   }
-  if (vectors_.enabled()) delivery_.bring(vectors_, 0, vectors_.count());
+  if (vectors_.enabled()) delivery_.sync_vectors(vectors_, 0, vectors_.count());
 }
 
 void Msi::reset() {
@@ -50,7 +50,7 @@ void Msi::reset() {
   vectors_ = {};
 }
 
-void Msi::retranslate(const Concerns& concerns) {
+void Msi::retranslate(const MessageFilter& concerns) {
   MutexLock lock(vectors_mutex_);
   delivery_.retranslate(vectors_, concerns);
 }

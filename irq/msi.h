@@ -49,14 +49,14 @@ class MsiVectors : public VectorSource {
 class Msi {
  public:
   Msi(const std::shared_ptr<VfioDevice>& device, ForwardingRouter& router, VectorObserver& observer,
-      uint16_t requester_id, uint32_t most_per_second = 0);
+      uint16_t requester_id, uint32_t max_per_second = 0);
 
   /// The guest wrote the capability.
   void write(const MsiRegisters& registers) PASSTHRU_EXCLUDES(vectors_mutex_);
   /// As after power-on: unbound, unrouted, nothing pending.
   void reset() PASSTHRU_EXCLUDES(vectors_mutex_);
   /// The VMM's interrupt remapping has changed for the messages that are concerned.
-  void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(vectors_mutex_);
+  void retranslate(const MessageFilter& concerns) PASSTHRU_EXCLUDES(vectors_mutex_);
 
   /// See Delivery::watch. Nothing to do for a vector that the device does not have.
   Result<void> watch(unsigned vector, std::optional<uint64_t> label)

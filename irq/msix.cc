@@ -15,7 +15,7 @@ Msix::Msix(const std::shared_ptr<VfioDevice>& device, const MsixLayout& layout,
       delivery_(device, &physical_, router, observer,
                 {.irq = Irq::Msix,
                  .requester_id = options.requester_id,
-                 .most_per_second = options.most_per_second,
+                 .max_per_second = options.max_per_second,
                  .wake = std::move(options.wake),
                  .pause = std::move(options.pause),
                  .now = std::move(options.now)}) {}
@@ -31,7 +31,7 @@ void Msix::write_control(uint16_t value) {
 }
 
 void Msix::apply(MsixTable::Touched touched) {
-  if (table_.enabled()) delivery_.bring(table_, touched.first, touched.count);
+  if (table_.enabled()) delivery_.sync_vectors(table_, touched.first, touched.count);
 }
 
 void Msix::reset() {
@@ -40,7 +40,7 @@ void Msix::reset() {
   table_.reset();
 }
 
-void Msix::retranslate(const Concerns& concerns) {
+void Msix::retranslate(const MessageFilter& concerns) {
   MutexLock lock(vectors_mutex_);
   delivery_.retranslate(table_, concerns);
 }

@@ -26,9 +26,9 @@ class Msix {
  public:
   struct Options {
     uint16_t requester_id = 0;
-    uint32_t most_per_second = 0;  ///< interrupts of each vector; 0: no limit
-    Restore::Wake wake{};
-    Restore::Pause pause{};
+    uint32_t max_per_second = 0;  ///< interrupts of each vector; 0: no limit
+    TableRestorer::Wake wake{};
+    TableRestorer::Pause pause{};
     std::function<Delivery::Clock::time_point()> now = Delivery::Clock::now;
   };
 
@@ -47,7 +47,7 @@ class Msix {
   void reset() PASSTHRU_EXCLUDES(vectors_mutex_);
 
   /// The VMM's interrupt remapping has changed for the messages that are concerned.
-  void retranslate(const Concerns& concerns) PASSTHRU_EXCLUDES(vectors_mutex_);
+  void retranslate(const MessageFilter& concerns) PASSTHRU_EXCLUDES(vectors_mutex_);
 
   /// See Delivery::watch. Nothing to do for a vector that the device does not have.
   Result<void> watch(unsigned vector, std::optional<uint64_t> label)

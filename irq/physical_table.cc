@@ -32,7 +32,7 @@ std::optional<MsixEntry> PhysicalTable::entry(unsigned vector) const {
   if (!visible() || vector >= layout_.vectors) return std::nullopt;
   std::array<uint32_t, MsixEntry::kSize / 4> words{};
   // A mapping that faults is a device that does not decode.
-  if (!guarded_load(mapping_.data() + table_in_mapping_ + vector * MsixEntry::kSize, words)) {
+  if (!try_read_mmio(mapping_.data() + table_in_mapping_ + vector * MsixEntry::kSize, words)) {
     words.fill(UINT32_MAX);
   }
   return MsixEntry{words[0], words[1], words[2], words[3]};
@@ -43,8 +43,8 @@ std::optional<MsixEntry> PhysicalTable::glance(unsigned vector) const {
   const std::byte* const entry =
       mapping_.data() + table_in_mapping_ + uint64_t{vector} * MsixEntry::kSize;
   std::array<uint32_t, 1> address{}, control{};
-  if (!guarded_load(entry, address) ||
-      !guarded_load(entry + offsetof(MsixEntry, control), control)) {
+  if (!try_read_mmio(entry, address) ||
+      !try_read_mmio(entry + offsetof(MsixEntry, control), control)) {
     address[0] = control[0] = UINT32_MAX;
   }
   return MsixEntry{.address_low = address[0], .address_high = 0, .data = 0, .control = control[0]};

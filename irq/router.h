@@ -28,7 +28,7 @@ struct RouteChange {
 
 /// Which messages, as the guest wrote them, a change of the VMM's interrupt remapping is about.
 /// Called with the vectors locked: must not call back into the device.
-using Concerns = std::function<bool(const MsiMessage&)>;
+using MessageFilter = std::function<bool(const MsiMessage&)>;
 
 /// Any call may come from any thread. A route is created before it is armed and disarmed before it
 /// is destroyed or its eventfd is closed.

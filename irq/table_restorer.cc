@@ -28,12 +28,13 @@ Result<void> damaged_again(std::span<const unsigned> vectors) {
       EIO, "restore MSI-X vectors",
       fmt::format("the entries of {} vectors, the first of them {}, are damaged again after "
                   "each of {} SET_IRQS",
-                  vectors.size(), vectors.front(), Restore::kMaxAttempts));
+                  vectors.size(), vectors.front(), TableRestorer::kMaxAttempts));
 }
 
 }  // namespace
 
-Restore::Restore(const PhysicalTable* table, Vectors& vectors, Wake wake, Pause pause, Now now)
+TableRestorer::TableRestorer(const PhysicalTable* table, Vectors& vectors, Wake wake, Pause pause,
+                             Now now)
     : table_(table),
       vectors_(vectors),
       wake_(std::move(wake)),
@@ -45,12 +46,12 @@ Restore::Restore(const PhysicalTable* table, Vectors& vectors, Wake wake, Pause 
   if (!pause_) pause_ = [] { std::this_thread::sleep_for(std::chrono::microseconds(100)); };
 }
 
-Healed Restore::after_bind(std::span<const unsigned> vectors) {
+RestoreResult TableRestorer::after_bind(std::span<const unsigned> vectors) {
   auto found = damaged(vectors);
-  return found.empty() ? Healed{} : restore(std::move(found));
+  return found.empty() ? RestoreResult{} : restore(std::move(found));
 }
 
-Healed Restore::before_enable(unsigned vector) {
+RestoreResult TableRestorer::before_enable(unsigned vector) {
   if (!visible() && !vectors_.lost(vector) && !control_is_lost()) {
     return {.outcome = vectors_.rebind(vector)};
   }
@@ -60,17 +61,17 @@ Healed Restore::before_enable(unsigned vector) {
   return restore(std::move(found));
 }
 
-std::optional<MsixEntry> Restore::last_sound(unsigned vector) const {
+std::optional<MsixEntry> TableRestorer::last_sound(unsigned vector) const {
   const Seen& seen = seen_[vector];
   if (seen.writes == 0 || seen.writes != vectors_.writes(vector)) return std::nullopt;
   return seen.entry;
 }
 
-std::optional<MsixEntry> Restore::look(unsigned vector) const {
+std::optional<MsixEntry> TableRestorer::look(unsigned vector) const {
   return table_ == nullptr ? std::nullopt : table_->entry(vector);
 }
 
-std::vector<unsigned> Restore::all_bound() const {
+std::vector<unsigned> TableRestorer::all_bound() const {
   std::vector<unsigned> bound;
   for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
     if (vectors_.bound(vector)) bound.push_back(vector);
@@ -79,13 +80,13 @@ std::vector<unsigned> Restore::all_bound() const {
 }
 
 // False also if the device does not answer: the entries show that.
-bool Restore::control_is_lost() const {
+bool TableRestorer::control_is_lost() const {
   if (table_ == nullptr || !vectors_.enabled()) return false;
   const auto control = table_->control();
   return control && !is_on(*control);
 }
 
-EntryFault Restore::fault(unsigned vector) {
+EntryFault TableRestorer::fault(unsigned vector) {
   const auto entry = look(vector);
   if (!entry) return EntryFault::None;
   const EntryFault fault = entry_fault(*entry, last_sound(vector));
@@ -96,7 +97,7 @@ EntryFault Restore::fault(unsigned vector) {
 }
 
 // Those of `vectors` that are lost or whose entries are damaged, ascending.
-std::vector<unsigned> Restore::damaged(std::span<const unsigned> vectors) {
+std::vector<unsigned> TableRestorer::damaged(std::span<const unsigned> vectors) {
   std::vector<unsigned> found;
   std::vector<unsigned> masked;
   for (const unsigned vector : vectors) {
@@ -118,7 +119,7 @@ std::vector<unsigned> Restore::damaged(std::span<const unsigned> vectors) {
 }
 
 // Makes the device ready to be restored. Returns whether all of the index must be.
-Result<bool> Restore::needs_cycle() {
+Result<bool> TableRestorer::needs_cycle() {
   if (table_ == nullptr) return vectors_.down();
   PASSTHRU_TRY(wake_());
   const auto control = table_->control();
@@ -129,45 +130,45 @@ Result<bool> Restore::needs_cycle() {
 }
 
 // A vector that the kernel refuses holds up no other.
-Result<void> Restore::rebind(std::span<const unsigned> vectors) {
+Result<void> TableRestorer::rebind(std::span<const unsigned> vectors) {
   Result<void> outcome;
   for (const unsigned vector : vectors) keep_first(outcome, vectors_.rebind(vector));
   return outcome;
 }
 
 // The next reset may come before the restore is done: look again after SET_IRQS.
-Healed Restore::restore(std::vector<unsigned> damaged) {
+RestoreResult TableRestorer::restore(std::vector<unsigned> damaged) {
   ++damages_;
-  Healed healed;
+  RestoreResult restored;
   std::set<unsigned> sound;
   for (unsigned attempt = 0; attempt < kMaxAttempts; ++attempt) {
     if (attempt != 0 && damaged.empty()) break;
     const auto cycle = needs_cycle();
     if (!cycle) {
-      keep_first(healed.outcome, tl::unexpected(cycle.error()));
+      keep_first(restored.outcome, tl::unexpected(cycle.error()));
       break;
     }
     if (*cycle) {
       const uint64_t enables = vectors_.enables();
-      keep_first(healed.outcome, vectors_.cycle());
+      keep_first(restored.outcome, vectors_.cycle());
       if (vectors_.enables() == enables) break;
       sound.clear();
       damaged = all_bound();
     } else {
-      keep_first(healed.outcome, rebind(damaged));
+      keep_first(restored.outcome, rebind(damaged));
       std::erase_if(damaged, [&](unsigned vector) { return vectors_.lost(vector); });
     }
     sound.insert(damaged.begin(), damaged.end());
     damaged = this->damaged(damaged);
     for (const unsigned vector : damaged) sound.erase(vector);
   }
-  if (!damaged.empty()) keep_first(healed.outcome, damaged_again(damaged));
-  healed.damaged = std::move(damaged);
+  if (!damaged.empty()) keep_first(restored.outcome, damaged_again(damaged));
+  restored.damaged = std::move(damaged);
   std::erase_if(sound, [&](unsigned vector) { return !vectors_.bound(vector); });
-  healed.vectors.assign(sound.begin(), sound.end());
-  for (const unsigned vector : healed.vectors) ++counts_[vector];
-  count_ += healed.vectors.size();
-  return healed;
+  restored.vectors.assign(sound.begin(), sound.end());
+  for (const unsigned vector : restored.vectors) ++counts_[vector];
+  count_ += restored.vectors.size();
+  return restored;
 }
 
 }  // namespace passthru

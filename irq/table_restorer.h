@@ -20,7 +20,7 @@
 namespace passthru {
 
 /// The result of a restore.
-struct Healed {
+struct RestoreResult {
   /// Ascending: vectors whose entries are sound again. Each may have missed an interrupt and needs
   /// one signal.
   std::vector<unsigned> vectors{};
@@ -36,7 +36,7 @@ struct Healed {
 /// should be there. An entry that is remembered only shows that somebody else has written it since:
 /// the kernel then writes it again, whichever of the two messages was right. One case stays
 /// unseen: another valid interrupt message that appears between SET_IRQS and the look after it.
-class Restore {
+class TableRestorer {
  public:
   /// Turns memory decode of the physical device on again: a COMMAND write through VFIO, which
   /// restores lost BARs too.
@@ -56,20 +56,20 @@ class Restore {
 
   /// `table` may be null (MSI: VFIO hides its registers): then nothing can be looked at. No
   /// `pause`: 100 us.
-  Restore(const PhysicalTable* table, Vectors& vectors, Wake wake, Pause pause = {},
-          Now now = Clock::now);
+  TableRestorer(const PhysicalTable* table, Vectors& vectors, Wake wake, Pause pause = {},
+                Now now = Clock::now);
 
   /// Whether entries can be looked at.
   [[nodiscard]] bool visible() const { return table_ != nullptr && table_->visible(); }
 
   /// Call directly after SET_IRQS has bound `vectors` (ascending). Restores those that are damaged
   /// already.
-  Healed after_bind(std::span<const unsigned> vectors);
+  RestoreResult after_bind(std::span<const unsigned> vectors);
 
   /// Call before a bound vector goes live. Takes one 16-byte look and no system call if the entry
   /// is sound. Where the table is not visible, calls SET_IRQS, which writes the entry whatever it
-  /// holds; such a vector is not in `Healed::vectors`, unless Enable was lost too.
-  Healed before_enable(unsigned vector);
+  /// holds; such a vector is not in `RestoreResult::vectors`, unless Enable was lost too.
+  RestoreResult before_enable(unsigned vector);
 
   /// Glances at Message Control and at bound vectors, see kGlanceFor. Where something shows damage,
   /// or a vector was lost, looks at all and restores what is damaged.
@@ -78,7 +78,7 @@ class Restore {
   /// RetryPace. An audit between two tries glances at the other vectors, restores those, and
   /// returns the same error. The wait ends if Message Control is lost after all, or if somebody
   /// enables the index.
-  Healed audit();
+  RestoreResult audit();
 
   /// The vector's entry at the last look that found it sound; nothing if SET_IRQS has written it
   /// since.
@@ -105,14 +105,14 @@ class Restore {
   /// First: one vector is enough. Others: all but those that could not be restored.
   enum class Glance { First, Others };
   std::vector<unsigned> glance(Glance which);
-  Healed look_at_others();
+  RestoreResult look_at_others();
   [[nodiscard]] bool is_other_damage(bool control_lost) const;
   void start_over();
-  void keep_pace(const Healed& healed);
-  void remember_failed(const Healed& healed);
+  void keep_pace(const RestoreResult& restored);
+  void remember_failed(const RestoreResult& restored);
   EntryFault fault(unsigned vector);
   std::vector<unsigned> damaged(std::span<const unsigned> vectors);
-  Healed restore(std::vector<unsigned> damaged);
+  RestoreResult restore(std::vector<unsigned> damaged);
   Result<bool> needs_cycle();
   Result<void> rebind(std::span<const unsigned> vectors);
 

@@ -12,11 +12,11 @@ constexpr unsigned kGlancesPerClock = 32;
 
 }  // namespace
 
-Healed Restore::audit() {
+RestoreResult TableRestorer::audit() {
   const bool control_lost = control_is_lost();
   const bool all_dead = control_lost || vectors_.down();
   if (pace_.failing() && is_other_damage(control_lost)) start_over();
-  if (pace_.waits()) return all_dead ? Healed{.outcome = failure_} : look_at_others();
+  if (pace_.waits()) return all_dead ? RestoreResult{.outcome = failure_} : look_at_others();
   const bool broken = all_dead || any_lost();
   if (!pace_.failing() && !broken && glance(Glance::First).empty()) return {};
   std::vector<unsigned> known;
@@ -24,25 +24,25 @@ Healed Restore::audit() {
     if (vectors_.bound(vector) || vectors_.lost(vector)) known.push_back(vector);
   }
   auto found = damaged(known);
-  Healed healed;
-  if (broken || !found.empty()) healed = restore(std::move(found));
-  keep_pace(healed);
-  return healed;
+  RestoreResult restored;
+  if (broken || !found.empty()) restored = restore(std::move(found));
+  keep_pace(restored);
+  return restored;
 }
 
 // What could not be restored waits. No other vector waits with it.
-Healed Restore::look_at_others() {
+RestoreResult TableRestorer::look_at_others() {
   auto found = damaged(glance(Glance::Others));
-  Healed healed;
-  if (!found.empty()) healed = restore(std::move(found));
-  if (!healed.outcome) remember_failed(healed);
-  healed.outcome = failure_;
-  return healed;
+  RestoreResult restored;
+  if (!found.empty()) restored = restore(std::move(found));
+  if (!restored.outcome) remember_failed(restored);
+  restored.outcome = failure_;
+  return restored;
 }
 
 // Starts behind the last vector of the previous glance. Returns vectors that need a look,
 // ascending.
-std::vector<unsigned> Restore::glance(Glance which) {
+std::vector<unsigned> TableRestorer::glance(Glance which) {
   std::vector<unsigned> found;
   const auto end = now_() + kGlanceFor;
   for (unsigned glances = 0, step = 0; step < vectors_.count(); ++step) {
@@ -61,7 +61,7 @@ std::vector<unsigned> Restore::glance(Glance which) {
   return found;
 }
 
-bool Restore::any_lost() const {
+bool TableRestorer::any_lost() const {
   for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
     if (vectors_.lost(vector)) return true;
   }
@@ -70,31 +70,31 @@ bool Restore::any_lost() const {
 
 // Message Control is lost and was not when the last restore failed, or somebody has enabled the
 // index since.
-bool Restore::is_other_damage(bool control_lost) const {
+bool TableRestorer::is_other_damage(bool control_lost) const {
   return vectors_.enables() != enables_at_failure_ || (control_lost && !control_lost_at_failure_);
 }
 
-void Restore::start_over() {
+void TableRestorer::start_over() {
   pace_.succeeded();
   std::fill(failed_at_.begin(), failed_at_.end(), UINT64_MAX);
 }
 
-void Restore::keep_pace(const Healed& healed) {
-  if (healed.outcome) {
+void TableRestorer::keep_pace(const RestoreResult& restored) {
+  if (restored.outcome) {
     if (pace_.failing()) start_over();
     return;
   }
   // Where something was restored, it is worth another try at once.
-  if (!healed.vectors.empty()) pace_.succeeded();
+  if (!restored.vectors.empty()) pace_.succeeded();
   pace_.failed();
-  remember_failed(healed);
-  failure_ = healed.outcome;
+  remember_failed(restored);
+  failure_ = restored.outcome;
   enables_at_failure_ = vectors_.enables();
   control_lost_at_failure_ = control_is_lost();
 }
 
-void Restore::remember_failed(const Healed& healed) {
-  for (const unsigned vector : healed.damaged) failed_at_[vector] = vectors_.writes(vector);
+void TableRestorer::remember_failed(const RestoreResult& restored) {
+  for (const unsigned vector : restored.damaged) failed_at_[vector] = vectors_.writes(vector);
   for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
     if (vectors_.lost(vector)) failed_at_[vector] = vectors_.writes(vector);
   }

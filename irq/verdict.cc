@@ -71,7 +71,7 @@ std::optional<Judgement> judge_device(const VectorView& view) {
 
 }  // namespace
 
-const char* words(Verdict verdict) {
+const char* to_string(Verdict verdict) {
   switch (verdict) {
     case Verdict::Ok:
       return "ok";
@@ -111,7 +111,7 @@ Judgement judge(const VectorView& view) {
   return {Verdict::Ok, {}};
 }
 
-std::string decoded(const MsiMessage& message, bool remapped) {
+std::string describe_message(const MsiMessage& message, bool remapped) {
   if (message.address == 0 && message.data == 0) return "empty";
   if (!is_interrupt_address(message.address)) return "no interrupt";
   if (const auto index = vtd_index(message)) return fmt::format("remapped, index {:#x}", *index);

@@ -24,7 +24,7 @@ enum class Verdict {
 };
 
 /// "ok", "masked by guest", "enable bit lost", ...: scripts rely on these.
-const char* words(Verdict verdict);
+const char* to_string(Verdict verdict);
 /// Whether the guest misses interrupts by it: from Cleared on.
 constexpr bool is_damage(Verdict verdict) {
   return verdict >= Verdict::Cleared;
@@ -62,6 +62,6 @@ Judgement judge(const VectorView& view);
 /// index of the interrupt remapping table (5.1.2.2). Where the interrupt is known to be `remapped`
 /// and the message is not in that format, it is AMD's: its data is the index (AMD I/O
 /// Virtualization Technology, 2.2.5).
-std::string decoded(const MsiMessage& message, bool remapped = false);
+std::string describe_message(const MsiMessage& message, bool remapped = false);
 
 }  // namespace passthru

@@ -61,7 +61,7 @@ MsiMessage message_of(const VtdIrte& entry, bool x2apic) {
       static_cast<uint32_t>(level << 15 | level << 14 | delivery_mode << 8 | vector)};
 }
 
-const char* words(VtdReason reason) {
+const char* to_string(VtdReason reason) {
   switch (reason) {
     case VtdReason::NoInterrupt:
       return "it is no interrupt";
@@ -128,7 +128,7 @@ tl::expected<MsiMessage, VtdFault> vtd_translate(const VtdTable& table, const Ms
 }
 
 Error vtd_error(const VtdFault& fault) {
-  std::string cause = words(fault.reason);
+  std::string cause = to_string(fault.reason);
   if (fault.reason != VtdReason::NoInterrupt) {
     cause += fmt::format(" (entry {}, VT-d fault {:02x}h)", fault.index,
                          static_cast<unsigned>(fault.reason));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the interrupt remapping of Intel VT-d: a message in remappable format, looked up in the
-// table that a VMM with a virtual IOMMU has for its guest. Pure, for the VMM's Host::translate.
-// Sections are those of the VT-d specification 3.3 and later.
+// table that a VMM with a virtual IOMMU has for its guest. Pure, for the VMM's
+// Hypervisor::translate. Sections are those of the VT-d specification 3.3 and later.
 #pragma once
 
 #include <cstdint>
@@ -53,9 +53,10 @@ struct VtdFault {
   bool operator==(const VtdFault&) const = default;
 };
 
-/// What the message of the device `requester_id` becomes: what Host::translate returns. The VMM
-/// records the fault, if that is to be recorded, and returns `vtd_error` of it. It is asked when a
-/// vector goes live, so a fault is told ahead of the interrupt that hardware would tell it with.
+/// What the message of the device `requester_id` becomes: what Hypervisor::translate returns. The
+/// VMM records the fault, if that is to be recorded, and returns `vtd_error` of it. It is asked
+/// when a vector goes live, so a fault is told ahead of the interrupt that hardware would tell it
+/// with.
 [[nodiscard]] tl::expected<MsiMessage, VtdFault> vtd_translate(const VtdTable& table,
                                                                const MsiMessage& message,
                                                                uint16_t requester_id);

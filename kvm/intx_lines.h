@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The level of the interrupt lines that INTx pins share: a line is high while any pin on it is. A
-// pure value, not thread-safe; KvmHost guards it.
+// pure value, not thread-safe; KvmHypervisor guards it.
 #pragma once
 
 #include <cstdint>

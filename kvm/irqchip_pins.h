@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The routes of the pins of KVM's own irqchips: a table of KvmHost's replaces them too, so it has
-// them.
+// The routes of the pins of KVM's own irqchips: a table of KvmHypervisor's replaces them too, so it
+// has them.
 #pragma once
 
 #include <cstdint>

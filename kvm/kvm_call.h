@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The calls into KVM and how they fail, for host/kvm/ and for VMMs on KVM. linux/kvm.h stays in the
+// The calls into KVM and how they fail, for kvm/ and for VMMs on KVM. linux/kvm.h stays in the
 // .cc files that use it.
 #pragma once
 
@@ -16,7 +16,7 @@ Result<int> kvm_call(int fd, unsigned long request, const char* name, void* argu
 /// The same for calls whose argument is a number.
 Result<int> kvm_call(int fd, unsigned long request, const char* name, uint64_t argument = 0);
 
-/// KVM as KvmHost calls it. This is the real one; a test has its own. Thread-safe.
+/// KVM as KvmHypervisor calls it. This is the real one; a test has its own. Thread-safe.
 class KvmCalls {
  public:
   virtual ~KvmCalls() = default;

@@ -20,7 +20,8 @@ Result<Fd> open_kvm(const std::string& device = "/dev/kvm");
 /// `open_kvm` and of `kvm_limits`.
 Result<KvmLimits> kvm_limits_of_host(const std::string& device = "/dev/kvm");
 
-/// Pure. No where there is no KVM that can be used, or it lacks what KvmHost cannot do without.
+/// Pure. No where there is no KVM that can be used, or it lacks what KvmHypervisor cannot do
+/// without.
 HostCheck check_kvm(const Result<KvmLimits>& limits);
 
 }  // namespace passthru

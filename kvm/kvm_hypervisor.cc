@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The making of a KvmHost, and its slots and files.
+// The making of a KvmHypervisor, and its slots and files.
 #include "kvm/kvm_hypervisor.h"
 
 #include <fmt/format.h>
@@ -34,8 +34,8 @@ tl::unexpected<Error> not_set(Error error, const GuestMapping& mapping) {
 
 }  // namespace
 
-Result<std::unique_ptr<KvmHost>> KvmHost::create(int vm_fd, KvmHostOptions options,
-                                                 KvmCalls& calls) {
+Result<std::unique_ptr<KvmHypervisor>> KvmHypervisor::create(int vm_fd, KvmHypervisorOptions options,
+                                                             KvmCalls& calls) {
   const KvmFd vm(vm_fd, calls);
   const KvmLimits limits = PASSTHRU_TRY(kvm_limits(vm, options.irqchip_pins));
   if (limits.slots <= options.first_slot || limits.routes <= options.first_gsi) {
@@ -46,13 +46,14 @@ Result<std::unique_ptr<KvmHost>> KvmHost::create(int vm_fd, KvmHostOptions optio
   const bool takes_signals = PASSTHRU_TRY(irqfd_takes_signals(vm, limits.routes - 1));
   if (options.extended_destinations) PASSTHRU_TRY(kvm_take_wide_destinations(vm));
   MsiRoutes vmm_routes = std::exchange(options.vmm_routes, {});
-  std::unique_ptr<KvmHost> host(new KvmHost(vm, std::move(options), limits, takes_signals));
+  std::unique_ptr<KvmHypervisor> host(
+      new KvmHypervisor(vm, std::move(options), limits, takes_signals));
   if (!vmm_routes.empty()) PASSTHRU_TRY(host->set_vmm_routes(std::move(vmm_routes)));
   return host;
 }
 
-KvmHost::KvmHost(const KvmFd& vm, KvmHostOptions options, const KvmLimits& limits,
-                 bool takes_signals)
+KvmHypervisor::KvmHypervisor(const KvmFd& vm, KvmHypervisorOptions options, const KvmLimits& limits,
+                             bool takes_signals)
     : vm_(vm),
       options_(std::move(options)),
       device_ids_(limits.device_ids),
@@ -65,7 +66,7 @@ KvmHost::KvmHost(const KvmFd& vm, KvmHostOptions options, const KvmLimits& limit
                .pin_entries = options_.irqchip_pins ? kIrqchipEntries : 0}),
       files_(vm) {}
 
-Result<void> KvmHost::map(const GuestMapping& mapping) {
+Result<void> KvmHypervisor::map(const GuestMapping& mapping) {
   MutexLock lock(slots_mutex_);
   const auto slot = slots_.take();
   if (!slot) return fail(ENOSPC, "map a BAR into the guest", "all memory slots of KVM are in use");
@@ -78,7 +79,7 @@ Result<void> KvmHost::map(const GuestMapping& mapping) {
   return {};
 }
 
-Result<void> KvmHost::unmap(const GuestMapping& mapping) {
+Result<void> KvmHypervisor::unmap(const GuestMapping& mapping) {
   MutexLock lock(slots_mutex_);
   const auto slot = slot_of_.find(mapping.address);
   if (slot == slot_of_.end()) return {};
@@ -90,17 +91,17 @@ Result<void> KvmHost::unmap(const GuestMapping& mapping) {
   return {};
 }
 
-Result<void> KvmHost::file_added(int fd) {
+Result<void> KvmHypervisor::file_added(int fd) {
   MutexLock lock(files_mutex_);
   return files_.add(fd);
 }
 
-void KvmHost::file_removed(int fd) {
+void KvmHypervisor::file_removed(int fd) {
   MutexLock lock(files_mutex_);
   files_.remove(fd);
 }
 
-void KvmHost::on_event(const Event& event) {
+void KvmHypervisor::on_event(const Event& event) {
   if (options_.on_event) options_.on_event(event);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// KVM's side of Host: memory slots for mapped BARs, irqfds and MSI routes for vectors, lines for
-// INTx. Any VMM on KVM can use it as it is; vmm/ does. A VMM that has routes of its own gives them
-// to the KvmHost, because KVM takes one table with all of them.
+// KVM's side of Hypervisor: memory slots for mapped BARs, irqfds and MSI routes for vectors, lines
+// for INTx. Any VMM on KVM can use it as it is; vmm/ does. A VMM that has routes of its own gives
+// them to the KvmHypervisor, because KVM takes one table with all of them.
 #pragma once
 
 #include <cstdint>
@@ -23,15 +23,15 @@
 
 namespace passthru {
 
-struct KvmHostOptions {
-  /// Memory slots from here on belong to the KvmHost; the VMM's own RAM uses those below.
+struct KvmHypervisorOptions {
+  /// Memory slots from here on belong to the KvmHypervisor; the VMM's own RAM uses those below.
   uint32_t first_slot = 16;
-  /// GSIs from here on belong to the KvmHost; those below are pins, or the VMM's.
+  /// GSIs from here on belong to the KvmHypervisor; those below are pins, or the VMM's.
   uint32_t first_gsi = 24;
   /// The VM has KVM's own PIC and IOAPIC (KVM_CREATE_IRQCHIP), whose pins keep their routes: GSI n
   /// is pin n. False for a split irqchip, whose IOAPIC is the VMM's.
   bool irqchip_pins = true;
-  /// The VMM's own MSI routes at the start; see KvmHost::set_vmm_routes.
+  /// The VMM's own MSI routes at the start; see KvmHypervisor::set_vmm_routes.
   MsiRoutes vmm_routes{};
   /// Which GSI an INTx pin (0 = INTA#) of a guest's device is wired to. Without it INTx goes
   /// nowhere.
@@ -45,31 +45,31 @@ struct KvmHostOptions {
   /// Interrupts may go to APICs with ids beyond 255: KVM takes 32-bit destination ids from then on
   /// (KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS), in routes and messages, and in the APIC
   /// states that the VMM itself gets and sets. A guest without interrupt remapping reaches the ids
-  /// up to 32,767, if the VMM offers it KVM_FEATURE_MSI_EXT_DEST_ID: the KvmHost then reads
+  /// up to 32,767, if the VMM offers it KVM_FEATURE_MSI_EXT_DEST_ID: the KvmHypervisor then reads
   /// messages accordingly. ENOTSUP on kernels before 4.7.
   bool extended_destinations = false;
   /// MSI and MSI-X go to KVM as messages (KVM_SIGNAL_MSI) through the forwarder, not by irqfd. For
   /// a look at every interrupt of a guest; an irqfd is faster.
   bool msi_by_message = false;
-  /// The VMM's own interrupt remapping, for a guest with a virtual IOMMU: answers Host::translate
-  /// in place of the KvmHost. May be empty.
+  /// The VMM's own interrupt remapping, for a guest with a virtual IOMMU: answers
+  /// Hypervisor::translate in place of the KvmHypervisor. May be empty.
   std::function<Result<MsiMessage>(const MsiMessage&, uint16_t requester_id)> translate{};
   /// Told of every event, on the thread that caused it. May be empty.
   std::function<void(const Event&)> on_event{};
 };
 
 /// Thread-safe. A RouteId is a GSI.
-class KvmHost final : public Host {
+class KvmHypervisor final : public Hypervisor {
  public:
-  /// `vm_fd` stays the caller's and outlives the KvmHost; its irqchip exists already. The KvmHost
-  /// owns the VM's interrupt routes from now on (KVM_SET_GSI_ROUTING replaces all of them).
-  /// `calls` is for tests, and outlives it.
+  /// `vm_fd` stays the caller's and outlives the KvmHypervisor; its irqchip exists already. The
+  /// KvmHypervisor owns the VM's interrupt routes from now on (KVM_SET_GSI_ROUTING replaces all of
+  /// them). `calls` is for tests, and outlives it.
   ///
   /// Errors:
   /// ENOTSUP: this KVM lacks irqfd, routing or KVM_SIGNAL_MSI.
   /// EINVAL: the VM has no irqchip; the options ask for more than this KVM has; see set_vmm_routes.
-  static Result<std::unique_ptr<KvmHost>> create(int vm_fd, KvmHostOptions options,
-                                                 KvmCalls& calls = KvmCalls::real());
+  static Result<std::unique_ptr<KvmHypervisor>> create(int vm_fd, KvmHypervisorOptions options,
+                                                       KvmCalls& calls = KvmCalls::real());
 
   /// Replaces the VMM's own MSI routes in KVM's table: those of its virtio devices, and with a
   /// split irqchip those of its IOAPIC's pins. KVM reports an EOI (KVM_EXIT_IOAPIC_EOI) for the
@@ -107,7 +107,7 @@ class KvmHost final : public Host {
       PASSTHRU_EXCLUDES(lines_mutex_);
 
   [[nodiscard]] bool msi_by_message() const override { return options_.msi_by_message; }
-  /// Found out when the KvmHost is made: false on kernels before 5.11.
+  /// Found out when the KvmHypervisor is made: false on kernels before 5.11.
   [[nodiscard]] bool takes_signals_at_once() const override { return takes_signals_; }
   [[nodiscard]] bool intx_by_level() const override { return bool{options_.set_line}; }
   void set_intx(Bdf guest_address, unsigned pin, bool level) override
@@ -119,7 +119,8 @@ class KvmHost final : public Host {
   void file_removed(int fd) override PASSTHRU_EXCLUDES(files_mutex_);
 
  private:
-  KvmHost(const KvmFd& vm, KvmHostOptions options, const KvmLimits& limits, bool takes_signals);
+  KvmHypervisor(const KvmFd& vm, KvmHypervisorOptions options, const KvmLimits& limits,
+                bool takes_signals);
   /// What a change of the table replaces: nothing where it adds.
   struct Replaced {
     size_t at = 0;  ///< of which change
@@ -133,7 +134,7 @@ class KvmHost final : public Host {
   [[nodiscard]] Result<void> check_destination(const MsiMessage& message) const;
 
   const KvmFd vm_;
-  const KvmHostOptions options_;
+  const KvmHypervisorOptions options_;
   const bool device_ids_;
   const bool resampling_;
   const bool takes_signals_;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// KvmHost's INTx: resampling irqfds, or levels for a VMM that drives its lines itself.
+// KvmHypervisor's INTx: resampling irqfds, or levels for a VMM that drives its lines itself.
 #include <linux/kvm.h>
 
 #include "kvm/kvm_hypervisor.h"
 
 namespace passthru {
 
-Result<void> KvmHost::arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) {
+Result<void> KvmHypervisor::arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) {
   if (!options_.intx_gsi) return fail(ENOTSUP, "deliver INTx", "the VMM wires no INTx pins");
   if (!resampling_) {
     return fail(ENOTSUP, "deliver INTx",
@@ -23,7 +23,7 @@ Result<void> KvmHost::arm_intx(Bdf guest_address, unsigned pin, int eventfd, int
   return {};
 }
 
-void KvmHost::disarm_intx(Bdf /*guest_address*/, unsigned /*pin*/, int eventfd) {
+void KvmHypervisor::disarm_intx(Bdf /*guest_address*/, unsigned /*pin*/, int eventfd) {
   uint32_t gsi = 0;
   {
     MutexLock lock(lines_mutex_);
@@ -37,7 +37,7 @@ void KvmHost::disarm_intx(Bdf /*guest_address*/, unsigned /*pin*/, int eventfd) 
          "fails only for an irqfd that does not exist: then nothing is delivered either");
 }
 
-void KvmHost::set_intx(Bdf guest_address, unsigned pin, bool level) {
+void KvmHypervisor::set_intx(Bdf guest_address, unsigned pin, bool level) {
   if (!options_.intx_gsi || !options_.set_line) return;
   const uint32_t gsi = options_.intx_gsi(guest_address, pin);
   MutexLock lock(lines_mutex_);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// KvmHost's MSI: the table of routes, irqfds and messages.
+// KvmHypervisor's MSI: the table of routes, irqfds and messages.
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <unistd.h>
@@ -31,7 +31,7 @@ kvm_irq_routing_entry msi_entry(uint32_t gsi, const MsiRoute& route, bool device
 
 }  // namespace
 
-Result<void> KvmHost::install_routes() {
+Result<void> KvmHypervisor::install_routes() {
   std::vector<kvm_irq_routing_entry> entries;
   entries.reserve(kIrqchipEntries + routes_.vmm_routes().size() + routes_.routes().size());
   if (options_.irqchip_pins) append_irqchip_pins(entries);
@@ -44,21 +44,21 @@ Result<void> KvmHost::install_routes() {
   return {};
 }
 
-Result<MsiMessage> KvmHost::translate(const MsiMessage& message, uint16_t requester_id) {
+Result<MsiMessage> KvmHypervisor::translate(const MsiMessage& message, uint16_t requester_id) {
   if (options_.translate) return options_.translate(message, requester_id);
   return options_.extended_destinations ? translate_extended(message) : translate_plain(message);
 }
 
 // KVM would ignore the upper bits, and interrupt another CPU.
-Result<void> KvmHost::check_destination(const MsiMessage& message) const {
+Result<void> KvmHypervisor::check_destination(const MsiMessage& message) const {
   if (message.address >> 32 == 0 || options_.extended_destinations) return {};
   return fail(EINVAL, "route an interrupt",
               "its destination id is beyond 255, and the VMM has not asked KVM for such ids "
-              "(KvmHostOptions::extended_destinations)");
+              "(KvmHypervisorOptions::extended_destinations)");
 }
 
-Result<RouteId> KvmHost::change_route(const RouteChange& change, size_t at,
-                                      std::vector<Replaced>& replaced) {
+Result<RouteId> KvmHypervisor::change_route(const RouteChange& change, size_t at,
+                                            std::vector<Replaced>& replaced) {
   PASSTHRU_TRY(check_destination(change.message));
   if (!change.route) {
     const uint32_t gsi = PASSTHRU_TRY(routes_.add({change.message, change.requester_id}));
@@ -72,7 +72,7 @@ Result<RouteId> KvmHost::change_route(const RouteChange& change, size_t at,
   return *change.route;
 }
 
-std::vector<Result<RouteId>> KvmHost::change_routes(std::span<const RouteChange> changes) {
+std::vector<Result<RouteId>> KvmHypervisor::change_routes(std::span<const RouteChange> changes) {
   MutexLock lock(routes_mutex_);
   std::vector<Result<RouteId>> answers;
   std::vector<Replaced> replaced;
@@ -95,24 +95,24 @@ std::vector<Result<RouteId>> KvmHost::change_routes(std::span<const RouteChange>
   return answers;
 }
 
-Result<RouteId> KvmHost::create_route(const MsiMessage& message, uint16_t requester_id) {
+Result<RouteId> KvmHypervisor::create_route(const MsiMessage& message, uint16_t requester_id) {
   const RouteChange change{.message = message, .requester_id = requester_id};
   return change_routes({&change, 1}).front();
 }
 
-Result<void> KvmHost::update_route(RouteId route, const MsiMessage& message) {
+Result<void> KvmHypervisor::update_route(RouteId route, const MsiMessage& message) {
   const RouteChange change{.route = route, .message = message};
   PASSTHRU_TRY(change_routes({&change, 1}).front());
   return {};
 }
 
-void KvmHost::destroy_route(RouteId route) {
+void KvmHypervisor::destroy_route(RouteId route) {
   MutexLock lock(routes_mutex_);
   // The kernel keeps its copy until the next change. Nothing signals it: the route is disarmed.
   routes_.remove(route);
 }
 
-Result<void> KvmHost::set_vmm_routes(MsiRoutes routes) {
+Result<void> KvmHypervisor::set_vmm_routes(MsiRoutes routes) {
   for (const auto& [gsi, route] : routes) PASSTHRU_TRY(check_destination(route.message));
   MutexLock lock(routes_mutex_);
   MsiRoutes before = routes_.vmm_routes();
@@ -124,7 +124,7 @@ Result<void> KvmHost::set_vmm_routes(MsiRoutes routes) {
   return installed;
 }
 
-Result<void> KvmHost::set_irqfd(RouteId route, int eventfd, uint32_t flags) {
+Result<void> KvmHypervisor::set_irqfd(RouteId route, int eventfd, uint32_t flags) {
   kvm_irqfd irqfd{};
   irqfd.fd = static_cast<uint32_t>(eventfd);
   irqfd.gsi = route;
@@ -133,7 +133,7 @@ Result<void> KvmHost::set_irqfd(RouteId route, int eventfd, uint32_t flags) {
   return {};
 }
 
-Result<void> KvmHost::arm(RouteId route, int eventfd) {
+Result<void> KvmHypervisor::arm(RouteId route, int eventfd) {
   PASSTHRU_TRY(set_irqfd(route, eventfd, 0));
   // A counter that was not 0 by then has been delivered, and KVM leaves it as it is. What comes
   // from now on is taken where it is signalled: so what is left is not for anybody.
@@ -143,12 +143,12 @@ Result<void> KvmHost::arm(RouteId route, int eventfd) {
   return {};
 }
 
-void KvmHost::disarm(RouteId route, int eventfd) {
+void KvmHypervisor::disarm(RouteId route, int eventfd) {
   ignore(set_irqfd(route, eventfd, KVM_IRQFD_FLAG_DEASSIGN),
          "fails only for an irqfd that does not exist: then nothing is delivered either");
 }
 
-Result<void> KvmHost::signal_msi(const MsiMessage& message, uint16_t requester_id) {
+Result<void> KvmHypervisor::signal_msi(const MsiMessage& message, uint16_t requester_id) {
   PASSTHRU_TRY(check_destination(message));
   kvm_msi msi{};
   msi.address_lo = static_cast<uint32_t>(message.address);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a VM's KVM is asked about once: how much there is of everything, and which of its newer
-// features it has. Used by KvmHost.
+// features it has. Used by KvmHypervisor.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// KVM's VFIO device, by which a VM's KVM knows the files of its assigned devices. KvmHost has one;
-// made when the first file comes.
+// KVM's VFIO device, by which a VM's KVM knows the files of its assigned devices. KvmHypervisor has
+// one; made when the first file comes.
 #pragma once
 
 #include "base/fd.h"

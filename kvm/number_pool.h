@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns which numbers of a range are in use: KVM's memory slots and GSIs. A pure value, not
-// thread-safe; KvmHost guards it.
+// thread-safe; KvmHypervisor guards it.
 #pragma once
 
 #include <cstdint>

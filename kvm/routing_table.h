@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The contents of KVM's one table of interrupt routes: the pins of KVM's irqchips, the VMM's own
-// routes, and the MSI routes of assigned devices. A pure value, not thread-safe; KvmHost guards it
-// and hands it to the kernel.
+// routes, and the MSI routes of assigned devices. A pure value, not thread-safe; KvmHypervisor
+// guards it and hands it to the kernel.
 #pragma once
 
 #include <cstddef>

@@ -121,7 +121,7 @@ void AddressSpace::publish(std::unique_ptr<const Snapshot> snapshot, Held remove
                    std::move(removed), reclaimed_);
   ++retired_;
   for (uint64_t done = 0;
-       (done = reclaimed_->load(std::memory_order_acquire)) + kMostRetired < retired_;) {
+       (done = reclaimed_->load(std::memory_order_acquire)) + kMaxRetired < retired_;) {
     reclaimed_->wait(done, std::memory_order_acquire);
   }
 }

@@ -54,7 +54,7 @@ struct AddressSpaceChange {
 class AddressSpace {
  public:
   /// So many changes may wait for the threads that were looking up an address.
-  static constexpr uint64_t kMostRetired = 256;
+  static constexpr uint64_t kMaxRetired = 256;
 
   /// `limit`: first address beyond the space (1 << 16 for ports). `mapper` may be null: nothing is
   /// mapped; else it outlives this. `page_size` 0: the host's.
@@ -71,7 +71,7 @@ class AddressSpace {
 
   /// Removes and adds windows in one step and returns the ids of the added ones, in order. Never
   /// waits for an access to end, so it may be called from inside a target's `read` or `write`.
-  /// Waits for some ten milliseconds where kMostRetired changes before it are not freed yet.
+  /// Waits for some ten milliseconds where kMaxRetired changes before it are not freed yet.
   /// EINVAL: a window of size 0 or beyond the limit, spans out of order, or an unknown id.
   /// Otherwise the mapper's error. On error every mapping and window is as it was before. A change
   /// that only removes known windows never fails: what it uncovers and the mapper refuses to map is

@@ -21,7 +21,7 @@ void fill_ones(std::span<const std::byte> /*written*/) {}
 
 }  // namespace
 
-Bar::Bar(std::shared_ptr<VfioDevice> device, unsigned index, const BarShape& shape,
+Bar::Bar(std::shared_ptr<VfioDevice> device, unsigned index, const BarInfo& shape,
          SpanKind forbidden, std::vector<BarOverlay> overlays)
     : device_(std::move(device)),
       region_(static_cast<Region>(index)),

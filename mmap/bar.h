@@ -44,7 +44,7 @@ class Bar final : public AccessTarget {
  public:
   /// `shape.size` is not 0, `overlays` are this BAR's and within it. `forbidden`: why nothing of it
   /// may be mapped, or Mapped. What the kernel refuses to map is trapped.
-  Bar(std::shared_ptr<VfioDevice> device, unsigned index, const BarShape& shape, SpanKind forbidden,
+  Bar(std::shared_ptr<VfioDevice> device, unsigned index, const BarInfo& shape, SpanKind forbidden,
       std::vector<BarOverlay> overlays);
 
   /// The device's bytes in naturally aligned accesses, as wide as the guest's; those that the

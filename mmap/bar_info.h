@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns how a BAR looks to the guest (`BarShape`) and where its BARs are (`Placement`): the two
+// Owns how a BAR looks to the guest (`BarInfo`) and where its BARs are (`BarAddresses`): the two
 // values that config space and bars exchange. Index 0 to 5 is a BAR, 6 the expansion ROM.
 #pragma once
 
@@ -13,17 +13,17 @@ inline constexpr unsigned kBars = 7;
 inline constexpr unsigned kRomBar = 6;
 
 /// What a guest finds out by sizing a BAR.
-struct BarShape {
+struct BarInfo {
   uint64_t size = 0;  ///< bytes, a power of two; 0: there is no such BAR
   bool io = false;
   bool is_64bit = false;  ///< its upper half is the register after it, which is no BAR of its own
   bool prefetchable = false;
-  bool operator==(const BarShape&) const = default;
+  bool operator==(const BarInfo&) const = default;
 };
 
-using BarShapes = std::array<BarShape, kBars>;
+using BarInfos = std::array<BarInfo, kBars>;
 
 /// The guest address (port for I/O BARs) of every BAR that the device decodes now.
-using Placement = std::array<std::optional<uint64_t>, kBars>;
+using BarAddresses = std::array<std::optional<uint64_t>, kBars>;
 
 }  // namespace passthru

@@ -68,7 +68,7 @@ std::vector<Claim> claims_on(const BarLayoutInput& input) {
 
 }  // namespace
 
-const char* why(SpanKind kind) {
+const char* to_string(SpanKind kind) {
   switch (kind) {
     case SpanKind::Mapped:
       return "";

@@ -27,7 +27,7 @@ enum class SpanKind {
 };
 
 /// For people: "MSI-X table", "shares its page or is not mappable", ... Empty for Mapped.
-const char* why(SpanKind kind);
+const char* to_string(SpanKind kind);
 
 /// A part of a BAR. `area` is what to map into this process to get at it: the kernel's sparse areas
 /// may only be mapped exactly as given, and then hold more than the span.

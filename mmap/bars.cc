@@ -8,7 +8,7 @@
 namespace passthru {
 namespace {
 
-SpanKind forbidden_kind(unsigned bar, const BarShape& shape, const BarsOptions& options) {
+SpanKind forbidden_kind(unsigned bar, const BarInfo& shape, const BarsOptions& options) {
   if (bar == kRomBar) return SpanKind::Rom;
   if (shape.io) return SpanKind::IoPorts;
   return (options.excluded & 1U << bar) != 0 ? SpanKind::Excluded : SpanKind::Mapped;
@@ -20,8 +20,7 @@ Bars::Bars(AddressSpace& mmio, AddressSpace& ports) : mmio_(mmio), ports_(ports)
 
 Result<std::unique_ptr<Bars>> Bars::create(const std::shared_ptr<VfioDevice>& device,
                                            AddressSpace& mmio, AddressSpace& ports,
-                                           const BarShapes& shapes,
-                                           std::vector<BarOverlay> overlays,
+                                           const BarInfos& shapes, std::vector<BarOverlay> overlays,
                                            const BarsOptions& options) {
   for (const BarOverlay& overlay : overlays) {
     const uint64_t size = overlay.bar < kBars ? shapes[overlay.bar].size : 0;
@@ -48,7 +47,7 @@ Bars::~Bars() {
   ports_.wait_for_removed();
 }
 
-Result<void> Bars::place(const Placement& placement) {
+Result<void> Bars::place(const BarAddresses& placement) {
   PASSTHRU_TRY(move(mmio_, placement));
   if (auto moved = move(ports_, placement); !moved) {
     ignore(move(mmio_, placement_), "what the VMM does not map again is trapped");
@@ -59,7 +58,7 @@ Result<void> Bars::place(const Placement& placement) {
 }
 
 /// Moves the BARs of one space in one commit.
-Result<void> Bars::move(AddressSpace& space, const Placement& placement) {
+Result<void> Bars::move(AddressSpace& space, const BarAddresses& placement) {
   AddressSpaceChange change;
   std::vector<unsigned> added;
   std::array<Place, kBars> places = places_;

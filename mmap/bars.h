@@ -30,7 +30,7 @@ class Bars {
   /// is in the guest before `place`. EINVAL: an overlay that is not within its BAR.
   static Result<std::unique_ptr<Bars>> create(const std::shared_ptr<VfioDevice>& device,
                                               AddressSpace& mmio, AddressSpace& ports,
-                                              const BarShapes& shapes,
+                                              const BarInfos& shapes,
                                               std::vector<BarOverlay> overlays,
                                               const BarsOptions& options = {});
   /// Takes the BARs out of the guest and waits for the accesses under way: never from inside one.
@@ -42,9 +42,9 @@ class Bars {
   /// were. BARs whose place does not change are not touched; one beyond its space's limit is
   /// reachable from nowhere, as on a bus that does not forward its address. Taking BARs away never
   /// fails. One call at a time.
-  Result<void> place(const Placement& placement);
+  Result<void> place(const BarAddresses& placement);
   /// What was placed last.
-  [[nodiscard]] const Placement& placement() const { return placement_; }
+  [[nodiscard]] const BarAddresses& placement() const { return placement_; }
 
   /// The parts of a BAR in ascending order with their counters; empty where there is no such BAR.
   /// Any thread.
@@ -61,14 +61,14 @@ class Bars {
   [[nodiscard]] AddressSpace& space_of(unsigned bar) const { return io_[bar] ? ports_ : mmio_; }
   [[nodiscard]] std::optional<uint64_t> reachable(unsigned bar,
                                                   std::optional<uint64_t> address) const;
-  Result<void> move(AddressSpace& space, const Placement& placement);
+  Result<void> move(AddressSpace& space, const BarAddresses& placement);
 
   AddressSpace& mmio_;
   AddressSpace& ports_;
   std::array<std::shared_ptr<Bar>, kBars> bars_;
   std::array<bool, kBars> io_{};
   std::array<Place, kBars> places_;
-  Placement placement_{};
+  BarAddresses placement_{};
 };
 
 }  // namespace passthru

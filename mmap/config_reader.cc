@@ -72,8 +72,8 @@ bool is_answer(uint16_t status) {
 }
 
 Result<Bytes> read_config(PhysicalConfig& registers, uint32_t size,
-                          std::chrono::milliseconds silence, const std::string& bdf) {
-  const auto attempts = 1 + std::max<int64_t>(0, silence / kPause);
+                          std::chrono::milliseconds response_timeout, const std::string& bdf) {
+  const auto attempts = 1 + std::max<int64_t>(0, response_timeout / kPause);
   for (int64_t attempt = 0; attempt < attempts; ++attempt) {
     if (attempt != 0) std::this_thread::sleep_for(kPause);
     if (auto config = PASSTHRU_TRY(read_twice(registers, size))) return std::move(*config);

@@ -25,11 +25,11 @@ bool is_answer(uint16_t status);
 /// in both reads are the register's.
 ///
 /// A function that does not answer, between two registers or at all, is asked again every 10 ms for
-/// as long as `silence`. `bdf` is for the advice of an error. Errors:
+/// as long as `response_timeout`. `bdf` is for the advice of an error. Errors:
 /// - EIO: it did not answer for so long
 /// - the errno of a read that the kernel refused
 Result<std::vector<std::byte>> read_config(PhysicalConfig& registers, uint32_t size,
-                                           std::chrono::milliseconds silence,
+                                           std::chrono::milliseconds response_timeout,
                                            const std::string& bdf);
 
 }  // namespace passthru

@@ -65,8 +65,8 @@ Result<std::unique_ptr<ConfigSpace>> ConfigSpace::create(ConfigSource source,
   constexpr const char* kOperation = "read config space";
   if (source.size < PCI_STD_HEADER_SIZEOF)
     return fail(EINVAL, kOperation, "the header is not all there");
-  const std::vector<std::byte> config =
-      PASSTHRU_TRY(read_config(*source.registers, source.size, options.silence, source.bdf));
+  const std::vector<std::byte> config = PASSTHRU_TRY(
+      read_config(*source.registers, source.size, options.response_timeout, source.bdf));
   if (is_bridge(config)) return fail(EINVAL, kOperation, "it is a bridge");
   std::unique_ptr<ConfigSpace> space(new ConfigSpace(std::move(source), options));
   PASSTHRU_TRY(space->describe(config));
@@ -82,7 +82,7 @@ uint32_t ConfigSpace::read(uint32_t offset, unsigned width) {
 }
 
 ConfigChange ConfigSpace::write(uint32_t offset, unsigned width, uint32_t value) {
-  const Placement placed = placement();
+  const BarAddresses placed = placement();
   const unsigned power = power_state();
   const uint16_t control = msix_control();
   const std::optional<MsiRegisters> registers = msi();
@@ -130,14 +130,14 @@ Result<void> ConfigSpace::force_decode() {
   return source_.registers->write(PCI_COMMAND, command);
 }
 
-Placement ConfigSpace::placement() const {
-  Placement placement;
+BarAddresses ConfigSpace::placement() const {
+  BarAddresses placement;
   for (unsigned bar = 0; bar < kBars; ++bar) placement[bar] = decoded(bar);
   return placement;
 }
 
 std::optional<uint64_t> ConfigSpace::decoded(unsigned bar) const {
-  const BarShape& shape = shapes_[bar];
+  const BarInfo& shape = shapes_[bar];
   const uint16_t enable = shape.io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
   if (shape.size == 0 || power_state() != kD0 || (command() & enable) == 0) return std::nullopt;
 

@@ -42,7 +42,7 @@ struct ConfigOptions {
   uint64_t rom_size = 0;       ///< bytes of what stands in for the device's ROM; 0: nothing does
   MsixChoice msix{};           ///< where the guest finds the MSI-X table
   bool multifunction = false;  ///< the guest finds other functions in the same slot
-  std::chrono::milliseconds silence{0};  ///< for how long the device may answer all ones
+  std::chrono::milliseconds response_timeout{0};  ///< for how long the device may answer all ones
 };
 
 /// How a guest resets its function through config space.
@@ -88,7 +88,8 @@ class ConfigSpace {
   static Result<std::unique_ptr<ConfigSpace>> create(const std::shared_ptr<VfioDevice>& device,
                                                      const ConfigOptions& options = {});
   /// The same over any registers. EINVAL: not a type 0 header, or MSI-X cannot be where it is
-  /// wanted (ENOSPC: for lack of room). EIO: the device answers all ones for longer than `silence`.
+  /// wanted (ENOSPC: for lack of room). EIO: the device answers all ones for longer than
+  /// `response_timeout`.
   static Result<std::unique_ptr<ConfigSpace>> create(ConfigSource source,
                                                      const ConfigOptions& options = {});
 
@@ -106,9 +107,9 @@ class ConfigSpace {
 
   /// Where the BARs are now. Empty: decode off, not in D0, the address is 0 (nobody assigned it),
   /// or all its bits are ones (somebody is sizing it).
-  [[nodiscard]] Placement placement() const;
+  [[nodiscard]] BarAddresses placement() const;
   /// As the guest sees them: larger or more than the device's, where MSI-X is elsewhere.
-  [[nodiscard]] const BarShapes& bars() const { return shapes_; }
+  [[nodiscard]] const BarInfos& bars() const { return shapes_; }
   [[nodiscard]] bool io(unsigned bar) const { return shapes_[bar].io; }
 
   /// COMMAND as the guest wrote it, as far as it is virtual: the decode bits.
@@ -168,7 +169,7 @@ class ConfigSpace {
   const ConfigSource source_;
   const ConfigOptions options_;
   ConfigBits bits_;
-  BarShapes shapes_{};
+  BarInfos shapes_{};
   std::vector<Capability> capabilities_;
   std::optional<MsixLayout> msix_;
   MsixPlacement msix_placement_{};

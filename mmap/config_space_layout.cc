@@ -14,10 +14,10 @@ namespace passthru {
 namespace {
 
 constexpr uint64_t kLargest32BitBar = uint64_t{1} << 31;
-constexpr uint64_t kLargestBar = uint64_t{1} << 62;
-constexpr uint64_t kSmallestMemoryBar = 16;
-constexpr uint64_t kSmallestIoBar = 4;
-constexpr uint64_t kSmallestRom = 2048;
+constexpr uint64_t kMaxBar = uint64_t{1} << 62;
+constexpr uint64_t kMinMemoryBar = 16;
+constexpr uint64_t kMinIoBar = 4;
+constexpr uint64_t kMinRom = 2048;
 
 uint32_t low(uint64_t value) {
   return static_cast<uint32_t>(value);
@@ -59,7 +59,7 @@ Result<void> ConfigSpace::describe(Snapshot config) {
 }
 
 void ConfigSpace::describe_header(Snapshot config) {
-  for (const BarShape& shape : shapes_) {
+  for (const BarInfo& shape : shapes_) {
     if (shape.size != 0) forced_command_ |= shape.io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
   }
   // The guest's decode bits decide what is in the guest, ours what the device does. A bit without a
@@ -88,15 +88,15 @@ void ConfigSpace::shape_bars(Snapshot config) {
   for (unsigned bar = 0; bar < kRomBar; ++bar) {
     const uint32_t reg = PCI_BASE_ADDRESS_0 + 4 * bar;
     const uint32_t physical = config_u32(config, reg);
-    BarShape shape;
+    BarInfo shape;
     shape.io = (physical & PCI_BASE_ADDRESS_SPACE) == PCI_BASE_ADDRESS_SPACE_IO;
     shape.is_64bit = !shape.io && bar + 1 < kRomBar &&
                      (physical & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64;
     shape.prefetchable = !shape.io && (physical & PCI_BASE_ADDRESS_MEM_PREFETCH) != 0;
     const uint64_t region = source_.region_sizes[bar];
-    if (region == 0 || region > (shape.is_64bit ? kLargestBar : kLargest32BitBar)) continue;
+    if (region == 0 || region > (shape.is_64bit ? kMaxBar : kLargest32BitBar)) continue;
     // Only sizes that are powers of two can be told by sizing.
-    shape.size = std::bit_ceil(std::max(region, shape.io ? kSmallestIoBar : kSmallestMemoryBar));
+    shape.size = std::bit_ceil(std::max(region, shape.io ? kMinIoBar : kMinMemoryBar));
     shapes_[bar] = shape;
     if (shape.is_64bit) ++bar;
   }
@@ -105,7 +105,7 @@ void ConfigSpace::shape_bars(Snapshot config) {
 void ConfigSpace::describe_bars() {
   for (unsigned bar = 0; bar < kRomBar; ++bar) {
     const uint32_t reg = PCI_BASE_ADDRESS_0 + 4 * bar;
-    const BarShape& shape = shapes_[bar];
+    const BarInfo& shape = shapes_[bar];
     if (shape.size == 0) {
       bits_.emulate(reg, 4, UINT32_MAX, 0);
       continue;
@@ -139,7 +139,7 @@ void ConfigSpace::describe_rom() {
     bits_.emulate(PCI_ROM_ADDRESS, 4, UINT32_MAX, 0);
     return;
   }
-  shapes_[kRomBar].size = std::bit_ceil(std::max(region, kSmallestRom));
+  shapes_[kRomBar].size = std::bit_ceil(std::max(region, kMinRom));
   bits_.emulate(PCI_ROM_ADDRESS, 4, UINT32_MAX, 0,
                 low(~(shapes_[kRomBar].size - 1)) | PCI_ROM_ADDRESS_ENABLE);
 }

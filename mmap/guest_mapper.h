@@ -14,7 +14,7 @@ namespace passthru {
 ///
 /// It is a device's: while that is reset or gone, an access from this process is SIGBUS, and one of
 /// a guest comes back from KVM_RUN as EFAULT. A VMM that looks at it itself does so by
-/// `guarded_load` (vfio/mmio_read.h).
+/// `try_read_mmio` (vfio/mmio_read.h).
 struct GuestMapping {
   uint64_t address = 0;         ///< guest-physical
   uint64_t size = 0;            ///< bytes

@@ -9,11 +9,11 @@
 namespace passthru {
 namespace {
 
-constexpr uint64_t kLargestLowBar = uint64_t{1} << 31;
+constexpr uint64_t kMaxLowBar = uint64_t{1} << 31;
 constexpr uint64_t kFarthestTable = uint64_t{1} << 31;  // the capability has 32 bits for it
 
 /// The pages that a part of a BAR touches, as far as they are the BAR's.
-BarRange pages_of(const BarRange& range, const BarShapes& shapes, uint64_t page) {
+BarRange pages_of(const BarRange& range, const BarInfos& shapes, uint64_t page) {
   const uint64_t begin = range.offset - range.offset % page;
   const uint64_t end = range.offset + range.size;
   const uint64_t rest = (page - end % page) % page;
@@ -22,7 +22,7 @@ BarRange pages_of(const BarRange& range, const BarShapes& shapes, uint64_t page)
 
 /// Whether the pages of table and pending bits hold bytes that are neither. What they are, nobody
 /// can tell: they may be registers.
-bool shares_its_pages(const BarShapes& shapes, const MsixLayout& msix, uint64_t page) {
+bool shares_its_pages(const BarInfos& shapes, const MsixLayout& msix, uint64_t page) {
   const BarRange table =
       pages_of({msix.table_bar, msix.table_offset, msix.table_size()}, shapes, page);
   const BarRange pba = pages_of({msix.pba_bar, msix.pba_offset, msix.pba_size()}, shapes, page);
@@ -35,31 +35,31 @@ bool shares_its_pages(const BarShapes& shapes, const MsixLayout& msix, uint64_t 
   return bytes > msix.table_size() + msix.pba_size();
 }
 
-bool is_upper_half(const BarShapes& shapes, unsigned bar) {
+bool is_upper_half(const BarInfos& shapes, unsigned bar) {
   return bar > 0 && shapes[bar - 1].size != 0 && shapes[bar - 1].is_64bit;
 }
 
 /// Why the table cannot go there; null: it can.
-const char* obstacle(const BarShapes& shapes, unsigned bar) {
+const char* obstacle(const BarInfos& shapes, unsigned bar) {
   if (bar >= kRomBar) return "a function has BARs 0 to 5";
   if (is_upper_half(shapes, bar)) return "it is the upper half of the BAR before it";
   return shapes[bar].io ? "it is an I/O BAR" : nullptr;
 }
 
 /// Where in `bar` the table would begin.
-uint64_t start_in(const BarShape& shape, uint64_t page) {
+uint64_t start_in(const BarInfo& shape, uint64_t page) {
   return shape.size == 0 ? 0 : std::max(shape.size, page);
 }
 
 /// The BAR with room for `needed` bytes more; nothing if it would be too large.
-std::optional<BarShape> enlarged(BarShape shape, uint64_t needed, uint64_t page) {
+std::optional<BarInfo> enlarged(BarInfo shape, uint64_t needed, uint64_t page) {
   const uint64_t start = start_in(shape, page);
-  if (start > (shape.is_64bit ? kFarthestTable : kLargestLowBar / 2)) return std::nullopt;
+  if (start > (shape.is_64bit ? kFarthestTable : kMaxLowBar / 2)) return std::nullopt;
   shape.size = std::max(page, std::bit_ceil(start + needed));
   return shape;
 }
 
-std::optional<unsigned> best_bar(const BarShapes& shapes, uint64_t needed, uint64_t page) {
+std::optional<unsigned> best_bar(const BarInfos& shapes, uint64_t needed, uint64_t page) {
   std::optional<unsigned> best;
   for (unsigned bar = 0; bar < kRomBar; ++bar) {
     if (obstacle(shapes, bar) != nullptr || !enlarged(shapes[bar], needed, page)) continue;
@@ -68,7 +68,7 @@ std::optional<unsigned> best_bar(const BarShapes& shapes, uint64_t needed, uint6
   return best;
 }
 
-std::string advice(const BarShapes& shapes, uint64_t needed, uint64_t page) {
+std::string advice(const BarInfos& shapes, uint64_t needed, uint64_t page) {
   std::string bars;
   for (unsigned bar = 0; bar < kRomBar; ++bar) {
     if (obstacle(shapes, bar) == nullptr && enlarged(shapes[bar], needed, page))
@@ -79,7 +79,7 @@ std::string advice(const BarShapes& shapes, uint64_t needed, uint64_t page) {
 
 }  // namespace
 
-Result<MsixPlacement> place_msix(const BarShapes& shapes, const MsixLayout& physical,
+Result<MsixPlacement> place_msix(const BarInfos& shapes, const MsixLayout& physical,
                                  uint64_t page_size, const MsixChoice& choice) {
   MsixPlacement placement{.shapes = shapes, .layout = physical};
   const uint64_t needed = physical.table_size() + physical.pba_size();

@@ -34,7 +34,7 @@ struct BarRange {
 
 /// What the guest sees.
 struct MsixPlacement {
-  BarShapes shapes{};
+  BarInfos shapes{};
   MsixLayout layout{};  ///< of the virtual table and pending bits; the capability says the same
   /// Where the physical table is, when the virtual one is elsewhere: nobody answers there.
   std::optional<BarRange> hidden{};
@@ -56,7 +56,7 @@ struct MsixPlacement {
 /// `shapes` are the device's; `physical` lies within them; `page_size` is the host's. EINVAL: the
 /// BAR chosen is for ports, or the upper half of another; ENOSPC: it would be larger than BARs can
 /// be. The advice says which BARs can be chosen.
-Result<MsixPlacement> place_msix(const BarShapes& shapes, const MsixLayout& physical,
+Result<MsixPlacement> place_msix(const BarInfos& shapes, const MsixLayout& physical,
                                  uint64_t page_size, const MsixChoice& choice);
 
 }  // namespace passthru

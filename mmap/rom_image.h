@@ -18,9 +18,9 @@ namespace passthru {
 class RomImage final : public AccessTarget {
  public:
   /// The most that an expansion ROM BAR can be (PCI 3.0, 6.2.5.2).
-  static constexpr size_t kLargest = size_t{16} << 20;
+  static constexpr size_t kMaxSize = size_t{16} << 20;
 
-  /// Reads `file`. Errors name it: EINVAL if it is empty, EFBIG beyond `kLargest`, or the errno of
+  /// Reads `file`. Errors name it: EINVAL if it is empty, EFBIG beyond `kMaxSize`, or the errno of
   /// open(2) or read(2).
   static Result<std::shared_ptr<RomImage>> load(const std::string& file);
 

@@ -21,9 +21,9 @@ struct InterruptCounts {
   std::vector<uint64_t> counts{};  ///< 0 where the vector has no interrupt, or sysfs does not tell
 
   /// Never more than `vectors` elements.
-  static InterruptCounts read(Bdf bdf, unsigned vectors = kMostVectors,
+  static InterruptCounts read(Bdf bdf, unsigned vectors = kMaxVectors,
                               const std::filesystem::path& sysfs = "/sys");
-  static constexpr unsigned kMostVectors = 2048;  ///< of MSI-X
+  static constexpr unsigned kMaxVectors = 2048;  ///< of MSI-X
 };
 
 }  // namespace passthru

@@ -15,7 +15,7 @@ namespace {
 constexpr uint32_t kKernel = 0;       // a process never has this port
 constexpr uint32_t kKernelGroup = 1;  // 2 is udev's
 // The kernel's own limit of what follows the first string is 2,048 bytes (UEVENT_BUFFER_SIZE).
-constexpr size_t kLongest = 8192;
+constexpr size_t kMaxDatagram = 8192;
 // A switch with all its devices goes at once.
 constexpr int kKept = 1 << 20;
 
@@ -86,7 +86,7 @@ Result<Uevents> Uevents::open() {
 }
 
 Result<std::optional<Uevent>> Uevents::receive() {
-  std::array<char, kLongest> buffer;
+  std::array<char, kMaxDatagram> buffer;
   while (true) {
     sockaddr_nl sender{};
     iovec place{.iov_base = buffer.data(), .iov_len = buffer.size()};

@@ -44,13 +44,13 @@ void add_directories(const fs::path& in, std::vector<fs::path>& todo) {
 
 }  // namespace
 
-Result<Carried> carried_by(const Sysfs& sysfs, Bdf bdf, size_t most_directories) {
-  Carried carried;
+Result<Dependent> find_dependents(const Sysfs& sysfs, Bdf bdf, size_t max_directories) {
+  Dependent carried;
   std::vector<fs::path> todo{sysfs.function_path(bdf)};
   for (size_t looked_at = 0; !todo.empty(); ++looked_at) {
-    if (looked_at == most_directories) {
+    if (looked_at == max_directories) {
       return fail(E2BIG, "look for its disks and interfaces",
-                  fmt::format("sysfs has more than {} directories for it", most_directories));
+                  fmt::format("sysfs has more than {} directories for it", max_directories));
     }
     const fs::path directory = std::move(todo.back());
     todo.pop_back();

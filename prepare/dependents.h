@@ -16,13 +16,13 @@
 namespace passthru {
 
 /// By their names in the kernel, each with its directory in sysfs.
-struct Carried {
+struct Dependent {
   std::map<std::string, std::filesystem::path> blocks{};  ///< disks, partitions, volumes on them
   std::map<std::string, std::filesystem::path> interfaces{};  ///< of the network
 };
 
-/// Empty where there is no such function. E2BIG: sysfs has more than `most_directories` for it; a
+/// Empty where there is no such function. E2BIG: sysfs has more than `max_directories` for it; a
 /// USB controller with all its ports has some thousands.
-Result<Carried> carried_by(const Sysfs& sysfs, Bdf bdf, size_t most_directories = 1 << 16);
+Result<Dependent> find_dependents(const Sysfs& sysfs, Bdf bdf, size_t max_directories = 1 << 16);
 
 }  // namespace passthru

@@ -16,7 +16,7 @@ namespace {
 using enum Answer;
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
-constexpr uint64_t kSmallestGuest = 64 * kMiB;
+constexpr uint64_t kMinGuest = 64 * kMiB;
 
 HostCheck not_allowed(const char* name, const Error& error) {
   const std::string cause =
@@ -91,7 +91,7 @@ HostCheck locked_memory(const HostFacts& facts) {
   if (!facts.lockable) return {kName, Unknown, "RLIMIT_MEMLOCK cannot be read", {}};
   if (*facts.lockable == UINT64_MAX) return {kName, Ok, "as much as there is", {}};
   // A guest's memory is locked as a whole, by pages: the devices' DMA may go anywhere in it.
-  return {kName, *facts.lockable < kSmallestGuest ? No : Warn,
+  return {kName, *facts.lockable < kMinGuest ? No : Warn,
           fmt::format("RLIMIT_MEMLOCK is {}, and a guest needs all of its memory locked",
                       size_text(*facts.lockable)),
           "For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G in the service's "
@@ -133,7 +133,7 @@ HostCheck in_use(const DeviceFacts& facts) {
   std::vector<std::string> ways;
   for (const DeviceUse& use : *facts.uses) {
     what.push_back(use.what);
-    if (!use.way_out.empty()) ways.push_back("'" + use.way_out + "'");
+    if (!use.remedy.empty()) ways.push_back("'" + use.remedy + "'");
   }
   return {kName, No, first_few(what, "; "), first_few(ways)};
 }
@@ -208,7 +208,7 @@ HostCheck reset(const DeviceFacts& facts) {
 
 }  // namespace
 
-const char* answer_name(Answer answer) {
+const char* to_string(Answer answer) {
   switch (answer) {
     case Ok:
       return "ok";

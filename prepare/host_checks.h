@@ -20,7 +20,7 @@ enum class Answer {
 };
 
 /// "ok", "no", "warn", "unknown".
-const char* answer_name(Answer answer);
+const char* to_string(Answer answer);
 
 /// One question and its answer. All texts are short, on one line, without a full stop.
 struct HostCheck {

@@ -102,9 +102,9 @@ bool is_up(const fs::path& interface) {
 
 // A remark only: the rule is that the interface is up.
 bool has_default_route(const fs::path& proc, const std::string& interface) {
-  constexpr size_t kMostText = size_t{1} << 20;
+  constexpr size_t kMaxText = size_t{1} << 20;
   const auto any_line = [&](const char* table, const auto& matches) {
-    std::istringstream lines(read_file(proc / "net" / table, kMostText).value_or(std::string()));
+    std::istringstream lines(read_file(proc / "net" / table, kMaxText).value_or(std::string()));
     for (std::string line; std::getline(lines, line);) {
       std::istringstream words(line);
       std::vector<std::string> fields;
@@ -141,7 +141,7 @@ DeviceUse use_of_interface(const fs::path& proc, const std::string& name, const 
 // What is left where `device_uses` has found none.
 Result<std::vector<DeviceUse>> claims(const Sysfs& sysfs, const fs::path& dev, Bdf bdf) {
   std::vector<DeviceUse> uses;
-  for (const auto& [name, path] : PASSTHRU_TRY(carried_by(sysfs, bdf).on(bdf.str())).blocks) {
+  for (const auto& [name, path] : PASSTHRU_TRY(find_dependents(sysfs, bdf).on(bdf.str())).blocks) {
     const Block block = block_at(name, path);
     if (!is_claimed(dev / block.file())) continue;
     uses.push_back({block.shown() + " is claimed, by ZFS or in another mount namespace", ""});
@@ -161,7 +161,7 @@ std::string first_few(const std::vector<std::string>& texts, const char* separat
 }
 
 Result<std::vector<DeviceUse>> device_uses(const Sysfs& sysfs, const fs::path& proc, Bdf bdf) {
-  const Carried carried = PASSTHRU_TRY(carried_by(sysfs, bdf).on(bdf.str()));
+  const Dependent carried = PASSTHRU_TRY(find_dependents(sysfs, bdf).on(bdf.str()));
   std::vector<DeviceUse> uses;
   if (!carried.blocks.empty()) {
     const Mounts mounts = PASSTHRU_TRY(Mounts::read(proc).on(bdf.str()));
@@ -188,7 +188,7 @@ Result<void> require_unused(const Sysfs& sysfs, const fs::path& proc, const fs::
   std::vector<std::string> ways;
   for (const DeviceUse& use : *uses) {
     what.push_back(use.what);
-    if (!use.way_out.empty()) ways.push_back("'" + use.way_out + "'");
+    if (!use.remedy.empty()) ways.push_back("'" + use.remedy + "'");
   }
   return tl::unexpected(Error{
       .code = EBUSY,

@@ -16,8 +16,8 @@ namespace passthru {
 
 /// Something of the host's that a device carries.
 struct DeviceUse {
-  std::string what{};     ///< "nvme0n1p1 is mounted on /srv"; printable
-  std::string way_out{};  ///< a command: "umount -A /dev/nvme0n1p1"; empty: there is none
+  std::string what{};    ///< "nvme0n1p1 is mounted on /srv"; printable
+  std::string remedy{};  ///< a command: "umount -A /dev/nvme0n1p1"; empty: there is none
 };
 
 /// All that the host uses of a device, as seen from the caller's mount and network namespaces:

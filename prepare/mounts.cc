@@ -10,11 +10,11 @@
 namespace passthru {
 namespace {
 
-constexpr size_t kMostText = size_t{8} << 20;
+constexpr size_t kMaxText = size_t{8} << 20;
 
 Result<std::string> read_table(const std::filesystem::path& file) {
-  std::string text = PASSTHRU_TRY(read_file(file, kMostText));
-  if (text.size() == kMostText) {
+  std::string text = PASSTHRU_TRY(read_file(file, kMaxText));
+  if (text.size() == kMaxText) {
     return fail(E2BIG, "read " + file.string(), "there is more of it than can be looked at");
   }
   if (!text.empty() && text.back() != '\n') {

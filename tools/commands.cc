@@ -24,7 +24,7 @@ void say(const std::string& text) {
   static_cast<void>(std::fputs(text.c_str(), stderr));  // who closed it does not want to know
 }
 
-int refuse(const Error& error) {
+int report_error(const Error& error) {
   tell(error);
   return kRefused;
 }

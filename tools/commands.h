@@ -39,7 +39,7 @@ void say(const std::string& text);
 /// "passthru: MESSAGE", and the end of the line.
 std::string error_line(const Error& error);
 /// Prints that line on standard error and returns kRefused.
-int refuse(const Error& error);
+int report_error(const Error& error);
 /// The same for a command line that CLI11 accepts and we do not; returns kUsage.
 int wrong_usage(const Error& error);
 

@@ -59,7 +59,7 @@ std::vector<HostCheck> all_checks(const std::optional<Bdf>& device) {
 
 Json to_json(const HostCheck& check) {
   return {{"name", check.name},
-          {"answer", answer_name(check.answer)},
+          {"answer", to_string(check.answer)},
           {"what", check.what},
           {"remedy", json_or_null(check.remedy)}};
 }
@@ -67,7 +67,7 @@ Json to_json(const HostCheck& check) {
 void print_line(const HostCheck& check) {
   const bool unknown = check.answer == Answer::Unknown;
   const std::string line =
-      fmt::format("{:<4}  {:<19}  {}{}{}", unknown ? "-" : answer_name(check.answer), check.name,
+      fmt::format("{:<4}  {:<19}  {}{}{}", unknown ? "-" : to_string(check.answer), check.name,
                   check.what, check.remedy.empty() ? "" : ". ", check.remedy);
   constexpr size_t kIndent = 27;  // of what is said of a check
   // One line for a pipe, where somebody may look for one.

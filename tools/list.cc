@@ -112,7 +112,7 @@ void print_table(const std::vector<Listed>& listed) {
 
 int list(bool json) {
   const auto listed = look();
-  if (!listed) return refuse(listed.error());
+  if (!listed) return report_error(listed.error());
   if (json) {
     Json devices = Json::array();
     for (const Listed& entry : *listed) devices.push_back(to_json(entry));

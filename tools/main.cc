@@ -72,13 +72,14 @@ int main(int argc, char** argv) {
                     reached(app)));
     return kUsage;
   } catch (const std::system_error& error) {  // fmt::print, for which there is no room or reader
-    return refuse({.code = error.code().value(), .operation = "write the output"});
+    return report_error({.code = error.code().value(), .operation = "write the output"});
   } catch (const std::exception& error) {  // of JSON that a VMM sent, and is none of ours
-    return refuse({.code = EPROTO, .operation = "understand an answer", .cause = error.what()});
+    return report_error(
+        {.code = EPROTO, .operation = "understand an answer", .cause = error.what()});
   }
   // A full disk must not look like success.
   if (std::fflush(stdout) != 0) {
-    const int code = refuse({.code = errno, .operation = "write the output"});
+    const int code = report_error({.code = errno, .operation = "write the output"});
     return status == kDone ? code : status;
   }
   return status;

@@ -28,8 +28,8 @@ size_t shown_character(std::string_view text) {
     if ((byte(i) & 0xc0) != 0x80) return 0;
     code = code << 6 | (byte(i) & 0x3fU);
   }
-  constexpr std::array<uint32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
-  return code >= kSmallest[length] && shown(code) ? length : 0;
+  constexpr std::array<uint32_t, 5> kMinCode = {0, 0, 0x80, 0x800, 0x10000};
+  return code >= kMinCode[length] && shown(code) ? length : 0;
 }
 
 /// Of the character that begins with this byte. Some of those beyond U+0800 take two.

@@ -26,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // 31 devices of 2,048 vectors each are some 40 MiB.
-constexpr size_t kLongestAnswer = size_t{256} << 20;
+constexpr size_t kMaxAnswer = size_t{256} << 20;
 
 Error no_answer(const std::string& socket, int code, std::string cause) {
   return Error{.code = code, .operation = "ask the VMM at " + socket}
@@ -129,7 +129,7 @@ Result<std::string> VmmClient::receive() {
     if (got == 0) return tl::unexpected(no_answer(socket_, EPIPE, "it has hung up"));
     line.append(bytes.data(), static_cast<size_t>(got));
     if (line.back() == '\n') return line;
-    if (line.size() > kLongestAnswer) {
+    if (line.size() > kMaxAnswer) {
       return tl::unexpected(no_answer(socket_, EPROTO, "its answer has no end"));
     }
   }

@@ -13,7 +13,7 @@
 
 namespace passthru {
 
-Result<void> Container::use(int container) {
+Result<void> Container::adopt(int container) {
   if (container == fd_.get()) return {};
   Fd taken(container);
   if (fd_) {

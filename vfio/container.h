@@ -22,7 +22,7 @@ class Container final : public IommuSpace {
 
   /// A container from outside, taken over and kept until the end. Nothing to do for the one that it
   /// has; EINVAL: it has another. EBADF, EINVAL, ENOTTY, with advice: it is none, and is closed.
-  Result<void> use(int container);
+  Result<void> adopt(int container);
 
   /// Attaches a group, or counts one more use of it. `given`: its descriptor, if somebody else
   /// opened it. On error everything is as before. Returns the group's descriptor, owned here.

@@ -17,7 +17,7 @@ namespace {
 constexpr uint64_t kCommand = 0x04;
 constexpr uint16_t kIoDecode = 0x1, kMemoryDecode = 0x2;
 
-std::string name_of(Region region) {
+std::string to_string(Region region) {
   switch (region) {
     case Region::Rom:
       return "ROM";
@@ -39,7 +39,7 @@ Result<T> of(const Bdf& bdf, Result<T> result) {
 }
 template <class T>
 Result<T> of(const Bdf& bdf, Region region, Result<T> result) {
-  if (!result) result.error().operation += " " + name_of(region);
+  if (!result) result.error().operation += " " + to_string(region);
   return of(bdf, std::move(result));
 }
 
@@ -68,10 +68,11 @@ MappedRegion::~MappedRegion() {
   if (mapped_.address != nullptr) device_->kernel_.unmap_region(mapped_);
 }
 
-VfioDevice::VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceDoor& door)
+VfioDevice::VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceHandle& door)
     : kernel_(kernel), dma_(dma), group_(door.group), bdf_(door.bdf), backend_(door.backend) {}
 
-Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& dma, DeviceDoor door,
+Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& dma,
+                                                     DeviceHandle door,
                                                      bool allow_unsafe_interrupts,
                                                      const Sysfs* sysfs) {
   const Bdf bdf = door.bdf;
@@ -92,7 +93,7 @@ VfioDevice::~VfioDevice() {
   }
 }
 
-Result<void> VfioDevice::open_fd(DeviceDoor door, bool allow_unsafe_interrupts,
+Result<void> VfioDevice::open_fd(DeviceHandle door, bool allow_unsafe_interrupts,
                                  const Sysfs* sysfs) {
   const std::optional<VfToken> token = door.vf_token;
   if (backend_ == Backend::Cdev) {
@@ -108,7 +109,7 @@ Result<void> VfioDevice::open_fd(DeviceDoor door, bool allow_unsafe_interrupts,
   return {};
 }
 
-Result<void> VfioDevice::open_by_group(DeviceDoor door, bool allow_unsafe_interrupts,
+Result<void> VfioDevice::open_by_group(DeviceHandle door, bool allow_unsafe_interrupts,
                                        const Sysfs* sysfs) {
   const int group =
       PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts, std::move(door.given)));
@@ -129,7 +130,7 @@ Result<void> VfioDevice::open_by_group(DeviceDoor door, bool allow_unsafe_interr
   return {};
 }
 
-Result<void> VfioDevice::open_by_node(DeviceDoor door, bool allow_unsafe_interrupts,
+Result<void> VfioDevice::open_by_node(DeviceHandle door, bool allow_unsafe_interrupts,
                                       const Sysfs* sysfs) {
   Fd node = std::move(door.given);
   if (!node) {

@@ -51,7 +51,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   /// device. `allow_unsafe_interrupts`: see DmaSpace::attach_group. `sysfs`: where `check_identity`
   /// looks, and where it is found whose token is missing. EACCES: that of the door is not the right
   /// one.
-  static Result<std::shared_ptr<VfioDevice>> open(Kernel& kernel, DmaSpace& dma, DeviceDoor door,
+  static Result<std::shared_ptr<VfioDevice>> open(Kernel& kernel, DmaSpace& dma, DeviceHandle door,
                                                   bool allow_unsafe_interrupts = false,
                                                   const Sysfs* sysfs = nullptr);
   ~VfioDevice();
@@ -95,10 +95,10 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   Kernel& kernel() { return kernel_; }
 
  private:
-  VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceDoor& door);
-  Result<void> open_fd(DeviceDoor door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
-  Result<void> open_by_group(DeviceDoor door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
-  Result<void> open_by_node(DeviceDoor door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
+  VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceHandle& door);
+  Result<void> open_fd(DeviceHandle door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
+  Result<void> open_by_group(DeviceHandle door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
+  Result<void> open_by_node(DeviceHandle door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
   Result<void> read_infos();
   Result<void> check(Irq irq, uint32_t start, uint64_t count) const;
   Result<void> put(Region region, uint64_t offset, std::span<const std::byte> data);

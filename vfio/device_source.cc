@@ -55,12 +55,12 @@ bool token_guards(const Sysfs& sysfs, Bdf bdf, uint32_t group) {
 
 }  // namespace
 
-const char* backend_name(Backend backend) {
+const char* to_string(Backend backend) {
   return backend == Backend::Cdev ? "cdev" : "group";
 }
 
-Result<DeviceDoor> find_door(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
-                             const DeviceSource& source) {
+Result<DeviceHandle> resolve_device(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
+                                    const DeviceSource& source) {
   // From here on they are ours to close.
   Fd cdev_fd(source.cdev_fd);
   Fd group_fd(source.group_fd);
@@ -73,7 +73,7 @@ Result<DeviceDoor> find_door(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
     }
     bdf = behind;
   }
-  DeviceDoor door{.bdf = bdf, .group = PASSTHRU_TRY(assignable_group(sysfs, bdf))};
+  DeviceHandle door{.bdf = bdf, .group = PASSTHRU_TRY(assignable_group(sysfs, bdf))};
   if (cdev_fd || group_fd) {
     door.backend = cdev_fd ? Backend::Cdev : Backend::Group;
     door.given = cdev_fd ? std::move(cdev_fd) : std::move(group_fd);

@@ -35,7 +35,7 @@ struct DeviceSource {
 };
 
 /// One device and the door to it.
-struct DeviceDoor {
+struct DeviceHandle {
   Bdf bdf{};
   uint32_t group = 0;  ///< its IOMMU group
   Backend backend = Backend::Group;
@@ -48,10 +48,10 @@ struct DeviceDoor {
 /// assigned has, for a `cdev_fd`: the device is then the one behind it. Errors of assignable_group;
 /// ENOTSUP: it is to be opened by its own node, and the kernel gives it none; EINVAL: the
 /// descriptors contradict each other, or the address.
-Result<DeviceDoor> find_door(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
-                             const DeviceSource& source = {});
+Result<DeviceHandle> resolve_device(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
+                                    const DeviceSource& source = {});
 
 /// "group" or "cdev": as a user writes it.
-const char* backend_name(Backend backend);
+const char* to_string(Backend backend);
 
 }  // namespace passthru

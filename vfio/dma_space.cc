@@ -96,12 +96,12 @@ void DmaSpace::forget(uint64_t iova) {
 
 Result<void> DmaSpace::use_container(int container) {
   MutexLock lock(space_mutex_);
-  return container_.use(container);
+  return container_.adopt(container);
 }
 
 Result<void> DmaSpace::use_iommufd(int iommufd) {
   MutexLock lock(space_mutex_);
-  return ioas_.use(iommufd);
+  return ioas_.adopt(iommufd);
 }
 
 Result<int> DmaSpace::attach_group(uint32_t group, bool allow_unsafe_interrupts, Fd given) {

@@ -7,18 +7,18 @@
 
 namespace passthru {
 
-Notices::Notices(Kernel& kernel, std::shared_ptr<VfioDevice> device)
+EventIrqs::EventIrqs(Kernel& kernel, std::shared_ptr<VfioDevice> device)
     : kernel_(kernel), device_(std::move(device)) {}
 
-Result<std::unique_ptr<Notices>> Notices::bind(std::shared_ptr<VfioDevice> device) {
+Result<std::unique_ptr<EventIrqs>> EventIrqs::bind(std::shared_ptr<VfioDevice> device) {
   Kernel& kernel = device->kernel();
-  std::unique_ptr<Notices> notices(new Notices(kernel, std::move(device)));
+  std::unique_ptr<EventIrqs> notices(new EventIrqs(kernel, std::move(device)));
   PASSTHRU_TRY(notices->bind(Irq::Error, notices->error_));
   PASSTHRU_TRY(notices->bind(Irq::Request, notices->request_));
   return notices;
 }
 
-Result<void> Notices::bind(Irq irq, Fd& eventfd) {
+Result<void> EventIrqs::bind(Irq irq, Fd& eventfd) {
   if (device_->irq(irq).count == 0) return {};
   Fd made = PASSTHRU_TRY(kernel_.make_eventfd());
   const int fd = made.get();
@@ -27,7 +27,7 @@ Result<void> Notices::bind(Irq irq, Fd& eventfd) {
   return {};
 }
 
-void Notices::unbind() {
+void EventIrqs::unbind() {
   const auto device = std::exchange(device_, nullptr);
   if (!device) return;
   constexpr const char* kWhy = "closing the device unbinds them as well";
@@ -35,7 +35,7 @@ void Notices::unbind() {
   if (request_) ignore(device->disable_irqs(Irq::Request), kWhy);
 }
 
-std::vector<int> Notices::fds() const {
+std::vector<int> EventIrqs::fds() const {
   std::vector<int> fds;
   for (const Fd* fd : {&error_, &request_}) {
     if (*fd) fds.push_back(fd->get());
@@ -43,11 +43,11 @@ std::vector<int> Notices::fds() const {
   return fds;
 }
 
-Notice Notices::take() {
+FiredEvents EventIrqs::take() {
   return {.error = drain(error_), .unplug = drain(request_)};
 }
 
-bool Notices::drain(const Fd& eventfd) {
+bool EventIrqs::drain(const Fd& eventfd) {
   return eventfd && kernel_.drain_eventfd(eventfd.get()).value_or(0) != 0;
 }
 

@@ -11,7 +11,7 @@ namespace passthru {
 
 // What has no IOAS to give is no iommufd. It is asked before it is kept: a VM that is given a wrong
 // one first may be given the right one later.
-Result<void> Ioas::use(int iommufd) {
+Result<void> Ioas::adopt(int iommufd) {
   if (iommufd == iommufd_.get()) return {};
   Fd taken(iommufd);
   if (iommufd_) {

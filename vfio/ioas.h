@@ -22,7 +22,7 @@ class Ioas final : public IommuSpace {
 
   /// An iommufd from outside, taken over and kept until the end. Nothing to do for the one that it
   /// has; EINVAL: it has another. EBADF, EINVAL, ENOTTY, with advice: it is none, and is closed.
-  Result<void> use(int iommufd);
+  Result<void> adopt(int iommufd);
 
   /// Binds a device's own descriptor to the iommufd and attaches it to the IOAS. On error the IOAS
   /// is as before; the descriptor may stay bound, and is of no use but to be closed.

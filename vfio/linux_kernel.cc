@@ -20,9 +20,9 @@ namespace passthru {
 namespace {
 
 /// More than any region's capability chain needs: what the kernel asks for is believed up to here.
-constexpr uint32_t kLargestRegionInfo = 1U << 20;
+constexpr uint32_t kMaxRegionInfo = 1U << 20;
 /// A bus has no more functions; the ones behind bridges on it are added.
-constexpr uint32_t kMostHotResetFunctions = 1U << 16;
+constexpr uint32_t kMaxHotResetFunctions = 1U << 16;
 
 /// VFIO_DEVICE_SET_IRQS. `eventfds` follow the struct where `flags` say so.
 Result<void> set_irqs(int device, Irq irq, uint32_t flags, uint32_t start, uint32_t count,
@@ -176,7 +176,7 @@ Result<RegionInfo> LinuxKernel::region_info(int device, Region region) {
     PASSTHRU_TRY(kernel_call(device, VFIO_DEVICE_GET_REGION_INFO, answer.data(), kName));
     std::memcpy(&info, answer.data(), sizeof info);
     if (info.argsz <= answer.size()) break;
-    if (info.argsz > kLargestRegionInfo || asked == 2) {
+    if (info.argsz > kMaxRegionInfo || asked == 2) {
       return fail(EMSGSIZE, kName, fmt::format("the answer would take {} bytes", info.argsz));
     }
     answer.resize(info.argsz);
@@ -244,7 +244,7 @@ Result<std::vector<HotResetFunction>> LinuxKernel::hot_reset_info(int device) {
     const auto asked = kernel_call(device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, header, kName);
     const uint32_t count = header->count;
     const uint32_t flags = header->flags;
-    if (count > kMostHotResetFunctions) return fail(EPROTO, kName, "it names too many functions");
+    if (count > kMaxHotResetFunctions) return fail(EPROTO, kName, "it names too many functions");
     const size_t needed = sizeof(Header) + count * sizeof(Entry);
     // ENOSPC says how many there are; there may be more the next time, and never without end.
     if (!asked && asked.error().code == ENOSPC && needed > argument.size()) {

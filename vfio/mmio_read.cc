@@ -10,7 +10,7 @@
 namespace passthru {
 namespace {
 
-thread_local constinit sigjmp_buf* way_back = nullptr;  // while this thread is in guarded_load
+thread_local constinit sigjmp_buf* way_back = nullptr;  // while this thread is in try_read_mmio
 struct sigaction previous = {};
 
 /// What the process would have done without us. The default and "ignore" come into force by
@@ -85,7 +85,7 @@ thread_local constinit OpenToSigbus::State OpenToSigbus::this_thread = OpenToSig
 
 }  // namespace
 
-bool guarded_load(const std::byte* memory, std::span<uint32_t> words) {
+bool try_read_mmio(const std::byte* memory, std::span<uint32_t> words) {
   static const bool installed = install_handler();
   const OpenToSigbus open;
   sigjmp_buf here;

@@ -16,6 +16,6 @@ namespace passthru {
 /// The first call puts a handler of SIGBUS in place, for the whole process. It passes on what did
 /// not come from here to the handler that was there before. A VMM that sets its own later must pass
 /// on to ours in the same way, what it does not know.
-[[nodiscard]] bool guarded_load(const std::byte* memory, std::span<uint32_t> words);
+[[nodiscard]] bool try_read_mmio(const std::byte* memory, std::span<uint32_t> words);
 
 }  // namespace passthru

@@ -51,17 +51,17 @@ Result<uint64_t> place_initrd(const RamLayout& ram, uint64_t kernel_end, uint64_
   if (needed <= top) return top - pages;
 
   const uint64_t needed_mib = round_up(needed, kMemoryStep) / kMiB;
-  const uint64_t most_mib = std::min(kLowRamEnd, limit) / kMiB;
+  const uint64_t max_mib = std::min(kLowRamEnd, limit) / kMiB;
   return tl::unexpected(
       Error{.code = ENOMEM, .operation = "load the kernel"}
           .because(fmt::format("kernel and initrd do not fit into {} MiB of memory below {:#x}",
                                top / kMiB, top))
           .advise(
-              needed_mib <= most_mib
+              needed_mib <= max_mib
                   ? fmt::format("They need {} MiB; give the guest more with --memory", needed_mib)
                   : fmt::format("They need {} MiB, and {} MiB are the most that any guest has "
                                 "for them; give a smaller kernel or initrd",
-                                needed_mib, most_mib)));
+                                needed_mib, max_mib)));
 }
 
 Result<void> check_command_line(const std::string& text, uint64_t longest) {

@@ -80,11 +80,11 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
   }
   if (name == "moderate") {
     const uint32_t rate = number(value).value_or(0);
-    if (rate == 0 || rate > kMostPerSecond) {
+    if (rate == 0 || rate > kMaxPerSecond) {
       return tl::unexpected(refused(option, "it is no number of interrupts a second",
-                                    fmt::format("Use 1 to {}", kMostPerSecond)));
+                                    fmt::format("Use 1 to {}", kMaxPerSecond)));
     }
-    options.most_interrupts_per_second = rate;
+    options.max_interrupts_per_second = rate;
     return {};
   }
   if (name == "bdf") {

@@ -14,7 +14,7 @@ namespace passthru {
 
 // What is above the hole begins at the same place within a huge page, of whatever size, as in the
 // guest.
-static_assert(kLowRamEnd % MemoryBacking::kLargestHugePage == 0);
+static_assert(kLowRamEnd % MemoryBacking::kMaxHugePage == 0);
 
 Result<std::unique_ptr<GuestMemory>> GuestMemory::create(uint64_t bytes,
                                                          const MemoryBacking& backing) {

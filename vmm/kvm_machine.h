@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the VM as KVM has it: its descriptor, its irqchip and the slots of its RAM. vCPUs and
-// KvmHost are made on its descriptors.
+// KvmHypervisor are made on its descriptors.
 #pragma once
 
 #include <cstddef>

@@ -19,7 +19,7 @@ struct MemoryBacking {
     Hugetlbfs,  ///< the same, of huge pages that the host has reserved
   };
   static constexpr uint64_t kUsualHugePage = uint64_t{2} << 20;
-  static constexpr uint64_t kLargestHugePage = uint64_t{1} << 30;
+  static constexpr uint64_t kMaxHugePage = uint64_t{1} << 30;
 
   Kind kind = Kind::Anonymous;
   uint64_t huge_page_size = 0;  ///< bytes, of Hugetlbfs only; 0: the usual, 2 MiB

@@ -50,8 +50,8 @@ OutputWriter::~OutputWriter() {
 Result<std::unique_ptr<OutputWriter>> OutputWriter::start(int fd, Options options) {
   PASSTHRU_TRY(install_stop_signal());
   std::unique_ptr<OutputWriter> writer(new OutputWriter(fd, std::move(options)));
-  writer->thread_ = PASSTHRU_TRY(
-      start_quiet_thread("start a thread for output", [writer = writer.get()] { writer->run(); }));
+  writer->thread_ = PASSTHRU_TRY(start_thread_signals_blocked(
+      "start a thread for output", [writer = writer.get()] { writer->run(); }));
   ::pthread_setname_np(writer->thread_.native_handle(), "output");
   return writer;
 }

@@ -64,7 +64,7 @@ Result<void> Vm::make_machine(const VmOptions& options, std::shared_ptr<Kernel> 
                 fmt::format("this KVM allows {} CPUs", machine_->max_cpus()));
   }
   PASSTHRU_TRY(machine_->add_memory(*memory_));
-  host_ = PASSTHRU_TRY(KvmHost::create(
+  host_ = PASSTHRU_TRY(KvmHypervisor::create(
       machine_->vm(), {.first_slot = KvmMachine::kFirstFreeSlot,
                        .first_gsi = kPins,
                        .intx_gsi = [](Bdf bdf, unsigned pin) { return intx_gsi(bdf.device, pin); },
@@ -127,7 +127,7 @@ Result<void> Vm::assign_devices(const VmOptions& options) {
 Result<void> Vm::look_after_devices(const VmOptions& options) {
   std::vector<AssignedDevice*> devices;
   for (const auto& function : devices_) devices.push_back(&function->device());
-  if (!devices.empty()) audit_ = PASSTHRU_TRY(Audit::start(devices, options.audit));
+  if (!devices.empty()) monitor_ = PASSTHRU_TRY(DeviceMonitor::start(devices, options.audit));
   if (options.inspect) {
     inspect_ = PASSTHRU_TRY(InspectServer::start(*domain_, devices, *options.inspect));
   }

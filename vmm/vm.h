@@ -87,14 +87,14 @@ class Vm {
   std::unique_ptr<GuestMemory> memory_;
   BootEntry entry_;
   std::unique_ptr<KvmMachine> machine_;
-  std::unique_ptr<KvmHost> host_;
+  std::unique_ptr<KvmHypervisor> host_;
   std::unique_ptr<Domain> domain_;
   std::shared_ptr<Serial> serial_;
   std::unique_ptr<Console> console_;  ///< while `run` runs
   uint64_t console_dropped_ = 0;
   PciBus bus_;
   std::vector<std::shared_ptr<AssignedFunction>> devices_;
-  std::unique_ptr<Audit> audit_;            ///< null: no device to look after
+  std::unique_ptr<DeviceMonitor> monitor_;  ///< null: no device to look after
   std::unique_ptr<InspectServer> inspect_;  ///< null: nobody may look
   std::vector<std::unique_ptr<Vcpu>> vcpus_;
   std::vector<std::thread> threads_;

@@ -28,7 +28,7 @@ Result<void> check_backing(const MemoryBacking& backing, uint64_t memory) {
                   "Say --memory-from hugetlbfs as well");
   }
   const uint64_t page = backing.huge_page();
-  if (page != MemoryBacking::kUsualHugePage && page != MemoryBacking::kLargestHugePage) {
+  if (page != MemoryBacking::kUsualHugePage && page != MemoryBacking::kMaxHugePage) {
     return refuse(EINVAL, operation, fmt::format("x86 has no huge pages of {} bytes", page),
                   "Say --huge-page-size 2M or 1G");
   }

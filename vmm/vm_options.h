@@ -33,8 +33,8 @@ struct VmOptions {
   /// In the order of their slots, from 1 on; `guest_address` is filled in by the VM.
   std::vector<AssignOptions> devices{};
 
-  /// How often the devices' interrupts are looked at; Audit::kOff: never.
-  std::chrono::milliseconds audit = Audit::kDefaultInterval;
+  /// How often the devices' interrupts are looked at; DeviceMonitor::kOff: never.
+  std::chrono::milliseconds audit = DeviceMonitor::kDefaultInterval;
 
   /// Interrupts of devices pass through the forwarder instead of KVM's irqfds.
   bool forward_interrupts = false;

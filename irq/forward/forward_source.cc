@@ -62,9 +62,9 @@ Result<ForwardSource> ForwardSource::open(int eventfd, Sink sink, const SourceOp
   if (to_eventfd == static_cast<bool>(sink.call)) {
     return fail(EINVAL, "forward an eventfd", "a sink is an eventfd or a call, one of the two");
   }
-  if (options.most_per_second > kMostPerSecond) {
+  if (options.max_per_second > kMaxPerSecond) {
     return fail(EINVAL, "forward an eventfd",
-                fmt::format("at most {} deliveries a second can be told apart", kMostPerSecond));
+                fmt::format("at most {} deliveries a second can be told apart", kMaxPerSecond));
   }
   ForwardSource source;
   source.number_ = PASSTHRU_TRY(eventfd_number(eventfd, "the source"));
@@ -85,8 +85,9 @@ Result<ForwardSource> ForwardSource::open(int eventfd, Sink sink, const SourceOp
   source.call_ = std::move(sink.call);
   source.kind_ = options.kind;
   source.label_ = options.label;
-  if (options.most_per_second != 0) {
-    source.gap_ = std::chrono::nanoseconds(std::chrono::seconds(1)) / options.most_per_second;
+  if (options.max_per_second != 0) {
+    source.min_interval_ =
+        std::chrono::nanoseconds(std::chrono::seconds(1)) / options.max_per_second;
   }
   return source;
 }

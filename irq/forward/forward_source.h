@@ -35,14 +35,14 @@ enum class SourceKind : uint8_t {
 };
 
 /// The highest rate that moderation can keep.
-inline constexpr uint32_t kMostPerSecond = 1'000'000;
+inline constexpr uint32_t kMaxPerSecond = 1'000'000;
 
 struct SourceOptions {
   SourceKind kind = SourceKind::Edge;
   /// At most so many deliveries a second; what comes sooner becomes one, later. 0: all. At most
-  /// kMostPerSecond.
-  uint32_t most_per_second = 0;
-  /// With most_per_second: no delivery before, because one was made a moment ago.
+  /// kMaxPerSecond.
+  uint32_t max_per_second = 0;
+  /// With max_per_second: no delivery before, because one was made a moment ago.
   std::chrono::steady_clock::time_point not_before{};
   /// What the trace calls it.
   uint64_t label = 0;
@@ -69,7 +69,7 @@ class ForwardSource {
   /// The eventfd, by the number that the kernel gave it; none where /proc does not tell.
   [[nodiscard]] std::optional<uint64_t> number() const { return number_; }
   /// Between two deliveries; 0: none.
-  [[nodiscard]] std::chrono::nanoseconds gap() const { return gap_; }
+  [[nodiscard]] std::chrono::nanoseconds min_interval() const { return min_interval_; }
   [[nodiscard]] uint64_t label() const { return label_; }
 
  private:
@@ -82,7 +82,7 @@ class ForwardSource {
   Fd sink_;
   std::function<void(uint64_t)> call_;
   std::optional<uint64_t> number_;
-  std::chrono::nanoseconds gap_{};
+  std::chrono::nanoseconds min_interval_{};
   uint64_t label_ = 0;
   SourceKind kind_ = SourceKind::Edge;
   bool source_blocks_ = false;

@@ -28,35 +28,35 @@ Result<std::unique_ptr<EdgePoller>> make_poller(unsigned sources, Forwarder::Bac
 
 }  // namespace
 
-Result<std::unique_ptr<Forwarder>> Forwarder::make(unsigned most_sources, Backend backend) {
-  return make(most_sources, PASSTHRU_TRY(make_poller(most_sources, backend)));
+Result<std::unique_ptr<Forwarder>> Forwarder::make(unsigned max_sources, Backend backend) {
+  return make(max_sources, PASSTHRU_TRY(make_poller(max_sources, backend)));
 }
 
-Result<std::unique_ptr<Forwarder>> Forwarder::make(unsigned most_sources,
+Result<std::unique_ptr<Forwarder>> Forwarder::make(unsigned max_sources,
                                                    std::unique_ptr<EdgePoller> poller) {
-  if (most_sources == 0 || most_sources > kMostSources) {
+  if (max_sources == 0 || max_sources > kMaxSources) {
     return fail(EINVAL, "make a forwarder",
-                fmt::format("{} sources are not 1 to {}", most_sources, kMostSources));
+                fmt::format("{} sources are not 1 to {}", max_sources, kMaxSources));
   }
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return fail(errno, "eventfd");
   Fd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!timer) return fail(errno, "timerfd_create");
   return std::unique_ptr<Forwarder>(
-      new Forwarder(most_sources, std::move(poller), std::move(wake), std::move(timer)));
+      new Forwarder(max_sources, std::move(poller), std::move(wake), std::move(timer)));
 }
 
-Forwarder::Forwarder(unsigned most_sources, std::unique_ptr<EdgePoller> poller, Fd wake, Fd timer)
+Forwarder::Forwarder(unsigned max_sources, std::unique_ptr<EdgePoller> poller, Fd wake, Fd timer)
     : poller_(std::move(poller)),
       backend_(poller_->name()),
       wake_(std::move(wake)),
       timer_(std::move(timer)),
-      slots_(std::make_unique<Slot[]>(most_sources)),
-      most_sources_(most_sources) {
+      slots_(std::make_unique<Slot[]>(max_sources)),
+      max_sources_(max_sources) {
   MutexLock lock(mutex_);
-  free_.reserve(most_sources);
+  free_.reserve(max_sources);
   // The lowest numbers are used first: few sources are close together.
-  for (uint32_t index = most_sources; index-- > 0;) free_.push_back(index);
+  for (uint32_t index = max_sources; index-- > 0;) free_.push_back(index);
 }
 
 Forwarder::~Forwarder() {
@@ -81,7 +81,7 @@ Result<SourceId> Forwarder::add(int eventfd, Sink sink, const SourceOptions& opt
           ENOSPC, "forward an eventfd",
           fmt::format("the forwarder was made for {} sources; {} are there and {} are being "
                       "let go",
-                      most_sources_, live_, most_sources_ - live_));
+                      max_sources_, live_, max_sources_ - live_));
     }
     if (source.number() && !numbers_.insert(*source.number()).second) {
       return fail(EEXIST, "forward an eventfd", "it is a source already");
@@ -91,7 +91,7 @@ Result<SourceId> Forwarder::add(int eventfd, Sink sink, const SourceOptions& opt
     Slot& slot = slots_[index];
     slot.source.emplace(std::move(source));
     ++slot.generation;
-    slot.due = options.not_before;
+    slot.next_delivery = options.not_before;
     if (options.observe) slot.histogram = std::make_unique<LatencyHistogram>();
     slot.observer.store(slot.histogram.get());
     id = id_of(slot.generation, index);
@@ -105,7 +105,7 @@ Result<SourceId> Forwarder::add(int eventfd, Sink sink, const SourceOptions& opt
 
 Forwarder::Slot* Forwarder::find(SourceId id) const {
   const auto index = static_cast<uint32_t>(id);
-  if (index >= most_sources_) return nullptr;
+  if (index >= max_sources_) return nullptr;
   Slot& slot = slots_[index];
   return slot.live.load() && slot.generation == id >> 32 ? &slot : nullptr;
 }
@@ -155,7 +155,7 @@ std::optional<SourceStats> Forwarder::stats(SourceId id) const {
 
 ForwarderStats Forwarder::stats() const {
   MutexLock lock(mutex_);
-  return {.sources = most_sources_ - static_cast<unsigned>(free_.size()),
+  return {.sources = max_sources_ - static_cast<unsigned>(free_.size()),
           .delivered = all_delivered_.get(),
           .rearmed = all_rearmed_.get(),
           .system_calls = system_calls_.get(),

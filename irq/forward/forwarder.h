@@ -30,8 +30,8 @@ using SourceId = uint64_t;
 
 /// `add`, `remove`, `observe`, `stats` and `trace` from any thread, while interrupts flow.
 ///
-/// One thread drives it: its own (`start_thread`), a loop of the VMM (`fd_to_poll`, `run_once`), or
-/// any other (`drive_here`, `run_once`).
+/// One thread drives it: its own (`start_thread`), a loop of the VMM (`poll_fd`, `run_once`), or
+/// any other (`bind_to_this_thread`, `run_once`).
 /// Signals that come before either began are not lost: a source that is readable when it is first
 /// watched fires once.
 class Forwarder {
@@ -41,14 +41,14 @@ class Forwarder {
     Uring,
     Epoll,
   };
-  static constexpr unsigned kMostSources = 65536;
+  static constexpr unsigned kMaxSources = 65536;
 
-  /// For up to `most_sources` sources at once, at most kMostSources; each takes some 250 bytes from
-  /// the start and two descriptors when it is there. EINVAL: `most_sources`. EMFILE, ENOMEM: no
+  /// For up to `max_sources` sources at once, at most kMaxSources; each takes some 250 bytes from
+  /// the start and two descriptors when it is there. EINVAL: `max_sources`. EMFILE, ENOMEM: no
   /// descriptor or memory. With Backend::Uring also what make_uring_poller says.
-  static Result<std::unique_ptr<Forwarder>> make(unsigned most_sources = 4096,
+  static Result<std::unique_ptr<Forwarder>> make(unsigned max_sources = 4096,
                                                  Backend backend = Backend::Auto);
-  static Result<std::unique_ptr<Forwarder>> make(unsigned most_sources,
+  static Result<std::unique_ptr<Forwarder>> make(unsigned max_sources,
                                                  std::unique_ptr<EdgePoller> poller);
   /// No delivery follows. Not while a loop of the VMM is in `run_once`.
   ~Forwarder();
@@ -58,7 +58,7 @@ class Forwarder {
   /// From now on each signal of `eventfd` reaches the sink; many that come at once may become one.
   /// One that is readable is delivered once. Nobody else may read `eventfd` until `remove`.
   /// EBADF, EINVAL, EMFILE: what ForwardSource::open says; EEXIST: the eventfd is a source already;
-  /// ENOSPC: `most_sources` are there, or were until a moment ago and the driving thread has not
+  /// ENOSPC: `max_sources` are there, or were until a moment ago and the driving thread has not
   /// let them go yet.
   Result<SourceId> add(int eventfd, Sink sink, const SourceOptions& options = {})
       PASSTHRU_EXCLUDES(mutex_);
@@ -84,12 +84,12 @@ class Forwarder {
   Result<void> start_thread();
   /// Makes the calling thread the one that drives, by `run_once`, until the end of this object.
   /// EBUSY: another thread drives.
-  Result<void> drive_here();
+  Result<void> bind_to_this_thread();
   /// The same for a loop: returns what to poll for POLLIN, level-triggered; each time it is ready,
   /// call `run_once`. The backend is epoll then: a ring does not wake who polls it. The first
   /// poll may end with EINTR, because that ring has ended. EBUSY: another
-  /// thread drives, or this one does by `drive_here`; others: those of make_epoll_poller.
-  Result<int> fd_to_poll();
+  /// thread drives, or this one does by `bind_to_this_thread`; others: those of make_epoll_poller.
+  Result<int> poll_fd();
   /// Delivers what there is, without waiting for more. Returns how much that was. EPERM: this is
   /// not the thread that drives; others: the poller failed, call again a little later.
   Result<unsigned> run_once();
@@ -111,8 +111,8 @@ class Forwarder {
     // The driving thread's own.
     bool armed = false;
     bool ending = false;
-    bool is_held = false;                        ///< signalled, and to be delivered at `due`
-    Clock::time_point due{};                     ///< no delivery before
+    bool is_held = false;               ///< signalled, and to be delivered at `next_delivery`
+    Clock::time_point next_delivery{};  ///< no delivery before
     std::optional<Clock::time_point> wake_at{};  ///< its entry in later_
   };
   struct Command {
@@ -120,7 +120,7 @@ class Forwarder {
     uint32_t index;
   };
 
-  Forwarder(unsigned most_sources, std::unique_ptr<EdgePoller> poller, Fd wake, Fd timer);
+  Forwarder(unsigned max_sources, std::unique_ptr<EdgePoller> poller, Fd wake, Fd timer);
   [[nodiscard]] Slot* find(SourceId id) const PASSTHRU_REQUIRES(mutex_);
   void wake();
 
@@ -134,7 +134,7 @@ class Forwarder {
   void arm(uint32_t index);
   void ended(uint32_t index, int error);
   void release(uint32_t index) PASSTHRU_EXCLUDES(mutex_);
-  void wake_later(uint32_t index, Clock::time_point when);
+  void schedule(uint32_t index, Clock::time_point when);
   unsigned on_time();
   void program_timer();
 
@@ -143,7 +143,7 @@ class Forwarder {
   const Fd wake_;   ///< eventfd: there are commands
   const Fd timer_;  ///< timerfd: the first of later_ is due
   const std::unique_ptr<Slot[]> slots_;
-  const unsigned most_sources_;
+  const unsigned max_sources_;
 
   mutable Mutex mutex_;
   std::vector<uint32_t> free_ PASSTHRU_GUARDED_BY(mutex_);

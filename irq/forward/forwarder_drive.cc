@@ -15,7 +15,7 @@ namespace {
 constexpr unsigned kBatch = 64;
 // run_once ends after so many deliveries, though more may come: the loop it is called from has
 // other things to do.
-constexpr unsigned kMostAtOnce = 1024;
+constexpr unsigned kMaxAtOnce = 1024;
 // After a failure of the kernel, before it is asked again.
 constexpr std::chrono::milliseconds kPause{10};
 
@@ -38,7 +38,8 @@ Result<void> Forwarder::start_thread() {
   if (thread_.joinable() || driver_.load() != std::thread::id{}) {
     return fail(EBUSY, "start the forwarder's thread", "a thread drives it already");
   }
-  thread_ = PASSTHRU_TRY(start_quiet_thread("start the forwarder's thread", [this] { run(); }));
+  thread_ =
+      PASSTHRU_TRY(start_thread_signals_blocked("start the forwarder's thread", [this] { run(); }));
   return {};
 }
 
@@ -49,19 +50,19 @@ void Forwarder::run() {
   }
 }
 
-Result<void> Forwarder::drive_here() {
+Result<void> Forwarder::bind_to_this_thread() {
   if (thread_.joinable() || !begin_driving()) {
     return fail(EBUSY, "drive the forwarder", "a thread drives it already");
   }
   return {};
 }
 
-Result<int> Forwarder::fd_to_poll() {
+Result<int> Forwarder::poll_fd() {
   if (!thread_.joinable() && driver_.load() == std::thread::id{} && !poller_->wakes_polls()) {
     poller_ = PASSTHRU_TRY(make_epoll_poller());
     backend_.store(poller_->name());
   }
-  PASSTHRU_TRY(drive_here());
+  PASSTHRU_TRY(bind_to_this_thread());
   if (!poller_->wakes_polls()) {
     return fail(EBUSY, "drive the forwarder from a loop", "this thread drives its ring already");
   }
@@ -78,7 +79,7 @@ Result<unsigned> Forwarder::run_once() {
   do {
     sum += PASSTHRU_TRY(round(EdgePoller::Wait::No));
     said += said_;
-  } while (said_ == kBatch && said < kMostAtOnce);
+  } while (said_ == kBatch && said < kMaxAtOnce);
   if (said_ == kBatch) wake();  // for a loop that polls: there may be more than the poller knows
   return sum;
 }
@@ -146,16 +147,16 @@ Result<unsigned> Forwarder::dispatch(std::span<const SourceEvent> fired) {
 unsigned Forwarder::signalled(uint32_t index, Clock::time_point seen) {
   Slot& slot = slots_[index];
   if (!slot.live.load()) return 0;
-  const auto gap = slot.source->gap();
-  if (gap == gap.zero()) return hand_over(slot, seen);
+  const auto min_interval = slot.source->min_interval();
+  if (min_interval == min_interval.zero()) return hand_over(slot, seen);
   const auto now = Clock::now();
-  if (!slot.is_held && now >= slot.due) {
-    slot.due = now + gap;
+  if (!slot.is_held && now >= slot.next_delivery) {
+    slot.next_delivery = now + min_interval;
     return hand_over(slot, seen);
   }
   slot.held.add();
   slot.is_held = true;
-  wake_later(index, slot.due);
+  schedule(index, slot.next_delivery);
   return 0;
 }
 
@@ -185,7 +186,7 @@ void Forwarder::ended(uint32_t index, int error) {
   all_rearmed_.add();
   if (error == 0) return arm(index);
   failures_.add();
-  wake_later(index, Clock::now() + kPause);
+  schedule(index, Clock::now() + kPause);
 }
 
 void Forwarder::release(uint32_t index) {
@@ -209,7 +210,7 @@ void Forwarder::release(uint32_t index) {
 }
 
 // Each source has one entry: the first time at which there is something to do for it.
-void Forwarder::wake_later(uint32_t index, Clock::time_point when) {
+void Forwarder::schedule(uint32_t index, Clock::time_point when) {
   Slot& slot = slots_[index];
   if (slot.wake_at && *slot.wake_at <= when) return;
   if (slot.wake_at) later_.erase({*slot.wake_at, index});
@@ -229,12 +230,12 @@ unsigned Forwarder::on_time() {
     if (!slot.live.load()) continue;
     if (!slot.armed) arm(index);
     if (!slot.is_held) continue;
-    if (slot.due > now) {
-      wake_later(index, slot.due);
+    if (slot.next_delivery > now) {
+      schedule(index, slot.next_delivery);
       continue;
     }
     slot.is_held = false;
-    slot.due = now + slot.source->gap();
+    slot.next_delivery = now + slot.source->min_interval();
     sum += hand_over(slot, now);
   }
   timer_at_ = {};

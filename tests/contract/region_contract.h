@@ -10,7 +10,7 @@ namespace passthru {
 /// Whether a load from there does not fault.
 inline bool loads(const Mapped& mapped) {
   std::array<uint32_t, 1> word{};
-  return guarded_load(mapped.address, word);
+  return try_read_mmio(mapped.address, word);
 }
 
 TEST_P(KernelContract, ADeviceSaysWhatItHas) {

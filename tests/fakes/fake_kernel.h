@@ -201,7 +201,7 @@ class FakeKernel final : public Kernel {
   /// Records a call on a device; the device is then called without the kernel's lock.
   std::vector<FakeDevice*> on_bus(uint8_t bus) const PASSTHRU_REQUIRES(kernel_mutex_);
   Result<FakeDevice*> enter_device(FakeCall call);
-  /// Notices what was closed since the last time.
+  /// EventIrqs what was closed since the last time.
   void reap() PASSTHRU_REQUIRES(kernel_mutex_);
   Result<void> check_token(const FakeDevice& device, std::string_view option)
       PASSTHRU_REQUIRES(kernel_mutex_);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// KVM for tests: the routes, irqfds and slots of one VM as KvmHost sets them, and any call made to
-// fail. An interrupt is delivered where it is signalled, or as late as kernels before 5.11 leave
-// the counter.
+// KVM for tests: the routes, irqfds and slots of one VM as KvmHypervisor sets them, and any call
+// made to fail. An interrupt is delivered where it is signalled, or as late as kernels before 5.11
+// leave the counter.
 #pragma once
 
 #include <cstdint>

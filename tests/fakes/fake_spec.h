@@ -74,8 +74,8 @@ struct FakeSpec {
   bool sriov = false;             ///< it can have virtual functions
 
   /// By its group.
-  [[nodiscard]] DeviceDoor door() const { return {.bdf = bdf, .group = group}; }
-  [[nodiscard]] DeviceDoor cdev_door() const {
+  [[nodiscard]] DeviceHandle door() const { return {.bdf = bdf, .group = group}; }
+  [[nodiscard]] DeviceHandle cdev_door() const {
     return {.bdf = bdf, .group = group, .backend = Backend::Cdev, .cdev = cdev()};
   }
   /// The name of its own node below /dev/vfio/devices.

@@ -22,9 +22,9 @@ FuzzedDevice::FuzzedDevice(const DeviceShape& shape)
   host_.by_message = shape.by_message();
   // Driven here: a run of the same input is the same run.
   auto forwarder = Forwarder::make(512, Forwarder::Backend::Epoll);
-  if (!forwarder || !(*forwarder)->drive_here()) __builtin_trap();
+  if (!forwarder || !(*forwarder)->bind_to_this_thread()) __builtin_trap();
   forwarder_ = forwarder->get();
-  if (!router_.use(std::move(*forwarder))) __builtin_trap();
+  if (!router_.adopt(std::move(*forwarder))) __builtin_trap();
   auto device = VfioDevice::open(kernel_, dma_, hardware_.spec().door(), true);
   if (!device || !(*device)->turn_decode_on()) __builtin_trap();
   device_ = *device;

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "irq/interrupts.h"
-#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_hypervisor.h"
 #include "tests/fakes/fake_kernel.h"
 #include "tests/fuzz/device_shape.h"
 
@@ -51,7 +51,7 @@ class FuzzedDevice : public VectorObserver {
   [[nodiscard]] bool owes(unsigned vector) const { return owed_[vector]; }
 
   [[nodiscard]] FakeDevice& hardware() { return hardware_; }
-  [[nodiscard]] FakeHost& host() { return host_; }
+  [[nodiscard]] FakeHypervisor& host() { return host_; }
   [[nodiscard]] Interrupts& interrupts() { return *interrupts_; }
   [[nodiscard]] unsigned vectors() const { return hardware_.spec().msix.vectors; }
   static MsiMessage message_of(unsigned vector) { return {0xfee0'0000, 0x40 + vector}; }
@@ -66,7 +66,7 @@ class FuzzedDevice : public VectorObserver {
   void intx_failed(const Error& /*error*/) override {}
 
   FakeKernel kernel_;
-  FakeHost host_{kernel_};
+  FakeHypervisor host_{kernel_};
   ForwardingRouter router_{host_};
   DmaSpace dma_{kernel_};
   FakeDevice& hardware_;

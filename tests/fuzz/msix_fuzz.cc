@@ -90,7 +90,7 @@ void take(FuzzedDevice& device, const Step& step) {
 // The guest has MSI-X on and every vector unmasked, whatever was before. It touches no register
 // that is as it should be, unless damage cannot be seen or a call has failed: then what failed is
 // tried again when the guest unmasks the vector.
-void settle(FuzzedDevice& device) {
+void update_vector(FuzzedDevice& device) {
   device.calm();
   device.interrupts().set_awake(true);
   device.write_msi({});
@@ -170,7 +170,7 @@ void run(const uint8_t* program, size_t size) {
     take(device, step);
     device.delivered();
   }
-  settle(device);
+  update_vector(device);
   check_msix(device, shape.limited());
   check_msi(device);
   check_intx(device);

@@ -11,7 +11,7 @@
 #include <span>
 
 #include "device/assigned_device.h"
-#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_hypervisor.h"
 #include "tests/hil/borrowed_device.h"
 #include "tests/hil/bound_devices.h"
 #include "vfio/linux_kernel.h"
@@ -48,7 +48,7 @@ class AssignedEdu : public ::testing::Test {
   // Tear-down order: the device leaves its guest before it is given back.
   std::unique_ptr<BorrowedDevice> borrowed;
   std::shared_ptr<LinuxKernel> kernel = std::make_shared<LinuxKernel>();
-  FakeHost host{*kernel};
+  FakeHypervisor host{*kernel};
   Domain domain{kernel, host};
   std::unique_ptr<AssignedDevice> device;
 };

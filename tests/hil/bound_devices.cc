@@ -18,7 +18,7 @@
 
 namespace passthru {
 
-DeviceDoor BoundDevice::door() const {
+DeviceHandle BoundDevice::door() const {
   return {.bdf = bdf, .group = group, .backend = tested_backend(), .cdev = Sysfs().cdev(bdf)};
 }
 

@@ -18,7 +18,7 @@ struct BoundDevice {
   uint32_t group = 0;
 
   /// By its group, or by its own node where PASSTHRU_BACKEND says "cdev".
-  [[nodiscard]] DeviceDoor door() const;
+  [[nodiscard]] DeviceHandle door() const;
   /// For the name of a test: the BDF with underscores.
   [[nodiscard]] std::string name() const;
   /// The kernel has found that it has a function-level reset (reset_method, since Linux 5.15).

@@ -19,7 +19,7 @@ std::vector<ContractSource> sources(const std::vector<BoundDevice>& devices) {
   std::vector<ContractSource> sources;
   for (const BoundDevice& device : devices) {
     sources.push_back({device.name(), [=] {
-                         const DeviceDoor door = device.door();
+                         const DeviceHandle door = device.door();
                          ContractTarget target{std::make_shared<LinuxKernel>(), door.group,
                                                door.bdf, door.backend, door.cdev};
                          const auto function = Sysfs().function(door.bdf);
@@ -47,7 +47,7 @@ std::vector<ContractSource> sources_to_take_away() {
            std::shared_ptr<BorrowedDevice> borrowed = BorrowedDevice::borrow(bdf).value();
            std::shared_ptr<Bridge> bridge = Bridge::above(bdf).value();
            const auto function = Sysfs().function(bdf).value();
-           const DeviceDoor door = BoundDevice{bdf, function.iommu_group.value_or(0)}.door();
+           const DeviceHandle door = BoundDevice{bdf, function.iommu_group.value_or(0)}.door();
            ContractTarget target{std::make_shared<LinuxKernel>(), door.group, door.bdf,
                                  door.backend, door.cdev};
            target.set_gone = [borrowed, bridge](bool gone) { bridge->pass(!gone); };

@@ -71,7 +71,7 @@ class Diagnosis : public testing::TestWithParam<BoundDevice> {
     if (!door->open()) GTEST_SKIP() << "sysfs does not map its BAR: boot with iomem=relaxed";
     machine = std::move(*KvmMachine::create());
     cpu.emplace(*machine, 0);
-    host = std::move(*KvmHost::create(machine->vm(), {.first_gsi = kFirstGsi}));
+    host = std::move(*KvmHypervisor::create(machine->vm(), {.first_gsi = kFirstGsi}));
     domain.emplace(std::make_shared<LinuxKernel>(), *host);
     auto opened = AssignedDevice::open(*domain, {.device = GetParam().bdf,
                                                  .guest_address = {.device = 1},
@@ -172,7 +172,7 @@ class Diagnosis : public testing::TestWithParam<BoundDevice> {
   std::unique_ptr<SecondDoor> door;
   std::unique_ptr<KvmMachine> machine;
   std::optional<SleepingCpu> cpu;
-  std::unique_ptr<KvmHost> host;
+  std::unique_ptr<KvmHypervisor> host;
   std::optional<Domain> domain;
   std::unique_ptr<AssignedDevice> device;
   std::unique_ptr<InspectServer> server;

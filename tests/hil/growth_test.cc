@@ -15,7 +15,7 @@ namespace {
 
 class Growth : public MsixOnVfio {
  protected:
-  static constexpr unsigned kMost = 64;
+  static constexpr unsigned kMaxVectors = 64;
 
   /// Signals vector 0 and looks whether it arrives. While the kernel enables anew it may come
   /// twice, which the guest takes for one.
@@ -32,7 +32,7 @@ class Growth : public MsixOnVfio {
 
 TEST_P(Growth, VectorZeroLosesNothingWhileTheOthersCome) {
   enable(1);
-  const unsigned vectors = std::min(layout.vectors, kMost);
+  const unsigned vectors = std::min(layout.vectors, kMaxVectors);
   for (unsigned vector = 1; vector < vectors; ++vector) {
     signal_and_expect();
     unmask(vector);
@@ -77,7 +77,7 @@ TEST_P(Growth, VectorZeroIsNeverLostWhileItIsSignalledAllTheTime) {
     }
     return false;
   };
-  const unsigned vectors = std::min(layout.vectors, kMost);
+  const unsigned vectors = std::min(layout.vectors, kMaxVectors);
   for (unsigned vector = 1; vector < vectors && !HasFailure(); ++vector) {
     unmask(vector);
     EXPECT_TRUE(one_more_arrives()) << "after vector " << vector;

@@ -7,7 +7,7 @@
 #include <array>
 
 #include "device/assigned_device.h"
-#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_hypervisor.h"
 #include "tests/hil/borrowed_device.h"
 #include "tests/hil/bound_devices.h"
 #include "vfio/linux_kernel.h"
@@ -62,7 +62,7 @@ class HotReset : public ::testing::Test {
   }
 
   std::shared_ptr<LinuxKernel> kernel = std::make_shared<LinuxKernel>();
-  FakeHost host{*kernel};
+  FakeHypervisor host{*kernel};
   Domain domain{kernel, host};
   std::array<std::unique_ptr<BorrowedDevice>, 2> borrowed;
   std::array<std::unique_ptr<AssignedDevice>, 2> devices;

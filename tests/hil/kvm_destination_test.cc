@@ -17,11 +17,11 @@ namespace {
 
 class KvmDestination : public testing::Test {
  protected:
-  void create(const KvmHostOptions& options) {
+  void create(const KvmHypervisorOptions& options) {
     auto made = KvmMachine::create();
     ASSERT_TRUE(made) << made.error().message();
     machine = std::move(*made);
-    auto opened = KvmHost::create(machine->vm(), options);
+    auto opened = KvmHypervisor::create(machine->vm(), options);
     ASSERT_TRUE(opened) << opened.error().message();
     host = std::move(*opened);
   }
@@ -32,7 +32,7 @@ class KvmDestination : public testing::Test {
   }
 
   std::unique_ptr<KvmMachine> machine;
-  std::unique_ptr<KvmHost> host;
+  std::unique_ptr<KvmHypervisor> host;
   Fd eventfd{::eventfd(0, EFD_CLOEXEC)};
 };
 

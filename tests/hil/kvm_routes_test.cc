@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// KvmHost's routes on real KVM: many that change at once, and beside the routes of a VMM with a
-// split irqchip.
+// KvmHypervisor's routes on real KVM: many that change at once, and beside the routes of a VMM with
+// a split irqchip.
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -23,8 +23,8 @@ MsiMessage to_vector(unsigned vector) {
   return {0xfee0'0000, vector};
 }
 
-std::unique_ptr<KvmHost> host_of(int vm, KvmHostOptions options = {}) {
-  auto made = KvmHost::create(vm, std::move(options));
+std::unique_ptr<KvmHypervisor> host_of(int vm, KvmHypervisorOptions options = {}) {
+  auto made = KvmHypervisor::create(vm, std::move(options));
   EXPECT_TRUE(made) << made.error().message();
   return made ? std::move(*made) : nullptr;
 }
@@ -47,7 +47,7 @@ class KvmRoutes : public testing::Test {
 
   std::unique_ptr<KvmMachine> machine;
   std::optional<SleepingCpu> cpu;
-  std::unique_ptr<KvmHost> host;
+  std::unique_ptr<KvmHypervisor> host;
 };
 
 TEST_F(KvmRoutes, KnowsWhetherAnIrqfdTakesItsEventfdsCounter) {

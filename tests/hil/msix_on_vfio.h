@@ -11,7 +11,7 @@
 
 #include "irq/msix.h"
 #include "mmap/config_space.h"
-#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_hypervisor.h"
 #include "tests/hil/bound_devices.h"
 #include "vfio/device.h"
 #include "vfio/linux_kernel.h"
@@ -71,7 +71,7 @@ class MsixOnVfio : public ::testing::TestWithParam<BoundDevice>, public VectorOb
   void intx_failed(const Error& error) override { ADD_FAILURE() << error.message(); }
 
   LinuxKernel kernel;
-  FakeHost host{kernel};
+  FakeHypervisor host{kernel};
   ForwardingRouter router{host};
   DmaSpace dma{kernel};
   std::shared_ptr<VfioDevice> device;

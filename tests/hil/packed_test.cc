@@ -16,7 +16,7 @@
 #include "device/assigned_device.h"
 #include "mmap/bar_layout.h"
 #include "pci/sysfs.h"
-#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_hypervisor.h"
 #include "tests/hil/borrowed_device.h"
 #include "tests/hil/bound_devices.h"
 #include "vfio/device.h"
@@ -161,7 +161,7 @@ class PackedBars : public testing::Test {
   // Tear-down order: devices leave their guest before they are given back.
   std::vector<std::unique_ptr<BorrowedDevice>> borrowed;
   std::shared_ptr<LinuxKernel> kernel = std::make_shared<LinuxKernel>();
-  FakeHost host{*kernel};
+  FakeHypervisor host{*kernel};
   mutable Domain domain{kernel, host};
   std::vector<std::unique_ptr<AssignedDevice>> devices;
   std::vector<uint64_t> bases;
@@ -198,7 +198,7 @@ TEST_F(PackedBars, AreTrappedWholeWhereverTheGuestHasThem) {
       ASSERT_THAT(bar.spans, SizeIs(1)) << packed_devices()[i].name;
       EXPECT_FALSE(bar.spans[0].mapped);
       EXPECT_EQ(bar.spans[0].size, 256U);
-      EXPECT_EQ(bar.spans[0].why, why(SpanKind::NotOffered));
+      EXPECT_EQ(bar.spans[0].why, to_string(SpanKind::NotOffered));
     }
   }
   EXPECT_THAT(host.mappings(), SizeIs(0));

@@ -25,7 +25,7 @@ class WatchOnKvm : public testing::TestWithParam<BoundDevice>, public VectorObse
   void SetUp() override {
     machine = std::move(*KvmMachine::create());
     cpu.emplace(*machine, 0);
-    host = std::move(*KvmHost::create(machine->vm(), {}));
+    host = std::move(*KvmHypervisor::create(machine->vm(), {}));
     router.emplace(*host);
     auto opened = VfioDevice::open(kernel, dma, GetParam().door());
     ASSERT_TRUE(opened) << opened.error().message();
@@ -55,7 +55,7 @@ class WatchOnKvm : public testing::TestWithParam<BoundDevice>, public VectorObse
 
   std::unique_ptr<KvmMachine> machine;
   std::optional<SleepingCpu> cpu;
-  std::unique_ptr<KvmHost> host;
+  std::unique_ptr<KvmHypervisor> host;
   std::optional<ForwardingRouter> router;
   LinuxKernel kernel;
   DmaSpace dma{kernel};

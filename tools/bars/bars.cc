@@ -181,10 +181,10 @@ int show(const Options& options) {
   const auto bdf = Bdf::parse(options.device);
   if (!bdf) return wrong_usage(bdf.error());
   const auto device = look(options, *bdf);
-  if (!device) return refuse(device.error());
+  if (!device) return report_error(device.error());
   if (!options.svg.empty()) {
     const auto written = write_svg(options.svg, options.force, bars_svg(*device));
-    return written ? kDone : refuse(written.error());
+    return written ? kDone : report_error(written.error());
   }
   if (options.json) {
     print_json(bars_json(*device));

@@ -33,8 +33,8 @@ std::vector<Mark> marks_in(const DeviceBars& device, unsigned bar) {
 
 Part part_of(const SpanInspection& span) {
   if (span.mapped) return Part::Mapped;
-  if (span.why == why(SpanKind::MsixTable)) return Part::Table;
-  return span.why == why(SpanKind::MsixPba) ? Part::Pba : Part::Trapped;
+  if (span.why == to_string(SpanKind::MsixTable)) return Part::Table;
+  return span.why == to_string(SpanKind::MsixPba) ? Part::Pba : Part::Trapped;
 }
 
 /// The span, cut where a mark begins and ends. Without any in it, all of it is what it is trapped

@@ -35,7 +35,7 @@ HostBar parse_line(const std::string& line) {
 }
 
 bool within(const HostBars& bars, unsigned bar, uint64_t offset, uint64_t size) {
-  const BarShape& shape = bars[bar].shape;
+  const BarInfo& shape = bars[bar].shape;
   return !shape.io && size <= shape.size && offset <= shape.size - size;
 }
 
@@ -45,7 +45,7 @@ bool mappable(const HostBar& bar, uint64_t page_size) {
   return bar.address && *bar.address % page_size == 0;
 }
 
-BarInspection outline(unsigned index, const BarShape& shape) {
+BarInspection outline(unsigned index, const BarInfo& shape) {
   return {.index = index,
           .size = shape.size,
           .io = shape.io,
@@ -53,7 +53,7 @@ BarInspection outline(unsigned index, const BarShape& shape) {
           .prefetchable = shape.prefetchable};
 }
 
-SpanKind forbidden_kind(unsigned index, const BarShape& shape) {
+SpanKind forbidden_kind(unsigned index, const BarInfo& shape) {
   if (index == kRomBar) return SpanKind::Rom;
   return shape.io ? SpanKind::IoPorts : SpanKind::Mapped;
 }
@@ -82,7 +82,7 @@ std::vector<BarInspection> plan_bars(const HostBars& bars, const std::optional<M
                                      uint64_t page_size) {
   std::vector<BarInspection> planned;
   for (unsigned i = 0; i < kBars; ++i) {
-    const BarShape& shape = bars[i].shape;
+    const BarInfo& shape = bars[i].shape;
     if (shape.size == 0) continue;
     std::vector<TrappedRange> trapped;
     if (msix && msix->table_bar == i)
@@ -100,7 +100,7 @@ std::vector<BarInspection> plan_bars(const HostBars& bars, const std::optional<M
       bar.spans.push_back({.offset = span.offset,
                            .size = span.size,
                            .mapped = span.mapped(),
-                           .why = why(span.kind)});
+                           .why = to_string(span.kind)});
     }
     planned.push_back(std::move(bar));
   }

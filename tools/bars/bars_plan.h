@@ -17,7 +17,7 @@ namespace passthru::tools {
 
 /// A BAR as the host's kernel has it.
 struct HostBar {
-  BarShape shape{};                   ///< size 0: there is no such BAR
+  BarInfo shape{};                    ///< size 0: there is no such BAR
   std::optional<uint64_t> address{};  ///< port for I/O BARs; nothing: the kernel found no room
   bool operator==(const HostBar&) const = default;
 };

@@ -81,7 +81,7 @@ const char* hatch(Part part) {
   return part == Part::Pba ? "pba" : nullptr;
 }
 
-const char* words(Part part) {
+const char* to_string(Part part) {
   switch (part) {
     case Part::Mapped:
       return "mapped";
@@ -165,12 +165,12 @@ class SvgDrawing {
     const unsigned x = kMargin + piece.first;
 
     const std::string tip = fmt::format("<title>{:#x}, {}: {}</title>", piece.offset,
-                                        size_text(piece.size), words(piece.part));
+                                        size_text(piece.size), to_string(piece.part));
     // A hair of white between pieces, where there is room for it.
     const unsigned gap = piece.cells > 3 && piece.first + piece.cells < kBarWidth ? 1 : 0;
     rect(x, y_, piece.cells - gap, kBarHeight, fill(piece), tip);
     hatched(x, y_, piece.cells - gap, kBarHeight, piece.part);
-    const std::string label = words(piece.part);
+    const std::string label = to_string(piece.part);
     if (hatch(piece.part) != nullptr || piece.cells < 8 * label.size()) return;
     const bool dark = !piece.mapped && piece.heat >= kHottest - 1;
     fmt::format_to(std::back_inserter(body_),

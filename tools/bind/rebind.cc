@@ -48,7 +48,7 @@ int report(const Sysfs& sysfs, const std::vector<Rebound>& rebound, bool as_json
   Json devices = Json::array();
   for (const auto& [before, changed] : rebound) {
     const auto now = sysfs.function(before.bdf);
-    if (!now) return refuse(now.error());
+    if (!now) return report_error(now.error());
     if (as_json) {
       devices.push_back({{"device", now->bdf.str()},
                          {"driver", json_or_null(now->driver)},
@@ -99,15 +99,15 @@ int rebind(const Sysfs& sysfs, const RebindOptions& options,
   auto devices = parse_devices(options.devices);
   if (!devices) return wrong_usage(devices.error());
   if (options.whole_groups) devices = with_their_groups(sysfs, *devices);
-  if (!devices) return refuse(devices.error());
+  if (!devices) return report_error(devices.error());
 
   ChangePlan plan;
   std::vector<Rebound> rebound;
   for (const Bdf bdf : *devices) {
     auto before = sysfs.function(bdf);
-    if (!before) return refuse(before.error());
+    if (!before) return report_error(before.error());
     auto changes = plan_for(bdf);
-    if (!changes) return refuse(changes.error());
+    if (!changes) return report_error(changes.error());
     rebound.push_back({.before = std::move(*before), .changed = !changes->empty()});
     plan.insert(plan.end(), changes->begin(), changes->end());
   }
@@ -121,7 +121,7 @@ int rebind(const Sysfs& sysfs, const RebindOptions& options,
     const SignalsHeld held;
     done = carry_out(plan);
   }
-  if (!done) return refuse(done.error());
+  if (!done) return report_error(done.error());
   return report(sysfs, rebound, options.json);
 }
 

@@ -130,9 +130,9 @@ int run(const AuditOptions& options) {
   if (!named) return wrong_usage(named.error());
   const Sysfs sysfs;
   auto vmms = known_vmms(options.socket);
-  if (!vmms) return refuse(vmms.error());
+  if (!vmms) return report_error(vmms.error());
   const auto devices = options.all ? used_devices(sysfs, *vmms) : Result<std::vector<Bdf>>(*named);
-  if (!devices) return refuse(devices.error());
+  if (!devices) return report_error(devices.error());
   std::vector<HealedView> all;
   bool damaged = false;
   bool failed = options.all && vmms->silent;
@@ -141,12 +141,12 @@ int run(const AuditOptions& options) {
     if (!audited) {
       // Of all of a machine, some may go away meanwhile.
       if (options.all && audited.error().code == ENOENT) continue;
-      refuse(audited.error());
+      report_error(audited.error());
       failed = true;
       continue;
     }
     if (audited->failure) {
-      refuse(*audited->failure);
+      report_error(*audited->failure);
       failed = true;
     }
     damaged |= audited->view.damaged();

@@ -108,7 +108,7 @@ const char* yes(bool value) {
 
 std::string guest_text(const MsixRow& row) {
   if (!row.guest) return "-";
-  std::string text = decoded(row.guest->guest_message);
+  std::string text = describe_message(row.guest->guest_message);
   if (row.guest->masked) text += ", masked";
   if (row.guest->pending) text += ", pending";
   return text;
@@ -116,7 +116,7 @@ std::string guest_text(const MsixRow& row) {
 
 std::string device_text(const MsixRow& row) {
   if (!row.in_device) return "-";
-  std::string text = decoded(row.in_device->message(), row.host && row.host->remapped);
+  std::string text = describe_message(row.in_device->message(), row.host && row.host->remapped);
   if (row.in_device->masked()) text += ", masked";
   if (row.device_pending) text += ", pending";
   return text;
@@ -207,9 +207,9 @@ int show(const ShowOptions& options) {
   const auto bdf = Bdf::parse(options.device);
   if (!bdf) return wrong_usage(bdf.error());
   auto vmm = find_vmm(*bdf, options.socket);
-  if (!vmm) return refuse(vmm.error());
+  if (!vmm) return report_error(vmm.error());
   const auto view = look_at_msix(Sysfs(), *bdf, *vmm ? &**vmm : nullptr, Idle::Open);
-  if (!view) return refuse(view.error());
+  if (!view) return report_error(view.error());
   if (options.json) {
     print_json(to_json(*view));
   } else {

@@ -36,7 +36,7 @@ constexpr const char* kMsixTriggerFooter =
     "  sudo passthru msix trigger 0000:01:00.0 0";
 
 using Clock = std::chrono::steady_clock;
-constexpr int kLongestMs = 1000;
+constexpr int kMaxMs = 1000;
 
 struct Outcome {
   bool arrived = false;
@@ -59,7 +59,7 @@ Result<Outcome> through_vfio(Bdf bdf, unsigned vector) {
   LinuxKernel kernel;
   const Sysfs sysfs;
   DmaSpace nothing(kernel);
-  DeviceDoor door = PASSTHRU_TRY(find_door(kernel, sysfs, bdf));
+  DeviceHandle door = PASSTHRU_TRY(resolve_device(kernel, sysfs, bdf));
   const auto device = PASSTHRU_TRY(
       VfioDevice::open(kernel, nothing, std::move(door), /*allow_unsafe_interrupts=*/true));
   const unsigned count = device->irq(Irq::Msix).count;
@@ -74,7 +74,7 @@ Result<Outcome> through_vfio(Bdf bdf, unsigned vector) {
   const auto start = Clock::now();
   PASSTHRU_TRY(device->act_on_irqs(Irq::Msix, IrqAction::Trigger, vector, 1));
   pollfd ready{.fd = eventfd.get(), .events = POLLIN, .revents = 0};
-  const bool arrived = ::poll(&ready, 1, kLongestMs) == 1;
+  const bool arrived = ::poll(&ready, 1, kMaxMs) == 1;
   const auto took = Clock::now() - start;
   PASSTHRU_TRY(device->disable_irqs(Irq::Msix));
   return Outcome{.arrived = arrived, .latency_ns = std::chrono::nanoseconds(took).count()};
@@ -96,7 +96,7 @@ int run(const TriggerOptions& options) {
   const auto bdf = Bdf::parse(options.device);
   if (!bdf) return wrong_usage(bdf.error());
   const auto outcome = trigger(*bdf, options.vector, options.socket);
-  if (!outcome) return refuse(outcome.error());
+  if (!outcome) return report_error(outcome.error());
   if (options.json) {
     print_json({{"device", bdf->str()},
                 {"vector", options.vector},

@@ -76,7 +76,7 @@ void judge_rows(MsixView& view) {
          .bound = used,
          .in_device = row.in_device,
          .control = view.control});
-    row.verdict = words(verdict);
+    row.verdict = to_string(verdict);
     row.why = why;
     row.damaged = is_damage(verdict);
   }

@@ -43,7 +43,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kRows = 24;  // of a terminal that does not say
 // What is above the table, and the line that the cursor is on below it.
-constexpr size_t kAbove = 3;
+constexpr size_t kHeaderRows = 3;
 
 struct WatchOptions {
   std::string device{};
@@ -116,7 +116,8 @@ class VectorWatch {
     constexpr const char* kOrders[] = {"rate", "vector", "latency"};
     fmt::print("{}{}  by {}{}   space: pause, s: sort, q: end\n\n{}", Terminal::clear(), bdf_.str(),
                kOrders[static_cast<int>(order_)], paused ? ", paused" : "",
-               table_of(lines_, true, std::max(terminal_rows().value_or(kRows), kAbove) - kAbove));
+               table_of(lines_, true,
+                        std::max(terminal_rows().value_or(kRows), kHeaderRows) - kHeaderRows));
   }
 
   void sort_otherwise() {
@@ -152,11 +153,11 @@ int run(const WatchOptions& options) {
   const auto bdf = Bdf::parse(options.device);
   if (!bdf) return wrong_usage(bdf.error());
   auto vmm = find_vmm(*bdf, options.socket);
-  if (!vmm) return refuse(vmm.error());
+  if (!vmm) return report_error(vmm.error());
   using As = VectorWatch::As;
   const As as = options.json ? As::Json : is_terminal() ? As::Screen : As::Lines;
   VectorWatch watch(*bdf, std::move(*vmm), as);
-  if (const auto begun = watch.begin(options.latency); !begun) return refuse(begun.error());
+  if (const auto begun = watch.begin(options.latency); !begun) return report_error(begun.error());
 
   const StopFlag stop;
   Result<void> done;
@@ -186,7 +187,7 @@ int run(const WatchOptions& options) {
       break;
     }
   }
-  return done ? kDone : refuse(done.error());
+  return done ? kDone : report_error(done.error());
 }
 
 }  // namespace

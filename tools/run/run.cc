@@ -74,7 +74,7 @@ class StopOnSignals {
   std::array<struct sigaction, kSignals.size()> before_{};
 };
 
-const char* name_of(ExitReason reason) {
+const char* to_string(ExitReason reason) {
   switch (reason) {
     case ExitReason::PowerOff:
       return "power-off";
@@ -119,7 +119,7 @@ Result<std::ofstream> open_summary(const std::string& file) {
 Result<void> write_summary(std::ofstream& out, const std::string& file, ExitReason reason,
                            uint64_t console_dropped, const std::vector<Inspection>& devices) {
   const nlohmann::json json = {
-      {"end", name_of(reason)}, {"console_dropped", console_dropped}, {"devices", devices}};
+      {"end", to_string(reason)}, {"console_dropped", console_dropped}, {"devices", devices}};
   // Names come from the PCI id database and need not be UTF-8.
   out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
   out.close();
@@ -146,11 +146,11 @@ int run(RunArguments& arguments) {
   }
   if (const auto checked = options.check(); !checked) return wrong_usage(checked.error());
   auto summary_file = open_summary(arguments.summary_file);
-  if (!summary_file) return refuse(summary_file.error());
+  if (!summary_file) return report_error(summary_file.error());
   // Events come on the vCPUs' threads, with locks held. The messages outlive the VM, so that its
   // devices are free before a reader of them is waited for.
   auto messages = OutputWriter::start(STDERR_FILENO, {.what = "messages"});
-  if (!messages) return refuse(messages.error());
+  if (!messages) return report_error(messages.error());
   const auto refused = [&messages = **messages](const Error& error) {
     messages.write(error_line(error));
     return kRefused;

@@ -30,7 +30,7 @@ std::string event_line(const Event& event) {
     case Event::Kind::ResetFailed:
       what = "the guest's reset did not reset the device";
       break;
-    case Event::Kind::DamageHealed:
+    case Event::Kind::DamageRestored:
     case Event::Kind::DeviceReset:
       return {};
   }

@@ -53,11 +53,11 @@ int show(const TopologyOptions& options) {
     device = *bdf;
   }
   const auto topology = read_topology(sysfs);
-  if (!topology) return refuse(topology.error());
+  if (!topology) return report_error(topology.error());
   std::set<size_t> nodes = all_nodes(*topology);
   if (device) {
     const auto around = nodes_around(*topology, *device);
-    if (!around) return refuse(around.error());
+    if (!around) return report_error(around.error());
     nodes = *around;
   }
   const PciNames names;

@@ -20,7 +20,7 @@ namespace passthru::tools {
 namespace {
 
 constexpr int kQuietMilliseconds = 100;
-constexpr unsigned kLongestBurst = 256;
+constexpr unsigned kMaxBurst = 256;
 
 /// The nearest bridge in front of a function that is there now, however much has gone with it.
 std::optional<size_t> nearest_now(const Topology& before, const Topology& now, Bdf bdf) {
@@ -68,7 +68,7 @@ class Watch {
   /// Tells of what happens, until nothing more does.
   Result<Burst> next_burst() {
     Burst burst;
-    for (unsigned told = 0; told < kLongestBurst;) {
+    for (unsigned told = 0; told < kMaxBurst;) {
       pollfd readable{.fd = events_.fd(), .events = POLLIN, .revents = 0};
       if (::poll(&readable, 1, told == 0 ? -1 : kQuietMilliseconds) == 0) break;
       auto event = events_.receive();
@@ -115,9 +115,9 @@ int watch_topology(const Sysfs& sysfs, bool json) {
   // Into a pipe too.
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   auto events = Uevents::open();
-  if (!events) return refuse(events.error());
+  if (!events) return report_error(events.error());
   const auto ended = Watch(sysfs, *events, json).run();
-  return refuse(ended.error());
+  return report_error(ended.error());
 }
 
 }  // namespace passthru::tools

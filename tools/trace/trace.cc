@@ -159,12 +159,13 @@ Result<void> trace(Tracer& tracer, double seconds) {
 int run(const TraceOptions& options) {
   const auto bdf = Bdf::parse(options.device);
   if (!bdf) return wrong_usage(bdf.error());
-  if (const auto function = Sysfs().function(*bdf); !function) return refuse(function.error());
+  if (const auto function = Sysfs().function(*bdf); !function)
+    return report_error(function.error());
   auto vmm = need_vmm(*bdf, options.socket);
-  if (!vmm) return refuse(vmm.error());
+  if (!vmm) return report_error(vmm.error());
   const StopFlag stop;  // from here on, what is there becomes a whole file
   auto file = TraceFile::create(options.file);
-  if (!file) return refuse(file.error());
+  if (!file) return report_error(file.error());
   Tracer tracer(*bdf, std::move(*vmm), std::move(*file));
   auto done = tracer.begin();
   const auto start = Clock::now();
@@ -179,7 +180,7 @@ int run(const TraceOptions& options) {
   } else {
     fmt::print("{}", trace_text(summary));
   }
-  return done ? kDone : refuse(done.error());
+  return done ? kDone : report_error(done.error());
 }
 
 }  // namespace

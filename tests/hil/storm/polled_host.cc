@@ -95,7 +95,7 @@ Result<void> PolledHost::signal_msi(const MsiMessage& /*message*/, uint16_t /*re
 }
 
 void PolledHost::on_event(const Event& event) {
-  if (event.kind == Event::Kind::DamageHealed) return;  // counted by the library
+  if (event.kind == Event::Kind::DamageRestored) return;  // counted by the library
   std::fprintf(stderr, "passthru_storm: %s: %s\n", event.device.str().c_str(),
                event.detail.c_str());
 }

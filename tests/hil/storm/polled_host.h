@@ -14,7 +14,7 @@
 
 namespace passthru {
 
-class PolledHost final : public Host {
+class PolledHost final : public Hypervisor {
  public:
   /// EMFILE: no descriptor is left.
   static Result<std::unique_ptr<PolledHost>> create();

@@ -116,7 +116,8 @@ long long ms(Clock::duration time) {
 Result<void> storm(Bdf bdf) {
   auto drive = PASSTHRU_TRY(AssignedDrive::open(bdf, kMaxQueues));
   Readers readers(*drive);
-  auto audit = PASSTHRU_TRY(Audit::start({&drive->device()}, Audit::kDefaultInterval));
+  auto audit =
+      PASSTHRU_TRY(DeviceMonitor::start({&drive->device()}, DeviceMonitor::kDefaultInterval));
   std::printf("reading on %u vectors\n", drive->queues());
   std::fflush(stdout);
   while (!stdin_ended()) readers.turn();

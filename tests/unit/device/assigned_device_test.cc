@@ -143,7 +143,7 @@ TEST_F(AssignedDeviceTest, AResetBehindItsBackIsHealedOnRearm) {
   enable_msix();
   enable_vector(0);
   hardware->backdoor_reset();
-  EXPECT_EQ(*device->rearm(), 1U);
+  EXPECT_EQ(*device->check_health(), 1U);
   EXPECT_EQ(hardware->fire(0), Fired::Delivered);
 }
 

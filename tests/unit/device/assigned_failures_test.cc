@@ -49,7 +49,7 @@ class AnyFailure : public AssignedFixture,
   }
   void heal() {
     hardware->backdoor_reset();
-    ignore(device->rearm(), "it may fail");
+    ignore(device->check_health(), "it may fail");
   }
 
   using AssignedFixture::device;

@@ -17,7 +17,7 @@
 
 #include "device/assigned_device.h"
 #include "tests/fakes/eventually.h"
-#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_hypervisor.h"
 #include "tests/fakes/fake_kernel.h"
 #include "tests/fakes/sysfs_tree.h"
 #include "tests/hil/tested_backend.h"
@@ -62,7 +62,7 @@ class VmFixture : public ::testing::Test {
 
   SysfsTree sysfs;
   std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
-  FakeHost host{*kernel};
+  FakeHypervisor host{*kernel};
   Domain domain{kernel, host, sysfs.sysfs()};
 };
 

@@ -87,7 +87,7 @@ class AssignedSweepTest : public AssignedFixture, public testing::WithParamInter
       mask(vector, false);
     }
     for (unsigned audits = 0; audits < kAudits; ++audits) {
-      ignore(device->rearm(), "what is left is looked at again");
+      ignore(device->check_health(), "what is left is looked at again");
     }
   }
 
@@ -171,11 +171,11 @@ const Operation kOperations[] = {
        test.device->config_write(kPowerControl, 2, 0);
      },
      false},
-    {"audit", {}, [](auto& test) { ignore(test.device->rearm(), "swept"); }, true},
+    {"audit", {}, [](auto& test) { ignore(test.device->check_health(), "swept"); }, true},
     {"audit after damage", [](auto& test) { test.hardware->zero_table(); },
-     [](auto& test) { ignore(test.device->rearm(), "swept"); }, true},
+     [](auto& test) { ignore(test.device->check_health(), "swept"); }, true},
     {"audit after a reset", [](auto& test) { test.hardware->backdoor_reset(); },
-     [](auto& test) { ignore(test.device->rearm(), "swept"); }, true},
+     [](auto& test) { ignore(test.device->check_health(), "swept"); }, true},
     {"reset by the VMM", {}, [](auto& test) { ignore(test.device->reset(), "swept"); }, false},
     {"detach", {}, [](auto& test) { test.device.reset(); }, false},
 };

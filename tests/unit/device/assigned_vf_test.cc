@@ -48,7 +48,7 @@ TEST_F(AssignedVfTest, AResetBehindItsBackIsHealedOnRearm) {
   for (const unsigned vector : {0U, 2U}) enable_vector(vector);
   hardware->backdoor_reset();
   EXPECT_EQ(hardware->fire(2), Fired::Lost);
-  EXPECT_EQ(*device->rearm(), 2U);
+  EXPECT_EQ(*device->check_health(), 2U);
   host.delivered();
   EXPECT_EQ(hardware->fire(2), Fired::Delivered);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(2)));
@@ -56,10 +56,10 @@ TEST_F(AssignedVfTest, AResetBehindItsBackIsHealedOnRearm) {
 }
 
 TEST_F(AssignedVfTest, ItIsGoneWithItsPhysicalFunction) {
-  open({.silence = std::chrono::milliseconds(0)});
+  open({.response_timeout = std::chrono::milliseconds(0)});
   place(kWindow);
   hardware->set_gone(true);
-  EXPECT_EQ(device->rearm().error().code, ENODEV);
+  EXPECT_EQ(device->check_health().error().code, ENODEV);
   EXPECT_THAT(host.mappings(), IsEmpty());
   EXPECT_NE(device->inspect().detached, "");
 }

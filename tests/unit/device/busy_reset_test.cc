@@ -148,10 +148,10 @@ TEST_F(LongResetTest, AnotherVcpuFindsAFunctionThatDoesNotAnswer) {
 
 TEST_F(LongResetTest, AnAuditDoesNotTakeItForGone) {
   device.reset();
-  open({.silence = std::chrono::milliseconds(0)});
+  open({.response_timeout = std::chrono::milliseconds(0)});
   begin();
   hardware->set_gone(true);
-  EXPECT_EQ(device->rearm(), 0U);
+  EXPECT_EQ(device->check_health(), 0U);
   hardware->set_gone(false);
   let_it_end();
   EXPECT_EQ(device->inspect().detached, "");

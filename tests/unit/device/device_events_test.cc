@@ -76,7 +76,7 @@ TEST_F(DeviceEventsTest, WhatTheGuestThenDoesGoesNowhere) {
   enable_msix();
   enable_vector(2);
   device->end_of_intx();
-  EXPECT_EQ(device->rearm(), 0U);
+  EXPECT_EQ(device->check_health(), 0U);
   device->detach();
   EXPECT_THAT(kernel->calls(), IsEmpty());
   const auto reset = device->reset();
@@ -140,21 +140,21 @@ TEST_F(DeviceEventsTest, AConventionalDeviceHasNoErrorInterrupt) {
 }
 
 TEST_F(DeviceEventsTest, ADeviceThatIsPulledIsDetachedAfterItsSilence) {
-  open_and_use({.silence = 30ms});
+  open_and_use({.response_timeout = 30ms});
   hardware->set_gone(true);
   const auto begin = std::chrono::steady_clock::now();
-  const auto first = device->rearm();
+  const auto first = device->check_health();
   ASSERT_FALSE(first);
   EXPECT_EQ(first.error().code, ENODEV);
   EXPECT_THAT(first.error().message(), HasSubstr("does not answer"));
   EXPECT_THAT(host.events, IsEmpty()) << "a reset takes that long as well";
   EXPECT_TRUE(eventually([this] {
-    EXPECT_FALSE(device->rearm());
+    EXPECT_FALSE(device->check_health());
     return !told(Event::Kind::DeviceGone).empty();
   })) << "it was not detached";
   EXPECT_GE(std::chrono::steady_clock::now() - begin, 30ms);
   expect_an_empty_slot();
-  EXPECT_EQ(device->rearm(), 0U);
+  EXPECT_EQ(device->check_health(), 0U);
   EXPECT_EQ(host.events.size(), 1U) << "told once, and nothing else";
   EXPECT_THAT(kernel->calls("VFIO_DEVICE_RESET"), IsEmpty()) << "there is nothing to reset";
 }
@@ -167,40 +167,40 @@ TEST_F(DeviceEventsTest, ADeviceWithoutCapabilitiesIsDetachedAsWell) {
   spec.express = spec.power_management = false;
   spec.msix.vectors = 0;
   hardware = &plug(spec);
-  open({.silence = 0ms});
+  open({.response_timeout = 0ms});
   EXPECT_EQ(device->config_read(0x06, 2), 0U);
   hardware->set_gone(true);
-  EXPECT_FALSE(device->rearm());
+  EXPECT_FALSE(device->check_health());
   EXPECT_EQ(told(Event::Kind::DeviceGone).size(), 1U);
 }
 
 TEST_F(DeviceEventsTest, ADeviceThatAnswersAgainInTimeStays) {
-  open_and_use({.silence = 1h});
+  open_and_use({.response_timeout = 1h});
   hardware->set_gone(true);
-  EXPECT_FALSE(device->rearm());
+  EXPECT_FALSE(device->check_health());
   hardware->set_gone(false);
-  EXPECT_EQ(device->rearm(), 0U);
+  EXPECT_EQ(device->check_health(), 0U);
   EXPECT_EQ(hardware->fire(1), Fired::Delivered);
   EXPECT_THAT(host.events, IsEmpty());
 }
 
 TEST_F(DeviceEventsTest, ADeviceThatWasBackMayBeSilentAsLongAgain) {
-  open_and_use({.silence = 20ms});
+  open_and_use({.response_timeout = 20ms});
   hardware->set_gone(true);
-  EXPECT_FALSE(device->rearm());
+  EXPECT_FALSE(device->check_health());
   hardware->set_gone(false);
-  EXPECT_EQ(device->rearm(), 0U);
+  EXPECT_EQ(device->check_health(), 0U);
   std::this_thread::sleep_for(25ms);
   hardware->set_gone(true);
-  EXPECT_FALSE(device->rearm());
+  EXPECT_FALSE(device->check_health());
   EXPECT_THAT(host.events, IsEmpty());
   hardware->set_gone(false);
-  EXPECT_EQ(device->rearm(), 0U);
+  EXPECT_EQ(device->check_health(), 0U);
 }
 
 TEST_F(DeviceEventsTest, TheAuditsThreadHearsTheHostAtOnce) {
   open_and_use();
-  auto audit = Audit::start({device.get()}, Audit::kOff);
+  auto audit = DeviceMonitor::start({device.get()}, DeviceMonitor::kOff);
   ASSERT_TRUE(audit);
   hardware->notify(Irq::Request);
   EXPECT_TRUE(eventually([this] { return device->config_read(0, 4) == 0xffff'ffff; }));

@@ -35,7 +35,7 @@ class AuditTest : public AssignedFixture {
 };
 
 TEST_F(AuditTest, RestoresAVectorThatNobodyTouches) {
-  auto audit = Audit::start({device.get()}, 1ms);
+  auto audit = DeviceMonitor::start({device.get()}, 1ms);
   ASSERT_TRUE(audit);
   hardware->zero_table();
   EXPECT_TRUE(eventually([&] { return hardware->entry(0) == hardware->host_message(0); }));
@@ -53,14 +53,14 @@ TEST_F(AuditTest, TellsOnceOfADeviceThatCannotBeHealedAndHealsItWhenItCan) {
   hardware->zero_table();
   for (int i = 0; i < 3; ++i) {
     kernel->fail("pread", EIO, 3);  // after the looks at the vendor and Message Control
-    EXPECT_FALSE(device->rearm());
+    EXPECT_FALSE(device->check_health());
     EXPECT_EQ(told(), 1);
   }
-  EXPECT_EQ(*device->rearm(), 1U);
+  EXPECT_EQ(*device->check_health(), 1U);
   EXPECT_EQ(hardware->fire(0), Fired::Delivered);
   hardware->zero_table();
   kernel->fail("pread", EIO, 3);  // after the looks at the vendor and Message Control
-  EXPECT_FALSE(device->rearm());
+  EXPECT_FALSE(device->check_health());
   EXPECT_EQ(told(), 2) << "another damage";
 }
 
@@ -72,15 +72,15 @@ TEST_F(AuditTest, ADeviceWhoseRestoreFailedIsCuredByNothingButARestore) {
   };
   hardware->backdoor_reset();
   kernel->fail("VFIO_DEVICE_SET_IRQS", ENOMEM, 2);  // the index is disabled, and not enabled again
-  EXPECT_FALSE(device->rearm());
+  EXPECT_FALSE(device->check_health());
   kernel->fail("VFIO_DEVICE_SET_IRQS", ENOMEM);
-  EXPECT_FALSE(device->rearm());
+  EXPECT_FALSE(device->check_health());
   EXPECT_EQ(told(), 1);
   EXPECT_THAT(host.delivered(), IsEmpty());
-  EXPECT_EQ(*device->rearm(), 1U);
+  EXPECT_EQ(*device->check_health(), 1U);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
   EXPECT_EQ(hardware->fire(0), Fired::Delivered);
-  EXPECT_EQ(*device->rearm(), 0U);
+  EXPECT_EQ(*device->check_health(), 0U);
   EXPECT_EQ(told(), 1);
 
   const Inspection inspection = device->inspect();
@@ -108,7 +108,7 @@ class TalkingHostTest : public AuditTest {
 };
 
 TEST_F(TalkingHostTest, DoesNotPutOffALook) {
-  auto audit = Audit::start({device.get()}, 50ms);
+  auto audit = DeviceMonitor::start({device.get()}, 50ms);
   ASSERT_TRUE(audit);
   hardware->zero_table();
   const auto healed = [&] { return hardware->entry(0) == hardware->host_message(0); };
@@ -117,7 +117,7 @@ TEST_F(TalkingHostTest, DoesNotPutOffALook) {
 }
 
 TEST_F(TalkingHostTest, DoesNotBringALookForward) {
-  auto audit = Audit::start({device.get()}, std::chrono::hours(24));
+  auto audit = DeviceMonitor::start({device.get()}, std::chrono::hours(24));
   ASSERT_TRUE(audit);
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(ask());
   audit->reset();
@@ -125,7 +125,7 @@ TEST_F(TalkingHostTest, DoesNotBringALookForward) {
 }
 
 TEST_F(AuditTest, EndsAtOnceHoweverLongItsInterval) {
-  auto audit = Audit::start({device.get()}, std::chrono::hours(24));
+  auto audit = DeviceMonitor::start({device.get()}, std::chrono::hours(24));
   ASSERT_TRUE(audit);
   audit->reset();  // returns: a test that hangs has failed
   EXPECT_THAT(host.events, IsEmpty());
@@ -149,7 +149,7 @@ class FewDescriptors {
 
 // poll() refuses more descriptors than RLIMIT_NOFILE.
 TEST_F(AuditTest, GoesOnWhereTheKernelDoesNotWait) {
-  auto audit = Audit::start({device.get()}, 1ms);
+  auto audit = DeviceMonitor::start({device.get()}, 1ms);
   ASSERT_TRUE(audit);
   {
     const FewDescriptors few(1);
@@ -163,11 +163,11 @@ TEST_F(AuditTest, GoesOnWhereTheKernelDoesNotWait) {
 }
 
 /// A VMM whose on_event takes long for one device.
-class SlowHost : public FakeHost {
+class SlowHost : public FakeHypervisor {
  public:
-  using FakeHost::FakeHost;
+  using FakeHypervisor::FakeHypervisor;
   void on_event(const Event& event) override {
-    if (event.device != slow) return FakeHost::on_event(event);
+    if (event.device != slow) return FakeHypervisor::on_event(event);
     entered = true;
     released = eventually([this] { return release.load(); });
   }
@@ -197,7 +197,7 @@ TEST_F(TwoDevicesTest, ASlowOneHoldsUpNoOther) {
   const auto other_device = open(other);
   ASSERT_TRUE(slow_device && other_device);
   slow_host.slow = slow.spec().bdf;
-  auto audit = Audit::start({slow_device.get(), other_device.get()}, 1ms);
+  auto audit = DeviceMonitor::start({slow_device.get(), other_device.get()}, 1ms);
   ASSERT_TRUE(audit);
   slow.notify(Irq::Error);
   ASSERT_TRUE(eventually([&] { return slow_host.entered.load(); }));

@@ -47,7 +47,7 @@ TEST_F(EventsTest, IntxThatIsRefusedIsToldOnceAndNotTriedAtEachWrite) {
   EXPECT_EQ(set_irqs(), before);
 
   host.fail_next("", 0);
-  EXPECT_TRUE(device->rearm());
+  EXPECT_TRUE(device->check_health());
   EXPECT_TRUE(host.intx_armed()) << "an audit tries it again";
   host.fail_next("arm_intx", EBUSY);
   device->config_write(kFlrControl, 2, 0x8000);
@@ -60,7 +60,7 @@ TEST_F(EventsTest, IntxThatStaysRefusedIsTriedMoreAndMoreSeldom) {
   const size_t before = set_irqs();
   for (unsigned i = 0; i < kWrites; ++i) {
     host.fail_next("arm_intx", EBUSY);
-    ignore(device->rearm(), "that there is nothing to restore");
+    ignore(device->check_health(), "that there is nothing to restore");
   }
   EXPECT_GE(set_irqs(), before + 2);
   EXPECT_LE(set_irqs(), before + 3 * 10) << "three calls for each of 10 tries";

@@ -66,7 +66,7 @@ TEST_F(LimitsTest, AllVectorsOfTheLargestDeviceWorkTogether) {
 }
 
 TEST_F(LimitsTest, WithoutARouteAVectorLatchesUntilThereIsOne) {
-  host.most_routes = 2000;
+  host.max_routes = 2000;
   enable_all();
   EXPECT_EQ(host.armed(), 2000U);
   EXPECT_EQ(failures().size(), kVectors - 2000U);
@@ -78,7 +78,7 @@ TEST_F(LimitsTest, WithoutARouteAVectorLatchesUntilThereIsOne) {
   host.events.clear();
   mask_and_unmask(2047);
   EXPECT_THAT(host.events, IsEmpty()) << "it was told of";
-  host.most_routes = SIZE_MAX;  // as when another device has gone
+  host.max_routes = SIZE_MAX;  // as when another device has gone
   mask_and_unmask(2047);
   EXPECT_EQ(host.armed(), 2001U);
   EXPECT_EQ(host.delivered().size(), 1U) << "what came meanwhile";
@@ -115,7 +115,7 @@ TEST_F(LimitsTest, WithoutADescriptorNothingOfTheRequestIsBoundAndItIsTold) {
 
 TEST_F(LimitsTest, ASecondDeviceThatFindsNoRouteLeavesTheFirstAlone) {
   enable_all();
-  host.most_routes = host.routes();
+  host.max_routes = host.routes();
   const auto first = std::move(device);
   hardware = &plug(FakeSpec::nvme({.device = 8}, 8));
   auto opened = AssignedDevice::open(

@@ -49,14 +49,14 @@ class OpenSweepTest : public AssignedFixture, public testing::WithParamInterface
   }
 
   /// The device is silent for `length` reads from the nth on.
-  void open_silent(unsigned nth, unsigned length, std::chrono::milliseconds silence) {
+  void open_silent(unsigned nth, unsigned length, std::chrono::milliseconds response_timeout) {
     unsigned reads = 0;
     kernel->hook.set([&](std::string_view call, bool after) {
       if (call != "pread") return;
       hardware->set_gone(!after && reads >= nth && reads - nth < length);
       reads += after ? 1 : 0;
     });
-    auto opened = try_open({.silence = silence});
+    auto opened = try_open({.response_timeout = response_timeout});
     kernel->hook.set({});
     if (opened) {
       device = std::move(*opened);
@@ -69,9 +69,9 @@ class OpenSweepTest : public AssignedFixture, public testing::WithParamInterface
     EXPECT_TRUE(kernel->nothing_leaked()) << "silent for " << length << " from " << nth << " on";
   }
 
-  void sweep(unsigned length, std::chrono::milliseconds silence) {
+  void sweep(unsigned length, std::chrono::milliseconds response_timeout) {
     ASSERT_GT(reads_, 128U) << "each register is read twice";
-    for (unsigned nth = 0; nth < reads_; ++nth) open_silent(nth, length, silence);
+    for (unsigned nth = 0; nth < reads_; ++nth) open_silent(nth, length, response_timeout);
     std::cout << fmt::format("sweep: silent for {} reads: {} points swept, {} refused\n", length,
                              reads_, refused_);
   }
@@ -98,7 +98,7 @@ TEST_P(OpenSweepTest, ADeviceThatIsSilentForGoodIsNeverAnotherShape) {
 
 TEST_P(OpenSweepTest, ADeviceThatStaysSilentIsRefusedWithItsName) {
   hardware->set_gone(true);
-  const auto opened = try_open({.silence = kPatient});
+  const auto opened = try_open({.response_timeout = kPatient});
   ASSERT_FALSE(opened);
   const std::string bdf = hardware->spec().bdf.str();
   EXPECT_THAT(opened.error().message(),

@@ -80,7 +80,7 @@ class SlowDeviceTest : public VmFixture {
   /// The slow device's call has begun: the other one is audited, restored and detached meanwhile.
   void expect_other_goes_on() {
     ASSERT_TRUE(call.is_entered());
-    auto audit = Audit::start({other.device.get()}, 1ms);
+    auto audit = DeviceMonitor::start({other.device.get()}, 1ms);
     ASSERT_TRUE(audit);
     expect_other_is_restored_and_detached();
     audit->reset();
@@ -104,7 +104,7 @@ class SlowDeviceTest : public VmFixture {
 
 TEST_F(SlowDeviceTest, ARestoreByTheAuditHoldsUpNoOtherDevice) {
   slow.hardware->set_pause([this] { call.wait(); });
-  auto audit = Audit::start({slow.device.get(), other.device.get()}, 1ms);
+  auto audit = DeviceMonitor::start({slow.device.get(), other.device.get()}, 1ms);
   ASSERT_TRUE(audit);
   slow.hardware->zero_table();
   ASSERT_TRUE(call.is_entered());

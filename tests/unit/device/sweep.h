@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_hypervisor.h"
 #include "tests/fakes/fake_kernel.h"
 
 namespace passthru {
@@ -22,7 +22,7 @@ class Sweep {
   };
   using Event = std::function<void(const Point&)>;
 
-  Sweep(FakeKernel& kernel, FakeHost& host, FakeDevice& device)
+  Sweep(FakeKernel& kernel, FakeHypervisor& host, FakeDevice& device)
       : kernel_(kernel), host_(host), device_(device) {}
 
   /// Runs `operation` and lets `event` happen at its nth point, from 0 on. `then` happens two
@@ -53,7 +53,7 @@ class Sweep {
   }
 
   FakeKernel& kernel_;
-  FakeHost& host_;
+  FakeHypervisor& host_;
   FakeDevice& device_;
   unsigned points_ = 0;
   unsigned nth_ = 0;

@@ -162,7 +162,7 @@ TEST_F(InspectServerTest, ARequestMayComeInPieces) {
 TEST_F(InspectServerTest, ARequestWithoutEndIsHungUpOn) {
   start();
   const Fd client = connect_raw();
-  send(client, std::string(InspectService::kLongestRequest + 1, 'x'));
+  send(client, std::string(InspectService::kMaxRequest + 1, 'x'));
   EXPECT_EQ(receive_all(client), "");
 }
 
@@ -188,7 +188,7 @@ TEST_F(LargeAnswers, ArriveWhole) {
 TEST_F(LargeAnswers, OfClientsThatTakeNothingHoldUpNobodyAndAreHungUpOn) {
   start();
   std::vector<Fd> clients;
-  for (size_t i = 0; i + 1 < InspectServer::kMostClients; ++i) {
+  for (size_t i = 0; i + 1 < InspectServer::kMaxClients; ++i) {
     clients.push_back(connect_raw());
     if (i % 2 == 0) send(clients.back(), "{\"request\":\"inspect\"}\n");
   }
@@ -209,13 +209,13 @@ TEST_F(LargeAnswers, DoNotHoldUpTheEnd) {
   send(client, "{\"request\":\"inspect\"}\n");
   const auto begun = std::chrono::steady_clock::now();
   server.reset();
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, InspectServer::kMostPatience);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, InspectServer::kMaxPatience);
 }
 
 TEST_F(InspectServerTest, MoreClientsThanThereIsRoomForAreHungUpOn) {
   start();
   std::vector<Fd> clients;
-  for (size_t i = 0; i < InspectServer::kMostClients; ++i) clients.push_back(connect_raw());
+  for (size_t i = 0; i < InspectServer::kMaxClients; ++i) clients.push_back(connect_raw());
   const Fd last = connect_raw();
   EXPECT_THAT(receive_all(last),
               HasSubstr("answer one more client: 16 are connected already. End one of them"));

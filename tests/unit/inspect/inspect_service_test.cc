@@ -209,7 +209,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{R"({"request":"trace","after":"now"})", "\"after\""}));
 
 TEST_F(InspectServiceTest, NestingWithoutEndIsNoProblem) {
-  const std::string deep(InspectService::kLongestRequest, '[');
+  const std::string deep(InspectService::kMaxRequest, '[');
   EXPECT_THAT(session->answer(deep), HasSubstr("no JSON object"));
 }
 

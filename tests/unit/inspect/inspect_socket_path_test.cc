@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kLongest = 107;  // bytes of `sun_path`, without its end
+constexpr size_t kMaxPath = 107;  // bytes of `sun_path`, without its end
 
 class InspectSocketPath : public VmFixture {
  protected:
@@ -44,12 +44,12 @@ class InspectSocketPath : public VmFixture {
 };
 
 TEST_F(InspectSocketPath, OneByteMoreThanASocketTakesIsTooLong) {
-  const fs::path longest = of_length(kLongest);
+  const fs::path longest = of_length(kMaxPath);
   const auto server = InspectServer::start(domain, {}, longest);
   ASSERT_TRUE(server) << server.error().message();
   EXPECT_TRUE(fs::is_socket(longest));
 
-  const fs::path path = of_length(kLongest + 1);
+  const fs::path path = of_length(kMaxPath + 1);
   const Error refused = refusal(path);
   EXPECT_EQ(refused.code, ENAMETOOLONG);
   EXPECT_EQ(refused.message(), words(path, "a socket's path has at most 107 bytes"));

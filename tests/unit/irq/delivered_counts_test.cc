@@ -13,7 +13,7 @@ namespace {
 /// As if the host had counted so many of each vector until now.
 InterruptCounts host_counts(uint64_t each) {
   return {.since = std::chrono::steady_clock::now(),
-          .counts = std::vector<uint64_t>(InterruptCounts::kMostVectors, each)};
+          .counts = std::vector<uint64_t>(InterruptCounts::kMaxVectors, each)};
 }
 
 class Delivered : public MsixTest {
@@ -77,8 +77,8 @@ TEST_F(Delivered, ByTheForwarderAreItsMessagesToTheLast) {
   auto made = Forwarder::make(64);
   ASSERT_TRUE(made);
   Forwarder* const forwarder = made->get();
-  ASSERT_TRUE(forwarder->drive_here());
-  ASSERT_TRUE(router.use(std::move(*made)));
+  ASSERT_TRUE(forwarder->bind_to_this_thread());
+  ASSERT_TRUE(router.adopt(std::move(*made)));
   live(2);
   const auto deliver = [&] {
     EXPECT_TRUE(forwarder->run_once());

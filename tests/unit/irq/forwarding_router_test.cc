@@ -25,12 +25,12 @@ class ForwardedMsix : public MsixTest {
  protected:
   void live(bool by_message, uint32_t rate = 0) {
     host.by_message = by_message;
-    most_per_second = rate;
+    max_per_second = rate;
     auto made = Forwarder::make(64);
     ASSERT_TRUE(made);
     forwarder = made->get();
-    ASSERT_TRUE(forwarder->drive_here());
-    ASSERT_TRUE(router.use(std::move(*made)));
+    ASSERT_TRUE(forwarder->bind_to_this_thread());
+    ASSERT_TRUE(router.adopt(std::move(*made)));
     open(FakeSpec::nvme());
     msix->write_control(kMsixEnable);
     for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);

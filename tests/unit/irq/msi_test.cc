@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_hypervisor.h"
 #include "tests/fakes/fake_kernel.h"
 
 namespace passthru {
@@ -66,7 +66,7 @@ class MsiTest : public ::testing::Test, public VectorObserver {
   void intx_failed(const Error& error) override { ADD_FAILURE() << error.message(); }
 
   FakeKernel kernel;
-  FakeHost host{kernel};
+  FakeHypervisor host{kernel};
   ForwardingRouter router{host};
   DmaSpace dma{kernel};
   FakeDevice* fake = nullptr;

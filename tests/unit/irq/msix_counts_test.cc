@@ -38,7 +38,7 @@ TEST_F(MsixTest, MaskedTimeCountsWhileMsixIsEnabledAndTheVectorIsNotLive) {
 TEST_F(MsixTest, InterruptsThatTheHostCountedBeforeTheLookAreTaken) {
   live(2);
   const InterruptCounts seen{.since = std::chrono::steady_clock::now(),
-                             .counts = std::vector<uint64_t>(InterruptCounts::kMostVectors, 7)};
+                             .counts = std::vector<uint64_t>(InterruptCounts::kMaxVectors, 7)};
   EXPECT_EQ(msix->inspect()[1].interrupts, 0U) << "without any, the host's own are read";
   EXPECT_EQ(msix->inspect(seen)[1].interrupts, 7U);
   EXPECT_EQ(msix->inspect()[1].interrupts, 7U) << "the kernel does not name one that is let go";
@@ -47,7 +47,7 @@ TEST_F(MsixTest, InterruptsThatTheHostCountedBeforeTheLookAreTaken) {
 TEST_F(MsixTest, CountsThatTheKernelHasForgottenSinceAreNotAddedAgain) {
   live(2);
   const InterruptCounts seen{.since = std::chrono::steady_clock::now(),
-                             .counts = std::vector<uint64_t>(InterruptCounts::kMostVectors, 7)};
+                             .counts = std::vector<uint64_t>(InterruptCounts::kMaxVectors, 7)};
   msix->write_control(0);
   msix->write_control(kMsixEnable);
   EXPECT_EQ(msix->inspect(seen)[1].interrupts, 0U);

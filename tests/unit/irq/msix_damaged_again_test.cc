@@ -33,7 +33,7 @@ class MsixDamagedAgain : public MsixTest {
 TEST_F(MsixDamagedAgain, AnEntryThatIsZeroedWithinItsRestoreIsRestoredAgain) {
   live(1);
   fake->zero_table();
-  zero_in_set_irqs(Restore::kMaxAttempts - 1);
+  zero_in_set_irqs(TableRestorer::kMaxAttempts - 1);
   EXPECT_EQ(*msix->audit(), 1U);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
   expect_sound(1);
@@ -47,7 +47,7 @@ TEST_F(MsixDamagedAgain, AfterAFewAttemptsTheAuditReportsAndTheNextOneGoesOn) {
   const auto failed = msix->audit();
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code, EIO);
-  EXPECT_EQ(set_irqs(), 4 * Restore::kMaxAttempts);
+  EXPECT_EQ(set_irqs(), 4 * TableRestorer::kMaxAttempts);
   EXPECT_EQ(restored, 0U);
   fake->set_pause({});
   fake->zero_table();
@@ -211,7 +211,7 @@ TEST_F(MsixDamagedAgain, AMaskThatStaysIsDamage) {
     fake->set_entry(vector, masked);
   }
   EXPECT_EQ(*msix->audit(), 2U);
-  EXPECT_EQ(pauses, Restore::kMaxLooks) << "not once for each vector";
+  EXPECT_EQ(pauses, TableRestorer::kMaxLooks) << "not once for each vector";
   expect_sound(2);
 }
 

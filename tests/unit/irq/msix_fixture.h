@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "irq/msix.h"
-#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_hypervisor.h"
 #include "tests/fakes/fake_kernel.h"
 
 namespace passthru {
@@ -32,7 +32,7 @@ class MsixTest : public ::testing::Test, public VectorObserver {
     device = *opened;
     msix = std::make_unique<Msix>(device, fake->spec().msix.layout(), router, *this,
                                   Msix::Options{.requester_id = 8,
-                                                .most_per_second = most_per_second,
+                                                .max_per_second = max_per_second,
                                                 .wake = [this] { return wake(); },
                                                 .pause =
                                                     [this] {
@@ -88,7 +88,7 @@ class MsixTest : public ::testing::Test, public VectorObserver {
   void intx_failed(const Error& /*error*/) override {}
 
   FakeKernel kernel;
-  FakeHost host{kernel};
+  FakeHypervisor host{kernel};
   ForwardingRouter router{host};
   DmaSpace dma{kernel};
   FakeDevice* fake = nullptr;
@@ -98,7 +98,7 @@ class MsixTest : public ::testing::Test, public VectorObserver {
   std::shared_ptr<AccessTarget> pba;
   std::vector<std::pair<unsigned, int>> failures;
   unsigned restored = 0;
-  uint32_t most_per_second = 0;
+  uint32_t max_per_second = 0;
   bool allow_unsafe_interrupts = false;
   Delivery::Clock::time_point now{};
   std::chrono::nanoseconds look_takes{};  ///< between two readings of the clock

@@ -15,7 +15,7 @@ using ::testing::IsEmpty;
 class MsixLetGo : public MsixTest {
  protected:
   /// As Linux frees an interrupt: mask, then a message of nothing.
-  void let_go(unsigned vector) {
+  void free_vector(unsigned vector) {
     mask(vector, true);
     for (unsigned word = 0; word < 3; ++word) put32(vector * 16 + 4 * word, 0);
   }
@@ -24,7 +24,7 @@ class MsixLetGo : public MsixTest {
 TEST_F(MsixLetGo, ItsInterruptAndItsRouteAreFreedAndNoOthers) {
   live(4);
   kernel.forget_calls();
-  let_go(2);
+  free_vector(2);
   EXPECT_FALSE(fake->bound(2));
   EXPECT_EQ(host.routes(), 3U);
   const auto calls = kernel.calls("VFIO_DEVICE_SET_IRQS");
@@ -50,7 +50,7 @@ TEST_F(MsixLetGo, TheNextDriverHasItAgainAndNobodyIsDisturbed) {
     FakeSpec spec = FakeSpec::nvme({0, 0, static_cast<uint8_t>(noresize ? 4 : 5), 0}, noresize);
     spec.msix.noresize = noresize;
     live(4, spec);
-    let_go(2);
+    free_vector(2);
     kernel.forget_calls();
     program_and_unmask(2);
     EXPECT_EQ(set_irqs(), 1U);
@@ -67,7 +67,7 @@ TEST_F(MsixLetGo, WhatFiredBeforeIsPendingStill) {
   live(2);
   mask(1, true);
   fake->fire(1);
-  let_go(1);
+  free_vector(1);
   EXPECT_EQ(pending_bits(), 2U);
   program_and_unmask(1);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(1))) << "once";
@@ -94,7 +94,7 @@ TEST_F(MsixLetGo, OneThatCannotBeHadIsToldOnceHoweverOftenTheGuestTries) {
 TEST_F(MsixLetGo, OneThatTheKernelKeepsIsBoundAsBefore) {
   live(2);
   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO);
-  let_go(1);
+  free_vector(1);
   EXPECT_THAT(failures, ElementsAre(std::pair{1U, EIO}));
   EXPECT_EQ(host.routes(), 1U) << "the next write of the cleared entry frees it";
   program_and_unmask(1);

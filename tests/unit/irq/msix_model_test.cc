@@ -18,7 +18,7 @@
 
 #include "irq/msix.h"
 #include "irq/remap.h"
-#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_hypervisor.h"
 #include "tests/fakes/fake_kernel.h"
 #include "tests/unit/irq/msix_program.h"
 
@@ -164,7 +164,7 @@ class Pair : public VectorObserver {
   }
 
   FakeKernel kernel_;
-  FakeHost host_{kernel_};
+  FakeHypervisor host_{kernel_};
   ForwardingRouter router_{host_};
   DmaSpace dma_{kernel_};
   FakeDevice& fake_;

@@ -206,7 +206,7 @@ TEST_F(MsixTest, AVectorThatCouldNotBeReissuedIsLiveAfterALook) {
 // On hardware, where a load takes a microsecond.
 TEST_F(MsixTest, AnAuditOfManyVectorsEndsInTimeAndTheNextGoesOn) {
   live(65);
-  look_takes = Restore::kGlanceFor;
+  look_takes = TableRestorer::kGlanceFor;
   fake->set_entry(60, {0, 0, 0, 0});
   EXPECT_EQ(*msix->audit(), 0U) << "it has looked at some";
   EXPECT_EQ(*msix->audit(), 1U);
@@ -215,7 +215,7 @@ TEST_F(MsixTest, AnAuditOfManyVectorsEndsInTimeAndTheNextGoesOn) {
 
 TEST_F(MsixTest, OneDamagedEntryHasAllOthersLookedAt) {
   live(65);
-  look_takes = Restore::kGlanceFor;
+  look_takes = TableRestorer::kGlanceFor;
   fake->zero_table();
   EXPECT_EQ(*msix->audit(), 65U);
 }

@@ -23,7 +23,7 @@ class CountedFaults {
   CountedFaults() {
     // The first load puts the library's handler in place. This one comes before it.
     uint32_t word = 0;
-    EXPECT_TRUE(guarded_load(reinterpret_cast<const std::byte*>(&word), {&word, 1}));
+    EXPECT_TRUE(try_read_mmio(reinterpret_cast<const std::byte*>(&word), {&word, 1}));
     struct sigaction counts = {};
     counts.sa_sigaction = [](int signal, siginfo_t* info, void* context) {
       ++faults;
@@ -96,8 +96,8 @@ TEST_F(MsixRetry, ADeviceThatStaysDamagedIsLookedAtMoreAndMoreSeldom) {
       EXPECT_EQ(calls, 0U);
       continue;
     }
-    EXPECT_LE(looks, kVectors * (1 + Restore::kMaxAttempts) + 1) << "one is the glance";
-    EXPECT_LE(calls, size_t{kVectors} * Restore::kMaxAttempts);
+    EXPECT_LE(looks, kVectors * (1 + TableRestorer::kMaxAttempts) + 1) << "one is the glance";
+    EXPECT_LE(calls, size_t{kVectors} * TableRestorer::kMaxAttempts);
     gaps.push_back(audits - last);
     last = audits;
   }

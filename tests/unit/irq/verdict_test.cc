@@ -38,7 +38,7 @@ TEST_P(VerdictOf, AView) {
   VectorView view = sound();
   GetParam().change(view);
   const Judgement judgement = judge(view);
-  EXPECT_STREQ(words(judgement.verdict), words(GetParam().verdict));
+  EXPECT_STREQ(to_string(judgement.verdict), to_string(GetParam().verdict));
   EXPECT_THAT(judgement.why, HasSubstr(GetParam().why));
 }
 
@@ -108,32 +108,34 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Verdict, DamageIsWhatTheGuestMissesInterruptsBy) {
   for (const Verdict sound :
        {Verdict::Ok, Verdict::Unused, Verdict::MaskedByGuest, Verdict::MaskedByHost}) {
-    EXPECT_FALSE(is_damage(sound)) << words(sound);
+    EXPECT_FALSE(is_damage(sound)) << to_string(sound);
   }
   for (const Verdict damage : {Verdict::Cleared, Verdict::Different, Verdict::NotRouted,
                                Verdict::EnableLost, Verdict::FunctionMaskLeft}) {
-    EXPECT_TRUE(is_damage(damage)) << words(damage);
+    EXPECT_TRUE(is_damage(damage)) << to_string(damage);
   }
 }
 
 TEST(Verdict, AMessageIsReadAsItsFormatSays) {
-  EXPECT_EQ(decoded({0, 0}), "empty");
-  EXPECT_EQ(decoded({0x1000, 0x41}), "no interrupt");
-  EXPECT_EQ(decoded({0xfee0'3000, 0x41}), "APIC 3 vector 0x41");
-  EXPECT_EQ(decoded({0xfee0'3008, 0x141}), "APIC 3 vector 0x41") << "lowest priority, redirected";
-  EXPECT_EQ(decoded({0xfee0'2004, 0x41}), "APICs 0x2 (logical) vector 0x41")
+  EXPECT_EQ(describe_message({0, 0}), "empty");
+  EXPECT_EQ(describe_message({0x1000, 0x41}), "no interrupt");
+  EXPECT_EQ(describe_message({0xfee0'3000, 0x41}), "APIC 3 vector 0x41");
+  EXPECT_EQ(describe_message({0xfee0'3008, 0x141}), "APIC 3 vector 0x41")
+      << "lowest priority, redirected";
+  EXPECT_EQ(describe_message({0xfee0'2004, 0x41}), "APICs 0x2 (logical) vector 0x41")
       << "CPU 1 in flat mode";
-  EXPECT_EQ(decoded({0xfee0'0020, 0x41}), "APIC 256 vector 0x41") << "bit 8 of an extended id";
-  EXPECT_EQ(decoded({0xfee0'0000, 0x400}), "APIC 0 NMI");
-  EXPECT_EQ(decoded({0xfee0'0000, 0x200}), "APIC 0 SMI");
-  EXPECT_EQ(decoded({0xfee0'0000, 0x500}), "APIC 0 INIT");
-  EXPECT_EQ(decoded({0xfee0'0000, 0x700}), "APIC 0 ExtINT");
-  EXPECT_EQ(decoded({0xfee0'0000, 0x1'0041}), "no interrupt") << "reserved bits";
-  EXPECT_EQ(decoded({0xfee0'0110, 0}), "remapped, index 0x8");
-  EXPECT_EQ(decoded({0xfee0'0118, 2}), "remapped, index 0xa") << "with a subhandle";
-  EXPECT_EQ(decoded({0xfee0'0000, 0x2a}, true), "remapped, index 0x2a") << "AMD's";
-  EXPECT_EQ(decoded({0xfee0'0110, 0}, true), "remapped, index 0x8") << "VT-d's";
-  EXPECT_EQ(decoded({0, 0}, true), "empty");
+  EXPECT_EQ(describe_message({0xfee0'0020, 0x41}), "APIC 256 vector 0x41")
+      << "bit 8 of an extended id";
+  EXPECT_EQ(describe_message({0xfee0'0000, 0x400}), "APIC 0 NMI");
+  EXPECT_EQ(describe_message({0xfee0'0000, 0x200}), "APIC 0 SMI");
+  EXPECT_EQ(describe_message({0xfee0'0000, 0x500}), "APIC 0 INIT");
+  EXPECT_EQ(describe_message({0xfee0'0000, 0x700}), "APIC 0 ExtINT");
+  EXPECT_EQ(describe_message({0xfee0'0000, 0x1'0041}), "no interrupt") << "reserved bits";
+  EXPECT_EQ(describe_message({0xfee0'0110, 0}), "remapped, index 0x8");
+  EXPECT_EQ(describe_message({0xfee0'0118, 2}), "remapped, index 0xa") << "with a subhandle";
+  EXPECT_EQ(describe_message({0xfee0'0000, 0x2a}, true), "remapped, index 0x2a") << "AMD's";
+  EXPECT_EQ(describe_message({0xfee0'0110, 0}, true), "remapped, index 0x8") << "VT-d's";
+  EXPECT_EQ(describe_message({0, 0}, true), "empty");
 }
 
 }  // namespace

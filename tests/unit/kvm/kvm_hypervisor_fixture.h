@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A KvmHost on a fake KVM.
+// A KvmHypervisor on a fake KVM.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,16 +12,16 @@
 
 namespace passthru {
 
-class KvmHostFixture : public ::testing::Test {
+class KvmHypervisorFixture : public ::testing::Test {
  protected:
-  void create(KvmHostOptions options = {}) {
-    auto made = KvmHost::create(FakeKvm::kVm, std::move(options), kvm);
+  void create(KvmHypervisorOptions options = {}) {
+    auto made = KvmHypervisor::create(FakeKvm::kVm, std::move(options), kvm);
     ASSERT_TRUE(made) << made.error().message();
     host = std::move(*made);
   }
 
   FakeKvm kvm;
-  std::unique_ptr<KvmHost> host;
+  std::unique_ptr<KvmHypervisor> host;
 };
 
 }  // namespace passthru

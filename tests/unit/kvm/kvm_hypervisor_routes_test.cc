@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// KvmHost's table of routes on a fake KVM: how often it is set, and what it holds beside the routes
-// of devices.
+// KvmHypervisor's table of routes on a fake KVM: how often it is set, and what it holds beside the
+// routes of devices.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,12 +23,12 @@ MsiMessage message(uint32_t data) {
   return {0xfee0'0000, data};
 }
 
-class KvmHostRoutes : public KvmHostFixture {
+class KvmHypervisorRoutes : public KvmHypervisorFixture {
  protected:
   [[nodiscard]] unsigned tables() const { return kvm.calls(kSetRoutes); }
 };
 
-TEST_F(KvmHostRoutes, SeveralChangesAreOneTable) {
+TEST_F(KvmHypervisorRoutes, SeveralChangesAreOneTable) {
   create();
   const RouteId old = host->create_route(message(1), 8).value();
   const unsigned before = tables();
@@ -45,7 +45,7 @@ TEST_F(KvmHostRoutes, SeveralChangesAreOneTable) {
   EXPECT_EQ(kvm.pins, 40U) << "KVM's own pins keep their routes";
 }
 
-TEST_F(KvmHostRoutes, ARouteKeepsItsRequesterWhereKvmTakesOne) {
+TEST_F(KvmHypervisorRoutes, ARouteKeepsItsRequesterWhereKvmTakesOne) {
   kvm.takes_requesters = true;
   create();
   const RouteId route = host->create_route(message(1), 8).value();
@@ -54,7 +54,7 @@ TEST_F(KvmHostRoutes, ARouteKeepsItsRequesterWhereKvmTakesOne) {
   EXPECT_THAT(kvm.requesters, ElementsAre(Pair(route, 8)));
 }
 
-TEST_F(KvmHostRoutes, WhatChangesNothingSetsNoTable) {
+TEST_F(KvmHypervisorRoutes, WhatChangesNothingSetsNoTable) {
   create();
   const RouteId route = host->create_route(message(1), 8).value();
   const unsigned before = tables();
@@ -64,7 +64,7 @@ TEST_F(KvmHostRoutes, WhatChangesNothingSetsNoTable) {
 }
 
 // The kernel's table may keep it until the next one: nothing signals it.
-TEST_F(KvmHostRoutes, ARouteThatIsDestroyedSetsNoTableAndIsInNoLaterOne) {
+TEST_F(KvmHypervisorRoutes, ARouteThatIsDestroyedSetsNoTableAndIsInNoLaterOne) {
   create();
   const RouteId gone = host->create_route(message(1), 8).value();
   const RouteId stays = host->create_route(message(2), 8).value();
@@ -78,7 +78,7 @@ TEST_F(KvmHostRoutes, ARouteThatIsDestroyedSetsNoTableAndIsInNoLaterOne) {
 }
 
 // 0x1'0000'0000: a destination beyond 255.
-TEST_F(KvmHostRoutes, AChangeThatIsRefusedDoesNotStopTheOthers) {
+TEST_F(KvmHypervisorRoutes, AChangeThatIsRefusedDoesNotStopTheOthers) {
   create();
   const std::vector<RouteChange> changes{{.message = {0x1'fee0'0000, 1}},
                                          {.message = message(2)},
@@ -89,7 +89,7 @@ TEST_F(KvmHostRoutes, AChangeThatIsRefusedDoesNotStopTheOthers) {
   EXPECT_THAT(kvm.routes, ElementsAre(Pair(answers[1].value(), message(2))));
 }
 
-TEST_F(KvmHostRoutes, OfMoreThanKvmHasThoseThatFitAreMade) {
+TEST_F(KvmHypervisorRoutes, OfMoreThanKvmHasThoseThatFitAreMade) {
   kvm.routes_supported = 44;
   create();
   const auto answers = host->change_routes(std::vector<RouteChange>(6, {.message = message(1)}));
@@ -99,7 +99,7 @@ TEST_F(KvmHostRoutes, OfMoreThanKvmHasThoseThatFitAreMade) {
   EXPECT_EQ(answers[5].error().code, ENOSPC);
 }
 
-TEST_F(KvmHostRoutes, ATableThatKvmRefusesLeavesAllRoutesAsTheyWere) {
+TEST_F(KvmHypervisorRoutes, ATableThatKvmRefusesLeavesAllRoutesAsTheyWere) {
   create();
   const RouteId old = host->create_route(message(1), 8).value();
   const RouteId same = host->create_route(message(5), 8).value();
@@ -114,7 +114,7 @@ TEST_F(KvmHostRoutes, ATableThatKvmRefusesLeavesAllRoutesAsTheyWere) {
   EXPECT_EQ(answers[1].error().code, ENOMEM);
   EXPECT_TRUE(answers[2]) << "it has that message";
   EXPECT_EQ(answers[3].error().code, ENOMEM);
-  // The next table shows what the KvmHost has.
+  // The next table shows what the KvmHypervisor has.
   const RouteId next = host->create_route(message(6), 8).value();
   auto after = before;
   after[next] = message(6);
@@ -122,7 +122,7 @@ TEST_F(KvmHostRoutes, ATableThatKvmRefusesLeavesAllRoutesAsTheyWere) {
   EXPECT_EQ(next, same + 1) << "the GSI of the one that was refused is free";
 }
 
-TEST_F(KvmHostRoutes, TheVmmsRoutesAreInEveryTable) {
+TEST_F(KvmHypervisorRoutes, TheVmmsRoutesAreInEveryTable) {
   const MsiRoute pin{.message = {0xfee0'0000, 0x8031}};
   create({.irqchip_pins = false, .vmm_routes = {{5, pin}}});
   EXPECT_THAT(kvm.routes, ElementsAre(Pair(5, pin.message))) << "from the start";
@@ -139,14 +139,14 @@ TEST_F(KvmHostRoutes, TheVmmsRoutesAreInEveryTable) {
               ElementsAre(Pair(5, moved.message), Pair(20, pin.message), Pair(route, message(2))));
 }
 
-TEST_F(KvmHostRoutes, AVmmsRoutesLiveBesideTheIrqchipsPins) {
+TEST_F(KvmHypervisorRoutes, AVmmsRoutesLiveBesideTheIrqchipsPins) {
   create({.first_gsi = 64, .vmm_routes = {{24, {.message = message(9)}}}});
   EXPECT_EQ(host->create_route(message(1), 8).value(), 64U);
   EXPECT_THAT(kvm.routes, ElementsAre(Pair(24, message(9)), Pair(64, message(1))));
   EXPECT_EQ(kvm.pins, 40U);
 }
 
-TEST_F(KvmHostRoutes, RoutesOfTheVmmThatAreRefusedChangeNothing) {
+TEST_F(KvmHypervisorRoutes, RoutesOfTheVmmThatAreRefusedChangeNothing) {
   const MsiRoute pin{.message = {0xfee0'0000, 0x8031}};
   create({.irqchip_pins = false, .vmm_routes = {{5, pin}}});
   EXPECT_EQ(host->set_vmm_routes({{24, pin}}).error().code, EINVAL);
@@ -157,8 +157,8 @@ TEST_F(KvmHostRoutes, RoutesOfTheVmmThatAreRefusedChangeNothing) {
   EXPECT_THAT(kvm.routes, ElementsAre(Pair(5, pin.message), Pair(route, message(1))));
 }
 
-TEST_F(KvmHostRoutes, RoutesOfTheVmmThatCannotBeAreNoKvmHost) {
-  const auto refused = KvmHost::create(FakeKvm::kVm, {.vmm_routes = {{5, {}}}}, kvm);
+TEST_F(KvmHypervisorRoutes, RoutesOfTheVmmThatCannotBeAreNoKvmHost) {
+  const auto refused = KvmHypervisor::create(FakeKvm::kVm, {.vmm_routes = {{5, {}}}}, kvm);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message(), HasSubstr("GSI 5 is a pin"));
 }

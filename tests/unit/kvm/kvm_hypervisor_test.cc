@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// KvmHost on a fake KVM: what it finds out when it is made, its memory slots, and the pins of INTx.
+// KvmHypervisor on a fake KVM: what it finds out when it is made, its memory slots, and the pins of
+// INTx.
 #include "kvm/kvm_hypervisor.h"
 
 #include <gmock/gmock.h>
@@ -20,13 +21,13 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
-class KvmHostTest : public KvmHostFixture {
+class KvmHypervisorTest : public KvmHypervisorFixture {
  protected:
   const Fd eventfd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   const Fd resample{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 };
 
-TEST_F(KvmHostTest, FindsOutWhetherAnIrqfdTakesItsEventfdsCounter) {
+TEST_F(KvmHypervisorTest, FindsOutWhetherAnIrqfdTakesItsEventfdsCounter) {
   for (const bool takes : {true, false}) {
     kvm.takes_signals = takes;
     create();
@@ -36,15 +37,15 @@ TEST_F(KvmHostTest, FindsOutWhetherAnIrqfdTakesItsEventfdsCounter) {
   }
 }
 
-TEST_F(KvmHostTest, IsNotMadeForAVmThatCanHaveNoIrqfd) {
+TEST_F(KvmHypervisorTest, IsNotMadeForAVmThatCanHaveNoIrqfd) {
   kvm.has_irqchip = false;
-  const auto refused = KvmHost::create(FakeKvm::kVm, {}, kvm);
+  const auto refused = KvmHypervisor::create(FakeKvm::kVm, {}, kvm);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, EINVAL);
   EXPECT_THAT(refused.error().message(), HasSubstr("KVM_CREATE_IRQCHIP"));
 }
 
-TEST_F(KvmHostTest, AMappingIsASlotUntilItIsTakenAway) {
+TEST_F(KvmHypervisorTest, AMappingIsASlotUntilItIsTakenAway) {
   create();
   const GuestMapping one{0x10000, 0x4000, nullptr}, two{0x20000, 0x1000, nullptr};
   ASSERT_TRUE(host->map(one));
@@ -55,7 +56,7 @@ TEST_F(KvmHostTest, AMappingIsASlotUntilItIsTakenAway) {
   EXPECT_THAT(kvm.memory, IsEmpty());
 }
 
-TEST_F(KvmHostTest, AMappingThatKvmDoesNotTakeAwayIsTakenAwayNextTime) {
+TEST_F(KvmHypervisorTest, AMappingThatKvmDoesNotTakeAwayIsTakenAwayNextTime) {
   create();
   const GuestMapping mapping{0x10000, 0x4000, nullptr};
   ASSERT_TRUE(host->map(mapping));
@@ -69,7 +70,7 @@ TEST_F(KvmHostTest, AMappingThatKvmDoesNotTakeAwayIsTakenAwayNextTime) {
   EXPECT_THAT(kvm.memory, IsEmpty());
 }
 
-TEST_F(KvmHostTest, ASlotIsFreeAfterAnUnmapAndAfterAMapThatKvmRefuses) {
+TEST_F(KvmHypervisorTest, ASlotIsFreeAfterAnUnmapAndAfterAMapThatKvmRefuses) {
   create({.first_slot = 62});  // KVM has 64
   const GuestMapping one{0x10000, 0x1000, nullptr}, two{0x20000, 0x1000, nullptr};
   for (unsigned round = 0; round < 3; ++round) {
@@ -83,7 +84,7 @@ TEST_F(KvmHostTest, ASlotIsFreeAfterAnUnmapAndAfterAMapThatKvmRefuses) {
   }
 }
 
-TEST_F(KvmHostTest, APinIsDisarmedOnTheGsiThatItWasArmedOn) {
+TEST_F(KvmHypervisorTest, APinIsDisarmedOnTheGsiThatItWasArmedOn) {
   uint32_t wired = 16;
   create({.intx_gsi = [&wired](Bdf, unsigned) { return wired; }});
   const Bdf device{.device = 3};
@@ -97,7 +98,7 @@ TEST_F(KvmHostTest, APinIsDisarmedOnTheGsiThatItWasArmedOn) {
   host->disarm_intx(device, 0, eventfd.get());
 }
 
-TEST_F(KvmHostTest, EachEventfdOfAPinIsDisarmed) {
+TEST_F(KvmHypervisorTest, EachEventfdOfAPinIsDisarmed) {
   create({.intx_gsi = [](Bdf, unsigned) { return 16; }});
   const Fd other(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   ASSERT_TRUE(host->arm_intx({}, 0, eventfd.get(), resample.get()));
@@ -108,7 +109,7 @@ TEST_F(KvmHostTest, EachEventfdOfAPinIsDisarmed) {
   EXPECT_THAT(kvm.irqfds, IsEmpty());
 }
 
-TEST_F(KvmHostTest, APinThatKvmRefusesIsNotDisarmed) {
+TEST_F(KvmHypervisorTest, APinThatKvmRefusesIsNotDisarmed) {
   create({.intx_gsi = [](Bdf, unsigned) { return 16; }});
   ASSERT_TRUE(host->arm_intx({}, 0, eventfd.get(), resample.get()));
   host->disarm_intx({}, 0, eventfd.get());
@@ -119,7 +120,7 @@ TEST_F(KvmHostTest, APinThatKvmRefusesIsNotDisarmed) {
   EXPECT_EQ(kvm.calls("KVM_IRQFD"), calls);
 }
 
-TEST_F(KvmHostTest, ALevelFallsOnTheLineThatItRoseOn) {
+TEST_F(KvmHypervisorTest, ALevelFallsOnTheLineThatItRoseOn) {
   uint32_t wired = 16;
   std::vector<std::pair<uint32_t, bool>> levels;
   create({.irqchip_pins = false,

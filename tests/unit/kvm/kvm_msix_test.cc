@@ -24,7 +24,7 @@ using ::testing::UnorderedElementsAre;
 class KvmMsix : public testing::TestWithParam<unsigned>, public VectorObserver {
  protected:
   void SetUp() override {
-    host = std::move(*KvmHost::create(
+    host = std::move(*KvmHypervisor::create(
         FakeKvm::kVm,
         {.translate = [this](const MsiMessage& message, uint16_t) -> Result<MsiMessage> {
           return MsiMessage{message.address, message.data + added};
@@ -73,7 +73,7 @@ class KvmMsix : public testing::TestWithParam<unsigned>, public VectorObserver {
   void intx_failed(const Error& /*error*/) override {}
 
   FakeKvm kvm;
-  std::unique_ptr<KvmHost> host;
+  std::unique_ptr<KvmHypervisor> host;
   std::optional<ForwardingRouter> router;
   FakeKernel kernel;
   DmaSpace dma{kernel};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The pure parts of host/kvm/: numbers, the table of routes, and shared INTx lines.
+// The pure parts of kvm/: numbers, the table of routes, and shared INTx lines.
 #include <gtest/gtest.h>
 
 #include <set>

@@ -210,7 +210,7 @@ TEST(AddressSpaceReaders, ChangesBesideASlowAccessDoNotPileUp) {
     remove(space, add(space, {0x8000, 0x100, std::make_shared<Counted>(alive), {}}));
     most = std::max(most, alive.load());
   }
-  EXPECT_LE(most, AddressSpace::kMostRetired + 2) << "of 4000";
+  EXPECT_LE(most, AddressSpace::kMaxRetired + 2) << "of 4000";
 }
 
 }  // namespace

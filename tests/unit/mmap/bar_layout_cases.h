@@ -14,8 +14,8 @@
 namespace passthru {
 
 inline void PrintTo(const BarSpan& span, std::ostream* out) {
-  *out << std::hex << "[" << span.offset << "+" << span.size << " " << why(span.kind) << " area "
-       << span.area.offset << "+" << span.area.size << "]";
+  *out << std::hex << "[" << span.offset << "+" << span.size << " " << to_string(span.kind)
+       << " area " << span.area.offset << "+" << span.area.size << "]";
 }
 
 using enum SpanKind;

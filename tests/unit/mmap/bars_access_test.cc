@@ -78,7 +78,7 @@ TEST_F(BarsTest, AnAccessThatTheKernelRefusesReadsOnesAndIsCounted) {
 TEST_F(BarsTest, PortsAreComparedWithTheLimitAndNeverMaskedIntoIt) {
   make(FakeSpec::e1000e());
   hardware->bar(2)[4] = std::byte{0x12};
-  Placement placement{};
+  BarAddresses placement{};
   placement[2] = 0xc000;
   ASSERT_TRUE(bars->place(placement));
   EXPECT_EQ(read(ports, 0xc004, 4), 0x12U);
@@ -96,7 +96,7 @@ TEST_F(BarsTest, PortsAreComparedWithTheLimitAndNeverMaskedIntoIt) {
 
 TEST_F(BarsTest, TheRomIsReadAndNotWritten) {
   make(FakeSpec::e1000e());
-  Placement placement{};
+  BarAddresses placement{};
   placement[kRomBar] = kBase;
   ASSERT_TRUE(bars->place(placement));
   EXPECT_TRUE(write(mmio, kBase, 4, 0));

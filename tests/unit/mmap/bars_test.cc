@@ -42,7 +42,7 @@ TEST_F(BarsTest, SparseAreasAreMappedExactlyAsGiven) {
 
 TEST_F(BarsTest, AMoveTouchesNothingElse) {
   make(FakeSpec::e1000e());
-  Placement placement{kBase, kBase + 0x100000};
+  BarAddresses placement{kBase, kBase + 0x100000};
   ASSERT_TRUE(bars->place(placement));
   EXPECT_EQ(mapper.maps, 2U);
   placement[1] = kBase + 0x200000;
@@ -58,11 +58,11 @@ class BarsRollback : public BarsTest, public testing::WithParamInterface<unsigne
 
 TEST_P(BarsRollback, LeavesEveryBarWhereItWas) {
   make(FakeSpec::e1000e());
-  Placement before{kBase, kBase + 0x100000, 0xc000, kBase + 0x180000};
+  BarAddresses before{kBase, kBase + 0x100000, 0xc000, kBase + 0x180000};
   ASSERT_TRUE(bars->place(before));
   const std::vector<GuestMapping> mapped = mapper.all();
   mapper.calls_to_fail = GetParam();
-  const Placement after{kBase + 0x100000, kBase, 0xd000, kBase + 0x280000};
+  const BarAddresses after{kBase + 0x100000, kBase, 0xd000, kBase + 0x280000};
   const auto placed = bars->place(after);
   ASSERT_FALSE(placed);
   EXPECT_EQ(placed.error().code, ENOSPC);

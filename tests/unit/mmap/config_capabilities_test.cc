@@ -13,7 +13,7 @@ TEST_F(ConfigSpaceTest, InD3HotTheBarsLeaveTheGuestAndTheDeviceStaysInD0) {
   EXPECT_TRUE(off.decode_changed);
   EXPECT_EQ(off.power_state, 3U);
   EXPECT_FALSE(off.reset_requested);
-  EXPECT_EQ(space->placement(), Placement{});
+  EXPECT_EQ(space->placement(), BarAddresses{});
   EXPECT_EQ(space->read(kPm + 4, 2) & 3, 3U);
   EXPECT_EQ(image->get16(kPm + 4) & 3, 0);
   const ConfigChange on = space->write(kPm + 4, 2, 0);

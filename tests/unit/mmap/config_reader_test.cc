@@ -48,8 +48,8 @@ class ConfigReaderTest : public testing::Test {
     image.put32(0x1a0, 0x10010003);  // back to the first
     image.put32(0x1a4, 0x12345678);
   }
-  Result<std::vector<std::byte>> read(milliseconds silence) {
-    return read_config(image, 4096, silence, "0000:01:00.0");
+  Result<std::vector<std::byte>> read(milliseconds response_timeout) {
+    return read_config(image, 4096, response_timeout, "0000:01:00.0");
   }
   SilentImage image{4096};
 };

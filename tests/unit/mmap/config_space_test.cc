@@ -9,7 +9,7 @@ TEST_F(ConfigSpaceTest, TheDeviceDecodesFromTheStartAndTheGuestsViewDoesNot) {
   make();
   EXPECT_EQ(image->get16(kCommand), kMemory | kIo);
   EXPECT_EQ(space->read(kCommand, 2), 0U);
-  EXPECT_EQ(space->placement(), Placement{});
+  EXPECT_EQ(space->placement(), BarAddresses{});
 }
 
 TEST_F(ConfigSpaceTest, BusMasteringPassesWhileDecodeStaysOnInTheDevice) {
@@ -40,7 +40,7 @@ TEST_F(ConfigSpaceTest, SizingTellsPowersOfTwoAndTypes) {
   EXPECT_EQ(sized(kBar0 + 20), 0U);
   EXPECT_EQ(sized(kRom), 0xffff8001U);
   EXPECT_EQ(image->writes, "") << "no BAR of the guest reaches the device";
-  EXPECT_EQ(space->bars()[0], (BarShape{0x4000, false, true, true}));
+  EXPECT_EQ(space->bars()[0], (BarInfo{0x4000, false, true, true}));
   EXPECT_EQ(space->bars()[1].size, 0U);
   EXPECT_TRUE(space->io(3));
 }
@@ -92,7 +92,7 @@ TEST_F(ConfigSpaceTest, ABarIsPlacedByWritesOfAnyWidthWhileDecodeIsOn) {
 TEST_F(ConfigSpaceTest, ABarThatNobodyAssignedOrThatIsBeingSizedIsNowhere) {
   make();
   put(kCommand, 2, kMemory | kIo);
-  EXPECT_EQ(space->placement(), Placement{}) << "0";
+  EXPECT_EQ(space->placement(), BarAddresses{}) << "0";
   put(kBar0, 4, UINT32_MAX);
   EXPECT_EQ(space->placement()[0], std::nullopt) << "lower half is being sized";
   put(kBar0 + 4, 4, UINT32_MAX);

@@ -24,7 +24,7 @@ class FaultingBarTest : public AssignedFixture {
   }
   void mask(unsigned vector, bool masked) { mmio_write(kTable + vector * 16 + 12, masked ? 1 : 0); }
   void expect_all_deliver() {
-    ASSERT_TRUE(device->rearm());
+    ASSERT_TRUE(device->check_health());
     for (unsigned vector = 0; vector < kVectors; ++vector) {
       host.delivered();
       EXPECT_EQ(hardware->fire(vector), Fired::Delivered);
@@ -37,11 +37,11 @@ class FaultingBarTest : public AssignedFixture {
 TEST_F(FaultingBarTest, WhatIsMappedFaults) {
   const std::byte* const memory = host.mappings().front().memory;
   std::array<uint32_t, 1> word{};
-  EXPECT_TRUE(guarded_load(memory, word));
+  EXPECT_TRUE(try_read_mmio(memory, word));
   hardware->set_faulting(true);
-  EXPECT_FALSE(guarded_load(memory, word));
+  EXPECT_FALSE(try_read_mmio(memory, word));
   hardware->set_faulting(false);
-  EXPECT_TRUE(guarded_load(memory, word));
+  EXPECT_TRUE(try_read_mmio(memory, word));
 }
 
 TEST_F(FaultingBarTest, WhatWasThereIsThereAgain) {
@@ -49,14 +49,14 @@ TEST_F(FaultingBarTest, WhatWasThereIsThereAgain) {
   hardware->set_faulting(true);
   hardware->set_faulting(false);
   EXPECT_EQ(hardware->entry(1), before);
-  EXPECT_EQ(device->rearm(), 0U) << "nothing is damaged";
+  EXPECT_EQ(device->check_health(), 0U) << "nothing is damaged";
   expect_all_deliver();
 }
 
 TEST_F(FaultingBarTest, TheAuditGoesOn) {
   hardware->set_faulting(true);
   for (unsigned audits = 0; audits < 3; ++audits) {
-    const auto done = device->rearm();
+    const auto done = device->check_health();
     ASSERT_FALSE(done) << "no message of the host is in sight";
     EXPECT_EQ(done.error().code, EIO);
   }
@@ -67,7 +67,7 @@ TEST_F(FaultingBarTest, TheAuditGoesOn) {
 TEST_F(FaultingBarTest, DamageMeanwhileIsRestored) {
   hardware->set_faulting(true);
   hardware->backdoor_reset();
-  EXPECT_FALSE(device->rearm());
+  EXPECT_FALSE(device->check_health());
   hardware->set_faulting(false);
   expect_all_deliver();
 }

@@ -17,7 +17,7 @@ using Kind = MsixChoice::Kind;
 constexpr uint64_t kPage = 4096;
 
 struct Device {
-  BarShapes shapes;
+  BarInfos shapes;
   MsixLayout msix;
 };
 
@@ -74,7 +74,7 @@ TEST_P(Relocation, ChangesOneBarAndHidesThePhysicalTable) {
   EXPECT_EQ(placement.layout.pba_offset, c.pba);
   EXPECT_EQ(placement.layout.vectors, c.device.msix.vectors);
   EXPECT_EQ(placement.layout.capability, c.device.msix.capability);
-  BarShapes expected = c.device.shapes;
+  BarInfos expected = c.device.shapes;
   expected[c.bar].size = c.size;
   EXPECT_EQ(placement.shapes, expected) << "no other BAR changes, and no type";
   EXPECT_EQ(placement.hidden, (BarRange{c.device.msix.table_bar, c.device.msix.table_offset,

@@ -48,9 +48,9 @@ TEST(RomImage, AFileThatIsNoRomIsRefusedByName) {
   EXPECT_FALSE(RomImage::load(std::filesystem::path(nothing.path()).parent_path()));
 
   const RomFile large("x");
-  std::filesystem::resize_file(large.path(), RomImage::kLargest);
+  std::filesystem::resize_file(large.path(), RomImage::kMaxSize);
   EXPECT_TRUE(RomImage::load(large.path()));
-  std::filesystem::resize_file(large.path(), RomImage::kLargest + 1);
+  std::filesystem::resize_file(large.path(), RomImage::kMaxSize + 1);
   EXPECT_EQ(RomImage::load(large.path()).error().code, EFBIG);
 }
 

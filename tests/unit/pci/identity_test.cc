@@ -193,7 +193,7 @@ TEST_F(AssignedIdentity, HealingDoesNotEnableThemEither) {
   hardware->backdoor_reset();
   find_anew(sysfs);
   kernel->forget_calls();
-  EXPECT_FALSE(device->rearm());
+  EXPECT_FALSE(device->check_health());
   EXPECT_EQ(bound_by_the_kernel(), 0U);
   EXPECT_THAT(host.delivered(), IsEmpty());
 }

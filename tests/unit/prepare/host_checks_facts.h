@@ -39,7 +39,7 @@ inline DeviceFacts ready_device() {
 }
 
 inline std::string line(const HostCheck& check) {
-  return fmt::format("{} {}: {} > {}", answer_name(check.answer), check.name, check.what,
+  return fmt::format("{} {}: {} > {}", to_string(check.answer), check.name, check.what,
                      check.remedy);
 }
 
@@ -53,7 +53,7 @@ inline std::string said_of(const std::vector<HostCheck>& checks, const std::stri
 inline std::vector<std::string> answers(const std::vector<HostCheck>& checks) {
   std::vector<std::string> all;
   for (const HostCheck& check : checks)
-    all.push_back(fmt::format("{} {}", answer_name(check.answer), check.name));
+    all.push_back(fmt::format("{} {}", to_string(check.answer), check.name));
   return all;
 }
 

@@ -52,7 +52,7 @@ class InUse : public testing::Test {
     EXPECT_TRUE(found) << found.error().message();
     std::vector<std::string> texts;
     for (const DeviceUse& use : found.value_or(std::vector<DeviceUse>()))
-      texts.push_back(use.what + (use.way_out.empty() ? "" : " > " + use.way_out));
+      texts.push_back(use.what + (use.remedy.empty() ? "" : " > " + use.remedy));
     return texts;
   }
   std::string refusal() {
@@ -275,8 +275,8 @@ TEST_F(InUse, SwapsThatCannotBeUnderstoodAreAnError) {
 
 TEST_F(InUse, AWalkWithoutEndIsGivenUp) {
   add_block("ata1/host0/block/sda", "8:0");  // the function, ata1, host0, block, sda
-  EXPECT_TRUE(carried_by(tree.sysfs(), kDevice, 5));
-  const auto found = carried_by(tree.sysfs(), kDevice, 4);
+  EXPECT_TRUE(find_dependents(tree.sysfs(), kDevice, 5));
+  const auto found = find_dependents(tree.sysfs(), kDevice, 4);
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code, E2BIG);
   EXPECT_EQ(found.error().message(),

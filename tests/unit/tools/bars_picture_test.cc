@@ -128,7 +128,7 @@ DeviceBars drive() {
        .spans = {{.offset = 0, .size = 0x2000, .mapped = true},
                  {.offset = 0x2000,
                   .size = 0x1000,
-                  .why = why(SpanKind::MsixTable),
+                  .why = to_string(SpanKind::MsixTable),
                   .trapped_reads = 5,
                   .trapped_writes = 195},
                  {.offset = 0x3000, .size = 16 * kMiB - 0x3000, .mapped = true}}});
@@ -246,9 +246,13 @@ TEST(BarsText, OfADeviceWithoutBarsSaysSo) {
 
 TEST(BarsText, IoPortsAndRomSayWhatTheyAre) {
   DeviceBars device{.plan = true};
-  device.bars = {
-      {.index = 4, .size = 32, .io = true, .spans = {{.size = 32, .why = why(SpanKind::IoPorts)}}},
-      {.index = 6, .size = 64 * kKiB, .spans = {{.size = 64 * kKiB, .why = why(SpanKind::Rom)}}}};
+  device.bars = {{.index = 4,
+                  .size = 32,
+                  .io = true,
+                  .spans = {{.size = 32, .why = to_string(SpanKind::IoPorts)}}},
+                 {.index = 6,
+                  .size = 64 * kKiB,
+                  .spans = {{.size = 64 * kKiB, .why = to_string(SpanKind::Rom)}}}};
   device.host_addresses[4] = 0xc040;
   const std::string text = bars_text(device, {});
   EXPECT_THAT(text, HasSubstr("BAR 4: I/O ports, 32 bytes\n  host 0xc040\n"));

@@ -60,18 +60,18 @@ TEST(BarsPlan, TrapsWhatAGuestWouldFindTrapped) {
   const auto bars = plan_bars(parse_resources(kResources), kMsix, kPage);
   ASSERT_THAT(bars, SizeIs(5));
   EXPECT_THAT(spans_of(bars[0]),
-              ElementsAre(std::pair(0, ""), std::pair(0x1000, why(SpanKind::MsixTable)),
-                          std::pair(0x2000, ""), std::pair(0x3000, why(SpanKind::MsixPba))));
+              ElementsAre(std::pair(0, ""), std::pair(0x1000, to_string(SpanKind::MsixTable)),
+                          std::pair(0x2000, ""), std::pair(0x3000, to_string(SpanKind::MsixPba))));
   EXPECT_THAT(spans_of(bars[1]), ElementsAre(std::pair(0, "")));  // begins its page
-  EXPECT_THAT(spans_of(bars[2]), ElementsAre(std::pair(0, why(SpanKind::IoPorts))));
+  EXPECT_THAT(spans_of(bars[2]), ElementsAre(std::pair(0, to_string(SpanKind::IoPorts))));
   EXPECT_THAT(spans_of(bars[3]), ElementsAre(std::pair(0, "")));
   EXPECT_EQ(bars[4].index, kRomBar);
-  EXPECT_THAT(spans_of(bars[4]), ElementsAre(std::pair(0, why(SpanKind::Rom))));
+  EXPECT_THAT(spans_of(bars[4]), ElementsAre(std::pair(0, to_string(SpanKind::Rom))));
 }
 
 TEST(BarsPlan, ASmallBarInTheMiddleOfAPageIsNotMapped) {
   const auto bars = plan_bars(parse_resources("0xfe000200 0xfe0003ff 0x200\n"), {}, kPage);
-  EXPECT_THAT(spans_of(bars.at(0)), ElementsAre(std::pair(0, why(SpanKind::NotOffered))));
+  EXPECT_THAT(spans_of(bars.at(0)), ElementsAre(std::pair(0, to_string(SpanKind::NotOffered))));
 }
 
 TEST(BarsPlan, WithoutTheCapabilityMemoryIsNotTold) {

@@ -55,7 +55,7 @@ class MsixWatch : public ::testing::Test {
     std::array<char, 32> name{"/tmp/passthru-XXXXXX"};
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     directory = name.data();
-    vmm = std::make_unique<PlayedVmm>(directory / "vm.sock", device);
+    vmm = std::make_unique<ScriptedVmm>(directory / "vm.sock", device);
     int ours = -1;
     int its = -1;
     ASSERT_EQ(::openpty(&ours, &its, nullptr, nullptr, nullptr), 0);
@@ -74,11 +74,11 @@ class MsixWatch : public ::testing::Test {
   }
 
   /// Has it run there, and waits for the first table.
-  [[nodiscard]] bool start(unsigned most_looks = UINT_MAX) {
+  [[nodiscard]] bool start(unsigned max_looks = UINT_MAX) {
     std::fflush(stdout);
     process = ::fork();
     if (process == 0) ::_exit(watch());
-    vmm->serve(most_looks);
+    vmm->serve(max_looks);
     return screen->shows(device.str() + "  by rate   space: pause, s: sort, q: end\n");
   }
   [[nodiscard]] bool shows(const std::string& words) { return screen->shows(words); }
@@ -108,7 +108,7 @@ class MsixWatch : public ::testing::Test {
 
   Bdf device{};
   fs::path directory{};
-  std::unique_ptr<PlayedVmm> vmm{};
+  std::unique_ptr<ScriptedVmm> vmm{};
   std::unique_ptr<LiveOutput> screen{};
   Fd terminal{};  // the side that the process has
   pid_t process = 0;
@@ -206,7 +206,7 @@ INSTANTIATE_TEST_SUITE_P(Keys, MsixWatchEnds,
 
 TEST_F(MsixWatch, WhatEndsItIsToldOnTheScreenThatWasThereBefore) {
   const auto before = modes();
-  ASSERT_TRUE(start(/*most_looks=*/3));
+  ASSERT_TRUE(start(/*max_looks=*/3));
   EXPECT_EQ(ended(), kRefused) << screen->text();
   EXPECT_TRUE(shows(kScreenBefore)) << screen->text();
   EXPECT_TRUE(shows("passthru: ask the VMM at " + (directory / "vm.sock").string() +

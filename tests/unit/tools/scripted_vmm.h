@@ -25,10 +25,10 @@
 
 namespace passthru {
 
-class PlayedVmm {
+class ScriptedVmm {
  public:
   /// From now on one can connect; nobody is answered yet, and there is no thread.
-  PlayedVmm(const std::filesystem::path& socket, Bdf device) : device_(device) {
+  ScriptedVmm(const std::filesystem::path& socket, Bdf device) : device_(device) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     socket.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
@@ -37,16 +37,16 @@ class PlayedVmm {
     EXPECT_EQ(::listen(listener_.get(), 1), 0);
   }
   /// Whoever is connected has gone by then.
-  ~PlayedVmm() {
+  ~ScriptedVmm() {
     ::shutdown(listener_.get(), SHUT_RDWR);
     if (thread_.joinable()) thread_.join();
   }
-  PlayedVmm(const PlayedVmm&) = delete;
-  PlayedVmm& operator=(const PlayedVmm&) = delete;
+  ScriptedVmm(const ScriptedVmm&) = delete;
+  ScriptedVmm& operator=(const ScriptedVmm&) = delete;
 
   /// Answers one client, and hangs up where it asks to look at the device once more than this.
-  void serve(unsigned most_looks) {
-    thread_ = std::thread([this, most_looks] {
+  void serve(unsigned max_looks) {
+    thread_ = std::thread([this, max_looks] {
       const Fd client(::accept(listener_.get(), nullptr, nullptr));
       if (!client) return;
       limit_recv(client);
@@ -55,7 +55,7 @@ class PlayedVmm {
       while ((got = ::recv(client.get(), bytes.data(), bytes.size(), 0)) > 0) {
         const std::string_view request(bytes.data(), static_cast<size_t>(got));
         const bool looks = request.find("\"list\"") == request.npos;
-        if (looks && looks_ == most_looks) return;
+        if (looks && looks_ == max_looks) return;
         const std::string line = (looks ? look() : list()).dump() + '\n';
         static_cast<void>(::send(client.get(), line.data(), line.size(), MSG_NOSIGNAL));
       }

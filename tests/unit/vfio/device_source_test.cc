@@ -27,8 +27,8 @@ class DeviceSourceTest : public ::testing::Test {
                .vfio_dev = true,
                .cdev = with_node ? spec_.cdev() : ""});
   }
-  Result<DeviceDoor> find(const DeviceSource& source = {}) {
-    return find_door(kernel_, tree_.sysfs(), spec_.bdf, source);
+  Result<DeviceHandle> find(const DeviceSource& source = {}) {
+    return resolve_device(kernel_, tree_.sysfs(), spec_.bdf, source);
   }
 
   const FakeSpec spec_ = FakeSpec::nvme();
@@ -91,7 +91,7 @@ TEST_F(DeviceSourceTest, ANodeThatIsWantedAndNotThereIsRefused) {
 TEST_F(DeviceSourceTest, ADescriptorTellsWhichDeviceItIs) {
   plug(true);
   const int fd = kernel_.open_cdev(spec_.cdev())->release();
-  auto door = find_door(kernel_, tree_.sysfs(), {}, {.cdev_fd = fd});
+  auto door = resolve_device(kernel_, tree_.sysfs(), {}, {.cdev_fd = fd});
   ASSERT_TRUE(door) << door.error().message();
   EXPECT_EQ(door->bdf, spec_.bdf);
   EXPECT_EQ(door->backend, Backend::Cdev);
@@ -102,7 +102,7 @@ TEST_F(DeviceSourceTest, ADescriptorOfAnotherDeviceIsRefused) {
   plug(true);
   tree_.add({.bdf = "0000:00:03.0", .driver = "vfio-pci", .group = 3});
   const int fd = kernel_.open_cdev(spec_.cdev())->release();
-  const auto door = find_door(kernel_, tree_.sysfs(), {.device = 3}, {.cdev_fd = fd});
+  const auto door = resolve_device(kernel_, tree_.sysfs(), {.device = 3}, {.cdev_fd = fd});
   ASSERT_FALSE(door);
   EXPECT_EQ(door.error().code, EINVAL);
   EXPECT_THAT(door.error().message(), HasSubstr("is that of 0000:00:02.0"));
@@ -112,7 +112,7 @@ TEST_F(DeviceSourceTest, ADescriptorOfAnotherDeviceIsRefused) {
 TEST_F(DeviceSourceTest, ADescriptorThatIsNoDevicesIsRefused) {
   plug(true);
   const int fd = kernel_.open_iommufd()->release();
-  const auto door = find_door(kernel_, tree_.sysfs(), {}, {.cdev_fd = fd});
+  const auto door = resolve_device(kernel_, tree_.sysfs(), {}, {.cdev_fd = fd});
   ASSERT_FALSE(door);
   EXPECT_EQ(door.error().code, EINVAL);
   EXPECT_EQ(kernel_.open_fds(), 0U);

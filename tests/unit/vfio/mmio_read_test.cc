@@ -38,15 +38,15 @@ class GuardedLoad : public testing::Test {
 };
 
 TEST_F(GuardedLoad, ReadsWhatIsThere) {
-  EXPECT_TRUE(guarded_load(memory + 16, words));
+  EXPECT_TRUE(try_read_mmio(memory + 16, words));
   EXPECT_EQ(words, (std::array<uint32_t, 4>{4, 5, 6, 7}));
 }
 
 TEST_F(GuardedLoad, SurvivesAFaultAgainAndAgain) {
   for (unsigned i = 0; i < 3; ++i) {
-    EXPECT_FALSE(guarded_load(memory + kPage, words));
-    EXPECT_FALSE(guarded_load(memory + kPage - 8, words)) << "in the middle";
-    EXPECT_TRUE(guarded_load(memory, words)) << "and what is there can still be read";
+    EXPECT_FALSE(try_read_mmio(memory + kPage, words));
+    EXPECT_FALSE(try_read_mmio(memory + kPage - 8, words)) << "in the middle";
+    EXPECT_TRUE(try_read_mmio(memory, words)) << "and what is there can still be read";
   }
 }
 
@@ -57,7 +57,7 @@ TEST_F(GuardedLoad, EveryThreadFindsItsOwnWayBack) {
       std::array<uint32_t, 4> own{};
       for (unsigned i = 0; i < 200; ++i) {
         const bool faults = (i + thread) % 2 == 0;
-        EXPECT_EQ(guarded_load(memory + (faults ? kPage : 0), own), !faults);
+        EXPECT_EQ(try_read_mmio(memory + (faults ? kPage : 0), own), !faults);
       }
     });
   }
@@ -67,7 +67,8 @@ TEST_F(GuardedLoad, EveryThreadFindsItsOwnWayBack) {
 // Of the library's own threads, which take no other signals.
 TEST_F(GuardedLoad, AFaultOnAQuietThreadIsCaughtToo) {
   bool loaded = true;
-  auto thread = start_quiet_thread("test", [&] { loaded = guarded_load(memory + kPage, words); });
+  auto thread =
+      start_thread_signals_blocked("test", [&] { loaded = try_read_mmio(memory + kPage, words); });
   ASSERT_TRUE(thread);
   thread->join();
   EXPECT_FALSE(loaded);
@@ -76,7 +77,7 @@ TEST_F(GuardedLoad, AFaultOnAQuietThreadIsCaughtToo) {
 using GuardedLoadDeath = GuardedLoad;
 
 TEST_F(GuardedLoadDeath, WhatFaultsElsewhereEndsAsItWould) {
-  EXPECT_TRUE(guarded_load(memory, words));
+  EXPECT_TRUE(try_read_mmio(memory, words));
   const volatile std::byte* gone = memory + kPage;
   EXPECT_DEATH(static_cast<void>(*gone), "");
   EXPECT_DEATH(raise(SIGBUS), "") << "sent, not faulted";
@@ -89,8 +90,8 @@ TEST_F(GuardedLoad, AFaultOnAThreadThatBlocksSigbusIsCaughtToo) {
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
     for (unsigned i = 0; i < 2; ++i) {
-      EXPECT_FALSE(guarded_load(memory + kPage, words));
-      EXPECT_TRUE(guarded_load(memory, words));
+      EXPECT_FALSE(try_read_mmio(memory + kPage, words));
+      EXPECT_TRUE(try_read_mmio(memory, words));
       sigset_t now;
       sigemptyset(&now);
       pthread_sigmask(SIG_SETMASK, nullptr, &now);

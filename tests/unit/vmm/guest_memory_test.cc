@@ -99,7 +99,7 @@ TEST(GuestMemory, MoreThanAnAddressSpaceHasIsRefusedWithAdvice) {
 
 TEST(GuestMemory, MoreHugePagesThanAHostHasAreRefusedWithAdvice) {
   const auto memory = GuestMemory::create(
-      256 * kGiB, {.kind = Kind::Hugetlbfs, .huge_page_size = MemoryBacking::kLargestHugePage});
+      256 * kGiB, {.kind = Kind::Hugetlbfs, .huge_page_size = MemoryBacking::kMaxHugePage});
   ASSERT_FALSE(memory);
   EXPECT_THAT(memory.error().operation, HasSubstr("huge pages"));
   EXPECT_NE(memory.error().advice, "") << memory.error().message();

@@ -172,7 +172,7 @@ TEST(DeviceArgument, OptionsMayComeInAnyOrder) {
   EXPECT_EQ(parse_device_argument(std::string("0000:00:02.0,vf-token=") + kToken)->vf_token->str(),
             kToken);
   EXPECT_EQ(parse_device_argument("0000:00:02.0,vf-token=").error().code, EINVAL);
-  EXPECT_EQ(parse_device_argument("0000:00:02.0,moderate=5000")->most_interrupts_per_second, 5000U);
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,moderate=5000")->max_interrupts_per_second, 5000U);
   EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=auto")->msix.kind, MsixChoice::Kind::Auto);
   EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=bar1,msix=inplace")->msix.kind,
             MsixChoice::Kind::InPlace)

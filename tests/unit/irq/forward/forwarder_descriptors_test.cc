@@ -52,7 +52,7 @@ TEST_P(ForwarderDescriptors, BadOnesAreRefusedAndNothingIsLeft) {
   EXPECT_EQ(blocked.error().code, EINVAL);
   EXPECT_THAT(blocked.error().message(), HasSubstr("must not block"));
   auto too_fast =
-      forwarder->add(source.get(), {.eventfd = sink.get()}, {.most_per_second = 1'000'001});
+      forwarder->add(source.get(), {.eventfd = sink.get()}, {.max_per_second = 1'000'001});
   EXPECT_EQ(too_fast.error().code, EINVAL);
   EXPECT_EQ(forwarder->stats().sources, 0U);
 
@@ -64,7 +64,7 @@ TEST_P(ForwarderDescriptors, BadOnesAreRefusedAndNothingIsLeft) {
 }
 
 TEST(ForwarderMake, SizesThatMakeNoSenseAreRefused) {
-  for (const unsigned sources : {0U, Forwarder::kMostSources + 1}) {
+  for (const unsigned sources : {0U, Forwarder::kMaxSources + 1}) {
     EXPECT_EQ(Forwarder::make(sources, Forwarder::Backend::Epoll).error().code, EINVAL);
   }
 }

@@ -54,7 +54,7 @@ class ForwarderOnARing : public testing::Test {
     if (!made) GTEST_SKIP() << "no io_uring: " << made.error().message();
     ring = made->get();
     forwarder = std::move(*Forwarder::make(kSources, std::move(*made)));
-    ASSERT_TRUE(forwarder->drive_here());
+    ASSERT_TRUE(forwarder->bind_to_this_thread());
   }
   void add_all() {
     for (unsigned i = 0; i < kSources; ++i) {
@@ -197,7 +197,7 @@ class ForwarderOnAScript : public testing::Test {
     auto made = std::make_unique<ScriptedPoller>();
     poller = made.get();
     forwarder = std::move(*Forwarder::make(4, std::move(made)));
-    ASSERT_TRUE(forwarder->fd_to_poll());
+    ASSERT_TRUE(forwarder->poll_fd());
     own = poller->armed;
     id = *forwarder->add(source.get(), {.call = [this](uint64_t) { ++calls; }});
     run();

@@ -42,7 +42,7 @@ class ForwarderFixture : public testing::TestWithParam<Forwarder::Backend> {
     forwarder = std::move(*made);
   }
   /// From now on the test's thread drives.
-  void drive() { ASSERT_TRUE(forwarder->drive_here()); }
+  void drive() { ASSERT_TRUE(forwarder->bind_to_this_thread()); }
 
   SourceId add(const Fd& source, const Fd& sink, const SourceOptions& options = {}) {
     auto added = forwarder->add(source.get(), {.eventfd = sink.get()}, options);

@@ -32,7 +32,7 @@ TEST_P(ForwarderModeration, WhatComesTooSoonBecomesOneDeliveryLater) {
   drive();
   std::vector<Clock::time_point> calls;
   const SourceId id =
-      add_call(source, [&](uint64_t) { calls.push_back(Clock::now()); }, {.most_per_second = 2});
+      add_call(source, [&](uint64_t) { calls.push_back(Clock::now()); }, {.max_per_second = 2});
   run_once();
   for (int i = 0; i < 5; ++i) {
     signal_eventfd(source);
@@ -49,7 +49,7 @@ TEST_P(ForwarderModeration, AnotherSourceIsNotHeldUp) {
   drive();
   const Fd other = make_eventfd();
   const Fd sink = make_eventfd();
-  add(source, make_eventfd(), {.most_per_second = 1});
+  add(source, make_eventfd(), {.max_per_second = 1});
   add(other, sink);
   run_once();
   for (int i = 0; i < 10; ++i) {
@@ -63,7 +63,7 @@ TEST_P(ForwarderModeration, AnotherSourceIsNotHeldUp) {
 TEST_P(ForwarderModeration, ARemovedSourceIsNotDeliveredWhenItsTimeComes) {
   drive();
   int calls = 0;
-  const SourceId id = add_call(source, [&](uint64_t) { ++calls; }, {.most_per_second = 2});
+  const SourceId id = add_call(source, [&](uint64_t) { ++calls; }, {.max_per_second = 2});
   run_once();
   signal_eventfd(source);
   run_once();
@@ -84,7 +84,7 @@ TEST_P(ForwarderModeration, AStormOnAThreadKeepsTheRateAndEndsWithADelivery) {
              ++calls;
              if (last_sent) last_seen = true;
            },
-           {.most_per_second = 1000});
+           {.max_per_second = 1000});
   ASSERT_TRUE(forwarder->start_thread());
   const auto begin = Clock::now();
   while (Clock::now() - begin < milliseconds(200)) signal_eventfd(source);

@@ -46,7 +46,7 @@ TEST_P(ForwarderRemoval, OfManySourcesIsDoneByALoopThatOnlyPolls) {
   constexpr unsigned kSources = 1500;
   ASSERT_TRUE(allow_descriptors(4 * kSources)) << "raise the hard limit of open files (ulimit -Hn)";
   make(kSources);
-  const auto fd = forwarder->fd_to_poll();
+  const auto fd = forwarder->poll_fd();
   ASSERT_TRUE(fd) << fd.error().message();
   const auto loop = [&] {
     pollfd polled{.fd = *fd, .events = POLLIN, .revents = 0};

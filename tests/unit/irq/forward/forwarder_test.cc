@@ -212,21 +212,21 @@ TEST_P(ForwarderTest, AThreadOfItsOwnDeliversWithoutBeingAsked) {
 
 TEST_P(ForwarderTest, ARingIsDrivenByItsThreadOrByNoLoopsPoll) {
   if (GetParam() == Forwarder::Backend::Epoll) {
-    ASSERT_TRUE(forwarder->fd_to_poll());
+    ASSERT_TRUE(forwarder->poll_fd());
     return;
   }
   EXPECT_STREQ(forwarder->backend(), "io_uring");
   drive();
-  EXPECT_EQ(forwarder->fd_to_poll().error().code, EBUSY) << "its ring would not wake the loop";
+  EXPECT_EQ(forwarder->poll_fd().error().code, EBUSY) << "its ring would not wake the loop";
   make(64);
-  ASSERT_TRUE(forwarder->fd_to_poll());
+  ASSERT_TRUE(forwarder->poll_fd());
   EXPECT_STREQ(forwarder->backend(), "epoll");
 }
 
 TEST_P(ForwarderTest, ACallOfRunOnceEndsThoughAStormGoesOn) {
   drive();
   std::atomic<bool> stop = false;
-  add_call(source, [](uint64_t) {}, {.most_per_second = 1});
+  add_call(source, [](uint64_t) {}, {.max_per_second = 1});
   std::thread storm([&] {
     while (!stop) signal_eventfd(source);
   });
@@ -239,8 +239,8 @@ TEST_P(ForwarderTest, OneThreadDrives) {
   EXPECT_EQ(forwarder->run_once().error().code, EPERM);
   ASSERT_TRUE(forwarder->start_thread());
   EXPECT_EQ(forwarder->start_thread().error().code, EBUSY);
-  EXPECT_EQ(forwarder->fd_to_poll().error().code, EBUSY);
-  EXPECT_EQ(forwarder->drive_here().error().code, EBUSY);
+  EXPECT_EQ(forwarder->poll_fd().error().code, EBUSY);
+  EXPECT_EQ(forwarder->bind_to_this_thread().error().code, EBUSY);
   EXPECT_EQ(forwarder->run_once().error().code, EPERM);
 }
 
@@ -274,7 +274,7 @@ TEST_P(ForwarderTest, ASleepingLoopIsWokenByWhatOthersAddAndSignal) {
   for (const bool by_epoll : {false, true}) {
     make(64);
     drain_eventfd(source);
-    const auto fd = forwarder->fd_to_poll();
+    const auto fd = forwarder->poll_fd();
     ASSERT_TRUE(fd) << fd.error().message();
     Loop loop(*fd, by_epoll);
     EXPECT_FALSE(loop.sleep(0)) << "nothing to do";

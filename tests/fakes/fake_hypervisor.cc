@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the contract checks of the fake VMM.
-#include "tests/fakes/fake_host.h"
+#include "tests/fakes/fake_hypervisor.h"
 
 #include <gtest/gtest.h>
 
@@ -8,25 +8,25 @@
 
 namespace passthru {
 
-FakeHost::~FakeHost() {
+FakeHypervisor::~FakeHypervisor() {
   EXPECT_TRUE(routes_.empty()) << "routes leaked";
   EXPECT_TRUE(mappings_.empty()) << "mappings leaked";
   EXPECT_TRUE(high_.empty()) << "a line is high that nobody will lower";
 }
 
-Result<void> FakeHost::enter(const char* call) {
+Result<void> FakeHypervisor::enter(const char* call) {
   if (failing_ != call || --failing_in_ != 0) return {};
   failing_.clear();
   return fail(failing_code_, call);
 }
 
-void FakeHost::fail_next(std::string_view call, int code, unsigned nth) {
+void FakeHypervisor::fail_next(std::string_view call, int code, unsigned nth) {
   failing_ = call;
   failing_code_ = code;
   failing_in_ = nth;
 }
 
-Result<void> FakeHost::map(const GuestMapping& mapping) {
+Result<void> FakeHypervisor::map(const GuestMapping& mapping) {
   const FakeHook::Around around(hook, "map");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("map"));
@@ -39,7 +39,7 @@ Result<void> FakeHost::map(const GuestMapping& mapping) {
   return {};
 }
 
-Result<void> FakeHost::unmap(const GuestMapping& mapping) {
+Result<void> FakeHypervisor::unmap(const GuestMapping& mapping) {
   const FakeHook::Around around(hook, "unmap");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("unmap"));
@@ -47,21 +47,21 @@ Result<void> FakeHost::unmap(const GuestMapping& mapping) {
   return {};
 }
 
-Result<MsiMessage> FakeHost::translate(const MsiMessage& message, uint16_t requester_id) {
+Result<MsiMessage> FakeHypervisor::translate(const MsiMessage& message, uint16_t requester_id) {
   return translation ? translation(message, requester_id)
                      : Router::translate(message, requester_id);
 }
 
-Result<RouteId> FakeHost::create_route(const MsiMessage& message, uint16_t /*requester_id*/) {
+Result<RouteId> FakeHypervisor::create_route(const MsiMessage& message, uint16_t /*requester_id*/) {
   const FakeHook::Around around(hook, "create_route");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("create_route"));
-  if (routes_.size() >= most_routes) return fail(ENOSPC, "create a route", "all are in use");
+  if (routes_.size() >= max_routes) return fail(ENOSPC, "create a route", "all are in use");
   routes_[next_route_] = {.message = message};
   return next_route_++;
 }
 
-Result<void> FakeHost::update_route(RouteId route, const MsiMessage& message) {
+Result<void> FakeHypervisor::update_route(RouteId route, const MsiMessage& message) {
   const FakeHook::Around around(hook, "update_route");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("update_route"));
@@ -71,7 +71,7 @@ Result<void> FakeHost::update_route(RouteId route, const MsiMessage& message) {
   return {};
 }
 
-void FakeHost::destroy_route(RouteId route) {
+void FakeHypervisor::destroy_route(RouteId route) {
   const FakeHook::Around around(hook, "destroy_route");
   MutexLock lock(calls_mutex_);
   EXPECT_EQ(routes_[route].eventfd, -1) << "destroyed while armed";
@@ -79,7 +79,7 @@ void FakeHost::destroy_route(RouteId route) {
   if (on_destroy_route) on_destroy_route();
 }
 
-Result<void> FakeHost::arm(RouteId route, int eventfd) {
+Result<void> FakeHypervisor::arm(RouteId route, int eventfd) {
   const FakeHook::Around around(hook, "arm");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("arm"));
@@ -90,7 +90,7 @@ Result<void> FakeHost::arm(RouteId route, int eventfd) {
   return {};
 }
 
-void FakeHost::disarm(RouteId route, int eventfd) {
+void FakeHypervisor::disarm(RouteId route, int eventfd) {
   const FakeHook::Around around(hook, "disarm");
   MutexLock lock(calls_mutex_);
   EXPECT_EQ(routes_[route].eventfd, eventfd);
@@ -100,7 +100,7 @@ void FakeHost::disarm(RouteId route, int eventfd) {
   routes_[route].eventfd = -1;
 }
 
-Result<void> FakeHost::signal_msi(const MsiMessage& message, uint16_t /*requester_id*/) {
+Result<void> FakeHypervisor::signal_msi(const MsiMessage& message, uint16_t /*requester_id*/) {
   const FakeHook::Around around(hook, "signal_msi");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("signal_msi"));
@@ -108,7 +108,7 @@ Result<void> FakeHost::signal_msi(const MsiMessage& message, uint16_t /*requeste
   return {};
 }
 
-Result<void> FakeHost::arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) {
+Result<void> FakeHypervisor::arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) {
   const FakeHook::Around around(hook, "arm_intx");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("arm_intx"));
@@ -118,7 +118,7 @@ Result<void> FakeHost::arm_intx(Bdf guest_address, unsigned pin, int eventfd, in
   return {};
 }
 
-void FakeHost::disarm_intx(Bdf guest_address, unsigned pin, int eventfd) {
+void FakeHypervisor::disarm_intx(Bdf guest_address, unsigned pin, int eventfd) {
   const FakeHook::Around around(hook, "disarm_intx");
   MutexLock lock(calls_mutex_);
   const auto line = intx_.find(eventfd);
@@ -127,7 +127,7 @@ void FakeHost::disarm_intx(Bdf guest_address, unsigned pin, int eventfd) {
   intx_.erase(line);
 }
 
-bool FakeHost::intx_delivered() {
+bool FakeHypervisor::intx_delivered() {
   bool delivered = false;
   for (const auto& [eventfd, line] : intx_) {
     const auto count = kernel_.drain_eventfd(eventfd);
@@ -136,12 +136,12 @@ bool FakeHost::intx_delivered() {
   return delivered;
 }
 
-void FakeHost::end_of_intx() {
+void FakeHypervisor::end_of_intx() {
   for (const auto& [eventfd, line] : intx_)
     ignore(kernel_.signal_eventfd(line.resample), "never full");
 }
 
-void FakeHost::set_intx(Bdf guest_address, unsigned pin, bool level) {
+void FakeHypervisor::set_intx(Bdf guest_address, unsigned pin, bool level) {
   const FakeHook::Around around(hook, "set_intx");
   MutexLock lock(calls_mutex_);
   EXPECT_TRUE(by_level) << "a VMM with resampling irqfds need not know levels";
@@ -153,34 +153,34 @@ void FakeHost::set_intx(Bdf guest_address, unsigned pin, bool level) {
   }
 }
 
-bool FakeHost::intx_level() {
+bool FakeHypervisor::intx_level() {
   MutexLock lock(calls_mutex_);
   return !high_.empty();
 }
 
-uint64_t FakeHost::intx_rises() {
+uint64_t FakeHypervisor::intx_rises() {
   MutexLock lock(calls_mutex_);
   return rises_;
 }
 
-void FakeHost::on_event(const Event& event) {
+void FakeHypervisor::on_event(const Event& event) {
   MutexLock lock(calls_mutex_);
   events.push_back(event);
 }
 
-Result<void> FakeHost::file_added(int fd) {
+Result<void> FakeHypervisor::file_added(int fd) {
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("file_added"));
   if (!files.insert(fd).second) ADD_FAILURE() << "file " << fd << " was added twice";
   return {};
 }
 
-void FakeHost::file_removed(int fd) {
+void FakeHypervisor::file_removed(int fd) {
   MutexLock lock(calls_mutex_);
   if (files.erase(fd) == 0) ADD_FAILURE() << "file " << fd << " was not added";
 }
 
-std::vector<MsiMessage> FakeHost::delivered() {
+std::vector<MsiMessage> FakeHypervisor::delivered() {
   MutexLock lock(calls_mutex_);
   for (auto& [id, route] : routes_) {
     if (route.eventfd < 0) continue;
@@ -190,7 +190,7 @@ std::vector<MsiMessage> FakeHost::delivered() {
   return std::exchange(signalled_, {});
 }
 
-size_t FakeHost::armed() const {
+size_t FakeHypervisor::armed() const {
   return static_cast<size_t>(std::count_if(
       routes_.begin(), routes_.end(), [](const auto& route) { return route.second.eventfd >= 0; }));
 }

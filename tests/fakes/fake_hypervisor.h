@@ -23,10 +23,10 @@ namespace passthru {
 /// Passthru's side is thread-safe; a test looks at it while nobody is at work. Breaking the
 /// contract of Router or GuestMapper (an eventfd armed twice, a route destroyed while armed) fails
 /// the test at once.
-class FakeHost : public Host {
+class FakeHypervisor : public Hypervisor {
  public:
-  explicit FakeHost(Kernel& kernel) : kernel_(kernel) {}
-  ~FakeHost() override;
+  explicit FakeHypervisor(Kernel& kernel) : kernel_(kernel) {}
+  ~FakeHypervisor() override;
 
   Result<void> map(const GuestMapping& mapping) override;
   Result<void> unmap(const GuestMapping& mapping) override;
@@ -74,7 +74,7 @@ class FakeHost : public Host {
   bool polls = false;       ///< a VMM that takes the counters of its eventfds some time later
   unsigned route_updates = 0;
   std::function<void()> on_destroy_route{};  ///< what happens meanwhile, in the middle of a call
-  size_t most_routes = SIZE_MAX;             ///< that there are at a time
+  size_t max_routes = SIZE_MAX;              ///< that there are at a time
   /// The VMM's interrupt remapping; without it, a guest that has none.
   std::function<Result<MsiMessage>(const MsiMessage&, uint16_t requester_id)> translation{};
 
