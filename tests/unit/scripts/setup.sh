@@ -33,7 +33,7 @@ refused() {
   equal "$1" "${said%%$'\n'*}" "$3"
 }
 
-readonly clang='clang.*|libclang.*' heavy='clang.*|libclang.*|lib(gtest|gmock|benchmark)-dev|zsh|shellcheck|bison|flex|bc'
+readonly clang='clang.*|libclang.*' heavy='clang.*|libclang.*|lib(gtest|gmock|benchmark)-dev|zsh|shellcheck|codespell|bison|flex|bc'
 equal 'Debian 12: clang' "$(packages_like "$clang" 12 all)" 'clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev'
 equal 'Debian 13: clang' "$(packages_like "$clang" 13 all)" 'clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev'
 equal 'Debian 13: version of clang' "$(setup_on 13 --clang-version)" 19

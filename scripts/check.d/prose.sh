@@ -1,0 +1,44 @@
+# shellcheck shell=bash
+# scripts/check.d/prose.sh - the checks `prose` and `names`. Sourced by scripts/check.
+#
+# check.d/banned_phrases.txt: one extended regular expression a line, compared without case. Docs say what to write instead:
+# CONTRIBUTING.md. check.d/allowed_phrases.txt: one fixed string a line; a line of the tree that contains it may have the
+# phrase (an option, a JSON member, code, a name of the field). check.d/spelling.txt: words that codespell must accept.
+# SPDX-License-Identifier: MIT
+
+# Prints the files that people read: all text but the licence, pictures, a kernel configuration and the lists themselves.
+prose_files() {
+  git ls-files -- ':!LICENSE' ':!*.svg' ':!*.png' ':!scripts/lab.d/next.config' ':!scripts/check.d/*.txt'
+}
+
+check_prose() {
+  local failed=0 lists=scripts/check.d found
+  found=$(prose_files | xargs -d '\n' grep -nIiE -f "$lists/banned_phrases.txt" -- /dev/null |
+    grep -vF -f "$lists/allowed_phrases.txt") || true # grep finds nothing
+  if [ -n "$found" ]; then
+    printf '%s\n' "$found"
+    echo "prose: these lines use phrases of $lists/banned_phrases.txt. Rewrite them as CONTRIBUTING.md says" >&2
+    failed=1
+  fi
+  if ! prose_files | xargs -d '\n' codespell --ignore-words="$lists/spelling.txt"; then
+    echo "prose: correct the spelling, or add the word to $lists/spelling.txt" >&2
+    failed=1
+  fi
+  return $failed
+}
+
+# The documents for maintainers and the README name only files that exist.
+check_names() {
+  local failed=0 document name
+  for document in README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs/*.md; do
+    while read -r name; do
+      [ ! -e "$(dirname "$document")/$name" ] || continue
+      if [ -z "$(git ls-files -- "$name" "*/$name" "$name.cc" "${name%/}/*" "*/${name%/}/*" | head -n 1)" ]; then
+        echo "names: $document names $name, which does not exist" >&2
+        failed=1
+      fi
+    done < <(grep -oE '(`|\]\()[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]*)+[`)]|`[A-Za-z0-9_-]+\.(md|h|cc|sh|cmake|txt)`|\]\([A-Za-z0-9_.-]+\.(md|svg)\)' "$document" |
+      sed -E 's/^(`|\]\()//; s/[`)]$//' | grep -vE '^(/|build/|linux/|drivers/|Documentation/|arch/|kernel/|lib/)' | sort -u)
+  done
+  return $failed
+}
