@@ -5,7 +5,7 @@
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
 # shellcheck source=tests/unit/tools/equal.sh
 source tests/unit/tools/equal.sh
