@@ -14,7 +14,7 @@ if [ "${1-}" != --apart ]; then exec unshare --mount -- "$0" --apart "$@"; fi
 shift
 
 # shellcheck source=tests/unit/tools/equal.sh
-source "${BASH_SOURCE[0]%/*}/equal.sh"
+source "${BASH_SOURCE[0]%/*}/../tools/equal.sh"
 directory=$(mktemp -d)
 trap 'end_guests; rm -rf "$directory"' EXIT
 chmod 755 "$directory"
