@@ -15,9 +15,9 @@ Domain::Domain(std::shared_ptr<Kernel> kernel, Hypervisor& hypervisor, Sysfs sys
     : kernel_(std::move(kernel)),
       hypervisor_(hypervisor),
       sysfs_(std::move(sysfs)),
-      interrupts_(host),
-      dma_(*kernel_, &host),
-      peers_(host, dma_),
+      interrupts_(hypervisor),
+      dma_(*kernel_, &hypervisor),
+      peers_(hypervisor, dma_),
       mmio_(kMmioLimit, &peers_),
       ports_(kPortLimit, nullptr) {}
 

@@ -13,17 +13,16 @@ void Delivery::replay_after_enable(const VectorSource& source, std::span<const u
   for (unsigned vector = 0; vector < count(); ++vector) {
     if (vectors_.bound(vector)) bound.push_back(vector);
   }
-  const RestoreResult restored = restore_.after_bind(bound);
-  report_restored(restored);
+  const RestoreResult result = restore_.after_bind(bound);
+  report_restored(result);
   for (unsigned vector : bound) {
     const bool was_bound = !std::binary_search(is_new.begin(), is_new.end(), vector);
-    const bool restored =
-        std::binary_search(restored.vectors.begin(), restored.vectors.end(), vector);
+    const bool restored = std::binary_search(result.vectors.begin(), result.vectors.end(), vector);
     if (vectors_.bound(vector) && (was_bound || restored)) replay_possibly_lost(source, vector);
   }
-  if (restored.outcome) return;
-  latch_lost_vectors(restored.outcome.error());
-  report_lost(is_new, restored.outcome.error());
+  if (result.outcome) return;
+  latch_lost_vectors(result.outcome.error());
+  report_lost(is_new, result.outcome.error());
 }
 
 // A vector that was without its interrupt may have missed one: one signal makes up for it. One that
