@@ -50,13 +50,14 @@ void mask_and_unmask(benchmark::State& state) {
   Nowhere vmm;
   MsixFunction function(vmm, 64, true);
   function.unmask(3);
-  function.msix().write_control(kMsixEnable);
-  const uint64_t before = function.msix().set_irqs_calls();
+  function.msix().write_control(PCI_MSIX_FLAGS_ENABLE);
+  const uint64_t before = function.msix().counters().set_irqs_calls;
   for (auto unused : state) {
     function.mask(3);
     function.unmask(3);
   }
-  state.counters["SET_IRQS"] = static_cast<double>(function.msix().set_irqs_calls() - before);
+  state.counters["SET_IRQS"] =
+      static_cast<double>(function.msix().counters().set_irqs_calls - before);
   state.counters["route_updates"] = static_cast<double>(vmm.route_updates);
 }
 BENCHMARK(mask_and_unmask);
@@ -66,7 +67,7 @@ void audit_a_vector(benchmark::State& state) {
   Nowhere vmm;
   MsixFunction function(vmm, vectors, true);
   for (unsigned vector = 0; vector < vectors; ++vector) function.unmask(vector);
-  function.msix().write_control(kMsixEnable);
+  function.msix().write_control(PCI_MSIX_FLAGS_ENABLE);
   for (auto unused : state) {
     if (function.msix().audit() != 0U) std::abort();
   }
@@ -84,9 +85,9 @@ void enable_one_by_one(benchmark::State& state) {
   for (auto unused : state) {
     Nowhere vmm;
     MsixFunction function(vmm, vectors, noresize);
-    function.msix().write_control(kMsixEnable);
+    function.msix().write_control(PCI_MSIX_FLAGS_ENABLE);
     for (unsigned vector = 0; vector < vectors; ++vector) function.unmask(vector);
-    calls = function.msix().set_irqs_calls();
+    calls = function.msix().counters().set_irqs_calls;
   }
   state.counters["SET_IRQS"] = static_cast<double>(calls);
 }
@@ -104,8 +105,8 @@ void enable_at_once(benchmark::State& state) {
     Nowhere vmm;
     MsixFunction function(vmm, vectors, true);
     for (unsigned vector = 0; vector < vectors; ++vector) function.unmask(vector);
-    function.msix().write_control(kMsixEnable);
-    calls = function.msix().set_irqs_calls();
+    function.msix().write_control(PCI_MSIX_FLAGS_ENABLE);
+    calls = function.msix().counters().set_irqs_calls;
   }
   state.counters["SET_IRQS"] = static_cast<double>(calls);
 }

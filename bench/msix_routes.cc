@@ -69,16 +69,16 @@ void function_mask(benchmark::State& state) {
   Router& vmm = together ? static_cast<Router&>(**host) : one_by_one;
   MsixFunction function(vmm, vectors, true);
   for (unsigned vector = 0; vector < vectors; ++vector) function.unmask(vector);
-  function.msix().write_control(kMsixEnable);
+  function.msix().write_control(PCI_MSIX_FLAGS_ENABLE);
 
   uint32_t message = 0x41;
   Seconds masking{};
   const uint64_t before = kvm.tables;
   for (auto unused : state) {
-    masking += time_of_write(function, kMsixEnable | kMsixFunctionMask);
+    masking += time_of_write(function, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
     message ^= 0x100;
     for (unsigned vector = 0; vector < vectors; ++vector) function.put(vector * 16 + 8, message);
-    state.SetIterationTime(time_of_write(function, kMsixEnable).count());
+    state.SetIterationTime(time_of_write(function, PCI_MSIX_FLAGS_ENABLE).count());
   }
   const auto rounds = static_cast<double>(state.iterations());
   state.counters["mask_ms"] = masking.count() * 1e3 / rounds;

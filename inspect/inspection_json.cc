@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Owns the names of an Inspection's members in JSON.
 #include "inspect/inspection_json.h"
 
+#include <array>
 #include <optional>
 #include <string>
 
-/// null for what is not there.
+#include "vfio/device_source.h"
+
+/// An empty optional is null.
 template <class T>
 struct nlohmann::adl_serializer<std::optional<T>> {
   static void to_json(json& json, const std::optional<T>& value) {
@@ -48,11 +50,84 @@ inline void from_json(const nlohmann::json& json, MsixEntry& entry) {
   json.at("control").get_to(entry.control);
 }
 
+/// Enums are words in JSON. A word that none of `values` has becomes `unknown`.
+template <class Enum, size_t N>
+Enum from_word(const nlohmann::json& json, const std::array<Enum, N>& values, Enum unknown) {
+  const auto& word = json.get_ref<const std::string&>();
+  for (const Enum value : values) {
+    if (word == to_string(value)) return value;
+  }
+  return unknown;
+}
+
+inline void to_json(nlohmann::json& json, EventfdOwner owner) {
+  json = to_string(owner);
+}
+
+inline void from_json(const nlohmann::json& json, EventfdOwner& owner) {
+  using enum EventfdOwner;
+  owner = from_word(json, std::array{None, Latch, Irqfd, Forwarder}, None);
+}
+
+inline void to_json(nlohmann::json& json, InterruptMode mode) {
+  json = to_string(mode);
+}
+
+inline void from_json(const nlohmann::json& json, InterruptMode& mode) {
+  using enum InterruptMode;
+  mode = from_word(json, std::array{None, Intx, Msi, Msix}, None);
+}
+
+inline void to_json(nlohmann::json& json, Backend backend) {
+  json = to_string(backend);
+}
+
+inline void from_json(const nlohmann::json& json, Backend& backend) {
+  backend = from_word(json, std::array{Backend::Group, Backend::Cdev}, Backend::Group);
+}
+
+inline void to_json(nlohmann::json& json, Verdict verdict) {
+  json = to_string(verdict);
+}
+
+inline void from_json(const nlohmann::json& json, Verdict& verdict) {
+  using enum Verdict;
+  verdict = from_word(json,
+                      std::array{Ok, Unused, MaskedByGuest, MaskedByHost, Cleared, Different,
+                                 NotRouted, EnableLost, FunctionMaskLeft},
+                      Unknown);
+}
+
+inline void to_json(nlohmann::json& json, const SpanInspection& span) {
+  json = {{"offset", span.offset},
+          {"size", span.size},
+          {"mapped", span.mapped()},
+          {"kind", to_string(span.kind)},
+          {"why", trap_reason(span.kind)},
+          {"trapped_reads", span.trapped_reads},
+          {"trapped_writes", span.trapped_writes}};
+}
+
+inline void from_json(const nlohmann::json& json, SpanInspection& span) {
+  using enum SpanKind;
+  span.offset = json.value("offset", uint64_t{0});
+  span.size = json.value("size", uint64_t{0});
+  span.kind = Unknown;
+  if (json.contains("kind")) {
+    span.kind = from_word(json.at("kind"),
+                          std::array{Mapped, MsixTable, MsixPba, Excluded, IoPorts, Rom, NotOffered,
+                                     OutsideArea, PartialPage, BeyondEnd, Refused},
+                          Unknown);
+  } else if (json.value("mapped", false)) {
+    span.kind = Mapped;
+  }
+  span.trapped_reads = json.value("trapped_reads", uint64_t{0});
+  span.trapped_writes = json.value("trapped_writes", uint64_t{0});
+}
+
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MsiMessage, address, data)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SourceStats, delivered, held, sink_full,
                                                 sink_failed, spurious, rearmed, latency_log2_ns)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SpanInspection, offset, size, mapped, why,
-                                                trapped_reads, trapped_writes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(BarInspection, index, size, io, is_64bit,
                                                 prefetchable, decoded, guest_address, spans)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MsixControlInspection, enabled, function_masked,

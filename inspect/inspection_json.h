@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns an Inspection as JSON, both ways: a member is called as in the struct. What the inspect
-// socket sends, `passthru run --summary` writes and the command prints; docs/inspect.md lists it.
+// Conversion of an Inspection to JSON and back. A JSON member has the name of its struct member.
+// The inspect socket, `passthru run --summary` and the command use it; docs/inspect.md lists the
+// members.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -10,8 +11,9 @@
 namespace passthru {
 
 void to_json(nlohmann::json& json, const Inspection& inspection);
-/// Members that are missing are as in an Inspection of nothing. Throws nlohmann::json::exception
-/// for those that are of another type.
+/// Members that are missing keep their default. An enum word that this version does not know
+/// becomes the enum's Unknown or None. Throws nlohmann::json::exception if a member has another
+/// type.
 void from_json(const nlohmann::json& json, Inspection& inspection);
 
 }  // namespace passthru

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the order in which a vector changes hands: route before irqfd, irqfd before route, look at
-// the device's entry before either, and whatever fired meanwhile delivered once.
+// The order in which an eventfd changes its owner: Delivery checks the device's entry, creates the
+// route, then arms. It disarms before it destroys a route. What fired meanwhile is delivered once.
 #include "irq/delivery.h"
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include <utility>
 
 namespace passthru {
+
 Delivery::Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* physical,
                    ForwardingRouter& router, VectorObserver& observer, Options options)
     : router_(router),
@@ -17,28 +18,28 @@ Delivery::Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* phys
       max_per_second_(options.max_per_second),
       now_(std::move(options.now)),
       vectors_(std::move(device), options.irq),
-      restore_(physical, vectors_, std::move(options.wake), std::move(options.pause), now_),
+      restorer_(physical, vectors_, std::move(options.wake), std::move(options.pause), now_),
       states_(vectors_.count()),
-      counts_(vectors_.count()),
+      counters_(vectors_.count()),
       told_unroutable_(vectors_.count()) {}
 
 void Delivery::sync_vectors(const VectorSource& source, unsigned first, unsigned count) {
   std::vector<unsigned> wanted;
   for (unsigned vector = first; vector < first + count; ++vector) {
-    if (update_vector(source, vector)) wanted.push_back(vector);
+    if (update_vector(source, vector) == NextStep::Activate) wanted.push_back(vector);
   }
   reroute(first, count);
   if (!wanted.empty()) activate(source, wanted);
   const uint64_t enables = vectors_.enables();
-  if (auto done = vectors_.enable_index(); !done) failed(first, done.error());
+  if (auto done = vectors_.enable_index(); !done) report_failed(first, done.error());
   if (vectors_.enables() != enables) replay_after_enable(source, {});
 }
 
-void Delivery::retranslate(const VectorSource& source, const MessageFilter& concerns) {
+void Delivery::retranslate(const VectorSource& source, const MessageFilter& filter) {
   std::vector<unsigned> wanted;
   for (unsigned vector = 0; vector < count(); ++vector) {
-    if (!source.live(vector) || !concerns(source.message(vector))) continue;
-    if (update_vector(source, vector)) wanted.push_back(vector);
+    if (!source.live(vector) || !filter(source.message(vector))) continue;
+    if (update_vector(source, vector) == NextStep::Activate) wanted.push_back(vector);
   }
   reroute(0, count());
   if (!wanted.empty()) activate(source, wanted);
@@ -62,7 +63,7 @@ void Delivery::set_label(unsigned vector, std::optional<uint64_t> label) {
   } else {
     watched_.erase(vector);
   }
-  if (states_[vector].has_route) router_.watch(states_[vector].route, label);
+  if (const auto route = states_[vector].route) router_.watch(*route, label);
 }
 
 std::optional<uint64_t> Delivery::label_of(unsigned vector) const {
@@ -70,40 +71,49 @@ std::optional<uint64_t> Delivery::label_of(unsigned vector) const {
   return watched == watched_.end() ? std::nullopt : std::optional(watched->second);
 }
 
-// The clock is read where a vector changes, and nowhere else.
-// Returns whether it did.
-bool Delivery::count_masked(unsigned vector, bool masked) {
-  Counts& counts = counts_[vector];
-  if (masked == counts.masked_since.has_value()) return false;
-  const auto now = now_();
-  if (!masked) counts.masked_for += now - *counts.masked_since;
-  counts.masked_since = masked ? std::optional(now) : std::nullopt;
-  return true;
+VectorPhase Delivery::phase(unsigned vector) const {
+  if (armed(vector)) return VectorPhase::Armed;
+  if (vectors_.lost(vector)) return VectorPhase::Lost;
+  if (!routable(vector)) return VectorPhase::Unroutable;
+  return vectors_.bound(vector) ? VectorPhase::Latched : VectorPhase::Unbound;
 }
 
-// Brings a vector to where it should be, unless activate has to: returns whether. The route of one
-// that stays live is for reroute to change.
-bool Delivery::update_vector(const VectorSource& source, unsigned vector) {
-  const bool is_armed = armed(vector);
+// Reads the clock only when a vector changes.
+void Delivery::set_masked(unsigned vector, bool masked) {
+  Counters& counters = counters_[vector];
+  const auto now = now_();
+  if (counters.masked_since) counters.masked_for += now - *counters.masked_since;
+  counters.masked_since = masked ? std::optional(now) : std::nullopt;
+}
+
+// Disarms or frees a vector, or leaves it to `activate`. `reroute` changes the route of a vector
+// that stays live.
+Delivery::NextStep Delivery::update_vector(const VectorSource& source, unsigned vector) {
+  const bool was_armed = armed(vector);
   const bool live = source.live(vector);
-  // One that was never live is not told of: a guest enables thousands that it never uses.
-  if (count_masked(vector, !live) && (live || vectors_.bound(vector))) {
-    observer_.vector_changed(
-        vector, live ? VectorObserver::Change::Unmasked : VectorObserver::Change::Masked);
+  const bool was_masked = counters_[vector].masked_since.has_value();
+  if (was_masked == live) {
+    set_masked(vector, !live);
+    // A guest enables thousands that it never uses: no report for those that were never live.
+    if (live || vectors_.bound(vector)) {
+      observer_.vector_changed(
+          vector, live ? VectorObserver::Change::Unmasked : VectorObserver::Change::Masked);
+    }
   }
   if (!live) states_[vector].unroutable.clear();
   const bool delivers = live && translate(vector, source.message(vector));
-  if (!delivers && is_armed) disarm(vector);
+  if (!delivers && was_armed) disarm(vector);
   if (source.given_up(vector) && vectors_.bound(vector)) free_vector(vector);
-  return live && !is_armed && (delivers || !vectors_.bound(vector));
+  const bool activates = live && !was_armed && (delivers || !vectors_.bound(vector));
+  return activates ? NextStep::Activate : NextStep::None;
 }
 
-// Its interrupt of the host is freed, and its route of the VMM, of both of which there are only so
-// many. Its neighbours notice nothing.
+// Frees the vector's host interrupt and its route; both are limited resources. Its neighbours
+// notice nothing.
 void Delivery::free_vector(unsigned vector) {
   const bool fired = pending(vector);
-  if (auto done = vectors_.unbind(vector); !done) return failed(vector, done.error());
-  if (states_[vector].has_route) router_.destroy_route(states_[vector].route);
+  if (auto done = vectors_.unbind(vector); !done) return report_failed(vector, done.error());
+  if (const auto route = states_[vector].route) router_.destroy_route(*route);
   states_[vector] = Vector{.pending = fired, .failed = states_[vector].failed};
 }
 
@@ -117,7 +127,7 @@ bool Delivery::translate(unsigned vector, const MsiMessage& message) {
   }
   const Error& error = translated.error();
   if (state.unroutable.empty()) ++refused_messages_;
-  counts_[vector].last_error = error.message();
+  counters_[vector].last_error = error.message();
   state.unroutable = error.cause.empty() ? error.message() : error.cause;
   if (!told_unroutable_[vector]) observer_.vector_failed(vector, error);
   told_unroutable_[vector] = true;
@@ -126,8 +136,8 @@ bool Delivery::translate(unsigned vector, const MsiMessage& message) {
 
 void Delivery::disarm(unsigned vector) {
   Vector& state = states_[vector];
-  if (const auto last = router_.disarm(state.route, vectors_.eventfd(vector))) {
-    auto& sum = counts_[vector].forwarded;
+  if (const auto last = router_.disarm(*state.route, vectors_.eventfd(vector))) {
+    auto& sum = counters_[vector].forwarded;
     if (sum) {
       *sum += *last;
     } else {
@@ -147,16 +157,16 @@ void Delivery::activate(const VectorSource& source, std::span<const unsigned> wa
   Result<void> outcome;
   for (unsigned vector : wanted) {
     const bool is_new = std::binary_search(unbound.begin(), unbound.end(), vector);
-    // Reported by bind, or by translate.
-    if ((is_new && !vectors_.bound(vector)) || !states_[vector].unroutable.empty()) continue;
-    // A vector bound before has been out of sight; one bound now has the host's newest message.
-    // With the index down, what failed for one vector would fail alike for each.
+    // `bind` or `translate` has reported the others.
+    if ((is_new && !vectors_.bound(vector)) || !routable(vector)) continue;
+    // The entry of a vector that was bound before is unchecked; SET_IRQS has just written that of a
+    // new one. If the index is down, an error for one vector is the error for each.
     if (!is_new && !(vectors_.down() && !outcome)) {
-      outcome = apply_restore(source, restore_.before_enable(vector));
-      if (outcome && !restore_.visible() && !armed(vector)) replay_unseen(vector);
+      outcome = apply_restore(source, restorer_.before_enable(vector));
+      if (outcome && !restorer_.visible() && !armed(vector)) replay_unseen(vector);
     }
     if (!is_new && !outcome) {
-      failed(vector, outcome.error());
+      report_failed(vector, outcome.error());
     } else if (!armed(vector) && routed(vector)) {
       arm_or_report(vector);
     }
@@ -181,30 +191,30 @@ void Delivery::bind(const VectorSource& source, std::span<const unsigned> wanted
       done = {};
       while (fit < wanted.size() && vectors_.bind(wanted.subspan(fit, 1))) ++fit;
     }
-    for (unsigned vector : wanted.subspan(fit)) failed(vector, refused);
+    for (unsigned vector : wanted.subspan(fit)) report_failed(vector, refused);
     latch_lost_vectors(refused);
     wanted = wanted.first(fit);
   }
   if (!done) {
-    for (unsigned vector : wanted) failed(vector, done.error());
+    for (unsigned vector : wanted) report_failed(vector, done.error());
     latch_lost_vectors(done.error());
     wanted = {};
   }
   for (unsigned vector : wanted) states_[vector].owner = EventfdOwner::Latch;
   if (vectors_.enables() != enables) return replay_after_enable(source, wanted);
-  done = apply_restore(source, restore_.after_bind(wanted));
+  done = apply_restore(source, restorer_.after_bind(wanted));
   if (!done) report_lost(wanted, done.error());
 }
 
 void Delivery::arm_or_report(unsigned vector) {
-  if (auto armed = arm(vector); !armed) failed(vector, armed.error());
+  if (auto armed = arm(vector); !armed) report_failed(vector, armed.error());
 }
 
 Result<void> Delivery::arm(unsigned vector) {
   PASSTHRU_TRY(route(vector));
   Vector& state = states_[vector];
   const bool fired = pending(vector);
-  const bool forwarded = PASSTHRU_TRY(router_.arm(state.route, vectors_.eventfd(vector)));
+  const bool forwarded = PASSTHRU_TRY(router_.arm(*state.route, vectors_.eventfd(vector)));
   state.owner = forwarded ? EventfdOwner::Forwarder : EventfdOwner::Irqfd;
   state.failed = false;
   state.pending = false;
@@ -217,11 +227,11 @@ Result<void> Delivery::arm(unsigned vector) {
 void Delivery::release() {
   for (unsigned vector = 0; vector < count(); ++vector) {
     Vector& state = states_[vector];
-    count_masked(vector, false);
+    if (counters_[vector].masked_since) set_masked(vector, false);
     if (armed(vector)) disarm(vector);
-    if (state.has_route) router_.destroy_route(state.route);
+    if (state.route) router_.destroy_route(*state.route);
   }
-  // What fires until then is taken before the eventfds are closed.
+  // Takes what fires until then, before the eventfds are closed.
   vectors_.disable_all();
   for (unsigned vector = 0; vector < count(); ++vector) {
     const bool fired = pending(vector);
@@ -235,15 +245,15 @@ void Delivery::reset() {
   std::fill(states_.begin(), states_.end(), Vector{});
 }
 
-void Delivery::failed(unsigned vector, const Error& error) {
-  counts_[vector].last_error = error.message();
+void Delivery::report_failed(unsigned vector, const Error& error) {
+  counters_[vector].last_error = error.message();
   if (!std::exchange(states_[vector].failed, true)) observer_.vector_failed(vector, error);
 }
 
 bool Delivery::pending(unsigned vector) {
   Vector& state = states_[vector];
   if (state.owner == EventfdOwner::Latch && vectors_.drain(vector)) {
-    if (!state.pending) ++counts_[vector].latched;
+    if (!state.pending) ++counters_[vector].latched;
     state.pending = true;
   }
   return state.pending;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns who has each vector's eventfd: brings every vector of MSI-X or MSI to where the guest's
-// registers say it should be, bound in VFIO, routed in the VMM, latched or live. Used by irq/msix
-// and irq/msi under their locks.
+// The vectors of MSI-X or MSI on their way to the guest: bound in VFIO, routed in the VMM, armed or
+// latched, as the guest's registers say. irq/message_interrupts uses it under its lock.
 #pragma once
 
 #include <chrono>
@@ -19,79 +18,36 @@
 #include "irq/msi_message.h"
 #include "irq/table_restorer.h"
 #include "irq/vector_source.h"
+#include "irq/vector_state.h"
 #include "irq/vectors.h"
 #include "vfio/device.h"
 
 namespace passthru {
 
-/// Who owns the counter of a vector's eventfd; exactly one at every moment.
-enum class EventfdOwner {
-  None,       ///< nobody: the vector was never live since its interrupts were enabled, or given up
-  Latch,      ///< masked: the counter is the pending bit
-  Irqfd,      ///< live: the VMM delivers each signal
-  Forwarder,  ///< live: the forwarder delivers each signal, because the VMM cannot or it is watched
-};
-
-/// What the device's owner wants to hear. Called with the vectors locked: must not call back.
+/// Reports to the device's owner. Delivery calls it with the vectors locked: it must not call back.
 class VectorObserver {
  public:
   virtual ~VectorObserver() = default;
-  /// The vector cannot be live, though the guest wants it; told once until it works again.
+  /// The vector cannot be live, though the guest wants it. Reported once until it works again.
   virtual void vector_failed(unsigned vector, const Error& error) = 0;
   virtual void vectors_restored(unsigned count) = 0;
   virtual void intx_failed(const Error& error) = 0;
   enum class Change { Masked, Unmasked, Restored };
-  /// For a trace; with a guest that masks in its handler, as often as it has interrupts.
+  /// For a trace. A guest that masks in its handler causes it at each interrupt.
   virtual void vector_changed(unsigned /*vector*/, Change /*change*/) {}
-};
-
-/// A vector as a person may ask about it.
-struct VectorState {
-  unsigned vector = 0;
-  bool masked = true;
-  bool pending = false;
-  bool bound = false;
-  EventfdOwner owner = EventfdOwner::None;
-  MsiMessage message{};
-  uint64_t interrupts = 0;  ///< that the host has counted
-  uint64_t delivered = 0;   ///< see Delivery::delivered
-  uint64_t restores = 0;    ///< times that its entry was restored
-  uint64_t rearms = 0;      ///< times that it was armed again, because nobody took its signals
-  /// Times that SET_IRQS was called again for it: restores, growth, and looks at a hidden table.
-  uint64_t rebinds = 0;
-  /// Times that it was found to have fired while it was masked, or being switched (`watch`).
-  uint64_t latched = 0;
-  /// How long it was not live while the guest had its interrupts enabled.
-  std::chrono::nanoseconds masked_for{};
-  /// What failed when last something did; empty: nothing ever.
-  std::string last_error{};
-  /// What the forwarder has counted, in whatever times the vector passed there; none: it never did.
-  std::optional<SourceStats> forwarded{};
-  /// The guest wants the vector live, and its message is no interrupt: why. Empty otherwise.
-  std::string unroutable{};
-  /// It is live, and yet nobody takes its eventfd's counter.
-  bool unread = false;
-  /// It is live, and its eventfd's counter has not been taken yet: a look a moment later, at least
-  /// `Delivery::kUnreadFor`, tells whether it is.
-  bool signalled = false;
-  /// Of a bound vector: the device's entry when the library last found it sound, if SET_IRQS has
-  /// not written it since; and what is there now. Nothing where the table cannot be looked at.
-  std::optional<MsixEntry> last_sound{};
-  std::optional<MsixEntry> in_device{};
-  bool device_pending = false;  ///< its bit in the device's own pending bit array
 };
 
 /// The vectors of one interrupt index on their way to the guest. Not thread-safe.
 ///
-/// A vector whose message is no interrupt latches like a masked one, from the start: on hardware
-/// its messages would be lost in memory, here they wait for the guest to correct it.
+/// An unroutable vector latches like a masked one. On hardware its messages would be lost in
+/// memory; here they wait until the guest corrects the message.
 class Delivery {
  public:
   using Clock = std::chrono::steady_clock;
-  /// A vector whose entry cannot be looked at gets at most one extra signal in this time. Without
-  /// that bound, a guest that masks in its handler would interrupt itself for ever.
+  /// A vector whose entry is not visible gets at most one extra signal in this time. Without that
+  /// bound, a guest that masks in its handler would interrupt itself without end.
   static constexpr std::chrono::milliseconds kUnseenSignalEvery{100};
-  /// How long a signal may wait until nobody is taken to be there for it.
+  /// How long a signal may stay unread before the vector counts as stalled.
   static constexpr std::chrono::milliseconds kUnreadFor{5};
   struct Options {
     Irq irq = Irq::Msix;
@@ -102,93 +58,90 @@ class Delivery {
     std::function<Clock::time_point()> now = Clock::now;
   };
 
-  /// `physical` may be null: nothing can be looked at then.
+  /// `physical` may be null: then no entry is visible.
   Delivery(std::shared_ptr<VfioDevice> device, const PhysicalTable* physical,
            ForwardingRouter& router, VectorObserver& observer, Options options);
   ~Delivery() { release(); }
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
 
-  /// The guest has its interrupts enabled: so has the device from now on. Brings the vectors
-  /// [first, first + count) to where `source` says: first everything that goes quiet, then
-  /// everything that goes live, so that no vector waits for another's SET_IRQS. Failures go to the
-  /// observer; such a vector stays latched, and is tried again when it is touched again.
+  /// Brings the vectors [first, first + count) to where `source` says, and enables the index in the
+  /// device. Disarms first and activates last, so that no vector waits for another's SET_IRQS.
+  /// Failures go to the observer; such a vector stays latched, and is tried again when the guest
+  /// touches it again.
   void sync_vectors(const VectorSource& source, unsigned first, unsigned count);
 
-  /// What `Router::translate` answers may have changed: asks it again for the live vectors whose
-  /// messages are concerned, and brings them there. A route is changed where the answer is another;
-  /// SET_IRQS is called for none but those that go live, as on an unmask.
-  void retranslate(const VectorSource& source, const MessageFilter& concerns);
+  /// Asks Router::translate again for the live vectors whose messages `filter` selects, and syncs
+  /// them. A route changes only if the answer changed. SET_IRQS is called only for vectors that
+  /// become live, as on an unmask.
+  void retranslate(const VectorSource& source, const MessageFilter& filter);
 
-  /// Has a vector's signals pass through the forwarder, timed and traced by `label`, or with
-  /// nullopt no more; also when it goes live later. Nothing is lost. On error it goes the way that
-  /// it went before; if even that fails, the observer is told.
+  /// Sends a vector's signals through the forwarder, timed and traced by `label`; with nullopt,
+  /// ends that. Also holds when the vector becomes live later. Loses nothing. On error the signals
+  /// go the way that they went before; if even that fails, the observer learns it.
   Result<void> watch(unsigned vector, std::optional<uint64_t> label);
 
-  /// Allocates at least `vectors` in the host when the index is next enabled.
+  /// Makes the host allocate at least `vectors` when the index is next enabled.
   void allocate_at_least(unsigned vectors) { vectors_.allocate_at_least(vectors); }
 
-  /// Unbinds and unroutes all. What is pending stays pending.
+  /// Unbinds and unroutes all vectors. Pending ones stay pending.
   void release();
-  /// The same, and nothing is pending.
+  /// The same, and clears what is pending.
   void reset();
 
-  /// Looks at every bound vector and restores what is damaged, and what a restore that failed has
-  /// left without an interrupt: an error each time until all is. Such a vector is live again then,
-  /// if `source` still wants it. A live vector whose signals nobody takes, and one that could not
-  /// be armed, is armed anew. Returns how many were restored or armed.
+  /// Checks every bound vector. Restores damaged entries, and vectors that a failed restore left
+  /// without an interrupt: returns an error each time until all have one. Such a vector is live
+  /// again if `source` still wants it. Arms stalled vectors, and those that could not be armed,
+  /// again. Returns how many vectors were restored or armed.
   Result<uint32_t> audit(const VectorSource& source);
 
-  /// Has the kernel act as if the device had signalled the vector. EINVAL: it has no interrupt of
-  /// the host now.
+  /// Makes the kernel act as if the device had signalled the vector.
+  /// Errors:
+  /// - EINVAL: the vector has no host interrupt now.
   Result<void> trigger(unsigned vector);
 
-  /// Whether the vector fired while it was latched. Takes the latch, keeps the answer until it is
-  /// delivered.
+  /// Returns whether the vector fired while it was latched. Takes the latch, and keeps the answer
+  /// until it is delivered.
   bool pending(unsigned vector);
 
   [[nodiscard]] unsigned count() const { return vectors_.count(); }
   [[nodiscard]] bool bound(unsigned vector) const { return vectors_.bound(vector); }
+  [[nodiscard]] VectorPhase phase(unsigned vector) const;
+  /// Returns the state of each vector, ascending. `device_pending` is left for the caller.
   [[nodiscard]] std::vector<VectorState> inspect(const VectorSource& source,
                                                  const InterruptCounts& seen);
-  /// Interrupts of all vectors that were delivered, or are on their way. Where the forwarder
-  /// delivers all of them: its messages. Otherwise those that the host has counted, and the signals
-  /// that were added: the guest counts fewer where KVM merges some. `seen`: see
-  /// Vectors::interrupts.
+  /// Returns how many interrupts of all vectors were delivered or are on their way. If the
+  /// forwarder delivers all of them, these are its messages. Otherwise they are those that the host
+  /// has counted, and the signals that Delivery added: the guest counts fewer if KVM merges some.
+  /// `seen`: see Vectors::interrupts.
   [[nodiscard]] uint64_t delivered(const InterruptCounts& seen);
-  [[nodiscard]] uint64_t set_irqs_calls() const { return vectors_.set_irqs_calls(); }
-  [[nodiscard]] uint64_t restores() const { return restore_.count(); }
-  [[nodiscard]] uint64_t rearms() const { return rearms_; }
-  [[nodiscard]] uint64_t damages() const { return restore_.damages(); }
-  /// How often a vector that was to be live had a message that is no interrupt.
-  [[nodiscard]] uint64_t refused_messages() const { return refused_messages_; }
+  [[nodiscard]] InterruptCounters counters() const;
 
  private:
   struct Vector {
     EventfdOwner owner = EventfdOwner::None;
-    bool has_route = false;
-    RouteId route = 0;
-    MsiMessage wanted{};   ///< what the guest's message was translated to when last it was
+    std::optional<RouteId> route{};
+    MsiMessage wanted{};   ///< the translation of the guest's message
     MsiMessage routed{};   ///< the message that the route carries
     bool pending = false;  ///< fired while masked, already taken from the latch
     bool failed = false;   ///< reported, and not live since
-    /// Since when each look has found signals that nobody has taken.
+    /// Since when each look has found signals that nothing has taken.
     std::optional<Clock::time_point> unread_since{};
-    /// When it got an extra signal because its entry could not be looked at.
+    /// When it got an extra signal because its entry is not visible.
     std::optional<Clock::time_point> unseen_signal{};
     std::string unroutable{};
   };
 
   /// Since the device was opened: no reset clears it.
-  struct Counts {
-    uint64_t latched = 0;
-    uint64_t rearmed = 0;                    ///< because nobody took its signals
-    uint64_t added = 0;                      ///< signals that no interrupt of the host has caused
+  struct Counters : VectorCounters {
+    uint64_t added = 0;                      ///< signals that no host interrupt has caused
     std::optional<SourceStats> forwarded{};  ///< before the vector was last armed
     std::chrono::nanoseconds masked_for{};
     std::optional<Clock::time_point> masked_since{};
-    std::string last_error{};
   };
+
+  /// What update_vector leaves to do.
+  enum class NextStep { None, Activate };
 
   [[nodiscard]] std::optional<uint64_t> label_of(unsigned vector) const;
   void set_label(unsigned vector, std::optional<uint64_t> label);
@@ -196,24 +149,25 @@ class Delivery {
     return states_[vector].owner == EventfdOwner::Irqfd ||
            states_[vector].owner == EventfdOwner::Forwarder;
   }
+  [[nodiscard]] bool routable(unsigned vector) const { return states_[vector].unroutable.empty(); }
   [[nodiscard]] std::optional<SourceStats> forwarded(unsigned vector);
   [[nodiscard]] uint64_t delivered(unsigned vector, uint64_t interrupts);
-  bool count_masked(unsigned vector, bool masked);
-  bool update_vector(const VectorSource& source, unsigned vector);
+  void set_masked(unsigned vector, bool masked);
+  NextStep update_vector(const VectorSource& source, unsigned vector);
   bool translate(unsigned vector, const MsiMessage& message);
   void disarm(unsigned vector);
   void free_vector(unsigned vector);
   void activate(const VectorSource& source, std::span<const unsigned> wanted);
   void bind(const VectorSource& source, std::span<const unsigned> wanted);
-  Result<void> apply_restore(const VectorSource& source, const RestoreResult& restored);
-  void report_restored(const RestoreResult& restored);
+  Result<void> apply_restore(const VectorSource& source, const RestoreResult& result);
+  void report_restored(const RestoreResult& result);
   void replay_unseen(unsigned vector);
   void replay_possibly_lost(const VectorSource& source, unsigned vector);
   void replay_after_enable(const VectorSource& source, std::span<const unsigned> is_new);
   Result<void> arm(unsigned vector);
   void arm_or_report(unsigned vector);
   [[nodiscard]] bool routed(unsigned vector) const {
-    return states_[vector].has_route && states_[vector].routed == states_[vector].wanted;
+    return states_[vector].route && states_[vector].routed == states_[vector].wanted;
   }
   [[nodiscard]] RouteChange route_change(unsigned vector) const;
   Result<void> take_route(unsigned vector, const Result<RouteId>& answer);
@@ -224,19 +178,20 @@ class Delivery {
   uint32_t rearm_stalled(const VectorSource& source);
   void latch_lost_vectors(const Error& error);
   void report_lost(std::span<const unsigned> vectors, const Error& error);
-  void failed(unsigned vector, const Error& error);
+  void report_failed(unsigned vector, const Error& error);
 
   ForwardingRouter& router_;
   VectorObserver& observer_;
   const uint16_t requester_id_;
   const uint32_t max_per_second_;
   const std::function<Clock::time_point()> now_;
-  // Tear-down order: restore_ uses vectors_.
+  // Tear-down order: restorer_ uses vectors_.
   Vectors vectors_;
-  TableRestorer restore_;
+  TableRestorer restorer_;
   std::vector<Vector> states_;
-  std::vector<Counts> counts_;
-  /// Told that its message is no interrupt. Once and for all: a guest could have it told for ever.
+  std::vector<Counters> counters_;
+  /// Vectors whose bad message was reported. Never cleared: a guest could cause reports without
+  /// end.
   std::vector<bool> told_unroutable_;
   std::map<unsigned, uint64_t> watched_;  ///< label by vector
   uint64_t refused_messages_ = 0;

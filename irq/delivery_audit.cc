@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what is asked of vectors that already have their owners: whether one is damaged, whether one
-// is there that nobody reads, and what there is to tell of each.
+// Checks of vectors that are bound already: damaged entries, signals that nothing takes, and the
+// state of each.
 #include <algorithm>
 #include <cerrno>
 
@@ -10,13 +10,13 @@ namespace passthru {
 
 Result<uint32_t> Delivery::audit(const VectorSource& source) {
   const uint32_t rearmed = rearm_stalled(source);
-  const RestoreResult restored = restore_.audit();
-  PASSTHRU_TRY(apply_restore(source, restored));
-  return static_cast<uint32_t>(restored.vectors.size()) + rearmed;
+  const RestoreResult result = restorer_.audit();
+  PASSTHRU_TRY(apply_restore(source, result));
+  return static_cast<uint32_t>(result.vectors.size()) + rearmed;
 }
 
-// Live vectors whose counters have not been taken for a while, though the VMM takes each where it
-// is signalled.
+// Returns live vectors whose counters have stayed above 0 for a while, though the VMM takes each
+// counter within the call that signals it.
 std::vector<unsigned> Delivery::unread() {
   std::vector<unsigned> live;
   if (!router_.vmm().takes_signals_at_once()) return live;
@@ -43,9 +43,8 @@ uint32_t Delivery::rearm_stalled(const VectorSource& source) {
   std::vector<unsigned> wanted = unread();
   for (const unsigned vector : wanted) disarm(vector);
   for (unsigned vector = 0; vector < count(); ++vector) {
-    const Vector& state = states_[vector];
-    const bool refused = state.failed && state.unroutable.empty() && vectors_.bound(vector);
-    if (refused && !armed(vector) && source.live(vector)) wanted.push_back(vector);
+    const bool refused = states_[vector].failed && phase(vector) == VectorPhase::Latched;
+    if (refused && source.live(vector)) wanted.push_back(vector);
   }
   route_all(wanted);
   uint32_t armed_now = 0;
@@ -54,7 +53,7 @@ uint32_t Delivery::rearm_stalled(const VectorSource& source) {
     if (!armed(vector)) continue;
     ++armed_now;
     ++rearms_;
-    ++counts_[vector].rearmed;
+    ++counters_[vector].rearms;
     observer_.vector_changed(vector, VectorObserver::Change::Restored);
   }
   if (armed_now != 0) observer_.vectors_restored(armed_now);
@@ -63,24 +62,24 @@ uint32_t Delivery::rearm_stalled(const VectorSource& source) {
 
 Result<void> Delivery::trigger(unsigned vector) {
   if (vector >= count() || !vectors_.bound(vector)) {
-    return fail(EINVAL, "trigger a vector", "it has no interrupt of the host now");
+    return fail(EINVAL, "trigger a vector", "the vector has no host interrupt now");
   }
   PASSTHRU_TRY(vectors_.trigger(vector));
-  ++counts_[vector].added;
+  ++counters_[vector].added;
   return {};
 }
 
 std::optional<SourceStats> Delivery::forwarded(unsigned vector) {
-  const std::optional<SourceStats>& before = counts_[vector].forwarded;
+  const std::optional<SourceStats>& before = counters_[vector].forwarded;
   if (states_[vector].owner != EventfdOwner::Forwarder) return before;
-  auto sum = router_.stats(states_[vector].route);
+  auto sum = router_.stats(*states_[vector].route);
   if (sum && before) *sum += *before;
   return sum ? sum : before;
 }
 
 uint64_t Delivery::delivered(unsigned vector, uint64_t interrupts) {
   const bool always_forwarded = router_.vmm().msi_by_message() || max_per_second_ != 0;
-  if (!always_forwarded) return interrupts + counts_[vector].added;
+  if (!always_forwarded) return interrupts + counters_[vector].added;
   const auto sent = forwarded(vector);
   return sent ? sent->delivered - sent->sink_failed : 0;
 }
@@ -102,31 +101,39 @@ std::vector<VectorState> Delivery::inspect(const VectorSource& source,
   states.reserve(count());
   for (unsigned vector = 0; vector < count(); ++vector) {
     const bool fired = pending(vector);
-    const Counts& counts = counts_[vector];
-    const auto masked_now = counts.masked_since ? now_() - *counts.masked_since : Clock::duration{};
-    states.push_back({.vector = vector,
-                      .pending = fired,
-                      .bound = vectors_.bound(vector),
-                      .owner = states_[vector].owner,
-                      .message = source.message(vector),
-                      .interrupts = interrupts[vector],
-                      .delivered = delivered(vector, interrupts[vector]),
-                      .restores = restore_.count(vector),
-                      .rearms = counts.rearmed,
-                      .rebinds = vectors_.rebinds(vector),
-                      .latched = counts.latched,
-                      .masked_for = counts.masked_for + masked_now,
-                      .last_error = counts.last_error,
-                      .forwarded = forwarded(vector),
-                      .unroutable = states_[vector].unroutable});
-    VectorState& state = states.back();
+    const Counters& counters = counters_[vector];
+    const auto masked_now =
+        counters.masked_since ? now_() - *counters.masked_since : Clock::duration{};
+    VectorState& state = states.emplace_back(VectorState{counters});
+    state.index = vector;
+    state.masked = source.masked(vector);
+    state.pending = fired;
+    state.bound = vectors_.bound(vector);
+    state.phase = phase(vector);
+    state.owner = states_[vector].owner;
+    state.guest_message = source.message(vector);
+    state.unroutable = states_[vector].unroutable;
+    state.interrupts = interrupts[vector];
+    state.delivered = delivered(vector, interrupts[vector]);
+    state.restores = restorer_.count(vector);
+    state.rebinds = vectors_.rebinds(vector);
+    state.forwarded = forwarded(vector);
+    state.masked_ns = static_cast<uint64_t>((counters.masked_for + masked_now).count());
     state.unread = std::binary_search(unread_now.begin(), unread_now.end(), vector);
     state.signalled = states_[vector].unread_since.has_value();
     if (!state.bound) continue;
-    state.last_sound = restore_.last_sound(vector);
-    state.in_device = restore_.look(vector);
+    state.last_sound = restorer_.last_sound(vector);
+    state.in_device = restorer_.look(vector);
   }
   return states;
+}
+
+InterruptCounters Delivery::counters() const {
+  return {.set_irqs_calls = vectors_.set_irqs_calls(),
+          .restores = restorer_.count(),
+          .rearms = rearms_,
+          .damages = restorer_.damages(),
+          .refused_messages = refused_messages_};
 }
 
 }  // namespace passthru

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The routes of irq/delivery's vectors in the VMM. All that one access of the guest changes goes to
-// the VMM together, because a change of one route may cost as much as a change of all.
+// The routes of Delivery's vectors in the VMM. All changes of one guest access go to the VMM
+// together, because a change of one route may cost as much as a change of all.
 #include <utility>
 
 #include "irq/delivery.h"
@@ -9,18 +9,15 @@ namespace passthru {
 
 RouteChange Delivery::route_change(unsigned vector) const {
   const Vector& state = states_[vector];
-  return {.route = state.has_route ? std::optional(state.route) : std::nullopt,
-          .message = state.wanted,
-          .requester_id = requester_id_};
+  return {.route = state.route, .message = state.wanted, .requester_id = requester_id_};
 }
 
 Result<void> Delivery::take_route(unsigned vector, const Result<RouteId>& answer) {
   if (!answer) return tl::unexpected(answer.error());
   Vector& state = states_[vector];
-  state.route = *answer;
   state.routed = state.wanted;
-  if (std::exchange(state.has_route, true)) return {};
-  if (const auto label = label_of(vector)) router_.watch(state.route, label);
+  if (std::exchange(state.route, *answer)) return {};
+  if (const auto label = label_of(vector)) router_.watch(*answer, label);
   return {};
 }
 
@@ -30,14 +27,13 @@ Result<void> Delivery::route(unsigned vector) {
   return take_route(vector, router_.change_routes({&change, 1}, max_per_second_).front());
 }
 
-// A vector without a host interrupt needs no route. One whose route the VMM refuses is reported,
-// and not live.
+// Skips vectors without a host interrupt. Reports and disarms those whose routes the VMM refuses.
 void Delivery::route_all(std::span<const unsigned> vectors) {
   std::vector<unsigned> changed;
   std::vector<RouteChange> changes;
   for (unsigned vector : vectors) {
     const bool interrupts = vectors_.bound(vector) || vectors_.lost(vector);
-    if (!interrupts || !states_[vector].unroutable.empty() || routed(vector)) continue;
+    if (!interrupts || !routable(vector) || routed(vector)) continue;
     changed.push_back(vector);
     changes.push_back(route_change(vector));
   }
@@ -46,9 +42,9 @@ void Delivery::route_all(std::span<const unsigned> vectors) {
   for (size_t at = 0; at < changed.size(); ++at) {
     const auto done = take_route(changed[at], answers[at]);
     if (done) continue;
-    // The route still carries the old message, which may be another's by now.
+    // The route still carries the old message, which by now may belong to another device.
     if (armed(changed[at])) disarm(changed[at]);
-    failed(changed[at], done.error());
+    report_failed(changed[at], done.error());
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the hand-over between the kinds of interrupt: the old kind is let go before the new one is
-// bound, because VFIO refuses a second index. A level that is asserted meanwhile is still asserted.
+// Changes between kinds of interrupt free the old kind before they bind the new one, because VFIO
+// refuses a second index. A level that is asserted meanwhile is still asserted.
 #include "irq/interrupts.h"
 
 #include <algorithm>
@@ -61,35 +61,35 @@ void Interrupts::write_msi(const MsiRegisters& registers) {
 
 void Interrupts::end_of_intx() {
   if (!intx_) return;
-  tell_intx(intx_->end_of_interrupt());
+  report_intx(intx_->end_of_interrupt());
 }
 
 void Interrupts::set_awake(bool awake) {
   if (awake == awake_) return;
   awake_ = awake;
   if (!awake_ && intx_) intx_->disable();
-  if (msix_ && (msix_control_ & kMsixEnable) != 0) write_msix();
-  if (msi_ && (msi_registers_.control & kMsiEnable) != 0) write_msi();
+  if (msix_ && (msix_control_ & PCI_MSIX_FLAGS_ENABLE) != 0) write_msix();
+  if (msi_ && (msi_registers_.control & PCI_MSI_FLAGS_ENABLE) != 0) write_msi();
   enable_intx();
 }
 
 bool Interrupts::wants_msix() const {
-  return msix_ && (msix_control_ & kMsixEnable) != 0;
+  return msix_ && (msix_control_ & PCI_MSIX_FLAGS_ENABLE) != 0;
 }
 
 // A guest must not enable both (PCI 3.0, 6.8). With one that does, MSI waits until MSI-X is off.
 bool Interrupts::wants_msi() const {
-  return msi_ && (msi_registers_.control & kMsiEnable) != 0 && !wants_msix();
+  return msi_ && (msi_registers_.control & PCI_MSI_FLAGS_ENABLE) != 0 && !wants_msix();
 }
 
 void Interrupts::write_msix() {
-  const bool also_msi = (msi_registers_.control & kMsiEnable) != 0;
+  const bool also_msi = (msi_registers_.control & PCI_MSI_FLAGS_ENABLE) != 0;
   if (wants_msix()) {
     if (intx_) intx_->disable();
     if (also_msi) write_msi();
   }
   msix_->write_control(awake_ ? msix_control_
-                              : static_cast<uint16_t>(msix_control_ | kMsixFunctionMask));
+                              : static_cast<uint16_t>(msix_control_ | PCI_MSIX_FLAGS_MASKALL));
   if (!wants_msix() && also_msi) write_msi();
   enable_intx();
 }
@@ -97,24 +97,23 @@ void Interrupts::write_msix() {
 void Interrupts::write_msi() {
   if (wants_msi() && intx_) intx_->disable();
   MsiRegisters registers = msi_registers_;
-  if (!wants_msi()) registers.control &= static_cast<uint16_t>(~kMsiEnable);
+  if (!wants_msi()) registers.control &= static_cast<uint16_t>(~PCI_MSI_FLAGS_ENABLE);
   if (!awake_) registers.mask = UINT32_MAX;
   msi_->write(registers);
   enable_intx();
 }
 
-// Called at each write of a register that has to do with interrupts, and there are as many as the
-// guest likes: what is refused is tried again when it comes from another kind, at a reset, and at
-// an audit.
+// A guest calls this without bound, by writes to interrupt registers. A refused INTx is therefore
+// tried again only after another kind, at a reset and at an audit.
 void Interrupts::enable_intx() {
   if (wants_msix() || wants_msi()) intx_refused_ = false;
   if (!intx_ || intx_refused_ || !awake_ || wants_msix() || wants_msi()) return;
   const auto done = intx_->enable();
   intx_refused_ = !done;
-  tell_intx(done);
+  report_intx(done);
 }
 
-// More and more seldom: the kernel may log each refusal.
+// Doubles the wait at each try: the kernel may log each refusal.
 void Interrupts::retry_intx() {
   if (intx_next_try_-- != 0) return;
   intx_wait_ = std::min(intx_wait_ * 2, kMaxAuditsBetweenTries);
@@ -123,14 +122,13 @@ void Interrupts::retry_intx() {
   enable_intx();
 }
 
-void Interrupts::tell_intx(const Result<void>& done) {
-  if (intx_told_.exchange(!done) || done) return;
+void Interrupts::report_intx(const Result<void>& done) {
+  if (intx_reported_.exchange(!done) || done) return;
   observer_.intx_failed(done.error());
 }
 
-void Interrupts::retranslate(const MessageFilter& concerns) {
-  if (msix_) msix_->retranslate(concerns);
-  if (msi_) msi_->retranslate(concerns);
+void Interrupts::retranslate(const MessageFilter& filter) {
+  for_each([&](MessageInterrupts& each) { each.retranslate(filter); });
 }
 
 Result<void> Interrupts::watch(unsigned vector, std::optional<uint64_t> label) {
@@ -164,10 +162,6 @@ std::vector<VectorState> Interrupts::inspect(const InterruptCounts& seen) {
   return msix_ ? msix_->inspect(seen) : std::vector<VectorState>{};
 }
 
-uint64_t Interrupts::set_irqs_calls() const {
-  return (msix_ ? msix_->set_irqs_calls() : 0) + (msi_ ? msi_->set_irqs_calls() : 0);
-}
-
 uint64_t Interrupts::delivered(InterruptMode kind, const InterruptCounts& seen) {
   switch (kind) {
     case InterruptMode::None:
@@ -182,20 +176,10 @@ uint64_t Interrupts::delivered(InterruptMode kind, const InterruptCounts& seen) 
   return 0;
 }
 
-uint64_t Interrupts::rearms() const {
-  return (msix_ ? msix_->rearms() : 0) + (msi_ ? msi_->rearms() : 0);
-}
-
-uint64_t Interrupts::restores() const {
-  return (msix_ ? msix_->restores() : 0) + (msi_ ? msi_->restores() : 0);
-}
-
-uint64_t Interrupts::damages() const {
-  return (msix_ ? msix_->damages() : 0) + (msi_ ? msi_->damages() : 0);
-}
-
-uint64_t Interrupts::refused_messages() const {
-  return (msix_ ? msix_->refused_messages() : 0) + (msi_ ? msi_->refused_messages() : 0);
+InterruptCounters Interrupts::counters() const {
+  InterruptCounters sum;
+  for_each([&](MessageInterrupts& each) { sum += each.counters(); });
+  return sum;
 }
 
 }  // namespace passthru

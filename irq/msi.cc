@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the bits of the MSI capability that say how many messages there are and which one each is.
 #include "irq/msi.h"
 
 #include <algorithm>
@@ -10,13 +9,13 @@ namespace {
 
 // Multiple Message Enable: log2 of the number of vectors; 6 and 7 are reserved.
 unsigned messages_enabled(uint16_t control) {
-  return 1U << std::min(control >> 4 & 7, 5);
+  return 1U << std::min((control & PCI_MSI_FLAGS_QSIZE) >> 4, 5);
 }
 
 }  // namespace
 
 MsiVectors::MsiVectors(const MsiRegisters& registers, unsigned available) : registers_(registers) {
-  if ((registers.control & kMsiEnable) != 0) {
+  if ((registers.control & PCI_MSI_FLAGS_ENABLE) != 0) {
     enabled_ = std::min(messages_enabled(registers.control), std::bit_floor(available));
   }
 }
@@ -28,9 +27,9 @@ MsiMessage MsiVectors::message(unsigned vector) const {
 
 Msi::Msi(const std::shared_ptr<VfioDevice>& device, ForwardingRouter& router,
          VectorObserver& observer, uint16_t requester_id, uint32_t max_per_second)
-    : delivery_(device, nullptr, router, observer,
-                {.irq = Irq::Msi, .requester_id = requester_id, .max_per_second = max_per_second}) {
-}
+    : MessageInterrupts(
+          device, nullptr, router, observer,
+          {.irq = Irq::Msi, .requester_id = requester_id, .max_per_second = max_per_second}) {}
 
 void Msi::write(const MsiRegisters& registers) {
   MutexLock lock(vectors_mutex_);
@@ -50,31 +49,6 @@ void Msi::reset() {
   vectors_ = {};
 }
 
-void Msi::retranslate(const MessageFilter& concerns) {
-  MutexLock lock(vectors_mutex_);
-  delivery_.retranslate(vectors_, concerns);
-}
-
-Result<void> Msi::watch(unsigned vector, std::optional<uint64_t> label) {
-  MutexLock lock(vectors_mutex_);
-  return vector < delivery_.count() ? delivery_.watch(vector, label) : Result<void>{};
-}
-
-Result<uint32_t> Msi::audit() {
-  MutexLock lock(vectors_mutex_);
-  return delivery_.audit(vectors_);
-}
-
-Result<void> Msi::trigger(unsigned vector) {
-  MutexLock lock(vectors_mutex_);
-  return delivery_.trigger(vector);
-}
-
-bool Msi::enabled() const {
-  MutexLock lock(vectors_mutex_);
-  return vectors_.enabled();
-}
-
 uint32_t Msi::pending() {
   MutexLock lock(vectors_mutex_);
   uint32_t bits = 0;
@@ -82,43 +56,6 @@ uint32_t Msi::pending() {
     if (delivery_.pending(vector)) bits |= uint32_t{1} << vector;
   }
   return bits;
-}
-
-std::vector<VectorState> Msi::inspect(const InterruptCounts& seen) {
-  MutexLock lock(vectors_mutex_);
-  auto states = delivery_.inspect(vectors_, seen);
-  for (VectorState& state : states) state.masked = vectors_.masked(state.vector);
-  return states;
-}
-
-uint64_t Msi::set_irqs_calls() const {
-  MutexLock lock(vectors_mutex_);
-  return delivery_.set_irqs_calls();
-}
-
-uint64_t Msi::restores() const {
-  MutexLock lock(vectors_mutex_);
-  return delivery_.restores();
-}
-
-uint64_t Msi::rearms() const {
-  MutexLock lock(vectors_mutex_);
-  return delivery_.rearms();
-}
-
-uint64_t Msi::delivered(const InterruptCounts& seen) {
-  MutexLock lock(vectors_mutex_);
-  return delivery_.delivered(seen);
-}
-
-uint64_t Msi::damages() const {
-  MutexLock lock(vectors_mutex_);
-  return delivery_.damages();
-}
-
-uint64_t Msi::refused_messages() const {
-  MutexLock lock(vectors_mutex_);
-  return delivery_.refused_messages();
 }
 
 }  // namespace passthru

@@ -45,7 +45,7 @@ MsixTable::Touched MsixTable::write(uint64_t offset, std::span<const std::byte> 
 }
 
 MsixTable::Touched MsixTable::write_control(uint16_t value) {
-  const auto kept = static_cast<uint16_t>(value & (kMsixEnable | kMsixFunctionMask));
+  const auto kept = static_cast<uint16_t>(value & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL));
   if (kept == control_) return {};
   control_ = kept;
   for (unsigned vector = 0; vector < vectors(); ++vector) take_over(vector);
@@ -53,7 +53,7 @@ MsixTable::Touched MsixTable::write_control(uint16_t value) {
 }
 
 bool MsixTable::live(unsigned vector) const {
-  return control_ == kMsixEnable && !entries_[vector].masked();
+  return control_ == PCI_MSIX_FLAGS_ENABLE && !entries_[vector].masked();
 }
 
 void MsixTable::reset() {

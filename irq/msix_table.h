@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns the MSI-X table and message control as the guest sees them: a pure value, guest writes in,
-// what each vector should do out. Knows no descriptor, no device and no hypervisor; irq/msix.h acts
-// on it.
+// The MSI-X table and Message Control as the guest sees them: a pure value. Guest writes go in; the
+// vectors that they may have changed come out. irq/msix acts on them.
 #pragma once
+
+#include <linux/pci_regs.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -10,38 +11,16 @@
 #include <vector>
 
 #include "irq/msi_message.h"
+#include "irq/msix_entry.h"
 #include "irq/vector_source.h"
 
 namespace passthru {
 
-/// The bits of MSI-X Message Control (PCI 3.0, 6.8.2.3) that a guest may write.
-inline constexpr uint16_t kMsixEnable = 1U << 15;
-inline constexpr uint16_t kMsixFunctionMask = 1U << 14;
-
-/// One entry as it lies in a table, the guest's or the device's (PCI 3.0, 6.8.2.6 to 6.8.2.9).
-struct MsixEntry {
-  static constexpr uint64_t kSize = 16;
-  static constexpr uint32_t kMasked = 1;
-
-  uint32_t address_low = 0;
-  uint32_t address_high = 0;
-  uint32_t data = 0;
-  uint32_t control = kMasked;
-
-  [[nodiscard]] MsiMessage message() const {
-    return {static_cast<uint64_t>(address_high) << 32 | address_low, data};
-  }
-  [[nodiscard]] bool masked() const { return (control & kMasked) != 0; }
-  bool operator==(const MsixEntry&) const = default;
-};
-static_assert(sizeof(MsixEntry) == MsixEntry::kSize);
-
 /// The guest's MSI-X table. Not thread-safe.
 ///
-/// A message is taken over whole: a guest changes it in two or three writes, and one that does so
-/// while the vector is live would otherwise see an interrupt with half of each. While live, an
-/// entry's new message counts from the write that touches its data or its vector control; while not
-/// live, at once.
+/// A guest changes a message in two or three writes. While the vector is live, it must not get an
+/// interrupt with half of each message. So a live entry's new message takes effect with the write
+/// that touches its data or its vector control; that of an entry that is not live, at once.
 class MsixTable : public VectorSource {
  public:
   /// The vectors [first, first + count) that a write may have changed.
@@ -56,7 +35,7 @@ class MsixTable : public VectorSource {
   [[nodiscard]] unsigned vectors() const { return static_cast<unsigned>(entries_.size()); }
   [[nodiscard]] uint64_t size() const { return entries_.size() * MsixEntry::kSize; }
 
-  /// `offset` within the table; bytes beyond its end read all ones, as nothing answers there.
+  /// Bytes beyond the table's end read all ones.
   void read(uint64_t offset, std::span<std::byte> data) const;
   /// Any width and alignment; bytes beyond the end are dropped.
   Touched write(uint64_t offset, std::span<const std::byte> data);
@@ -64,19 +43,20 @@ class MsixTable : public VectorSource {
   /// Message Control as the guest wrote it; only Enable and Function Mask are kept.
   Touched write_control(uint16_t value);
   [[nodiscard]] uint16_t control() const { return control_; }
-  [[nodiscard]] bool enabled() const { return (control_ & kMsixEnable) != 0; }
+  [[nodiscard]] bool enabled() const override { return (control_ & PCI_MSIX_FLAGS_ENABLE) != 0; }
 
   [[nodiscard]] bool live(unsigned vector) const override;
   /// The vector's own mask bit.
-  [[nodiscard]] bool masked(unsigned vector) const { return entries_[vector].masked(); }
+  [[nodiscard]] bool masked(unsigned vector) const override { return entries_[vector].masked(); }
   [[nodiscard]] MsiMessage message(unsigned vector) const override { return taken_[vector]; }
-  /// A driver that frees an interrupt clears the message of its masked entry: Linux does, and no
-  /// MSI has address 0.
+  /// Linux drivers clear the message of a masked entry when they free its interrupt. No MSI has
+  /// address 0.
   [[nodiscard]] bool given_up(unsigned vector) const override {
     return masked(vector) && taken_[vector].address == 0;
   }
 
-  /// As after power-on or a function-level reset: everything masked, messages zero, control zero.
+  /// Returns to the state after power-on or a function-level reset: all masked, messages and
+  /// control zero.
   void reset();
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what the guest meets at the place of the MSI-X table and of the pending bits. Both are the
-// virtual ones; the physical ones are out of its reach.
+// The guest's accesses to the MSI-X table and the pending bits. Both are virtual: the guest never
+// reaches the physical ones.
 #include <algorithm>
 
 #include "irq/msix.h"

@@ -16,7 +16,7 @@ namespace passthru {
 namespace {
 
 bool is_on(uint16_t control) {
-  return (control & (kMsixEnable | kMsixFunctionMask)) == kMsixEnable;
+  return (control & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL)) == PCI_MSIX_FLAGS_ENABLE;
 }
 
 void keep_first(Result<void>& kept, Result<void> next) {

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Owns the question that irq/delivery asks of the guest's registers, MSI-X table or MSI capability
-// alike.
+// The interface through which Delivery reads the guest's registers: MSI-X table or MSI capability.
 #pragma once
 
 #include "irq/msi_message.h"
 
 namespace passthru {
 
-/// What the guest's registers say of a vector.
+/// The vectors as the guest's registers describe them.
 class VectorSource {
  public:
   virtual ~VectorSource() = default;
-  /// Whether an interrupt reaches the guest now: enabled, and masked nowhere.
+  /// Returns whether the guest has this kind of interrupt enabled.
+  [[nodiscard]] virtual bool enabled() const = 0;
+  /// Returns whether the guest masks this vector by a bit of its own.
+  [[nodiscard]] virtual bool masked(unsigned vector) const = 0;
+  /// Returns whether an interrupt reaches the guest now: enabled, and masked nowhere.
   [[nodiscard]] virtual bool live(unsigned vector) const = 0;
-  /// The message that it carries then.
+  /// Returns the message that the guest wrote for the vector.
   [[nodiscard]] virtual MsiMessage message(unsigned vector) const = 0;
-  /// Whether its driver uses it no more. Vectors of MSI are used all together or not at all.
+  /// Returns whether the guest's driver has freed the vector. MSI has no way to say so.
   [[nodiscard]] virtual bool given_up(unsigned /*vector*/) const { return false; }
 };
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Owns the order in which views are compared, and the words for what was found.
 #include "irq/verdict.h"
 
 #include <fmt/format.h>
 
 #include <array>
+#include <utility>
 
 #include "irq/entry_fault.h"
 #include "irq/remap.h"
@@ -42,37 +42,63 @@ std::string interrupt(uint32_t data) {
   return mode <= 1 ? fmt::format("vector {:#x}", data & 0xff) : kWithoutVector[mode];
 }
 
-std::optional<Judgement> judge_device(const VectorView& view) {
-  if (view.control) {
-    if ((*view.control & kMsixEnable) == 0) return Judgement{Verdict::EnableLost, {}};
-    if ((*view.control & kMsixFunctionMask) != 0) return Judgement{Verdict::FunctionMaskLeft, {}};
+struct Finding {
+  Verdict verdict = Verdict::Ok;
+  std::string why{};
+};
+
+std::optional<Finding> find_damage(const FunctionState& function, const VectorState& vector) {
+  if (function.control) {
+    if ((*function.control & PCI_MSIX_FLAGS_ENABLE) == 0) return Finding{Verdict::EnableLost, {}};
+    if ((*function.control & PCI_MSIX_FLAGS_MASKALL) != 0) {
+      return Finding{Verdict::FunctionMaskLeft, {}};
+    }
   }
-  if (!view.in_device) return std::nullopt;
-  const MsixEntry& found = *view.in_device;
-  switch (entry_fault(found, view.last_sound)) {
+  if (!vector.in_device) return std::nullopt;
+  const MsixEntry& found = *vector.in_device;
+  switch (entry_fault(found, vector.last_sound)) {
     case EntryFault::None:
       return std::nullopt;
     case EntryFault::NoAnswer:
-      return Judgement{Verdict::Different, "the device does not answer"};
+      return Finding{Verdict::Different, "the device does not answer"};
     case EntryFault::Empty:
-      return Judgement{Verdict::Cleared, {}};
+      return Finding{Verdict::Cleared, {}};
     case EntryFault::NoMessage:
-      return Judgement{Verdict::Different, fmt::format("its address is {:#x}, no interrupt address",
-                                                       found.message().address)};
+      return Finding{
+          Verdict::Different,
+          fmt::format("its address {:#x} is not an interrupt address", found.message().address)};
     case EntryFault::Changed:
-      return Judgement{Verdict::Different, difference(*view.last_sound, found)};
+      return Finding{Verdict::Different, difference(*vector.last_sound, found)};
     case EntryFault::Masked:
-      // A driver of the host may mask in the device; VFIO never does.
-      if (view.user == VectorView::User::HostDriver) return std::nullopt;
-      return Judgement{Verdict::Different, "its mask bit is set"};
+      // A host driver may mask in the device; VFIO never does.
+      if (function.user == FunctionState::User::HostDriver) return std::nullopt;
+      return Finding{Verdict::Different, "its mask bit is set"};
   }
   return std::nullopt;
+}
+
+Finding find(const FunctionState& function, const VectorState& vector) {
+  const bool by_guest = function.user == FunctionState::User::Guest;
+  const Verdict masked = by_guest ? Verdict::MaskedByGuest : Verdict::MaskedByHost;
+  if (!function.enabled) return {Verdict::Unused, {}};
+  const bool wanted = !vector.masked && !function.function_masked;
+  if (!vector.bound && !wanted) return {Verdict::Unused, {}};
+  if (!vector.bound) return {Verdict::NotRouted, vector.last_error};
+  if (auto damage = find_damage(function, vector)) return *damage;
+  if (!wanted) return {masked, function.function_masked ? "by its function mask" : ""};
+  if (!by_guest && vector.in_device && vector.in_device->masked()) return {masked, {}};
+  if (!vector.unroutable.empty()) return {Verdict::NotRouted, vector.unroutable};
+  if (function.owners_known && !vector.armed()) return {Verdict::NotRouted, vector.last_error};
+  if (vector.unread) return {Verdict::NotRouted, "what the VMM armed does not take its signals"};
+  return {Verdict::Ok, {}};
 }
 
 }  // namespace
 
 const char* to_string(Verdict verdict) {
   switch (verdict) {
+    case Verdict::Unknown:
+      return "unknown";
     case Verdict::Ok:
       return "ok";
     case Verdict::Unused:
@@ -92,23 +118,16 @@ const char* to_string(Verdict verdict) {
     case Verdict::FunctionMaskLeft:
       return "function mask left on";
   }
-  return "unused";
+  return "unknown";
 }
 
-Judgement judge(const VectorView& view) {
-  const bool by_guest = view.user == VectorView::User::Guest;
-  const Verdict masked = by_guest ? Verdict::MaskedByGuest : Verdict::MaskedByHost;
-  if (!view.enabled) return {Verdict::Unused, {}};
-  const bool wanted = !view.masked && !view.function_masked;
-  if (!view.bound && !wanted) return {Verdict::Unused, {}};
-  if (!view.bound) return {Verdict::NotRouted, view.last_error};
-  if (auto damage = judge_device(view)) return *damage;
-  if (!wanted) return {masked, view.function_masked ? "by its function mask" : ""};
-  if (!by_guest && view.in_device && view.in_device->masked()) return {masked, {}};
-  if (!view.unroutable.empty()) return {Verdict::NotRouted, view.unroutable};
-  if (!view.armed) return {Verdict::NotRouted, view.last_error};
-  if (view.unread) return {Verdict::NotRouted, "what the VMM armed does not take its signals"};
-  return {Verdict::Ok, {}};
+VectorInspection judge(const FunctionState& function, VectorState vector) {
+  Finding finding = find(function, vector);
+  VectorInspection judged{std::move(vector)};
+  judged.verdict = finding.verdict;
+  judged.why = std::move(finding.why);
+  judged.damaged = is_damage(finding.verdict);
+  return judged;
 }
 
 std::string describe_message(const MsiMessage& message, bool remapped) {

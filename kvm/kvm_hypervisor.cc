@@ -34,7 +34,8 @@ tl::unexpected<Error> not_set(Error error, const GuestMapping& mapping) {
 
 }  // namespace
 
-Result<std::unique_ptr<KvmHypervisor>> KvmHypervisor::create(int vm_fd, KvmHypervisorOptions options,
+Result<std::unique_ptr<KvmHypervisor>> KvmHypervisor::create(int vm_fd,
+                                                             KvmHypervisorOptions options,
                                                              KvmCalls& calls) {
   const KvmFd vm(vm_fd, calls);
   const KvmLimits limits = PASSTHRU_TRY(kvm_limits(vm, options.irqchip_pins));

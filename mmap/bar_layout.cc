@@ -71,6 +71,36 @@ std::vector<Claim> claims_on(const BarLayoutInput& input) {
 const char* to_string(SpanKind kind) {
   switch (kind) {
     case SpanKind::Mapped:
+      return "mapped";
+    case SpanKind::MsixTable:
+      return "msix_table";
+    case SpanKind::MsixPba:
+      return "msix_pba";
+    case SpanKind::Excluded:
+      return "excluded";
+    case SpanKind::IoPorts:
+      return "io_ports";
+    case SpanKind::Rom:
+      return "rom";
+    case SpanKind::NotOffered:
+      return "not_offered";
+    case SpanKind::OutsideArea:
+      return "outside_area";
+    case SpanKind::PartialPage:
+      return "partial_page";
+    case SpanKind::BeyondEnd:
+      return "beyond_end";
+    case SpanKind::Refused:
+      return "refused";
+    case SpanKind::Unknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+const char* trap_reason(SpanKind kind) {
+  switch (kind) {
+    case SpanKind::Mapped:
       return "";
     case SpanKind::MsixTable:
       return "page of the MSI-X table";
@@ -92,6 +122,8 @@ const char* to_string(SpanKind kind) {
       return "nothing is behind this part of the BAR";
     case SpanKind::Refused:
       return "the kernel refused to map it";
+    case SpanKind::Unknown:
+      return "the VMM gives no reason that this version knows";
   }
   return "";
 }

@@ -24,10 +24,13 @@ enum class SpanKind {
   PartialPage,  ///< not a whole page of what the kernel maps
   BeyondEnd,    ///< the BAR claims it, nothing is behind it
   Refused,      ///< the kernel offered it and failed to map it
+  Unknown,      ///< reported by a VMM of another version
 };
 
-/// For people: "MSI-X table", "shares its page or is not mappable", ... Empty for Mapped.
+/// "mapped", "msix_table", "io_ports", ...: scripts rely on these.
 const char* to_string(SpanKind kind);
+/// Returns the reason as a sentence for people, or an empty text for Mapped.
+const char* trap_reason(SpanKind kind);
 
 /// A part of a BAR. `area` is what to map into this process to get at it: the kernel's sparse areas
 /// may only be mapped exactly as given, and then hold more than the span.

@@ -128,7 +128,8 @@ void FuzzedDevice::damage(unsigned vector, unsigned how) {
 }
 
 void FuzzedDevice::fire(unsigned vector) {
-  const bool owed = (control_ & kMsixEnable) != 0 && hardware_.bound(vector) && !made_up_[vector];
+  const bool owed =
+      (control_ & PCI_MSIX_FLAGS_ENABLE) != 0 && hardware_.bound(vector) && !made_up_[vector];
   if (hardware_.fire(vector) != Fired::Lost && owed) owed_[vector] = true;
 }
 
@@ -163,7 +164,7 @@ void FuzzedDevice::write_table(uint64_t offset, std::span<const std::byte> data)
 void FuzzedDevice::write_control(uint16_t value) {
   interrupts_->write_msix_control(value);
   control_ = value;
-  if ((value & kMsixEnable) == 0) owe_nothing();
+  if ((value & PCI_MSIX_FLAGS_ENABLE) == 0) owe_nothing();
 }
 
 void FuzzedDevice::write_msi(const MsiRegisters& registers) {

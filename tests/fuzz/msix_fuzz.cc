@@ -47,7 +47,7 @@ void take(FuzzedDevice& device, const Step& step) {
     case 3:
       return device.write_control(step.offset);
     case 4:
-      return device.write_control(kMsixEnable);
+      return device.write_control(PCI_MSIX_FLAGS_ENABLE);
     case 5:
     case 6:
       return device.fire(vector);
@@ -95,7 +95,7 @@ void update_vector(FuzzedDevice& device) {
   device.interrupts().set_awake(true);
   device.write_msi({});
   audit(device);
-  device.write_control(kMsixEnable);
+  device.write_control(PCI_MSIX_FLAGS_ENABLE);
   const bool touches = !device.hardware().spec().msix.mappable || device.has_failed();
   for (unsigned vector = 0; vector < device.vectors(); ++vector) {
     device.program(vector);
@@ -133,8 +133,9 @@ void check_msi(FuzzedDevice& device) {
   device.write_control(0);
   const auto all = static_cast<uint16_t>(__builtin_ctz(count) << 4);
   device.write_msi({.control = all, .address = 0xfee0'0000, .data = 0x40});
-  device.write_msi(
-      {.control = static_cast<uint16_t>(all | kMsiEnable), .address = 0xfee0'0000, .data = 0x40});
+  device.write_msi({.control = static_cast<uint16_t>(all | PCI_MSI_FLAGS_ENABLE),
+                    .address = 0xfee0'0000,
+                    .data = 0x40});
   audit(device);
   device.delivered();
   for (unsigned vector = 0; vector < count; ++vector) {

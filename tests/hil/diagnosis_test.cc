@@ -104,7 +104,7 @@ class Diagnosis : public testing::TestWithParam<BoundDevice> {
       put(vector, 8, kFirstVector + vector);
       put(vector, 12, 0);
     }
-    device->config_write(layout.capability + 2U, 2, kMsixEnable);
+    device->config_write(layout.capability + 2U, 2, PCI_MSIX_FLAGS_ENABLE);
   }
   void put(unsigned vector, uint64_t offset, uint32_t value) {
     const uint64_t table = kGuest + layout.table_bar * kBetweenBars + layout.table_offset;
@@ -205,7 +205,7 @@ TEST_P(Diagnosis, AnEnableBitThatWasCleared) {
 }
 
 TEST_P(Diagnosis, AFunctionMaskThatWasLeftOn) {
-  set_control(kMsixEnable | kMsixFunctionMask);
+  set_control(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
   expect_damage(all("function mask left on"));
 }
 

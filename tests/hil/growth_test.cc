@@ -48,7 +48,7 @@ TEST_P(Growth, VectorZeroLosesNothingWhileTheOthersCome) {
     EXPECT_LE(zero.rebinds, 7U) << "one for each doubling";
   } else {
     EXPECT_EQ(zero.rebinds, 0U);
-    EXPECT_EQ(msix->set_irqs_calls(), vectors) << "one for each vector";
+    EXPECT_EQ(msix->counters().set_irqs_calls, vectors) << "one for each vector";
   }
 }
 

@@ -44,7 +44,7 @@ class MsixOnVfio : public ::testing::TestWithParam<BoundDevice>, public VectorOb
       put_message(vector, message_of(vector));
       put32(vector * 16 + 12, 0);
     }
-    msix->write_control(kMsixEnable);
+    msix->write_control(PCI_MSIX_FLAGS_ENABLE);
     host.delivered();
   }
   void put32(uint64_t offset, uint32_t value) {

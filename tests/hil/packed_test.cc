@@ -196,9 +196,9 @@ TEST_F(PackedBars, AreTrappedWholeWhereverTheGuestHasThem) {
       if (bar.index != packed_devices()[i].bar) continue;
       EXPECT_EQ(bar.guest_address, bases[i]);
       ASSERT_THAT(bar.spans, SizeIs(1)) << packed_devices()[i].name;
-      EXPECT_FALSE(bar.spans[0].mapped);
+      EXPECT_FALSE(bar.spans[0].mapped());
       EXPECT_EQ(bar.spans[0].size, 256U);
-      EXPECT_EQ(bar.spans[0].why, to_string(SpanKind::NotOffered));
+      EXPECT_EQ(bar.spans[0].kind, SpanKind::NotOffered);
     }
   }
   EXPECT_THAT(host.mappings(), SizeIs(0));

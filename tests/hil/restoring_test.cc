@@ -35,7 +35,7 @@ class Healing : public MsixOnVfio {
     auto read = device->read(Region::Config, layout.capability + 2U,
                              std::as_writable_bytes(std::span{&control, 1}));
     EXPECT_TRUE(read);
-    return control & (kMsixEnable | kMsixFunctionMask);
+    return control & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
   }
   /// The kernel's own loopback reaches the guest with the vector's message.
   void expect_delivery(unsigned vector) {
@@ -84,12 +84,12 @@ TEST_P(Healing, AClearedEntryIsRestoredBeforeItsVectorIsLive) {
 }
 
 TEST_P(Healing, MaskingASoundVectorCostsNoCallOfTheKernel) {
-  const uint64_t before = msix->set_irqs_calls();
+  const uint64_t before = msix->counters().set_irqs_calls;
   for (int i = 0; i < 1000; ++i) {
     mask(0, true);
     mask(0, false);
   }
-  EXPECT_EQ(msix->set_irqs_calls(), before);
+  EXPECT_EQ(msix->counters().set_irqs_calls, before);
   EXPECT_EQ(restored, 0U);
 }
 
@@ -101,7 +101,7 @@ TEST_P(HealingOfAReset, AFunctionLevelResetBehindVfioIsHealedWithTheEnableBit) {
   GetParam().reset_behind_vfio();
   ASSERT_EQ(physical_control(), 0U);
   EXPECT_EQ(*msix->audit(), vectors);
-  EXPECT_EQ(physical_control(), kMsixEnable);
+  EXPECT_EQ(physical_control(), PCI_MSIX_FLAGS_ENABLE);
   EXPECT_EQ(entries(), before);
   EXPECT_EQ(host.delivered().size(), vectors);
   expect_delivery(0);

@@ -36,7 +36,7 @@ TEST_P(Snapshot, AFreeDeviceShowsEveryVectorMasked) {
     EXPECT_TRUE(vector.entry.masked());
     EXPECT_FALSE(vector.pending);
   }
-  EXPECT_EQ(snapshot->control & kMsixEnable, 0);
+  EXPECT_EQ(snapshot->control & PCI_MSIX_FLAGS_ENABLE, 0);
 }
 
 TEST_P(Snapshot, ADeviceInUseShowsTheHostsMessagesThroughSysfs) {
@@ -54,7 +54,7 @@ TEST_P(Snapshot, ADeviceInUseShowsTheHostsMessagesThroughSysfs) {
   }
   ASSERT_TRUE(snapshot) << snapshot.error().message();
   EXPECT_EQ(snapshot->source, MsixSnapshot::Source::Sysfs);
-  EXPECT_NE(snapshot->control & kMsixEnable, 0);
+  EXPECT_NE(snapshot->control & PCI_MSIX_FLAGS_ENABLE, 0);
   EXPECT_FALSE(snapshot->vectors[0].entry.masked());
   EXPECT_EQ(snapshot->vectors[0].entry.address_low & 0xfff0'0000, 0xfee0'0000) << "x86's MSI range";
 }

@@ -44,7 +44,7 @@ class UnroutableMsix : public MsixOnVfio {
 TEST_P(UnroutableMsix, DeliversNothingAndTheOthersWork) {
   signal_all();
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0), message_of(1), message_of(2)));
-  const uint64_t calls = msix->set_irqs_calls();
+  const uint64_t calls = msix->counters().set_irqs_calls;
 
   put_address(1, kMemory);
   signal_all();
@@ -61,11 +61,11 @@ TEST_P(UnroutableMsix, DeliversNothingAndTheOthersWork) {
   EXPECT_EQ(host.delivered().size(), 3U);
   EXPECT_EQ(msix->inspect()[1].unroutable, "");
   EXPECT_EQ(told, 1U);
-  EXPECT_EQ(msix->set_irqs_calls(), calls);
+  EXPECT_EQ(msix->counters().set_irqs_calls, calls);
 }
 
 TEST_P(UnroutableMsix, AnInvalidationMovesTheVectorsConcernedWithoutSetIrqs) {
-  const uint64_t calls = msix->set_irqs_calls();
+  const uint64_t calls = msix->counters().set_irqs_calls;
   uint64_t cpu = 3;
   host.translation = [&](const MsiMessage& message, uint16_t) -> Result<MsiMessage> {
     return MsiMessage{message.address | cpu << 12, message.data};
@@ -74,7 +74,7 @@ TEST_P(UnroutableMsix, AnInvalidationMovesTheVectorsConcernedWithoutSetIrqs) {
   signal_all();
   EXPECT_THAT(host.delivered(),
               ElementsAre(message_of(0), MsiMessage{0xfee0'3000, 0x41}, message_of(2)));
-  EXPECT_EQ(msix->set_irqs_calls(), calls);
+  EXPECT_EQ(msix->counters().set_irqs_calls, calls);
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(UnroutableMsix);

@@ -40,7 +40,7 @@ class WatchOnKvm : public testing::TestWithParam<BoundDevice>, public VectorObse
          {std::pair<uint64_t, uint32_t>{0, 0xfee0'0000}, {8, kVector}, {12, 0}}) {
       table->write(offset, std::as_bytes(std::span{&value, 1}));
     }
-    msix->write_control(kMsixEnable);
+    msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   }
   /// The kernel's own loopback, as if the device had signalled its first vector.
   void signal() {
@@ -74,7 +74,7 @@ TEST_P(WatchOnKvm, ASignalArrivesOnEitherWay) {
 }
 
 TEST_P(WatchOnKvm, ASignalThatComesDuringASwitchArrives) {
-  const auto calls = msix->set_irqs_calls();
+  const auto calls = msix->counters().set_irqs_calls;
   for (unsigned round = 0; round < 300; ++round) {
     cpu->clear();
     std::thread fires([this] { signal(); });
@@ -83,7 +83,7 @@ TEST_P(WatchOnKvm, ASignalThatComesDuringASwitchArrives) {
     fires.join();
     ASSERT_TRUE(soon(*cpu, kVector)) << round;
   }
-  EXPECT_EQ(msix->set_irqs_calls(), calls);
+  EXPECT_EQ(msix->counters().set_irqs_calls, calls);
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(WatchOnKvm);

@@ -12,8 +12,8 @@ Json json_span(const SpanRow& row, bool counted) {
   const SpanInspection& span = row.span;
   return {{"offset", span.offset},
           {"size", span.size},
-          {"mapped", span.mapped},
-          {"why", json_or_null(span.why)},
+          {"mapped", span.mapped()},
+          {"why", json_or_null(trap_reason(span.kind))},
           {"trapped_reads", counted ? Json(span.trapped_reads) : Json()},
           {"trapped_writes", counted ? Json(span.trapped_writes) : Json()},
           {"heat", counted ? Json(row.heat) : Json()}};

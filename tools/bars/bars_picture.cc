@@ -13,7 +13,7 @@
 namespace passthru::tools {
 namespace {
 
-/// A stretch of a BAR that is MSI-X's.
+/// A range of a BAR that belongs to MSI-X.
 struct Mark {
   uint64_t offset = 0;
   uint64_t size = 0;
@@ -32,13 +32,19 @@ std::vector<Mark> marks_in(const DeviceBars& device, unsigned bar) {
 }
 
 Part part_of(const SpanInspection& span) {
-  if (span.mapped) return Part::Mapped;
-  if (span.why == to_string(SpanKind::MsixTable)) return Part::Table;
-  return span.why == to_string(SpanKind::MsixPba) ? Part::Pba : Part::Trapped;
+  switch (span.kind) {
+    case SpanKind::Mapped:
+      return Part::Mapped;
+    case SpanKind::MsixTable:
+      return Part::Table;
+    case SpanKind::MsixPba:
+      return Part::Pba;
+    default:
+      return Part::Trapped;
+  }
 }
 
-/// The span, cut where a mark begins and ends. Without any in it, all of it is what it is trapped
-/// for.
+/// Cuts the span at the ends of the marks. Without a mark in it, the whole span is of its own part.
 void cut(const SpanRow& row, const std::vector<Mark>& marks, std::vector<Piece>& pieces) {
   const uint64_t end = row.span.offset + std::min(row.span.size, UINT64_MAX - row.span.offset);
   uint64_t at = row.span.offset;
@@ -47,7 +53,7 @@ void cut(const SpanRow& row, const std::vector<Mark>& marks, std::vector<Piece>&
     pieces.push_back({.offset = at,
                       .size = until - at,
                       .part = part,
-                      .mapped = row.span.mapped,
+                      .mapped = row.span.mapped(),
                       .begins_span = at == row.span.offset,
                       .heat = row.heat});
     at = until;
@@ -125,7 +131,8 @@ void lay_out(BarRow& row, const std::vector<Mark>& marks, Scale scale) {
   }
 }
 
-/// Cells in proportion to the sizes; what rounding leaves goes to those that lost most by it.
+/// Returns cells in proportion to the sizes. The cells that rounding leaves go to the sizes that
+/// lost most by it.
 std::vector<unsigned> in_proportion(const std::vector<double>& sizes, unsigned cells) {
   if (sizes.empty()) return {};
   const double all = std::accumulate(sizes.begin(), sizes.end(), 0.0);
@@ -162,7 +169,7 @@ std::vector<unsigned> share_out(std::span<const uint64_t> sizes, Scale scale) {
   const auto count = static_cast<unsigned>(sizes.size());
   const unsigned least = std::clamp(scale.least, 1U, scale.cells / count);
 
-  // Who would be too narrow is set to the least width, until that makes nobody else too narrow.
+  // Set pieces that would be too narrow to the least width, until no other becomes too narrow.
   std::vector<bool> narrow(count);
   unsigned left = scale.cells;
   for (bool changed = true; changed;) {
@@ -218,9 +225,8 @@ BarsPicture draw_bars(const DeviceBars& device, Scale scale) {
                .msix = msix_words(device, bar.index),
                .size = bar.size};
     for (const SpanInspection& span : bar.spans) {
-      SpanRow& added = row.spans.emplace_back(
-          SpanRow{.span = span, .part = part_of(span), .heat = heat(accesses(span), hottest)});
-      added.span.why = printable(span.why);
+      row.spans.push_back(
+          {.span = span, .part = part_of(span), .heat = heat(accesses(span), hottest)});
     }
     lay_out(row, marks_in(device, bar.index), scale);
     picture.bars.push_back(std::move(row));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Owns what a picture of BARs consists of: rows of pieces with their widths, and rows of spans with
-// their heat. Values in, values out; bars_text and bars_svg draw it, bars_json lists it.
+// The layout of a picture of BARs: rows of pieces with their widths, and rows of spans with their
+// heat. Values in, values out; bars_text and bars_svg draw it, bars_json lists it.
 //
-// The scale: every BAR is as wide as the picture, its pieces as wide as they are large, but none
-// narrower than a least width, for which the others give way. So a page of 4 KiB in a BAR of 16 MiB
-// is still seen, and a BAR of nothing else is true to scale.
+// The scale: every BAR is as wide as the picture. Its pieces are as wide as they are large, but at
+// least a given width, at the expense of the others. So a page of 4 KiB in a BAR of 16 MiB remains
+// visible.
 #pragma once
 
 #include <array>

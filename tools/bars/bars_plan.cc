@@ -97,10 +97,7 @@ std::vector<BarInspection> plan_bars(const HostBars& bars, const std::optional<M
                     .trapped = trapped,
                     .forbidden = forbidden_kind(i, shape)});
     for (const BarSpan& span : spans) {
-      bar.spans.push_back({.offset = span.offset,
-                           .size = span.size,
-                           .mapped = span.mapped(),
-                           .why = to_string(span.kind)});
+      bar.spans.push_back({.offset = span.offset, .size = span.size, .kind = span.kind});
     }
     planned.push_back(std::move(bar));
   }
@@ -111,7 +108,7 @@ std::vector<BarInspection> outline_bars(const HostBars& bars, uint64_t page_size
   std::vector<BarInspection> outlined = plan_bars(bars, std::nullopt, page_size);
   for (BarInspection& bar : outlined) {
     if (std::any_of(bar.spans.begin(), bar.spans.end(),
-                    [](const SpanInspection& span) { return span.mapped; })) {
+                    [](const SpanInspection& span) { return span.mapped(); })) {
       bar.spans.clear();
     }
   }

@@ -217,12 +217,12 @@ class SvgDrawing {
   void list(const SpanRow& row) {
     const SpanInspection& span = row.span;
     rect(kSwatch, y_ - 11, 18, 13,
-         fill({.part = row.part, .mapped = span.mapped, .heat = row.heat}));
+         fill({.part = row.part, .mapped = span.mapped(), .heat = row.heat}));
     hatched(kSwatch, y_ - 11, 18, 13, row.part);
     text(kOffset, "mono", fmt::format("{:#x}", span.offset));
     text(kSize, "mono end", size_text(span.size));
-    text(kAccess, "", span.mapped ? "mapped" : "trapped");
-    if (picture_.counted && (!span.mapped || row.heat != 0)) {
+    text(kAccess, "", span.mapped() ? "mapped" : "trapped");
+    if (picture_.counted && (!span.mapped() || row.heat != 0)) {
       text(kReads, "mono end", std::to_string(span.trapped_reads));
       text(kWrites, "mono end", std::to_string(span.trapped_writes));
       for (unsigned i = 0; i < row.heat; ++i) {
@@ -230,7 +230,8 @@ class SvgDrawing {
       }
     }
     const unsigned x = picture_.counted ? kWhy : kWhyOfPlan;
-    const std::vector<std::string> lines = wrapped(span.why, picture_.counted ? 56 : 90);
+    const std::vector<std::string> lines =
+        wrapped(trap_reason(span.kind), picture_.counted ? 56 : 90);
     for (size_t i = 0; i < lines.size(); ++i) {
       text(x, "quiet", lines[i], i + 1 < lines.size() ? kLine - 3 : kLine);
     }

@@ -138,8 +138,8 @@ class TextDrawing {
       const size_t indent = line.size();
       const SpanRow* const row = r != 0 && !bar.spans.empty() ? &bar.spans[r - 1] : nullptr;
       if (r == 0) line += "WHY";
-      if (row != nullptr) line += row->span.why;
-      add(line, indent, row != nullptr ? colour(row->part, row->span.mapped, row->heat) : "2");
+      if (row != nullptr) line += trap_reason(row->span.kind);
+      add(line, indent, row != nullptr ? colour(row->part, row->span.mapped(), row->heat) : "2");
     }
   }
 
@@ -147,9 +147,9 @@ class TextDrawing {
     const SpanInspection& span = row.span;
     std::vector<std::string> cells = {std::string(1, glyph(row.part)),
                                       fmt::format("{:#x}", span.offset), size_text(span.size),
-                                      span.mapped ? "mapped" : "trapped"};
+                                      span.mapped() ? "mapped" : "trapped"};
     if (!picture_.counted) return cells;
-    const bool none = span.mapped && row.heat == 0;
+    const bool none = span.mapped() && row.heat == 0;
     cells.push_back(none ? "-" : std::to_string(span.trapped_reads));
     cells.push_back(none ? "-" : std::to_string(span.trapped_writes));
     cells.emplace_back(row.heat, '*');

@@ -43,15 +43,15 @@ struct AuditOptions {
   bool heal = false;
 };
 
-Result<HealedView> audit(const Sysfs& sysfs, Bdf bdf, KnownVmms& vmms,
-                         const AuditOptions& options) {
+Result<RestoredView> audit(const Sysfs& sysfs, Bdf bdf, KnownVmms& vmms,
+                           const AuditOptions& options) {
   VmmClient* const client = vmms.of(bdf);
   if (client == nullptr && !options.socket.empty() && !options.all) {
     return tl::unexpected(does_not_have(options.socket, bdf));
   }
   MsixView view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, client, Idle::Leave));
-  if (!options.heal || client == nullptr || !view.damaged()) return HealedView{std::move(view)};
-  return heal_msix(sysfs, *client, std::move(view));
+  if (!options.heal || client == nullptr || !view.damaged()) return RestoredView{std::move(view)};
+  return restore_msix(sysfs, *client, std::move(view));
 }
 
 // Those that can be damaged: with interrupts of the host now, or that should have them.
@@ -63,16 +63,17 @@ Result<std::vector<Bdf>> used_devices(const Sysfs& sysfs, KnownVmms& vmms) {
   return used;
 }
 
-std::string text_of(const HealedView& audited) {
+std::string text_of(const RestoredView& audited) {
   const MsixView& view = audited.view;
   const std::string device = view.function.bdf.str();
   std::string text;
   size_t used = 0;
   for (const MsixRow& row : view.rows) {
     used += row.host ? 1 : 0;
-    if (!row.damaged) continue;
-    text += fmt::format("{}: vector {}: {}{}{}\n", device, row.index, row.verdict,
-                        row.why.empty() ? "" : ": ", row.why);
+    if (!row.vector.damaged) continue;
+    text += fmt::format("{}: vector {}: {}{}{}\n", device, row.vector.index,
+                        to_string(row.vector.verdict), row.vector.why.empty() ? "" : ": ",
+                        row.vector.why);
   }
   if (text.empty()) {
     text = fmt::format("{}: {}, {} vectors in use\n", device,
@@ -91,11 +92,13 @@ std::string text_of(const HealedView& audited) {
   return text;
 }
 
-Json json_of(const HealedView& audited) {
+Json json_of(const RestoredView& audited) {
   Json damaged = Json::array();
   for (const MsixRow& row : audited.view.rows) {
-    if (!row.damaged) continue;
-    damaged.push_back({{"vector", row.index}, {"verdict", row.verdict}, {"why", row.why}});
+    if (!row.vector.damaged) continue;
+    damaged.push_back({{"vector", row.vector.index},
+                       {"verdict", to_string(row.vector.verdict)},
+                       {"why", row.vector.why}});
   }
   return {{"device", audited.view.function.bdf.str()},
           {"damaged", damaged},
@@ -103,18 +106,18 @@ Json json_of(const HealedView& audited) {
           {"missing", audited.view.missing}};
 }
 
-void print(const std::vector<HealedView>& all, const std::string& format) {
+void print(const std::vector<RestoredView>& all, const std::string& format) {
   if (format == "prometheus") {
     std::vector<MsixView> views;
     views.reserve(all.size());
-    for (const HealedView& each : all) views.push_back(each.view);
+    for (const RestoredView& each : all) views.push_back(each.view);
     fmt::print("{}", msix_metrics(views));
   } else if (format == "json") {
     Json devices = Json::array();
-    for (const HealedView& each : all) devices.push_back(json_of(each));
+    for (const RestoredView& each : all) devices.push_back(json_of(each));
     print_json({{"devices", devices}});
   } else {
-    for (const HealedView& each : all) fmt::print("{}", text_of(each));
+    for (const RestoredView& each : all) fmt::print("{}", text_of(each));
     if (all.empty()) fmt::print("No device has interrupts in use\n");
   }
 }
@@ -133,7 +136,7 @@ int run(const AuditOptions& options) {
   if (!vmms) return report_error(vmms.error());
   const auto devices = options.all ? used_devices(sysfs, *vmms) : Result<std::vector<Bdf>>(*named);
   if (!devices) return report_error(devices.error());
-  std::vector<HealedView> all;
+  std::vector<RestoredView> all;
   bool damaged = false;
   bool failed = options.all && vmms->silent;
   for (const Bdf bdf : *devices) {

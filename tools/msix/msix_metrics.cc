@@ -1,26 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns the names and help texts of the metrics, which dashboards rely on (docs/json.md).
 #include "tools/msix/msix_metrics.h"
 
 #include <fmt/format.h>
 
-#include <string_view>
-
 namespace passthru::tools {
-namespace {
-
-// The value of a label; verdicts are what a VMM says.
-std::string label_value(std::string_view text) {
-  std::string value;
-  for (const char c : text) {
-    if (c == '\\' || c == '"') value += '\\';
-    value += c;
-  }
-  return value;
-}
-
-}  // namespace
-
 std::string msix_metrics(const std::vector<MsixView>& views) {
   std::string damaged =
       "# HELP passthru_damaged_vectors Vectors whose interrupts cannot arrive.\n"
@@ -29,7 +12,7 @@ std::string msix_metrics(const std::vector<MsixView>& views) {
       "# HELP passthru_vector_damage What is wrong with a vector; 1 while it is.\n"
       "# TYPE passthru_vector_damage gauge\n";
   std::string seen =
-      "# HELP passthru_device_seen Whether the device's own table could be looked at.\n"
+      "# HELP passthru_device_seen Whether the device's own table was visible.\n"
       "# TYPE passthru_device_seen gauge\n";
   std::string restores =
       "# HELP passthru_restored_vectors_total Vectors that the VMM has restored.\n"
@@ -42,15 +25,15 @@ std::string msix_metrics(const std::vector<MsixView>& views) {
     const std::string device = view.function.bdf.str();
     unsigned count = 0;
     for (const MsixRow& row : view.rows) {
-      if (row.damaged) {
+      if (row.vector.damaged) {
         ++count;
         verdicts +=
             fmt::format("passthru_vector_damage{{device=\"{}\",vector=\"{}\",verdict=\"{}\"}} 1\n",
-                        device, row.index, label_value(row.verdict));
+                        device, row.vector.index, to_string(row.vector.verdict));
       }
       if (row.host) {
         interrupts += fmt::format("passthru_interrupts_total{{device=\"{}\",vector=\"{}\"}} {}\n",
-                                  device, row.index, row.host->count());
+                                  device, row.vector.index, row.host->count());
       }
     }
     seen += fmt::format("passthru_device_seen{{device=\"{}\"}} {}\n", device,

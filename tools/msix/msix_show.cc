@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns `passthru msix show`: the three views of each vector and what is wrong, for a person and as
-// JSON.
+// `passthru msix show`: the three views of each vector and what is wrong, as text and as JSON.
 #include <fmt/format.h>
 
 #include <memory>
@@ -16,24 +15,22 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kMsixShowFooter =
-    "For each vector: what the guest asked for, the host's interrupt and how often it came, what "
-    "the device itself\n"
-    "holds, and which of them is wrong. Neighbours that are alike share a line. After GUEST and "
-    "DEVICE is what the\n"
-    "message says: an APIC's id and its vector, or 'remapped', an entry of the interrupt remapping "
-    "table.\n"
+    "For each vector: what the guest asked for, the host's interrupt and its count, what the "
+    "device "
+    "itself holds,\n"
+    "and which of them is wrong. Neighbours that are alike share a line. GUEST and DEVICE show the "
+    "message: an\n"
+    "APIC's id and its vector, or 'remapped' and an entry of the interrupt remapping table.\n"
     "\n"
-    "The guest's view comes from its VMM ('passthru run --inspect'), and so does the device's "
-    "then. "
-    "Without one, a\n"
-    "device that is in use is looked at in place, through sysfs; many kernels refuse that, and the "
-    "boot option\n"
-    "iomem=relaxed allows it. A device that is bound to vfio-pci and free is opened, which resets "
-    "it. Needs root.\n"
+    "The VMM ('passthru run --inspect') reports the guest's view and the device's. Without a VMM, "
+    "the command reads\n"
+    "the table of a device in use through sysfs. Many kernels refuse that; the boot option "
+    "iomem=relaxed allows it.\n"
+    "If a device is bound to vfio-pci and free, the command opens it, which resets it. Needs "
+    "root.\n"
     "\n"
     "VERDICT: ok, unused, masked by guest, masked by host; or damage: cleared (the device was "
-    "reset "
-    "behind the\n"
+    "reset behind the\n"
     "host's back), different, not routed, enable bit lost, function mask left on.\n"
     "\n"
     "Examples:\n"
@@ -51,7 +48,7 @@ Json guest_json(const VectorInspection& guest) {
       {"message", {{"address", guest.guest_message.address}, {"data", guest.guest_message.data}}},
       {"masked", guest.masked},
       {"pending", guest.pending},
-      {"owner", guest.owner},
+      {"owner", to_string(guest.owner)},
       {"delivered", guest.delivered},
       {"restores", guest.restores},
       {"last_error", guest.last_error}};
@@ -64,15 +61,16 @@ Json host_json(const HostInterrupt& host) {
 }
 
 Json to_json(const MsixRow& row) {
-  Json json = {{"index", row.index},
-               {"verdict", row.verdict},
-               {"why", row.why},
-               {"damaged", row.damaged},
-               {"guest", row.guest ? guest_json(*row.guest) : Json()},
+  const VectorInspection& vector = row.vector;
+  Json json = {{"index", vector.index},
+               {"verdict", to_string(vector.verdict)},
+               {"why", vector.why},
+               {"damaged", vector.damaged},
+               {"guest", row.reported ? guest_json(vector) : Json()},
                {"host", row.host ? host_json(*row.host) : Json()},
-               {"message", row.in_device ? entry_json(*row.in_device) : Json()}};
-  json["masked"] = row.in_device ? Json(row.in_device->masked()) : Json();
-  json["pending"] = row.in_device ? Json(row.device_pending) : Json();
+               {"message", vector.in_device ? entry_json(*vector.in_device) : Json()}};
+  json["masked"] = vector.in_device ? Json(vector.in_device->masked()) : Json();
+  json["pending"] = vector.in_device ? Json(vector.device_pending) : Json();
   return json;
 }
 
@@ -81,8 +79,8 @@ Json to_json(const MsixView& view) {
   if (view.layout) msix = json_msix_layout(*view.layout);
   if (view.layout) {
     const auto bit = [&](uint16_t mask) { return Json((*view.control & mask) != 0); };
-    msix["enabled"] = view.control ? bit(kMsixEnable) : Json();
-    msix["function_masked"] = view.control ? bit(kMsixFunctionMask) : Json();
+    msix["enabled"] = view.control ? bit(PCI_MSIX_FLAGS_ENABLE) : Json();
+    msix["function_masked"] = view.control ? bit(PCI_MSIX_FLAGS_MASKALL) : Json();
     const auto control = view.guest ? view.guest->msix_control : std::nullopt;
     msix["guest_enabled"] = control ? Json(control->enabled) : Json();
     msix["guest_function_masked"] = control ? Json(control->function_masked) : Json();
@@ -94,7 +92,7 @@ Json to_json(const MsixView& view) {
           {"driver", json_or_null(view.function.driver)},
           {"source", json_or_null(view.source)},
           {"vmm", view.guest ? Json{{"pid", view.vmm}, {"socket", view.socket}} : Json()},
-          {"interrupt_mode", view.guest ? Json(view.guest->interrupt_mode) : Json()},
+          {"interrupt_mode", view.guest ? Json(to_string(view.guest->interrupt_mode)) : Json()},
           {"msix", msix},
           {"vectors", vectors},
           {"missing", view.missing}};
@@ -107,31 +105,32 @@ const char* yes(bool value) {
 }
 
 std::string guest_text(const MsixRow& row) {
-  if (!row.guest) return "-";
-  std::string text = describe_message(row.guest->guest_message);
-  if (row.guest->masked) text += ", masked";
-  if (row.guest->pending) text += ", pending";
+  if (!row.reported) return "-";
+  std::string text = describe_message(row.vector.guest_message);
+  if (row.vector.masked) text += ", masked";
+  if (row.vector.pending) text += ", pending";
   return text;
 }
 
 std::string device_text(const MsixRow& row) {
-  if (!row.in_device) return "-";
-  std::string text = describe_message(row.in_device->message(), row.host && row.host->remapped);
-  if (row.in_device->masked()) text += ", masked";
-  if (row.device_pending) text += ", pending";
+  const auto& entry = row.vector.in_device;
+  if (!entry) return "-";
+  std::string text = describe_message(entry->message(), row.host && row.host->remapped);
+  if (entry->masked()) text += ", masked";
+  if (row.vector.device_pending) text += ", pending";
   return text;
 }
 
 std::vector<std::string> cells(const MsixRow& row) {
-  return {row.verdict,
+  return {to_string(row.vector.verdict),
           guest_text(row),
-          row.guest ? row.guest->owner : "-",
+          row.reported ? to_string(row.vector.owner) : "-",
           row.host ? std::to_string(row.host->irq) : "-",
           row.host ? std::to_string(row.host->count()) : "-",
           row.host && !row.host->effective.empty() ? row.host->effective : "-",
           row.host && !row.host->affinity.empty() ? row.host->affinity : "-",
           device_text(row),
-          row.guest ? std::to_string(row.guest->restores) : "-"};
+          row.reported ? std::to_string(row.vector.restores) : "-"};
 }
 
 std::string headline(const MsixView& view) {
@@ -140,7 +139,7 @@ std::string headline(const MsixView& view) {
   if (view.guest) {
     text += fmt::format("The guest's {}, by the VMM with pid {} ({}), which uses {}\n",
                         view.guest->guest_address.str(), view.vmm, view.socket,
-                        view.guest->interrupt_mode);
+                        to_string(view.guest->interrupt_mode));
     if (!view.guest->detached.empty()) {
       text += fmt::format("Detached: {}\n", view.guest->detached);
     }
@@ -151,8 +150,8 @@ std::string headline(const MsixView& view) {
                         view.layout->pba_bar, view.layout->pba_offset);
     if (view.control) {
       text += fmt::format("; in the device: enabled {}, function mask {}",
-                          yes((*view.control & kMsixEnable) != 0),
-                          (*view.control & kMsixFunctionMask) != 0 ? "on" : "off");
+                          yes((*view.control & PCI_MSIX_FLAGS_ENABLE) != 0),
+                          (*view.control & PCI_MSIX_FLAGS_MASKALL) != 0 ? "on" : "off");
     }
     if (view.guest && view.guest->msix_control && view.guest->msix_control->function_masked) {
       text += "; the guest masks all of them by its function mask";
@@ -177,17 +176,20 @@ std::string text_of(const MsixView& view) {
   std::string whys;
   for (size_t first = 0, next = 0; first < rows.size(); first = next) {
     const auto shown = cells(rows[first]);
-    while (next < rows.size() && rows[next].index == rows[first].index + (next - first) &&
-           rows[next].why == rows[first].why && cells(rows[next]) == shown) {
+    while (next < rows.size() &&
+           rows[next].vector.index == rows[first].vector.index + (next - first) &&
+           rows[next].vector.why == rows[first].vector.why && cells(rows[next]) == shown) {
       ++next;
     }
+    const unsigned begin = rows[first].vector.index;
     const std::string index = next - first == 1
-                                  ? std::to_string(rows[first].index)
-                                  : fmt::format("{}-{}", rows[first].index, rows[next - 1].index);
+                                  ? std::to_string(begin)
+                                  : fmt::format("{}-{}", begin, rows[next - 1].vector.index);
     std::vector<std::string> line = {index};
     line.insert(line.end(), shown.begin(), shown.end());
     table.add(line);
-    if (!rows[first].why.empty()) whys += fmt::format("vector {}: {}\n", index, rows[first].why);
+    const std::string& why = rows[first].vector.why;
+    if (!why.empty()) whys += fmt::format("vector {}: {}\n", index, why);
   }
   std::string text = headline(view) + '\n' + table.str();
   if (!whys.empty()) text += '\n' + whys;

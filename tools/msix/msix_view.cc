@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns how the views are joined, vector by vector.
 #include "tools/msix/msix_view.h"
 
 #include <fmt/format.h>
@@ -20,76 +19,73 @@ void add_guest(MsixView& view, Inspection inspection) {
   view.source = "vmm";
   if (const auto& control = inspection.msix_control; control && control->enabled_in_device) {
     view.control = static_cast<uint16_t>(
-        (*control->enabled_in_device ? kMsixEnable : 0) |
-        (control->function_masked_in_device.value_or(false) ? kMsixFunctionMask : 0));
+        (*control->enabled_in_device ? PCI_MSIX_FLAGS_ENABLE : 0) |
+        (control->function_masked_in_device.value_or(false) ? PCI_MSIX_FLAGS_MASKALL : 0));
   }
   for (VectorInspection& vector : std::exchange(inspection.vectors, {})) {
-    view.rows.push_back({.index = vector.index,
-                         .verdict = vector.verdict,
-                         .why = vector.why,
-                         .damaged = vector.damaged,
-                         .in_device = vector.in_device,
-                         .device_pending = vector.device_pending});
-    view.rows.back().guest = std::move(vector);
+    view.rows.push_back({.vector = std::move(vector), .reported = true});
   }
   view.guest = std::move(inspection);
 }
 
-void add_snapshot(MsixView& view, const MsixSnapshot& snapshot) {
-  view.source = snapshot.source == MsixSnapshot::Source::Vfio ? "vfio" : "sysfs";
-  view.control = static_cast<uint16_t>(snapshot.control & (kMsixEnable | kMsixFunctionMask));
-  for (unsigned index = 0; index < snapshot.vectors.size(); ++index) {
-    const auto& [entry, pending] = snapshot.vectors[index];
-    view.rows.push_back({.index = index, .in_device = entry, .device_pending = pending});
-  }
-}
-
 MsixRow& row_of(MsixView& view, unsigned index) {
   const auto found = std::find_if(view.rows.begin(), view.rows.end(),
-                                  [&](const MsixRow& row) { return row.index == index; });
+                                  [&](const MsixRow& row) { return row.vector.index == index; });
   if (found != view.rows.end()) return *found;
-  view.rows.push_back({.index = index});
-  return view.rows.back();
+  MsixRow& row = view.rows.emplace_back();
+  row.vector.index = index;
+  return row;
+}
+
+void add_snapshot(MsixView& view, const MsixSnapshot& snapshot) {
+  view.source = snapshot.source == MsixSnapshot::Source::Vfio ? "vfio" : "sysfs";
+  view.control =
+      static_cast<uint16_t>(snapshot.control & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL));
+  for (unsigned index = 0; index < snapshot.vectors.size(); ++index) {
+    const auto& [entry, pending] = snapshot.vectors[index];
+    VectorInspection& vector = row_of(view, index).vector;
+    vector.in_device = entry;
+    vector.device_pending = pending;
+  }
 }
 
 void add_host(MsixView& view, const Sysfs& sysfs) {
   for (HostInterrupt& interrupt : host_interrupts(sysfs, view.function.bdf)) {
-    // Without a vector: the kernel has allocated it, and no driver asks for it.
+    // The kernel has allocated an interrupt without a vector, and no driver asks for it.
     if (!interrupt.vector || *interrupt.vector > 2047) continue;
     row_of(view, *interrupt.vector).host = std::move(interrupt);
   }
-  std::sort(view.rows.begin(), view.rows.end(),
-            [](const MsixRow& one, const MsixRow& other) { return one.index < other.index; });
+  std::sort(view.rows.begin(), view.rows.end(), [](const MsixRow& one, const MsixRow& other) {
+    return one.vector.index < other.vector.index;
+  });
 }
 
-// Nobody tells what the user of the device wants: what the host has requested is taken for it.
+// No VMM says what the device's user wants. So a vector counts as wanted if the host has requested
+// its interrupt.
 void judge_rows(MsixView& view) {
   // The kernel still lists an interrupt that its driver has given back, without a name.
   const auto is_used = [](const MsixRow& row) { return row.host && !row.host->name.empty(); };
   const bool any = std::any_of(view.rows.begin(), view.rows.end(), is_used);
+  const FunctionState function{
+      .user = view.function.on_vfio ? FunctionState::User::Guest : FunctionState::User::HostDriver,
+      .enabled = any,
+      .owners_known = false,
+      .control = view.control};
   for (MsixRow& row : view.rows) {
-    const bool used = is_used(row);
-    const auto [verdict, why] = judge(
-        {.user = view.function.on_vfio ? VectorView::User::Guest : VectorView::User::HostDriver,
-         .enabled = any,
-         .masked = !used,
-         .bound = used,
-         .in_device = row.in_device,
-         .control = view.control});
-    row.verdict = to_string(verdict);
-    row.why = why;
-    row.damaged = is_damage(verdict);
+    row.vector.bound = is_used(row);
+    row.vector.masked = !row.vector.bound;
+    row.vector = judge(function, std::move(row.vector));
   }
 }
 
-// Another process has it on VFIO, and sysfs shows nothing of it: its memory decode is off, or the
-// kernel keeps BARs in use to itself.
+// Another process has the device on VFIO, and sysfs does not show its table: its memory decode is
+// off, or the kernel keeps BARs in use to itself.
 bool is_elsewhere(const PciFunction& function, const Error& error) {
   return function.on_vfio && (error.code == EBUSY || error.code == ENXIO);
 }
 
-// A device that nobody uses has nothing else to show. Message Control is there for root whether or
-// not the table is.
+// If nothing uses the device, there is nothing else to show. Root sees Message Control whether or
+// not the table is visible.
 Result<void> look_at_device(MsixView& view, const Sysfs& sysfs, Idle idle, bool used) {
   const Bdf bdf = view.function.bdf;
   LinuxKernel kernel;
@@ -103,7 +99,7 @@ Result<void> look_at_device(MsixView& view, const Sysfs& sysfs, Idle idle, bool 
     return tl::unexpected(snapshot.error());
   }
   const uint16_t control = config_u16(view.function.config, view.layout->capability + 2U);
-  view.control = static_cast<uint16_t>(control & (kMsixEnable | kMsixFunctionMask));
+  view.control = static_cast<uint16_t>(control & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL));
   view.missing.push_back("the device's own table: " + snapshot.error().message());
   return {};
 }
@@ -111,7 +107,8 @@ Result<void> look_at_device(MsixView& view, const Sysfs& sysfs, Idle idle, bool 
 }  // namespace
 
 bool MsixView::damaged() const {
-  return std::any_of(rows.begin(), rows.end(), [](const MsixRow& row) { return row.damaged; });
+  return std::any_of(rows.begin(), rows.end(),
+                     [](const MsixRow& row) { return row.vector.damaged; });
 }
 
 Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle idle) {
@@ -128,14 +125,14 @@ Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle 
     add_host(view, sysfs);
     return view;
   }
-  // Not where the VMM says it: to read the list takes longer than all the rest.
+  // A VMM reports the name. Reading the list takes longer than all the rest.
   view.name = PciNames().device(view.function.vendor, view.function.device);
   const auto interrupts = host_interrupts(sysfs, bdf);
   const bool used = !interrupts.empty();
   const bool msi = used && !interrupts.front().msix;
   if (!layout && !used) return tl::unexpected(layout.error());
   if (msi) {
-    view.missing.emplace_back("the device's own registers: it uses MSI, and has no table for that");
+    view.missing.emplace_back("the device's own registers: it uses MSI, which has no table");
   } else if (!layout) {
     view.missing.push_back("the device's own table: " + layout.error().message());
   } else if (used || idle == Idle::Open) {
@@ -143,29 +140,29 @@ Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle 
   }
   if (view.function.on_vfio && used) {
     view.missing.emplace_back(
-        "the guest's view: no VMM that this user may ask, and that answers, has it. --socket names "
-        "one of another user");
+        "the guest's view: no VMM that this user may ask, and that answers, has the device. Use "
+        "--socket for a VMM of another user");
   }
   add_host(view, sysfs);
   judge_rows(view);
   return view;
 }
 
-HealedView heal_msix(const Sysfs& sysfs, VmmClient& vmm, MsixView view) {
+RestoredView restore_msix(const Sysfs& sysfs, VmmClient& vmm, MsixView view) {
   const Bdf bdf = view.function.bdf;
-  HealedView healed{.view = std::move(view)};
+  RestoredView restored{.view = std::move(view)};
   const auto answer = vmm.ask({{"request", "heal"}, {"device", bdf.str()}});
   if (!answer) {
-    healed.failure = answer.error();
-    return healed;
+    restored.failure = answer.error();
+    return restored;
   }
-  healed.restored = answer->value("restored", uint64_t{0});
+  restored.restored = answer->value("restored", uint64_t{0});
   if (auto again = look_at_msix(sysfs, bdf, &vmm, Idle::Leave)) {
-    healed.view = std::move(*again);
+    restored.view = std::move(*again);
   } else {
-    healed.failure = again.error();
+    restored.failure = again.error();
   }
-  return healed;
+  return restored;
 }
 
 }  // namespace passthru::tools

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the three views of a device's vectors side by side: the guest's from its VMM, the host's
-// from /proc and sysfs, the device's own. What can be had is there; why the rest is missing too.
-// Used by the subcommands of `passthru msix`.
+// The three views of a device's vectors side by side: the guest's from its VMM, the host's from
+// /proc and sysfs, the device's own. A view that is not available has a reason instead. The
+// subcommands of `passthru msix` use it.
 #pragma once
 
 #include <sys/types.h>
@@ -12,7 +12,6 @@
 
 #include "base/result.h"
 #include "device/inspection.h"
-#include "irq/msix_table.h"
 #include "irq/verdict.h"
 #include "pci/host_interrupts.h"
 #include "pci/msix_layout.h"
@@ -22,14 +21,11 @@
 namespace passthru::tools {
 
 struct MsixRow {
-  unsigned index = 0;
-  std::string verdict{};
-  std::string why{};
-  bool damaged = false;
-  std::optional<VectorInspection> guest{};
+  /// All of it if the VMM reported the vector; otherwise its index, the verdict and the device's
+  /// view.
+  VectorInspection vector{};
+  bool reported = false;  ///< by the VMM
   std::optional<HostInterrupt> host{};
-  std::optional<MsixEntry> in_device{};
-  bool device_pending = false;
 };
 
 struct MsixView {
@@ -37,7 +33,7 @@ struct MsixView {
   std::string name{};
   std::optional<MsixLayout> layout{};
   /// "vmm": the VMM looked; "vfio": the device was opened, and thereby reset; "sysfs": its BAR was
-  /// read beside whoever uses it; empty: the device could not be looked at.
+  /// read while something else uses it; empty: nothing could look at the device.
   std::string source{};
   std::optional<Inspection> guest{};  ///< without its vectors, which are in `rows`
   pid_t vmm = 0;
@@ -49,26 +45,29 @@ struct MsixView {
   [[nodiscard]] bool damaged() const;
 };
 
-/// How a device without a VMM may be looked at.
+/// What to do with a device that no VMM has.
 enum class Idle {
-  Open,   ///< one that is bound to vfio-pci and free is opened, which resets it
-  Leave,  ///< it is left alone, and has no vectors in use anyway
+  Open,   ///< open it if it is bound to vfio-pci and free; that resets it
+  Leave,  ///< leave it alone: it has no vectors in use
 };
 
-/// Through the VMM where one is given, otherwise as `snapshot_msix` does, which may fail: then that
-/// is `missing`. ENOENT: no such device; ENODEV: it has neither MSI-X nor interrupts; others: the
-/// VMM does not answer.
+/// Asks the VMM if there is one, otherwise looks as `snapshot_msix` does. If that look fails, its
+/// reason is in `missing`.
+/// Errors:
+/// - ENOENT: there is no such device.
+/// - ENODEV: it has neither MSI-X nor interrupts.
+/// - others: the VMM does not answer.
 Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle idle);
 
-/// A device whose VMM was asked to heal it.
-struct HealedView {
-  MsixView view{};                     ///< after it; where that failed, before it
-  std::optional<uint64_t> restored{};  ///< vectors; nothing: it was not asked, or did not answer
-  std::optional<Error> failure{};      ///< of asking, or of the look after it
+/// A device whose VMM was asked to restore its damaged vectors.
+struct RestoredView {
+  MsixView view{};                     ///< after the restore; if that look failed, before it
+  std::optional<uint64_t> restored{};  ///< vectors; empty: the VMM did not answer
+  std::optional<Error> failure{};      ///< of the request, or of the look after it
 };
 
-/// Has the VMM that has the device restore what is damaged, and looks again. What was seen before
-/// is not lost with what fails.
-HealedView heal_msix(const Sysfs& sysfs, VmmClient& vmm, MsixView view);
+/// Makes the VMM that has the device restore its damaged vectors, and looks again. A failure keeps
+/// the view from before.
+RestoredView restore_msix(const Sysfs& sysfs, VmmClient& vmm, MsixView view);
 
 }  // namespace passthru::tools

@@ -58,12 +58,13 @@ Result<WatchSample> look(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm) {
   const MsixView view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, vmm, Idle::Leave));
   WatchSample sample{.time = std::chrono::steady_clock::now()};
   for (const MsixRow& row : view.rows) {
-    WatchedVector vector{.index = row.index, .verdict = row.verdict, .damaged = row.damaged};
+    const VectorInspection& seen = row.vector;
+    WatchedVector vector{.index = seen.index, .verdict = seen.verdict, .damaged = seen.damaged};
     if (row.host) vector.count = row.host->count();
-    if (row.guest) {
-      vector.count = row.guest->delivered;
-      vector.owner = row.guest->owner;
-      if (row.guest->forwarded) vector.latency = row.guest->forwarded->latency_log2_ns;
+    if (row.reported) {
+      vector.count = seen.delivered;
+      vector.owner = seen.owner;
+      if (seen.forwarded) vector.latency = seen.forwarded->latency_log2_ns;
     }
     sample.vectors.push_back(std::move(vector));
   }
@@ -73,12 +74,12 @@ Result<WatchSample> look(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm) {
 // The first time also what is damaged and does not come at all.
 void print_lines(const std::vector<WatchLine>& lines, bool first) {
   for (const WatchLine& line : lines) {
-    const bool sound = line.verdict == "ok" || line.verdict == "unused";
+    const bool sound = line.verdict == Verdict::Ok || line.verdict == Verdict::Unused;
     if (line.rate <= 0 && !line.changed && (sound || !first)) continue;
     fmt::print("vector {} rate {:.1f} count {} via {} p50_ns {} p99_ns {} verdict {}\n", line.index,
-               line.rate, line.count, line.owner.empty() ? "-" : line.owner,
+               line.rate, line.count, line.owner ? to_string(*line.owner) : "-",
                line.p50 ? std::to_string(*line.p50) : "-",
-               line.p99 ? std::to_string(*line.p99) : "-", line.verdict);
+               line.p99 ? std::to_string(*line.p99) : "-", to_string(line.verdict));
   }
 }
 

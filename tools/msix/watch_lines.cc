@@ -102,7 +102,8 @@ void sort_lines(std::vector<WatchLine>& lines, WatchOrder order) {
 }
 
 bool is_worth_telling(const WatchLine& line) {
-  return line.count != 0 || line.changed || (line.verdict != "unused" && line.verdict != "ok");
+  return line.count != 0 || line.changed ||
+         (line.verdict != Verdict::Unused && line.verdict != Verdict::Ok);
 }
 
 Json watch_json(const std::string& device, const WatchSample& before, const WatchSample& now,
@@ -113,10 +114,10 @@ Json watch_json(const std::string& device, const WatchSample& before, const Watc
     vectors[line.index] = {{"index", line.index},
                            {"rate", line.rate},
                            {"count", line.count},
-                           {"owner", json_or_null(line.owner)},
+                           {"owner", line.owner ? Json(to_string(*line.owner)) : Json()},
                            {"p50_ns", json_or_null(line.p50)},
                            {"p99_ns", json_or_null(line.p99)},
-                           {"verdict", line.verdict},
+                           {"verdict", to_string(line.verdict)},
                            {"changed", line.changed}};
   }
   Json told = Json::array();
@@ -142,8 +143,8 @@ std::string table_of(const std::vector<WatchLine>& lines, bool highlight, size_t
     const bool marked = highlight && line.changed;
     text += fmt::format("{}{:>6}  {:>10.1f}  {:>12}  {:<9}  {:>8}  {:>8}  {}{}\n",
                         marked ? "\x1b[7m" : "", line.index, line.rate, line.count,
-                        line.owner.empty() ? "-" : line.owner, time_text(line.p50),
-                        time_text(line.p99), line.verdict, marked ? "\x1b[0m" : "");
+                        line.owner ? to_string(*line.owner) : "-", time_text(line.p50),
+                        time_text(line.p99), to_string(line.verdict), marked ? "\x1b[0m" : "");
   }
   if (shown < told) text += fmt::format("{:>6}  {} more\n", "...", told - shown);
   return text;

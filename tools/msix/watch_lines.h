@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "irq/forward/forward_stats.h"
+#include "irq/verdict.h"
 #include "tools/json.h"
 
 namespace passthru::tools {
@@ -17,9 +18,9 @@ namespace passthru::tools {
 /// A vector at one look.
 struct WatchedVector {
   unsigned index = 0;
-  uint64_t count = 0;   ///< interrupts since some moment
-  std::string owner{};  ///< of its eventfd; empty: not known
-  std::string verdict{};
+  uint64_t count = 0;                   ///< interrupts since some moment
+  std::optional<EventfdOwner> owner{};  ///< empty: not known
+  Verdict verdict = Verdict::Unused;
   bool damaged = false;
   std::optional<LatencyBuckets> latency{};  ///< counted since some moment
 };
@@ -33,8 +34,8 @@ struct WatchLine {
   unsigned index = 0;
   double rate = 0;  ///< interrupts a second
   uint64_t count = 0;
-  std::string owner{};
-  std::string verdict{};
+  std::optional<EventfdOwner> owner{};
+  Verdict verdict = Verdict::Unused;
   bool damaged = false;
   /// Between the looks, in ns: no more than this; nothing where none was timed.
   std::optional<uint64_t> p50{};

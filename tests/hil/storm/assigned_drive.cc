@@ -71,7 +71,7 @@ Result<void> AssignedDrive::enable_vectors() {
     return fail(ENOTSUP, "use the drive", "it has no MSI-X table in BAR 0");
   }
   for (unsigned vector = 1; vector < layout->vectors; ++vector) write_entry(*layout, vector);
-  device_->config_write(layout->capability + PCI_MSIX_FLAGS, 2, kMsixEnable);
+  device_->config_write(layout->capability + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
   return {};
 }
 

@@ -38,10 +38,10 @@ TEST_F(AssignedDeviceTest, AnInterruptTravelsFromTheDeviceToTheGuest) {
   EXPECT_EQ(hardware->fire(1), Fired::Delivered);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(1)));
   const Inspection seen = device->inspect();
-  EXPECT_EQ(seen.interrupt_mode, "MSI-X");
+  EXPECT_EQ(seen.interrupt_mode, InterruptMode::Msix);
   ASSERT_EQ(seen.vectors.size(), 65U);
-  EXPECT_EQ(seen.vectors[1].owner, "irqfd");
-  EXPECT_EQ(seen.vectors[0].owner, "none");
+  EXPECT_EQ(seen.vectors[1].owner, EventfdOwner::Irqfd);
+  EXPECT_EQ(seen.vectors[0].owner, EventfdOwner::None);
 }
 
 TEST_F(AssignedDeviceTest, ControlWrittenByBytesOrAsADwordWorksLikeAWord) {

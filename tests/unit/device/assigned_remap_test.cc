@@ -49,7 +49,7 @@ TEST_F(AssignedRemapTest, AMessageThatIsNoInterruptIsToldOfOnceAndNamedByInspect
     const Inspection seen = device->inspect();
     EXPECT_NE(seen.vectors[1].unroutable, "");
     EXPECT_EQ(seen.vectors[1].guest_message.address, address);
-    EXPECT_EQ(seen.vectors[1].owner, "latch");
+    EXPECT_EQ(seen.vectors[1].owner, EventfdOwner::Latch);
     EXPECT_EQ(seen.vectors[2].unroutable, "");
     EXPECT_EQ(seen.refused_messages, 1U);
   }
@@ -95,7 +95,7 @@ TEST_F(AssignedRemapTest, MessagesOfMsiAreNoExceptions) {
   EXPECT_EQ(hardware->fire(0), Fired::Delivered) << "to the latch: the host must not wonder";
   EXPECT_THAT(host.delivered(), IsEmpty());
   Inspection seen = device->inspect();
-  EXPECT_EQ(seen.interrupt_mode, "MSI");
+  EXPECT_EQ(seen.interrupt_mode, InterruptMode::Msi);
   EXPECT_NE(seen.vectors[0].unroutable, "");
   EXPECT_EQ(seen.refused_messages, 1U);
   device->config_write(FakeCapability::kMsi + 4, 4, 0xfee0'0000);

@@ -39,7 +39,7 @@ TEST_F(AssignedSource, ADeviceGivenByItsOwnDescriptorNeedsNoAddress) {
       {.guest_address = {.device = 5}, .source = {.cdev_fd = node(), .iommufd = iommufd()}});
   ASSERT_TRUE(opened) << opened.error().message();
   EXPECT_EQ((*opened)->bdf(), hardware->spec().bdf);
-  EXPECT_EQ((*opened)->inspect().dma.backend, "cdev");
+  EXPECT_EQ((*opened)->inspect().dma.backend, Backend::Cdev);
   EXPECT_EQ((*opened)->inspect().dma.maps, 1U);
   EXPECT_EQ((*opened)->inspect().dma.bytes, 4096U);
   EXPECT_EQ(kernel->calls("open_cdev").size(), 1U) << "ours";
@@ -50,7 +50,7 @@ TEST_F(AssignedSource, ADeviceGivenByItsGroupsDescriptorIsAssigned) {
   const int group = kernel->open_group(2)->release();
   const int container = kernel->open_container()->release();
   open({.source = {.group_fd = group, .container_fd = container}});
-  EXPECT_EQ(device->inspect().dma.backend, "group");
+  EXPECT_EQ(device->inspect().dma.backend, Backend::Group);
   device.reset();
   EXPECT_EQ(kernel->dma_mappings(), 0U);
 }
@@ -67,7 +67,7 @@ TEST_F(AssignedSource, TheOtherDevicesOfAGroupThatWasGivenFollowByTheirAddresses
   open({.source = {.group_fd = group, .container_fd = kernel->open_container()->release()}});
   const auto second = AssignedDevice::open(domain, {.device = neighbour.bdf});
   ASSERT_TRUE(second) << second.error().message();
-  EXPECT_EQ((*second)->inspect().dma.backend, "group");
+  EXPECT_EQ((*second)->inspect().dma.backend, Backend::Group);
   EXPECT_TRUE(kernel->calls("open_cdev").empty());
 
   const auto asked =

@@ -18,7 +18,7 @@ class AssignedWatch : public AssignedFixture {
 
 TEST_F(AssignedWatch, ItsInterruptsAreTimedTracedAndStillDelivered) {
   ASSERT_TRUE(device->watch(1, true));
-  EXPECT_EQ(vector(1).owner, "forwarder");
+  EXPECT_EQ(vector(1).owner, EventfdOwner::Forwarder);
   hardware->fire(1);
   ASSERT_TRUE(eventually([this] { return !domain.interrupts().trace().empty(); }));
   EXPECT_THAT(host.delivered(), testing::SizeIs(1));
@@ -28,7 +28,7 @@ TEST_F(AssignedWatch, ItsInterruptsAreTimedTracedAndStillDelivered) {
             (TraceLabel{.device = hardware->spec().bdf, .vector = 1}));
   EXPECT_EQ(vector(1).forwarded->delivered, 1U);
   ASSERT_TRUE(device->watch(1, false));
-  EXPECT_EQ(vector(1).owner, "irqfd");
+  EXPECT_EQ(vector(1).owner, EventfdOwner::Irqfd);
   EXPECT_EQ(vector(1).forwarded->delivered, 1U);
 }
 

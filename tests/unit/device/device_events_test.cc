@@ -92,8 +92,8 @@ TEST_F(DeviceEventsTest, WhatItWasLastCanStillBeAskedFor) {
   const Inspection last = device->inspect();
   EXPECT_EQ(last.detached, "by the VMM");
   ASSERT_GT(last.vectors.size(), 1U);
-  EXPECT_EQ(last.vectors[1].owner, "irqfd");
-  EXPECT_EQ(last.interrupt_mode, "MSI-X");
+  EXPECT_EQ(last.vectors[1].owner, EventfdOwner::Irqfd);
+  EXPECT_EQ(last.interrupt_mode, InterruptMode::Msix);
 }
 
 TEST_F(DeviceEventsTest, AVmmThatUnplugsItselfIsToldOnceAndDetachesWhenItIsReady) {

@@ -84,7 +84,7 @@ TEST_F(InspectServerTest, AClientIsToldWhatTheDeviceSays) {
   ASSERT_TRUE(devices) << devices.error().message();
   ASSERT_EQ(devices->size(), 1U);
   EXPECT_EQ((*devices)[0].device, hardware->spec().bdf);
-  EXPECT_EQ((*devices)[0].vectors[0].verdict, "ok");
+  EXPECT_EQ((*devices)[0].vectors[0].verdict, Verdict::Ok);
 }
 
 TEST_F(InspectServerTest, OnlyItsOwnUserMayConnect) {
@@ -145,9 +145,10 @@ TEST_F(InspectServerTest, WhatAClientWatchesEndsWithItsConnection) {
     auto client = VmmClient::connect(path);
     ASSERT_TRUE(client);
     ASSERT_TRUE(client->ask({{"request", "watch"}, {"device", "0000:00:02.0"}, {"on", true}}));
-    EXPECT_EQ(device->inspect().vectors[0].owner, "forwarder");
+    EXPECT_EQ(device->inspect().vectors[0].owner, EventfdOwner::Forwarder);
   }
-  EXPECT_TRUE(eventually([this] { return device->inspect().vectors[0].owner == "irqfd"; }));
+  EXPECT_TRUE(
+      eventually([this] { return device->inspect().vectors[0].owner == EventfdOwner::Irqfd; }));
 }
 
 TEST_F(InspectServerTest, ARequestMayComeInPieces) {
@@ -195,7 +196,7 @@ TEST_F(LargeAnswers, OfClientsThatTakeNothingHoldUpNobodyAndAreHungUpOn) {
   // The answers to the others come first: on a slow machine that is longer than a client waits.
   EXPECT_TRUE(eventually([this] { return static_cast<bool>(inspect()); }));
   device->config_write(kCommand, 2, 0);
-  EXPECT_EQ(device->inspect().vectors[0].verdict, "ok");
+  EXPECT_EQ(device->inspect().vectors[0].verdict, Verdict::Ok);
 
   pollfd hung_up{.fd = clients[0].get(), .events = POLLRDHUP, .revents = 0};
   EXPECT_EQ(::poll(&hung_up, 1, 60'000), 1);

@@ -23,7 +23,7 @@ class InspectServiceTest : public InspectFixture {
   }
   Json ask(const Json& request) { return Json::parse(session->answer(request.dump())); }
   [[nodiscard]] static std::string bdf() { return "0000:00:02.0"; }
-  std::string owner(unsigned vector) { return device->inspect().vectors[vector].owner; }
+  EventfdOwner owner(unsigned vector) { return device->inspect().vectors[vector].owner; }
 
   std::optional<InspectService> service;
   std::optional<InspectService::Session> session;
@@ -37,9 +37,9 @@ TEST_F(InspectServiceTest, AllDevicesOrOneAreInspected) {
     ASSERT_EQ(answer["devices"].size(), 1U) << answer;
     const auto inspection = answer["devices"][0].get<Inspection>();
     EXPECT_EQ(inspection.device.str(), bdf());
-    EXPECT_EQ(inspection.vectors[0].verdict, "ok");
+    EXPECT_EQ(inspection.vectors[0].verdict, Verdict::Ok);
     EXPECT_EQ(inspection.vectors[0].guest_message.data, message_of(0).data);
-    EXPECT_EQ(inspection.vectors[2].verdict, "unused");
+    EXPECT_EQ(inspection.vectors[2].verdict, Verdict::Unused);
     EXPECT_EQ(Json(inspection), answer["devices"][0]) << "both ways";
   }
 }
@@ -67,11 +67,11 @@ TEST_F(InspectServiceTest, DamageIsSeenAndHealedOnRequest) {
 
 TEST_F(InspectServiceTest, WhatIsWatchedIsUntilTheSessionEnds) {
   EXPECT_EQ(ask({{"request", "watch"}, {"device", bdf()}, {"on", true}})["vectors"], (Json{0, 1}));
-  EXPECT_EQ(owner(0), "forwarder");
-  EXPECT_EQ(owner(1), "forwarder");
+  EXPECT_EQ(owner(0), EventfdOwner::Forwarder);
+  EXPECT_EQ(owner(1), EventfdOwner::Forwarder);
   session.reset();
-  EXPECT_EQ(owner(0), "irqfd");
-  EXPECT_EQ(owner(1), "irqfd");
+  EXPECT_EQ(owner(0), EventfdOwner::Irqfd);
+  EXPECT_EQ(owner(1), EventfdOwner::Irqfd);
 }
 
 TEST_F(InspectServiceTest, WhatAnotherSessionWatchesStaysWatched) {
@@ -80,12 +80,12 @@ TEST_F(InspectServiceTest, WhatAnotherSessionWatchesStaysWatched) {
   ask(request);
   other.answer(request.dump());
   session.reset();
-  EXPECT_EQ(owner(0), "forwarder");
-  EXPECT_EQ(owner(1), "irqfd");
+  EXPECT_EQ(owner(0), EventfdOwner::Forwarder);
+  EXPECT_EQ(owner(1), EventfdOwner::Irqfd);
   Json off = request;
   off["on"] = false;
   other.answer(off.dump());
-  EXPECT_EQ(owner(0), "irqfd");
+  EXPECT_EQ(owner(0), EventfdOwner::Irqfd);
 }
 
 TEST_F(InspectServiceTest, ATraceHasInterruptsAndMarksFromANumberOn) {
@@ -132,7 +132,7 @@ TEST_F(InspectServiceTest, ATriggerTellsWhetherItArrived) {
   const Json answer = ask({{"request", "trigger"}, {"device", bdf()}, {"vector", 1}});
   EXPECT_EQ(answer["arrived"], true) << answer;
   EXPECT_GT(answer["latency_ns"], 0);
-  EXPECT_EQ(owner(1), "irqfd") << "not watched any more";
+  EXPECT_EQ(owner(1), EventfdOwner::Irqfd) << "not watched any more";
   EXPECT_THAT(host.delivered(), ::testing::ElementsAre(message_of(1)));
 
   mmio_write(kWindow + 0x2000 + 16 + 12, 1);
@@ -146,7 +146,7 @@ TEST_F(InspectServiceTest, ATriggerWhoseMessageIsRefusedHasNotArrived) {
   const Json answer = ask({{"request", "trigger"}, {"device", bdf()}, {"vector", 1}});
   EXPECT_EQ(answer["errno"], EIO) << answer;
   EXPECT_THAT(answer["error"].get<std::string>(), HasSubstr("refused its message"));
-  EXPECT_EQ(owner(1), "irqfd") << "not watched any more";
+  EXPECT_EQ(owner(1), EventfdOwner::Irqfd) << "not watched any more";
 }
 
 TEST_F(InspectServiceTest, ADetachedDeviceIsInspectedAndNothingElse) {
@@ -183,7 +183,7 @@ TEST_P(WrongRequest, IsAnsweredWithAnErrorAndChangesNothing) {
   EXPECT_NE(answer["errno"], 0);
   EXPECT_EQ(answer["version"], 1);
   EXPECT_TRUE(kernel->calls("VFIO_DEVICE_SET_IRQS").empty());
-  EXPECT_EQ(owner(0), "irqfd");
+  EXPECT_EQ(owner(0), EventfdOwner::Irqfd);
 }
 
 INSTANTIATE_TEST_SUITE_P(

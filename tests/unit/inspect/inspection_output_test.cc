@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "inspect/inspection_json.h"
+#include "tests/unit/inspect/reported_vector.h"
 #include "tools/run/run_summary.h"
 
 namespace passthru {
@@ -13,9 +14,10 @@ using ::testing::HasSubstr;
 
 Inspection with_unroutable(unsigned vectors) {
   Inspection inspection;
-  inspection.vectors.push_back({.index = 0});
+  inspection.vectors.push_back(reported_vector(0));
   for (unsigned vector = 1; vector <= vectors; ++vector) {
-    inspection.vectors.push_back({.index = vector, .unroutable = "0x1000 is no interrupt address"});
+    inspection.vectors.push_back(reported_vector(vector));
+    inspection.vectors.back().unroutable = "0x1000 is no interrupt address";
   }
   inspection.refused_messages = vectors;
   return inspection;
@@ -29,12 +31,13 @@ TEST(InspectionOutput, JsonHasTheReason) {
 }
 
 TEST(InspectionOutput, JsonHasTheCounts) {
-  Inspection inspection{.damages = 5};
-  inspection.vectors.push_back({.rebinds = 1,
-                                .latched = 2,
-                                .forwarded = SourceStats{.delivered = 6, .latency_log2_ns = {0, 7}},
-                                .masked_ns = 3,
-                                .last_error = "create_route: no space"});
+  Inspection inspection{{.damages = 5}};
+  VectorInspection& vector = inspection.vectors.emplace_back(reported_vector(0));
+  vector.rebinds = 1;
+  vector.latched = 2;
+  vector.forwarded = SourceStats{.delivered = 6, .latency_log2_ns = {0, 7}};
+  vector.masked_ns = 3;
+  vector.last_error = "create_route: no space";
   const nlohmann::json json = inspection;
   EXPECT_EQ(json["damages"], 5U);
   EXPECT_EQ(json["vectors"][0]["rebinds"], 1U);
@@ -43,6 +46,37 @@ TEST(InspectionOutput, JsonHasTheCounts) {
   EXPECT_EQ(json["vectors"][0]["forwarded"]["latency_log2_ns"][1], 7U);
   EXPECT_EQ(json["vectors"][0]["masked_ns"], 3U);
   EXPECT_EQ(json["vectors"][0]["last_error"], "create_route: no space");
+}
+
+TEST(InspectionOutput, WordsOfJsonAreTheEnumsAgain) {
+  Inspection inspection;
+  inspection.interrupt_mode = InterruptMode::Msi;
+  inspection.dma.backend = Backend::Cdev;
+  inspection.vectors.push_back(reported_vector(0, Verdict::EnableLost));
+  inspection.bars.push_back({.spans = {{.size = 4096, .kind = SpanKind::MsixPba}, {.size = 1}}});
+  const nlohmann::json json = inspection;
+  EXPECT_EQ(json["interrupt_mode"], "MSI");
+  EXPECT_EQ(json["dma"]["backend"], "cdev");
+  EXPECT_EQ(json["vectors"][0]["verdict"], "enable bit lost");
+  EXPECT_EQ(json["vectors"][0]["owner"], "irqfd");
+  EXPECT_EQ(json["bars"][0]["spans"][0]["kind"], "msix_pba");
+  EXPECT_EQ(json["bars"][0]["spans"][0]["mapped"], false);
+  EXPECT_EQ(json["bars"][0]["spans"][0]["why"], "page of the MSI-X pending bits");
+  EXPECT_EQ(nlohmann::json(json.get<Inspection>()), json);
+}
+
+TEST(InspectionOutput, WordsOfAnotherVersionAreUnknown) {
+  nlohmann::json json = with_unroutable(0);
+  json["vectors"][0]["verdict"] = "cursed";
+  json["vectors"][0]["owner"] = "ghost";
+  json["interrupt_mode"] = "IMS";
+  json["bars"] = {{{"spans", {{{"mapped", true}}, {{"kind", "shadow"}, {"mapped", true}}}}}};
+  const auto inspection = json.get<Inspection>();
+  EXPECT_EQ(inspection.vectors[0].verdict, Verdict::Unknown);
+  EXPECT_EQ(inspection.vectors[0].owner, EventfdOwner::None);
+  EXPECT_EQ(inspection.interrupt_mode, InterruptMode::None);
+  EXPECT_EQ(inspection.bars[0].spans[0].kind, SpanKind::Mapped) << "without a kind";
+  EXPECT_EQ(inspection.bars[0].spans[1].kind, SpanKind::Unknown);
 }
 
 TEST(InspectionOutput, TheSummaryNamesTheVector) {

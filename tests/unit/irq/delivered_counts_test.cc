@@ -41,7 +41,7 @@ TEST_F(Delivered, TheSignalsThatARestoreAddsAreCounted) {
 
 TEST_F(Delivered, TheSignalsThatGrowthAddsAreCounted) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   host.delivered();
   const uint64_t before = of(0);
@@ -126,8 +126,8 @@ TEST_F(Delivered, RestoresAndRearmsOfVectorsAddUp) {
   }
   EXPECT_EQ(restores, 4U);
   EXPECT_EQ(rearms, 1U);
-  EXPECT_EQ(msix->restores(), restores);
-  EXPECT_EQ(msix->rearms(), rearms);
+  EXPECT_EQ(msix->counters().restores, restores);
+  EXPECT_EQ(msix->counters().rearms, rearms);
 }
 
 }  // namespace

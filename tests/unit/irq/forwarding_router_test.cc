@@ -32,7 +32,7 @@ class ForwardedMsix : public MsixTest {
     ASSERT_TRUE(forwarder->bind_to_this_thread());
     ASSERT_TRUE(router.adopt(std::move(*made)));
     open(FakeSpec::nvme());
-    msix->write_control(kMsixEnable);
+    msix->write_control(PCI_MSIX_FLAGS_ENABLE);
     for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
     delivered();
   }
@@ -59,11 +59,11 @@ TEST_F(ForwardedMsix, WithoutIrqfdEachInterruptIsAMessageAndNoRouteIsMade) {
 
 TEST_F(ForwardedMsix, AMessageThatChangesCostsNoSetIrqsAndTheNextInterruptHasIt) {
   live(true);
-  const auto calls = msix->set_irqs_calls();
+  const auto calls = msix->counters().set_irqs_calls;
   put32(2 * 16 + 8, 0x99);
   fake->fire(2);
   EXPECT_THAT(delivered(), ElementsAre(MsiMessage{message_of(2).address, 0x99}));
-  EXPECT_EQ(msix->set_irqs_calls(), calls);
+  EXPECT_EQ(msix->counters().set_irqs_calls, calls);
 }
 
 TEST_F(ForwardedMsix, WhatFiresWhileItIsMaskedIsDeliveredOnceItIsNot) {
@@ -91,7 +91,7 @@ TEST_F(ForwardedMsix, WhatWasDeliveredIsNotPendingAndDoesNotComeAgain) {
 TEST_F(ForwardedMsix, AVectorIsWatchedAndLeftAloneAgainWithoutLosingAnInterrupt) {
   live(false);
   EXPECT_EQ(state(2).owner, EventfdOwner::Irqfd);
-  const auto calls = msix->set_irqs_calls();
+  const auto calls = msix->counters().set_irqs_calls;
   fake->fire(2);
   EXPECT_THAT(delivered(), ElementsAre(message_of(2)));
 
@@ -112,7 +112,7 @@ TEST_F(ForwardedMsix, AVectorIsWatchedAndLeftAloneAgainWithoutLosingAnInterrupt)
   EXPECT_THAT(delivered(), IsEmpty()) << "it was delivered";
   fake->fire(2);
   EXPECT_THAT(delivered(), ElementsAre(message_of(2)));
-  EXPECT_EQ(msix->set_irqs_calls(), calls);
+  EXPECT_EQ(msix->counters().set_irqs_calls, calls);
 }
 
 TEST_F(ForwardedMsix, AMaskedVectorThatIsWatchedIsForwardedWhenItGoesLive) {
@@ -123,7 +123,7 @@ TEST_F(ForwardedMsix, AMaskedVectorThatIsWatchedIsForwardedWhenItGoesLive) {
   mask(2, false);
   EXPECT_EQ(state(2).owner, EventfdOwner::Forwarder);
   msix->reset();
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(2);
   EXPECT_EQ(state(2).owner, EventfdOwner::Forwarder) << "also after a reset";
   ASSERT_TRUE(msix->watch(99, 5));  // it has fewer: nothing happens
@@ -191,7 +191,7 @@ TEST_F(ForwardedMsix, MessagesThatTheVmmRefusesAreCountedOnce) {
 TEST_F(ForwardedMsix, ASignalThatComesDuringASwitchArrives) {
   ASSERT_TRUE(router.forwarder()) << "one with a thread of its own";
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(2);
   host.delivered();
   for (uint64_t round = 0; round < 500; ++round) {

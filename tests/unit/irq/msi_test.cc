@@ -15,7 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 MsiRegisters enabled_for(unsigned log2_messages, uint32_t mask = 0) {
-  return {.control = static_cast<uint16_t>(kMsiEnable | log2_messages << 4),
+  return {.control = static_cast<uint16_t>(PCI_MSI_FLAGS_ENABLE | log2_messages << 4),
           .address = 0xfee0'0000,
           .data = 0x4048,
           .mask = mask};

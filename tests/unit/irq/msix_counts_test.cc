@@ -14,9 +14,9 @@ using ::testing::HasSubstr;
 TEST_F(MsixTest, MaskedTimeCountsWhileMsixIsEnabledAndTheVectorIsNotLive) {
   open(FakeSpec::nvme());
   now += 1s;  // disabled
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   now += 5ns;
-  EXPECT_EQ(msix->inspect()[0].masked_for, 5ns) << "up to now";
+  EXPECT_EQ(msix->inspect()[0].masked_ns, 5U) << "up to now";
   program_and_unmask(0);
   now += 7ns;  // live
   mask(0, true);
@@ -24,15 +24,15 @@ TEST_F(MsixTest, MaskedTimeCountsWhileMsixIsEnabledAndTheVectorIsNotLive) {
   mask(0, true);  // again
   now += 13ns;
   mask(0, false);
-  EXPECT_EQ(msix->inspect()[0].masked_for, 29ns);
-  msix->write_control(kMsixEnable | kMsixFunctionMask);
+  EXPECT_EQ(msix->inspect()[0].masked_ns, 29U);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
   now += 100ns;
   msix->write_control(0);
   now += 1s;  // disabled
-  EXPECT_EQ(msix->inspect()[0].masked_for, 129ns);
-  EXPECT_EQ(msix->inspect()[1].masked_for, 5ns + 7ns + 24ns + 100ns);
+  EXPECT_EQ(msix->inspect()[0].masked_ns, 129U);
+  EXPECT_EQ(msix->inspect()[1].masked_ns, 5U + 7U + 24U + 100U);
   msix->reset();
-  EXPECT_EQ(msix->inspect()[0].masked_for, 129ns) << "a reset clears no count";
+  EXPECT_EQ(msix->inspect()[0].masked_ns, 129U) << "a reset clears no count";
 }
 
 TEST_F(MsixTest, InterruptsThatTheHostCountedBeforeTheLookAreTaken) {
@@ -49,13 +49,13 @@ TEST_F(MsixTest, CountsThatTheKernelHasForgottenSinceAreNotAddedAgain) {
   const InterruptCounts seen{.since = std::chrono::steady_clock::now(),
                              .counts = std::vector<uint64_t>(InterruptCounts::kMaxVectors, 7)};
   msix->write_control(0);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   EXPECT_EQ(msix->inspect(seen)[1].interrupts, 0U);
 }
 
 TEST_F(MsixTest, LatchedCountsEachTimeThatAMaskedVectorIsFoundPending) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   for (unsigned times = 1; times <= 2; ++times) {
     mask(0, true);
@@ -71,7 +71,7 @@ TEST_F(MsixTest, LatchedCountsEachTimeThatAMaskedVectorIsFoundPending) {
 
 TEST_F(MsixTest, RebindsCountEachReissueOfABoundVector) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   EXPECT_EQ(msix->inspect()[0].rebinds, 0U);
   program_and_unmask(1);
@@ -89,23 +89,23 @@ TEST_F(MsixTest, RebindsCountEachReissueOfABoundVector) {
 
 TEST_F(MsixTest, DamagesCountTheLooksThatFoundSome) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   ASSERT_TRUE(msix->audit());
-  EXPECT_EQ(msix->damages(), 0U);
+  EXPECT_EQ(msix->counters().damages, 0U);
   fake->backdoor_reset();
   kernel.fail("VFIO_DEVICE_SET_IRQS", ENOMEM, 2);
   EXPECT_FALSE(msix->audit());
-  EXPECT_EQ(msix->damages(), 1U);
+  EXPECT_EQ(msix->counters().damages, 1U);
   ASSERT_TRUE(msix->audit());
-  EXPECT_EQ(msix->damages(), 2U) << "it was still damaged";
+  EXPECT_EQ(msix->counters().damages, 2U) << "it was still damaged";
   ASSERT_TRUE(msix->audit());
-  EXPECT_EQ(msix->damages(), 2U);
+  EXPECT_EQ(msix->counters().damages, 2U);
 }
 
 TEST_F(MsixTest, TheLastErrorOfAVectorIsKept) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   host.fail_next("create_route", ENOSPC);
   program_and_unmask(0);
   EXPECT_THAT(msix->inspect()[0].last_error, HasSubstr("create_route"));

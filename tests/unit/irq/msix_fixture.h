@@ -65,7 +65,7 @@ class MsixTest : public ::testing::Test, public VectorObserver {
   /// A device whose guest has enabled MSI-X and unmasked the first `vectors`; none has fired.
   void live(unsigned vectors, FakeSpec spec = FakeSpec::nvme()) {
     open(std::move(spec));
-    msix->write_control(kMsixEnable);
+    msix->write_control(PCI_MSIX_FLAGS_ENABLE);
     for (unsigned vector = 0; vector < vectors; ++vector) program_and_unmask(vector);
     host.delivered();
   }

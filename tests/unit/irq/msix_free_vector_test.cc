@@ -77,7 +77,7 @@ TEST_F(MsixLetGo, OneThatCannotBeHadIsToldOnceHoweverOftenTheGuestTries) {
   live(1);
   const auto try_again = [&] {
     msix->write_control(0);
-    msix->write_control(kMsixEnable);
+    msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   };
   for (int round = 0; round < 3; ++round) {
     kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);

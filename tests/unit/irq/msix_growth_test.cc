@@ -15,7 +15,7 @@ using ::testing::UnorderedElementsAre;
 
 TEST_F(MsixTest, GrowthOnAKernelThatCannotResizeDoubles) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   for (unsigned vector = 0; vector < 65; ++vector) program_and_unmask(vector);
   unsigned cycles = 0;
   for (const FakeCall& call : kernel.calls("VFIO_DEVICE_SET_IRQS"))
@@ -26,7 +26,7 @@ TEST_F(MsixTest, GrowthOnAKernelThatCannotResizeDoubles) {
 
 TEST_F(MsixTest, GrowthThatCyclesTheIndexSignalsWhatWasBoundBefore) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   program_and_unmask(1);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "it may have fired during the cycle";
@@ -38,7 +38,7 @@ TEST_F(MsixTest, GrowthOnADynamicKernelDisturbsNobody) {
   FakeSpec spec = FakeSpec::nvme();
   spec.msix.noresize = false;
   open(spec);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   for (unsigned vector = 0; vector < 65; ++vector) program_and_unmask(vector);
   for (const FakeCall& call : kernel.calls("VFIO_DEVICE_SET_IRQS")) EXPECT_EQ(call.count, 1U);
   EXPECT_THAT(host.delivered(), IsEmpty());
@@ -49,7 +49,7 @@ TEST_F(MsixTest, AHostWithFewerVectorsLeavesTheFirstOnesWorking) {
   spec.msix.available = 2;
   open(spec);
   for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   EXPECT_THAT(failures, UnorderedElementsAre(std::pair{2U, ENOSPC}, std::pair{3U, ENOSPC}));
   EXPECT_EQ(fake->fire(0), Fired::Delivered);
   EXPECT_EQ(fake->fire(1), Fired::Delivered);
@@ -62,11 +62,11 @@ TEST_F(MsixTest, ABatchThatAHostCannotServeOnADynamicKernelLeavesTheFirstOnesWor
   spec.msix.noresize = false;
   spec.msix.available = 3;
   open(spec);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
-  msix->write_control(kMsixEnable | kMsixFunctionMask);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
   for (unsigned vector = 1; vector < 5; ++vector) program_and_unmask(vector);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   EXPECT_THAT(failures, UnorderedElementsAre(std::pair{3U, ENOSPC}, std::pair{4U, ENOSPC}));
   host.delivered();
   for (unsigned vector = 0; vector < 3; ++vector) EXPECT_EQ(fake->fire(vector), Fired::Delivered);
@@ -96,7 +96,7 @@ TEST_F(MsixTest, GrowthThatTheHostRefusesLeavesTheOthersWorking) {
   FakeSpec spec = FakeSpec::nvme();
   spec.msix.available = 2;
   open(spec);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
   host.delivered();
   EXPECT_THAT(failures, ElementsAre(std::pair{2U, ENOSPC}, std::pair{3U, ENOSPC}));
@@ -126,7 +126,7 @@ TEST_F(MsixTest, AVectorThatTheHostDoesNotHaveDisturbsTheOthersOnce) {
     failures.clear();
     if (!told) fake->refuse(2, 0);
     msix->write_control(0);
-    msix->write_control(kMsixEnable);
+    msix->write_control(PCI_MSIX_FLAGS_ENABLE);
     EXPECT_EQ(fake->bound(2), !told) << "the guest starts again, and so does the count";
     failures.clear();
     table.reset();

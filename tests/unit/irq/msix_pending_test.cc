@@ -15,7 +15,7 @@ using ::testing::IsEmpty;
 
 TEST_F(MsixTest, AVectorMaskedWhileItFiresIsDeliveredOnceOnUnmask) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   mask(0, true);
   EXPECT_EQ(pending_bits(), 0U);
@@ -34,23 +34,23 @@ TEST_F(MsixTest, AVectorMaskedWhileItFiresIsDeliveredOnceOnUnmask) {
 
 TEST_F(MsixTest, TheFunctionMaskHoldsEveryVectorBack) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   program_and_unmask(1);
   host.delivered();
-  msix->write_control(kMsixEnable | kMsixFunctionMask);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
   const size_t calls = set_irqs();
   fake->fire(1);
   EXPECT_THAT(host.delivered(), IsEmpty());
   EXPECT_EQ(pending_bits(), 2U);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(1)));
   EXPECT_EQ(set_irqs(), calls);
 }
 
 TEST_F(MsixTest, AVectorThatNobodyUnmaskedShowsTheDevicesOwnPendingBit) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(3);
   ASSERT_EQ(fake->fire(2), Fired::Pending);
   EXPECT_EQ(pending_bits(), 4U);
@@ -60,12 +60,12 @@ TEST_F(MsixTest, AVectorThatNobodyUnmaskedShowsTheDevicesOwnPendingBit) {
 
 TEST_F(MsixTest, WhatIsPendingWhenMsixIsTurnedOffIsDeliveredAfterItIsTurnedOn) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   mask(0, true);
   fake->fire(0);
   msix->write_control(0);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   EXPECT_EQ(pending_bits() & 1, 1U);
   mask(0, false);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
@@ -80,7 +80,7 @@ TEST_F(MsixTest, WhatFiresWhileMsixIsBeingTurnedOffIsPendingToo) {
   msix->write_control(0);
   host.on_destroy_route = nullptr;
   ASSERT_EQ(gone, 2U);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "once";
 }
 
@@ -93,13 +93,13 @@ TEST_F(MsixTest, WhatFiresJustBeforeItsIndexIsDisabledIsPendingToo) {
   });
   msix->write_control(0);
   kernel.hook.set({});
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "once";
 }
 
 TEST_F(MsixTest, ResetForgetsEverythingThatWasPending) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   mask(0, true);
   fake->fire(0);

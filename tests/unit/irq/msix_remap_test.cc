@@ -22,7 +22,7 @@ class MsixRemapTest : public MsixTest {
   void open_with_live_vectors(FakeSpec spec = FakeSpec::nvme()) {
     open(std::move(spec));
     for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
-    msix->write_control(kMsixEnable);
+    msix->write_control(PCI_MSIX_FLAGS_ENABLE);
     EXPECT_EQ(host.armed(), 4U);
     kernel.forget_calls();
     host.route_updates = 0;
@@ -46,7 +46,7 @@ TEST_F(MsixRemapTest, AMessageThatIsNoInterruptDeliversNothingAndIsNamed) {
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(2))) << "no other vector is disturbed";
   EXPECT_THAT(unroutable(1), HasSubstr("0x1000 is no interrupt address"));
   EXPECT_EQ(unroutable(2), "");
-  EXPECT_EQ(msix->refused_messages(), 1U);
+  EXPECT_EQ(msix->counters().refused_messages, 1U);
   EXPECT_EQ(set_irqs(), 0U);
 }
 
@@ -65,7 +65,7 @@ TEST_F(MsixRemapTest, WhatFiredMeanwhileIsPendingAndDeliveredOnceWhenTheMessageI
 
 TEST_F(MsixRemapTest, AVectorThatNeverHadAnInterruptsMessageLatchesFromTheStart) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   write_message(5, kMemory);
   mask(5, false);
   EXPECT_EQ(host.routes(), 0U);
@@ -98,10 +98,10 @@ TEST_F(MsixRemapTest, AGuestThatGoesOnAndOnIsToldOfOnceAVector) {
     msix->write_control(0);
     msix->reset();
     for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
-    msix->write_control(kMsixEnable);
+    msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   }
   EXPECT_THAT(failures, ElementsAre(std::pair(1U, EINVAL), std::pair(2U, EINVAL)));
-  EXPECT_EQ(msix->refused_messages(), 20U);
+  EXPECT_EQ(msix->counters().refused_messages, 20U);
 }
 
 TEST_F(MsixRemapTest, AVectorThatIsRemappedIsRoutedAsItsVmmSays) {
@@ -112,7 +112,7 @@ TEST_F(MsixRemapTest, AVectorThatIsRemappedIsRoutedAsItsVmmSays) {
   open_with_live_vectors();
   fake->fire(3);
   EXPECT_THAT(host.delivered(), ElementsAre(MsiMessage{0xfee0'0000, 0x53}));
-  EXPECT_EQ(msix->inspect()[3].message, message_of(3)) << "as the guest wrote it";
+  EXPECT_EQ(msix->inspect()[3].guest_message, message_of(3)) << "as the guest wrote it";
 }
 
 TEST_F(MsixRemapTest, ARouteThatCannotBeChangedIsNotLeftWithTheOldMessage) {
@@ -150,7 +150,7 @@ class MsixVtdTest : public MsixRemapTest {
       write_message(vector, {0xfee0'0010 | (0x10 + vector) << 5, 0});
       mask(vector, false);
     }
-    msix->write_control(kMsixEnable);
+    msix->write_control(PCI_MSIX_FLAGS_ENABLE);
     kernel.forget_calls();
     host.route_updates = 0;
     asked = 0;
@@ -236,7 +236,8 @@ TEST_F(MsixVtdTest, MessagesOfMsiAreRemappedToo) {
   ASSERT_TRUE(opened);
   Msi msi(*opened, router, *this, 8);
   // Four messages from one handle, told apart by their subhandles.
-  msi.write({.control = kMsiEnable | 2 << 4, .address = 0xfee0'0018 | 0x10 << 5, .data = 0});
+  msi.write(
+      {.control = PCI_MSI_FLAGS_ENABLE | 2 << 4, .address = 0xfee0'0018 | 0x10 << 5, .data = 0});
   edu.fire(3);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(3)));
   clear_entry(3);
@@ -244,7 +245,7 @@ TEST_F(MsixVtdTest, MessagesOfMsiAreRemappedToo) {
   edu.fire(3);
   edu.fire(1);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(1)));
-  EXPECT_EQ(msi.refused_messages(), 1U);
+  EXPECT_EQ(msi.counters().refused_messages, 1U);
   EXPECT_NE(msi.inspect()[3].unroutable, "");
   set_entry(3, 0, 0x43);
   msi.retranslate([](const MsiMessage&) { return true; });

@@ -45,7 +45,8 @@ TEST_F(MsixTest, AResetBehindOurBackIsHealedWithTheEnableBit) {
 
 TEST_F(MsixTest, ALostEnableBitOrAFunctionMaskLeftOnIsHealed) {
   live(1);
-  for (const uint16_t damaged : {uint16_t{0}, uint16_t{kMsixEnable | kMsixFunctionMask}}) {
+  for (const uint16_t damaged :
+       {uint16_t{0}, uint16_t{PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL}}) {
     fake->set_msix_control(damaged);
     EXPECT_EQ(*msix->audit(), 1U);
     EXPECT_EQ(fake->fire(0), Fired::Delivered);
@@ -135,7 +136,7 @@ TEST_F(MsixTest, ATouchOfOneLostVectorBringsAllBack) {
 
 TEST_F(MsixTest, ANewVectorBringsTheLostOnesBack) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(2);
   host.delivered();
   fake->backdoor_reset();
@@ -153,9 +154,9 @@ TEST_F(MsixTest, AnIndexWithoutVectorsThatIsLostIsTriedAgain) {
   fake->backdoor_reset();
   kernel.fail("VFIO_DEVICE_SET_IRQS", ENOMEM, 2);
   EXPECT_FALSE(msix->audit());
-  EXPECT_EQ(fake->msix_control() & kMsixEnable, 0);
+  EXPECT_EQ(fake->msix_control() & PCI_MSIX_FLAGS_ENABLE, 0);
   EXPECT_EQ(*msix->audit(), 0U);
-  EXPECT_NE(fake->msix_control() & kMsixEnable, 0);
+  EXPECT_NE(fake->msix_control() & PCI_MSIX_FLAGS_ENABLE, 0);
 }
 
 TEST_F(MsixTest, AnIndexThatCannotBeDisabledLosesNothing) {

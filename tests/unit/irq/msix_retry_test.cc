@@ -191,7 +191,7 @@ TEST_F(MsixRetry, AGuestThatEnablesItsInterruptsAgainDoesNotWait) {
   refuse_one();
   fake->refuse(kRefused, 0);
   msix->write_control(0);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   fake->zero_table();
   EXPECT_EQ(*msix->audit(), 9U);
   expect_all_deliver(9);

@@ -60,13 +60,13 @@ class MsixStormTest : public MsixTest, public testing::WithParamInterface<Storm>
     spec.bdf.bus = static_cast<uint8_t>(devices % 255);
     spec.bdf.segment = static_cast<uint16_t>(devices / 255);
     open(spec);
-    msix->write_control(kMsixEnable | kMsixFunctionMask);
+    msix->write_control(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
     for (unsigned vector = 0; vector < GetParam().vectors; ++vector) {
       put32(vector * 16, static_cast<uint32_t>(message_for(vector).address));
       put32(vector * 16 + 8, message_for(vector).data);
       mask(vector, false);
     }
-    msix->write_control(kMsixEnable);
+    msix->write_control(PCI_MSIX_FLAGS_ENABLE);
     host.delivered();
     clock.emplace(seed, [this] { damage(); });
     fake->set_pause([this] { clock->pass(kSetIrqs); });
@@ -156,7 +156,7 @@ TEST_P(MsixStormTest, LeavesNoVectorDead) {
     const unsigned dead_now = dead();
     EXPECT_EQ(dead_now, 0U) << "vectors, PASSTHRU_SEED=" << seed;
     damages += clock->damages();
-    restores += msix->restores();
+    restores += msix->counters().restores;
     all_dead += dead_now;
     stop();
   }

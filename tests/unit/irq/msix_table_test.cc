@@ -34,8 +34,8 @@ TEST(MsixTable, AVectorIsLiveOnlyWhenEnabledAndMaskedNowhere) {
   for (const bool enable : {false, true}) {
     for (const bool function_mask : {false, true}) {
       for (const bool mask : {false, true}) {
-        table.write_control(static_cast<uint16_t>((enable ? kMsixEnable : 0) |
-                                                  (function_mask ? kMsixFunctionMask : 0)));
+        table.write_control(static_cast<uint16_t>((enable ? PCI_MSIX_FLAGS_ENABLE : 0) |
+                                                  (function_mask ? PCI_MSIX_FLAGS_MASKALL : 0)));
         put<uint32_t>(table, 12, mask ? 1 : 0);
         EXPECT_EQ(table.live(0), enable && !function_mask && !mask);
       }
@@ -68,7 +68,7 @@ TEST(MsixTable, KeepsOnlyTheMaskBitOfVectorControl) {
 TEST(MsixTable, KeepsOnlyEnableAndFunctionMaskOfMessageControl) {
   MsixTable table(1);
   table.write_control(0xffff);
-  EXPECT_EQ(table.control(), kMsixEnable | kMsixFunctionMask);
+  EXPECT_EQ(table.control(), PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 }
 
 TEST(MsixTable, SaysWhichVectorsAWriteTouched) {
@@ -79,8 +79,8 @@ TEST(MsixTable, SaysWhichVectorsAWriteTouched) {
   touched = put<uint64_t>(table, 28, 0);  // vector control of 1 and address of 2
   EXPECT_EQ(touched.first, 1U);
   EXPECT_EQ(touched.count, 2U);
-  EXPECT_EQ(table.write_control(kMsixEnable).count, 4U);
-  EXPECT_EQ(table.write_control(kMsixEnable).count, 0U) << "nothing changed";
+  EXPECT_EQ(table.write_control(PCI_MSIX_FLAGS_ENABLE).count, 4U);
+  EXPECT_EQ(table.write_control(PCI_MSIX_FLAGS_ENABLE).count, 0U) << "nothing changed";
 }
 
 TEST(MsixTable, AMessageChangedWhileLiveIsTakenOverWhole) {
@@ -89,7 +89,7 @@ TEST(MsixTable, AMessageChangedWhileLiveIsTakenOverWhole) {
   put<uint64_t>(table, 0, before.address);
   put<uint32_t>(table, 8, before.data);
   put<uint32_t>(table, 12, 0);
-  table.write_control(kMsixEnable);
+  table.write_control(PCI_MSIX_FLAGS_ENABLE);
   ASSERT_TRUE(table.live(0));
 
   put<uint32_t>(table, 0, 0xfee0'2000);
@@ -103,7 +103,7 @@ TEST(MsixTable, AMessageChangedWhileLiveIsTakenOverWhole) {
 TEST(MsixTable, AnAddressChangedAloneWhileLiveCountsFromTheNextMaskEdge) {
   MsixTable table(1);
   put<uint32_t>(table, 12, 0);
-  table.write_control(kMsixEnable);
+  table.write_control(PCI_MSIX_FLAGS_ENABLE);
   put<uint32_t>(table, 0, 0xfee0'3000);
   EXPECT_EQ(table.message(0).address, 0U);
   put<uint32_t>(table, 12, 0);
@@ -132,7 +132,7 @@ TEST(MsixTable, ResetForgetsEverything) {
   MsixTable table(1);
   put<uint32_t>(table, 0, 0xfee0'0000);
   put<uint32_t>(table, 12, 0);
-  table.write_control(kMsixEnable);
+  table.write_control(PCI_MSIX_FLAGS_ENABLE);
   table.reset();
   EXPECT_EQ(table.control(), 0U);
   EXPECT_TRUE(table.masked(0));

@@ -14,7 +14,7 @@ TEST_F(MsixTest, EnablingCostsOneSetIrqsForWhatIsUnmasked) {
   open(FakeSpec::nvme());
   for (unsigned vector : {1U, 4U, 7U}) program_and_unmask(vector);
   EXPECT_EQ(set_irqs(), 0U);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   const auto calls = kernel.calls("VFIO_DEVICE_SET_IRQS");
   ASSERT_EQ(calls.size(), 1U);
   EXPECT_EQ(calls[0].start, 0U);
@@ -28,17 +28,18 @@ TEST_F(MsixTest, EnablingCostsOneSetIrqsForWhatIsUnmasked) {
 
 TEST_F(MsixTest, TheDeviceSeesMsixEnabledAsSoonAsItsGuestEnabledIt) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable | kMsixFunctionMask);
-  EXPECT_EQ(fake->msix_control() & (kMsixEnable | kMsixFunctionMask), kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+  EXPECT_EQ(fake->msix_control() & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL),
+            PCI_MSIX_FLAGS_ENABLE);
   EXPECT_EQ(set_irqs(), 1U);
   EXPECT_FALSE(fake->bound(0));
   msix->write_control(0);
-  EXPECT_EQ(fake->msix_control() & kMsixEnable, 0);
+  EXPECT_EQ(fake->msix_control() & PCI_MSIX_FLAGS_ENABLE, 0);
 }
 
 TEST_F(MsixTest, AnInterruptReachesTheGuestWithItsOwnMessage) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   program_and_unmask(3);
   host.delivered();
@@ -48,7 +49,7 @@ TEST_F(MsixTest, AnInterruptReachesTheGuestWithItsOwnMessage) {
 
 TEST_F(MsixTest, MovingAnInterruptCostsNoCallOfTheKernel) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   const size_t calls = set_irqs();
   for (uint32_t cpu = 0; cpu < 100; ++cpu) {
@@ -64,7 +65,7 @@ TEST_F(MsixTest, MovingAnInterruptCostsNoCallOfTheKernel) {
 
 TEST_F(MsixTest, MaskAndUnmaskWithoutAChangeUpdatesNoRoute) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   for (int i = 0; i < 10; ++i) {
     mask(0, true);
@@ -76,19 +77,19 @@ TEST_F(MsixTest, MaskAndUnmaskWithoutAChangeUpdatesNoRoute) {
 TEST_F(MsixTest, DisablingGivesEverythingBack) {
   open(FakeSpec::nvme());
   const size_t fds = kernel.open_fds();
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
   msix->write_control(0);
   EXPECT_EQ(host.routes(), 0U);
   EXPECT_EQ(kernel.open_fds(), fds);
   EXPECT_EQ(fake->allocated(), 0U);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   EXPECT_EQ(fake->fire(2), Fired::Delivered);
 }
 
 TEST_F(MsixTest, AFailureIsToldOnceUntilTheVectorWorksAgain) {
   open(FakeSpec::nvme());
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program(0);
   for (int i = 0; i < 3; ++i) {
     host.fail_next("create_route", ENOSPC);
@@ -112,7 +113,7 @@ TEST_F(MsixTest, AnyCallThatFailsLeaksNothingAndEndsInAWorkingVector) {
     open(spec);
     const size_t fds = kernel.open_fds();
     kernel.fail("*", EIO, nth);
-    msix->write_control(kMsixEnable);
+    msix->write_control(PCI_MSIX_FLAGS_ENABLE);
     for (unsigned vector = 0; vector < 3; ++vector) program_and_unmask(vector);
     // Whatever failed, masking and unmasking once more is all that a guest needs.
     for (unsigned vector = 0; vector < 3; ++vector) {

@@ -17,11 +17,11 @@ TEST_F(MsixUndo, OfTwoRunsOfVectorsTheSecondFailsAndNeitherIsBound) {
   FakeSpec spec = FakeSpec::nvme();
   spec.msix.noresize = false;
   live(1, spec);
-  msix->write_control(kMsixEnable | kMsixFunctionMask);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
   program_and_unmask(2);
   program_and_unmask(5);
   fake->refuse(5, EIO);
-  msix->write_control(kMsixEnable);
+  msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   EXPECT_THAT(failures, UnorderedElementsAre(std::pair{2U, EIO}, std::pair{5U, EIO}));
   EXPECT_FALSE(fake->bound(2)) << "the library takes it as unbound";
   EXPECT_FALSE(fake->bound(5));

@@ -17,17 +17,23 @@ constexpr MsixEntry kZeroed = {0, 0, 0, 0};
 constexpr MsixEntry kAllOnes = {~0U, ~0U, ~0U, ~0U};
 
 /// A vector in use, all of whose views agree.
-VectorView sound() {
-  return {.enabled = true,
-          .bound = true,
-          .last_sound = kHosts,
-          .in_device = kHosts,
-          .control = kMsixEnable};
+struct View {
+  FunctionState function{.enabled = true, .control = PCI_MSIX_FLAGS_ENABLE};
+  VectorState vector{};
+};
+
+View sound() {
+  View view;
+  view.vector.masked = false;
+  view.vector.bound = true;
+  view.vector.owner = EventfdOwner::Irqfd;
+  view.vector.last_sound = view.vector.in_device = kHosts;
+  return view;
 }
 
 struct Case {
   const char* name;
-  void (*change)(VectorView&);
+  void (*change)(View&);
   Verdict verdict;
   const char* why;
 };
@@ -35,9 +41,9 @@ struct Case {
 class VerdictOf : public testing::TestWithParam<Case> {};
 
 TEST_P(VerdictOf, AView) {
-  VectorView view = sound();
+  View view = sound();
   GetParam().change(view);
-  const Judgement judgement = judge(view);
+  const VectorInspection judgement = judge(view.function, view.vector);
   EXPECT_STREQ(to_string(judgement.verdict), to_string(GetParam().verdict));
   EXPECT_THAT(judgement.why, HasSubstr(GetParam().why));
 }
@@ -45,62 +51,75 @@ TEST_P(VerdictOf, AView) {
 INSTANTIATE_TEST_SUITE_P(
     , VerdictOf,
     testing::Values(
-        Case{"Sound", [](VectorView&) {}, Verdict::Ok, ""},
-        Case{"Disabled", [](VectorView& view) { view.enabled = false; }, Verdict::Unused, ""},
-        Case{"NeverAskedFor", [](VectorView& view) { view.bound = false, view.masked = true; },
+        Case{"Sound", [](View&) {}, Verdict::Ok, ""},
+        Case{"Disabled", [](View& view) { view.function.enabled = false; }, Verdict::Unused, ""},
+        Case{"NeverAskedFor",
+             [](View& view) { view.vector.bound = false, view.vector.masked = true; },
              Verdict::Unused, ""},
-        Case{"Masked", [](VectorView& view) { view.masked = true; }, Verdict::MaskedByGuest, ""},
-        Case{"FunctionMasked", [](VectorView& view) { view.function_masked = true; },
+        Case{"Masked", [](View& view) { view.vector.masked = true; }, Verdict::MaskedByGuest, ""},
+        Case{"FunctionMasked", [](View& view) { view.function.function_masked = true; },
              Verdict::MaskedByGuest, "by its function mask"},
         Case{"MaskedByADriver",
-             [](VectorView& view) {
-               view.user = VectorView::User::HostDriver;
-               view.last_sound.reset();
-               view.in_device->control = MsixEntry::kMasked;
+             [](View& view) {
+               view.function.user = FunctionState::User::HostDriver;
+               view.vector.last_sound.reset();
+               view.vector.in_device->control = MsixEntry::kMasked;
              },
              Verdict::MaskedByHost, ""},
-        Case{"Zeroed", [](VectorView& view) { view.in_device = kZeroed; }, Verdict::Cleared, ""},
-        Case{"Reset", [](VectorView& view) { view.in_device = MsixEntry{}; }, Verdict::Cleared, ""},
+        Case{"Zeroed", [](View& view) { view.vector.in_device = kZeroed; }, Verdict::Cleared, ""},
+        Case{"Reset", [](View& view) { view.vector.in_device = MsixEntry{}; }, Verdict::Cleared,
+             ""},
         Case{"ClearedWhileMasked",
-             [](VectorView& view) { view.masked = true, view.in_device = MsixEntry{}; },
+             [](View& view) { view.vector.masked = true, view.vector.in_device = MsixEntry{}; },
              Verdict::Cleared, ""},
-        Case{"OtherData", [](VectorView& view) { view.in_device->data = 0x41; }, Verdict::Different,
-             "its data is 0x41, and was 0x21 at the last look"},
-        Case{"OtherAddress", [](VectorView& view) { view.in_device->address_low = 0x1000; },
-             Verdict::Different, "its address is 0x1000, no interrupt address"},
-        Case{"MaskBit", [](VectorView& view) { view.in_device->control = 1; }, Verdict::Different,
+        Case{"OtherData", [](View& view) { view.vector.in_device->data = 0x41; },
+             Verdict::Different, "its data is 0x41, and was 0x21 at the last look"},
+        Case{"OtherAddress", [](View& view) { view.vector.in_device->address_low = 0x1000; },
+             Verdict::Different, "its address 0x1000 is not an interrupt address"},
+        Case{"MaskBit", [](View& view) { view.vector.in_device->control = 1; }, Verdict::Different,
              "its mask bit is set"},
         Case{"MaskBitOfAnotherVmmsDevice",
-             [](VectorView& view) { view.last_sound.reset(), view.in_device->control = 1; },
+             [](View& view) { view.vector.last_sound.reset(), view.vector.in_device->control = 1; },
              Verdict::Different, "its mask bit is set"},
-        Case{"AllOnes", [](VectorView& view) { view.in_device = kAllOnes; }, Verdict::Different,
+        Case{"AllOnes", [](View& view) { view.vector.in_device = kAllOnes; }, Verdict::Different,
              "does not answer"},
-        Case{"Enable", [](VectorView& view) { view.control = 0; }, Verdict::EnableLost, ""},
+        Case{"Enable", [](View& view) { view.function.control = 0; }, Verdict::EnableLost, ""},
         Case{"FunctionMask",
-             [](VectorView& view) { view.control = kMsixEnable | kMsixFunctionMask; },
+             [](View& view) {
+               view.function.control = PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL;
+             },
              Verdict::FunctionMaskLeft, ""},
         Case{"EnableExplainsTheRest",
-             [](VectorView& view) { view.control = 0, view.in_device = MsixEntry{}; },
+             [](View& view) { view.function.control = 0, view.vector.in_device = MsixEntry{}; },
              Verdict::EnableLost, ""},
         Case{"NoHostInterrupt",
-             [](VectorView& view) { view.bound = false, view.last_error = "no space"; },
+             [](View& view) { view.vector.bound = false, view.vector.last_error = "no space"; },
              Verdict::NotRouted, "no space"},
-        Case{"NoInterruptMessage", [](VectorView& view) { view.unroutable = "0x0 is none"; },
+        Case{"NoInterruptMessage", [](View& view) { view.vector.unroutable = "0x0 is none"; },
              Verdict::NotRouted, "0x0 is none"},
-        Case{"NotArmed", [](VectorView& view) { view.armed = false, view.last_error = "EBUSY"; },
+        Case{"NotArmed",
+             [](View& view) {
+               view.vector.owner = EventfdOwner::Latch, view.vector.last_error = "EBUSY";
+             },
              Verdict::NotRouted, "EBUSY"},
-        Case{"Unread", [](VectorView& view) { view.unread = true; }, Verdict::NotRouted,
+        Case{"NoVmmSaysWhatTakesTheSignals",
+             [](View& view) {
+               view.vector.owner = EventfdOwner::None, view.function.owners_known = false;
+             },
+             Verdict::Ok, ""},
+        Case{"Unread", [](View& view) { view.vector.unread = true; }, Verdict::NotRouted,
              "does not take its signals"},
         Case{"NothingKnownOfTheDevice",
-             [](VectorView& view) {
-               view.last_sound.reset(), view.in_device.reset(), view.control.reset();
+             [](View& view) {
+               view.vector.last_sound.reset(), view.vector.in_device.reset(),
+                   view.function.control.reset();
              },
              Verdict::Ok, ""},
         // Without interrupt remapping the host moves an interrupt by another message.
         Case{"MovedByTheHost",
-             [](VectorView& view) {
-               view.last_sound = MsixEntry{0xfee0'0000, 0, 0x21, 0};
-               view.in_device = MsixEntry{0xfee0'1000, 0, 0x22, 0};
+             [](View& view) {
+               view.vector.last_sound = MsixEntry{0xfee0'0000, 0, 0x21, 0};
+               view.vector.in_device = MsixEntry{0xfee0'1000, 0, 0x22, 0};
              },
              Verdict::Ok, ""}),
     [](const auto& each) { return std::string(each.param.name); });

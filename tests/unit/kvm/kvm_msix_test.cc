@@ -50,8 +50,8 @@ class KvmMsix : public testing::TestWithParam<unsigned>, public VectorObserver {
     put32(vector * 16 + 8, data);
     put32(vector * 16 + 12, 0);
   }
-  void live() { msix->write_control(kMsixEnable); }
-  void mask_function() { msix->write_control(kMsixEnable | kMsixFunctionMask); }
+  void live() { msix->write_control(PCI_MSIX_FLAGS_ENABLE); }
+  void mask_function() { msix->write_control(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL); }
   /// Tables since the last time.
   unsigned tables() {
     const unsigned all = kvm.calls("KVM_SET_GSI_ROUTING");

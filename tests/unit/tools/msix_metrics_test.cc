@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "inspect/inspection_json.h"
+#include "tests/unit/inspect/reported_vector.h"
+
 namespace passthru::tools {
 namespace {
 
@@ -14,8 +17,8 @@ TEST(MsixMetrics, HaveEachDevicesDamageAndCounts) {
   MsixView seen{.function = {.bdf = {.device = 2}}, .source = "vmm"};
   seen.guest = Inspection{};
   seen.guest->restores = 5;
-  seen.rows = {{.index = 0, .verdict = "ok", .host = HostInterrupt{.irq = 33, .counts = {3, 4}}},
-               {.index = 7, .verdict = "cleared", .damaged = true}};
+  seen.rows = {{.vector = reported_vector(0), .host = HostInterrupt{.irq = 33, .counts = {3, 4}}},
+               {.vector = reported_vector(7, Verdict::Cleared)}};
   const MsixView unseen{.function = {.bdf = {.device = 3}}};
   const std::string metrics = msix_metrics({seen, unseen});
   for (const char* line : {
@@ -32,8 +35,11 @@ TEST(MsixMetrics, HaveEachDevicesDamageAndCounts) {
 }
 
 TEST(MsixMetrics, AVerdictThatAVmmMadeUpEndsNoLabel) {
-  const MsixView view{.rows = {{.verdict = "a\"} 1\\", .damaged = true}}};
-  EXPECT_THAT(msix_metrics({view}), HasSubstr("verdict=\"a\\\"} 1\\\\\"} 1\n"));
+  const nlohmann::json made_up = {
+      {"vectors", {{{"index", 3}, {"verdict", "a\"} 1\\"}, {"damaged", true}}}}};
+  const auto inspection = made_up.get<Inspection>();
+  const MsixView view{.rows = {{.vector = inspection.vectors.at(0), .reported = true}}};
+  EXPECT_THAT(msix_metrics({view}), HasSubstr("vector=\"3\",verdict=\"unknown\"} 1\n"));
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ TEST(MsixView, MessageControlIsJudgedWhereTheTableIsOutOfSight) {
   const auto view = look_at_msix(tree.sysfs(), {.device = 2}, nullptr, Idle::Leave);
   ASSERT_TRUE(view) << view.error().message();
   EXPECT_EQ(view->source, "");
-  EXPECT_EQ(view->control, kMsixEnable | kMsixFunctionMask);
+  EXPECT_EQ(view->control, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
   EXPECT_THAT(view->missing, testing::ElementsAre(testing::HasSubstr("the device's own table: ")));
 }
 

@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "inspect/inspect_service.h"
 #include "inspect/inspection_json.h"
+#include "tests/unit/inspect/reported_vector.h"
 #include "tests/unit/tools/recv_limit.h"
 
 namespace passthru {
@@ -73,11 +74,12 @@ class ScriptedVmm {
   // Between two looks vector 1 comes most often, and what comes of vector 2 is timed.
   Json look() {
     const unsigned look = ++looks_;
-    Inspection inspection{.device = device_};
+    Inspection inspection;
+    inspection.device = device_;
     for (unsigned vector = 0; vector < 10; ++vector) {
       const uint64_t each_time = vector == 1 ? 100 : 10 - vector;
-      inspection.vectors.push_back(
-          {.index = vector, .verdict = "ok", .owner = "irqfd", .delivered = look * each_time});
+      inspection.vectors.push_back(reported_vector(vector));
+      inspection.vectors.back().delivered = look * each_time;
     }
     SourceStats timed;
     timed.latency_log2_ns[10] = look;

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/inspect/reported_vector.h"
 #include "tests/unit/tools/recv_limit.h"
 #include "tools/commands.h"
 #include "tools/msix/msix_view.h"
@@ -245,25 +246,25 @@ TEST_F(VmmClientTest, WhatIsDamagedIsToldAlsoWhereItCannotBeHealed) {
   answer({"{\"version\":1,\"error\":\"the device does not answer\",\"errno\":5}\n"});
   auto client = connect();
   MsixView view{.function = {.bdf = kDrive}};
-  view.rows.push_back({.index = 3, .verdict = "cleared", .damaged = true});
-  const HealedView healed = heal_msix(Sysfs(), client, std::move(view));
-  ASSERT_TRUE(healed.failure);
-  EXPECT_THAT(healed.failure->message(), HasSubstr("the device does not answer"));
-  EXPECT_FALSE(healed.restored);
-  ASSERT_TRUE(healed.view.damaged());
-  EXPECT_EQ(healed.view.rows[0].index, 3U);
+  view.rows.push_back({.vector = reported_vector(3, Verdict::Cleared)});
+  const RestoredView restored = restore_msix(Sysfs(), client, std::move(view));
+  ASSERT_TRUE(restored.failure);
+  EXPECT_THAT(restored.failure->message(), HasSubstr("the device does not answer"));
+  EXPECT_FALSE(restored.restored);
+  ASSERT_TRUE(restored.view.damaged());
+  EXPECT_EQ(restored.view.rows[0].vector.index, 3U);
 }
 
 TEST_F(VmmClientTest, WhatWasHealedIsToldAlsoWhereItCannotBeSeen) {
   answer({"{\"version\":1,\"restored\":2}\n"});
   auto client = connect();
   MsixView view{.function = {.bdf = kDrive}};
-  view.rows.push_back({.index = 3, .verdict = "cleared", .damaged = true});
+  view.rows.push_back({.vector = reported_vector(3, Verdict::Cleared)});
   SysfsTree tree;  // without the device
-  const HealedView healed = heal_msix(tree.sysfs(), client, std::move(view));
-  EXPECT_EQ(healed.restored, 2U);
-  EXPECT_TRUE(healed.failure);
-  EXPECT_TRUE(healed.view.damaged()) << "what was seen last";
+  const RestoredView restored = restore_msix(tree.sysfs(), client, std::move(view));
+  EXPECT_EQ(restored.restored, 2U);
+  EXPECT_TRUE(restored.failure);
+  EXPECT_TRUE(restored.view.damaged()) << "what was seen last";
 }
 
 }  // namespace

@@ -56,8 +56,9 @@ TEST(WatchLines, AreSortedAsWanted) {
 
 TEST(WatchLines, WhatIsDamagedIsOnTheScreenHoweverSeldomItComes) {
   std::vector<WatchedVector> vectors;
-  for (unsigned i = 0; i < 40; ++i) vectors.push_back({.index = i, .count = 9, .verdict = "ok"});
-  vectors[33] = {.index = 33, .verdict = "cleared", .damaged = true};
+  for (unsigned i = 0; i < 40; ++i)
+    vectors.push_back({.index = i, .count = 9, .verdict = Verdict::Ok});
+  vectors[33] = {.index = 33, .verdict = Verdict::Cleared, .damaged = true};
   for (const WatchOrder order : {WatchOrder::Rate, WatchOrder::Vector, WatchOrder::Latency}) {
     const auto lines = compare(at(0, {}), at(1, vectors), {}, order);
     EXPECT_THAT(table_of(lines, false, 24), HasSubstr("cleared\n"));
@@ -79,15 +80,17 @@ TEST(WatchLines, LatencyIsThatOfTheInterruptsBetweenTheLooks) {
 }
 
 TEST(WatchLines, WhatBeganCeasedOrChangedIsMarked) {
-  const WatchSample first = at(0, {{.index = 0, .count = 1, .owner = "irqfd", .verdict = "ok"},
-                                   {.index = 1, .count = 1, .owner = "irqfd", .verdict = "ok"},
-                                   {.index = 2, .count = 1, .owner = "irqfd", .verdict = "ok"}});
-  const WatchSample second = at(1, {{.index = 0, .count = 2, .owner = "irqfd", .verdict = "ok"},
-                                    {.index = 1, .count = 1, .owner = "latch", .verdict = "ok"},
-                                    {.index = 2, .count = 1, .owner = "irqfd", .verdict = "ok"}});
+  const WatchSample first =
+      at(0, {{.index = 0, .count = 1, .owner = EventfdOwner::Irqfd, .verdict = Verdict::Ok},
+             {.index = 1, .count = 1, .owner = EventfdOwner::Irqfd, .verdict = Verdict::Ok},
+             {.index = 2, .count = 1, .owner = EventfdOwner::Irqfd, .verdict = Verdict::Ok}});
+  const WatchSample second =
+      at(1, {{.index = 0, .count = 2, .owner = EventfdOwner::Irqfd, .verdict = Verdict::Ok},
+             {.index = 1, .count = 1, .owner = EventfdOwner::Latch, .verdict = Verdict::Ok},
+             {.index = 2, .count = 1, .owner = EventfdOwner::Irqfd, .verdict = Verdict::Ok}});
   WatchSample third = second;
   third.time += std::chrono::seconds(1);
-  third.vectors[2].verdict = "cleared";
+  third.vectors[2].verdict = Verdict::Cleared;
   const auto lines =
       compare(first, second, compare(first, first, {}, WatchOrder::Vector), WatchOrder::Vector);
   EXPECT_TRUE(lines[0].changed) << "it began";
@@ -102,9 +105,9 @@ TEST(WatchLines, WhatBeganCeasedOrChangedIsMarked) {
 }
 
 TEST(WatchLines, TheTableLeavesOutWhatNeverCameUnlessItIsDamaged) {
-  const std::string table = table_of({{.index = 7, .verdict = "unused"},
-                                      {.index = 8, .verdict = "cleared"},
-                                      {.index = 9, .count = 1, .verdict = "ok"}},
+  const std::string table = table_of({{.index = 7, .verdict = Verdict::Unused},
+                                      {.index = 8, .verdict = Verdict::Cleared},
+                                      {.index = 9, .count = 1, .verdict = Verdict::Ok}},
                                      false);
   EXPECT_THAT(table, Not(HasSubstr(" 7 ")));
   EXPECT_THAT(table, HasSubstr("cleared"));
@@ -113,7 +116,8 @@ TEST(WatchLines, TheTableLeavesOutWhatNeverCameUnlessItIsDamaged) {
 
 TEST(WatchLines, TheTableFitsAScreenAndSaysWhatIsLeftOut) {
   std::vector<WatchLine> lines;
-  for (unsigned i = 0; i < 10; ++i) lines.push_back({.index = i, .count = 1, .verdict = "ok"});
+  for (unsigned i = 0; i < 10; ++i)
+    lines.push_back({.index = i, .count = 1, .verdict = Verdict::Ok});
   const auto lines_of = [](const std::string& text) {
     return std::count(text.begin(), text.end(), '\n');
   };
@@ -131,8 +135,12 @@ TEST(WatchLines, AsJsonARoundHasEveryMemberInTheOrderOfVectors) {
   quick[3] = 1;
   const auto before = at(1, {});
   const auto now =
-      at(3, {{.index = 0, .count = 2, .owner = "irqfd", .verdict = "ok"},
-             {.index = 2, .count = 8, .owner = "forwarder", .verdict = "ok", .latency = quick}});
+      at(3, {{.index = 0, .count = 2, .owner = EventfdOwner::Irqfd, .verdict = Verdict::Ok},
+             {.index = 2,
+              .count = 8,
+              .owner = EventfdOwner::Forwarder,
+              .verdict = Verdict::Ok,
+              .latency = quick}});
   const Json json =
       watch_json("0000:00:02.0", before, now, compare(before, now, {}, WatchOrder::Rate));
   EXPECT_EQ(json, (Json{{"device", "0000:00:02.0"},
@@ -160,10 +168,10 @@ TEST(WatchLines, AsJsonARoundHasEveryMemberInTheOrderOfVectors) {
 
 TEST(WatchLines, AsJsonWhatNeverCameIsLeftOutUnlessItIsDamagedOrHasChanged) {
   const auto json = watch_json("", {}, {},
-                               {{.index = 9, .verdict = "unused", .changed = true},
-                                {.index = 8, .verdict = "cleared"},
-                                {.index = 7, .verdict = "unused"},
-                                {.index = 6, .verdict = "ok"}});
+                               {{.index = 9, .verdict = Verdict::Unused, .changed = true},
+                                {.index = 8, .verdict = Verdict::Cleared},
+                                {.index = 7, .verdict = Verdict::Unused},
+                                {.index = 6, .verdict = Verdict::Ok}});
   ASSERT_EQ(json["vectors"].size(), 2U);
   EXPECT_EQ(json["vectors"][0]["index"], 8);
   EXPECT_EQ(json["vectors"][0]["owner"], nullptr) << "nobody has it";
