@@ -40,7 +40,7 @@ Result<Bdf> Bdf::parse(std::string_view text) {
       read_char(rest, '.') && read_field(rest, 1, 7, function) && rest.empty();
   if (!ok) {
     return tl::unexpected(Error{.code = EINVAL,
-                                .operation = fmt::format("'{}' is no PCI address", text),
+                                .operation = fmt::format("read the PCI address '{}'", text),
                                 .cause = "expected SSSS:BB:DD.F in hexadecimal, like 0000:00:02.0",
                                 .advice = "'passthru list' shows the devices of this machine"});
   }

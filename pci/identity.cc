@@ -44,7 +44,8 @@ bool DeviceIdentity::Seen::is(const Seen& other) const {
 
 Result<DeviceIdentity::Seen> DeviceIdentity::look(int devices, const std::string& bdf) {
   struct stat status = {};
-  if (::fstatat(devices, bdf.c_str(), &status, 0) != 0) return fail(errno, "look in sysfs");
+  if (::fstatat(devices, bdf.c_str(), &status, 0) != 0)
+    return fail(errno, "find the device in sysfs");
   const Fd directory(::openat(devices, bdf.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   const int at = directory.get();
   return Seen{
@@ -70,13 +71,13 @@ Result<void> DeviceIdentity::check() const {
   if (now && now->is(opened_)) return {};
   // A process that may not look, or has no descriptor left to: that is no other device.
   if (!now && now.error().code != ENOENT) return {};
-  std::string found = now ? now->words : "nothing";
+  std::string found = now ? now->words : "no device";
   if (now && now->words == opened_.words) found = "another device with the same ids";
   return tl::unexpected(
       Error{.code = ENODEV, .operation = "enable interrupts", .device = bdf_.str()}
-          .because(fmt::format("the device that was opened here was {}; now there is {}",
+          .because(fmt::format("the device opened at this address was {}; the address now has {}",
                                opened_.words, found))
-          .advise("Detach it, and assign anew what is to be used"));
+          .advise("Detach it, then assign the device that you want to use"));
 }
 
 }  // namespace passthru

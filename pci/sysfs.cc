@@ -61,10 +61,10 @@ bool is_on_vfio(const fs::path& device, const std::string& driver) {
 
 Error no_such_function(Bdf bdf) {
   return {.code = ENOENT,
-          .operation = "no such device",
+          .operation = "find the device",
           .device = bdf.str(),
           .cause = "this machine has no PCI function at this address",
-          .advice = "'passthru list' shows those that there are"};
+          .advice = "'passthru list' shows the devices of this machine"};
 }
 
 fs::path Sysfs::function_path(Bdf bdf) const {
@@ -118,7 +118,7 @@ std::optional<Bdf> Sysfs::function_behind(const std::string& number) const {
 Result<std::vector<Bdf>> Sysfs::functions() const {
   const fs::path directory = bus_path() / "devices";
   const auto names = names_in(directory);
-  if (!names) return fail(ENOENT, "list " + directory.string(), "this system shows no PCI bus");
+  if (!names) return fail(ENOENT, "list " + directory.string(), "sysfs shows no PCI bus");
   std::vector<Bdf> functions;
   for (const std::string& name : *names) {
     if (auto bdf = Bdf::parse(name))
@@ -178,7 +178,7 @@ std::vector<BusNumber> Sysfs::root_buses() const {
 Result<std::vector<GroupMember>> Sysfs::group(uint32_t number) const {
   const fs::path directory = root_ / "kernel/iommu_groups" / std::to_string(number) / "devices";
   const auto names = names_in(directory);
-  if (!names) return fail(ENOENT, "list " + directory.string(), "no such IOMMU group");
+  if (!names) return fail(ENOENT, "list " + directory.string(), "the IOMMU group does not exist");
   std::vector<GroupMember> members;
   for (const std::string& name : *names) {
     const fs::path device = directory / name;

@@ -59,7 +59,7 @@ class Builder {
   void build(std::span<const BusNumber> root_buses) {
     for (const TopologyNode& node : nodes_) {
       if (is_unreadable_bridge(node.function)) {
-        fault(node, "its bus numbers cannot be read, so what is behind it is not known");
+        fault(node, "its bus numbers cannot be read, so the devices behind it are unknown");
       }
     }
     // All of them before any bridge is asked: none may claim one.
@@ -74,9 +74,10 @@ class Builder {
       if (owners_.contains(bus)) continue;
       const auto [top, is_loop] = top_of(bus, claims);
       for (const size_t index : on_bus_[top]) {
-        fault(nodes_[index], fmt::format("it is on bus {:02x}, {}", top.number,
-                                         is_loop ? "which only a loop of bridges leads to"
-                                                 : "which is behind no bridge and is no root bus"));
+        fault(nodes_[index],
+              fmt::format("it is on bus {:02x}, {}", top.number,
+                          is_loop ? "which only a loop of bridges leads to"
+                                  : "which is neither behind a bridge nor a root bus"));
       }
       if (owners_.try_emplace(top, std::nullopt).second) grow(top);
     }
@@ -101,9 +102,9 @@ class Builder {
     if (!node.buses) return std::nullopt;
     const auto [secondary, subordinate] = *node.buses;
     if (subordinate < secondary) {
-      fault(node,
-            fmt::format("its last bus {:02x} is below its first, {:02x}: it passes nothing on",
-                        subordinate, secondary));
+      fault(node, fmt::format("its subordinate bus {:02x} is below its secondary bus {:02x}, so it "
+                              "forwards nothing",
+                              subordinate, secondary));
       return std::nullopt;
     }
     const BusNumber wanted{node.function.bdf.segment, secondary};
@@ -118,12 +119,13 @@ class Builder {
   }
 
   std::string why_not(BusNumber wanted, BusNumber from, std::optional<size_t> owner) const {
-    if (wanted == from) return "is the one that it is on";
+    if (wanted == from) return "is the bus that it is on";
     for (auto bridge = owners_.at(from); bridge; bridge = nodes_[*bridge].bridge) {
-      if (bus_of(nodes_[*bridge].function) == wanted) return "is in front of it: a loop";
+      if (bus_of(nodes_[*bridge].function) == wanted)
+        return "is in front of it, so the bridges form a loop";
     }
-    if (!owner) return "is one that has no bridge in front of it";
-    return fmt::format("is already that of {}", nodes_[*owner].function.bdf.str());
+    if (!owner) return "is a bus without a bridge in front of it";
+    return fmt::format("already belongs to {}", nodes_[*owner].function.bdf.str());
   }
 
   void check_range(const TopologyNode& node, const TopologyNode& front) {
@@ -131,7 +133,7 @@ class Builder {
     const auto [first, last] = *front.buses;
     if (secondary >= first && subordinate <= last) return;
     fault(node,
-          fmt::format("its buses {:02x}-{:02x} are not all among {:02x}-{:02x}, which {} passes on",
+          fmt::format("its buses {:02x}-{:02x} are not all within {:02x}-{:02x}, which {} forwards",
                       secondary, subordinate, first, last, front.function.bdf.str()));
   }
 

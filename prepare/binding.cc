@@ -56,7 +56,7 @@ Result<std::optional<Record>> read_record(const fs::path& file) {
   if (!driver || !driver_override || !rest.empty()) {
     return tl::unexpected(Error{.code = EINVAL,
                                 .operation = "read " + file.string(),
-                                .cause = "this is no record of the driver that the device had",
+                                .cause = "the file is not a record of the device's former driver",
                                 .advice = "Remove the file; the kernel then chooses a driver"});
   }
   return std::optional(Record{std::move(*driver), std::move(*driver_override)});
@@ -80,10 +80,11 @@ Error has_virtual_functions(const Sysfs& sysfs, const PciFunction& function) {
       .code = EBUSY,
       .operation = "bind to vfio-pci",
       .device = function.bdf.str(),
-      .cause = fmt::format("{} virtual functions depend on it and its driver",
+      .cause = fmt::format("{} virtual functions depend on the device and its driver",
                            function.virtual_functions->enabled),
-      .advice = fmt::format("Assign those, or end them when nobody uses them: 'echo 0 > {}'",
-                            (sysfs.function_path(function.bdf) / "sriov_numvfs").string())};
+      .advice = fmt::format(
+          "Assign the virtual functions, or remove them when nothing uses them: 'echo 0 > {}'",
+          (sysfs.function_path(function.bdf) / "sriov_numvfs").string())};
 }
 
 }  // namespace
@@ -94,7 +95,7 @@ Result<ChangePlan> Binding::bind(Bdf bdf) const {
   if (function.virtual_functions && function.virtual_functions->enabled != 0)
     return tl::unexpected(has_virtual_functions(sysfs_, function));
   if (!sysfs_.has_driver(kVfio))
-    return tl::unexpected(driver_missing(bdf, kVfio, "it is not loaded"));
+    return tl::unexpected(driver_missing(bdf, kVfio, "the driver is not loaded"));
 
   const std::string name = bdf.str();
   const fs::path record = records_ / name;
@@ -129,7 +130,7 @@ Result<ChangePlan> Binding::unbind(Bdf bdf) const {
   const std::optional<Record> record = PASSTHRU_TRY(read_record(record_file).on(name));
   if (record && !record->driver.empty() && !sysfs_.has_driver(record->driver)) {
     return tl::unexpected(
-        driver_missing(bdf, record->driver, "the device had it, and it is not loaded any more"));
+        driver_missing(bdf, record->driver, "the device's former driver is no longer loaded"));
   }
 
   const fs::path device = sysfs_.function_path(bdf);

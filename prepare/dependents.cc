@@ -49,7 +49,7 @@ Result<Dependent> find_dependents(const Sysfs& sysfs, Bdf bdf, size_t max_direct
   std::vector<fs::path> todo{sysfs.function_path(bdf)};
   for (size_t looked_at = 0; !todo.empty(); ++looked_at) {
     if (looked_at == max_directories) {
-      return fail(E2BIG, "look for its disks and interfaces",
+      return fail(E2BIG, "find its disks and network interfaces",
                   fmt::format("sysfs has more than {} directories for it", max_directories));
     }
     const fs::path directory = std::move(todo.back());

@@ -31,9 +31,9 @@ std::string other_way(const HostFacts& host, const DeviceFacts* device) {
   if (device != nullptr && device->physical && device->physical->on_vfio) return {};
   // The node is there once the device is bound.
   if (device == nullptr || !device->function.on_vfio)
-    return "not needed for a device with a node of its own: /dev/iommu may be opened";
+    return "not needed for a device that has its own node: this user may open /dev/iommu";
   if (device->cdev.empty() || device->cdev_errno != 0) return {};
-  return "not needed: the device's own node and /dev/iommu may be opened";
+  return "not needed: this user may open the device's own node and /dev/iommu";
 }
 
 HostCheck unless(const std::string& not_needed, HostCheck check) {
@@ -46,9 +46,8 @@ HostCheck unless(const std::string& not_needed, HostCheck check) {
 HostCheck iommu(const HostFacts& facts) {
   if (facts.iommu_groups != 0)
     return {"iommu", Ok, fmt::format("{} IOMMU groups", facts.iommu_groups), {}};
-  return {"iommu", No, "no IOMMU group: the IOMMU is off, or there is none",
-          "Switch on VT-d or AMD-Vi in the firmware and boot Linux with intel_iommu=on (AMD's is "
-          "on by itself)"};
+  return {"iommu", No, "no IOMMU group: the IOMMU is off, or the machine has no IOMMU",
+          "Enable VT-d or AMD-Vi in the firmware; for VT-d, also boot Linux with intel_iommu=on"};
 }
 
 HostCheck remapping(const HostFacts& facts) {
@@ -58,10 +57,11 @@ HostCheck remapping(const HostFacts& facts) {
     return {kName, No, error.cause, error.advice};
   }
   if (!facts.interrupt_remapping.has_value()) {
-    return {kName,
-            Unknown,
-            "/proc/interrupts names no chip that tells; without it the kernel refuses a group",
-            {}};
+    return {
+        kName,
+        Unknown,
+        "cannot tell from /proc/interrupts; the kernel refuses groups without interrupt remapping",
+        {}};
   }
   if (*facts.interrupt_remapping) return {kName, Ok, "the host's interrupts are remapped", {}};
   const Error refused =
@@ -89,10 +89,10 @@ std::string size_text(uint64_t bytes) {
 HostCheck locked_memory(const HostFacts& facts) {
   constexpr const char* kName = "locked_memory";
   if (!facts.lockable) return {kName, Unknown, "RLIMIT_MEMLOCK cannot be read", {}};
-  if (*facts.lockable == UINT64_MAX) return {kName, Ok, "as much as there is", {}};
+  if (*facts.lockable == UINT64_MAX) return {kName, Ok, "unlimited", {}};
   // A guest's memory is locked as a whole, by pages: the devices' DMA may go anywhere in it.
   return {kName, *facts.lockable < kMinGuest ? No : Warn,
-          fmt::format("RLIMIT_MEMLOCK is {}, and a guest needs all of its memory locked",
+          fmt::format("RLIMIT_MEMLOCK is {}, but all memory of a guest must be locked",
                       size_text(*facts.lockable)),
           "For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G in the service's "
           "unit"};
@@ -108,27 +108,29 @@ HostCheck by_node(const char* name, int code, const Error& explained) {
 }
 
 HostCheck iommufd(const HostFacts& facts) {
-  if (!facts.iommufd) return {"iommufd", Ok, "none: devices are opened by their groups", {}};
+  if (!facts.iommufd)
+    return {
+        "iommufd", Ok, "/dev/iommu does not exist: devices are opened through their groups", {}};
   return by_node("iommufd", facts.iommufd_errno,
                  explain_iommufd({.code = facts.iommufd_errno, .operation = "/dev/iommu"}));
 }
 
 HostCheck in_use(const DeviceFacts& facts) {
   constexpr const char* kName = "in_use";
-  if (facts.function.on_vfio) return {kName, Ok, "not by the host", {}};
+  if (facts.function.on_vfio) return {kName, Ok, "the host does not use it", {}};
   const auto& virtual_functions = facts.function.virtual_functions;
   if (virtual_functions && virtual_functions->enabled != 0) {
-    return {
-        kName, No,
-        fmt::format("{} virtual functions depend on it and its driver", virtual_functions->enabled),
-        fmt::format("'echo 0 > /sys/bus/pci/devices/{}/sriov_numvfs' ends them",
-                    facts.function.bdf.str())};
+    return {kName, No,
+            fmt::format("{} virtual functions depend on the device and its driver",
+                        virtual_functions->enabled),
+            fmt::format("'echo 0 > /sys/bus/pci/devices/{}/sriov_numvfs' removes them",
+                        facts.function.bdf.str())};
   }
   if (!facts.uses) {
     return {kName, Unknown, facts.uses.error().message(), {}};
   }
   if (facts.uses->empty())
-    return {kName, Ok, "nothing mounted, no swap, volume or interface that is up", {}};
+    return {kName, Ok, "no mounted file system, swap, volume or network interface that is up", {}};
   std::vector<std::string> what;
   std::vector<std::string> ways;
   for (const DeviceUse& use : *facts.uses) {
@@ -150,7 +152,7 @@ HostCheck driver(const DeviceFacts& facts) {
 HostCheck group(const DeviceFacts& facts) {
   const uint32_t number = *facts.function.iommu_group;
   if (facts.blocking.empty())
-    return {"group", Ok, fmt::format("IOMMU group {} is nobody else's", number), {}};
+    return {"group", Ok, fmt::format("no other device blocks IOMMU group {}", number), {}};
   std::vector<std::string> named;
   for (const GroupMember& member : facts.blocking)
     named.push_back(fmt::format("{} ({})", member.name, member.driver));
@@ -165,7 +167,7 @@ HostCheck group_node(const DeviceFacts& facts) {
   const std::string node = fmt::format("/dev/vfio/{}", number);
   if (facts.group_errno == 0) return {kName, Ok, node + " may be opened by this user", {}};
   if (facts.group_errno == ENOENT && !facts.function.on_vfio)
-    return {kName, Unknown, node + " is there once the device is bound", {}};
+    return {kName, Unknown, node + " appears when the device is bound", {}};
   Error error{.code = facts.group_errno, .operation = node};
   error = explain_group(std::move(error), number);
   return not_allowed(kName, error);
@@ -181,10 +183,11 @@ HostCheck cdev(const DeviceFacts& facts) {
 HostCheck vf_token(const DeviceFacts& facts) {
   return {
       "vf_token", Warn,
-      fmt::format("{} is on {}: only who has the token of its owner may open this one by its "
-                  "group, as 'passthru run' does; its own node may ask for none before Linux 6.17",
-                  facts.physical->bdf.str(), facts.physical->driver),
-      "'passthru run --vf-token UUID' with the UUID that its owner was given"};
+      fmt::format(
+          "{} is on {}: to open this function through its group, as 'passthru run' does, give "
+          "the VF token of that device; before Linux 6.17 its own node may not require it",
+          facts.physical->bdf.str(), facts.physical->driver),
+      "'passthru run --vf-token UUID' with the UUID that the physical function was opened with"};
 }
 
 std::string identity(const DeviceFacts& facts) {
@@ -198,12 +201,13 @@ std::string identity(const DeviceFacts& facts) {
 
 HostCheck reset(const DeviceFacts& facts) {
   if (!facts.resettable)
-    return {"reset", Warn, "none: what one guest leaves in the device, the next one finds", {}};
+    return {"reset",
+            Warn,
+            "the device has no reset: the next guest finds the state that the last guest left",
+            {}};
   const auto& methods = facts.function.reset_methods;
-  return {"reset",
-          Ok,
-          methods.empty() ? "there is one" : fmt::format("{}", fmt::join(methods, ", ")),
-          {}};
+  return {
+      "reset", Ok, methods.empty() ? "available" : fmt::format("{}", fmt::join(methods, ", ")), {}};
 }
 
 }  // namespace

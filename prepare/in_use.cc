@@ -180,8 +180,8 @@ Result<void> require_unused(const Sysfs& sysfs, const fs::path& proc, const fs::
   if (uses && uses->empty()) uses = claims(sysfs, dev, bdf);
   if (!uses) {
     Error error = uses.error();
-    return tl::unexpected(
-        std::move(error).advise("Whether the host uses it cannot be told; --force takes it"));
+    return tl::unexpected(std::move(error).advise(
+        "Passthru cannot tell whether the host uses it. --force binds it anyway"));
   }
   if (uses->empty()) return {};
   std::vector<std::string> what;
@@ -194,9 +194,9 @@ Result<void> require_unused(const Sysfs& sysfs, const fs::path& proc, const fs::
       .code = EBUSY,
       .operation = "cannot be bound",
       .device = bdf.str(),
-      .cause = "the host would lose it: " + first_few(what, "; "),
-      .advice = ways.empty() ? "--force takes it all the same"
-                             : fmt::format("End that first: {}. --force takes it all the same",
+      .cause = "the host uses it: " + first_few(what, "; "),
+      .advice = ways.empty() ? "--force binds it anyway"
+                             : fmt::format("Stop these uses first: {}. --force binds it anyway",
                                            first_few(ways))});
 }
 

@@ -15,10 +15,10 @@ constexpr size_t kMaxText = size_t{8} << 20;
 Result<std::string> read_table(const std::filesystem::path& file) {
   std::string text = PASSTHRU_TRY(read_file(file, kMaxText));
   if (text.size() == kMaxText) {
-    return fail(E2BIG, "read " + file.string(), "there is more of it than can be looked at");
+    return fail(E2BIG, "read " + file.string(), "the table is larger than 8 MiB");
   }
   if (!text.empty() && text.back() != '\n') {
-    return fail(EINVAL, "read " + file.string(), "its last line has no end");
+    return fail(EINVAL, "read " + file.string(), "its last line is incomplete");
   }
   return text;
 }
@@ -34,7 +34,7 @@ std::vector<std::string> fields_of(const std::string& line) {
 tl::unexpected<Error> not_understood(const char* table, const std::string& line) {
   constexpr size_t kShown = 80;
   return fail(EINVAL, std::string("read ") + table,
-              "a line cannot be understood: '" + line.substr(0, kShown) + "'");
+              "a line has an unknown form: '" + line.substr(0, kShown) + "'");
 }
 
 std::vector<std::string> found_in(const std::map<std::string, std::vector<std::string>>& map,

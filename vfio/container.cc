@@ -17,7 +17,7 @@ Result<void> Container::adopt(int container) {
   if (container == fd_.get()) return {};
   Fd taken(container);
   if (fd_) {
-    return fail(EINVAL, "use a container", "the devices of a VM share one, and it has another");
+    return fail(EINVAL, "use the container", "the VM already uses another container");
   }
   if (auto checked = check(taken); !checked) {
     return tl::unexpected(explain_given_container(std::move(checked).error(), taken.get()));
@@ -89,7 +89,8 @@ Result<void> Container::open() {
 Result<void> Container::check(const Fd& container) {
   const int version = PASSTHRU_TRY(kernel_.api_version(container.get()));
   if (version != VFIO_API_VERSION) {
-    return fail(EPROTO, "VFIO_GET_API_VERSION", fmt::format("version {} is unknown", version));
+    return fail(EPROTO, "VFIO_GET_API_VERSION",
+                fmt::format("Passthru does not know API version {}", version));
   }
   if (!PASSTHRU_TRY(kernel_.has_extension(container.get(), VFIO_TYPE1v2_IOMMU))) {
     auto error = fail(ENODEV, "VFIO_CHECK_EXTENSION", "the kernel offers no type1v2 IOMMU");

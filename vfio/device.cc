@@ -144,7 +144,7 @@ Result<void> VfioDevice::open_by_node(DeviceHandle door, bool allow_unsafe_inter
       bound.error().operation == "VFIO_DEVICE_BIND_IOMMUFD") {
     Error error = explain_vf_token(std::move(bound).error(), PASSTHRU_TRY(sysfs->function(bdf_)),
                                    /*given=*/false);
-    error.advice += "; a token is shown by the group only: --backend=group";
+    error.advice += ". Passthru presents a token only through the group: --backend=group";
     return tl::unexpected(std::move(error));
   }
   fd_ = PASSTHRU_TRY(std::move(bound));
@@ -154,7 +154,7 @@ Result<void> VfioDevice::open_by_node(DeviceHandle door, bool allow_unsafe_inter
 
 Result<void> VfioDevice::read_infos() {
   info_ = PASSTHRU_TRY(kernel_.device_info(fd_.get()));
-  if (!info_.is_pci) return fail(ENODEV, "VFIO_DEVICE_GET_INFO", "it is no PCI device");
+  if (!info_.is_pci) return fail(ENODEV, "VFIO_DEVICE_GET_INFO", "it is not a PCI device");
   for (uint32_t index = 0; index < kRegions && index < info_.region_count; ++index) {
     regions_[index] =
         PASSTHRU_TRY(or_absent(kernel_.region_info(fd_.get(), static_cast<Region>(index))));
@@ -181,8 +181,9 @@ bool within(uint64_t offset, uint64_t size, uint64_t end) {
 }
 
 Result<void> beyond(const char* operation, uint64_t offset, uint64_t size, uint64_t end) {
-  return fail(EINVAL, operation,
-              fmt::format("[{:#x}, +{:#x}) is not within {:#x} bytes", offset, size, end));
+  return fail(
+      EINVAL, operation,
+      fmt::format("the range [{:#x}, +{:#x}) is not within {:#x} bytes", offset, size, end));
 }
 
 }  // namespace
@@ -240,7 +241,8 @@ Result<void> VfioDevice::check(Irq irq, uint32_t start, uint64_t count) const {
   if (count != 0 && within(start, count, info.count)) return {};
   return of(bdf_, Result<void>(
                       fail(EINVAL, "VFIO_DEVICE_SET_IRQS",
-                           fmt::format("{} vectors from {} on, of {}", count, start, info.count))));
+                           fmt::format("{} vectors from vector {} on are not within its {} vectors",
+                                       count, start, info.count))));
 }
 
 Result<void> VfioDevice::check_identity() const {

@@ -79,7 +79,8 @@ Result<void> DmaSpace::remove(uint64_t iova) {
   MutexLock lock(space_mutex_);
   const auto found = memory_.find(iova);
   if (found == memory_.end()) {
-    return fail(ENOENT, fmt::format("remove guest memory at {:#x}", iova), "none was added there");
+    return fail(ENOENT, fmt::format("remove guest memory at {:#x}", iova),
+                "no memory was added there");
   }
   PASSTHRU_TRY(unmap(*found));
   memory_.erase(found);

@@ -29,10 +29,10 @@ void DmaSpace::stop_dirty_log() {
 
 Result<std::vector<uint64_t>> DmaSpace::dirty_pages(uint64_t iova) {
   MutexLock lock(space_mutex_);
-  const char* const operation = "read what devices have written";
+  const char* const operation = "read the dirty-page log";
   const auto found = memory_.find(iova);
   if (found == memory_.end()) return fail(ENOENT, operation, "no memory was added there");
-  if (!dirty_log_) return fail(EINVAL, operation, "it is not logged");
+  if (!dirty_log_) return fail(EINVAL, operation, "the log is off");
   const Memory& memory = found->second;
   constexpr size_t kBitsPerWord = 64;
   const size_t pages = memory.bytes.size() / static_cast<size_t>(::sysconf(_SC_PAGESIZE));

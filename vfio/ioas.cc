@@ -15,7 +15,7 @@ Result<void> Ioas::adopt(int iommufd) {
   if (iommufd == iommufd_.get()) return {};
   Fd taken(iommufd);
   if (iommufd_) {
-    return fail(EINVAL, "use an iommufd", "the devices of a VM share one, and it has another");
+    return fail(EINVAL, "use the iommufd", "the VM already uses another iommufd");
   }
   auto ioas = kernel_.alloc_ioas(taken.get());
   if (!ioas) return tl::unexpected(explain_given_iommufd(std::move(ioas).error(), taken.get()));

@@ -244,7 +244,8 @@ Result<std::vector<HotResetFunction>> LinuxKernel::hot_reset_info(int device) {
     const auto asked = kernel_call(device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, header, kName);
     const uint32_t count = header->count;
     const uint32_t flags = header->flags;
-    if (count > kMaxHotResetFunctions) return fail(EPROTO, kName, "it names too many functions");
+    if (count > kMaxHotResetFunctions)
+      return fail(EPROTO, kName, "the answer names too many functions");
     const size_t needed = sizeof(Header) + count * sizeof(Entry);
     // ENOSPC says how many there are; there may be more the next time, and never without end.
     if (!asked && asked.error().code == ENOSPC && needed > argument.size()) {
@@ -253,7 +254,7 @@ Result<std::vector<HotResetFunction>> LinuxKernel::hot_reset_info(int device) {
     }
     if (!asked) return tl::unexpected(asked.error());
     if (needed > argument.size())
-      return fail(EPROTO, kName, "it names more than it was given room");
+      return fail(EPROTO, kName, "the answer names more functions than the buffer holds");
     std::vector<HotResetFunction> functions;
     for (uint32_t i = 0; i < count; ++i) {
       Entry entry;

@@ -44,7 +44,8 @@ Result<Fd> LinuxKernel::open_cdev(const std::string& name) {
 Result<std::string> LinuxKernel::device_number(int fd) {
   struct stat status = {};
   if (::fstat(fd, &status) != 0) return fail(errno, "fstat");
-  if (!S_ISCHR(status.st_mode)) return fail(EINVAL, "fstat", "it is no character device");
+  if (!S_ISCHR(status.st_mode))
+    return fail(EINVAL, "fstat", "the descriptor is not a character device");
   return fmt::format("{}:{}", major(status.st_rdev), minor(status.st_rdev));
 }
 

@@ -25,7 +25,7 @@ Result<bool> unsafe_interrupts_allowed(const std::filesystem::path& sys, Backend
     return false;
   }
   return tl::unexpected(std::move(value).error().advise(
-      "Show this process /sys/module, or allow unsafe interrupts (--allow-unsafe-interrupts)"));
+      "Let this process read /sys/module, or use --allow-unsafe-interrupts"));
 }
 
 }  // namespace passthru
