@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the system calls on sysfs attributes; an attribute's store reports its errno from write(2)
-// itself, which streams would lose.
+// An attribute's store reports its errno from write(2); streams would lose it.
 #include "base/small_file.h"
 
 #include <fcntl.h>

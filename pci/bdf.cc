@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns reading and writing a BDF; strict, because a BDF half understood is a wrong device assigned.
 #include "pci/bdf.h"
 
 #include <fmt/format.h>
@@ -9,7 +8,7 @@
 namespace passthru {
 namespace {
 
-// Exactly `digits` hexadecimal characters, at most `max`.
+// Reads exactly `digits` hexadecimal digits, of a value up to `max`.
 bool read_field(std::string_view& text, size_t digits, unsigned max, unsigned& value) {
   if (text.size() < digits) return false;
   const char* end = text.data() + digits;
