@@ -30,8 +30,7 @@ std::optional<BridgeBuses> buses_of(const PciFunction& function) {
   if (!function.bridge || function.config.size() <= PCI_SUBORDINATE_BUS) return std::nullopt;
   const BridgeBuses buses{.secondary = config_u8(function.config, PCI_SECONDARY_BUS),
                           .subordinate = config_u8(function.config, PCI_SUBORDINATE_BUS)};
-  if (buses.secondary == 0)
-    return std::nullopt;  // the value after a reset: the bridge forwards nothing
+  if (buses.secondary == 0) return std::nullopt;  // after a reset: the bridge forwards nothing
   return buses;
 }
 

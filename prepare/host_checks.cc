@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the wording of the checks. What an attach would say of the same lack, vfio/attach_advice
-// says here too.
+// A check that predicts a failure of attach uses the text of vfio/attach_advice.
 #include "prepare/host_checks.h"
 
 #include <fmt/format.h>
@@ -24,12 +23,13 @@ HostCheck not_allowed(const char* name, const Error& error) {
   return {name, No, fmt::format("{}: {}", error.operation, cause), error.advice};
 }
 
-/// Why the group's way is not needed; empty where it is. `device` is null where none is known.
+/// Returns why the way by group is not needed; empty if it is needed. `device` is null if no device
+/// is known.
 std::string other_way(const HostFacts& host, const DeviceFacts* device) {
   if (!host.iommufd || host.iommufd_errno != 0) return {};
-  // Whose token guards it is opened by its group, see vfio/device_source.
+  // A virtual function that a VF token guards is opened through its group: see vfio/device_source.
   if (device != nullptr && device->physical && device->physical->on_vfio) return {};
-  // The node is there once the device is bound.
+  // The node appears when the device is bound.
   if (device == nullptr || !device->function.on_vfio)
     return "not needed for a device that has its own node: this user may open /dev/iommu";
   if (device->cdev.empty() || device->cdev_errno != 0) return {};
@@ -65,7 +65,7 @@ HostCheck remapping(const HostFacts& facts) {
   }
   if (*facts.interrupt_remapping) return {kName, Ok, "the host's interrupts are remapped", {}};
   const Error refused =
-      explain_iommu({.code = EPERM}, 0);  // what the kernel will say when a group is attached
+      explain_iommu({.code = EPERM}, 0);  // the kernel's answer when a group is attached
   return {kName, No, "off: a guest could forge interrupts of the host", refused.advice};
 }
 
@@ -90,7 +90,7 @@ HostCheck locked_memory(const HostFacts& facts) {
   constexpr const char* kName = "locked_memory";
   if (!facts.lockable) return {kName, Unknown, "RLIMIT_MEMLOCK cannot be read", {}};
   if (*facts.lockable == UINT64_MAX) return {kName, Ok, "unlimited", {}};
-  // A guest's memory is locked as a whole, by pages: the devices' DMA may go anywhere in it.
+  // All pages of a guest are locked, because a device's DMA may reach any of them.
   return {kName, *facts.lockable < kMinGuest ? No : Warn,
           fmt::format("RLIMIT_MEMLOCK is {}, but all memory of a guest must be locked",
                       size_text(*facts.lockable)),
@@ -98,7 +98,8 @@ HostCheck locked_memory(const HostFacts& facts) {
           "unit"};
 }
 
-/// By what is to be opened where there is an iommufd: nothing else is missing, there are groups.
+/// Returns a check of the way by node. A failure is only a warning, because the device can be
+/// opened through its group.
 HostCheck by_node(const char* name, int code, const Error& explained) {
   if (code == 0) return {name, Ok, explained.operation + " may be opened by this user", {}};
   HostCheck check = not_allowed(name, explained);

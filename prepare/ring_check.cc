@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the reasons why there is no ring (io_uring_setup(2), Documentation/admin-guide/sysctl).
+// Sources: io_uring_setup(2), Documentation/admin-guide/sysctl.
 #include "prepare/ring_check.h"
 
 #include <fmt/format.h>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the wording. Each advice is something that can be typed or looked up.
 #include "vfio/attach_advice.h"
 
 #include <fmt/format.h>
@@ -15,7 +14,7 @@ std::string parameter(Backend backend) {
   return fmt::format("/sys/module/{}/parameters/allow_unsafe_interrupts", module_of(backend));
 }
 
-/// What to do where there is no interrupt remapping.
+/// Returns what to do if interrupt remapping is missing.
 std::string enable_remapping(Backend backend) {
   return fmt::format(
       "Enable it in the firmware (VT-d or AMD-Vi with interrupt remapping) and boot Linux "
@@ -24,7 +23,7 @@ std::string enable_remapping(Backend backend) {
       parameter(backend));
 }
 
-/// What an ioctl says of a descriptor that is not open, or is one of something else.
+/// Explains the errno of an ioctl on a descriptor that is not open or is of another kind.
 Error not_of_that_kind(Error error, int fd, const char* kind, const char* node) {
   if (error.code != EBADF && error.code != EINVAL && error.code != ENOTTY) return error;
   return std::move(error)
@@ -137,7 +136,7 @@ Error explain_given_container(Error error, int fd) {
 
 Error explain_bind(Error error) {
   switch (error.code) {
-    case EINVAL:  // one answer for three things, of which that it is in use is the likely one
+    case EINVAL:  // one errno for three causes; a device in use is the likely cause
       error.code = EBUSY;
       return std::move(error)
           .because(

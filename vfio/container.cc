@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the order in which a container is set up, and that a failure on the way leaves nothing
-// behind.
 #include "vfio/container.h"
 
 #include <fmt/format.h>
@@ -57,10 +55,10 @@ Result<void> Container::attach_new(uint32_t group, Fd given) {
   return {};
 }
 
-// With the last group the kernel drops the IOMMU and every mapping.
+// When the last group leaves, the kernel drops the IOMMU and every mapping.
 void Container::unset(const Fd& group) {
   ignore(kernel_.unset_container(group.get()),
-         "to close it does the same, unless it came from somebody who still has it open");
+         "closing the group does the same, unless another process still has it open");
 }
 
 void Container::detach(uint32_t group) {
@@ -72,7 +70,8 @@ void Container::detach(uint32_t group) {
   close();
 }
 
-// A container without groups has lost its IOMMU and its mappings: the next group gets a new one.
+// A container without groups has lost its IOMMU and its mappings: the next group gets a new
+// container.
 void Container::close() {
   if (groups_.empty() && !given_) fd_.reset();
 }
@@ -85,7 +84,7 @@ Result<void> Container::open() {
   return {};
 }
 
-// Whether it is a container, of the kind that is used here.
+// Checks that the descriptor is a container with the type1v2 IOMMU.
 Result<void> Container::check(const Fd& container) {
   const int version = PASSTHRU_TRY(kernel_.api_version(container.get()));
   if (version != VFIO_API_VERSION) {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns which door is taken where there are two, and why one cannot be.
 #include "vfio/device_source.h"
 
 #include <fmt/format.h>
@@ -34,7 +33,7 @@ Result<void> check(const DeviceSource& source, Bdf bdf) {
   return {};
 }
 
-/// Which function the descriptor of a device's own node belongs to.
+/// Returns the function that the descriptor of a device's own node belongs to.
 Result<Bdf> function_behind(Kernel& kernel, const Sysfs& sysfs, int cdev_fd) {
   const std::string number = PASSTHRU_TRY(kernel.device_number(cdev_fd));
   if (const auto bdf = sysfs.function_behind(number)) return *bdf;
@@ -43,8 +42,8 @@ Result<Bdf> function_behind(Kernel& kernel, const Sysfs& sysfs, int cdev_fd) {
              "Open the device's own node, /dev/vfio/devices/vfioN"));
 }
 
-/// Whether a VF token is in force and the group asks for it: where the device is opened by its own
-/// node, which may not ask before Linux 6.17, the token protects nothing.
+/// Returns whether a VF token is in force and the group requires it. Before Linux 6.17 the device's
+/// own node may not require it, and the token then protects nothing.
 bool token_guards(const Sysfs& sysfs, Bdf bdf, uint32_t group) {
   const auto function = sysfs.function(bdf);
   if (!function || !function->physical_function) return false;
@@ -60,7 +59,7 @@ const char* to_string(Backend backend) {
 
 Result<DeviceHandle> resolve_device(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
                                     const DeviceSource& source) {
-  // From here on they are ours to close.
+  // This function must close them.
   Fd cdev_fd(source.cdev_fd);
   Fd group_fd(source.group_fd);
   PASSTHRU_TRY(check(source, bdf));

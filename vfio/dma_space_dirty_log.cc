@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the log of what devices may have written to: a part of DmaSpace, for what is in its
-// container. An iommufd logs in page tables of its own, which take an IOMMU that marks what is
-// dirty (since Linux 6.7).
+// DmaSpace: dirty-page tracking, for the memory in its container. An iommufd tracks in its own page
+// tables, which takes an IOMMU with dirty tracking (since Linux 6.7).
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,7 +21,8 @@ Result<void> DmaSpace::start_dirty_log() {
 void DmaSpace::stop_dirty_log() {
   MutexLock lock(space_mutex_);
   if (dirty_log_ && container_.active()) {
-    ignore(container_.log_dirty(false), "nobody asks for it, and it ends with the last group");
+    ignore(container_.log_dirty(false),
+           "no caller reads the log any longer, and it ends with the last group");
   }
   dirty_log_ = false;
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the reasons why a device cannot be assigned, and the advice that goes with each.
 #include "vfio/group.h"
 
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the calls of LinuxKernel that are no ioctl: opening, reading, writing and mapping, eventfds,
-// limits. Every descriptor is close-on-exec.
+// LinuxKernel: the calls other than ioctl. They open, read, write and map files, and handle
+// eventfds and limits. Every descriptor is close-on-exec.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the spelling of a token, and the wording. The rules are the kernel's
-// (vfio_pci_validate_vf_token).
+// The rules are the kernel's (vfio_pci_validate_vf_token).
 #include "vfio/vf_token.h"
 
 #include <fmt/format.h>
