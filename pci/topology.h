@@ -55,7 +55,7 @@ struct Topology {
 };
 
 /// Builds the tree. Pure. Every function is in the tree once, whatever the bus numbers are. If two
-/// bridges claim a bus, one gets it. A claim that would close a loop is not followed.
+/// bridges claim a bus, one of them gets it. A claim that would close a loop is not followed.
 Topology build_topology(std::vector<PciFunction> functions, std::span<const BusNumber> root_buses);
 
 /// Builds the tree of this moment; bus numbers come from config space.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// VFIO's type1v2 container, to which groups are attached: the older of VFIO's two interfaces.
-// DmaSpace has one for a VM. It is open while a group is attached.
+// VFIO's type1v2 container, to which groups are attached: the older of VFIO's two interfaces. Each
+// DmaSpace has a container. It is open while a group is attached.
 #pragma once
 
 #include <cstdint>

@@ -43,8 +43,8 @@ struct DeviceHandle {
   Backend backend = Backend::Group;
   std::string cdev{};  ///< the name of its own node, "vfio0"; for Backend::Cdev without `given`
   Fd given{};          ///< its group's or its own descriptor, if the caller opened it
-  std::optional<VfToken>
-      vf_token{};  ///< a virtual function presents it, a physical function sets it
+  /// Presented for a virtual function, set for a physical function.
+  std::optional<VfToken> vf_token{};
 };
 
 /// Decides how to open a device that can be assigned. With a `cdev_fd`, `bdf` may be 0000:00:00.0,

@@ -42,7 +42,7 @@ class DmaSpace {
   /// - EINVAL: not page aligned, empty, wraps around, or overlaps other memory.
   /// - ENOMEM: the limit on locked memory. The message says how many bytes are needed.
   Result<void> add(uint64_t iova, std::span<std::byte> memory, bool writable);
-  /// Maps memory that devices can do without. One address space may refuse it while the other
+  /// Maps memory that devices can do without. An address space may refuse it while the other
   /// accepts it. If the kernel refuses it when a device is attached later, the device is still
   /// attached.
   Result<void> offer(uint64_t iova, std::span<std::byte> memory);
@@ -74,7 +74,7 @@ class DmaSpace {
   /// - EPERM, with advice: type1 has allow_unsafe_interrupts set, so remapping is uncertain. With
   ///   `allow_unsafe_interrupts`, the group is attached anyway.
   Result<int> attach_group(uint32_t group, bool allow_unsafe_interrupts = false, Fd given = Fd());
-  /// Returns one attachment. The last one closes the group.
+  /// Detaches a group once. The last detach closes the group.
   void detach_group(uint32_t group);
   /// Returns whether the group is attached here. Its devices then cannot be opened through their
   /// own nodes.

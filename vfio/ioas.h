@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // An iommufd with one IOAS, to which devices are attached by their own nodes (since Linux 6.6): the
-// newer of VFIO's two interfaces. DmaSpace has one for a VM. The IOAS exists while a device is
-// attached, and from `adopt` until the first device.
+// newer of VFIO's two interfaces. Each DmaSpace has an IOAS. It exists while a device is attached,
+// and from `adopt` until the first device.
 #pragma once
 
 #include <cstdint>

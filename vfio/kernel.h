@@ -29,7 +29,7 @@ struct DeviceInfo {
   uint32_t irq_count = 0;
 };
 
-/// One range of a region that may be mapped.
+/// A range of a region that may be mapped.
 struct MapArea {
   uint64_t offset = 0;
   uint64_t size = 0;
