@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the closing of descriptors; close(2) is never retried: on Linux the descriptor is gone even
-// on EINTR.
 #include "base/fd.h"
 
 #include <unistd.h>
@@ -8,6 +6,7 @@
 namespace passthru {
 
 void Fd::reset() {
+  // close(2) is never retried: Linux closes the descriptor even when it reports EINTR.
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Owns one file descriptor: closed once, by its last owner. Only the kernel seam makes them.
+// The owner of a file descriptor.
 #pragma once
 
 #include <utility>
 
 namespace passthru {
 
-/// Move-only owner of a file descriptor; -1 when empty.
+/// Move-only owner of a file descriptor, which it closes once; -1 when empty.
 class Fd {
  public:
   Fd() = default;
@@ -24,7 +24,7 @@ class Fd {
   [[nodiscard]] int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
   void reset();
-  /// Gives it up: whoever gets the number closes it.
+  /// Gives the descriptor up: the caller must close it.
   [[nodiscard]] int release() { return std::exchange(fd_, -1); }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the lock that clang's thread-safety analysis can check: `Mutex`, `MutexLock`, and the words
-// that say what a lock protects. std::mutex of libstdc++ carries no annotations.
+// A lock that clang's thread-safety analysis can check, and the annotations that say what a lock
+// protects. libstdc++'s std::mutex has no annotations.
 #pragma once
 
 #include <mutex>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the wording of an error: one line that names device, operation, cause and what to do.
 #include "base/result.h"
 
 #include <fmt/format.h>

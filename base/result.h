@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns how an operation of Passthru fails: `Error` says what failed, on which device and why,
-// `Result<T>` carries either a value or that. Any room may use it; nothing on an access or
-// interrupt path throws.
+// Errors: `Error` says what failed, on which device and why; `Result<T>` is a value or an Error.
+// Access and interrupt paths never throw.
 #pragma once
 
 #include <cerrno>
@@ -13,26 +12,28 @@
 
 namespace passthru {
 
-/// Why an operation failed. Filled from the inside out: the kernel seam knows `code` and
-/// `operation`, the layers above add the device, the index and what the user can do about it.
+/// The reason why an operation failed. The kernel calls fill in `code` and `operation`; their
+/// callers add the device, the index and the advice.
 struct Error {
   int code = 0;                     ///< errno, never 0
-  std::string operation{};          ///< what was tried: "VFIO_DEVICE_SET_IRQS", "open /dev/vfio/12"
-  std::string device{};             ///< BDF, or empty where no device is concerned
+  std::string operation{};          ///< a verb phrase or a call: "open /dev/iommu"
+  std::string device{};             ///< BDF; empty if no device is concerned
   std::optional<uint32_t> index{};  ///< region, irq or vector number
-  std::string cause{};              ///< why, where more is known than errno says
-  std::string advice{};             ///< what to do about it, one sentence
+  std::string cause{};              ///< the reason, if more is known than errno says
+  std::string advice{};             ///< what the user can do, without a full stop at the end
 
   [[nodiscard]] Error on(std::string bdf) &&;
   [[nodiscard]] Error at(uint32_t number) &&;
   [[nodiscard]] Error because(std::string why) &&;
   [[nodiscard]] Error advise(std::string what_to_do) &&;
 
-  /// One line: "0000:00:02.0: VFIO_DEVICE_SET_IRQS (3): Invalid argument: cause. Advice."
+  /// Returns one line: "0000:00:02.0: VFIO_DEVICE_SET_IRQS (3): cause. Advice". Without a cause,
+  /// the text of errno.
   [[nodiscard]] std::string message() const;
 };
 
-/// An error made by Passthru itself (bad input, a limit), with the errno that names its kind.
+/// Returns an error that Passthru itself found (bad input, a limit). `code` is the errno that fits
+/// best.
 [[nodiscard]] inline tl::unexpected<Error> fail(int code, std::string operation,
                                                 std::string cause = {}) {
   return tl::unexpected<Error>(
@@ -41,6 +42,7 @@ struct Error {
 
 /// `tl::expected` that the compiler warns about when it is dropped.
 template <class T>
+/// A `tl::expected` that the compiler warns about when it is dropped.
 class [[nodiscard]] Result : public tl::expected<T, Error> {
  public:
   using tl::expected<T, Error>::expected;
@@ -49,21 +51,21 @@ class [[nodiscard]] Result : public tl::expected<T, Error> {
     if constexpr (!std::is_void_v<T>) return std::move(**this);
   }
 
-  /// The same result with the device named in its error.
+  /// Names the device in the error, unless the error names a device already.
   [[nodiscard]] Result on(const std::string& bdf) && {
     if (!*this && this->error().device.empty()) this->error().device = bdf;
     return std::move(*this);
   }
 };
 
-/// For a failure that nobody can act upon any more (tear-down): says at the call that it is
-/// deliberate.
+/// Drops a result on purpose, for tear-down, when no caller can act on a failure. `why` documents
+/// it.
 template <class T>
 void ignore(const Result<T>& /*result*/, const char* /*why*/) {}
 
 }  // namespace passthru
 
-/// The value of a Result, or return its error from the enclosing function.
+/// Evaluates to the value of a Result, or returns its error from the enclosing function.
 #define PASSTHRU_TRY(expression)                                                        \
   ({                                                                                    \
     auto passthru_try_result = (expression);                                            \

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the system calls on sysfs attributes; an attribute's store reports its errno from write(2)
-// itself, which streams would lose.
+// An attribute's store reports its errno from write(2); streams would lose it.
 #include "base/small_file.h"
 
 #include <fcntl.h>
@@ -36,7 +35,8 @@ Result<void> write_file(const std::filesystem::path& file, std::string_view text
   if (!fd) return fail(errno, operation);
   const ssize_t n = ::write(fd.get(), text.data(), text.size());
   if (n < 0) return fail(errno, operation);
-  if (static_cast<size_t>(n) != text.size()) return fail(EIO, operation, "only a part was taken");
+  if (static_cast<size_t>(n) != text.size())
+    return fail(EIO, operation, "the kernel accepted only a part of the text");
   return {};
 }
 

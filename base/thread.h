@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns how the library starts a thread of its own: one that takes none of the process's signals,
-// which are for the threads of the VMM, but those that its own instructions raise.
+// The start of the library's own threads. They block the signals of the process, which are for the
+// VMM's threads.
 #pragma once
 
 #include <csignal>
@@ -12,9 +12,11 @@
 
 namespace passthru {
 
-/// Runs `work` on a new thread. A fault there reaches its handler (vfio/mmio_read): blocked, it
-/// would end the process. EAGAIN: none can be had; the operation
-/// of the Error is `what`.
+/// Runs `work` on a new thread. Signals that the thread's own instructions raise are not blocked,
+/// because vfio/mmio_read handles SIGBUS there.
+///
+/// Errors:
+/// - EAGAIN: the system has no thread left. The Error's operation is `what`.
 template <class Work>
 Result<std::thread> start_thread_signals_blocked(const char* what, Work work) {
   sigset_t all;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the names of the ACS bits.
 #include "pci/acs.h"
 
 #include <linux/pci_regs.h>

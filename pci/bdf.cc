@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns reading and writing a BDF; strict, because a BDF half understood is a wrong device assigned.
 #include "pci/bdf.h"
 
 #include <fmt/format.h>
@@ -9,7 +8,7 @@
 namespace passthru {
 namespace {
 
-// Exactly `digits` hexadecimal characters, at most `max`.
+// Reads exactly `digits` hexadecimal digits, of a value up to `max`.
 bool read_field(std::string_view& text, size_t digits, unsigned max, unsigned& value) {
   if (text.size() < digits) return false;
   const char* end = text.data() + digits;
@@ -40,7 +39,7 @@ Result<Bdf> Bdf::parse(std::string_view text) {
       read_char(rest, '.') && read_field(rest, 1, 7, function) && rest.empty();
   if (!ok) {
     return tl::unexpected(Error{.code = EINVAL,
-                                .operation = fmt::format("'{}' is no PCI address", text),
+                                .operation = fmt::format("read the PCI address '{}'", text),
                                 .cause = "expected SSSS:BB:DD.F in hexadecimal, like 0000:00:02.0",
                                 .advice = "'passthru list' shows the devices of this machine"});
   }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the address of a PCI function, "0000:00:02.0": parsing, printing, order. A pure value for
-// every room.
+// The address of a PCI function, "0000:00:02.0": parsing, printing, order.
 #pragma once
 
 #include <compare>
@@ -19,12 +18,15 @@ struct Bdf {
   uint8_t device = 0;    ///< 0 to 31
   uint8_t function = 0;  ///< 0 to 7
 
-  /// Reads "SSSS:BB:DD.F" or "BB:DD.F" (segment 0), hexadecimal.
-  /// EINVAL for anything else, saying what a BDF looks like.
+  /// Reads "SSSS:BB:DD.F" or "BB:DD.F" (segment 0), in hexadecimal. Nothing else is accepted,
+  /// because a misread address would assign the wrong device.
+  ///
+  /// Errors:
+  /// - EINVAL: anything else. The message shows the form of an address.
   static Result<Bdf> parse(std::string_view text);
 
   [[nodiscard]] std::string str() const;
-  /// Requester id on the bus: bus << 8 | device << 3 | function.
+  /// Returns the requester id on the bus: bus << 8 | device << 3 | function.
   [[nodiscard]] uint16_t requester_id() const {
     return static_cast<uint16_t>(bus << 8 | device << 3 | function);
   }

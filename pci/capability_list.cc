@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the walk along a capability list: at most one visit to each of the places where one can
-// start, 48 in the first list, 960 in the extended one.
+// Each walk visits a possible start at most once: 48 in the first list, 960 in the extended list.
 #include "pci/capability_list.h"
 
 #include <bitset>
@@ -15,7 +14,7 @@ constexpr uint8_t kHeaderTypeMask = 0x7f;  // bit 7: multifunction
 constexpr uint8_t kHeaderCardBus = 2;
 constexpr size_t kListPointer = 0x34;
 constexpr size_t kListPointerCardBus = 0x14;
-constexpr size_t kFirstCapability = 0x40;  // what is below is the header
+constexpr size_t kFirstCapability = 0x40;  // the header is below
 constexpr size_t kFirstExtended = 0x100;
 constexpr size_t kConfigEnd = 4096;
 
@@ -35,15 +34,14 @@ uint32_t config_u32(std::span<const std::byte> config, size_t offset) {
 
 bool is_bridge(std::span<const std::byte> config) {
   const uint8_t type = config_u8(config, kHeaderType);
-  return type != 0xff && (type & kHeaderTypeMask) != 0;  // all ones: cut off, or an absent function
+  return type != 0xff && (type & kHeaderTypeMask) != 0;  // all ones: cut off, or no function
 }
 
 std::vector<ListedCapability> listed_capabilities(std::span<const std::byte> config) {
   std::vector<ListedCapability> found;
   if (config.size() <= kFirstCapability) return found;
   const uint16_t status = config_u16(config, kStatus);
-  if (status == 0xffff || (status & kStatusHasList) == 0)
-    return found;  // all ones: no device there
+  if (status == 0xffff || (status & kStatusHasList) == 0) return found;  // all ones: no device
 
   const bool cardbus = (config_u8(config, kHeaderType) & kHeaderTypeMask) == kHeaderCardBus;
   std::bitset<256> seen;
@@ -52,7 +50,7 @@ std::vector<ListedCapability> listed_capabilities(std::span<const std::byte> con
   while (next >= kFirstCapability && size_t{next} + 2 <= config.size() && !seen[next]) {
     seen.set(next);
     const uint8_t id = config_u8(config, next);
-    if (id == 0xff) break;  // all ones: the device went away, or the list points into nothing
+    if (id == 0xff) break;  // all ones: the device is gone, or the pointer leads nowhere
     found.push_back({.id = id, .offset = next});
     next = config_u8(config, size_t{next} + 1) & 0xfc;
   }
@@ -73,7 +71,7 @@ std::vector<ListedExtendedCapability> listed_extended_capabilities(
   size_t next = kFirstExtended;
   while (next >= kFirstExtended && next + 4 <= config.size() && !seen[next]) {
     seen.set(next);
-    // Bits 0 to 15 the id, 16 to 19 its version, 20 to 31 the next one's place.
+    // Bits 0 to 15: id. Bits 16 to 19: version. Bits 20 to 31: offset of the next capability.
     const uint32_t header = config_u32(config, next);
     if (header == 0 || header == UINT32_MAX) break;
     found.push_back({.id = static_cast<uint16_t>(header), .offset = static_cast<uint16_t>(next)});

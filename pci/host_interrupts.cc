@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns how the kernel spells its interrupts.
 #include "pci/host_interrupts.h"
 
 #include <fmt/format.h>
@@ -44,7 +43,7 @@ std::optional<unsigned> vector_of_vfio(std::string_view name) {
   return whole_number<unsigned>(name.substr(start + 1, end - start - 1));
 }
 
-// "IR-PCI-MSIX-0000:00:02.0" has numbers of its own device: "3-edge".
+// The domain of "IR-PCI-MSIX-0000:00:02.0" belongs to the device and has its own numbers: "3-edge".
 std::optional<unsigned> vector_of_domain(std::string_view chip, std::string_view hwirq, Bdf bdf) {
   const auto number = whole_number<uint64_t>(hwirq.substr(0, hwirq.find('-')));
   if (!number || chip.find("PCI-MSI") == chip.npos) return std::nullopt;

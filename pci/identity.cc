@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what of sysfs tells two devices apart. All of it is the kernel's memory: the device itself
-// is not asked, and may be in a reset.
+// All facts come from memory of the kernel. The device is not accessed, because it may be in a
+// reset.
 #include "pci/identity.h"
 
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 namespace passthru {
 namespace {
 
-/// A line of an attribute below a directory; empty where it cannot be read.
+/// Returns the first line of an attribute below a directory; empty if it cannot be read.
 std::string attribute(int directory, const char* name) {
   const Fd file(::openat(directory, name, O_RDONLY | O_CLOEXEC));
   std::array<char, 64> text{};
@@ -23,7 +23,7 @@ std::string attribute(int directory, const char* name) {
   return all.substr(0, all.find('\n'));
 }
 
-/// The last part of what a link points to.
+/// Returns the last part of the target of a link.
 std::string link_name_at(int directory, const char* name) {
   std::array<char, 256> text{};
   const ssize_t size = ::readlinkat(directory, name, text.data(), text.size());
@@ -36,7 +36,7 @@ std::string link_name_at(int directory, const char* name) {
 DeviceIdentity::DeviceIdentity(Bdf bdf, Fd devices, Seen opened)
     : bdf_(bdf), devices_(std::move(devices)), opened_(std::move(opened)) {}
 
-// What could not be read says nothing.
+// Ids that could not be read are not compared.
 bool DeviceIdentity::Seen::is(const Seen& other) const {
   return file_system == other.file_system && object == other.object &&
          (words == other.words || !readable || !other.readable);
@@ -44,7 +44,8 @@ bool DeviceIdentity::Seen::is(const Seen& other) const {
 
 Result<DeviceIdentity::Seen> DeviceIdentity::look(int devices, const std::string& bdf) {
   struct stat status = {};
-  if (::fstatat(devices, bdf.c_str(), &status, 0) != 0) return fail(errno, "look in sysfs");
+  if (::fstatat(devices, bdf.c_str(), &status, 0) != 0)
+    return fail(errno, "find the device in sysfs");
   const Fd directory(::openat(devices, bdf.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   const int at = directory.get();
   return Seen{
@@ -68,15 +69,15 @@ Result<DeviceIdentity> DeviceIdentity::remember(const Sysfs& sysfs, Bdf bdf) {
 Result<void> DeviceIdentity::check() const {
   const auto now = look(devices_.get(), bdf_.str());
   if (now && now->is(opened_)) return {};
-  // A process that may not look, or has no descriptor left to: that is no other device.
+  // The process has no permission or no descriptor left: that does not mean another device.
   if (!now && now.error().code != ENOENT) return {};
-  std::string found = now ? now->words : "nothing";
+  std::string found = now ? now->words : "no device";
   if (now && now->words == opened_.words) found = "another device with the same ids";
   return tl::unexpected(
       Error{.code = ENODEV, .operation = "enable interrupts", .device = bdf_.str()}
-          .because(fmt::format("the device that was opened here was {}; now there is {}",
+          .because(fmt::format("the device opened at this address was {}; the address now has {}",
                                opened_.words, found))
-          .advise("Detach it, and assign anew what is to be used"));
+          .advise("Detach it, then assign the device that you want to use"));
 }
 
 }  // namespace passthru

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the question whether a PCI address still belongs to the device that was opened there. An
-// address is only a place: what is behind it may be pulled, and the place given to another.
+// A check whether a PCI address still belongs to the device that was opened there. The device may
+// be unplugged, and another device may get its address.
 #pragma once
 
 #include <cstdint>
@@ -13,21 +13,27 @@
 
 namespace passthru {
 
-/// Which device was behind an address at one moment. Thread-safe.
+/// The device that was at an address at one moment. Thread-safe.
 class DeviceIdentity {
  public:
-  /// The device that is there now; ask while it is open, for it cannot go then. ENOENT: none is.
+  /// Remembers the device that is at `bdf` now. Call it while the device is open: it cannot go away
+  /// then.
+  ///
+  /// Errors:
+  /// - ENOENT: no device has this address.
   static Result<DeviceIdentity> remember(const Sysfs& sysfs, Bdf bdf);
 
-  /// ENODEV: the address belongs to another device, or to none. Says what it was and what is there
-  /// now. Where it cannot be looked at, the device that was opened is taken to be there. Takes
-  /// seven small reads of sysfs, none of the device; works on where sysfs is not mounted for this
-  /// process any more.
+  /// Compares the device at the address with the remembered device. If sysfs cannot be read, the
+  /// check passes. Makes seven small reads of sysfs and does not access the device. Works even
+  /// after sysfs is unmounted for this process.
+  ///
+  /// Errors:
+  /// - ENODEV: the address has another device, or no device. The message names both devices.
   [[nodiscard]] Result<void> check() const;
 
  private:
-  /// The kernel's object is new whenever a device is found, even the same one; ids and group are
-  /// what a person knows it by.
+  /// The kernel creates a new object each time it finds a device, even the same device. Users know
+  /// a device by its ids and its group.
   struct Seen {
     uint64_t file_system = 0;
     uint64_t object = 0;  ///< inode of its directory in sysfs

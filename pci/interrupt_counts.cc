@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// The counts of a device's interrupts in sysfs.
 #include "pci/interrupt_counts.h"
 
 #include <algorithm>
@@ -15,14 +14,15 @@
 namespace passthru {
 namespace {
 
-// VFIO's name has the vector. An interrupt that VFIO has freed has no name.
+// The name that VFIO gives an interrupt contains the vector. An interrupt that VFIO has freed has
+// no name.
 std::optional<unsigned> vector_of(const std::filesystem::path& irq, Bdf bdf) {
   const std::string name = first_line(irq / "actions");
   if (!name.empty()) return vector_of_vfio(name);
   return vector_of_domain(first_line(irq / "chip_name"), first_line(irq / "hwirq"), bdf);
 }
 
-// "10,5": by CPU. The kernel gives at most a page of them.
+// Sums counts by CPU, "10,5". The kernel gives at most a page of them.
 uint64_t sum_of_cpus(std::string_view counts) {
   uint64_t sum = 0;
   while (!counts.empty()) {

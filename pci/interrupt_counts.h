@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How often the host kernel has counted each vector of a device. With a KVM irqfd no code of ours
-// runs when an interrupt comes, so only the kernel can count it.
+// The host kernel's counts of a device's vectors. With a KVM irqfd, an interrupt runs no code of
+// Passthru, so only the kernel can count it.
 #pragma once
 
 #include <chrono>
@@ -12,15 +12,15 @@
 
 namespace passthru {
 
-/// The counts of the MSI or MSI-X vectors of a device, by vector number, summed over CPUs, and
-/// since when they are true. The kernel keeps the count of a vector that was unbound until the
-/// device's interrupts are disabled. Reads two to four small files for each vector of that
-/// device. /proc/interrupts has all interrupts of the host, and takes longer on a large host.
+/// The counts of a device's MSI or MSI-X vectors, by vector and summed over CPUs. The kernel keeps
+/// the count of an unbound vector until the device's interrupts are disabled. Reads two to four
+/// small files for each vector. /proc/interrupts would list all interrupts of the host, which takes
+/// longer on a large host.
 struct InterruptCounts {
   std::chrono::steady_clock::time_point since{};  ///< before the first byte was read
-  std::vector<uint64_t> counts{};  ///< 0 where the vector has no interrupt, or sysfs does not tell
+  std::vector<uint64_t> counts{};  ///< 0 if the vector has no interrupt or sysfs does not show it
 
-  /// Never more than `vectors` elements.
+  /// Reads the counts now. The result has `vectors` elements.
   static InterruptCounts read(Bdf bdf, unsigned vectors = kMaxVectors,
                               const std::filesystem::path& sysfs = "/sys");
   static constexpr unsigned kMaxVectors = 2048;  ///< of MSI-X

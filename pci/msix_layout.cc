@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns reading the MSI-X capability (PCI 3.0, 6.8.2): 12 bytes of config space.
 #include "pci/msix_layout.h"
 
 #include "pci/capability_list.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns where a device keeps its MSI-X table and pending bits, as its capability says. Pure; the
-// capability is the device's and may be hostile. The table, the BAR layout and `passthru msix show`
-// start from it.
+// The places of a device's MSI-X table and pending bits, from its capability. Pure. The device may
+// be hostile.
 #pragma once
 
 #include <cstddef>
@@ -18,21 +17,24 @@ struct MsixLayout {
   uint64_t table_offset = 0;  ///< bytes into the BAR, a multiple of 8
   unsigned pba_bar = 0;       ///< 0 to 5
   uint64_t pba_offset = 0;    ///< bytes into the BAR, a multiple of 8
-  uint8_t capability =
-      0;  ///< where the capability is in config space; Message Control is 2 bytes on
+  /// The offset of the capability in config space; Message Control is 2 bytes further.
+  uint8_t capability = 0;
 
-  /// Bytes: 16 a vector.
+  /// Returns the size in bytes: 16 for each vector.
   [[nodiscard]] uint64_t table_size() const { return uint64_t{vectors} * 16; }
-  /// Bytes: one bit a vector, in whole quadwords.
+  /// Returns the size in bytes: one bit for each vector, in whole quadwords.
   [[nodiscard]] uint64_t pba_size() const { return uint64_t{(vectors + 63) / 64} * 8; }
 
   bool operator==(const MsixLayout&) const = default;
 };
 
-/// The layout in `config`, a function's config space from its start. Nothing where there is no
-/// MSI-X capability, where it is cut off, or where it names a BAR that no function has (6 or 7):
-/// such a device has no table that anybody could use. Whether the table lies inside its BAR is for
-/// who knows the BAR.
+/// Returns the layout in `config`, a function's config space from its start. Returns nullopt in
+/// these cases:
+/// - The function has no MSI-X capability.
+/// - The capability is cut off.
+/// - It names BAR 6 or 7, which no function has, so the table is unusable.
+///
+/// The caller must check that the table lies inside its BAR.
 std::optional<MsixLayout> find_msix(std::span<const std::byte> config);
 
 }  // namespace passthru

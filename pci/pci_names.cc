@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns libpci's name lookup. libpci reports a damaged list through a callback that must not return;
-// a jump back over its C frames is the only way not to end the process there.
+// libpci reports a damaged list through a callback that must not return. Only a jump back over its
+// C frames saves the process.
 #include "pci/pci_names.h"
 
 #include <fmt/format.h>
@@ -21,7 +21,7 @@ namespace {
 
 thread_local std::jmp_buf damaged_list;
 
-// The attribute belongs to the type of libpci's pointer, so clang wants it behind the declarator.
+// The attribute is part of libpci's pointer type, so clang wants it behind the declarator.
 void on_error(char* message, ...) __attribute__((noreturn));
 void on_error(char* /*message*/, ...) {
   std::longjmp(damaged_list, 1);
@@ -49,7 +49,7 @@ struct PciNames::List {
 
 PciNames::PciNames(const std::string& file) : list_(std::make_unique<List>()) {
   const MutexLock lock(list_->access_mutex);
-  // Without pci_init: no access to any device is wanted.
+  // No pci_init: names need no access to a device.
   list_->access = pci_alloc();
   list_->access->error = on_error;
   list_->access->warning = on_warning;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the names of vendors, devices and classes: the pci.ids list, read by libpci. For listings
-// and messages; nothing may depend on a name.
+// Names of vendors, devices and classes from the pci.ids list, read by libpci. For listings and
+// messages only: no decision may depend on a name.
 #pragma once
 
 #include <cstdint>
@@ -9,19 +9,20 @@
 
 namespace passthru {
 
-/// The list of PCI ids. Thread-safe. Where the list is missing or damaged, names are numbers.
+/// The list of PCI ids. Thread-safe. If the list is missing or damaged, names are numbers.
 class PciNames {
  public:
-  /// `file`: another list than the system's; for tests.
+  /// Tests give a `file` in place of the system's list.
   explicit PciNames(const std::string& file = {});
   ~PciNames();
   PciNames(const PciNames&) = delete;
   PciNames& operator=(const PciNames&) = delete;
 
-  /// "Intel Corporation 82574L Gigabit Network Connection"; numbers stand in for what the list
-  /// lacks.
+  /// Returns a name such as "Intel Corporation 82574L Gigabit Network Connection", with numbers for
+  /// what the list lacks.
   [[nodiscard]] std::string device(uint16_t vendor, uint16_t device) const;
-  /// "Ethernet controller", from base class and subclass: the upper 16 of the 24 bits.
+  /// Returns a name such as "Ethernet controller". The argument is the base class and the subclass,
+  /// the upper 16 of the 24 bits.
   [[nodiscard]] std::string device_class(uint16_t base_and_subclass) const;
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns where sysfs keeps each fact (Documentation/ABI/testing/sysfs-bus-pci) and how it spells it.
+// The attributes are described in Documentation/ABI/testing/sysfs-bus-pci.
 #include "pci/sysfs.h"
 
 #include <algorithm>
@@ -23,8 +23,8 @@ std::optional<T> number(std::string_view text, int base) {
   return value;
 }
 
-// An attribute that is missing or unreadable counts as 0: it names the device, nothing depends on
-// it.
+// Returns 0 for a missing or unreadable attribute: ids only name the device, no decision needs
+// them.
 template <class T>
 T hex(const fs::path& file) {
   return number<T>(first_line(file), 16).value_or(T{0});
@@ -41,7 +41,7 @@ std::vector<std::byte> read_config(const fs::path& device) {
   return config;
 }
 
-// The kernel shows both attributes of a function with SR-IOV, and neither of another.
+// The kernel shows both attributes for a function with SR-IOV, and neither for other functions.
 std::optional<VirtualFunctions> read_virtual_functions(const fs::path& device) {
   const auto possible = number<unsigned>(first_line(device / "sriov_totalvfs"), 10);
   if (!possible) return std::nullopt;
@@ -50,8 +50,8 @@ std::optional<VirtualFunctions> read_virtual_functions(const fs::path& device) {
       .possible = *possible};
 }
 
-// Drivers other than vfio-pci that are built on it (mlx5_vfio_pci..) are known by the vfio-dev that
-// they register, since Linux 6.1.
+// Since Linux 6.1, drivers built on vfio-pci (mlx5_vfio_pci...) register a vfio-dev, which
+// identifies them.
 bool is_on_vfio(const fs::path& device, const std::string& driver) {
   std::error_code error;
   return driver == "vfio-pci" || (!driver.empty() && fs::exists(device / "vfio-dev", error));
@@ -61,10 +61,10 @@ bool is_on_vfio(const fs::path& device, const std::string& driver) {
 
 Error no_such_function(Bdf bdf) {
   return {.code = ENOENT,
-          .operation = "no such device",
+          .operation = "find the device",
           .device = bdf.str(),
           .cause = "this machine has no PCI function at this address",
-          .advice = "'passthru list' shows those that there are"};
+          .advice = "'passthru list' shows the devices of this machine"};
 }
 
 fs::path Sysfs::function_path(Bdf bdf) const {
@@ -85,7 +85,7 @@ bool Sysfs::has_iommu() const {
   return groups && !groups->empty();
 }
 
-// vfio-dev/vfioN is there since Linux 6.1, its number only where it has a node.
+// vfio-dev/vfioN exists since Linux 6.1; it has a number only if the device has a node.
 std::string Sysfs::cdev(Bdf bdf) const {
   const fs::path directory = function_path(bdf) / "vfio-dev";
   for (const std::string& name : names_in(directory).value_or(std::vector<std::string>{})) {
@@ -118,7 +118,7 @@ std::optional<Bdf> Sysfs::function_behind(const std::string& number) const {
 Result<std::vector<Bdf>> Sysfs::functions() const {
   const fs::path directory = bus_path() / "devices";
   const auto names = names_in(directory);
-  if (!names) return fail(ENOENT, "list " + directory.string(), "this system shows no PCI bus");
+  if (!names) return fail(ENOENT, "list " + directory.string(), "sysfs shows no PCI bus");
   std::vector<Bdf> functions;
   for (const std::string& name : *names) {
     if (auto bdf = Bdf::parse(name))
@@ -157,8 +157,9 @@ Result<PciFunction> Sysfs::function(Bdf bdf) const {
   return function;
 }
 
-// bus/pci/devices/0000:00:05.0 -> ../../../devices/pci0000:00/0000:00:05.0; what is behind a bridge
-// has that bridge's directory in between.
+// A function on a root bus: bus/pci/devices/0000:00:05.0 ->
+// ../../../devices/pci0000:00/0000:00:05.0. A function behind a bridge has that bridge's directory
+// in between.
 std::vector<BusNumber> Sysfs::root_buses() const {
   const fs::path directory = bus_path() / "devices";
   std::vector<BusNumber> buses;
@@ -178,7 +179,7 @@ std::vector<BusNumber> Sysfs::root_buses() const {
 Result<std::vector<GroupMember>> Sysfs::group(uint32_t number) const {
   const fs::path directory = root_ / "kernel/iommu_groups" / std::to_string(number) / "devices";
   const auto names = names_in(directory);
-  if (!names) return fail(ENOENT, "list " + directory.string(), "no such IOMMU group");
+  if (!names) return fail(ENOENT, "list " + directory.string(), "the IOMMU group does not exist");
   std::vector<GroupMember> members;
   for (const std::string& name : *names) {
     const fs::path device = directory / name;

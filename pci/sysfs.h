@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what the host tells about its PCI functions in sysfs: ids, driver, IOMMU group, config
-// space. Reads only; what is to be changed there is planned by prepare/binding. Any room may use
-// it.
+// PCI functions as sysfs shows them: ids, driver, IOMMU group, config space. Read-only:
+// prepare/binding plans changes.
 #pragma once
 
 #include <cstddef>
@@ -23,14 +22,14 @@ struct BusNumber {
   auto operator<=>(const BusNumber&) const = default;  // NOLINT(modernize-use-nullptr): its own 0
 };
 
-/// How many virtual functions a physical function has (SR-IOV).
+/// The number of virtual functions of a physical function (SR-IOV).
 struct VirtualFunctions {
-  unsigned enabled = 0;   ///< each of them is a function of its own now
-  unsigned possible = 0;  ///< as many as it can have
+  unsigned enabled = 0;   ///< each is now a PCI function of its own
+  unsigned possible = 0;  ///< the maximum
   bool operator==(const VirtualFunctions&) const = default;
 };
 
-/// A PCI function as sysfs describes it, at one moment.
+/// A PCI function as sysfs showed it at one moment.
 struct PciFunction {
   Bdf bdf{};
   uint16_t vendor = 0;
@@ -45,14 +44,14 @@ struct PciFunction {
   std::optional<uint32_t> iommu_group{};
   std::optional<unsigned> numa_node{};
   bool bridge = false;
-  std::optional<Bdf> physical_function{};               ///< whose virtual function it is (SR-IOV)
-  std::optional<VirtualFunctions> virtual_functions{};  ///< empty: it cannot have any
-  std::vector<std::string>
-      reset_methods{};              ///< in the order in which the kernel tries them: "flr", "bus"..
-  std::vector<std::byte> config{};  ///< 256 or 4,096 bytes; only 64 for who is not root
+  std::optional<Bdf> physical_function{};               ///< set for a virtual function (SR-IOV)
+  std::optional<VirtualFunctions> virtual_functions{};  ///< nullopt: the function has no SR-IOV
+  /// In the order in which the kernel tries them: "flr", "bus"...
+  std::vector<std::string> reset_methods{};
+  std::vector<std::byte> config{};  ///< 256 or 4,096 bytes; without root only 64
 };
 
-/// A member of an IOMMU group. Not every one has to be a PCI function.
+/// A member of an IOMMU group, which need not be a PCI function.
 struct GroupMember {
   std::string name{};    ///< the BDF of a PCI function
   std::string driver{};  ///< empty: none
@@ -60,44 +59,53 @@ struct GroupMember {
   bool bridge = false;
 };
 
-/// What is said of a function that is not there, or not any more (ENOENT).
+/// Returns the error for an address without a function (ENOENT).
 [[nodiscard]] Error no_such_function(Bdf bdf);
 
-/// One sysfs. Thread-safe; nothing is cached.
+/// A sysfs tree. Thread-safe. Nothing is cached.
 class Sysfs {
  public:
-  /// Tests give a `root` of their own.
+  /// Tests give their own `root`.
   explicit Sysfs(std::filesystem::path root = "/sys") : root_(std::move(root)) {}
 
-  /// All PCI functions, ordered. ENOENT where the kernel has no PCI.
+  /// Returns all PCI functions, sorted.
+  ///
+  /// Errors:
+  /// - ENOENT: the kernel has no PCI.
   [[nodiscard]] Result<std::vector<Bdf>> functions() const;
 
-  /// ENOENT: no such function.
+  /// Reads a function.
+  ///
+  /// Errors:
+  /// - ENOENT: the function does not exist.
   [[nodiscard]] Result<PciFunction> function(Bdf bdf) const;
 
-  /// The buses that host bridges lead to and that have a function, ordered; all others are behind a
-  /// bridge. Empty where the kernel does not say.
+  /// Returns the buses behind host bridges that have a function, sorted. All other buses are behind
+  /// a bridge. Empty if sysfs does not show them.
   [[nodiscard]] std::vector<BusNumber> root_buses() const;
 
-  /// All members of an IOMMU group, ordered by name. ENOENT: no such group.
+  /// Returns all members of an IOMMU group, sorted by name.
+  ///
+  /// Errors:
+  /// - ENOENT: the group does not exist.
   [[nodiscard]] Result<std::vector<GroupMember>> group(uint32_t number) const;
 
-  /// Whether any device of this machine is behind an IOMMU.
+  /// Returns whether any device of this machine is behind an IOMMU.
   [[nodiscard]] bool has_iommu() const;
   [[nodiscard]] bool has_driver(const std::string& driver) const;
 
-  /// The name of the node that VFIO gives the function itself, below /dev/vfio/devices; empty where
-  /// it has none (it is on no driver of VFIO's, or the kernel has groups only).
+  /// Returns the name of the device's own VFIO node below /dev/vfio/devices. Empty if it has no
+  /// node: no VFIO driver is bound, or the kernel has only groups.
   [[nodiscard]] std::string cdev(Bdf bdf) const;
-  /// Whether the kernel has a node for an IOMMU group, /dev/vfio/N: a device of it is on a driver
-  /// of VFIO's, and VFIO was not built without groups.
+  /// Returns whether the kernel has the node of an IOMMU group, /dev/vfio/N. It exists if a VFIO
+  /// driver is bound to a device of the group and VFIO was built with groups.
   [[nodiscard]] bool has_group_node(uint32_t group) const;
-  /// Whether the kernel has iommufd.
+  /// Returns whether the kernel has iommufd.
   [[nodiscard]] bool has_iommufd() const;
-  /// The function whose own node has this number, "MAJOR:MINOR".
+  /// Returns the function whose own VFIO node has this number, "MAJOR:MINOR".
   [[nodiscard]] std::optional<Bdf> function_behind(const std::string& number) const;
 
-  /// Where a function's attributes are, a driver's (bind, unbind), and the bus's own.
+  /// Return the directories of a function, of a driver (bind, unbind) and of the bus.
   [[nodiscard]] std::filesystem::path function_path(Bdf bdf) const;
   [[nodiscard]] std::filesystem::path driver_path(const std::string& driver) const;
   [[nodiscard]] std::filesystem::path bus_path() const { return root_ / "bus/pci"; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns how bus numbers become a tree: bus by bus from the roots on, each bus taken once, so that no
-// set of numbers keeps it busy for ever.
+// The tree grows bus by bus from the roots. Each bus is taken once, so no set of bus numbers makes
+// a walk endless.
 #include "pci/topology.h"
 
 #include <fmt/format.h>
@@ -21,20 +21,21 @@ constexpr uint8_t kLayoutMask = 0x7f;  // bit 7: multifunction
 
 std::optional<uint8_t> header_type(const PciFunction& function) {
   const uint8_t type = config_u8(function.config, PCI_HEADER_TYPE);
-  if (type == 0xff) return std::nullopt;  // cut off, or it does not answer
+  if (type == 0xff) return std::nullopt;  // cut off, or the function does not answer
   return static_cast<uint8_t>(type & kLayoutMask);
 }
 
-// A CardBus bridge has its numbers in the same place.
+// A CardBus bridge has its bus numbers at the same offsets.
 std::optional<BridgeBuses> buses_of(const PciFunction& function) {
   if (!function.bridge || function.config.size() <= PCI_SUBORDINATE_BUS) return std::nullopt;
   const BridgeBuses buses{.secondary = config_u8(function.config, PCI_SECONDARY_BUS),
                           .subordinate = config_u8(function.config, PCI_SUBORDINATE_BUS)};
-  if (buses.secondary == 0) return std::nullopt;  // its value after a reset: nothing is passed on
+  if (buses.secondary == 0) return std::nullopt;  // after a reset: the bridge forwards nothing
   return buses;
 }
 
-/// A bridge by its class (PCI Code and ID Assignment 1.11, 1.7), whose header does not say so.
+/// Returns whether the class says that it is a bridge (PCI Code and ID Assignment 1.11, 1.7), but
+/// its header does not.
 bool is_unreadable_bridge(const PciFunction& function) {
   const uint32_t base_and_subclass = function.class_code >> 8;
   const bool bridge =
@@ -42,8 +43,8 @@ bool is_unreadable_bridge(const PciFunction& function) {
   return bridge && (!function.bridge || function.config.size() <= PCI_SUBORDINATE_BUS);
 }
 
-/// A virtual function may have a bus number of its own, which no bridge claims as its secondary; it
-/// is where its physical function is (Single Root I/O Virtualization 1.1, 2.1.2).
+/// A virtual function may have a bus number that no bridge claims as its secondary bus. It counts
+/// as on the bus of its physical function (Single Root I/O Virtualization 1.1, 2.1.2).
 BusNumber bus_of(const PciFunction& function) {
   return {function.bdf.segment, function.physical_function.value_or(function.bdf).bus};
 }
@@ -59,10 +60,10 @@ class Builder {
   void build(std::span<const BusNumber> root_buses) {
     for (const TopologyNode& node : nodes_) {
       if (is_unreadable_bridge(node.function)) {
-        fault(node, "its bus numbers cannot be read, so what is behind it is not known");
+        fault(node, "its bus numbers cannot be read, so the devices behind it are unknown");
       }
     }
-    // All of them before any bridge is asked: none may claim one.
+    // Take all root buses first: no bridge may claim a root bus.
     std::vector<BusNumber> roots;
     for (const BusNumber bus : root_buses) {
       if (owners_.try_emplace(bus, std::nullopt).second) roots.push_back(bus);
@@ -74,16 +75,17 @@ class Builder {
       if (owners_.contains(bus)) continue;
       const auto [top, is_loop] = top_of(bus, claims);
       for (const size_t index : on_bus_[top]) {
-        fault(nodes_[index], fmt::format("it is on bus {:02x}, {}", top.number,
-                                         is_loop ? "which only a loop of bridges leads to"
-                                                 : "which is behind no bridge and is no root bus"));
+        fault(nodes_[index],
+              fmt::format("it is on bus {:02x}, {}", top.number,
+                          is_loop ? "which only a loop of bridges leads to"
+                                  : "which is neither behind a bridge nor a root bus"));
       }
       if (owners_.try_emplace(top, std::nullopt).second) grow(top);
     }
   }
 
  private:
-  /// Takes all that is behind a bus that nothing leads to.
+  /// Adds everything behind a bus that no bridge leads to.
   void grow(BusNumber root) {
     for (std::deque<BusNumber> todo = {root}; !todo.empty(); todo.pop_front()) {
       const std::optional<size_t> bridge = owners_.at(todo.front());
@@ -95,15 +97,15 @@ class Builder {
     }
   }
 
-  /// The bus behind a bridge, if it has one and is the first to claim it.
+  /// Returns the bus behind a bridge, if the bridge has a bus and is the first to claim it.
   std::optional<BusNumber> claim(size_t index) {
     const TopologyNode& node = nodes_[index];
     if (!node.buses) return std::nullopt;
     const auto [secondary, subordinate] = *node.buses;
     if (subordinate < secondary) {
-      fault(node,
-            fmt::format("its last bus {:02x} is below its first, {:02x}: it passes nothing on",
-                        subordinate, secondary));
+      fault(node, fmt::format("its subordinate bus {:02x} is below its secondary bus {:02x}, so it "
+                              "forwards nothing",
+                              subordinate, secondary));
       return std::nullopt;
     }
     const BusNumber wanted{node.function.bdf.segment, secondary};
@@ -118,12 +120,13 @@ class Builder {
   }
 
   std::string why_not(BusNumber wanted, BusNumber from, std::optional<size_t> owner) const {
-    if (wanted == from) return "is the one that it is on";
+    if (wanted == from) return "is the bus that it is on";
     for (auto bridge = owners_.at(from); bridge; bridge = nodes_[*bridge].bridge) {
-      if (bus_of(nodes_[*bridge].function) == wanted) return "is in front of it: a loop";
+      if (bus_of(nodes_[*bridge].function) == wanted)
+        return "is in front of it, so the bridges form a loop";
     }
-    if (!owner) return "is one that has no bridge in front of it";
-    return fmt::format("is already that of {}", nodes_[*owner].function.bdf.str());
+    if (!owner) return "is a bus without a bridge in front of it";
+    return fmt::format("already belongs to {}", nodes_[*owner].function.bdf.str());
   }
 
   void check_range(const TopologyNode& node, const TopologyNode& front) {
@@ -131,11 +134,11 @@ class Builder {
     const auto [first, last] = *front.buses;
     if (secondary >= first && subordinate <= last) return;
     fault(node,
-          fmt::format("its buses {:02x}-{:02x} are not all among {:02x}-{:02x}, which {} passes on",
+          fmt::format("its buses {:02x}-{:02x} are not all within {:02x}-{:02x}, which {} forwards",
                       secondary, subordinate, first, last, front.function.bdf.str()));
   }
 
-  /// For each bus that a bridge claims to which nothing has led so far: the bus of that bridge.
+  /// Returns the buses that bridges claim but no walk has reached, each with the bus of its bridge.
   [[nodiscard]] std::map<BusNumber, BusNumber> unowned_claims() const {
     std::map<BusNumber, BusNumber> claims;
     for (const auto& [bus, indices] : on_bus_) {
@@ -150,8 +153,8 @@ class Builder {
     return claims;
   }
 
-  /// From one of these buses towards the root, as far as bridges claim: to a bus that none claims,
-  /// or to one that has been passed already.
+  /// Walks from a bus towards the root along the claims. Ends at a bus without a claim, or, in a
+  /// loop, at a bus that was passed before (true).
   static std::pair<BusNumber, bool> top_of(BusNumber bus,
                                            const std::map<BusNumber, BusNumber>& claims) {
     std::set<BusNumber> passed;
@@ -169,7 +172,7 @@ class Builder {
   Topology& topology_;
   std::vector<TopologyNode>& nodes_;
   std::map<BusNumber, std::vector<size_t>> on_bus_;
-  std::map<BusNumber, std::optional<size_t>> owners_;  ///< the bridge in front; none: nothing is
+  std::map<BusNumber, std::optional<size_t>> owners_;  ///< the bridge in front, if any
 };
 
 }  // namespace
@@ -190,7 +193,7 @@ Topology build_topology(std::vector<PciFunction> functions, std::span<const BusN
 Result<Topology> read_topology(const Sysfs& sysfs) {
   std::vector<PciFunction> functions;
   for (const Bdf bdf : PASSTHRU_TRY(sysfs.functions())) {
-    // One that fails was unplugged a moment ago.
+    // A function that fails was unplugged a moment ago.
     if (auto function = sysfs.function(bdf)) functions.push_back(std::move(*function));
   }
   return build_topology(std::move(functions), sysfs.root_buses());
@@ -224,7 +227,7 @@ std::vector<Bdf> hot_reset_set(const Topology& topology, Bdf bdf) {
   const auto node = topology.find(bdf);
   if (!node || !topology.nodes[*node].bridge) return {};
   const size_t bridge = *topology.nodes[*node].bridge;
-  // A virtual function on a bus that is only numbered: no bridge's reset is asked for by its bus.
+  // A virtual function on a bus that no bridge has as its secondary: no reset goes by that bus.
   if (topology.nodes[bridge].buses->secondary != bdf.bus) return {};
   std::vector<Bdf> reset;
   for (const size_t each : topology.subtree(bridge)) {

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns what counts as a word of the kernel's: any process may send to a netlink socket that it
-// knows the port of.
 #include "pci/uevents.h"
 
 #include <linux/netlink.h>
@@ -14,15 +12,15 @@ namespace {
 
 constexpr uint32_t kKernel = 0;       // a process never has this port
 constexpr uint32_t kKernelGroup = 1;  // 2 is udev's
-// The kernel's own limit of what follows the first string is 2,048 bytes (UEVENT_BUFFER_SIZE).
+// The kernel limits the text after the first string to 2,048 bytes (UEVENT_BUFFER_SIZE).
 constexpr size_t kMaxDatagram = 8192;
-// A switch with all its devices goes at once.
+// Unplugging a switch removes all its devices at once.
 constexpr int kKept = 1 << 20;
 
 constexpr std::array<std::string_view, 8> kActions = {"add",    "remove",  "change", "move",
                                                       "online", "offline", "bind",   "unbind"};
 
-/// Takes the first of the strings that end with a NUL; nothing where the NUL is missing.
+/// Takes the first NUL-terminated string; nullopt if no NUL follows.
 std::optional<std::string_view> take_string(std::string_view& rest) {
   const size_t end = rest.find('\0');
   if (end == std::string_view::npos) return std::nullopt;
@@ -63,7 +61,7 @@ std::optional<Uevent> parse_uevent(std::string_view datagram, uint32_t sender) {
   if (!known || *header != std::string(fields.action) + "@" + std::string(fields.devpath)) {
     return std::nullopt;
   }
-  // Below a function are others: its driver's, its MSI vectors, a port's services.
+  // Other subsystems lie below a function: its driver, its MSI vectors, the services of a port.
   if (fields.subsystem != "pci") return std::nullopt;
   const auto bdf = Bdf::parse(fields.devpath.substr(fields.devpath.rfind('/') + 1));
   if (!bdf) return std::nullopt;
@@ -74,7 +72,7 @@ Result<Uevents> Uevents::open() {
   Fd socket(
       ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
   if (!socket) return fail(errno, "listen to the kernel's device events");
-  // Where that much is not allowed, the kernel keeps less; what is lost is told of.
+  // If the limit is lower, the kernel buffers less and reports a loss (ENOBUFS).
   ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &kKept, sizeof kKept);
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;

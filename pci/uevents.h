@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the socket on which the kernel tells of PCI functions that come, go and change, and the
-// reading of what it says. Only the initial network namespace hears all of it.
+// The kernel's events about PCI functions that come, go and change. Only the initial network
+// namespace receives all of them.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@
 
 namespace passthru {
 
-/// Something happened to a PCI function.
+/// An event of a PCI function.
 struct Uevent {
   /// "add", "remove", "change", "move", "online", "offline", "bind" or "unbind" (to a driver).
   std::string action{};
@@ -21,22 +21,27 @@ struct Uevent {
   bool operator==(const Uevent&) const = default;
 };
 
-/// Pure. A datagram as the kernel sends it (lib/kobject_uevent.c): "ACTION@DEVPATH", then
-/// "KEY=VALUE" each, every one ended by a NUL. `sender`: the netlink port it is from. Nothing where
-/// it is not from the kernel (0), not of that form, or not about a PCI function.
+/// Parses a datagram of the kernel (lib/kobject_uevent.c): "ACTION@DEVPATH", then "KEY=VALUE"
+/// strings, each ended by a NUL. Pure. `sender` is the netlink port of the sender: any process may
+/// send to the socket. Returns nullopt in these cases:
+/// - The sender is not the kernel (port 0).
+/// - The datagram has another form.
+/// - The event is not about a PCI function.
 std::optional<Uevent> parse_uevent(std::string_view datagram, uint32_t sender);
 
 /// A listener. Not thread-safe.
 class Uevents {
  public:
-  /// From now on what happens is kept for `receive`. No privilege is needed.
+  /// Starts to buffer events for `receive`. Needs no privilege.
   static Result<Uevents> open();
 
-  /// Readable when there is something to `receive`.
+  /// Readable when `receive` has an event.
   [[nodiscard]] int fd() const { return socket_.get(); }
 
-  /// The next event about a PCI function; nothing where none has come yet. Does not wait. ENOBUFS:
-  /// more came than was kept, and some is lost; the next call goes on.
+  /// Returns the next event about a PCI function; nullopt if no event is waiting. Does not block.
+  ///
+  /// Errors:
+  /// - ENOBUFS: the buffer overflowed and some events are lost. The next call continues.
   Result<std::optional<Uevent>> receive();
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the order of the writes. The driver core matches a device with a driver_override only with
-// that driver, so the override is set after the old driver has left, and, going back, restored
-// before it returns.
+// The order of the writes matters. The driver core matches a device that has a driver_override only
+// with that driver. So the override is set after the old driver is unbound, and restored before the
+// old driver returns.
 #include "prepare/binding.h"
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kVfio = "vfio-pci";
 
-// What a device had before it was bound to vfio-pci.
+// The driver and the override that a device had before it was bound to vfio-pci.
 struct Record {
   std::string driver{};           // empty: none
   std::string driver_override{};  // empty: none
@@ -30,7 +30,7 @@ struct Record {
   }
 };
 
-// A driver's name becomes part of a path: nothing that leads elsewhere.
+// Returns whether a driver's name stays within its directory when it becomes part of a path.
 bool is_driver_name(std::string_view name) {
   return name != "." && name != ".." && name.find_first_of(std::string_view("/\0", 2)) == name.npos;
 }
@@ -56,7 +56,7 @@ Result<std::optional<Record>> read_record(const fs::path& file) {
   if (!driver || !driver_override || !rest.empty()) {
     return tl::unexpected(Error{.code = EINVAL,
                                 .operation = "read " + file.string(),
-                                .cause = "this is no record of the driver that the device had",
+                                .cause = "the file is not a record of the device's former driver",
                                 .advice = "Remove the file; the kernel then chooses a driver"});
   }
   return std::optional(Record{std::move(*driver), std::move(*driver_override)});
@@ -74,16 +74,18 @@ Error driver_missing(Bdf bdf, const std::string& driver, std::string cause) {
                .advice = fmt::format("Load it with 'modprobe {}'", driver)};
 }
 
-// vfio-pci would refuse it too, but only when its driver, which serves them, is gone.
+// vfio-pci refuses this too, but only after the driver that serves the virtual functions is
+// unbound.
 Error has_virtual_functions(const Sysfs& sysfs, const PciFunction& function) {
   return Error{
       .code = EBUSY,
       .operation = "bind to vfio-pci",
       .device = function.bdf.str(),
-      .cause = fmt::format("{} virtual functions depend on it and its driver",
+      .cause = fmt::format("{} virtual functions depend on the device and its driver",
                            function.virtual_functions->enabled),
-      .advice = fmt::format("Assign those, or end them when nobody uses them: 'echo 0 > {}'",
-                            (sysfs.function_path(function.bdf) / "sriov_numvfs").string())};
+      .advice = fmt::format(
+          "Assign the virtual functions, or remove them when nothing uses them: 'echo 0 > {}'",
+          (sysfs.function_path(function.bdf) / "sriov_numvfs").string())};
 }
 
 }  // namespace
@@ -94,7 +96,7 @@ Result<ChangePlan> Binding::bind(Bdf bdf) const {
   if (function.virtual_functions && function.virtual_functions->enabled != 0)
     return tl::unexpected(has_virtual_functions(sysfs_, function));
   if (!sysfs_.has_driver(kVfio))
-    return tl::unexpected(driver_missing(bdf, kVfio, "it is not loaded"));
+    return tl::unexpected(driver_missing(bdf, kVfio, "the driver is not loaded"));
 
   const std::string name = bdf.str();
   const fs::path record = records_ / name;
@@ -102,7 +104,7 @@ Result<ChangePlan> Binding::bind(Bdf bdf) const {
   const fs::path vfio = sysfs_.driver_path(kVfio);
 
   ChangePlan plan;
-  // Without a driver and with a record: a bind was killed halfway. What it wrote down holds.
+  // A device with a record but no driver: an earlier bind was killed halfway. Keep its record.
   const auto left = read_record(record);
   if (!function.driver.empty() || !left || !*left) {
     plan.push_back({{FileChange::Kind::Create, record,
@@ -129,7 +131,7 @@ Result<ChangePlan> Binding::unbind(Bdf bdf) const {
   const std::optional<Record> record = PASSTHRU_TRY(read_record(record_file).on(name));
   if (record && !record->driver.empty() && !sysfs_.has_driver(record->driver)) {
     return tl::unexpected(
-        driver_missing(bdf, record->driver, "the device had it, and it is not loaded any more"));
+        driver_missing(bdf, record->driver, "the device's former driver is no longer loaded"));
   }
 
   const fs::path device = sysfs_.function_path(bdf);
@@ -141,7 +143,7 @@ Result<ChangePlan> Binding::unbind(Bdf bdf) const {
   plan.push_back({write(device / "driver_override", before.driver_override),
                   write(device / "driver_override", function.driver_override), name});
   if (!record) {
-    // Through the device, since which driver it will be is not known yet.
+    // Undo through the device: which driver the kernel will choose is not known yet.
     plan.push_back({write(sysfs_.bus_path() / "drivers_probe", name),
                     write(device / "driver/unbind", name), name});
   } else if (!record->driver.empty()) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns handing a device from its host driver to vfio-pci and back: what has to be written where, as
-// a plan, and the record of the driver that was there. Carrying a plan out is
-// prepare/change_plan's.
+// Plans to bind a device to vfio-pci and to give it back to its host driver. prepare/change_plan
+// carries them out.
 #pragma once
 
 #include <filesystem>
@@ -13,25 +12,31 @@
 
 namespace passthru {
 
-/// Plans bindings. Thread-safe; sysfs is read when a plan is made, so carry it out at once.
+/// Plans bindings. Thread-safe. A plan reads sysfs when it is made, so carry it out at once.
 ///
-/// The driver that a device had is kept in a file named after the device under `records`, so that a
-/// later process can give the device back. /run is emptied by a boot, and so is what was bound.
+/// The former driver of a device is kept in a file below `records`, named after the device. A later
+/// process can thus give the device back. A boot empties /run and ends all bindings.
 class Binding {
  public:
   explicit Binding(Sysfs sysfs, std::filesystem::path records = "/run/passthru")
       : sysfs_(std::move(sysfs)), records_(std::move(records)) {}
 
-  /// From the driver it has, if any, to vfio-pci. Empty where it is bound to it (or a driver built
-  /// on it) already. Whether the host can spare it is prepare/in_use's question. Errors of
-  /// `bindable_function`; ENOENT: the kernel has no vfio-pci loaded; EBUSY: it has virtual
-  /// functions.
+  /// Plans to bind the device to vfio-pci. The plan is empty if vfio-pci, or a driver built on it,
+  /// is bound already. prepare/in_use checks whether the host uses the device.
+  ///
+  /// Errors:
+  /// - Errors of `bindable_function`.
+  /// - ENOENT: vfio-pci is not loaded.
+  /// - EBUSY: the device has virtual functions.
   [[nodiscard]] Result<ChangePlan> bind(Bdf bdf) const;
 
-  /// From vfio-pci back to the driver that `bind` found there; where no record is left, to the one
-  /// that the kernel chooses. Empty where it is not bound to vfio-pci. ENOENT: no such device, or
-  /// the driver that it had is not loaded any more; EINVAL: the record cannot be understood. A
-  /// device in use must not be unbound: the kernel would make the writer wait for its user.
+  /// Plans to give the device back to the driver that `bind` found. Without a record, the kernel
+  /// chooses the driver. The plan is empty if the device is not bound to vfio-pci. Do not unbind a
+  /// device in use: the kernel makes the writer wait for its user.
+  ///
+  /// Errors:
+  /// - ENOENT: the device does not exist, or its former driver is no longer loaded.
+  /// - EINVAL: the record has an unknown form.
   [[nodiscard]] Result<ChangePlan> unbind(Bdf bdf) const;
 
  private:

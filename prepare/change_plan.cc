@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns doing a plan, and undoing it in reverse when a change fails.
 #include "prepare/change_plan.h"
 
 #include <fmt/format.h>
@@ -11,14 +10,14 @@
 namespace passthru {
 namespace {
 
-// A file's content as printf takes it.
+// Returns the content of a file in the form that printf takes.
 std::string escaped(const std::string& content) {
   std::string text;
   for (const char c : content) text += c == '\n' ? std::string("\\n") : std::string(1, c);
   return text;
 }
 
-// Undoes the changes before `failed` and returns what could not be undone.
+// Undoes the changes before `failed`, last first. Returns the changes that could not be undone.
 std::string undo_before(const ChangePlan& plan, size_t failed, const ApplyChange& apply) {
   std::string left;
   for (size_t i = failed; i-- > 0;) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the walk. Links are followed by name only, and each block device once: a loop of volumes
-// ends.
+// The walk follows links by name only and visits each block device once, so a loop of volumes ends.
 #include "prepare/dependents.h"
 
 #include <fmt/format.h>
@@ -15,8 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A path of an NVMe drive with several is hidden: what is mounted is the disk above its paths,
-// which is nowhere below the function. nvme_set_disk_name names them nvme0c1n2 and nvme0n2.
+// An NVMe drive with several paths has hidden path disks. Its mounts use the disk above them, which
+// is not below the function in sysfs. nvme_set_disk_name names them nvme0c1n2 and nvme0n2.
 std::string disk_above(const std::string& path) {
   static const std::regex pattern("(nvme[0-9]+)c[0-9]+(n[0-9]+)");
   std::smatch match;
@@ -24,7 +23,7 @@ std::string disk_above(const std::string& path) {
   return match[1].str() + match[2].str();
 }
 
-// Adds the directories that lead on from a block device.
+// Adds the directories that a block device leads to.
 void follow(const Sysfs& sysfs, const std::string& name, const fs::path& block,
             std::vector<fs::path>& todo) {
   const fs::path all = sysfs.root() / "class/block";
@@ -33,7 +32,7 @@ void follow(const Sysfs& sysfs, const std::string& name, const fs::path& block,
   if (const std::string disk = disk_above(name); !disk.empty()) todo.push_back(all / disk);
 }
 
-// Real directories: each link in sysfs leads to something that is found elsewhere.
+// Adds real directories only: the target of each link in sysfs is found elsewhere.
 void add_directories(const fs::path& in, std::vector<fs::path>& todo) {
   std::error_code error;
   for (fs::directory_iterator at(in, error), end; !error && at != end; at.increment(error)) {
@@ -49,7 +48,7 @@ Result<Dependent> find_dependents(const Sysfs& sysfs, Bdf bdf, size_t max_direct
   std::vector<fs::path> todo{sysfs.function_path(bdf)};
   for (size_t looked_at = 0; !todo.empty(); ++looked_at) {
     if (looked_at == max_directories) {
-      return fail(E2BIG, "look for its disks and interfaces",
+      return fail(E2BIG, "find its disks and network interfaces",
                   fmt::format("sysfs has more than {} directories for it", max_directories));
     }
     const fs::path directory = std::move(todo.back());

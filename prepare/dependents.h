@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the question which disks and network interfaces there are because of a PCI function: the
-// walk through sysfs from it to them, and to the volumes built on its disks. prepare/in_use asks
-// it.
+// The disks and network interfaces of a PCI function, and the volumes built on its disks.
+// prepare/in_use uses it.
 #pragma once
 
 #include <cstddef>
@@ -15,14 +14,17 @@
 
 namespace passthru {
 
-/// By their names in the kernel, each with its directory in sysfs.
+/// Names in the kernel, each with its directory in sysfs.
 struct Dependent {
-  std::map<std::string, std::filesystem::path> blocks{};  ///< disks, partitions, volumes on them
-  std::map<std::string, std::filesystem::path> interfaces{};  ///< of the network
+  std::map<std::string, std::filesystem::path> blocks{};      ///< disks, partitions, volumes
+  std::map<std::string, std::filesystem::path> interfaces{};  ///< network interfaces
 };
 
-/// Empty where there is no such function. E2BIG: sysfs has more than `max_directories` for it; a
-/// USB controller with all its ports has some thousands.
+/// Finds them below the function in sysfs. The result is empty if the function does not exist. A
+/// USB controller with all its ports has some thousand directories.
+///
+/// Errors:
+/// - E2BIG: the function has more than `max_directories` directories.
 Result<Dependent> find_dependents(const Sysfs& sysfs, Bdf bdf, size_t max_directories = 1 << 16);
 
 }  // namespace passthru

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the wording of the checks. What an attach would say of the same lack, vfio/attach_advice
-// says here too.
+// A check that predicts a failure of attach uses the text of vfio/attach_advice.
 #include "prepare/host_checks.h"
 
 #include <fmt/format.h>
@@ -24,16 +23,17 @@ HostCheck not_allowed(const char* name, const Error& error) {
   return {name, No, fmt::format("{}: {}", error.operation, cause), error.advice};
 }
 
-/// Why the group's way is not needed; empty where it is. `device` is null where none is known.
+/// Returns why the way by group is not needed; empty if it is needed. `device` is null if no device
+/// is known.
 std::string other_way(const HostFacts& host, const DeviceFacts* device) {
   if (!host.iommufd || host.iommufd_errno != 0) return {};
-  // Whose token guards it is opened by its group, see vfio/device_source.
+  // A virtual function that a VF token guards is opened through its group: see vfio/device_source.
   if (device != nullptr && device->physical && device->physical->on_vfio) return {};
-  // The node is there once the device is bound.
+  // The node appears when the device is bound.
   if (device == nullptr || !device->function.on_vfio)
-    return "not needed for a device with a node of its own: /dev/iommu may be opened";
+    return "not needed for a device that has its own node: this user may open /dev/iommu";
   if (device->cdev.empty() || device->cdev_errno != 0) return {};
-  return "not needed: the device's own node and /dev/iommu may be opened";
+  return "not needed: this user may open the device's own node and /dev/iommu";
 }
 
 HostCheck unless(const std::string& not_needed, HostCheck check) {
@@ -46,9 +46,8 @@ HostCheck unless(const std::string& not_needed, HostCheck check) {
 HostCheck iommu(const HostFacts& facts) {
   if (facts.iommu_groups != 0)
     return {"iommu", Ok, fmt::format("{} IOMMU groups", facts.iommu_groups), {}};
-  return {"iommu", No, "no IOMMU group: the IOMMU is off, or there is none",
-          "Switch on VT-d or AMD-Vi in the firmware and boot Linux with intel_iommu=on (AMD's is "
-          "on by itself)"};
+  return {"iommu", No, "no IOMMU group: the IOMMU is off, or the machine has no IOMMU",
+          "Enable VT-d or AMD-Vi in the firmware; for VT-d, also boot Linux with intel_iommu=on"};
 }
 
 HostCheck remapping(const HostFacts& facts) {
@@ -58,14 +57,15 @@ HostCheck remapping(const HostFacts& facts) {
     return {kName, No, error.cause, error.advice};
   }
   if (!facts.interrupt_remapping.has_value()) {
-    return {kName,
-            Unknown,
-            "/proc/interrupts names no chip that tells; without it the kernel refuses a group",
-            {}};
+    return {
+        kName,
+        Unknown,
+        "cannot tell from /proc/interrupts; the kernel refuses groups without interrupt remapping",
+        {}};
   }
   if (*facts.interrupt_remapping) return {kName, Ok, "the host's interrupts are remapped", {}};
   const Error refused =
-      explain_iommu({.code = EPERM}, 0);  // what the kernel will say when a group is attached
+      explain_iommu({.code = EPERM}, 0);  // the kernel's answer when a group is attached
   return {kName, No, "off: a guest could forge interrupts of the host", refused.advice};
 }
 
@@ -89,16 +89,17 @@ std::string size_text(uint64_t bytes) {
 HostCheck locked_memory(const HostFacts& facts) {
   constexpr const char* kName = "locked_memory";
   if (!facts.lockable) return {kName, Unknown, "RLIMIT_MEMLOCK cannot be read", {}};
-  if (*facts.lockable == UINT64_MAX) return {kName, Ok, "as much as there is", {}};
-  // A guest's memory is locked as a whole, by pages: the devices' DMA may go anywhere in it.
+  if (*facts.lockable == UINT64_MAX) return {kName, Ok, "unlimited", {}};
+  // All pages of a guest are locked, because a device's DMA may reach any of them.
   return {kName, *facts.lockable < kMinGuest ? No : Warn,
-          fmt::format("RLIMIT_MEMLOCK is {}, and a guest needs all of its memory locked",
+          fmt::format("RLIMIT_MEMLOCK is {}, but all memory of a guest must be locked",
                       size_text(*facts.lockable)),
           "For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G in the service's "
           "unit"};
 }
 
-/// By what is to be opened where there is an iommufd: nothing else is missing, there are groups.
+/// Returns a check of the way by node. A failure is only a warning, because the device can be
+/// opened through its group.
 HostCheck by_node(const char* name, int code, const Error& explained) {
   if (code == 0) return {name, Ok, explained.operation + " may be opened by this user", {}};
   HostCheck check = not_allowed(name, explained);
@@ -108,27 +109,29 @@ HostCheck by_node(const char* name, int code, const Error& explained) {
 }
 
 HostCheck iommufd(const HostFacts& facts) {
-  if (!facts.iommufd) return {"iommufd", Ok, "none: devices are opened by their groups", {}};
+  if (!facts.iommufd)
+    return {
+        "iommufd", Ok, "/dev/iommu does not exist: devices are opened through their groups", {}};
   return by_node("iommufd", facts.iommufd_errno,
                  explain_iommufd({.code = facts.iommufd_errno, .operation = "/dev/iommu"}));
 }
 
 HostCheck in_use(const DeviceFacts& facts) {
   constexpr const char* kName = "in_use";
-  if (facts.function.on_vfio) return {kName, Ok, "not by the host", {}};
+  if (facts.function.on_vfio) return {kName, Ok, "the host does not use it", {}};
   const auto& virtual_functions = facts.function.virtual_functions;
   if (virtual_functions && virtual_functions->enabled != 0) {
-    return {
-        kName, No,
-        fmt::format("{} virtual functions depend on it and its driver", virtual_functions->enabled),
-        fmt::format("'echo 0 > /sys/bus/pci/devices/{}/sriov_numvfs' ends them",
-                    facts.function.bdf.str())};
+    return {kName, No,
+            fmt::format("{} virtual functions depend on the device and its driver",
+                        virtual_functions->enabled),
+            fmt::format("'echo 0 > /sys/bus/pci/devices/{}/sriov_numvfs' removes them",
+                        facts.function.bdf.str())};
   }
   if (!facts.uses) {
     return {kName, Unknown, facts.uses.error().message(), {}};
   }
   if (facts.uses->empty())
-    return {kName, Ok, "nothing mounted, no swap, volume or interface that is up", {}};
+    return {kName, Ok, "no mounted file system, swap, volume or network interface that is up", {}};
   std::vector<std::string> what;
   std::vector<std::string> ways;
   for (const DeviceUse& use : *facts.uses) {
@@ -150,7 +153,7 @@ HostCheck driver(const DeviceFacts& facts) {
 HostCheck group(const DeviceFacts& facts) {
   const uint32_t number = *facts.function.iommu_group;
   if (facts.blocking.empty())
-    return {"group", Ok, fmt::format("IOMMU group {} is nobody else's", number), {}};
+    return {"group", Ok, fmt::format("no other device blocks IOMMU group {}", number), {}};
   std::vector<std::string> named;
   for (const GroupMember& member : facts.blocking)
     named.push_back(fmt::format("{} ({})", member.name, member.driver));
@@ -165,7 +168,7 @@ HostCheck group_node(const DeviceFacts& facts) {
   const std::string node = fmt::format("/dev/vfio/{}", number);
   if (facts.group_errno == 0) return {kName, Ok, node + " may be opened by this user", {}};
   if (facts.group_errno == ENOENT && !facts.function.on_vfio)
-    return {kName, Unknown, node + " is there once the device is bound", {}};
+    return {kName, Unknown, node + " appears when the device is bound", {}};
   Error error{.code = facts.group_errno, .operation = node};
   error = explain_group(std::move(error), number);
   return not_allowed(kName, error);
@@ -181,10 +184,11 @@ HostCheck cdev(const DeviceFacts& facts) {
 HostCheck vf_token(const DeviceFacts& facts) {
   return {
       "vf_token", Warn,
-      fmt::format("{} is on {}: only who has the token of its owner may open this one by its "
-                  "group, as 'passthru run' does; its own node may ask for none before Linux 6.17",
-                  facts.physical->bdf.str(), facts.physical->driver),
-      "'passthru run --vf-token UUID' with the UUID that its owner was given"};
+      fmt::format(
+          "{} is on {}: to open this function through its group, as 'passthru run' does, give "
+          "the VF token of that device; before Linux 6.17 its own node may not require it",
+          facts.physical->bdf.str(), facts.physical->driver),
+      "'passthru run --vf-token UUID' with the UUID that the physical function was opened with"};
 }
 
 std::string identity(const DeviceFacts& facts) {
@@ -198,12 +202,13 @@ std::string identity(const DeviceFacts& facts) {
 
 HostCheck reset(const DeviceFacts& facts) {
   if (!facts.resettable)
-    return {"reset", Warn, "none: what one guest leaves in the device, the next one finds", {}};
+    return {"reset",
+            Warn,
+            "the device has no reset: the next guest finds the state that the last guest left",
+            {}};
   const auto& methods = facts.function.reset_methods;
-  return {"reset",
-          Ok,
-          methods.empty() ? "there is one" : fmt::format("{}", fmt::join(methods, ", ")),
-          {}};
+  return {
+      "reset", Ok, methods.empty() ? "available" : fmt::format("{}", fmt::join(methods, ", ")), {}};
 }
 
 }  // namespace

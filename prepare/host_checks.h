@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the judgement of a machine's readiness to assign devices: facts in, one line a check out,
-// each with what mends it. Pure; `passthru doctor` prints them, and a VMM may.
+// Checks whether a machine is ready to assign devices: facts in, one line for each check out, with
+// a remedy. Pure. `passthru doctor` prints them.
 #pragma once
 
 #include <string>
@@ -14,38 +14,41 @@ namespace passthru {
 
 enum class Answer {
   Ok,
-  No,       ///< something that is needed is missing
-  Warn,     ///< it works, and not as well as it could
-  Unknown,  ///< it cannot be told; `what` says why
+  No,       ///< a requirement is missing
+  Warn,     ///< it works, with a drawback
+  Unknown,  ///< cannot be determined; `what` says why
 };
 
 /// "ok", "no", "warn", "unknown".
 const char* to_string(Answer answer);
 
-/// One question and its answer. All texts are short, on one line, without a full stop.
+/// A check and its result. Each text is short, on one line, without a full stop.
 struct HostCheck {
-  const char* name = "";  ///< of the check, for scripts: "iommu"; docs/json.md lists them
+  const char* name = "";  ///< for scripts: "iommu"; docs/json.md lists all names
   Answer answer = Answer::Unknown;
   std::string what{};    ///< what was found
-  std::string remedy{};  ///< what to type or to look up; empty where there is nothing to mend
+  std::string remedy{};  ///< a command or an action; empty if nothing is wrong
 };
 
-// There are two ways to a device: by its group, which takes container, vfio_iommu_type1 and
-// group_node, and by its own node, which takes iommufd and cdev. What is missing of the group's
-// way is No, and Warn where /dev/iommu and the device's own node may be opened. A virtual function
-// whose owner is on VFIO is opened by its group (vfio/device_source). What is missing of the other
-// way is Warn: there are groups.
+// A device can be opened in two ways:
+// - Through its group, which takes container, vfio_iommu_type1 and group_node. A failure is No; it
+//   is Warn if /dev/iommu and the device's own node may be opened.
+// - Through its own node, which takes iommufd and cdev. A failure is Warn: the group remains.
+//
+// A virtual function whose physical function is on VFIO is opened through its group
+// (vfio/device_source).
 
-/// For any device: iommu, interrupt_remapping, vfio, vfio_iommu_type1, vfio_pci, container,
-/// locked_memory, iommufd. Where no `device` is given, or it is not on VFIO yet, it is taken to get
-/// a node of its own: nothing tells beforehand whether the kernel has them (6.6 and later).
+/// Checks the machine: iommu, interrupt_remapping, vfio, vfio_iommu_type1, vfio_pci, container,
+/// locked_memory, iommufd. Without a `device`, or before it is on VFIO, it is assumed to get a node
+/// of its own. Nothing shows in advance whether the kernel has them (6.6 and later).
 std::vector<HostCheck> check_host(const HostFacts& facts, const DeviceFacts* device = nullptr);
 
-/// For this one: device, and if it could be assigned at all: in_use, driver, group, group_node,
-/// reset; cdev and vf_token where there is such a thing. Without `host`, as if it had no iommufd.
+/// Checks a device: `device`; if it can be assigned at all, also in_use, driver, group, group_node
+/// and reset. The checks cdev and vf_token are added if they apply. Without `host`, the machine
+/// counts as without iommufd.
 std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts, const HostFacts& host = {});
 
-/// No check says No.
+/// Returns whether no check is No.
 bool is_ready(const std::vector<HostCheck>& checks);
 
 }  // namespace passthru

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns where each fact is found. What cannot be read is not known, and never an error.
+// A fact that cannot be read is unknown, never an error.
 #include "prepare/host_facts.h"
 
 #include <fcntl.h>
@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// access(2) for the effective ids, which are those that open(2) takes.
+// Calls access(2) for the effective ids, which open(2) uses.
 int access_errno(const fs::path& node) {
   return ::faccessat(AT_FDCWD, node.c_str(), R_OK | W_OK, AT_EACCESS) == 0 ? 0 : errno;
 }
@@ -30,8 +30,8 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, error);
 }
 
-// With interrupt remapping, Linux's x86 interrupt domains carry "IR-" before their chips' names
-// (IR-IO-APIC, IR-PCI-MSI); without, the same chips are there under their plain names.
+// With interrupt remapping, Linux's x86 interrupt domains put "IR-" before the names of their chips
+// (IR-IO-APIC, IR-PCI-MSI). Without it, the same chips have their plain names.
 std::optional<bool> interrupt_remapping(const fs::path& proc) {
   constexpr size_t kEnough = size_t{1} << 20;  // the first lines are the IOAPIC's
   std::istringstream words(read_file(proc / "interrupts", kEnough).value_or(std::string()));
@@ -43,7 +43,7 @@ std::optional<bool> interrupt_remapping(const fs::path& proc) {
   return plain ? std::optional(false) : std::nullopt;
 }
 
-// Type1 asks for CAP_IPC_LOCK before it counts.
+// Type1 checks CAP_IPC_LOCK before the limit.
 std::optional<uint64_t> lockable(const fs::path& proc) {
   constexpr unsigned kCapIpcLock = 14;  // linux/capability.h
   std::istringstream words(read_file(proc / "self/status", 16384).value_or(std::string()));
@@ -73,7 +73,7 @@ HostFacts host_facts(const HostRoots& roots) {
       .iommu_groups = groups ? groups->size() : 0,
       .interrupt_remapping = interrupt_remapping(roots.proc),
       .unsafe_interrupts = unsafe_interrupts(roots.sys),
-      // A module without parameters that is built in has no directory in /sys/module.
+      // A built-in module without parameters has no directory in /sys/module.
       .vfio = is_there(roots.sys / "module/vfio") || is_there(roots.sys / "class/vfio"),
       .vfio_iommu_type1 = is_there(roots.sys / "module/vfio_iommu_type1"),
       .vfio_pci = sysfs.has_driver("vfio-pci"),
@@ -91,7 +91,7 @@ Result<DeviceFacts> device_facts(const HostRoots& roots, Bdf bdf) {
   const uint32_t group = *facts.function.iommu_group;
   facts.blocking = PASSTHRU_TRY(blocking_members(sysfs, group));
   std::erase_if(facts.blocking, [&](const GroupMember& each) { return each.name == bdf.str(); });
-  // Kernels before 5.15 have `reset` alone, and it too only where there is a method.
+  // Kernels before 5.15 have only `reset`, and only if the device has a reset method.
   facts.resettable =
       !facts.function.reset_methods.empty() || is_there(sysfs.function_path(bdf) / "reset");
   if (!facts.function.on_vfio) facts.uses = device_uses(sysfs, roots.proc, bdf);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns what a machine tells about its readiness to assign devices: read from sysfs, /proc and
-// /dev's permissions, judged by prepare/host_checks. Nothing is opened that is VFIO's, and nothing
-// is changed: opening a device would reset it.
+// Facts about a machine's readiness to assign devices, from sysfs, /proc and the permissions in
+// /dev. prepare/host_checks judges them. No VFIO node is opened, because opening a device resets
+// it.
 #pragma once
 
 #include <cstddef>
@@ -18,45 +18,51 @@
 
 namespace passthru {
 
-/// Where the machine is looked at. Tests give trees of their own.
+/// The roots of the trees to read. Tests give their own trees.
 struct HostRoots {
   std::filesystem::path sys = "/sys";
   std::filesystem::path proc = "/proc";
   std::filesystem::path dev = "/dev";
 };
 
-/// What holds for every device, for the calling process.
+/// Facts for every device, for the calling process.
 struct HostFacts {
   size_t iommu_groups = 0;
-  /// By the names of the interrupt chips that are in use; none: they do not tell.
+  /// From the names of the interrupt chips in use; nullopt if they do not show it.
   std::optional<bool> interrupt_remapping{};
-  /// Type1's allow_unsafe_interrupts; none: not loaded, or not readable.
+  /// Type1's allow_unsafe_interrupts; nullopt if type1 is not loaded or the parameter cannot be
+  /// read.
   std::optional<bool> unsafe_interrupts{};
-  bool vfio = false;  ///< these are loaded, or built in
+  bool vfio = false;  ///< this and the next two: loaded or built in
   bool vfio_iommu_type1 = false;
   bool vfio_pci = false;
-  int container_errno = 0;  ///< why /dev/vfio/vfio may not be read and written; 0: it may
-  /// Bytes that the process may lock, UINT64_MAX: all that there are; none: it cannot be told.
+  int container_errno = 0;  ///< of access to /dev/vfio/vfio for reading and writing; 0: allowed
+  /// Bytes that the process may lock; UINT64_MAX: unlimited; nullopt: unknown.
   std::optional<uint64_t> lockable{};
-  bool iommufd = false;   ///< /dev/iommu is there
-  int iommufd_errno = 0;  ///< why it may not be read and written; 0: it may
+  bool iommufd = false;   ///< /dev/iommu exists
+  int iommufd_errno = 0;  ///< of access to /dev/iommu; 0: allowed
 };
 
-/// What holds for one device that could be assigned.
+/// Facts about a device that could be assigned.
 struct DeviceFacts {
   PciFunction function{};
-  std::optional<PciFunction> physical{};                           ///< of a virtual function
-  bool resettable = false;                                         ///< by whatever method
-  std::vector<GroupMember> blocking{};                             ///< of its group, without itself
-  Result<std::vector<DeviceUse>> uses = std::vector<DeviceUse>();  ///< empty where it is on VFIO
-  std::string cdev{};   ///< the name of its own node below /dev/vfio/devices; empty: it has none
-  int cdev_errno = 0;   ///< why that may not be read and written; 0: it may
-  int group_errno = 0;  ///< why /dev/vfio/GROUP may not be read and written; 0: it may
+  std::optional<PciFunction> physical{};                           ///< set for a virtual function
+  bool resettable = false;                                         ///< by any method
+  std::vector<GroupMember> blocking{};                             ///< in its group, without itself
+  Result<std::vector<DeviceUse>> uses = std::vector<DeviceUse>();  ///< empty on VFIO
+  std::string cdev{};   ///< the name of its own node below /dev/vfio/devices, if any
+  int cdev_errno = 0;   ///< of access to that node; 0: allowed
+  int group_errno = 0;  ///< of access to /dev/vfio/GROUP; 0: allowed
 };
 
+/// Reads the facts about the machine.
 HostFacts host_facts(const HostRoots& roots);
 
-/// Errors of `bindable_function`; ENOENT: its group, or its physical function, went away.
+/// Reads the facts about a device.
+///
+/// Errors:
+/// - Errors of `bindable_function`.
+/// - ENOENT: its group or its physical function went away.
 Result<DeviceFacts> device_facts(const HostRoots& roots, Bdf bdf);
 
 }  // namespace passthru

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the words for what is lost, and the commands that let go of it.
 #include "prepare/in_use.h"
 
 #include <fcntl.h>
@@ -20,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A name from the host's files must not act upon the terminal.
+// Replaces control characters: a name from the host's files must not act on the terminal.
 std::string printable(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
@@ -29,10 +28,10 @@ std::string printable(std::string text) {
 
 struct Block {
   std::string name{};    // "dm-0", "nvme0n1p1"
-  std::string volume{};  // the name that the device mapper gave it; empty: not its
+  std::string volume{};  // its name in the device mapper; empty: not a mapped device
   fs::path path{};
 
-  // In /dev: "cciss!c0d0" in sysfs is cciss/c0d0 there.
+  // Returns its path below /dev: "cciss!c0d0" in sysfs is cciss/c0d0.
   [[nodiscard]] std::string file() const {
     std::string file = name;
     std::replace(file.begin(), file.end(), '!', '/');
@@ -56,7 +55,7 @@ Block block_at(const std::string& name, const fs::path& path) {
   return {.name = name, .volume = first_line(path / "dm/name"), .path = path};
 }
 
-// Of a mounted btrfs with several disks, the mount table names one.
+// The mount table names only one disk of a mounted btrfs with several disks.
 bool is_of_btrfs(const Sysfs& sysfs, const std::string& name) {
   const fs::path all = sysfs.root() / "fs/btrfs";
   const auto systems = names_in(all).value_or(std::vector<std::string>());
@@ -100,7 +99,7 @@ bool is_up(const fs::path& interface) {
   return error == std::errc{} && (flags & kIffUp) != 0;
 }
 
-// A remark only: the rule is that the interface is up.
+// Only a remark in the message: a use is an interface that is up.
 bool has_default_route(const fs::path& proc, const std::string& interface) {
   constexpr size_t kMaxText = size_t{1} << 20;
   const auto any_line = [&](const char* table, const auto& matches) {
@@ -122,8 +121,8 @@ bool has_default_route(const fs::path& proc, const std::string& interface) {
   return any_line("route", ipv4) || any_line("ipv6_route", ipv6);
 }
 
-// Neither the mount table nor sysfs names all who have claimed a disk; the kernel gives it to
-// nobody else then (open(2), O_EXCL of a block device).
+// Neither the mount table nor sysfs names every claim on a disk. While a disk is claimed, the
+// kernel refuses O_EXCL for its block device (open(2)).
 bool is_claimed(const fs::path& node) {
   const Fd fd(::open(node.c_str(), O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC));
   return !fd && errno == EBUSY;
@@ -138,7 +137,7 @@ DeviceUse use_of_interface(const fs::path& proc, const std::string& name, const 
           "ip link set dev " + printable(name) + " down"};
 }
 
-// What is left where `device_uses` has found none.
+// Returns the claims that `device_uses` cannot see.
 Result<std::vector<DeviceUse>> claims(const Sysfs& sysfs, const fs::path& dev, Bdf bdf) {
   std::vector<DeviceUse> uses;
   for (const auto& [name, path] : PASSTHRU_TRY(find_dependents(sysfs, bdf).on(bdf.str())).blocks) {
@@ -180,8 +179,8 @@ Result<void> require_unused(const Sysfs& sysfs, const fs::path& proc, const fs::
   if (uses && uses->empty()) uses = claims(sysfs, dev, bdf);
   if (!uses) {
     Error error = uses.error();
-    return tl::unexpected(
-        std::move(error).advise("Whether the host uses it cannot be told; --force takes it"));
+    return tl::unexpected(std::move(error).advise(
+        "Passthru cannot tell whether the host uses it. --force binds it anyway"));
   }
   if (uses->empty()) return {};
   std::vector<std::string> what;
@@ -194,9 +193,9 @@ Result<void> require_unused(const Sysfs& sysfs, const fs::path& proc, const fs::
       .code = EBUSY,
       .operation = "cannot be bound",
       .device = bdf.str(),
-      .cause = "the host would lose it: " + first_few(what, "; "),
-      .advice = ways.empty() ? "--force takes it all the same"
-                             : fmt::format("End that first: {}. --force takes it all the same",
+      .cause = "the host uses it: " + first_few(what, "; "),
+      .advice = ways.empty() ? "--force binds it anyway"
+                             : fmt::format("Stop these uses first: {}. --force binds it anyway",
                                            first_few(ways))});
 }
 

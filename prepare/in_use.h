@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the question what of the host ends when a device leaves it: mounted file systems, swap and
-// volumes on its disks, network interfaces that are up. As sysfs and /proc tell it; asked before a
-// device is bound.
+// The uses that the host makes of a device, from sysfs and /proc: mounted file systems, swap and
+// volumes on its disks, and network interfaces that are up. They end when the device is bound to
+// vfio-pci.
 #pragma once
 
 #include <filesystem>
@@ -14,30 +14,37 @@
 
 namespace passthru {
 
-/// Something of the host's that a device carries.
+/// A use of the device by the host.
 struct DeviceUse {
   std::string what{};    ///< "nvme0n1p1 is mounted on /srv"; printable
-  std::string remedy{};  ///< a command: "umount -A /dev/nvme0n1p1"; empty: there is none
+  std::string remedy{};  ///< a command, "umount -A /dev/nvme0n1p1"; may be empty
 };
 
-/// All that the host uses of a device, as seen from the caller's mount and network namespaces:
-/// - a disk or a partition of it, or a volume built on one (dm, md), that is mounted or is swap;
-/// - each volume that is built on one, also where nothing is mounted;
-/// - a network interface with IFF_UP, whether or not it has an address.
-/// Not seen: what only other namespaces have, and file systems that tell neither the mount table
-/// nor sysfs which disks they are on (ZFS). `proc` is where procfs is mounted. E2BIG, EINVAL,
-/// ENOENT..: it cannot be told, since there is more than could be looked at, or a file of /proc
-/// cannot be understood or read.
+/// Returns all uses of a device by the host, seen from the caller's mount and network namespaces:
+/// - A disk, a partition or a volume built on them (dm, md) that is mounted or is swap.
+/// - Each of these volumes, even if it is not mounted.
+/// - A network interface with IFF_UP, with or without an address.
+///
+/// Not seen: uses in other namespaces only, and file systems whose disks neither the mount table
+/// nor sysfs names (ZFS). `proc` is where procfs is mounted.
+///
+/// Errors:
+/// - E2BIG: the device has too many directories, or a table is too large.
+/// - EINVAL: a file of /proc has an unknown form.
+/// - ENOENT and others: a file of /proc cannot be read.
 Result<std::vector<DeviceUse>> device_uses(const Sysfs& sysfs, const std::filesystem::path& proc,
                                            Bdf bdf);
 
-/// EBUSY where there are any, naming them and the ways out; the errors of `device_uses` where it
-/// cannot be told. Where there are none, it is tried for each disk in `dev`, for a moment, whether
-/// somebody has claimed it: ZFS, a mount of another namespace.
+/// Checks that the host does not use the device. If `device_uses` finds no use, it briefly opens
+/// each disk in `dev` to see whether ZFS or a mount of another namespace has claimed it.
+///
+/// Errors:
+/// - EBUSY: the host uses the device. The message names the uses and the remedies.
+/// - Errors of `device_uses`.
 Result<void> require_unused(const Sysfs& sysfs, const std::filesystem::path& proc,
                             const std::filesystem::path& dev, Bdf bdf);
 
-/// The first few of some texts, and how many more there are: "a, b and 3 more".
+/// Returns the first four texts and the number of the others: "a, b, c, d and 3 more".
 std::string first_few(const std::vector<std::string>& texts, const char* separator = ", ");
 
 }  // namespace passthru

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the fields of these tables (Documentation/filesystems/proc.rst, 3.5; mm/swapfile.c).
+// The fields are described in Documentation/filesystems/proc.rst, 3.5, and mm/swapfile.c.
 #include "prepare/mounts.h"
 
 #include <algorithm>
@@ -15,15 +15,15 @@ constexpr size_t kMaxText = size_t{8} << 20;
 Result<std::string> read_table(const std::filesystem::path& file) {
   std::string text = PASSTHRU_TRY(read_file(file, kMaxText));
   if (text.size() == kMaxText) {
-    return fail(E2BIG, "read " + file.string(), "there is more of it than can be looked at");
+    return fail(E2BIG, "read " + file.string(), "the table is larger than 8 MiB");
   }
   if (!text.empty() && text.back() != '\n') {
-    return fail(EINVAL, "read " + file.string(), "its last line has no end");
+    return fail(EINVAL, "read " + file.string(), "its last line is incomplete");
   }
   return text;
 }
 
-// Blanks within a field are escaped by the kernel.
+// The kernel escapes blanks within a field.
 std::vector<std::string> fields_of(const std::string& line) {
   std::istringstream words(line);
   std::vector<std::string> fields;
@@ -34,7 +34,7 @@ std::vector<std::string> fields_of(const std::string& line) {
 tl::unexpected<Error> not_understood(const char* table, const std::string& line) {
   constexpr size_t kShown = 80;
   return fail(EINVAL, std::string("read ") + table,
-              "a line cannot be understood: '" + line.substr(0, kShown) + "'");
+              "a line has an unknown form: '" + line.substr(0, kShown) + "'");
 }
 
 std::vector<std::string> found_in(const std::map<std::string, std::vector<std::string>>& map,
@@ -55,8 +55,7 @@ Result<Mounts> Mounts::read(const std::filesystem::path& proc) {
   return mounts;
 }
 
-// "36 35 98:0 /root /mnt rw,noatime master:1 - ext4 /dev/sda1 rw": the optional fields end with
-// "-".
+// "36 35 98:0 /root /mnt rw,noatime master:1 - ext4 /dev/sda1 rw": "-" ends the optional fields.
 Result<void> Mounts::take_mounts(const std::string& text) {
   constexpr size_t kNumber = 2, kMountPoint = 4, kFirstOptional = 6;
   std::istringstream lines(text);
@@ -64,7 +63,7 @@ Result<void> Mounts::take_mounts(const std::string& text) {
     const std::vector<std::string> fields = fields_of(line);
     if (fields.size() < kFirstOptional) return not_understood("mountinfo", line);
     const auto dash = std::find(fields.begin() + kFirstOptional, fields.end(), "-");
-    // The type follows, and the source, which may be empty.
+    // The type and the source follow; the source may be empty.
     if (dash == fields.end() || dash + 1 == fields.end()) return not_understood("mountinfo", line);
     by_number_[fields[kNumber]].push_back(fields[kMountPoint]);
     if (fields[kNumber].starts_with("0:") && dash + 2 != fields.end()) {
@@ -74,7 +73,7 @@ Result<void> Mounts::take_mounts(const std::string& text) {
   return {};
 }
 
-// "/dev/dm-1  partition  999420  0  -2", below a line of headings.
+// "/dev/dm-1  partition  999420  0  -2", below a header line.
 Result<void> Mounts::take_swaps(const std::string& text) {
   std::istringstream lines(text);
   std::string line;
@@ -82,7 +81,7 @@ Result<void> Mounts::take_swaps(const std::string& text) {
   while (std::getline(lines, line)) {
     const std::vector<std::string> fields = fields_of(line);
     if (fields.size() < 2) return not_understood("swaps", line);
-    if (fields[1] == "partition") swaps_.insert(fields[0]);  // a file's disk is mounted
+    if (fields[1] == "partition") swaps_.insert(fields[0]);  // the disk of a swap file is mounted
   }
   return {};
 }

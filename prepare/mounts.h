@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the reading of /proc's tables of what block devices are used for: mountinfo and swaps.
-// prepare/in_use asks it.
+// The mounts and swap devices from /proc's tables. prepare/in_use uses it.
 #pragma once
 
 #include <filesystem>
@@ -13,17 +12,21 @@
 
 namespace passthru {
 
-/// What is mounted and what is swapped to, of the caller's mount namespace, at one moment.
+/// The mounts and the swap of the caller's mount namespace, at one moment.
 class Mounts {
  public:
-  /// Reads self/mountinfo and swaps (none: this kernel does not swap) below `proc`. Errors of
-  /// reading; E2BIG: a table is larger than 8 MiB; EINVAL: a line of it cannot be understood. What
-  /// cannot be read to its end is an error, since a mount may be missed.
+  /// Reads self/mountinfo and swaps below `proc`. The file swaps is missing if the kernel has no
+  /// swap. A table that cannot be read completely is an error, because a mount might be missed.
+  ///
+  /// Errors:
+  /// - E2BIG: a table is larger than 8 MiB.
+  /// - EINVAL: a line has an unknown form.
+  /// - Errors of reading a file.
   static Result<Mounts> read(const std::filesystem::path& proc);
 
-  /// Where a block device is mounted, escaped as in mountinfo (a space is \040). `number` is
-  /// "259:1" (sysfs `dev`); `nodes` are its names in /dev, for file systems whose number is not
-  /// that of their device (btrfs).
+  /// Returns the mount points of a block device, escaped as in mountinfo (a space is \040).
+  /// `number` is "259:1" (sysfs `dev`). `nodes` are its names in /dev, for file systems whose
+  /// number is not the number of their device (btrfs).
   [[nodiscard]] std::vector<std::string> of(const std::string& number,
                                             const std::vector<std::string>& nodes) const;
   [[nodiscard]] bool swaps_to(const std::string& node) const { return swaps_.contains(node); }
@@ -33,7 +36,7 @@ class Mounts {
   Result<void> take_swaps(const std::string& text);
 
   std::map<std::string, std::vector<std::string>> by_number_;
-  std::map<std::string, std::vector<std::string>> by_node_;  // only where the number is no device's
+  std::map<std::string, std::vector<std::string>> by_node_;  // if the number is not a device's
   std::set<std::string> swaps_;
 };
 

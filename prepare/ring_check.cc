@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the reasons why there is no ring (io_uring_setup(2), Documentation/admin-guide/sysctl).
+// Sources: io_uring_setup(2), Documentation/admin-guide/sysctl.
 #include "prepare/ring_check.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,8 @@ HostCheck check_ring(const Result<void>& ring, const std::string& disabled) {
       return {kName, Answer::Warn, without(ring.error().operation + " is forbidden"),
               "Allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp filter"};
     case ENOSYS:
-      return {kName, Answer::Warn, without("the kernel has none, or a seccomp filter hides it"),
+      return {kName, Answer::Warn,
+              without("the kernel has no io_uring, or a seccomp filter hides it"),
               "Allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp filter"};
     case EINVAL:
       return {kName, Answer::Warn, without("the kernel is older than 5.13"), {}};

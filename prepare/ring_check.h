@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the judgement whether the forwarder can have a ring, and what it does without. Pure.
+// The doctor's check whether the forwarder can use io_uring. Pure.
 #pragma once
 
 #include <string>
@@ -9,9 +9,9 @@
 
 namespace passthru {
 
-/// `ring`: what making one said (make_uring_poller). `disabled`: the sysctl
-/// kernel.io_uring_disabled, empty where the kernel has none (before 6.6). Never No: epoll is used
-/// where there is no ring.
+/// Judges the result of `make_uring_poller`, which is `ring`. `disabled` is the sysctl
+/// kernel.io_uring_disabled; empty before Linux 6.6. The answer is never No, because epoll replaces
+/// a missing ring.
 HostCheck check_ring(const Result<void>& ring, const std::string& disabled);
 
 }  // namespace passthru

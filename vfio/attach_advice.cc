@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the wording. Each advice is something that can be typed or looked up.
 #include "vfio/attach_advice.h"
 
 #include <fmt/format.h>
@@ -15,21 +14,21 @@ std::string parameter(Backend backend) {
   return fmt::format("/sys/module/{}/parameters/allow_unsafe_interrupts", module_of(backend));
 }
 
-/// What to do where there is no interrupt remapping.
+/// Returns what to do if interrupt remapping is missing.
 std::string enable_remapping(Backend backend) {
   return fmt::format(
-      "Enable it in the firmware (VT-d or AMD-Vi with interrupt remapping) and on the kernel's "
-      "command line (no intremap=off). If the guest is trusted: write Y to {} and say "
+      "Enable it in the firmware (VT-d or AMD-Vi with interrupt remapping) and boot Linux "
+      "without intremap=off. If you trust the guest, write Y to {} and use "
       "--allow-unsafe-interrupts",
       parameter(backend));
 }
 
-/// What an ioctl says of a descriptor that is not open, or is one of something else.
+/// Explains the errno of an ioctl on a descriptor that is not open or is of another kind.
 Error not_of_that_kind(Error error, int fd, const char* kind, const char* node) {
   if (error.code != EBADF && error.code != EINVAL && error.code != ENOTTY) return error;
   return std::move(error)
-      .because(fmt::format("descriptor {} is no {}", fd, kind))
-      .advise(fmt::format("Open {}, and pass that descriptor", node));
+      .because(fmt::format("descriptor {} is not {}", fd, kind))
+      .advise(fmt::format("Open {} and pass that descriptor", node));
 }
 
 }  // namespace
@@ -38,13 +37,11 @@ Error explain_container(Error error) {
   switch (error.code) {
     case ENOENT:
     case ENODEV:
-      return std::move(error)
-          .because("the kernel's VFIO is not loaded")
-          .advise("Load it: modprobe vfio-pci");
+      return std::move(error).because("VFIO is not loaded").advise("Load it: modprobe vfio-pci");
     case EACCES:
     case EPERM:
       return std::move(error)
-          .because("no permission")
+          .because("permission denied")
           .advise("Run as root, or give this user read and write access to /dev/vfio/vfio");
     default:
       return error;
@@ -56,15 +53,17 @@ Error explain_group(Error error, uint32_t group) {
     case ENOENT:
       return std::move(error)
           .because(fmt::format("no device of group {} is bound to vfio-pci", group))
-          .advise("Bind it: 'passthru bind BDF' (loads vfio-pci if need be: modprobe vfio-pci)");
+          .advise(
+              "Load the driver with 'modprobe vfio-pci', then bind the device: 'passthru bind "
+              "BDF'");
     case EBUSY:
       return std::move(error)
-          .because(fmt::format("group {} is in use by another process", group))
-          .advise(fmt::format("'fuser -v /dev/vfio/{}' names it", group));
+          .because(fmt::format("another process uses group {}", group))
+          .advise(fmt::format("'fuser -v /dev/vfio/{}' shows the process", group));
     case EACCES:
     case EPERM:
       return std::move(error)
-          .because("no permission")
+          .because("permission denied")
           .advise(fmt::format("Run as root, or give this user the group: chown USER /dev/vfio/{}",
                               group));
     default:
@@ -76,9 +75,10 @@ Error group_not_viable(uint32_t group) {
   return Error{
       .code = EPERM,
       .operation = "VFIO_GROUP_GET_STATUS",
-      .cause = fmt::format("group {} is not viable: a device of it belongs to a driver of the host",
-                           group),
-      .advice = "'passthru list' names the devices; bind them to vfio-pci or to no driver"};
+      .cause = fmt::format(
+          "group {} is not viable: a host driver is bound to a device of the group", group),
+      .advice =
+          "'passthru list' shows the devices. Bind them to vfio-pci, or unbind their drivers"};
 }
 
 Error explain_iommu(Error error, uint32_t group) {
@@ -96,11 +96,11 @@ Error explain_iommufd(Error error) {
     case ENODEV:
       return std::move(error)
           .because("this kernel has no iommufd, or has not loaded it")
-          .advise("Load it: modprobe iommufd; or use the group: --backend=group");
+          .advise("Load it with 'modprobe iommufd', or use the group: --backend=group");
     case EACCES:
     case EPERM:
       return std::move(error)
-          .because("no permission")
+          .because("permission denied")
           .advise("Run as root, or give this user read and write access to /dev/iommu");
     default:
       return error;
@@ -113,12 +113,12 @@ Error explain_cdev(Error error, const std::string& name) {
     case ENODEV:
     case ENXIO:
       return std::move(error)
-          .because("the device is not on vfio-pci any more")
+          .because("the device is no longer bound to vfio-pci")
           .advise("Bind it: 'passthru bind BDF'");
     case EACCES:
     case EPERM:
       return std::move(error)
-          .because("no permission")
+          .because("permission denied")
           .advise(fmt::format(
               "Run as root, or give this user the device: chown USER /dev/vfio/devices/{}", name));
     default:
@@ -127,34 +127,35 @@ Error explain_cdev(Error error, const std::string& name) {
 }
 
 Error explain_given_iommufd(Error error, int fd) {
-  return not_of_that_kind(std::move(error), fd, "iommufd", "/dev/iommu");
+  return not_of_that_kind(std::move(error), fd, "an iommufd", "/dev/iommu");
 }
 
 Error explain_given_container(Error error, int fd) {
-  return not_of_that_kind(std::move(error), fd, "container of VFIO's", "/dev/vfio/vfio");
+  return not_of_that_kind(std::move(error), fd, "a VFIO container", "/dev/vfio/vfio");
 }
 
 Error explain_bind(Error error) {
   switch (error.code) {
-    case EINVAL:  // one answer for three things, of which that it is in use is the likely one
+    case EINVAL:  // one errno for three causes; a device in use is the likely cause
       error.code = EBUSY;
       return std::move(error)
           .because(
-              "the device is in use by another process, or its descriptor was bound to an iommufd "
-              "before it was given, or its IOMMU cannot keep caches coherent")
+              "another process uses the device, or its descriptor is already bound to an iommufd, "
+              "or its IOMMU cannot keep caches coherent")
           .advise(
-              "'fuser -v /dev/vfio/devices/*' names who has it open; give a descriptor that nobody "
-              "has bound");
+              "'fuser -v /dev/vfio/devices/*' shows the processes that have it open. A descriptor "
+              "that you pass must not be bound yet");
     case EBUSY:
       return std::move(error)
-          .because("the device, or its IOMMU group, is in use by another process")
-          .advise("'fuser -v /dev/vfio/* /dev/vfio/devices/*' names it");
+          .because("another process uses the device or its IOMMU group")
+          .advise("'fuser -v /dev/vfio/* /dev/vfio/devices/*' shows the process");
     case EPERM:
       return std::move(error)
           .because(
               "its IOMMU has no interrupt remapping (a guest could forge interrupts of the "
-              "host), or a device of its IOMMU group is in other hands")
-          .advise(enable_remapping(Backend::Cdev) + "; 'passthru doctor BDF' tells which it is");
+              "host), or a device of its IOMMU group has another owner")
+          .advise(enable_remapping(Backend::Cdev) +
+                  ". 'passthru doctor BDF' shows which of the two it is");
     default:
       return error;
   }
@@ -163,50 +164,49 @@ Error explain_bind(Error error) {
 Error explain_ioas(Error error) {
   if (error.code != EADDRINUSE) return error;
   return std::move(error)
-      .because("guest memory lies where this device's IOMMU reserves addresses")
+      .because("guest memory overlaps addresses that this device's IOMMU reserves")
       .advise(
-          "Give the guest its memory elsewhere; the reserved_regions of the device's IOMMU "
-          "group in sysfs say where not");
+          "Move the guest's memory. The file reserved_regions of the device's IOMMU group in sysfs "
+          "lists the reserved addresses");
 }
 
 Error interrupts_unsafe(Backend backend, std::string what) {
   return Error{
       .code = EPERM,
       .operation = std::move(what),
-      .cause = fmt::format("{}{} is set to allow_unsafe_interrupts, so that interrupt remapping, "
-                           "which keeps a guest from forging interrupts, is not certain",
+      .cause = fmt::format("{}{} has allow_unsafe_interrupts set, so the host may lack interrupt "
+                           "remapping, which keeps a guest from forging interrupts",
                            module_of(backend),
                            backend == Backend::Group ? " (or iommufd in its place)" : ""),
-      .advice = fmt::format("Write N to {} where there is interrupt remapping; if the guest is "
-                            "trusted, say --allow-unsafe-interrupts",
+      .advice = fmt::format("If the host has interrupt remapping, write N to {}. If you trust the "
+                            "guest, use --allow-unsafe-interrupts",
                             parameter(backend))};
 }
 
 Error reset_takes(Bdf function, const std::string& where) {
   return Error{.code = EPERM, .operation = "VFIO_DEVICE_PCI_HOT_RESET"}
-      .because(fmt::format("it would also reset {}{}, which this VM does not have", function.str(),
-                           where))
+      .because(fmt::format("it would also reset {}{}, which is not assigned to this VM",
+                           function.str(), where))
       .advise("Assign the devices of one slot or bus to the same VM");
 }
 
 Error dirty_log_of_groups_only() {
-  return Error{.code = EOPNOTSUPP, .operation = "log what devices write"}
-      .because("not for devices that are opened by their own nodes")
-      .advise("Open them by their groups: --backend=group");
+  return Error{.code = EOPNOTSUPP, .operation = "log dirty pages"}
+      .because("this works only for devices that are opened through their groups")
+      .advise("Open the devices through their groups: --backend=group");
 }
 
 Error explain_mapping(Error error, uint64_t needed, uint64_t limit) {
   if (error.code != ENOMEM) return error;
   if (limit == UINT64_MAX) {
     return std::move(error)
-        .because(fmt::format("{} bytes of guest memory cannot be kept in RAM", needed))
-        .advise("Give the guest less memory, or free some");
+        .because(fmt::format("the host cannot keep {} bytes of guest memory in RAM", needed))
+        .advise("Give the guest less memory, or free memory of the host");
   }
   return std::move(error)
-      .because(
-          fmt::format("devices reach guest memory only while it is locked: {} bytes are needed, "
-                      "RLIMIT_MEMLOCK is {} bytes",
-                      needed, limit))
+      .because(fmt::format(
+          "guest memory must be locked for DMA: {} bytes are needed, RLIMIT_MEMLOCK is {} bytes",
+          needed, limit))
       .advise(
           fmt::format("Raise it: 'ulimit -l {}' as root, or LimitMEMLOCK= in the service's unit",
                       needed / 1024 + (needed % 1024 != 0 ? 1 : 0)));

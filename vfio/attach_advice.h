@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what a user is told when attaching a device fails: the kernel's errno becomes a cause and a
-// sentence of advice. Pure. Container, Ioas and DmaSpace call it, and prepare/host_checks, which
-// tells it beforehand.
+// Causes and advice for the kernel's errors while a device is attached. Pure. Container, Ioas and
+// DmaSpace use them; so does prepare/host_checks, in advance.
 #pragma once
 
 #include <cstdint>
@@ -13,37 +12,40 @@
 
 namespace passthru {
 
-/// /dev/vfio/vfio did not open.
+/// Explains why /dev/vfio/vfio did not open.
 Error explain_container(Error error);
-/// /dev/vfio/GROUP did not open: ENOENT, EBUSY, EACCES.
+/// Explains why /dev/vfio/GROUP did not open: ENOENT, EBUSY, EACCES.
 Error explain_group(Error error, uint32_t group);
-/// A device of the group belongs to a driver of the host.
+/// Returns the error for a group with a device that is bound to a host driver.
 Error group_not_viable(uint32_t group);
-/// The IOMMU refused the group. EPERM: it has no interrupt remapping.
+/// Explains why the IOMMU refused the group. EPERM: the IOMMU has no interrupt remapping.
 Error explain_iommu(Error error, uint32_t group);
-/// /dev/iommu did not open.
+/// Explains why /dev/iommu did not open.
 Error explain_iommufd(Error error);
-/// /dev/vfio/devices/NAME did not open.
+/// Explains why /dev/vfio/devices/NAME did not open.
 Error explain_cdev(Error error, const std::string& name);
-/// A descriptor that was given for the iommufd, or for the container, did not answer as one. EBADF,
-/// EINVAL, ENOTTY.
+/// Explain why a descriptor from the caller is not an iommufd or not a container: EBADF, EINVAL,
+/// ENOTTY.
 Error explain_given_iommufd(Error error, int fd);
 Error explain_given_container(Error error, int fd);
-/// The iommufd did not take the device. EBUSY: it is in use; EINVAL, which becomes EBUSY: probably,
-/// and what else it may be is said; EPERM: no interrupt remapping, or its group is in other hands.
+/// Explains why the iommufd did not accept the device:
+/// - EBUSY: the device is in use.
+/// - EINVAL, which becomes EBUSY: the device is probably in use. The cause names the other
+///   possibilities.
+/// - EPERM: no interrupt remapping, or its group has another owner.
 Error explain_bind(Error error);
-/// The IOAS did not take the device.
+/// Explains why the IOAS did not accept the device.
 Error explain_ioas(Error error);
-/// Type1, or iommufd, was told not to insist on interrupt remapping, the user has not agreed.
-/// `what` was to be done.
+/// Returns the error for allow_unsafe_interrupts in type1 or iommufd without the agreement of the
+/// user. `what` is the operation.
 Error interrupts_unsafe(Backend backend, std::string what);
-/// A reset of the slot or bus would also reset this function (`where` adds to its name), which is
-/// not the VM's.
+/// Returns the error for a reset of the slot or bus that would also reset `function`, which is not
+/// assigned to the VM. `where` is added to its name.
 Error reset_takes(Bdf function, const std::string& where);
-/// What devices write is logged by a container only, and one is, or is to be, in an IOAS.
+/// Returns the error for a dirty-page log with a device in an IOAS. Only containers have this log.
 Error dirty_log_of_groups_only();
-/// A DMA mapping failed. ENOMEM: `needed` bytes in all, `limit` is RLIMIT_MEMLOCK (UINT64_MAX:
-/// none).
+/// Explains why a DMA mapping failed. ENOMEM: `needed` is the total in bytes, `limit` is
+/// RLIMIT_MEMLOCK (UINT64_MAX: no limit).
 Error explain_mapping(Error error, uint64_t needed, uint64_t limit);
 
 }  // namespace passthru

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the order in which a container is set up, and that a failure on the way leaves nothing
-// behind.
 #include "vfio/container.h"
 
 #include <fmt/format.h>
@@ -17,7 +15,7 @@ Result<void> Container::adopt(int container) {
   if (container == fd_.get()) return {};
   Fd taken(container);
   if (fd_) {
-    return fail(EINVAL, "use a container", "the devices of a VM share one, and it has another");
+    return fail(EINVAL, "use the container", "the VM already uses another container");
   }
   if (auto checked = check(taken); !checked) {
     return tl::unexpected(explain_given_container(std::move(checked).error(), taken.get()));
@@ -57,10 +55,10 @@ Result<void> Container::attach_new(uint32_t group, Fd given) {
   return {};
 }
 
-// With the last group the kernel drops the IOMMU and every mapping.
+// When the last group leaves, the kernel drops the IOMMU and every mapping.
 void Container::unset(const Fd& group) {
   ignore(kernel_.unset_container(group.get()),
-         "to close it does the same, unless it came from somebody who still has it open");
+         "closing the group does the same, unless another process still has it open");
 }
 
 void Container::detach(uint32_t group) {
@@ -72,7 +70,8 @@ void Container::detach(uint32_t group) {
   close();
 }
 
-// A container without groups has lost its IOMMU and its mappings: the next group gets a new one.
+// A container without groups has lost its IOMMU and its mappings: the next group gets a new
+// container.
 void Container::close() {
   if (groups_.empty() && !given_) fd_.reset();
 }
@@ -85,11 +84,12 @@ Result<void> Container::open() {
   return {};
 }
 
-// Whether it is a container, of the kind that is used here.
+// Checks that the descriptor is a container with the type1v2 IOMMU.
 Result<void> Container::check(const Fd& container) {
   const int version = PASSTHRU_TRY(kernel_.api_version(container.get()));
   if (version != VFIO_API_VERSION) {
-    return fail(EPROTO, "VFIO_GET_API_VERSION", fmt::format("version {} is unknown", version));
+    return fail(EPROTO, "VFIO_GET_API_VERSION",
+                fmt::format("Passthru does not know API version {}", version));
   }
   if (!PASSTHRU_TRY(kernel_.has_extension(container.get(), VFIO_TYPE1v2_IOMMU))) {
     auto error = fail(ENODEV, "VFIO_CHECK_EXTENSION", "the kernel offers no type1v2 IOMMU");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns VFIO's older door: a type1v2 container with the groups attached to it. DmaSpace has one for
-// a VM; it is open while a group is attached.
+// VFIO's type1v2 container, to which groups are attached: the older of VFIO's two interfaces. Each
+// DmaSpace has a container. It is open while a group is attached.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +17,21 @@ namespace passthru {
 /// A container and its groups. Not thread-safe: DmaSpace's lock covers it.
 class Container final : public IommuSpace {
  public:
-  /// `listener` may be null, and outlives it.
+  /// `listener` may be null. It must outlive the container.
   Container(Kernel& kernel, VfioFileListener* listener) : kernel_(kernel), listener_(listener) {}
 
-  /// A container from outside, taken over and kept until the end. Nothing to do for the one that it
-  /// has; EINVAL: it has another. EBADF, EINVAL, ENOTTY, with advice: it is none, and is closed.
+  /// Takes over a container from the caller and keeps it until the end. Succeeds without effect if
+  /// it is in use here already.
+  ///
+  /// Errors:
+  /// - EINVAL: another container is in use.
+  /// - EBADF, EINVAL, ENOTTY, with advice: the descriptor is not a container. It is closed.
   Result<void> adopt(int container);
 
-  /// Attaches a group, or counts one more use of it. `given`: its descriptor, if somebody else
-  /// opened it. On error everything is as before. Returns the group's descriptor, owned here.
+  /// Attaches a group, or counts one more use of it. `given` is its descriptor if the caller opened
+  /// it. Returns the group's descriptor, which this object owns. An error changes nothing.
   Result<int> attach(uint32_t group, Fd given);
-  /// Gives one use back; the last one closes the group, and the last group takes all mappings away.
+  /// Returns one use. The last use closes the group; the last group ends all mappings.
   void detach(uint32_t group);
 
   [[nodiscard]] bool active() const override { return !groups_.empty(); }
@@ -38,15 +42,19 @@ class Container final : public IommuSpace {
   Result<void> unmap(uint64_t iova, uint64_t size) override {
     return kernel_.unmap_dma(fd_.get(), iova, size);
   }
-  /// Begins or ends the log of what devices may write to. The last group takes it away.
+  /// Starts or stops the log of pages that devices may have written to. Detaching the last group
+  /// ends it.
   Result<void> log_dirty(bool on) { return kernel_.log_dirty_pages(fd_.get(), on); }
-  /// Of one whole mapping (Kernel::dirty_pages).
+  /// Reads the log for one whole mapping (Kernel::dirty_pages).
   Result<void> dirty_pages(uint64_t iova, uint64_t size, std::span<uint64_t> bitmap) {
     return kernel_.dirty_pages(fd_.get(), iova, size, bitmap);
   }
 
-  /// Resets the slot or bus of `device`, with `functions` in it. EPERM, with the name of the
-  /// function: the group of one is not attached here, so it may be in somebody else's hands.
+  /// Resets the slot or bus of `device`, with `functions` in it.
+  ///
+  /// Errors:
+  /// - EPERM: the group of a function is not attached here, so it may have another owner. The
+  ///   message names the function.
   Result<void> hot_reset(int device, std::span<const HotResetFunction> functions);
 
  private:
@@ -63,8 +71,8 @@ class Container final : public IommuSpace {
 
   Kernel& kernel_;
   VfioFileListener* const listener_;
-  bool given_ = false;  ///< from outside
-  Fd fd_;               ///< outlives the groups: members end in reverse order
+  bool given_ = false;  ///< the caller opened it
+  Fd fd_;               ///< outlives the groups: members are destroyed in reverse order
   std::map<uint32_t, Group> groups_;
 };
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the bounds of every access: what is beyond a region or an interrupt index never reaches the
-// kernel.
+// An access beyond a region or an interrupt index never reaches the kernel.
 #include "vfio/device.h"
 
 #include <fmt/format.h>
@@ -30,8 +29,7 @@ std::string to_string(Region region) {
   }
 }
 
-/// Names the device, and the region where one is concerned, in a kernel's error. Costs nothing on
-/// success.
+/// Names the device, and the region if any, in an error of the kernel.
 template <class T>
 Result<T> of(const Bdf& bdf, Result<T> result) {
   if (!result) result.error().device = bdf.str();
@@ -43,7 +41,7 @@ Result<T> of(const Bdf& bdf, Region region, Result<T> result) {
   return of(bdf, std::move(result));
 }
 
-/// What the kernel calls EINVAL is not there: the rest of the device is.
+/// Turns EINVAL into an empty info: the device lacks this region or interrupt, not the others.
 template <class T>
 Result<T> or_absent(Result<T> info) {
   if (!info && info.error().code == EINVAL) return T{};
@@ -102,8 +100,7 @@ Result<void> VfioDevice::open_fd(DeviceHandle door, bool allow_unsafe_interrupts
     PASSTHRU_TRY(open_by_group(std::move(door), allow_unsafe_interrupts, sysfs));
   }
   if (!token) return {};
-  // The name has set it where the device was opened by its group. Not of a virtual function:
-  // ENOTTY.
+  // Opening through the group has set the token already. ENOTTY: the device is a virtual function.
   auto set = kernel_.set_vf_token(fd_.get(), *token);
   if (!set && set.error().code != ENOTTY) return set;
   return {};
@@ -139,12 +136,12 @@ Result<void> VfioDevice::open_by_node(DeviceHandle door, bool allow_unsafe_inter
     node = std::move(*opened);
   }
   auto bound = dma_.attach_cdev(std::move(node), allow_unsafe_interrupts);
-  // Since Linux 6.17 the bind asks for the VF token, and takes one in a way that is not used here.
+  // Since Linux 6.17 the bind needs the VF token. Passthru does not pass one there.
   if (!bound && bound.error().code == EACCES && sysfs != nullptr &&
       bound.error().operation == "VFIO_DEVICE_BIND_IOMMUFD") {
     Error error = explain_vf_token(std::move(bound).error(), PASSTHRU_TRY(sysfs->function(bdf_)),
                                    /*given=*/false);
-    error.advice += "; a token is shown by the group only: --backend=group";
+    error.advice += ". Passthru presents a token only through the group: --backend=group";
     return tl::unexpected(std::move(error));
   }
   fd_ = PASSTHRU_TRY(std::move(bound));
@@ -154,7 +151,7 @@ Result<void> VfioDevice::open_by_node(DeviceHandle door, bool allow_unsafe_inter
 
 Result<void> VfioDevice::read_infos() {
   info_ = PASSTHRU_TRY(kernel_.device_info(fd_.get()));
-  if (!info_.is_pci) return fail(ENODEV, "VFIO_DEVICE_GET_INFO", "it is no PCI device");
+  if (!info_.is_pci) return fail(ENODEV, "VFIO_DEVICE_GET_INFO", "it is not a PCI device");
   for (uint32_t index = 0; index < kRegions && index < info_.region_count; ++index) {
     regions_[index] =
         PASSTHRU_TRY(or_absent(kernel_.region_info(fd_.get(), static_cast<Region>(index))));
@@ -175,14 +172,15 @@ const IrqInfo& VfioDevice::irq(Irq irq) const {
 
 namespace {
 
-/// Whether [offset, offset + size) lies within `end` bytes.
+/// Returns whether [offset, offset + size) lies within `end` bytes.
 bool within(uint64_t offset, uint64_t size, uint64_t end) {
   return offset <= end && size <= end - offset;
 }
 
 Result<void> beyond(const char* operation, uint64_t offset, uint64_t size, uint64_t end) {
-  return fail(EINVAL, operation,
-              fmt::format("[{:#x}, +{:#x}) is not within {:#x} bytes", offset, size, end));
+  return fail(
+      EINVAL, operation,
+      fmt::format("the range [{:#x}, +{:#x}) is not within {:#x} bytes", offset, size, end));
 }
 
 }  // namespace
@@ -212,7 +210,7 @@ Result<void> VfioDevice::put(Region region, uint64_t offset, std::span<const std
             kernel_.write_region(fd_.get(), this->region(region).fd_offset + offset, data));
 }
 
-// An I/O decode bit may be hardwired to 0. What a reset turns off is both.
+// A reset turns both bits off. The I/O decode bit may be hardwired to 0.
 Result<void> VfioDevice::turn_decode_on() {
   MutexLock lock(command_mutex_);
   uint16_t command = 0;
@@ -240,7 +238,8 @@ Result<void> VfioDevice::check(Irq irq, uint32_t start, uint64_t count) const {
   if (count != 0 && within(start, count, info.count)) return {};
   return of(bdf_, Result<void>(
                       fail(EINVAL, "VFIO_DEVICE_SET_IRQS",
-                           fmt::format("{} vectors from {} on, of {}", count, start, info.count))));
+                           fmt::format("{} vectors from vector {} on are not within its {} vectors",
+                                       count, start, info.count))));
 }
 
 Result<void> VfioDevice::check_identity() const {

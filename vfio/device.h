@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns one opened VFIO device: its descriptor, what its regions and interrupts are, and every
-// access to them. Bars, config space and vectors are built on it; it knows nothing of a guest.
+// An opened VFIO device: its descriptor, its regions and interrupts, and every access to them. It
+// knows nothing of a guest.
 #pragma once
 
 #include <array>
@@ -24,7 +24,7 @@ namespace passthru {
 
 class VfioDevice;
 
-/// A part of a region mapped into this process; unmapped by its owner's end. Keeps the device open.
+/// A part of a region, mapped into this process. Its end unmaps the part. Keeps the device open.
 class MappedRegion {
  public:
   MappedRegion() = default;
@@ -41,16 +41,19 @@ class MappedRegion {
   Mapped mapped_;
 };
 
-/// An opened device. Thread-safe; what it knows of the device is fixed after `open`.
+/// An opened device. Thread-safe. The facts about the device do not change after `open`.
 class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
  public:
   static constexpr unsigned kRegions = 9;
   static constexpr unsigned kIrqs = 5;
 
-  /// Opens the device by its door, attaches it to `dma`, reads all its infos. Errors name the
-  /// device. `allow_unsafe_interrupts`: see DmaSpace::attach_group. `sysfs`: where `check_identity`
-  /// looks, and where it is found whose token is missing. EACCES: that of the door is not the right
-  /// one.
+  /// Opens the device that `door` describes, attaches it to `dma` and reads its infos. Errors name
+  /// the device. `allow_unsafe_interrupts`: see DmaSpace::attach_group. `check_identity` and the
+  /// messages about VF tokens need `sysfs`.
+  ///
+  /// Errors:
+  /// - EACCES: the VF token is missing or wrong.
+  /// - Errors of the kernel and of DmaSpace.
   static Result<std::shared_ptr<VfioDevice>> open(Kernel& kernel, DmaSpace& dma, DeviceHandle door,
                                                   bool allow_unsafe_interrupts = false,
                                                   const Sysfs* sysfs = nullptr);
@@ -59,37 +62,49 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   [[nodiscard]] Bdf bdf() const { return bdf_; }
   [[nodiscard]] Backend backend() const { return backend_; }
   [[nodiscard]] bool resettable() const { return info_.resettable; }
-  /// Size 0 for a region that the device does not have.
+  /// Returns size 0 for a region that the device does not have.
   [[nodiscard]] const RegionInfo& region(Region region) const;
-  /// Count 0 for an interrupt that the device does not have.
+  /// Returns count 0 for an interrupt that the device does not have.
   [[nodiscard]] const IrqInfo& irq(Irq irq) const;
 
-  /// `offset` is within the region; EINVAL beyond its end (compared, never wrapped).
-  /// EIO while memory decode is off.
+  /// Read and write a region. `offset` is relative to the region; the bounds check cannot wrap.
+  ///
+  /// Errors:
+  /// - EINVAL: beyond the end of the region.
+  /// - EIO: memory decode is off.
   Result<void> read(Region region, uint64_t offset, std::span<std::byte> data);
   Result<void> write(Region region, uint64_t offset, std::span<const std::byte> data)
       PASSTHRU_EXCLUDES(command_mutex_);
-  /// Turns decode of memory and I/O on, unless memory decode is on. The kernel then restores BARs
-  /// that the device has lost. Undoes no write of COMMAND that another thread makes.
+  /// Turns on decode of memory and I/O, unless memory decode is on. The kernel then restores BARs
+  /// that the device has lost. Does not undo a write to COMMAND by another thread.
   Result<void> turn_decode_on() PASSTHRU_EXCLUDES(command_mutex_);
-  /// Page aligned; readable, and writable where the region is. May reach to the end of the region's
-  /// last page.
+  /// Maps a page-aligned part of a region, readable, and writable if the region is. The part may
+  /// reach to the end of the last page of the region.
   Result<MappedRegion> map(Region region, uint64_t offset, uint64_t size);
 
-  /// Before interrupts of the host are enabled for it: see DeviceIdentity::check. Nothing is
-  /// checked of a device that was opened without sysfs.
+  /// Checks that the address still belongs to this device (DeviceIdentity::check). Call it before
+  /// interrupts of the host are enabled. Checks nothing if the device was opened without sysfs.
   [[nodiscard]] Result<void> check_identity() const;
-  /// Binds `eventfds` to the vectors from `start` on, in one call, ascending; -1 frees a handler.
+  /// Binds `eventfds` to the vectors from `start` on, in one call and in ascending order; -1 frees
+  /// a handler.
   Result<void> bind_irqs(Irq irq, uint32_t start, std::span<const int> eventfds);
   Result<void> disable_irqs(Irq irq);
   Result<void> act_on_irqs(Irq irq, IrqAction action, uint32_t start, uint32_t count);
   Result<void> bind_unmask_eventfd(Irq irq, int eventfd);
-  /// EINVAL where the device has no reset.
+  /// Resets the device.
+  ///
+  /// Errors:
+  /// - EINVAL: the device has no reset.
   Result<void> reset();
-  /// Everything that a reset of the device's slot or bus resets, itself included. ENODEV: neither
-  /// can be reset.
+  /// Returns all functions that a reset of the slot or bus resets, itself included.
+  ///
+  /// Errors:
+  /// - ENODEV: neither slot nor bus can be reset.
   Result<std::vector<HotResetFunction>> hot_reset_set();
-  /// Resets all of them. EPERM: see DmaSpace::hot_reset.
+  /// Resets all of them.
+  ///
+  /// Errors:
+  /// - EPERM: see DmaSpace::hot_reset.
   Result<void> hot_reset();
 
   Kernel& kernel() { return kernel_; }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns which door is taken where there are two, and why one cannot be.
 #include "vfio/device_source.h"
 
 #include <fmt/format.h>
@@ -23,29 +22,28 @@ Result<void> check(const DeviceSource& source, Bdf bdf) {
   const bool cdev = source.cdev_fd >= 0;
   const bool group = source.group_fd >= 0;
   if (cdev && group) {
-    return tl::unexpected(cannot(
-        EINVAL, bdf, "it is given by its own descriptor and by its group's", "Give one of them"));
+    return tl::unexpected(cannot(EINVAL, bdf, "both its own and its group's descriptor are given",
+                                 "Pass one of them"));
   }
   if ((cdev && source.backend == Backend::Group) || (group && source.backend == Backend::Cdev)) {
-    return tl::unexpected(
-        cannot(EINVAL, bdf,
-               fmt::format("its {} descriptor is given, and it is to be opened by the other way",
-                           cdev ? "own" : "group's")));
+    return tl::unexpected(cannot(EINVAL, bdf,
+                                 fmt::format("its {} descriptor does not fit the requested backend",
+                                             cdev ? "own" : "group's")));
   }
   return {};
 }
 
-/// Which function the descriptor of a device's own node belongs to.
+/// Returns the function that the descriptor of a device's own node belongs to.
 Result<Bdf> function_behind(Kernel& kernel, const Sysfs& sysfs, int cdev_fd) {
   const std::string number = PASSTHRU_TRY(kernel.device_number(cdev_fd));
   if (const auto bdf = sysfs.function_behind(number)) return *bdf;
-  return tl::unexpected(cannot(EINVAL, {},
-                               fmt::format("descriptor {} is not one of a PCI device", cdev_fd),
-                               "Open the device's own node, /dev/vfio/devices/vfioN"));
+  return tl::unexpected(
+      cannot(EINVAL, {}, fmt::format("descriptor {} does not belong to a PCI device", cdev_fd),
+             "Open the device's own node, /dev/vfio/devices/vfioN"));
 }
 
-/// Whether a VF token is in force and the group asks for it: where the device is opened by its own
-/// node, which may not ask before Linux 6.17, the token protects nothing.
+/// Returns whether a VF token is in force and the group requires it. Before Linux 6.17 the device's
+/// own node may not require it, and the token then protects nothing.
 bool token_guards(const Sysfs& sysfs, Bdf bdf, uint32_t group) {
   const auto function = sysfs.function(bdf);
   if (!function || !function->physical_function) return false;
@@ -61,7 +59,7 @@ const char* to_string(Backend backend) {
 
 Result<DeviceHandle> resolve_device(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
                                     const DeviceSource& source) {
-  // From here on they are ours to close.
+  // This function must close them.
   Fd cdev_fd(source.cdev_fd);
   Fd group_fd(source.group_fd);
   PASSTHRU_TRY(check(source, bdf));
@@ -69,7 +67,7 @@ Result<DeviceHandle> resolve_device(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
     const Bdf behind = PASSTHRU_TRY(function_behind(kernel, sysfs, cdev_fd.get()));
     if (bdf != Bdf{} && bdf != behind) {
       return tl::unexpected(
-          cannot(EINVAL, bdf, fmt::format("the descriptor given is that of {}", behind.str())));
+          cannot(EINVAL, bdf, fmt::format("the descriptor belongs to {}", behind.str())));
     }
     bdf = behind;
   }
@@ -85,9 +83,9 @@ Result<DeviceHandle> resolve_device(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
   door.backend = source.backend.value_or(possible ? Backend::Cdev : Backend::Group);
   if (door.backend == Backend::Group) return door;
   if (!door.cdev.empty()) return door;
-  return tl::unexpected(cannot(ENOTSUP, bdf, "the kernel gives it no node of its own",
-                               "That takes Linux 6.6 with CONFIG_VFIO_DEVICE_CDEV; use "
-                               "--backend=group"));
+  return tl::unexpected(cannot(ENOTSUP, bdf, "the device has no node of its own",
+                               "Use --backend=group. A node of its own takes Linux 6.6 with "
+                               "CONFIG_VFIO_DEVICE_CDEV"));
 }
 
 }  // namespace passthru

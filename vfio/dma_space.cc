@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns that the IOMMU's address spaces follow the guest's memory: all of a change happens, or none.
+// A change happens in all address spaces, or in no address space.
 #include "vfio/dma_space.h"
 
 #include <fmt/format.h>
@@ -68,7 +68,7 @@ Result<void> DmaSpace::add_memory(uint64_t iova, const Memory& memory) {
       refused = std::move(mapped);
     }
   }
-  // What devices can do without is offered to each space for itself.
+  // Optional memory may be in some address spaces only.
   if (refused || (somewhere && !memory.needed)) return {};
   drop(*added);
   memory_.erase(added);
@@ -79,7 +79,8 @@ Result<void> DmaSpace::remove(uint64_t iova) {
   MutexLock lock(space_mutex_);
   const auto found = memory_.find(iova);
   if (found == memory_.end()) {
-    return fail(ENOENT, fmt::format("remove guest memory at {:#x}", iova), "none was added there");
+    return fail(ENOENT, fmt::format("remove guest memory at {:#x}", iova),
+                "no memory was added there");
   }
   PASSTHRU_TRY(unmap(*found));
   memory_.erase(found);
@@ -158,7 +159,7 @@ void DmaSpace::detach_cdev(Fd device) {
 }
 
 Result<void> DmaSpace::require_interrupt_remapping(Backend backend, const std::string& whom) const {
-  // The kernel refuses a device without interrupt remapping by itself, unless it was told not to.
+  // Without allow_unsafe_interrupts, the kernel itself refuses devices without interrupt remapping.
   if (!PASSTHRU_TRY(kernel_.unsafe_interrupts_allowed(backend))) return {};
   return tl::unexpected(interrupts_unsafe(backend, whom));
 }
@@ -196,14 +197,14 @@ Result<void> DmaSpace::map(Backend backend, Memories::value_type& memory) {
     return {};
   }
   uint64_t needed = 0;
-  // What is offered is other devices' registers, which are no memory to be locked.
+  // Offered memory is other devices' registers, which are not locked.
   for (const auto& [start, each] : memory_) needed += each.needed ? each.bytes.size() : 0;
   auto limit = kernel_.locked_memory_limit();
   return tl::unexpected(
       explain_mapping(std::move(mapped).error(), needed, limit ? *limit : UINT64_MAX));
 }
 
-// A failure is undone by whoever has just attached the first device: with it go all mappings.
+// On an error the caller detaches the device, which was the first device. All mappings go with it.
 Result<void> DmaSpace::map_all(Backend backend) {
   for (auto& each : memory_) {
     auto mapped = map(backend, each);
@@ -217,17 +218,18 @@ void DmaSpace::forget_maps(Backend backend) {
   for (auto& [iova, memory] : memory_) memory.in_iommu[index_of(backend)] = false;
 }
 
-// Of each space, whatever the others say.
+// Unmaps the memory in every space, whatever the others answer.
 void DmaSpace::drop(const Memories::value_type& memory) {
   const auto& [iova, what] = memory;
   for (const Backend backend : kBackends) {
     if (!what.in_iommu[index_of(backend)]) continue;
     ignore(space(backend).unmap(iova, what.bytes.size()),
-           "the kernel drops it with the last device at the latest");
+           "the kernel drops the mapping with the last device at the latest");
   }
 }
 
-// Where one space has let it go and the other refuses, the first one gets it back.
+// If one space has unmapped the memory and the other refuses, the memory is mapped in the first
+// space again.
 Result<void> DmaSpace::unmap(Memories::value_type& memory) {
   auto& [iova, what] = memory;
   std::array<bool, 2> before = what.in_iommu;

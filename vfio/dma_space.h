@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the guest's memory as assigned devices reach it by DMA: which memory is where, and that each
-// address space of the IOMMU that has a device of the VM in it, container or IOAS, has all of it.
+// The guest's memory as assigned devices reach it by DMA. Each IOMMU address space with a device of
+// the VM, container or IOAS, has all of this memory.
 #pragma once
 
 #include <array>
@@ -19,86 +19,106 @@
 
 namespace passthru {
 
-/// What of the guest's memory the IOMMU has, in one of its address spaces.
+/// The part of the guest's memory that is mapped in an address space of the IOMMU.
 struct DmaMaps {
   Backend backend = Backend::Group;
   size_t maps = 0;
   uint64_t bytes = 0;
 };
 
-/// The DMA address space of one VM. Thread-safe. Outlives the devices opened in it.
+/// The DMA address space of a VM. Thread-safe. It must outlive the devices opened in it.
 class DmaSpace {
  public:
-  /// `listener` may be null, and outlives it. It is called with the space locked.
+  /// `listener` may be null. It must outlive this object, and is called with the space locked.
   explicit DmaSpace(Kernel& kernel, VfioFileListener* listener = nullptr)
       : kernel_(kernel), container_(kernel, listener), ioas_(kernel, listener) {}
   DmaSpace(const DmaSpace&) = delete;
   DmaSpace& operator=(const DmaSpace&) = delete;
 
-  /// Maps `memory` at `iova`; remembered until a device is attached if none is.
-  /// EINVAL: not page aligned, empty, wraps, or overlaps. ENOMEM: the locked-memory limit, with the
-  /// bytes needed. On error nothing is mapped or remembered.
+  /// Maps `memory` at `iova`. Without an attached device, the mapping is made when a device is
+  /// attached. An error changes nothing.
+  ///
+  /// Errors:
+  /// - EINVAL: not page aligned, empty, wraps around, or overlaps other memory.
+  /// - ENOMEM: the limit on locked memory. The message says how many bytes are needed.
   Result<void> add(uint64_t iova, std::span<std::byte> memory, bool writable);
-  /// The same for memory that devices can do without: one address space may refuse what another
-  /// takes, and where the kernel refuses it when a device is attached later, the device is attached
-  /// all the same.
+  /// Maps memory that devices can do without. An address space may refuse it while the other
+  /// accepts it. If the kernel refuses it when a device is attached later, the device is still
+  /// attached.
   Result<void> offer(uint64_t iova, std::span<std::byte> memory);
-  /// ENOENT: nothing was added at `iova`. Where the kernel refuses, the memory stays added: devices
-  /// may still reach it.
+  /// Unmaps the memory that was added at `iova`. If the kernel refuses, the memory stays added,
+  /// because devices may still reach it.
+  ///
+  /// Errors:
+  /// - ENOENT: no memory was added at `iova`.
   Result<void> remove(uint64_t iova);
-  /// The same for memory that goes whatever the kernel says: where it refuses, devices may reach
-  /// what was there until the last device is detached, but it is never mapped again.
+  /// Removes memory even if the kernel refuses. Devices may then reach the old mapping until the
+  /// last device is detached, but it is never mapped again.
   void forget(uint64_t iova);
 
-  /// A container, or an iommufd, that somebody else has opened: taken over, and kept until the end.
-  /// EINVAL: the VM has another one already. EBADF, EINVAL, ENOTTY, with advice: the descriptor is
-  /// none of that kind; it is closed, and the next one may be taken.
+  /// Take over a container or an iommufd that the caller opened, and keep it until the end.
+  ///
+  /// Errors:
+  /// - EINVAL: the VM already has another.
+  /// - EBADF, EINVAL, ENOTTY, with advice: the descriptor is of another kind. It is closed; the
+  ///   caller may try another.
   Result<void> use_container(int container);
   Result<void> use_iommufd(int iommufd);
 
-  /// Attaches a group and maps all memory if it is the first one; a failure at the k-th region
-  /// undoes the ones before and leaves the group detached. Attaching a group twice is counted, not
-  /// an error. `given`: the group's descriptor, if somebody else opened it. EPERM, with advice,
-  /// where the IOMMU has no interrupt remapping, or where type1 was told not to insist on it: then
-  /// nobody knows, and only `allow_unsafe_interrupts` lets the group be attached. Returns the
-  /// group's descriptor, owned by this DmaSpace.
+  /// Attaches a group. The first group maps all memory; if a mapping fails, all mappings are undone
+  /// and the group is detached. A group that is attached twice is counted. `given` is the group's
+  /// descriptor if the caller opened it. Returns the group's descriptor, which this object owns.
+  ///
+  /// Errors:
+  /// - EPERM, with advice: the IOMMU has no interrupt remapping.
+  /// - EPERM, with advice: type1 has allow_unsafe_interrupts set, so remapping is uncertain. With
+  ///   `allow_unsafe_interrupts`, the group is attached anyway.
   Result<int> attach_group(uint32_t group, bool allow_unsafe_interrupts = false, Fd given = Fd());
-  /// Gives one attachment back; the last one closes the group.
+  /// Detaches a group once. The last detach closes the group.
   void detach_group(uint32_t group);
-  /// Whether the group is attached here. Its devices cannot be opened by their own nodes then.
+  /// Returns whether the group is attached here. Its devices then cannot be opened through their
+  /// own nodes.
   [[nodiscard]] bool has_group(uint32_t group) const;
 
-  /// The same for a device's own descriptor, which it binds to the VM's iommufd. Gives it back; on
-  /// error it is closed.
+  /// Binds a device's own descriptor to the VM's iommufd, under the same rules as `attach_group`.
+  /// Returns the descriptor; an error closes it.
   Result<Fd> attach_cdev(Fd device, bool allow_unsafe_interrupts = false);
-  /// Detaches and closes it.
+  /// Detaches and closes the device.
   void detach_cdev(Fd device);
 
-  /// From now on it is logged which memory devices may write to, for who copies the guest's memory
-  /// while it runs; devices that are attached later are included. EOPNOTSUPP, with advice: a device
-  /// is attached by its own node; nothing is logged then. While it is on, none can be attached so.
+  /// Starts dirty-page tracking, for live migration. Devices that are attached later are included.
+  /// While it is on, no device can be attached through its own node.
+  ///
+  /// Errors:
+  /// - EOPNOTSUPP, with advice: a device is attached through its own node. Nothing is tracked.
   Result<void> start_dirty_log() PASSTHRU_EXCLUDES(space_mutex_);
   void stop_dirty_log() PASSTHRU_EXCLUDES(space_mutex_);
-  /// Of the memory at `iova`, a bit for each page (4 KiB on x86), the lowest first: whether a
-  /// device may have written to it since the log began, or since this was asked last. An IOMMU that
-  /// cannot tell has it that all was, each time; type1 knows of no other (Linux 6.12). ENOENT: no
-  /// memory was added there; EINVAL: there is no log.
+  /// Returns a bit for each page (4 KiB on x86) of the memory at `iova`, the lowest page first. A
+  /// set bit: a device may have written to the page since tracking began or since the last call. An
+  /// IOMMU without dirty tracking reports every page in every call; type1 supports no other (Linux
+  /// 6.12).
+  ///
+  /// Errors:
+  /// - ENOENT: no memory was added at `iova`.
+  /// - EINVAL: the log is off.
   Result<std::vector<uint64_t>> dirty_pages(uint64_t iova) PASSTHRU_EXCLUDES(space_mutex_);
 
-  /// Resets the slot or bus of `device`, with `functions` in it (Kernel::hot_reset_info). EPERM,
-  /// with the name of the function: one of them is not this VM's, so it may be in somebody else's
-  /// hands.
+  /// Resets the slot or bus of `device`, with `functions` in it (Kernel::hot_reset_info).
+  ///
+  /// Errors:
+  /// - EPERM: a function is not assigned to this VM, so it may have another owner. The message
+  ///   names the function.
   Result<void> hot_reset(int device, Backend backend, std::span<const HotResetFunction> functions)
       PASSTHRU_EXCLUDES(space_mutex_);
 
-  /// One entry for each address space that has a device in it.
+  /// Returns an entry for each address space that has a device in it.
   [[nodiscard]] std::vector<DmaMaps> maps() const PASSTHRU_EXCLUDES(space_mutex_);
 
  private:
   struct Memory {
     std::span<std::byte> bytes;
     bool writable;
-    bool needed;                     ///< no device is attached without it
+    bool needed;                     ///< otherwise a device is attached even if mapping fails
     std::array<bool, 2> in_iommu{};  ///< by Backend
   };
   using Memories = std::map<uint64_t, Memory>;
@@ -112,7 +132,7 @@ class DmaSpace {
   void drop(const Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
 
   Kernel& kernel_;
-  mutable Mutex space_mutex_;  ///< protects the space: what is in it, and who is attached to it
+  mutable Mutex space_mutex_;  ///< protects the memory and the attached devices
   Container container_ PASSTHRU_GUARDED_BY(space_mutex_);
   Ioas ioas_ PASSTHRU_GUARDED_BY(space_mutex_);
   Memories memory_ PASSTHRU_GUARDED_BY(space_mutex_);  ///< by IOVA

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the log of what devices may have written to: a part of DmaSpace, for what is in its
-// container. An iommufd logs in page tables of its own, which take an IOMMU that marks what is
-// dirty (since Linux 6.7).
+// DmaSpace: dirty-page tracking, for the memory in its container. An iommufd tracks in its own page
+// tables, which takes an IOMMU with dirty tracking (since Linux 6.7).
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,17 +21,18 @@ Result<void> DmaSpace::start_dirty_log() {
 void DmaSpace::stop_dirty_log() {
   MutexLock lock(space_mutex_);
   if (dirty_log_ && container_.active()) {
-    ignore(container_.log_dirty(false), "nobody asks for it, and it ends with the last group");
+    ignore(container_.log_dirty(false),
+           "no caller reads the log any longer, and it ends with the last group");
   }
   dirty_log_ = false;
 }
 
 Result<std::vector<uint64_t>> DmaSpace::dirty_pages(uint64_t iova) {
   MutexLock lock(space_mutex_);
-  const char* const operation = "read what devices have written";
+  const char* const operation = "read the dirty-page log";
   const auto found = memory_.find(iova);
   if (found == memory_.end()) return fail(ENOENT, operation, "no memory was added there");
-  if (!dirty_log_) return fail(EINVAL, operation, "it is not logged");
+  if (!dirty_log_) return fail(EINVAL, operation, "the log is off");
   const Memory& memory = found->second;
   constexpr size_t kBitsPerWord = 64;
   const size_t pages = memory.bytes.size() / static_cast<size_t>(::sysconf(_SC_PAGESIZE));

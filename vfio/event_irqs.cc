@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what the kernel's signals mean. It repeats an unplug request every few seconds for as long
-// as the device stays open; an error is told once.
+// The kernel repeats an unplug request every few seconds while the device stays open. It reports an
+// error once.
 #include "vfio/event_irqs.h"
 
 #include <utility>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the two interrupts by which the host kernel speaks about a device to whoever has it: that
-// the device reported an uncorrectable error, and that the host wants it back.
+// VFIO's error and request interrupts of a device. With them the host kernel reports an
+// uncorrectable error, or asks for the device back.
 #pragma once
 
 #include <memory>
@@ -12,26 +12,31 @@
 
 namespace passthru {
 
-/// What the kernel said since it was last asked.
+/// The events since the last `take`.
 struct FiredEvents {
-  bool error = false;   ///< an uncorrectable error (AER), as vfio-pci's error handler was told
-  bool unplug = false;  ///< somebody waits in the kernel for the device to be closed
+  bool error = false;   ///< vfio-pci's error handler got an uncorrectable error (AER)
+  bool unplug = false;  ///< a task waits in the kernel until the device is closed
 };
 
 /// The error and request interrupts (VFIO_PCI_ERR_IRQ_INDEX, VFIO_PCI_REQ_IRQ_INDEX) of an opened
-/// device, as far as it has them. A reset leaves them bound. Thread-safe.
+/// device, as far as the device has them. A reset leaves them bound. Thread-safe.
 class EventIrqs {
  public:
-  /// EMFILE, ENOMEM: no eventfd can be had. Nothing is left bound on error.
+  /// Binds both. An error leaves nothing bound.
+  ///
+  /// Errors:
+  /// - EMFILE, ENOMEM: no eventfd is left.
   static Result<std::unique_ptr<EventIrqs>> bind(std::shared_ptr<VfioDevice> device);
   ~EventIrqs() { unbind(); }
   EventIrqs(const EventIrqs&) = delete;
   EventIrqs& operator=(const EventIrqs&) = delete;
 
-  /// Lets the device go; the descriptors stay, and are silent. Not from two threads at once.
+  /// Releases the device. The descriptors stay open and silent. Do not call it from two threads at
+  /// once.
   void unbind();
 
-  /// For poll: readable when there is something to `take`. Open until the end of this object.
+  /// Descriptors for poll, readable when `take` has an event. They stay open as long as this
+  /// object.
   [[nodiscard]] std::vector<int> fds() const;
   FiredEvents take();
 

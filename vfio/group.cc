@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the reasons why a device cannot be assigned, and the advice that goes with each.
 #include "vfio/group.h"
 
 #include <fmt/format.h>
@@ -42,8 +41,8 @@ Result<PciFunction> bindable_function(const Sysfs& sysfs, Bdf bdf) {
                     "Only devices behind an IOMMU can be assigned");
     }
     return refuse(ENODEV, bdf, "no IOMMU",
-                  "Switch on VT-d or AMD-Vi in the firmware and boot Linux with intel_iommu=on "
-                  "(AMD's is on by itself)");
+                  "Enable VT-d or AMD-Vi in the firmware; for VT-d, also boot Linux with "
+                  "intel_iommu=on");
   }
   return function;
 }
@@ -79,7 +78,7 @@ Result<uint32_t> assignable_group(const Sysfs& sysfs, Bdf bdf) {
     return refuse(
         EPERM, bdf,
         fmt::format("its IOMMU group {} is shared with {}", *function.iommu_group, named),
-        fmt::format("A group leaves the host as a whole: '{}', or move the device to another slot",
+        fmt::format("Bind every device of the group: '{}'. Or move the device to another slot",
                     command));
   }
   return *function.iommu_group;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the order in which a device goes into an IOAS and out of it: KVM hears of it before it is
-// bound, because the kernel looks for its VM then, and until after it has been detached.
+// KVM learns of a device before the bind, because the kernel looks for its VM then. KVM forgets the
+// device after the detach.
 #include "vfio/ioas.h"
 
 #include <utility>
@@ -9,13 +9,13 @@
 
 namespace passthru {
 
-// What has no IOAS to give is no iommufd. It is asked before it is kept: a VM that is given a wrong
-// one first may be given the right one later.
+// A descriptor that cannot allocate an IOAS is not an iommufd. It is checked before it is kept:
+// after a wrong descriptor, the VM may still get the right descriptor.
 Result<void> Ioas::adopt(int iommufd) {
   if (iommufd == iommufd_.get()) return {};
   Fd taken(iommufd);
   if (iommufd_) {
-    return fail(EINVAL, "use an iommufd", "the devices of a VM share one, and it has another");
+    return fail(EINVAL, "use the iommufd", "the VM already uses another iommufd");
   }
   auto ioas = kernel_.alloc_ioas(taken.get());
   if (!ioas) return tl::unexpected(explain_given_iommufd(std::move(ioas).error(), taken.get()));
@@ -56,18 +56,19 @@ Result<void> Ioas::attach_here(int device) {
 }
 
 void Ioas::detach(Fd device) {
-  ignore(kernel_.detach_ioas(device.get()), "closing it detaches it as well");
+  ignore(kernel_.detach_ioas(device.get()), "closing the device detaches it as well");
   if (listener_ != nullptr) listener_->file_removed(device.get());
   device.reset();
   --devices_;
   close();
 }
 
-// With the last device, as a container does: the next one finds a new IOAS.
+// Ends with the last device, as a container does: the next device gets a new IOAS.
 void Ioas::close() {
   if (devices_ != 0) return;
   if (allocated_) {
-    ignore(kernel_.destroy_ioas(iommufd_.get(), ioas_), "it ends with its iommufd at the latest");
+    ignore(kernel_.destroy_ioas(iommufd_.get(), ioas_),
+           "the IOAS ends with its iommufd at the latest");
     allocated_ = false;
   }
   if (!given_) iommufd_.reset();

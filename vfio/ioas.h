@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns VFIO's newer door: an iommufd with one IOAS, to which devices are attached by their own
-// nodes (since Linux 6.6). DmaSpace has one for a VM; the IOAS is there while a device is attached,
-// and from when an iommufd is given until its first one.
+// An iommufd with one IOAS, to which devices are attached by their own nodes (since Linux 6.6): the
+// newer of VFIO's two interfaces. Each DmaSpace has an IOAS. It exists while a device is attached,
+// and from `adopt` until the first device.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +17,21 @@ namespace passthru {
 /// An iommufd and its IOAS. Not thread-safe: DmaSpace's lock covers it.
 class Ioas final : public IommuSpace {
  public:
-  /// `listener` may be null, and outlives it.
+  /// `listener` may be null. It must outlive this object.
   Ioas(Kernel& kernel, VfioFileListener* listener) : kernel_(kernel), listener_(listener) {}
 
-  /// An iommufd from outside, taken over and kept until the end. Nothing to do for the one that it
-  /// has; EINVAL: it has another. EBADF, EINVAL, ENOTTY, with advice: it is none, and is closed.
+  /// Takes over an iommufd from the caller and keeps it until the end. Succeeds without effect if
+  /// it is in use here already.
+  ///
+  /// Errors:
+  /// - EINVAL: another iommufd is in use.
+  /// - EBADF, EINVAL, ENOTTY, with advice: the descriptor is not an iommufd. It is closed.
   Result<void> adopt(int iommufd);
 
-  /// Binds a device's own descriptor to the iommufd and attaches it to the IOAS. On error the IOAS
-  /// is as before; the descriptor may stay bound, and is of no use but to be closed.
+  /// Binds a device's own descriptor to the iommufd and attaches it to the IOAS. An error leaves
+  /// the IOAS as before. The descriptor may stay bound; the caller can only close it.
   Result<void> attach(int device);
-  /// Detaches and closes it. The last one takes all mappings away.
+  /// Detaches and closes the device. Detaching the last device ends all mappings.
   void detach(Fd device);
 
   [[nodiscard]] bool active() const override { return devices_ != 0; }
@@ -38,8 +42,10 @@ class Ioas final : public IommuSpace {
     return kernel_.unmap_ioas(iommufd_.get(), {.ioas = ioas_, .iova = iova, .size = size});
   }
 
-  /// Resets the slot or bus of `device`, with `functions` in it. EPERM, with the name of the
-  /// function: one is not in this iommufd's hands.
+  /// Resets the slot or bus of `device`, with `functions` in it.
+  ///
+  /// Errors:
+  /// - EPERM: a function is not bound to this iommufd. The message names the function.
   Result<void> hot_reset(int device, std::span<const HotResetFunction> functions);
 
  private:
@@ -48,7 +54,7 @@ class Ioas final : public IommuSpace {
 
   Kernel& kernel_;
   VfioFileListener* const listener_;
-  bool given_ = false;  ///< from outside
+  bool given_ = false;  ///< the caller opened it
   Fd iommufd_;
   bool allocated_ = false;
   uint32_t ioas_ = 0;

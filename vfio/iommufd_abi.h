@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what the kernel's ABI for iommufd and VFIO's cdevs looks like (linux/iommufd.h,
-// linux/vfio.h, since Linux 6.6): Debian 12's headers are older. Private to
-// vfio/linux_kernel_iommufd.cc.
+// The kernel's ABI for iommufd and VFIO's cdevs (linux/iommufd.h, linux/vfio.h, since Linux 6.6).
+// Debian 12's headers are older. Private to vfio/linux_kernel_iommufd.cc and vfio/linux_kernel.cc.
 #pragma once
 
 #include <linux/vfio.h>
@@ -21,7 +20,7 @@ constexpr unsigned long kBindIommufd = _IO(VFIO_TYPE, VFIO_BASE + 18);
 constexpr unsigned long kAttachIommufdPt = _IO(VFIO_TYPE, VFIO_BASE + 19);
 constexpr unsigned long kDetachIommufdPt = _IO(VFIO_TYPE, VFIO_BASE + 20);
 
-// Each starts with its own size, by which the kernel tells its versions apart.
+// Each structure starts with its size, which tells the kernel its version.
 struct Destroy {
   uint32_t size;
   uint32_t id;
@@ -33,7 +32,7 @@ struct IoasAlloc {
   uint32_t ioas;  ///< out
 };
 
-/// Of a mapping or a copy.
+/// Flags of a mapping or a copy.
 constexpr uint32_t kFixedIova = 1U << 0;
 constexpr uint32_t kWriteable = 1U << 1;
 constexpr uint32_t kReadable = 1U << 2;
@@ -64,7 +63,7 @@ struct IoasUnmap {
   uint32_t size;
   uint32_t ioas;
   uint64_t iova;
-  uint64_t length;  ///< in: of what is to go; out: of what went
+  uint64_t length;  ///< in: bytes to unmap; out: bytes unmapped
 };
 static_assert(sizeof(IoasUnmap) == 24);
 
@@ -78,7 +77,7 @@ struct BindIommufd {
 struct AttachIommufdPt {
   uint32_t argsz;
   uint32_t flags;
-  uint32_t page_table;  ///< in: an IOAS; out: what the kernel made of it
+  uint32_t page_table;  ///< in: an IOAS; out: the page table that the kernel chose
 };
 
 struct DetachIommufdPt {
@@ -86,8 +85,8 @@ struct DetachIommufdPt {
   uint32_t flags;
 };
 
-/// VFIO_DEVICE_GET_PCI_HOT_RESET_INFO of a cdev tells ids in place of groups; this one means that
-/// the function is in somebody else's hands, or in nobody's.
+/// For a cdev, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO gives device ids in place of groups.
+/// `kHotResetNotOwned` means that the function has another owner or no owner.
 constexpr uint32_t kHotResetTellsIds = 1U << 0;
 constexpr uint32_t kHotResetNotOwned = UINT32_MAX;
 

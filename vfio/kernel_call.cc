@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the one ioctl of vfio/, and that its errno is not lost on the way.
 #include "vfio/kernel_call.h"
 
 #include <sys/ioctl.h>

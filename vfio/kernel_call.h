@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns how vfio/ makes an ioctl: kernel_call.cc is the only file there that calls ioctl. Private to
-// vfio/linux_*.cc.
+// The ioctl calls of vfio/. Only kernel_call.cc calls ioctl. Private to vfio/linux_*.cc.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +8,11 @@
 
 namespace passthru {
 
-/// What the kernel returns, 0 or more, or its errno with the request's name. `argument` is what the
-/// request takes: a pointer, or a number.
+/// Makes an ioctl. Returns the value of the kernel, 0 or more, or its errno with the name of the
+/// request. `argument` is a pointer or a number, as the request expects.
 Result<int> kernel_value(int fd, unsigned long request, uintptr_t argument, const char* name);
 
-/// The same for a request that takes a struct and whose return value says nothing.
+/// Makes an ioctl that takes a struct and whose return value has no meaning.
 template <class Argument>
 Result<void> kernel_call(int fd, unsigned long request, Argument* argument, const char* name) {
   PASSTHRU_TRY(kernel_value(fd, request, reinterpret_cast<uintptr_t>(argument), name));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the ioctls of groups, containers and devices: what there is to know of them, and what they
-// are told; those of iommufd are next door. Each failure carries errno and the request's name.
+// LinuxKernel: the ioctls of groups, containers and devices. Each error has errno and the name of
+// the request.
 #include "vfio/linux_kernel.h"
 
 #include <fmt/format.h>
@@ -19,12 +19,12 @@
 namespace passthru {
 namespace {
 
-/// More than any region's capability chain needs: what the kernel asks for is believed up to here.
+/// More than the capability chain of any region needs. A larger request of the kernel is refused.
 constexpr uint32_t kMaxRegionInfo = 1U << 20;
-/// A bus has no more functions; the ones behind bridges on it are added.
+/// All functions of a bus, with room for functions behind its bridges.
 constexpr uint32_t kMaxHotResetFunctions = 1U << 16;
 
-/// VFIO_DEVICE_SET_IRQS. `eventfds` follow the struct where `flags` say so.
+/// Calls VFIO_DEVICE_SET_IRQS. `eventfds` follow the struct if `flags` say so.
 Result<void> set_irqs(int device, Irq irq, uint32_t flags, uint32_t start, uint32_t count,
                       std::span<const int> eventfds = {}) {
   constexpr const char* kName = "VFIO_DEVICE_SET_IRQS";
@@ -40,7 +40,7 @@ Result<void> set_irqs(int device, Irq irq, uint32_t flags, uint32_t start, uint3
   const int available = PASSTHRU_TRY(
       kernel_value(device, VFIO_DEVICE_SET_IRQS, reinterpret_cast<uintptr_t>(set), kName));
   if (available == 0) return {};
-  // Not success: there are only so many vectors, and none was enabled.
+  // A positive value is a failure: the number of available vectors. No vector was enabled.
   return tl::unexpected(Error{.code = ENOSPC,
                               .operation = kName,
                               .index = static_cast<uint32_t>(available),
@@ -124,7 +124,7 @@ Result<void> LinuxKernel::unmap_dma(int container, uint64_t iova, uint64_t size)
   unmap.iova = iova;
   unmap.size = size;
   PASSTHRU_TRY(kernel_call(container, VFIO_IOMMU_UNMAP_DMA, &unmap, "VFIO_IOMMU_UNMAP_DMA"));
-  // The kernel calls it success when nothing was there, and says how much it unmapped.
+  // If no mapping existed, the kernel reports success and a size of 0.
   if (unmap.size != size) return fail(ENOENT, "VFIO_IOMMU_UNMAP_DMA");
   return {};
 }
@@ -167,7 +167,7 @@ Result<RegionInfo> LinuxKernel::region_info(int device, Region region) {
   constexpr const char* kName = "VFIO_DEVICE_GET_REGION_INFO";
   std::vector<std::byte> answer(sizeof(vfio_region_info));
   vfio_region_info info{};
-  // The first answer may only tell how large the whole one is.
+  // The first answer may give only the size of the whole answer.
   for (int asked = 0;; ++asked) {
     info = {};
     info.argsz = static_cast<uint32_t>(answer.size());
@@ -244,16 +244,18 @@ Result<std::vector<HotResetFunction>> LinuxKernel::hot_reset_info(int device) {
     const auto asked = kernel_call(device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, header, kName);
     const uint32_t count = header->count;
     const uint32_t flags = header->flags;
-    if (count > kMaxHotResetFunctions) return fail(EPROTO, kName, "it names too many functions");
+    if (count > kMaxHotResetFunctions)
+      return fail(EPROTO, kName, "the answer names too many functions");
     const size_t needed = sizeof(Header) + count * sizeof(Entry);
-    // ENOSPC says how many there are; there may be more the next time, and never without end.
+    // ENOSPC gives the number of functions. The number may grow until the next call, but not
+    // forever.
     if (!asked && asked.error().code == ENOSPC && needed > argument.size()) {
       argument.resize(needed);
       continue;
     }
     if (!asked) return tl::unexpected(asked.error());
     if (needed > argument.size())
-      return fail(EPROTO, kName, "it names more than it was given room");
+      return fail(EPROTO, kName, "the answer names more functions than the buffer holds");
     std::vector<HotResetFunction> functions;
     for (uint32_t i = 0; i < count; ++i) {
       Entry entry;
@@ -262,7 +264,7 @@ Result<std::vector<HotResetFunction>> LinuxKernel::hot_reset_info(int device) {
                                         .bus = entry.bus,
                                         .device = static_cast<uint8_t>(entry.devfn >> 3),
                                         .function = static_cast<uint8_t>(entry.devfn & 7)}};
-      // The same field has an id in place of a group where the device was opened by its own node.
+      // If the device was opened through its own node, this field is an id in place of a group.
       if ((flags & abi::kHotResetTellsIds) != 0) {
         function.owned = entry.group_id != abi::kHotResetNotOwned;
       } else {

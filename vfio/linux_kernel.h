@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Owns the calls into the Linux kernel: groups and devices in linux_kernel.cc, iommufd in
-// linux_iommufd.cc, files and eventfds in linux_files.cc. A program makes one for its Domains.
+// The calls into the Linux kernel: groups, containers and devices in linux_kernel.cc, iommufd in
+// linux_kernel_iommufd.cc, files and eventfds in linux_kernel_files.cc.
 #pragma once
 
 #include "vfio/kernel.h"
 
 namespace passthru {
 
-/// The running Linux. Has no state of its own; since Linux 6.1.
+/// The running kernel, Linux 6.1 or later. Has no state.
 class LinuxKernel final : public Kernel {
  public:
   Result<Fd> open_container() override;

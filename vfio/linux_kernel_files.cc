@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the calls of LinuxKernel that are no ioctl: opening, reading, writing and mapping, eventfds,
-// limits. Every descriptor is close-on-exec.
+// LinuxKernel: the calls other than ioctl. They open, read, write and map files, and handle
+// eventfds and limits. Every descriptor is close-on-exec.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -44,7 +44,8 @@ Result<Fd> LinuxKernel::open_cdev(const std::string& name) {
 Result<std::string> LinuxKernel::device_number(int fd) {
   struct stat status = {};
   if (::fstat(fd, &status) != 0) return fail(errno, "fstat");
-  if (!S_ISCHR(status.st_mode)) return fail(EINVAL, "fstat", "it is no character device");
+  if (!S_ISCHR(status.st_mode))
+    return fail(EINVAL, "fstat", "the descriptor is not a character device");
   return fmt::format("{}:{}", major(status.st_rdev), minor(status.st_rdev));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the ioctls of iommufd and of a device's own node, beside those of groups and containers in
-// vfio/linux_kernel.cc. Each failure carries errno and the request's name.
+// LinuxKernel: the ioctls of iommufd and of a device's own node. Each error has errno and the name
+// of the request.
 #include "vfio/iommufd_abi.h"
 #include "vfio/kernel_call.h"
 #include "vfio/linux_kernel.h"

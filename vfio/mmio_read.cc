@@ -13,8 +13,8 @@ namespace {
 thread_local constinit sigjmp_buf* way_back = nullptr;  // while this thread is in try_read_mmio
 struct sigaction previous = {};
 
-/// What the process would have done without us. The default and "ignore" come into force by
-/// returning: the access that faulted is made again.
+/// Does what the process would do without this handler. The default action and "ignore" take effect
+/// on return, when the access that faulted is repeated.
 void pass_on(int signal, siginfo_t* info, void* context) {
   if ((previous.sa_flags & SA_SIGINFO) != 0) {
     previous.sa_sigaction(signal, info, context);
@@ -22,14 +22,14 @@ void pass_on(int signal, siginfo_t* info, void* context) {
     previous.sa_handler(signal);
   } else {
     sigaction(SIGBUS, &previous, nullptr);
-    if (info->si_code <= 0) raise(SIGBUS);  // somebody sent it: there is no access to repeat
+    if (info->si_code <= 0) raise(SIGBUS);  // a process sent it: no access is repeated
   }
 }
 
 void on_sigbus(int signal, siginfo_t* info, void* context) {
   const bool is_fault = info->si_code > 0;
   if (is_fault && way_back != nullptr) {
-    // What the handler blocks would stay blocked after the jump, and the next fault be fatal.
+    // Otherwise SIGBUS would stay blocked after the jump, and the next fault would be fatal.
     pthread_sigmask(SIG_SETMASK, &static_cast<ucontext_t*>(context)->uc_sigmask, nullptr);
     siglongjmp(*way_back, 1);
   }
@@ -43,8 +43,8 @@ bool install_handler() {
   return sigaction(SIGBUS, nullptr, &previous) == 0 && sigaction(SIGBUS, &action, nullptr) == 0;
 }
 
-/// While it lives, a fault on this thread reaches the handler. Blocked, it would end the process.
-/// Costs two system calls on a thread that blocks SIGBUS, and nothing on any other.
+/// Lets a fault on this thread reach the handler; a blocked fault would end the process. Costs two
+/// system calls on a thread that blocks SIGBUS, and nothing on any other thread.
 class OpenToSigbus {
  public:
   OpenToSigbus() {
@@ -77,7 +77,7 @@ class OpenToSigbus {
 };
 thread_local constinit OpenToSigbus::State OpenToSigbus::this_thread = OpenToSigbus::State::Unknown;
 
-/// Apart, so that nothing that the jump would have to restore is in a register of its caller.
+/// A separate function, so that its caller keeps no state in registers that the jump would lose.
 [[gnu::noinline]] void load(const std::byte* memory, std::span<uint32_t> words) {
   const auto* source = reinterpret_cast<const volatile uint32_t*>(memory);
   for (uint32_t& word : words) word = *source++;
@@ -94,7 +94,7 @@ bool try_read_mmio(const std::byte* memory, std::span<uint32_t> words) {
     return false;
   }
   way_back = &here;
-  // The compiler must not move a load out of the time in which `way_back` is set.
+  // The compiler must not move a load to a point where `way_back` is not set.
   std::atomic_signal_fence(std::memory_order_seq_cst);
   load(memory, words);
   std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns loads from mapped device memory that may fault: a BAR whose decode is off, that is being
-// reset or whose device is gone answers with SIGBUS. Who reads a mapping of a device reads it here.
+// Loads from mapped device memory that may fault. A BAR causes SIGBUS if its decode is off, during
+// a reset, and after the device is gone. Read a device's mappings only through this function.
 #pragma once
 
 #include <cstddef>
@@ -9,13 +9,13 @@
 
 namespace passthru {
 
-/// Fills `words` with loads of 4 bytes each, ascending, from `memory` (aligned to 4). False if one
-/// of them faulted; `words` then holds nothing of use. Any thread, not in a signal handler. A
-/// thread that blocks SIGBUS does so before its first call.
+/// Fills `words` with loads of 4 bytes each, ascending, from `memory` (aligned to 4). Returns false
+/// if a load faulted; `words` is then undefined. Call it on any thread, but not in a signal
+/// handler. A thread that blocks SIGBUS must do so before its first call.
 ///
-/// The first call puts a handler of SIGBUS in place, for the whole process. It passes on what did
-/// not come from here to the handler that was there before. A VMM that sets its own later must pass
-/// on to ours in the same way, what it does not know.
+/// The first call installs a SIGBUS handler for the whole process. It passes other faults on to the
+/// previous handler. A VMM that installs its own handler later must pass unknown faults on in the
+/// same way.
 [[nodiscard]] bool try_read_mmio(const std::byte* memory, std::span<uint32_t> words);
 
 }  // namespace passthru

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the walk: every offset is compared with what is left of the answer before it is used.
+// Every offset is checked against the size of the answer before it is used.
 #include "vfio/region_caps.h"
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ tl::unexpected<Error> malformed(std::string why) {
   return fail(EBADMSG, "VFIO_DEVICE_GET_REGION_INFO", std::move(why));
 }
 
-/// A copy of the T at `offset`, if all of it is there.
+/// Returns a copy of the T at `offset`, if the bytes contain all of it.
 template <class T>
 std::optional<T> take(std::span<const std::byte> bytes, uint64_t offset) {
   if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) return std::nullopt;
@@ -47,7 +47,7 @@ Result<std::vector<MapArea>> take_areas(std::span<const std::byte> answer, uint6
 Result<RegionCaps> parse_region_caps(std::span<const std::byte> answer, uint32_t first,
                                      uint64_t region_size) {
   RegionCaps caps;
-  // No two capabilities overlap, so a longer chain than this has a loop.
+  // Capabilities do not overlap, so a longer chain than this has a loop.
   size_t left = answer.size() / sizeof(vfio_info_cap_header);
   for (uint32_t offset = first; offset != 0;) {
     if (left-- == 0) return malformed("the capability chain has a loop");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the reading of a region's capability chain (linux/vfio.h, struct vfio_info_cap_header):
-// pure, over the bytes of the kernel's answer, believing none of them. Only LinuxKernel calls it.
+// The capability chain of a region (linux/vfio.h, struct vfio_info_cap_header), parsed from the
+// kernel's answer without trusting it. Pure.
 #pragma once
 
 #include <cstddef>
@@ -14,16 +14,19 @@
 
 namespace passthru {
 
-/// The capabilities that Passthru acts on; others are passed over.
+/// The capabilities that Passthru uses.
 struct RegionCaps {
   bool msix_mappable = false;
-  /// Where present: the only ranges that may be mapped, none if empty. Never beyond the region.
+  /// If present: the only ranges that may be mapped, all within the region. Empty: no range.
   std::optional<std::vector<MapArea>> sparse{};
 };
 
-/// `answer` starts with struct vfio_region_info; `first` is its cap_offset, `region_size` its size.
-/// EBADMSG: a capability lies outside of the answer, is cut short, or the chain does not end; a
-/// sparse area lies outside of the region.
+/// Parses an answer that starts with struct vfio_region_info. `first` is its cap_offset,
+/// `region_size` its size.
+///
+/// Errors:
+/// - EBADMSG: a capability lies outside the answer or is cut short, the chain does not end, or a
+///   sparse area lies outside the region.
 Result<RegionCaps> parse_region_caps(std::span<const std::byte> answer, uint32_t first,
                                      uint64_t region_size);
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns which module's parameter counts.
 #include "vfio/unsafe_interrupts.h"
 
 #include <cerrno>
@@ -14,18 +13,18 @@ Result<bool> unsafe_interrupts_allowed(const std::filesystem::path& sys, Backend
     return read_file(sys / "module" / module / "parameters/allow_unsafe_interrupts", 1);
   };
   auto value = parameter(backend == Backend::Cdev ? "iommufd" : "vfio_iommu_type1");
-  // Where type1 is not there, /dev/vfio/vfio is iommufd's (CONFIG_IOMMUFD_VFIO_CONTAINER).
+  // Without type1, iommufd provides /dev/vfio/vfio (CONFIG_IOMMUFD_VFIO_CONTAINER).
   if (!value && value.error().code == ENOENT && backend == Backend::Group) {
     value = parameter("iommufd");
   }
   if (value) return *value == "Y";
-  // Where modules are shown, there is none of this name, so nothing that would allow it.
+  // If sysfs shows modules but not this module, nothing allows unsafe interrupts.
   std::error_code error;
   if (value.error().code == ENOENT && std::filesystem::exists(sys / "module/kernel", error)) {
     return false;
   }
   return tl::unexpected(std::move(value).error().advise(
-      "Show this process /sys/module, or allow unsafe interrupts (--allow-unsafe-interrupts)"));
+      "Let this process read /sys/module, or use --allow-unsafe-interrupts"));
 }
 
 }  // namespace passthru

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns where Linux says whether it insists on interrupt remapping: a parameter of the module that
-// attaches devices. LinuxKernel asks it, and what doctor looks at.
+// The parameter allow_unsafe_interrupts of the kernel module that attaches devices. LinuxKernel and
+// the doctor's facts use it.
 #pragma once
 
 #include <filesystem>
@@ -10,8 +10,8 @@
 
 namespace passthru {
 
-/// Kernel::unsafe_interrupts_allowed, as `sys` has it, which is /sys outside of tests. An error,
-/// with advice: no modules are shown there.
+/// Implements Kernel::unsafe_interrupts_allowed. `sys` is /sys, except in tests. Fails, with
+/// advice, if `sys` shows no modules.
 Result<bool> unsafe_interrupts_allowed(const std::filesystem::path& sys, Backend backend);
 
 }  // namespace passthru

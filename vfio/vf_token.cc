@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the spelling of a token, and the wording. The rules are the kernel's
-// (vfio_pci_validate_vf_token).
+// The rules are the kernel's (vfio_pci_validate_vf_token).
 #include "vfio/vf_token.h"
 
 #include <fmt/format.h>
@@ -25,9 +24,9 @@ std::optional<uint8_t> read_byte(std::string_view digits) {
 Result<VfToken> VfToken::parse(std::string_view text) {
   const auto refused = [text] {
     return tl::unexpected(
-        Error{.code = EINVAL, .operation = fmt::format("'{}' is no VF token", text)}
+        Error{.code = EINVAL, .operation = fmt::format("read the VF token '{}'", text)}
             .because("expected a UUID, like bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3")
-            .advise("'uuidgen' makes one"));
+            .advise("'uuidgen' creates a UUID"));
   };
   if (text.size() != kShape.size()) return refused();
   VfToken token;
@@ -62,17 +61,17 @@ Result<void> check_vf_token(const PciFunction& function,
   if (!physical) {
     return tl::unexpected(
         std::move(error)
-            .because("it is neither a virtual function nor one that can have some")
-            .advise("Leave the token out"));
+            .because("the device neither is a virtual function nor can have virtual functions")
+            .advise("Do not give a token"));
   }
   const std::string driver =
       physical->driver.empty() ? "has no driver" : "belongs to " + physical->driver;
   return tl::unexpected(
       std::move(error)
-          .because(fmt::format("its physical function {} {}: there is a token only where that one "
+          .because(fmt::format("its physical function {} {}: a token applies only if that function "
                                "is on vfio-pci",
                                physical->bdf.str(), driver))
-          .advise("Leave the token out"));
+          .advise("Do not give a token"));
 }
 
 Error explain_vf_token(Error error, const PciFunction& function, bool given) {
@@ -80,26 +79,28 @@ Error explain_vf_token(Error error, const PciFunction& function, bool given) {
   if (!function.physical_function) {
     return std::move(error)
         .because(fmt::format("its virtual functions are in use, and {}",
-                             given ? "this is not the token that their users know"
-                                   : "only who has the token that their users know may open it"))
+                             given ? "this is not the token that was set for them"
+                                   : "opening the device takes the token that was set for them"))
         .advise(
-            "Give the token that was set when it was opened before, or end those who use its "
-            "virtual functions");
+            "Give the token that the device was opened with before, or stop the processes that use "
+            "its virtual functions");
   }
   const std::string physical = function.physical_function->str();
   if (given) {
     return std::move(error)
-        .because(fmt::format("this is not the token of the owner of {}, its physical function on "
-                             "vfio-pci",
-                             physical))
-        .advise(fmt::format("Give the one that the owner of {} was started with", physical));
+        .because(
+            fmt::format("this is not the token that its physical function {}, on vfio-pci, was "
+                        "opened with",
+                        physical))
+        .advise(fmt::format("Give the token that {} was opened with", physical));
   }
   return std::move(error)
-      .because(fmt::format("its physical function {} is on vfio-pci, and only who has the token of "
-                           "that one's owner may open it",
-                           physical))
-      .advise(fmt::format("Say --vf-token UUID, with the UUID that the owner of {} was started "
-                          "with, or give {} back to a driver of the host: 'passthru unbind {}'",
+      .because(
+          fmt::format("its physical function {} is on vfio-pci, so opening this function takes "
+                      "the token of that function",
+                      physical))
+      .advise(fmt::format("Use --vf-token UUID with the UUID that {} was opened with, or return {} "
+                          "to its host driver: 'passthru unbind {}'",
                           physical, physical, physical));
 }
 

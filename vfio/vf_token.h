@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the token that the users of a physical function on vfio-pci and of its virtual functions
-// share, what the kernel is told of it, and what a user is told where it is wrong. Pure.
+// The VF token, which the users of a physical function on vfio-pci and of its virtual functions
+// share. Pure.
 #pragma once
 
 #include <array>
@@ -15,18 +15,20 @@
 
 namespace passthru {
 
-/// A UUID. Who has a physical function (SR-IOV) can take its virtual functions away and may see
-/// their data, so on vfio-pci both sides have to know the same one: who opens the physical function
-/// sets it, and who opens a virtual function shows it.
+/// A UUID. The user of a physical function (SR-IOV) can remove its virtual functions and may see
+/// their data. On vfio-pci both sides must therefore know the same token. Opening the physical
+/// function sets it; opening a virtual function presents it.
 class VfToken {
  public:
-  /// Reads "bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3", in either case. EINVAL for anything else, saying
-  /// what a token looks like.
+  /// Reads "bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3", in upper or lower case.
+  ///
+  /// Errors:
+  /// - EINVAL: anything else. The message shows the form of a token.
   static Result<VfToken> parse(std::string_view text);
 
-  /// As the kernel takes it behind a device's name: lower case.
+  /// Returns the lower-case form, which the kernel expects after the name of a device.
   [[nodiscard]] std::string str() const;
-  /// As the kernel takes it as a value: in the order in which it is written.
+  /// Returns the bytes in the order of the text, which the kernel expects as a value.
   [[nodiscard]] const std::array<uint8_t, 16>& bytes() const { return bytes_; }
   bool operator==(const VfToken&) const = default;
 
@@ -34,18 +36,21 @@ class VfToken {
   std::array<uint8_t, 16> bytes_{};
 };
 
-/// What VFIO_GROUP_GET_DEVICE_FD is to be given: "0000:01:00.1 vf_token=UUID", or the address
+/// Returns the argument of VFIO_GROUP_GET_DEVICE_FD: "0000:01:00.1 vf_token=UUID", or the address
 /// alone.
 std::string device_name(Bdf bdf, const std::optional<VfToken>& token);
 
-/// Whether a token that was given is of use for `function`. EINVAL, as from the kernel, where it is
-/// neither a virtual function of `physical` on vfio-pci nor one that can have virtual functions.
-/// `physical`: empty where it is no virtual function.
+/// Checks whether a token applies to `function`. `physical` is empty unless it is a virtual
+/// function.
+///
+/// Errors:
+/// - EINVAL, as from the kernel: the function is neither a virtual function of a `physical` on
+///   vfio-pci nor able to have virtual functions.
 Result<void> check_vf_token(const PciFunction& function,
                             const std::optional<PciFunction>& physical);
 
-/// The kernel's EACCES when `function` was opened, with `given` or without a token. Any other error
-/// as it was.
+/// Explains the kernel's EACCES from opening `function`, with a token (`given`) or without. Returns
+/// any other error unchanged.
 Error explain_vf_token(Error error, const PciFunction& function, bool given);
 
 }  // namespace passthru

@@ -86,7 +86,7 @@ without_the_module() {
   asked 3 'not bound' $nvme
   missing 'not bound' driver
   line driver "bound to nvme, not to vfio-pci. 'passthru bind $nvme'"
-  line group_node 'once the device is bound'
+  line group_node 'appears when the device is bound'
   "$passthru" bind $nvme
   remember_state
   asked 0 'bound' $nvme

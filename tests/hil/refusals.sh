@@ -73,7 +73,7 @@ groups() {
   refused 'run: group not viable' 3 $half "$other_half (virtio-pci)" "'passthru bind $other_half'" -- \
     "${run[@]}" --device $half
   exec 7<>"/dev/vfio/$nvme_group"
-  refused 'run: group in use' 3 $nvme "group $nvme_group is in use by another process" \
+  refused 'run: group in use' 3 $nvme "another process uses group $nvme_group" \
     "fuser -v /dev/vfio/$nvme_group" -- "${run[@]}" --device $nvme
   refused 'unbind: group in use' 3 $nvme "IOMMU group $nvme_group" "fuser -v /dev/vfio/$nvme_group" -- \
     "$passthru" unbind $nvme
@@ -87,7 +87,7 @@ interrupt_remapping() {
   refused 'run: interrupt remapping is not certain' 3 $nvme 'interrupt remapping' --allow-unsafe-interrupts -- \
     "${run[@]}" --device $nvme
   echo "$value" >$unsafe
-  refused 'run: nothing says whether it is insisted on' 3 allow_unsafe_interrupts 'Show this process /sys/module' -- \
+  refused 'run: nothing says whether it is insisted on' 3 allow_unsafe_interrupts 'Let this process read /sys/module' -- \
     unshare --mount sh -c 'mount -t tmpfs none /sys/module && exec "$@"' sh "${run[@]}" --device $nvme
 }
 
@@ -98,7 +98,7 @@ permissions() {
   chmod 600 /dev/kvm
   refused 'run: no permission for KVM' 3 /dev/kvm 'Run as root' kvm -- "${unprivileged[@]}" "${run[@]}" --device $nvme
   chmod 666 /dev/kvm
-  refused 'run: no permission for the group' 3 $nvme 'no permission' "chown USER /dev/vfio/$nvme_group" -- \
+  refused 'run: no permission for the group' 3 $nvme 'permission denied' "chown USER /dev/vfio/$nvme_group" -- \
     "${unprivileged[@]}" "${run[@]}" --device $nvme
   chmod 666 "/dev/vfio/$nvme_group"
   # 128 MiB of memory are 134217728 bytes, 131072 KiB.

@@ -187,10 +187,10 @@ $passthru topology --json >"$results/wrong.json" || true
 setpci -s $third_port SECONDARY_BUS="$right"
 equal 'wrong numbers: the exit status' "$status" 1
 equal 'wrong numbers: what is said' "$(grep "^fault: $third_port" "$results/wrong.txt")" \
-  "fault: $third_port: its secondary bus $(secondary $other_port) is already that of $other_port"
+  "fault: $third_port: its secondary bus $(secondary $other_port) already belongs to $other_port"
 equal 'wrong numbers: what they leave without a way' \
   "$(jq -r --arg device "0000:$right:00.0" '.faults[] | select(.device == $device) | .fault' "$results/wrong.json")" \
-  "it is on bus $right, which is behind no bridge and is no root bus"
+  "it is on bus $right, which is neither behind a bridge nor a root bus"
 the_same 'put right'
 
 equal '--watch goes on' "$(kill -0 $watch && echo yes)" yes

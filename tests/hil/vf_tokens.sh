@@ -61,8 +61,8 @@ equal 'the virtual functions are on vfio-pci, as the physical one is' \
 wait_until_says online
 
 refused without "its physical function $physical is on vfio-pci" --device "$virtual"
-refused wrong "this is not the token of the owner of $physical" --device "$virtual" --vf-token "$wrong"
-refused useless 'it is neither a virtual function nor one that can have some' --device "$other" --vf-token "$token"
+refused wrong "this is not the token that its physical function $physical" --device "$virtual" --vf-token "$wrong"
+refused useless 'the device neither is a virtual function nor can have virtual functions' --device "$other" --vf-token "$token"
 status=0
 "$passthru" doctor "$virtual" >"$results/doctor" || status=$?
 equal 'doctor: it could be given to a guest' "$status" 0 "$results/doctor"

@@ -75,27 +75,27 @@ TEST_F(Identity, SaysWhatItWasAndWhatIsThereNow) {
   find_anew(tree);
   put(tree, "vendor", "0x8086");
   EXPECT_EQ(complaint(),
-            "the device that was opened here was 0x1b36:0x0010, subsystem 0x1af4:0x1100, revision "
-            "0x02, IOMMU group 4; now there is 0x8086:0x0010, subsystem 0x1af4:0x1100, revision "
-            "0x02, IOMMU group 4");
+            "the device opened at this address was 0x1b36:0x0010, subsystem 0x1af4:0x1100, "
+            "revision 0x02, IOMMU group 4; the address now has 0x8086:0x0010, subsystem "
+            "0x1af4:0x1100, revision 0x02, IOMMU group 4");
 }
 
 TEST_F(Identity, IsNotThatOfItsTwin) {
   find_anew(tree);
-  EXPECT_THAT(complaint(), HasSubstr("now there is another device with the same ids"));
+  EXPECT_THAT(complaint(), HasSubstr("the address now has another device with the same ids"));
 }
 
 TEST_F(Identity, IsNotThatOfOneInAnotherGroup) {
   const fs::path group = directory_of(tree) / "iommu_group";
   fs::remove(group);
   fs::create_symlink("../../kernel/iommu_groups/5", group);
-  EXPECT_THAT(complaint(), HasSubstr("now there is 0x1b36:0x0010, subsystem 0x1af4:0x1100, "
+  EXPECT_THAT(complaint(), HasSubstr("the address now has 0x1b36:0x0010, subsystem 0x1af4:0x1100, "
                                      "revision 0x02, IOMMU group 5"));
 }
 
 TEST_F(Identity, IsNobodysWhenNothingIsThere) {
   tree.remove(kBdf);
-  EXPECT_THAT(complaint(), HasSubstr("now there is nothing"));
+  EXPECT_THAT(complaint(), HasSubstr("the address now has no device"));
   const auto none = DeviceIdentity::remember(tree.sysfs(), {.device = 2});
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, ENOENT);
@@ -147,7 +147,8 @@ class AssignedIdentity : public AssignedFixture {
     return bound;
   }
   static auto says_so() {
-    return AllOf(HasSubstr(kBdf), HasSubstr("now there is another device with the same ids"));
+    return AllOf(HasSubstr(kBdf),
+                 HasSubstr("the address now has another device with the same ids"));
   }
   void enable_msi(bool on) {
     device->config_write(kMsi + 4, 4, 0xfee0'0000);

@@ -184,68 +184,69 @@ TEST_P(HostileNumbers, AreToldAndNotFollowed) {
 const std::vector<Hostile> kHostile = {
     {"ItsOwnBus",
      {bridge("00:01.0", 1, 1), bridge("01:00.0", 1, 1)},
-     {"0000:01:00.0: its secondary bus 01 is the one that it is on"}},
+     {"0000:01:00.0: its secondary bus 01 is the bus that it is on"}},
     {"AnAncestorsBus",
      {bridge("00:01.0", 1, 3), bridge("01:00.0", 2, 3), bridge("02:00.0", 3, 3),
       bridge("03:00.0", 1, 3)},
-     {"0000:03:00.0: its secondary bus 01 is in front of it: a loop"}},
+     {"0000:03:00.0: its secondary bus 01 is in front of it, so the bridges form a loop"}},
     {"TheSameBusTwice",
      {bridge("00:01.0", 1, 1), bridge("00:02.0", 1, 1), function("01:00.0")},
-     {"0000:00:02.0: its secondary bus 01 is already that of 0000:00:01.0"}},
+     {"0000:00:02.0: its secondary bus 01 already belongs to 0000:00:01.0"}},
     {"TheSameBusTwiceFarApart",
      {bridge("00:01.0", 1, 2), bridge("01:00.0", 2, 2), bridge("00:02.0", 2, 2),
       function("02:00.0")},
-     {"0000:01:00.0: its secondary bus 02 is already that of 0000:00:02.0"}},
+     {"0000:01:00.0: its secondary bus 02 already belongs to 0000:00:02.0"}},
     {"LastBelowFirst",
      {bridge("00:01.0", 5, 2), function("00:02.0")},
-     {"0000:00:01.0: its last bus 02 is below its first, 05: it passes nothing on"}},
+     {"0000:00:01.0: its subordinate bus 02 is below its secondary bus 05, so it forwards "
+      "nothing"}},
     {"LastBelowFirstWithSomethingBehind",
      {bridge("00:01.0", 5, 2), function("05:00.0")},
-     {"0000:00:01.0: its last bus 02 is below its first, 05: it passes nothing on",
-      "0000:05:00.0: it is on bus 05, which is behind no bridge and is no root bus"}},
+     {"0000:00:01.0: its subordinate bus 02 is below its secondary bus 05, so it forwards nothing",
+      "0000:05:00.0: it is on bus 05, which is neither behind a bridge nor a root bus"}},
     {"Orphans",
      {bridge("00:01.0", 1, 1), function("02:00.0"), function("02:00.1")},
-     {"0000:02:00.0: it is on bus 02, which is behind no bridge and is no root bus",
-      "0000:02:00.1: it is on bus 02, which is behind no bridge and is no root bus"}},
+     {"0000:02:00.0: it is on bus 02, which is neither behind a bridge nor a root bus",
+      "0000:02:00.1: it is on bus 02, which is neither behind a bridge nor a root bus"}},
     {"AnOrphanedBridgeIsToldAndNotWhatIsBehindIt",
      {bridge("07:00.0", 8, 9), bridge("08:00.0", 9, 9), function("09:00.0")},
-     {"0000:07:00.0: it is on bus 07, which is behind no bridge and is no root bus"}},
+     {"0000:07:00.0: it is on bus 07, which is neither behind a bridge nor a root bus"}},
     {"AnOrphanOfAnotherSegment",
      {bridge("0000:00:01.0", 1, 1), function("0001:01:00.0")},
-     {"0001:01:00.0: it is on bus 01, which is behind no bridge and is no root bus"}},
+     {"0001:01:00.0: it is on bus 01, which is neither behind a bridge nor a root bus"}},
     {"ALoopThatNothingLeadsTo",
      {bridge("05:00.0", 6, 6), bridge("06:00.0", 5, 6)},
      {"0000:05:00.0: it is on bus 05, which only a loop of bridges leads to",
-      "0000:06:00.0: its secondary bus 05 is in front of it: a loop"}},
+      "0000:06:00.0: its secondary bus 05 is in front of it, so the bridges form a loop"}},
     {"BehindALoop",
      {bridge("05:00.0", 6, 6), bridge("06:00.0", 5, 6), bridge("06:01.0", 3, 3),
       function("03:00.0")},
      {"0000:06:00.0: it is on bus 06, which only a loop of bridges leads to",
       "0000:06:01.0: it is on bus 06, which only a loop of bridges leads to",
-      "0000:05:00.0: its secondary bus 06 is in front of it: a loop"}},
+      "0000:05:00.0: its secondary bus 06 is in front of it, so the bridges form a loop"}},
     {"ABusOfALoop",
      {bridge("05:00.0", 6, 6), bridge("06:00.0", 5, 6), bridge("07:00.0", 5, 5)},
      {"0000:05:00.0: it is on bus 05, which only a loop of bridges leads to",
-      "0000:06:00.0: its secondary bus 05 is in front of it: a loop",
-      "0000:07:00.0: it is on bus 07, which is behind no bridge and is no root bus",
-      "0000:07:00.0: its secondary bus 05 is one that has no bridge in front of it"}},
+      "0000:06:00.0: its secondary bus 05 is in front of it, so the bridges form a loop",
+      "0000:07:00.0: it is on bus 07, which is neither behind a bridge nor a root bus",
+      "0000:07:00.0: its secondary bus 05 is a bus without a bridge in front of it"}},
     {"OnlyItself",
      {bridge("05:00.0", 5, 5)},
      {"0000:05:00.0: it is on bus 05, which only a loop of bridges leads to",
-      "0000:05:00.0: its secondary bus 05 is the one that it is on"}},
+      "0000:05:00.0: its secondary bus 05 is the bus that it is on"}},
     {"OutOfWhatIsPassedOn",
      {bridge("00:01.0", 1, 2), bridge("01:00.0", 2, 4), function("02:00.0")},
-     {"0000:01:00.0: its buses 02-04 are not all among 01-02, which 0000:00:01.0 passes on"}},
+     {"0000:01:00.0: its buses 02-04 are not all within 01-02, which 0000:00:01.0 forwards"}},
     {"CutOffBeforeItsNumbers",
      {cut(bridge("00:01.0", 1, 1), 0x1a), function("01:00.0")},
-     {"0000:00:01.0: its bus numbers cannot be read, so what is behind it is not known",
-      "0000:01:00.0: it is on bus 01, which is behind no bridge and is no root bus"}},
+     {"0000:00:01.0: its bus numbers cannot be read, so the devices behind it are unknown",
+      "0000:01:00.0: it is on bus 01, which is neither behind a bridge nor a root bus"}},
     {"NoConfigSpaceAtAll",
      {cut(bridge("00:01.0", 1, 1), 0)},
-     {"0000:00:01.0: its bus numbers cannot be read, so what is behind it is not known"}},
+     {"0000:00:01.0: its bus numbers cannot be read, so the devices behind it are unknown"}},
     {"ABridgeThatDoesNotAnswer",
      {silent(bridge("00:01.0", 1, 1))},
-     {"0000:00:01.0: its bus numbers cannot be read, so what is behind it is not known"}},
+     {"0000:00:01.0: its bus numbers cannot be read, so the devices behind it are unknown"}},
     {"NoNumbersYetIsNoFault", {bridge("00:01.0", 0, 0), function("00:02.0")}, {}},
     {"AFunctionThatDoesNotAnswerIsNoFault", {silent(function("00:02.0"))}, {}},
     {"Nothing", {}, {}},
@@ -262,7 +263,7 @@ TEST(Topology, ABridgeDoesNotGetTheRootBusOfAnother) {
   EXPECT_EQ(parents(topology).at("0000:10:00.0"), "");
   EXPECT_THAT(
       words(topology),
-      ElementsAre("0000:40:01.0: its secondary bus 10 is one that has no bridge in front of it"));
+      ElementsAre("0000:40:01.0: its secondary bus 10 is a bus without a bridge in front of it"));
 }
 
 TEST(Topology, NorOneThatIsToldLater) {
@@ -273,7 +274,7 @@ TEST(Topology, NorOneThatIsToldLater) {
   EXPECT_EQ(parents(topology).at("0000:40:00.0"), "");
   EXPECT_THAT(
       words(topology),
-      ElementsAre("0000:10:01.0: its secondary bus 40 is one that has no bridge in front of it"));
+      ElementsAre("0000:10:01.0: its secondary bus 40 is a bus without a bridge in front of it"));
 }
 
 TEST(Topology, ALoopInTheFilesOfSysfsIsToldAndNotFollowed) {
@@ -286,8 +287,10 @@ TEST(Topology, ALoopInTheFilesOfSysfsIsToldAndNotFollowed) {
   const auto topology = read_topology(tree.sysfs());
   ASSERT_TRUE(topology) << topology.error().message();
   expect_each_function_once(*topology);
-  EXPECT_THAT(words(*topology),
-              ElementsAre("0000:02:00.0: its secondary bus 01 is in front of it: a loop"));
+  EXPECT_THAT(
+      words(*topology),
+      ElementsAre(
+          "0000:02:00.0: its secondary bus 01 is in front of it, so the bridges form a loop"));
 }
 
 TEST(Topology, AsManyBridgesInARowAsThereAreBuses) {

@@ -89,10 +89,11 @@ TEST_F(BindingTest, WhatHasVirtualFunctionsKeepsTheDriverThatServesThem) {
   const auto bound = bind();
   ASSERT_FALSE(bound);
   EXPECT_EQ(bound.error().code, EBUSY);
-  EXPECT_EQ(bound.error().message(),
-            "0000:00:02.0: bind to vfio-pci: 2 virtual functions depend on it and its driver. "
-            "Assign those, or end them when nobody uses them: 'echo 0 > " +
-                (tree.sysfs().function_path(kDevice) / "sriov_numvfs").string() + "'");
+  EXPECT_EQ(
+      bound.error().message(),
+      "0000:00:02.0: bind to vfio-pci: 2 virtual functions depend on the device and its driver. "
+      "Assign the virtual functions, or remove them when nothing uses them: 'echo 0 > " +
+          (tree.sysfs().function_path(kDevice) / "sriov_numvfs").string() + "'");
   EXPECT_EQ(tree.driver_of(kName), "nvme");
   tree.put("bus/pci/devices/0000:00:02.0/sriov_numvfs", "0\n");
   EXPECT_TRUE(bind());
@@ -214,9 +215,9 @@ TEST_F(BindingTest, AGroupOfWhichAMemberFailsGoesBackInReverseOrder) {
 
 TEST_F(BindingTest, WithoutVfioPciNothingIsPlanned) {
   tree.add({.driver = "nvme"});
-  EXPECT_EQ(
-      binding().bind(kDevice).error().message(),
-      "0000:00:02.0: find driver vfio-pci: it is not loaded. Load it with 'modprobe vfio-pci'");
+  EXPECT_EQ(binding().bind(kDevice).error().message(),
+            "0000:00:02.0: find driver vfio-pci: the driver is not loaded. Load it with 'modprobe "
+            "vfio-pci'");
 }
 
 TEST_F(BindingTest, ABridgeAndADeviceWithoutIommuAreNotBound) {
@@ -233,8 +234,8 @@ TEST_F(BindingTest, ADriverThatIsGoneIsNamedAndTheDeviceStays) {
   ASSERT_TRUE(bind());
   tree.remove_driver("nvme");
   EXPECT_EQ(binding().unbind(kDevice).error().message(),
-            "0000:00:02.0: find driver nvme: the device had it, and it is not loaded any more. "
-            "Load it with 'modprobe nvme'");
+            "0000:00:02.0: find driver nvme: the device's former driver is no longer loaded. Load "
+            "it with 'modprobe nvme'");
   EXPECT_EQ(tree.driver_of(kName), "vfio-pci");
 }
 
@@ -250,7 +251,7 @@ TEST_F(BindingTest, ARecordThatIsNoneIsRefusedBeforeAnythingIsWritten) {
     EXPECT_EQ(plan.error().code, EINVAL) << bad;
     EXPECT_EQ(plan.error().message(),
               "0000:00:02.0: read " + (tree.records() / kName).string() +
-                  ": this is no record of the driver that the device had. Remove the file; the "
+                  ": the file is not a record of the device's former driver. Remove the file; the "
                   "kernel then chooses a driver");
   }
 }

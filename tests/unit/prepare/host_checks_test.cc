@@ -46,28 +46,26 @@ INSTANTIATE_TEST_SUITE_P(
     All, CheckHostSays,
     testing::Values(
         HostCase{"iommu", [](HostFacts& facts) { facts.iommu_groups = 0; },
-                 "no iommu: no IOMMU group: the IOMMU is off, or there is none > Switch on VT-d or "
-                 "AMD-Vi in the firmware and boot Linux with intel_iommu=on (AMD's is on by "
-                 "itself)",
+                 "no iommu: no IOMMU group: the IOMMU is off, or the machine has no IOMMU > Enable "
+                 "VT-d or AMD-Vi in the firmware; for VT-d, also boot Linux with intel_iommu=on",
                  false},
         HostCase{"interrupt_remapping", [](HostFacts& facts) { facts.interrupt_remapping = false; },
                  "no interrupt_remapping: off: a guest could forge interrupts of the host > Enable "
-                 "it in the firmware (VT-d or AMD-Vi with interrupt remapping) and on the kernel's "
-                 "command line (no intremap=off). If the guest is trusted: write Y to "
-                 "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts and say "
+                 "it in the firmware (VT-d or AMD-Vi with interrupt remapping) and boot Linux "
+                 "without intremap=off. If you trust the guest, write Y to "
+                 "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts and use "
                  "--allow-unsafe-interrupts",
                  false},
         HostCase{"interrupt_remapping", [](HostFacts& facts) { facts.interrupt_remapping.reset(); },
-                 "unknown interrupt_remapping: /proc/interrupts names no chip that tells; without "
-                 "it the kernel refuses a group > ",
+                 "unknown interrupt_remapping: cannot tell from /proc/interrupts; the kernel "
+                 "refuses groups without interrupt remapping > ",
                  true},
         HostCase{"interrupt_remapping", [](HostFacts& facts) { facts.unsafe_interrupts = true; },
-                 "no interrupt_remapping: vfio_iommu_type1 (or iommufd in its place) is set to "
-                 "allow_unsafe_interrupts, so "
-                 "that interrupt remapping, which keeps a guest from forging interrupts, is not "
-                 "certain > Write N to "
-                 "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts where there is "
-                 "interrupt remapping; if the guest is trusted, say --allow-unsafe-interrupts",
+                 "no interrupt_remapping: vfio_iommu_type1 (or iommufd in its place) has "
+                 "allow_unsafe_interrupts set, so the host may lack interrupt remapping, which "
+                 "keeps a guest from forging interrupts > If the host has interrupt remapping, "
+                 "write N to /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts. If "
+                 "you trust the guest, use --allow-unsafe-interrupts",
                  false},
         HostCase{"vfio", [](HostFacts& facts) { facts.vfio = false; },
                  "no vfio: not loaded > modprobe vfio-pci", false},
@@ -76,29 +74,28 @@ INSTANTIATE_TEST_SUITE_P(
         HostCase{"vfio_pci", [](HostFacts& facts) { facts.vfio_pci = false; },
                  "no vfio_pci: not loaded > modprobe vfio-pci", false},
         HostCase{"container", [](HostFacts& facts) { facts.container_errno = ENOENT; },
-                 "no container: /dev/vfio/vfio: the kernel's VFIO is not loaded > Load it: "
-                 "modprobe vfio-pci",
+                 "no container: /dev/vfio/vfio: VFIO is not loaded > Load it: modprobe vfio-pci",
                  false},
         HostCase{"container", [](HostFacts& facts) { facts.container_errno = EACCES; },
-                 "no container: /dev/vfio/vfio: no permission > Run as root, or give this user "
+                 "no container: /dev/vfio/vfio: permission denied > Run as root, or give this user "
                  "read and write access to /dev/vfio/vfio",
                  false},
         HostCase{"container", [](HostFacts& facts) { facts.container_errno = EROFS; },
                  "no container: /dev/vfio/vfio: Read-only file system > ", false},
         HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable = 8 * kMiB; },
-                 "no locked_memory: RLIMIT_MEMLOCK is 8 MiB, and a guest needs all of its memory "
+                 "no locked_memory: RLIMIT_MEMLOCK is 8 MiB, but all memory of a guest must be "
                  "locked > For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G "
                  "in the service's unit",
                  false},
         HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable = 65536; },
-                 "no locked_memory: RLIMIT_MEMLOCK is 64 KiB, and a guest needs all of its memory "
+                 "no locked_memory: RLIMIT_MEMLOCK is 64 KiB, but all memory of a guest must be "
                  "locked > For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G "
                  "in the service's unit",
                  false},
         HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable = 64 * kMiB; },
-                 "warn locked_memory: RLIMIT_MEMLOCK is 64 MiB, and a guest needs all of its "
-                 "memory locked > For a guest of 2 GiB: 'ulimit -l 2097152' as root, or "
-                 "LimitMEMLOCK=2G in the service's unit",
+                 "warn locked_memory: RLIMIT_MEMLOCK is 64 MiB, but all memory of a guest must be "
+                 "locked > For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G "
+                 "in the service's unit",
                  true},
         HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable.reset(); },
                  "unknown locked_memory: RLIMIT_MEMLOCK cannot be read > ", true},
@@ -110,7 +107,7 @@ INSTANTIATE_TEST_SUITE_P(
               facts.iommufd = true;
               facts.iommufd_errno = EACCES;
             },
-            "warn iommufd: /dev/iommu: no permission > Run as root, or give this user read and "
+            "warn iommufd: /dev/iommu: permission denied > Run as root, or give this user read and "
             "write access to /dev/iommu. Or use the group: --backend=group",
             true},
         HostCase{"container",
@@ -118,17 +115,16 @@ INSTANTIATE_TEST_SUITE_P(
                    facts.iommufd = true;
                    facts.container_errno = ENOENT;
                  },
-                 "warn container: /dev/vfio/vfio: the kernel's VFIO is not loaded; not needed for "
-                 "a device with a node of its own: /dev/iommu may be opened > Load it: modprobe "
-                 "vfio-pci",
+                 "warn container: /dev/vfio/vfio: VFIO is not loaded; not needed for a device that "
+                 "has its own node: this user may open /dev/iommu > Load it: modprobe vfio-pci",
                  true},
         HostCase{"vfio_iommu_type1",
                  [](HostFacts& facts) {
                    facts.iommufd = true;
                    facts.vfio_iommu_type1 = false;
                  },
-                 "warn vfio_iommu_type1: not loaded; not needed for a device with a node of its "
-                 "own: /dev/iommu may be opened > modprobe vfio_iommu_type1",
+                 "warn vfio_iommu_type1: not loaded; not needed for a device that has its own "
+                 "node: this user may open /dev/iommu > modprobe vfio_iommu_type1",
                  true},
         HostCase{"container",
                  [](HostFacts& facts) {
@@ -136,7 +132,7 @@ INSTANTIATE_TEST_SUITE_P(
                    facts.iommufd_errno = EACCES;
                    facts.container_errno = EACCES;
                  },
-                 "no container: /dev/vfio/vfio: no permission > Run as root, or give this user "
+                 "no container: /dev/vfio/vfio: permission denied > Run as root, or give this user "
                  "read and write access to /dev/vfio/vfio",
                  false}));
 
@@ -188,8 +184,10 @@ INSTANTIATE_TEST_SUITE_P(
                      facts.function.driver.clear();
                    },
                    "no driver: not bound to vfio-pci > 'passthru bind 0000:00:02.0'", false},
-        DeviceCase{"in_use", give_to_host,
-                   "ok in_use: nothing mounted, no swap, volume or interface that is up > ", false},
+        DeviceCase{
+            "in_use", give_to_host,
+            "ok in_use: no mounted file system, swap, volume or network interface that is up > ",
+            false},
         DeviceCase{"in_use",
                    [](DeviceFacts& facts) {
                      give_to_host(facts);
@@ -214,8 +212,8 @@ INSTANTIATE_TEST_SUITE_P(
                      give_to_host(facts);
                      facts.function.virtual_functions = {.enabled = 2, .possible = 7};
                    },
-                   "no in_use: 2 virtual functions depend on it and its driver > 'echo 0 > "
-                   "/sys/bus/pci/devices/0000:00:02.0/sriov_numvfs' ends them",
+                   "no in_use: 2 virtual functions depend on the device and its driver > 'echo 0 > "
+                   "/sys/bus/pci/devices/0000:00:02.0/sriov_numvfs' removes them",
                    false},
         DeviceCase{"device", give_physical,
                    "ok device: 1b36:0010, a virtual function of "
@@ -228,39 +226,40 @@ INSTANTIATE_TEST_SUITE_P(
                      facts.physical->driver = "vfio-pci";
                      facts.physical->on_vfio = true;
                    },
-                   "warn vf_token: 0000:00:01.0 is on vfio-pci: only who has the token of its "
-                   "owner may open this one by its group, as 'passthru run' does; its own node may "
-                   "ask for none before Linux 6.17 > 'passthru run --vf-token UUID' with the UUID "
-                   "that its owner was given",
+                   "warn vf_token: 0000:00:01.0 is on vfio-pci: to open this function through its "
+                   "group, as 'passthru run' does, give the VF token of that device; before Linux "
+                   "6.17 its own node may not require it > 'passthru run --vf-token UUID' with the "
+                   "UUID that the physical function was opened with",
                    true},
-        DeviceCase{"group",
-                   [](DeviceFacts& facts) {
-                     facts.blocking = {{.name = "0000:00:02.1", .driver = "e1000e"},
-                                       {.name = "0000:00:02.3", .driver = "xhci_hcd"}};
-                   },
-                   "no group: IOMMU group 5 is shared with 0000:00:02.1 (e1000e), 0000:00:02.3 "
-                   "(xhci_hcd) > 'passthru bind --group 0000:00:02.0', or move the device to "
-                   "another slot",
-                   false},
+        DeviceCase{
+            "group",
+            [](DeviceFacts& facts) {
+              facts.blocking = {{.name = "0000:00:02.1", .driver = "e1000e"},
+                                {.name = "0000:00:02.3", .driver = "xhci_hcd"}};
+            },
+            "no group: IOMMU group 5 is shared with 0000:00:02.1 (e1000e), 0000:00:02.3 (xhci_hcd) "
+            "> 'passthru bind --group 0000:00:02.0', or move the device to another slot",
+            false},
         DeviceCase{"group_node", [](DeviceFacts& facts) { facts.group_errno = EACCES; },
-                   "no group_node: /dev/vfio/5: no permission > Run as root, or give this user "
+                   "no group_node: /dev/vfio/5: permission denied > Run as root, or give this user "
                    "the group: chown USER /dev/vfio/5",
                    false},
         DeviceCase{"group_node", [](DeviceFacts& facts) { facts.group_errno = ENOENT; },
-                   "no group_node: /dev/vfio/5: no device of group 5 is bound to vfio-pci > Bind "
-                   "it: 'passthru bind BDF' (loads vfio-pci if need be: modprobe vfio-pci)",
+                   "no group_node: /dev/vfio/5: no device of group 5 is bound to vfio-pci > Load "
+                   "the driver with 'modprobe vfio-pci', then bind the device: 'passthru bind BDF'",
                    false},
         DeviceCase{"group_node",
                    [](DeviceFacts& facts) {
                      give_to_host(facts);
                      facts.group_errno = ENOENT;
                    },
-                   "unknown group_node: /dev/vfio/5 is there once the device is bound > ", false},
+                   "unknown group_node: /dev/vfio/5 appears when the device is bound > ", false},
         DeviceCase{"reset", [](DeviceFacts&) {}, "ok reset: flr, bus > ", true},
         DeviceCase{"reset", [](DeviceFacts& facts) { facts.function.reset_methods.clear(); },
-                   "ok reset: there is one > ", true},
+                   "ok reset: available > ", true},
         DeviceCase{"reset", [](DeviceFacts& facts) { facts.resettable = false; },
-                   "warn reset: none: what one guest leaves in the device, the next one finds > ",
+                   "warn reset: the device has no reset: the next guest finds the state that the "
+                   "last guest left > ",
                    true}));
 
 TEST(CheckRing, SaysWhyThereIsNone) {
@@ -279,7 +278,8 @@ TEST(CheckRing, SaysWhyThereIsNone) {
   }
   EXPECT_EQ(
       said(ENOSYS, ""),
-      "warn io_uring: the kernel has none, or a seccomp filter hides it: epoll is used" + filter);
+      "warn io_uring: the kernel has no io_uring, or a seccomp filter hides it: epoll is used" +
+          filter);
   EXPECT_EQ(said(EINVAL, ""), "warn io_uring: the kernel is older than 5.13: epoll is used > ");
   EXPECT_EQ(said(ENOMEM, ""),
             "warn io_uring: io_uring_setup: Cannot allocate memory: epoll is used > ");

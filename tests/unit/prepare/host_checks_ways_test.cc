@@ -43,14 +43,13 @@ void let_groups_be_opened(Both& both) {
 TEST(CheckBothWays, WhatIsNotNeededIsSaidToBeSoWithWhatMendsIt) {
   const auto checks = ready_by_node().checks();
   const std::string not_needed =
-      "; not needed: the device's own node and /dev/iommu may be opened > ";
+      "; not needed: this user may open the device's own node and /dev/iommu > ";
   EXPECT_EQ(said_of(checks, "vfio_iommu_type1"),
             "warn vfio_iommu_type1: not loaded" + not_needed + "modprobe vfio_iommu_type1");
-  EXPECT_EQ(said_of(checks, "container"),
-            "warn container: /dev/vfio/vfio: the kernel's VFIO is not loaded" + not_needed +
-                "Load it: modprobe vfio-pci");
+  EXPECT_EQ(said_of(checks, "container"), "warn container: /dev/vfio/vfio: VFIO is not loaded" +
+                                              not_needed + "Load it: modprobe vfio-pci");
   EXPECT_EQ(said_of(checks, "group_node"),
-            "warn group_node: /dev/vfio/5: no permission" + not_needed +
+            "warn group_node: /dev/vfio/5: permission denied" + not_needed +
                 "Run as root, or give this user the group: chown USER /dev/vfio/5");
 }
 

@@ -85,8 +85,8 @@ TEST_F(InUse, AMountedPartitionIsNamedWithItsPlaces) {
            "32 1 8:17 / /else rw - ext4 /dev/sdb1 rw\n");
   EXPECT_THAT(uses(), ElementsAre("sda1 is mounted on /srv, /mnt/a\\040b > umount -A /dev/sda1"));
   EXPECT_EQ(refusal(),
-            "0000:00:02.0: cannot be bound: the host would lose it: sda1 is mounted on /srv, "
-            "/mnt/a\\040b. End that first: 'umount -A /dev/sda1'. --force takes it all the same");
+            "0000:00:02.0: cannot be bound: the host uses it: sda1 is mounted on /srv, "
+            "/mnt/a\\040b. Stop these uses first: 'umount -A /dev/sda1'. --force binds it anyway");
 }
 
 TEST_F(InUse, AWholeDiskMayBeMounted) {
@@ -99,8 +99,8 @@ TEST_F(InUse, TheRootHasNoWayOut) {
   add_block("virtio0/block/vda", "254:0");
   tree.put(kMounts, "30 1 254:0 / / rw - xfs /dev/vda rw\n");
   EXPECT_EQ(refusal(),
-            "0000:00:02.0: cannot be bound: the host would lose it: vda is mounted on /. --force "
-            "takes it all the same");
+            "0000:00:02.0: cannot be bound: the host uses it: vda is mounted on /. --force binds "
+            "it anyway");
 }
 
 TEST_F(InUse, SwapIsNamed) {
@@ -190,8 +190,8 @@ TEST_F(InUse, AnInterfaceThatIsUpIsInUseAndOneThatIsDownIsNot) {
   add_interface("eth1", "0x1003");
   EXPECT_THAT(uses(), ElementsAre("network interface eth1 is up > ip link set dev eth1 down"));
   EXPECT_EQ(refusal(),
-            "0000:00:02.0: cannot be bound: the host would lose it: network interface eth1 is up. "
-            "End that first: 'ip link set dev eth1 down'. --force takes it all the same");
+            "0000:00:02.0: cannot be bound: the host uses it: network interface eth1 is up. Stop "
+            "these uses first: 'ip link set dev eth1 down'. --force binds it anyway");
 }
 
 TEST_F(InUse, TheDefaultRouteIsTold) {
@@ -220,7 +220,8 @@ TEST_F(InUse, AnInterfaceOfABridgeIsNamedWithIt) {
 
 TEST_F(InUse, ManyUsesAreCounted) {
   for (int i = 1; i <= 9; ++i) add_interface("eth" + std::to_string(i), "0x1003");
-  EXPECT_THAT(refusal(), HasSubstr("network interface eth4 is up and 5 more. End that first: "));
+  EXPECT_THAT(refusal(),
+              HasSubstr("network interface eth4 is up and 5 more. Stop these uses first: "));
   EXPECT_THAT(refusal(), HasSubstr("'ip link set dev eth4 down' and 5 more. --force"));
 }
 
@@ -241,7 +242,8 @@ TEST_P(InUseUnknown, IsAnErrorAndNotAnAnswer) {
   tree.put(kMounts, GetParam());
   EXPECT_THAT(refusal(), testing::StartsWith("0000:00:02.0: read "));
   EXPECT_THAT(refusal(),
-              testing::EndsWith(". Whether the host uses it cannot be told; --force takes it"));
+              testing::EndsWith(
+                  ". Passthru cannot tell whether the host uses it. --force binds it anyway"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Mountinfo, InUseUnknown,
@@ -270,7 +272,7 @@ TEST_F(InUse, AnEndlessMountTableIsNotReadToItsEnd) {
 TEST_F(InUse, SwapsThatCannotBeUnderstoodAreAnError) {
   add_block("virtio0/block/vda", "254:0");
   tree.put(kSwaps, std::string(kNoSwaps) + "/dev/vda\n");
-  EXPECT_THAT(refusal(), HasSubstr("a line cannot be understood: '/dev/vda'"));
+  EXPECT_THAT(refusal(), HasSubstr("a line has an unknown form: '/dev/vda'"));
 }
 
 TEST_F(InUse, AWalkWithoutEndIsGivenUp) {
@@ -280,7 +282,7 @@ TEST_F(InUse, AWalkWithoutEndIsGivenUp) {
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code, E2BIG);
   EXPECT_EQ(found.error().message(),
-            "look for its disks and interfaces: sysfs has more than 4 directories for it");
+            "find its disks and network interfaces: sysfs has more than 4 directories for it");
 }
 
 TEST_F(InUse, ADeviceWithoutDisksNeedsNoMountTable) {

@@ -37,11 +37,10 @@ class MountTables : public testing::Test {
 TEST_F(MountTables, OneOfEightMebibytesIsNotLookedAt) {
   const std::string endless((size_t{8} << 20) + 1, '\n');
   tree.put("proc/swaps", endless);
-  expect_refused(
-      E2BIG, "read " + (proc() / "swaps").string() + ": there is more of it than can be looked at");
+  expect_refused(E2BIG, "read " + (proc() / "swaps").string() + ": the table is larger than 8 MiB");
   tree.put("proc/self/mountinfo", endless);
-  expect_refused(E2BIG, "read " + (proc() / "self/mountinfo").string() +
-                            ": there is more of it than can be looked at");
+  expect_refused(
+      E2BIG, "read " + (proc() / "self/mountinfo").string() + ": the table is larger than 8 MiB");
 }
 
 TEST_F(MountTables, OneThatStopsWithinALineIsNotWhole) {
@@ -49,10 +48,10 @@ TEST_F(MountTables, OneThatStopsWithinALineIsNotWhole) {
   const std::string file = (proc() / "self/mountinfo").string();
   for (const std::string& cut : {mounts.substr(0, mounts.size() - 1), mounts + "3"}) {
     tree.put("proc/self/mountinfo", cut);
-    expect_refused(EINVAL, "read " + file + ": its last line has no end");
+    expect_refused(EINVAL, "read " + file + ": its last line is incomplete");
   }
   tree.put("proc/self/mountinfo", mounts).put("proc/swaps", std::string(kHeadings) + "/dev/vda");
-  expect_refused(EINVAL, "read " + (proc() / "swaps").string() + ": its last line has no end");
+  expect_refused(EINVAL, "read " + (proc() / "swaps").string() + ": its last line is incomplete");
 }
 
 TEST_F(MountTables, ALineThatIsNotUnderstoodIsToldAsFarAsItIsOfUse) {
@@ -67,10 +66,10 @@ TEST_F(MountTables, ALineThatIsNotUnderstoodIsToldAsFarAsItIsOfUse) {
   };
   for (const auto& [line, told] : cases) {
     tree.put("proc/self/mountinfo", kMount + line + "\n");
-    expect_refused(EINVAL, "read mountinfo: a line cannot be understood: '" + told + "'");
+    expect_refused(EINVAL, "read mountinfo: a line has an unknown form: '" + told + "'");
   }
   tree.put("proc/self/mountinfo", kMount).put("proc/swaps", std::string(kHeadings) + "/dev/vda\n");
-  expect_refused(EINVAL, "read swaps: a line cannot be understood: '/dev/vda'");
+  expect_refused(EINVAL, "read swaps: a line has an unknown form: '/dev/vda'");
 }
 
 TEST_F(MountTables, OfAKernelThatDoesNotSwapThereIsOne) {

@@ -82,7 +82,7 @@ refused 2 '255 CPUs are out of range' -- run --kernel /x --cpus 255
 refused 2 '--cpus' 'two' -- run --kernel /x --cpus two
 refused 2 "--audit" "'0' is no number from 1 to 60000" -- run --kernel /x --audit 0
 refused 2 "--audit" 'never not in {off}' -- run --kernel /x --audit never
-refused 2 "'nvme0' is no PCI address" -- run --kernel /x --device nvme0
+refused 2 "read the PCI address 'nvme0'" -- run --kernel /x --device nvme0
 refused 2 "$absent" 'the device is named twice' 'Name each device once' -- run --kernel /x --device "$absent" --device "$absent"
 device_option() {
   local option=$1

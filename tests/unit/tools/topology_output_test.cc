@@ -116,13 +116,14 @@ TEST_F(TopologyOutput, OfADeviceThatIsNotThereIsRefused) {
   ASSERT_FALSE(nodes);
   EXPECT_EQ(nodes.error().code, ENOENT);
   EXPECT_EQ(nodes.error().message(),
-            "0000:02:03.0: no such device: this machine has no PCI function at this address. "
-            "'passthru list' shows those that there are");
+            "0000:02:03.0: find the device: this machine has no PCI function at this address. "
+            "'passthru list' shows the devices of this machine");
 }
 
 TEST_F(TopologyOutput, TellsFaultsAndHotResets) {
-  EXPECT_EQ(faults_text(topology),
-            "fault: 0000:09:00.0: it is on bus 09, which is behind no bridge and is no root bus\n");
+  EXPECT_EQ(
+      faults_text(topology),
+      "fault: 0000:09:00.0: it is on bus 09, which is neither behind a bridge nor a root bus\n");
   EXPECT_EQ(hot_reset_text(topology, kFirst),
             "a hot reset of 0000:02:01.0 takes with it: 0000:02:02.0\n");
   EXPECT_EQ(hot_reset_text(topology, {.device = 5}),

@@ -105,7 +105,7 @@ TEST_F(DeviceSourceTest, ADescriptorOfAnotherDeviceIsRefused) {
   const auto door = resolve_device(kernel_, tree_.sysfs(), {.device = 3}, {.cdev_fd = fd});
   ASSERT_FALSE(door);
   EXPECT_EQ(door.error().code, EINVAL);
-  EXPECT_THAT(door.error().message(), HasSubstr("is that of 0000:00:02.0"));
+  EXPECT_THAT(door.error().message(), HasSubstr("belongs to 0000:00:02.0"));
   EXPECT_EQ(kernel_.open_fds(), 0U) << "what was given is closed";
 }
 

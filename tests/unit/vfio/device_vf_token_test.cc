@@ -64,7 +64,7 @@ TEST_F(AssignedVfTokenTest, ATokenThatIsOfNoUseIsRefusedBeforeAnythingIsOpened) 
   const auto refused = open(kOther, right);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, EINVAL);
-  EXPECT_THAT(refused.error().message(), HasSubstr("neither a virtual function nor"));
+  EXPECT_THAT(refused.error().message(), HasSubstr("neither is a virtual function nor"));
   EXPECT_TRUE(kernel->calls().empty());
 }
 
@@ -81,7 +81,7 @@ TEST_F(AssignedVfTokenTest, AKernelThatAsksForItWhenANodeIsBoundIsExplained) {
               HasSubstr("0000:01:00.1: VFIO_DEVICE_BIND_IOMMUFD: its physical function "
                         "0000:01:00.0 is on vfio-pci"));
   EXPECT_THAT(refused.error().advice, HasSubstr("--backend=group"));
-  EXPECT_THAT(bind("open_iommufd").error().cause, HasSubstr("no permission"));
+  EXPECT_THAT(bind("open_iommufd").error().cause, HasSubstr("permission denied"));
   EXPECT_TRUE(kernel->nothing_leaked());
 }
 

@@ -74,7 +74,8 @@ TEST_F(DirtyLog, IsNotForDevicesThatWereOpenedByTheirOwnNodes) {
   const auto refused = dma_.start_dirty_log();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, EOPNOTSUPP);
-  EXPECT_THAT(refused.error().message(), HasSubstr("Open them by their groups: --backend=group"));
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("Open the devices through their groups: --backend=group"));
   EXPECT_TRUE(kernel_.calls("VFIO_IOMMU_DIRTY_PAGES").empty()) << "none was begun";
   dma_.detach_cdev(std::move(*drive));
 

@@ -19,7 +19,7 @@ TEST_F(DmaSpaceTest, AGroupOfAnotherProcessIsNamedWithAWayToFindIt) {
   const auto attached = dma_.attach_group(2);
   ASSERT_FALSE(attached);
   EXPECT_EQ(attached.error().code, EBUSY);
-  EXPECT_THAT(attached.error().message(), HasSubstr("group 2 is in use by another process"));
+  EXPECT_THAT(attached.error().message(), HasSubstr("another process uses group 2"));
   EXPECT_THAT(attached.error().advice, HasSubstr("fuser -v /dev/vfio/2"));
 }
 
@@ -64,7 +64,7 @@ TEST_F(DmaSpaceTest, WhatIsNoContainerIsRefusedAndTheRightOneMayFollow) {
       ASSERT_FALSE(refused);
       EXPECT_EQ(refused.error().code, code);
       EXPECT_EQ(refused.error().cause,
-                "descriptor " + std::to_string(fd) + " is no container of VFIO's");
+                "descriptor " + std::to_string(fd) + " is not a VFIO container");
       EXPECT_THAT(refused.error().advice, HasSubstr("/dev/vfio/vfio"));
     }
     EXPECT_EQ(kernel_.open_fds(), 0U) << "what was given is closed";

@@ -150,8 +150,8 @@ TEST_F(DmaSpaceCdev, ADeviceThatIsInUseSaysSo) {
   const auto second = other.attach_cdev(std::move(*node));
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, EBUSY);
-  EXPECT_THAT(second.error().cause, HasSubstr("in use by another process"));
-  EXPECT_THAT(second.error().cause, HasSubstr("bound to an iommufd before it was given"));
+  EXPECT_THAT(second.error().cause, HasSubstr("another process uses the device"));
+  EXPECT_THAT(second.error().cause, HasSubstr("already bound to an iommufd"));
   EXPECT_THAT(second.error().cause, HasSubstr("cannot keep caches coherent"));
   EXPECT_THAT(second.error().advice, HasSubstr("fuser"));
   dma_.detach_cdev(std::move(*drive));

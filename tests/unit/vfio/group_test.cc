@@ -49,8 +49,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, AssignableGroupRefuses,
     testing::Values(
         Refusal{"NoSuchDevice", [](SysfsTree& tree) { tree.add({.bdf = "0000:00:03.0"}); }, ENOENT,
-                "0000:00:02.0: no such device: this machine has no PCI function at this address. "
-                "'passthru list' shows those that there are"},
+                "0000:00:02.0: find the device: this machine has no PCI function at this address. "
+                "'passthru list' shows the devices of this machine"},
         Refusal{
             "ABridge",
             [](SysfsTree& tree) { tree.add({.driver = "pcieport", .group = 1, .bridge = true}); },
@@ -60,9 +60,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"NoIommuInTheMachine",
                 [](SysfsTree& tree) { tree.add({.driver = "nvme", .group = std::nullopt}); },
                 ENODEV,
-                "0000:00:02.0: cannot be assigned: no IOMMU. Switch on VT-d or AMD-Vi in the "
-                "firmware and "
-                "boot Linux with intel_iommu=on (AMD's is on by itself)"},
+                "0000:00:02.0: cannot be assigned: no IOMMU. Enable VT-d or AMD-Vi in the "
+                "firmware; for VT-d, also boot Linux with intel_iommu=on"},
         Refusal{
             "NoIommuForThisDevice",
             [](SysfsTree& tree) {
@@ -89,10 +88,8 @@ INSTANTIATE_TEST_SUITE_P(
                 },
                 EPERM,
                 "0000:00:02.0: cannot be assigned: its IOMMU group 5 is shared with 0000:00:02.1 "
-                "(e1000e), "
-                "0000:00:02.3 (xhci_hcd). A group leaves the host as a whole: 'passthru bind "
-                "0000:00:02.1 "
-                "0000:00:02.3', or move the device to another slot"}),
+                "(e1000e), 0000:00:02.3 (xhci_hcd). Bind every device of the group: 'passthru bind "
+                "0000:00:02.1 0000:00:02.3'. Or move the device to another slot"}),
     [](const auto& test) { return test.param.name; });
 
 TEST(FunctionsOfGroup, AreAllButBridgesOnceEachInOrder) {

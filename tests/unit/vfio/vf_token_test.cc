@@ -58,13 +58,13 @@ TEST(CheckVfToken, SaysWhyItIsOfNoUse) {
   const auto neither = check_vf_token({.bdf = kPhysical}, std::nullopt);
   EXPECT_EQ(neither.error().code, EINVAL);
   EXPECT_EQ(neither.error().message(),
-            "0000:01:00.0: use the VF token: it is neither a virtual function nor one that can "
-            "have some. Leave the token out");
+            "0000:01:00.0: use the VF token: the device neither is a virtual function nor can have "
+            "virtual functions. Do not give a token");
   const PciFunction function{.bdf = kVirtual, .physical_function = kPhysical};
   EXPECT_EQ(
       check_vf_token(function, PciFunction{.bdf = kPhysical, .driver = "nvme"}).error().message(),
       "0000:01:00.1: use the VF token: its physical function 0000:01:00.0 belongs to nvme: "
-      "there is a token only where that one is on vfio-pci. Leave the token out");
+      "a token applies only if that function is on vfio-pci. Do not give a token");
   EXPECT_THAT(check_vf_token(function, PciFunction{.bdf = kPhysical}).error().message(),
               HasSubstr("0000:01:00.0 has no driver"));
 }
@@ -77,23 +77,25 @@ std::string explained(const PciFunction& function, bool given) {
 
 TEST(ExplainVfToken, SaysWhoseTokenIsNeededAndWhatToDo) {
   const PciFunction function{.bdf = kVirtual, .physical_function = kPhysical};
-  EXPECT_EQ(explained(function, false),
-            "VFIO_GROUP_GET_DEVICE_FD: its physical function 0000:01:00.0 is on vfio-pci, and only "
-            "who has the token of that one's owner may open it. Say --vf-token UUID, with the UUID "
-            "that the owner of 0000:01:00.0 was started with, or give 0000:01:00.0 back to a "
-            "driver of the host: 'passthru unbind 0000:01:00.0'");
-  EXPECT_EQ(explained(function, true),
-            "VFIO_GROUP_GET_DEVICE_FD: this is not the token of the owner of 0000:01:00.0, its "
-            "physical function on vfio-pci. Give the one that the owner of 0000:01:00.0 was "
-            "started with");
+  EXPECT_EQ(
+      explained(function, false),
+      "VFIO_GROUP_GET_DEVICE_FD: its physical function 0000:01:00.0 is on vfio-pci, so opening "
+      "this function takes the token of that function. Use --vf-token UUID with the UUID that "
+      "0000:01:00.0 was opened with, or return 0000:01:00.0 to its host driver: 'passthru unbind "
+      "0000:01:00.0'");
+  EXPECT_EQ(
+      explained(function, true),
+      "VFIO_GROUP_GET_DEVICE_FD: this is not the token that its physical function "
+      "0000:01:00.0, on vfio-pci, was opened with. Give the token that 0000:01:00.0 was opened "
+      "with");
 }
 
 TEST(ExplainVfToken, OfAPhysicalFunctionItIsTheUsersOfItsVirtualFunctionsWhoKnowIt) {
   EXPECT_THAT(explained({.bdf = kPhysical}, false),
-              HasSubstr("its virtual functions are in use, and only who has the token that their "
-                        "users know may open it"));
+              HasSubstr("its virtual functions are in use, and opening the device takes the token "
+                        "that was set for them"));
   EXPECT_THAT(explained({.bdf = kPhysical}, true),
-              HasSubstr("this is not the token that their users know"));
+              HasSubstr("this is not the token that was set for them"));
 }
 
 TEST(ExplainVfToken, OtherErrorsStayAsTheyAre) {
