@@ -52,11 +52,12 @@ Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, Device
   PASSTHRU_TRY(check_vf_token(function, physical));
   door.vf_token = options.vf_token;
   if (!physical || door.backend == Backend::Group) return {};
-  return tl::unexpected(Error{.code = ENOTSUP,
-                              .operation = "show a VF token",
-                              .device = door.bdf.str(),
-                              .cause = "a virtual function takes it only by its group",
-                              .advice = "Use --backend=group"});
+  return tl::unexpected(
+      Error{.code = ENOTSUP,
+            .operation = "show a VF token",
+            .device = door.bdf.str(),
+            .cause = "a virtual function accepts a VF token only through its group",
+            .advice = "Use --backend=group"});
 }
 
 /// Null: the device's own, or none.
@@ -268,7 +269,7 @@ void AssignedDevice::Impl::tell(Event::Kind kind, std::string detail, unsigned a
     MutexLock lock(events_mutex_);
     const auto held_back = limits_[{kind, about}].admit(Clock::now());
     if (!held_back) return;
-    if (*held_back != 0) detail += fmt::format(" ({} more before this)", *held_back);
+    if (*held_back != 0) detail += fmt::format(" ({} earlier events not reported)", *held_back);
   }
   domain_.hypervisor().on_event(
       {.kind = kind, .device = options_.device, .detail = std::move(detail)});

@@ -20,18 +20,18 @@ void AssignedDevice::Impl::handle_events() {
     MutexLock lock(device_mutex_);
     ++device_errors_;
     tell(Event::Kind::DeviceError,
-         "an uncorrectable error (AER); the host's log says which, and the guest keeps the device");
+         "uncorrectable error (AER). The host's log has the details. The guest keeps the device");
   }
   // The kernel's recovery may have reset the device.
-  if (notice.error) ignore(check_health(), "the host has been told");
+  if (notice.error) ignore(check_health(), "the error was reported");
   if (!notice.unplug) return;
   if (options_.on_unplug == OnUnplug::Detach) {
-    if (detach(Why::Unplug)) tell(Event::Kind::UnplugRequest, "it was detached");
+    if (detach(Why::Unplug)) tell(Event::Kind::UnplugRequest, "the device was detached");
     return;
   }
   MutexLock lock(device_mutex_);
   if (!attached() || std::exchange(unplug_was_told_, true)) return;
-  tell(Event::Kind::UnplugRequest, "whoever asks waits until it is detached");
+  tell(Event::Kind::UnplugRequest, "the host waits until the VMM detaches the device");
 }
 
 Result<uint32_t> AssignedDevice::Impl::check_health() {
@@ -40,11 +40,11 @@ Result<uint32_t> AssignedDevice::Impl::check_health() {
     if (!attached() || resetting_) return 0U;
     if (answers()) return audit();
     if (!was_silent_too_long()) {
-      return tl::unexpected(no_device("look at the device", "it does not answer"));
+      return tl::unexpected(no_device("check the device", "it does not answer"));
     }
   }
   detach(Why::Silence);
-  return tl::unexpected(no_device("look at the device", silence_text()));
+  return tl::unexpected(no_device("check the device", silence_text()));
 }
 
 std::string AssignedDevice::Impl::silence_text() const {
@@ -123,7 +123,8 @@ bool AssignedDevice::Impl::detach(Why why) {
       intx_ = nullptr;
     }
     // Told before it is closed: for such a device the kernel waits then, a minute long.
-    if (why == Why::Silence) tell(Event::Kind::DeviceGone, silence_text() + "; it is detached");
+    if (why == Why::Silence)
+      tell(Event::Kind::DeviceGone, silence_text() + "; the device is detached");
   }
   // Unlocked: this waits for accesses under way, and one to config space may wait for the lock.
   bars.reset();

@@ -28,11 +28,11 @@ DeviceMonitor::DeviceMonitor(std::chrono::milliseconds interval, Fd stop)
 Result<std::unique_ptr<DeviceMonitor>> DeviceMonitor::start(std::vector<AssignedDevice*> devices,
                                                             std::chrono::milliseconds interval) {
   Fd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!stop) return fail(errno, "eventfd");
+  if (!stop) return fail(errno, "create an eventfd");
   std::unique_ptr<DeviceMonitor> audit(new DeviceMonitor(interval, std::move(stop)));
   for (AssignedDevice* device : devices) {
     audit->threads_.push_back(PASSTHRU_TRY(start_thread_signals_blocked(
-        "start the audit's thread",
+        "start the thread of the device monitor",
         [audit = audit.get(), device] { audit->look_after(*device); })));
   }
   return audit;
@@ -63,7 +63,7 @@ void DeviceMonitor::look_after(AssignedDevice& device) const {
     for (pollfd& each : ready) speaks |= std::exchange(each.revents, short{0}) != 0;
     if (speaks) device.handle_events();
     if (interval_ == kOff || Clock::now() < due) continue;
-    ignore(device.check_health(), "the device has told its host, and is looked at again");
+    ignore(device.check_health(), "check_health has reported it; the monitor checks again");
     due = Clock::now() + interval_;
   }
 }

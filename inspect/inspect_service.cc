@@ -54,21 +54,22 @@ class InspectService::Request {
     if (kind == "trigger") return trigger();
     if (kind == "heal") return heal();
     return fail(EINVAL, "answer a request",
-                "\"request\" is none of list, inspect, watch, trace, trigger, heal");
+                "\"request\" must be list, inspect, watch, trace, trigger or heal");
   }
 
  private:
   [[nodiscard]] Result<std::string> text(const char* name) const {
     const auto member = json_.find(name);
     if (member != json_.end() && member->is_string()) return member->get<std::string>();
-    return fail(EINVAL, "answer a request", fmt::format("it has no text \"{}\"", name));
+    return fail(EINVAL, "answer a request", fmt::format("the request has no string \"{}\"", name));
   }
 
   [[nodiscard]] Result<uint64_t> number(const char* name, std::optional<uint64_t> missing) const {
     const auto member = json_.find(name);
     if (member != json_.end() && member->is_number_unsigned()) return member->get<uint64_t>();
     if (member == json_.end() && missing) return *missing;
-    return fail(EINVAL, "answer a request", fmt::format("it has no number \"{}\"", name));
+    return fail(EINVAL, "answer a request",
+                fmt::format("the request has no unsigned number \"{}\"", name));
   }
 
   [[nodiscard]] Result<AssignedDevice*> device() const {
@@ -77,7 +78,7 @@ class InspectService::Request {
     if (AssignedDevice* const device = service_.find(bdf); device != nullptr) return device;
     return tl::unexpected(
         Error{.code = ENODEV, .operation = "answer a request", .device = bdf.str()}.because(
-            "this VM does not have it"));
+            "this VM does not have the device"));
   }
 
   /// Takes no device's lock: every command asks every VMM which has its device.
@@ -102,7 +103,7 @@ class InspectService::Request {
     AssignedDevice* const target = PASSTHRU_TRY(device());
     const auto on = json_.find("on");
     if (on == json_.end() || !on->is_boolean()) {
-      return fail(EINVAL, "answer a request", "it has no true or false \"on\"");
+      return fail(EINVAL, "answer a request", "the request has no boolean \"on\"");
     }
     std::vector<unsigned> vectors;
     if (json_.contains("vector")) {
@@ -162,7 +163,7 @@ class InspectService::Request {
                                       .operation = "trigger a vector",
                                       .device = target.bdf().str(),
                                       .index = vector,
-                                      .cause = "the VMM or KVM refused its message"});
+                                      .cause = "the VMM or KVM refused the vector's message"});
         }
         return Json{{"arrived", true}, {"latency_ns", (each.time - start).count()}};
       }
@@ -259,7 +260,7 @@ InspectService::Session::~Session() {
   const auto watched = watched_;
   for (const auto& [bdf, vector] : watched) {
     ignore(service_.watch(*this, bdf, vector, false),
-           "then it stays with the forwarder, which delivers as well");
+           "then the vector stays with the forwarder, which also delivers");
   }
   service_.keep_marks(*this);
 }
@@ -274,8 +275,8 @@ std::string InspectService::Session::answer(std::string_view request) {
   if (!json.is_object()) {
     answer = failed({.code = EINVAL,
                      .operation = "answer a request",
-                     .cause = "it is no JSON object",
-                     .advice = "docs/inspect.md describes them"});
+                     .cause = "the request is not a JSON object",
+                     .advice = "See docs/inspect.md"});
   } else if (auto done = Request(*this, json).answer(); done) {
     answer = std::move(*done);
   } else {

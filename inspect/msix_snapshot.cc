@@ -55,16 +55,16 @@ Result<MsixLayout> msix_layout_of(const PciFunction& function) {
   if (function.config.size() <= kUnprivilegedConfig) {
     return tl::unexpected(
         Error{.code = EACCES,
-              .operation = "look for MSI-X",
+              .operation = "find the MSI-X table",
               .device = function.bdf.str(),
-              .cause = "only root sees more than the first 64 bytes of config space",
-              .advice = "Run it with sudo"});
+              .cause = "only root can read more than the first 64 bytes of config space",
+              .advice = "Run the command with sudo"});
   }
   return tl::unexpected(Error{.code = ENODEV,
-                              .operation = "no MSI-X",
+                              .operation = "find the MSI-X table",
                               .device = function.bdf.str(),
-                              .cause = "the device has no such capability",
-                              .advice = "'passthru list' shows which devices have vectors"});
+                              .cause = "the device has no MSI-X capability",
+                              .advice = "Run 'passthru list' to see which devices have vectors"});
 }
 
 Result<MsixSnapshot> snapshot_from_vfio(Kernel& kernel, const Sysfs& sysfs, Bdf bdf) {
@@ -78,11 +78,12 @@ Result<MsixSnapshot> snapshot_from_vfio(Kernel& kernel, const Sysfs& sysfs, Bdf 
   const MemoryDecode decode = PASSTHRU_TRY(MemoryDecode::on(device));
   const PhysicalTable table(device, layout);
   if (!table.visible()) {
-    return tl::unexpected(
-        Error{.code = ENOTSUP,
-              .operation = "map the MSI-X table",
-              .device = bdf.str(),
-              .cause = fmt::format("VFIO does not let BAR {} be mapped there", layout.table_bar)});
+    return tl::unexpected(Error{
+        .code = ENOTSUP,
+        .operation = "map the MSI-X table",
+        .device = bdf.str(),
+        .cause =
+            fmt::format("VFIO does not allow a mapping of that part of BAR {}", layout.table_bar)});
   }
   MsixSnapshot snapshot{.source = MsixSnapshot::Source::Vfio,
                         .layout = layout,

@@ -72,15 +72,14 @@ Error explain_map(int code, const std::string& file) {
   Error error{.code = code, .operation = "map " + file};
   if (code == EINVAL) {
     error.code = EBUSY;
-    error.cause = "the kernel lets nobody see a BAR that is in use (CONFIG_IO_STRICT_DEVMEM)";
+    error.cause = "the kernel denies access to a BAR that a driver uses (CONFIG_IO_STRICT_DEVMEM)";
     error.advice =
-        "Boot with iomem=relaxed to look beside a driver, or look while the device is bound to "
-        "vfio-pci and free";
+        "Boot with iomem=relaxed, or try again while the device is bound to vfio-pci and free";
   } else if (code == EACCES || code == EPERM) {
     error.advice = ::geteuid() == 0
-                       ? "The kernel is locked down: look while the device is bound to "
+                       ? "The kernel is locked down: try again while the device is bound to "
                          "vfio-pci and free"
-                       : "This needs root: run it with sudo";
+                       : "Run the command with sudo";
   }
   return error;
 }
@@ -89,9 +88,10 @@ Result<MappedBar> MappedBar::map(const Sysfs& sysfs, Bdf bdf, unsigned bar, uint
                                  uint64_t size) {
   const Resource resource = find_resource(sysfs, bdf, bar);
   if (offset > resource.size || size > resource.size - offset) {
-    return fail(ERANGE, fmt::format("look into BAR {}", bar),
-                fmt::format("the capability names {:#x} bytes at {:#x}, the BAR has {:#x}", size,
-                            offset, resource.size));
+    return fail(
+        ERANGE, fmt::format("map BAR {}", bar),
+        fmt::format("the MSI-X capability names {:#x} bytes at {:#x}, but the BAR has {:#x}", size,
+                    offset, resource.size));
   }
   const std::string file = sysfs.function_path(bdf) / fmt::format("resource{}", bar);
   const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
@@ -132,12 +132,13 @@ Result<void> require_memory_decode(const Sysfs& sysfs, const PciFunction& functi
   const std::string bdf = function.bdf.str();
   return tl::unexpected(Error{
       .code = ENXIO,
-      .operation = "look at the MSI-X table",
+      .operation = "read the MSI-X table",
       .device = bdf,
       .cause = asleep ? "the device is asleep" : "the device's memory decode is off",
-      .advice = function.on_vfio
-                    ? "Another process has it and has not enabled it: end that process, or wait"
-                    : fmt::format("Use it, which wakes it, or bind it: 'passthru bind {}'", bdf)});
+      .advice =
+          function.on_vfio
+              ? "Another process uses the device and has not enabled it: end that process, or wait"
+              : fmt::format("Wake the device by using it, or bind it: 'passthru bind {}'", bdf)});
 }
 
 }  // namespace

@@ -13,17 +13,17 @@ namespace passthru {
 
 Result<bool> irqfd_takes_signals(const KvmFd& vm, uint32_t free_gsi) {
   const Fd eventfd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!eventfd) return fail(errno, "eventfd");
+  if (!eventfd) return fail(errno, "create an eventfd");
   kvm_irqfd irqfd{};
   irqfd.fd = static_cast<uint32_t>(eventfd.get());
   irqfd.gsi = free_gsi;
   if (auto armed = vm.call(KVM_IRQFD, "KVM_IRQFD", &irqfd); !armed) {
     Error error = std::move(armed).error();
     if (error.code != EINVAL) return tl::unexpected(std::move(error));
-    return tl::unexpected(
-        std::move(error)
-            .because("the VM has no interrupt controller of KVM's")
-            .advise("Make it (KVM_CREATE_IRQCHIP or KVM_CAP_SPLIT_IRQCHIP) before the KvmHost"));
+    return tl::unexpected(std::move(error)
+                              .because("the VM has no in-kernel interrupt controller")
+                              .advise("Create it (KVM_CREATE_IRQCHIP or KVM_CAP_SPLIT_IRQCHIP) "
+                                      "before the KvmHypervisor"));
   }
   auto signalled = vm.calls().signal(eventfd.get());
   // KVM takes the counter as well when the irqfd goes: look before that.

@@ -34,13 +34,14 @@ tl::unexpected<Error> not_set(Error error, const GuestMapping& mapping) {
 
 }  // namespace
 
-Result<std::unique_ptr<KvmHypervisor>> KvmHypervisor::create(int vm_fd, KvmHypervisorOptions options,
+Result<std::unique_ptr<KvmHypervisor>> KvmHypervisor::create(int vm_fd,
+                                                             KvmHypervisorOptions options,
                                                              KvmCalls& calls) {
   const KvmFd vm(vm_fd, calls);
   const KvmLimits limits = PASSTHRU_TRY(kvm_limits(vm, options.irqchip_pins));
   if (limits.slots <= options.first_slot || limits.routes <= options.first_gsi) {
     return fail(EINVAL, "use KVM",
-                fmt::format("it has {} memory slots and {} routes, less than are asked for",
+                fmt::format("it has {} memory slots and {} routes, fewer than the options need",
                             limits.slots, limits.routes));
   }
   const bool takes_signals = PASSTHRU_TRY(irqfd_takes_signals(vm, limits.routes - 1));
@@ -69,7 +70,7 @@ KvmHypervisor::KvmHypervisor(const KvmFd& vm, KvmHypervisorOptions options, cons
 Result<void> KvmHypervisor::map(const GuestMapping& mapping) {
   MutexLock lock(slots_mutex_);
   const auto slot = slots_.take();
-  if (!slot) return fail(ENOSPC, "map a BAR into the guest", "all memory slots of KVM are in use");
+  if (!slot) return fail(ENOSPC, "map a BAR into the guest", "all KVM memory slots are in use");
   auto set = set_slot(vm_, *slot, mapping.address, mapping.size, mapping.memory);
   if (!set) {
     slots_.give_back(*slot);

@@ -7,10 +7,11 @@
 namespace passthru {
 
 Result<void> KvmHypervisor::arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) {
-  if (!options_.intx_gsi) return fail(ENOTSUP, "deliver INTx", "the VMM wires no INTx pins");
+  if (!options_.intx_gsi)
+    return fail(ENOTSUP, "deliver INTx", "the VMM does not connect INTx pins");
   if (!resampling_) {
     return fail(ENOTSUP, "deliver INTx",
-                "KVM's irqfds do not tell an EOI here, and the VMM drives no lines itself");
+                "KVM's irqfds do not report an EOI, and the VMM does not drive the lines itself");
   }
   kvm_irqfd irqfd{};
   irqfd.fd = static_cast<uint32_t>(eventfd);

@@ -53,8 +53,8 @@ Result<MsiMessage> KvmHypervisor::translate(const MsiMessage& message, uint16_t 
 Result<void> KvmHypervisor::check_destination(const MsiMessage& message) const {
   if (message.address >> 32 == 0 || options_.extended_destinations) return {};
   return fail(EINVAL, "route an interrupt",
-              "its destination id is beyond 255, and the VMM has not asked KVM for such ids "
-              "(KvmHypervisorOptions::extended_destinations)");
+              "its destination id is above 255, and the VMM has not set "
+              "KvmHypervisorOptions::extended_destinations");
 }
 
 Result<RouteId> KvmHypervisor::change_route(const RouteChange& change, size_t at,
@@ -119,7 +119,7 @@ Result<void> KvmHypervisor::set_vmm_routes(MsiRoutes routes) {
   PASSTHRU_TRY(routes_.set_vmm_routes(std::move(routes)));
   auto installed = install_routes();
   if (!installed) {
-    ignore(routes_.set_vmm_routes(std::move(before)), "they were there a moment ago");
+    ignore(routes_.set_vmm_routes(std::move(before)), "the table held these routes before");
   }
   return installed;
 }
@@ -145,7 +145,7 @@ Result<void> KvmHypervisor::arm(RouteId route, int eventfd) {
 
 void KvmHypervisor::disarm(RouteId route, int eventfd) {
   ignore(set_irqfd(route, eventfd, KVM_IRQFD_FLAG_DEASSIGN),
-         "fails only for an irqfd that does not exist: then nothing is delivered either");
+         "fails only if the irqfd does not exist; then KVM delivers nothing");
 }
 
 Result<void> KvmHypervisor::signal_msi(const MsiMessage& message, uint16_t requester_id) {

@@ -33,7 +33,7 @@ Result<void> KvmVfioDevice::add(int fd) {
 void KvmVfioDevice::remove(int fd) {
   if (!device_) return;
   ignore(set_file(KVM_DEV_VFIO_GROUP_DEL, fd, "KVM_DEV_VFIO_FILE_DEL"),
-         "fails only for a file that it does not have");
+         "fails only if KVM does not have the file");
 }
 
 }  // namespace passthru

@@ -31,8 +31,9 @@ Result<uint32_t> RoutingTable::add(const MsiRoute& route) {
   if (!gsi) {
     return tl::unexpected(
         Error{.code = ENOSPC, .operation = "create a KVM interrupt route"}
-            .because(fmt::format("all {} routes that KVM has for MSI are in use", capacity()))
-            .advise("Give this VM fewer devices with many vectors, or its drivers fewer queues"));
+            .because(fmt::format("all {} KVM routes for MSI are in use", capacity()))
+            .advise(
+                "Assign fewer devices with many vectors, or configure fewer queues in the guest"));
   }
   routes_.emplace(*gsi, route);
   return *gsi;
@@ -55,7 +56,7 @@ Result<void> RoutingTable::set_vmm_routes(MsiRoutes routes) {
   for (const auto& [gsi, route] : routes) {
     if (gsi >= layout_.first_gsi) {
       return fail(EINVAL, kOperation,
-                  fmt::format("GSI {} is not below {}, the first of the assigned devices", gsi,
+                  fmt::format("GSI {} is not below {}, the first GSI of the assigned devices", gsi,
                               layout_.first_gsi));
     }
     if (gsi < layout_.pins) {

@@ -59,16 +59,17 @@ bool AddressSpace::write(uint64_t address, std::span<const std::byte> data) cons
 
 Result<void> AddressSpace::check(const Window& window) const {
   constexpr const char* kOperation = "add a window to the guest's address space";
-  if (window.size == 0) return fail(EINVAL, kOperation, "its size is 0");
+  if (window.size == 0) return fail(EINVAL, kOperation, "the window's size is 0");
   if (window.base >= limit_ || window.size > limit_ - window.base) {
-    return fail(EINVAL, kOperation, "it ends beyond the space's limit");
+    return fail(EINVAL, kOperation, "the window ends beyond the address space");
   }
   uint64_t free = 0;  // where the next span may begin
   for (const WindowSpan& span : window.spans) {
     if (span.size == 0 || span.offset < free || span.offset >= window.size ||
         span.size > UINT64_MAX - span.offset) {
-      return fail(EINVAL, kOperation,
-                  "its spans overlap, are not ascending, or begin beyond its end");
+      return fail(
+          EINVAL, kOperation,
+          "the window's spans overlap, are not in ascending order, or begin beyond its end");
     }
     free = span.offset + span.size;
   }
@@ -92,8 +93,7 @@ Result<std::vector<WindowId>> AddressSpace::commit(AddressSpaceChange change) {
     }
   }
   if (removed.size() != change.remove.size()) {
-    return fail(EINVAL, "remove a window from the guest's address space",
-                "there is no such window");
+    return fail(EINVAL, "remove a window from the guest's address space", "no window has this id");
   }
 
   const bool adds = !change.add.empty();

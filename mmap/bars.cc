@@ -25,7 +25,7 @@ Result<std::unique_ptr<Bars>> Bars::create(const std::shared_ptr<VfioDevice>& de
   for (const BarOverlay& overlay : overlays) {
     const uint64_t size = overlay.bar < kBars ? shapes[overlay.bar].size : 0;
     if (overlay.size == 0 || overlay.size > size || overlay.offset > size - overlay.size) {
-      return fail(EINVAL, "lay out a BAR", "what stands in for a part of it is not within it");
+      return fail(EINVAL, "lay out a BAR", "an overlay is not within its BAR");
     }
   }
   std::unique_ptr<Bars> bars(new Bars(mmio, ports));

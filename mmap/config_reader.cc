@@ -80,10 +80,10 @@ Result<Bytes> read_config(PhysicalConfig& registers, uint32_t size,
   }
   return tl::unexpected(Error{
       .code = EIO,
-      .operation = "cannot be opened",
+      .operation = "open the device",
       .device = bdf,
-      .cause = "it answers all ones",
-      .advice = fmt::format("Try again when 'setpci -s {} STATUS' does not print ffff", bdf)});
+      .cause = "its config space reads as all ones",
+      .advice = fmt::format("Try again when 'setpci -s {} STATUS' no longer prints ffff", bdf)});
 }
 
 }  // namespace passthru

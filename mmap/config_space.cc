@@ -64,10 +64,10 @@ Result<std::unique_ptr<ConfigSpace>> ConfigSpace::create(ConfigSource source,
                                                          const ConfigOptions& options) {
   constexpr const char* kOperation = "read config space";
   if (source.size < PCI_STD_HEADER_SIZEOF)
-    return fail(EINVAL, kOperation, "the header is not all there");
+    return fail(EINVAL, kOperation, "it is shorter than the 64-byte header");
   const std::vector<std::byte> config = PASSTHRU_TRY(
       read_config(*source.registers, source.size, options.response_timeout, source.bdf));
-  if (is_bridge(config)) return fail(EINVAL, kOperation, "it is a bridge");
+  if (is_bridge(config)) return fail(EINVAL, kOperation, "the device is a bridge");
   std::unique_ptr<ConfigSpace> space(new ConfigSpace(std::move(source), options));
   PASSTHRU_TRY(space->describe(config));
   PASSTHRU_TRY(space->force_decode());

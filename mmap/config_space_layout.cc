@@ -151,13 +151,13 @@ void ConfigSpace::decide_policies(Snapshot config) {
     if (capability.extended || capability.policy != CapabilityPolicy::Virtualise) continue;
     const bool first = !std::exchange(seen[capability.id], true);
     if (!first) {
-      hide(capability, "a function has one at most, and this is another one");
+      hide(capability, "it is a duplicate: a function has at most one");
     } else if (capability.cut) {
-      hide(capability, "it reaches into the next capability or out of config space");
+      hide(capability, "it overlaps the next capability or ends beyond config space");
     } else if (capability.id == PCI_CAP_ID_MSI && (!options_.msi || source_.msi_vectors == 0)) {
-      hide(capability, "this device is not given MSI");
+      hide(capability, "MSI is not available for this device");
     } else if (capability.id == PCI_CAP_ID_MSIX && !accept_msix(config)) {
-      hide(capability, "its table or its pending bits are not within a memory BAR, or overlap");
+      hide(capability, "its table or pending bits are not within a memory BAR, or overlap");
     }
   }
 }

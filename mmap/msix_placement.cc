@@ -42,8 +42,8 @@ bool is_upper_half(const BarInfos& shapes, unsigned bar) {
 /// Why the table cannot go there; null: it can.
 const char* obstacle(const BarInfos& shapes, unsigned bar) {
   if (bar >= kRomBar) return "a function has BARs 0 to 5";
-  if (is_upper_half(shapes, bar)) return "it is the upper half of the BAR before it";
-  return shapes[bar].io ? "it is an I/O BAR" : nullptr;
+  if (is_upper_half(shapes, bar)) return "this register is the upper half of the BAR before it";
+  return shapes[bar].io ? "this BAR is an I/O BAR" : nullptr;
 }
 
 /// Where in `bar` the table would begin.
@@ -105,7 +105,8 @@ Result<MsixPlacement> place_msix(const BarInfos& shapes, const MsixLayout& physi
   if (const char* cause = obstacle(shapes, bar)) return refuse(EINVAL, cause);
   const auto shape = enlarged(shapes[bar], needed, page_size);
   if (!shape)
-    return refuse(ENOSPC, "the table would begin too far into it, or it would be too large");
+    return refuse(ENOSPC,
+                  "a 64-bit BAR above 2 GiB or a 32-bit BAR above 1 GiB has no room for it");
 
   // The table's size is a multiple of 16, so that the pending bits are aligned behind it.
   placement.layout.table_bar = placement.layout.pba_bar = bar;

@@ -16,8 +16,8 @@ Result<std::shared_ptr<RomImage>> RomImage::load(const std::string& file) {
         "Name a file with the content of an expansion ROM, or use rom=off"));
   };
   content.shrink_to_fit();
-  if (content.empty()) return refuse(EINVAL, "it is empty");
-  if (content.size() > kMaxSize) return refuse(EFBIG, "an expansion ROM has 16 MiB at most");
+  if (content.empty()) return refuse(EINVAL, "the file is empty");
+  if (content.size() > kMaxSize) return refuse(EFBIG, "an expansion ROM has at most 16 MiB");
   return std::shared_ptr<RomImage>(new RomImage(std::move(content)));
 }
 
