@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the reset of a VM as its devices take it: all go quiet, then each is reset by the smallest
-// reset that it has, then all start anew. So a device that shares its slot or bus is never in use
-// while another one's reset takes it along.
+// AssignedDevice: the reset of a VM. All devices become quiet, then each is reset by the smallest
+// reset that it has, then all start again. So no device is in use while the reset of another device
+// in its slot or bus also resets it.
 #include <fmt/format.h>
 
 #include <array>

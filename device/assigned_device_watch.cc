@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what somebody does who looks at the interrupts of a running guest: watch a vector, trigger
-// one, trace what becomes of them.
+// AssignedDevice: watching, triggering and tracing interrupts.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A thread sleeps until the next look is due, the host speaks, or it is to end; a host that speaks
-// all the time does not put off the look.
+// A thread sleeps until the next check is due, the host sends an event, or the monitor ends.
+// Frequent events do not delay the check.
 #include "device/device_monitor.h"
 
 #include <poll.h>
@@ -17,7 +17,7 @@
 namespace passthru {
 namespace {
 
-/// Before the kernel is asked again.
+/// The pause after a failed poll.
 constexpr std::chrono::milliseconds kAfterFailure{10};
 
 }  // namespace
@@ -55,8 +55,8 @@ void DeviceMonitor::look_after(AssignedDevice& device) const {
     const auto wait = interval_ == kOff ? -1 : std::clamp<int64_t>(left.count(), 0, INT_MAX);
     const int said = ::poll(ready.data(), ready.size(), static_cast<int>(wait));
     const bool failed = said < 0 && errno != EINTR;
-    // The kernel may have no memory, or a lower RLIMIT_NOFILE than before: the device is looked
-    // after all the same.
+    // poll fails if the kernel has no memory, or if RLIMIT_NOFILE was lowered. The thread serves
+    // the device all the same.
     if (failed) std::this_thread::sleep_for(kAfterFailure);
     if (stopping_) return;
     bool speaks = failed;

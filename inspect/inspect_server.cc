@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the socket and who is connected to it. Nobody is waited for: a client that sends no whole
-// request, or does not take its answer, costs its own buffers and nothing else.
+// The socket and its clients. The server never waits for a client. A client that sends an
+// incomplete request, or does not read its answer, costs only its own buffers.
 #include "inspect/inspect_server.h"
 
 #include <fmt/format.h>
@@ -44,8 +44,8 @@ Result<sockaddr_un> address_of(const fs::path& path) {
   return address;
 }
 
-// Whether there is a socket at the path that nobody serves any more, as a process leaves it that
-// was killed.
+// Returns whether the path has a socket that no process serves any more: a killed process leaves
+// it.
 Result<bool> is_left_behind(const fs::path& path, const sockaddr_un& address) {
   struct stat found = {};
   if (::lstat(path.c_str(), &found) != 0) return false;
@@ -66,7 +66,7 @@ Result<Fd> listen_at(const fs::path& path) {
   if (PASSTHRU_TRY(is_left_behind(path, address))) ::unlink(path.c_str());
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail(errno, "create a socket");
-  // Before it has a name: nobody can connect to one that has another mode.
+  // Before the socket has a name: no client can connect while it has another mode.
   if (::fchmod(fd.get(), 0600) != 0) return fail(errno, "set the mode of the inspect socket");
   const auto* name = reinterpret_cast<const sockaddr*>(&address);
   if (::bind(fd.get(), name, sizeof(address)) != 0) {
@@ -125,7 +125,8 @@ InspectServer::InspectServer(Domain& domain, std::vector<AssignedDevice*> device
 }
 
 InspectServer::~InspectServer() {
-  // Another process may have put its own there: two that start at once both find the old one.
+  // Another process may have put its own socket there: two that start at once both find the old
+  // socket.
   struct stat now = {};
   if (::lstat(path_.c_str(), &now) == 0 && now.st_ino == inode_) ::unlink(path_.c_str());
   if (!thread_.joinable()) return;
@@ -167,7 +168,7 @@ void InspectServer::run() {
 void InspectServer::accept_client() {
   Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd) {
-    // Who waits goes on waiting, and the listener stays readable: not again at once.
+    // The client keeps waiting, and the listener stays readable: pause before the next try.
     const bool nobody = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
     if (!nobody) std::this_thread::sleep_for(kPause);
     return;
@@ -176,7 +177,7 @@ void InspectServer::accept_client() {
     clients_.emplace_back(std::move(fd), service_);
     return;
   }
-  // It fits into the buffer of a socket that is new; nobody is waited for.
+  // The refusal fits into the buffer of a new socket, so the send does not block.
   const std::string refusal =
       InspectService::refusal(
           {.code = EAGAIN,
@@ -187,7 +188,7 @@ void InspectServer::accept_client() {
   static_cast<void>(::send(fd.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL));
 }
 
-// False: the client is to go.
+// Returns false if the client must be disconnected.
 bool InspectServer::serve(Client& client, short events) const {
   if (stopping_) return false;
   if (!client.out.empty() && Clock::now() >= client.patience) return false;
@@ -203,7 +204,7 @@ bool InspectServer::receive(Client& client) {
   client.in.append(bytes.data(), static_cast<size_t>(got));
   const size_t end = client.in.find('\n');
   if (end == client.in.npos) return client.in.size() <= InspectService::kMaxRequest;
-  // One at a time: who sends the next before it has the answer to this one loses it.
+  // One request at a time: a request that arrives before the answer to this request is lost.
   client.out = client.session.answer(std::string_view(client.in).substr(0, end)) + '\n';
   client.in.clear();
   client.sent = 0;

@@ -26,11 +26,11 @@ Result<bool> irqfd_takes_signals(const KvmFd& vm, uint32_t free_gsi) {
                                       "before the KvmHypervisor"));
   }
   auto signalled = vm.calls().signal(eventfd.get());
-  // KVM takes the counter as well when the irqfd goes: look before that.
+  // KVM also takes the counter when the irqfd is removed: read it before that.
   uint64_t left = 0;
   const bool taken = ::read(eventfd.get(), &left, sizeof left) < 0 && errno == EAGAIN;
   irqfd.flags = KVM_IRQFD_FLAG_DEASSIGN;
-  ignore(vm.call(KVM_IRQFD, "KVM_IRQFD", &irqfd), "it goes with its eventfd at the latest");
+  ignore(vm.call(KVM_IRQFD, "KVM_IRQFD", &irqfd), "it ends with its eventfd at the latest");
   if (!signalled) return tl::unexpected(std::move(signalled).error());
   return taken;
 }

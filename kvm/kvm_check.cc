@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns what a KVM that cannot be opened means, and the words for one that can.
 #include "kvm/kvm_check.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The making of a KvmHypervisor, and its slots and files.
+// KvmHypervisor: creation, memory slots and files.
 #include "kvm/kvm_hypervisor.h"
 
 #include <fmt/format.h>
@@ -84,7 +84,7 @@ Result<void> KvmHypervisor::unmap(const GuestMapping& mapping) {
   MutexLock lock(slots_mutex_);
   const auto slot = slot_of_.find(mapping.address);
   if (slot == slot_of_.end()) return {};
-  // Size 0 takes a slot away, and KVM flushes every vCPU before it returns.
+  // Size 0 removes a slot. KVM flushes every vCPU before it returns.
   auto set = set_slot(vm_, slot->second, mapping.address, 0, mapping.memory);
   if (!set) return not_set(std::move(set).error(), mapping);
   slots_.give_back(slot->second);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// KvmHypervisor's MSI: the table of routes, irqfds and messages.
+// KvmHypervisor: the table of MSI routes, irqfds and messages.
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <unistd.h>
@@ -79,11 +79,11 @@ std::vector<Result<RouteId>> KvmHypervisor::change_routes(std::span<const RouteC
   for (size_t at = 0; at < changes.size(); ++at) {
     answers.push_back(change_route(changes[at], at, replaced));
   }
-  // Every change of the table costs a grace period of the kernel: do not pay for nothing.
+  // Every change of the table costs a grace period of the kernel: skip it if no route changed.
   if (replaced.empty()) return answers;
   const auto installed = install_routes();
   if (installed) return answers;
-  // The last one first: a route may have changed twice.
+  // In reverse order: a route may have changed twice.
   for (auto change = replaced.rbegin(); change != replaced.rend(); ++change) {
     if (change->route) {
       routes_.replace(change->gsi, *change->route);
@@ -135,9 +135,9 @@ Result<void> KvmHypervisor::set_irqfd(RouteId route, int eventfd, uint32_t flags
 
 Result<void> KvmHypervisor::arm(RouteId route, int eventfd) {
   PASSTHRU_TRY(set_irqfd(route, eventfd, 0));
-  // A counter that was not 0 by then has been delivered, and KVM leaves it as it is. What comes
-  // from now on is taken where it is signalled: so what is left is not for anybody.
-  if ((::fcntl(eventfd, F_GETFL) & O_NONBLOCK) == 0) return {};  // a read could wait for ever
+  // If the counter was not 0, KVM has delivered it and left it unchanged. KVM takes later signals
+  // when they are raised. So clear the rest of the counter.
+  if ((::fcntl(eventfd, F_GETFL) & O_NONBLOCK) == 0) return {};  // a read could block forever
   uint64_t delivered = 0;
   static_cast<void>(::read(eventfd, &delivered, sizeof(delivered)) == sizeof(delivered));
   return {};
@@ -158,7 +158,7 @@ Result<void> KvmHypervisor::signal_msi(const MsiMessage& message, uint16_t reque
     msi.flags = KVM_MSI_VALID_DEVID;
     msi.devid = requester_id;
   }
-  // Returns 0 when the guest blocks the interrupt; on hardware it would be lost as well.
+  // KVM returns 0 if the guest blocks the interrupt; hardware would also lose it.
   PASSTHRU_TRY(vm_.call(KVM_SIGNAL_MSI, "KVM_SIGNAL_MSI", &msi));
   return {};
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How GSIs and entries of KVM's table are given out.
+// RoutingTable: the allocation of GSIs and entries.
 #include "kvm/routing_table.h"
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ uint32_t without(uint32_t limit, uint32_t taken) {
 RoutingTable::RoutingTable(const Layout& layout)
     : layout_(layout), gsis_(layout.first_gsi, without(layout.limit, layout.first_gsi)) {}
 
-// Of the routes that are added: each takes a GSI and an entry.
+// Returns how many routes can be added in all. Each needs a GSI and an entry.
 size_t RoutingTable::capacity() const {
   const uint32_t gsis = without(layout_.limit, layout_.first_gsi);
   const auto taken = layout_.pin_entries + static_cast<uint32_t>(vmm_routes_.size());

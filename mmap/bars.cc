@@ -42,7 +42,7 @@ Result<std::unique_ptr<Bars>> Bars::create(const std::shared_ptr<VfioDevice>& de
 }
 
 Bars::~Bars() {
-  ignore(place({}), "taking BARs away never fails");
+  ignore(place({}), "removing BARs never fails");
   mmio_.wait_for_removed();
   ports_.wait_for_removed();
 }
@@ -79,7 +79,7 @@ Result<void> Bars::move(AddressSpace& space, const BarAddresses& placement) {
   return {};
 }
 
-/// What lies beyond the end of its space is compared with it, never masked into it.
+/// Returns nothing for a BAR that ends beyond its space. The address is compared, never truncated.
 std::optional<uint64_t> Bars::reachable(unsigned bar, std::optional<uint64_t> address) const {
   const uint64_t limit = space_of(bar).limit();
   const uint64_t size = bars_[bar]->size();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The policy table: one line a capability, with the reason. Names as in the PCI-SIG's code and ID
-// assignment.
+// The policy table: one line per capability, with the reason. Names are those of the PCI-SIG's code
+// and ID assignment.
 #include <linux/pci_regs.h>
 
 #include <algorithm>

@@ -9,7 +9,7 @@
 namespace passthru {
 
 Result<std::shared_ptr<RomImage>> RomImage::load(const std::string& file) {
-  // One byte more than there may be tells a file that is too large.
+  // One byte beyond the limit shows that the file is too large.
   std::string content = PASSTHRU_TRY(read_file(file, kMaxSize + 1));
   const auto refuse = [&](int code, const char* cause) {
     return tl::unexpected(Error{.code = code, .operation = "read " + file}.because(cause).advise(
