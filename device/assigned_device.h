@@ -42,7 +42,7 @@ enum class OnUnplug {
 struct AssignOptions {
   Bdf device{};           ///< on the host; not needed if `source` has the device's descriptor
   Bdf guest_address{};    ///< in the guest; its requester id goes with every interrupt
-  DeviceSource source{};  ///< how to open it; by default, what the machine has decides
+  DeviceSource source{};  ///< how to open it; the default depends on the machine
   /// Assigns the device even without interrupt remapping. The guest could then forge interrupts of
   /// the host.
   bool allow_unsafe_interrupts = false;
@@ -78,7 +78,7 @@ class AssignedDevice {
   /// - EPERM: its group is not viable, or interrupt remapping is missing.
   /// - EACCES: no permission on /dev/vfio, or the VF token is wrong.
   /// - ENOMEM: RLIMIT_MEMLOCK is too small.
-  /// - ENOTSUP: it has no node of its own to be opened by, or cannot show its token there.
+  /// - ENOTSUP: the options ask for its own node: it has none, or the node takes no token.
   /// - EIO: it answers all ones.
   ///
   /// Errors of the options:

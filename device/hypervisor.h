@@ -21,7 +21,7 @@ struct Event {
     DamageRestored,  ///< the physical MSI-X state was restored
     RestoreFailed,   ///< it could not be restored; reported once until it is sound again
     DeviceReset,     ///< the guest reset its device
-    ResetFailed,     ///< it tried to: its view was reset, the device was not
+    ResetFailed,     ///< it failed to: its view was reset, the device was not
     UnplugRequest,   ///< the host asks for the device back; `detail` says whether it was detached
     DeviceError,     ///< the device reported an uncorrectable error
     DeviceGone,      ///< the device no longer answers, and was detached
@@ -35,7 +35,7 @@ struct Event {
 /// Passthru.
 class Hypervisor : public GuestMapper, public Router, public VfioFileListener {
  public:
-  /// Adds a VFIO file to KVM's VFIO device (Documentation/virt/kvm/devices/vfio.rst). Other
+  /// Reports a VFIO file, for KVM's VFIO device (Documentation/virt/kvm/devices/vfio.rst). Other
   /// hypervisors need not implement it.
   Result<void> file_added(int /*fd*/) override { return {}; }
   void file_removed(int /*fd*/) override {}

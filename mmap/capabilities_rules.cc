@@ -32,7 +32,7 @@ constexpr CapabilityRule kRules[] = {
     {PCI_CAP_ID_SHPC, Hide, "Hot Plug Controller", "only bridges have it"},
     {PCI_CAP_ID_SSVID, Pass, "Subsystem Vendor ID", "read-only"},
     {PCI_CAP_ID_AGP3, Hide, "AGP 8x", kHostsFabric},
-    {PCI_CAP_ID_SECDEV, Hide, "Secure Device", "nobody has reviewed what a guest can do with it"},
+    {PCI_CAP_ID_SECDEV, Hide, "Secure Device", "its use by a guest has not been reviewed"},
     {PCI_CAP_ID_EXP, Virtualise, "PCI Express",
      "passed through, except that VFIO does the function-level reset"},
     {PCI_CAP_ID_MSIX, Virtualise, "MSI-X", "the guest's table differs from the host's"},
@@ -87,8 +87,7 @@ constexpr CapabilityRule kExtendedRules[] = {
      "it can change the device's identity and keys"},
 };
 
-constexpr CapabilityRule kUnknown{0, Hide, "unknown",
-                                  "nobody has reviewed what a guest can do with it"};
+constexpr CapabilityRule kUnknown{0, Hide, "unknown", "its use by a guest has not been reviewed"};
 
 const CapabilityRule& find(const auto& rules, uint16_t id) {
   const auto* rule = std::find_if(std::begin(rules), std::end(rules),

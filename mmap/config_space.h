@@ -58,8 +58,7 @@ struct ConfigChange {
   bool msi_changed = false;                ///< msi() differs from before
   /// The device has not seen the request. Reset it through VFIO, then call ConfigSpace::reset().
   std::optional<GuestReset> reset_requested{};
-  std::optional<unsigned>
-      power_state{};  ///< the new D-state, 0 or 3 (1, 2 where the device has them)
+  std::optional<unsigned> power_state{};  ///< the new D-state, 0 or 3 (1, 2 if the device has them)
 
  private:
   friend class ConfigSpace;
