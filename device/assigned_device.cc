@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what happens to a device when its guest writes config space, when it is reset, and when it
-// goes.
+// AssignedDevice: opening, config accesses, resets by the guest, and reports of events.
 #include "device/assigned_device.h"
 
 #include <fmt/format.h>
@@ -14,12 +13,13 @@ namespace {
 constexpr uint32_t kInterruptPin = 0x3d;
 constexpr unsigned kAboutIntx = UINT32_MAX;
 
-/// 0 is INTA#. Not a read of the guest's, which would take a failure for a device without a pin.
+/// Returns the pin; 0 is INTA#. Does not read through the guest's view: there, a failed read would
+/// look like a device without a pin.
 Result<std::optional<unsigned>> intx_pin(VfioDevice& device) {
   uint8_t pin = 0;
   PASSTHRU_TRY(
       device.read(Region::Config, kInterruptPin, std::as_writable_bytes(std::span{&pin, 1})));
-  // The register says 1 for INTA#; 0: none.
+  // The register holds 1 for INTA#, and 0 for no pin.
   if (pin < 1 || pin > 4) return std::nullopt;
   return pin - 1U;
 }
@@ -28,7 +28,7 @@ constexpr uint32_t all_ones(unsigned width) {
   return UINT32_MAX >> (32 - 8 * width);
 }
 
-/// What all devices of the VM are attached to, where it comes from outside.
+/// Passes on the iommufd or container that all devices of the VM attach to, if the caller gave it.
 Result<void> use_shared(DmaSpace& dma, const DeviceSource& source) {
   auto used = source.iommufd >= 0 ? dma.use_iommufd(source.iommufd) : Result<void>{};
   const auto container =
@@ -36,14 +36,15 @@ Result<void> use_shared(DmaSpace& dma, const DeviceSource& source) {
   return used ? container : used;
 }
 
-/// The other devices of a group that is attached follow by their addresses alone: the group is open
-/// here, and would be busy for their own nodes.
+/// Opens a device by its group if the group is attached already. The group is open here, so the
+/// device's own node would be busy.
 void follow_group(const DmaSpace& dma, const DeviceSource& source, DeviceHandle& door) {
   if (!source.backend && !door.given && dma.has_group(door.group)) door.backend = Backend::Group;
 }
 
-/// Before the kernel, which only says EINVAL. A virtual function's token goes with the name that
-/// its group is asked for: by its own node, Linux 6.12 takes none.
+/// Checks the token before the kernel, which only reports EINVAL. A virtual function's token is
+/// part of the name that its group is asked for. Linux 6.12 takes no token at the device's own
+/// node.
 Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, DeviceHandle& door) {
   const PciFunction function = PASSTHRU_TRY(sysfs.function(door.bdf));
   std::optional<PciFunction> physical;
@@ -52,14 +53,15 @@ Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, Device
   PASSTHRU_TRY(check_vf_token(function, physical));
   door.vf_token = options.vf_token;
   if (!physical || door.backend == Backend::Group) return {};
-  return tl::unexpected(Error{.code = ENOTSUP,
-                              .operation = "show a VF token",
-                              .device = door.bdf.str(),
-                              .cause = "a virtual function takes it only by its group",
-                              .advice = "Use --backend=group"});
+  return tl::unexpected(
+      Error{.code = ENOTSUP,
+            .operation = "show a VF token",
+            .device = door.bdf.str(),
+            .cause = "a virtual function accepts a VF token only through its group",
+            .advice = "Use --backend=group"});
 }
 
-/// Null: the device's own, or none.
+/// Returns null if the guest gets the device's own ROM or no ROM.
 Result<std::shared_ptr<RomImage>> load_rom(const RomChoice& rom) {
   if (rom.kind != RomChoice::Kind::File) return std::shared_ptr<RomImage>();
   return RomImage::load(rom.file);
@@ -69,7 +71,7 @@ Result<std::shared_ptr<RomImage>> load_rom(const RomChoice& rom) {
 
 Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
     Domain& domain, const AssignOptions& options) {
-  // First: from here on the descriptors are closed whatever happens.
+  // Resolve first: from here on every path closes the descriptors.
   auto door = resolve_device(domain.kernel(), domain.sysfs(), options.device, options.source);
   PASSTHRU_TRY(use_shared(domain.dma(), options.source).on(door ? door->bdf.str() : ""));
   if (!door) return tl::unexpected(std::move(door).error());
@@ -91,7 +93,7 @@ AssignedDevice::Impl::Impl(Domain& domain, const AssignOptions& options,
 
 Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom) {
   MutexLock lock(device_mutex_);
-  // Whoever had the device before left it in a state that is none of this guest's business.
+  // The state that an earlier user of the device left must not reach this guest.
   PASSTHRU_TRY(reset_device(*device_));
   config_ =
       PASSTHRU_TRY(ConfigSpace::create(device_, {.msi = true,
@@ -172,7 +174,7 @@ void AssignedDevice::Impl::apply(const ConfigChange& change) {
   if (change.reset_requested) return begin_guest_reset(*change.reset_requested);
   if (change.decode_changed) {
     if (auto placed = bars_->place(config_->placement()); !placed) {
-      // The register keeps what it was, as the mapping does: the guest reads that its move did not
+      // The register keeps its value, as the mapping does: the guest reads that its move did not
       // happen.
       config_->undo(change);
       tell(Event::Kind::BarRefused, placed.error().message());
@@ -219,7 +221,7 @@ void AssignedDevice::Impl::end_guest_reset() {
   std::shared_ptr<VfioDevice> device;
   {
     MutexLock lock(device_mutex_);
-    if (!attached() || !resetting_) return;  // a reset of the VM has come first, or a detach
+    if (!attached() || !resetting_) return;  // a reset of the VM or a detach came first
     device = device_;
   }
   auto done = reset_device(*device);
@@ -238,9 +240,9 @@ Result<void> AssignedDevice::Impl::reset_device(VfioDevice& device) {
   return reset_while_busy([&] { return device.reset(); }, [this] { return leaving_.load(); });
 }
 
-// The guest's view goes first: nothing of it may reach the device while it is reset.
+// Removes the guest's view first: no guest access may reach the device while it is reset.
 void AssignedDevice::Impl::disarm() {
-  ignore(bars_->place({}), "taking BARs away never fails");
+  ignore(bars_->place({}), "removing BARs never fails");
   interrupts_->stop();
 }
 
@@ -262,13 +264,13 @@ void AssignedDevice::Impl::intx_failed(const Error& error) {
   tell(Event::Kind::VectorFailed, "INTx: " + error.message(), kAboutIntx);
 }
 
-// A request of the host's, and the end of a device, come once each.
+// An unplug request, and the end of a device, come once each: they have no limit.
 void AssignedDevice::Impl::tell(Event::Kind kind, std::string detail, unsigned about) {
   if (kind != Event::Kind::UnplugRequest && kind != Event::Kind::DeviceGone) {
     MutexLock lock(events_mutex_);
     const auto held_back = limits_[{kind, about}].admit(Clock::now());
     if (!held_back) return;
-    if (*held_back != 0) detail += fmt::format(" ({} more before this)", *held_back);
+    if (*held_back != 0) detail += fmt::format(" ({} earlier events not reported)", *held_back);
   }
   domain_.hypervisor().on_event(
       {.kind = kind, .device = options_.device, .detail = std::move(detail)});

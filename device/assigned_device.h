@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns one PCI device of the host while it belongs to a guest: the only class a VMM includes.
-// Behind it: config space, BARs, MSI-X. In front of it: a VMM's vCPU threads.
+// A PCI device of the host while it belongs to a guest: the only class that a VMM includes. Behind
+// it are config space, BARs and MSI-X; in front of it are a VMM's vCPU threads.
 #pragma once
 
 #include <chrono>
@@ -20,11 +20,11 @@
 
 namespace passthru {
 
-/// What the guest finds as expansion ROM.
+/// The expansion ROM that the guest finds.
 struct RomChoice {
   enum class Kind {
-    Device,  ///< the device's own; absent where the device has none or it cannot be read
-    Off,     ///< none
+    Device,  ///< the device's own, if it has a ROM that can be read
+    Off,     ///< no ROM
     File,    ///< the content of `file`, at most 16 MiB
   };
   Kind kind = Kind::Device;
@@ -32,34 +32,35 @@ struct RomChoice {
   bool operator==(const RomChoice&) const = default;
 };
 
-/// What becomes of a device that the host asks for while the guest has it.
+/// What happens when the host asks for a device that the guest has.
 enum class OnUnplug {
-  Detach,  ///< it is detached at once: to the guest, it is pulled
-  Tell,    ///< Hypervisor::on_event hears of it; whoever asked waits until the VMM has detached it
+  Detach,  ///< detach it at once; the guest sees a surprise removal
+  Tell,    ///< call Hypervisor::on_event; the host waits until the VMM detaches it
 };
 
 /// How a device is to be assigned.
 struct AssignOptions {
-  Bdf device{};           ///< on the host; not needed where `source` has its own descriptor
-  Bdf guest_address{};    ///< where the guest finds it; its requester id goes with every interrupt
-  DeviceSource source{};  ///< how it is opened: by what the machine has, unless it says otherwise
-  /// Assign even without interrupt remapping: the guest could then forge interrupts of the host.
+  Bdf device{};           ///< on the host; not needed if `source` has the device's descriptor
+  Bdf guest_address{};    ///< in the guest; its requester id goes with every interrupt
+  DeviceSource source{};  ///< how to open it; the default depends on the machine
+  /// Assigns the device even without interrupt remapping. The guest could then forge interrupts of
+  /// the host.
   bool allow_unsafe_interrupts = false;
-  /// The token of a physical function on vfio-pci. For a virtual function: the one that was set
-  /// when its physical function was opened. For a physical function: the one that the users of its
-  /// virtual functions will need.
+  /// The token of a physical function on vfio-pci. For a virtual function: the token that was set
+  /// when its physical function was opened. For a physical function: the token that the users of
+  /// its virtual functions will need.
   std::optional<VfToken> vf_token{};
-  /// Memory BARs that are not to be mapped into the guest (bit n: BAR n): every access exits.
+  /// Memory BARs that are not mapped into the guest (bit n: BAR n): every access exits.
   unsigned unmapped_bars = 0;
   MsixChoice msix{};
   RomChoice rom{};
   OnUnplug on_unplug = OnUnplug::Detach;
-  /// At most so many interrupts a second of each vector of MSI and MSI-X reach the guest, up to
-  /// 1,000,000; what comes sooner becomes one, and the last is never lost. They pass through the
+  /// The maximum number of interrupts a second of each vector of MSI and MSI-X, up to 1,000,000.
+  /// Interrupts that come sooner are merged, and the last is never lost. They pass through the
   /// forwarder then. 0: no limit.
   uint32_t max_interrupts_per_second = 0;
-  /// For how long a device may answer all ones before it is taken for gone, or not opened. A device
-  /// that is reset may take a second until it answers again (PCIe 4.0, 6.6.1).
+  /// How long a device may answer all ones before it counts as gone, or before it fails to open.
+  /// After a reset, a device may take a second until it answers again (PCIe 4.0, 6.6.1).
   std::chrono::milliseconds response_timeout{1000};
 };
 
@@ -67,83 +68,115 @@ struct AssignOptions {
 class AssignedDevice {
  public:
   /// Opens the device, gives it the guest's memory, resets it, and leaves it as hardware is after
-  /// power-on. Errors name the device, the cause and what to do: ENOENT no such device, EINVAL a
-  /// bridge or not a PCI function, ENODEV not bound to vfio-pci, EBUSY in use by another process,
-  /// EPERM group not viable or no interrupt remapping, EACCES no permission on /dev/vfio or not the
-  /// right VF token, ENOMEM RLIMIT_MEMLOCK too small, ENOTSUP to be opened by its own node where it
-  /// has none, or cannot show its token there, EIO it answers all ones. Of the options: EINVAL or
-  /// ENOSPC, MSI-X cannot be where it is wanted; EINVAL, a VF token is of no use for this device,
-  /// or the ROM file is empty; EFBIG, it is too large; or the errno of reading it.
+  /// power-on. Errors name the device, the cause and the remedy.
+  ///
+  /// Errors of the device:
+  /// - ENOENT: it does not exist.
+  /// - EINVAL: it is a bridge or not a PCI function.
+  /// - ENODEV: it is not bound to vfio-pci.
+  /// - EBUSY: another process uses it.
+  /// - EPERM: its group is not viable, or interrupt remapping is missing.
+  /// - EACCES: no permission on /dev/vfio, or the VF token is wrong.
+  /// - ENOMEM: RLIMIT_MEMLOCK is too small.
+  /// - ENOTSUP: the options ask for its own node: it has none, or the node takes no token.
+  /// - EIO: it answers all ones.
+  ///
+  /// Errors of the options:
+  /// - EINVAL, ENOSPC: MSI-X cannot be in the chosen place.
+  /// - EINVAL: the device takes no VF token, or the ROM file is empty.
+  /// - EFBIG: the ROM file is too large.
+  /// - the errno of reading the ROM file.
   static Result<std::unique_ptr<AssignedDevice>> open(Domain& domain, const AssignOptions& options);
 
-  /// Detaches, unless that was done.
+  /// Detaches the device, unless it is detached.
   ///
-  /// Like any object, it must not be in a call when it goes, nor be called after. A VMM whose
-  /// config accesses come through an AddressSpace (an ECAM window) first takes the function off its
-  /// bus, then calls `wait_for_readers()` of that space: whoever found the function before has left
-  /// it then. Accesses to the BARs may go on: they are waited for. Never from inside an access.
+  /// No thread may be in a call of this object, or call it afterwards. If config accesses come
+  /// through an AddressSpace (an ECAM window), first take the function off its bus, then call
+  /// `wait_for_readers()` of that space. Accesses to the BARs may go on: the destructor waits for
+  /// them. Must not run inside an access.
   ~AssignedDevice();
 
-  /// Config space, `offset` below 4096, `width` 1, 2 or 4; an access that crosses a 4-byte boundary
-  /// is legal and done by bytes. Reads what is not there as all ones.
+  /// Reads or writes config space. `offset` is below 4096, `width` is 1, 2 or 4. An access that
+  /// crosses a 4-byte boundary is legal and done by bytes. Bytes that do not exist read as all
+  /// ones.
   uint32_t config_read(uint32_t offset, unsigned width);
   void config_write(uint32_t offset, unsigned width, uint32_t value);
 
-  /// The guest has ended an interrupt on the line that this device's INTx pin is wired to. For a
-  /// VMM whose Hypervisor has `intx_by_level`: it calls this of every device on the line, and holds
-  /// no lock meanwhile that its `set_intx` takes. With resampling irqfds there is nothing to do.
+  /// Reports that the guest has ended an interrupt on the line of this device's INTx pin. For a VMM
+  /// whose Hypervisor has `intx_by_level`. The VMM calls it for every device on the line, and holds
+  /// no lock that its `set_intx` takes. With resampling irqfds no call is needed.
   void end_of_intx();
 
-  /// What Hypervisor::translate answers has changed, because the guest invalidated entries of the
-  /// VMM's interrupt remapping or switched it: asks again for the live vectors whose messages are
-  /// concerned, by default all. Where the answer is another the route changes, without SET_IRQS; a
-  /// vector whose message is refused now latches what fires; one that is refused no more goes live
-  /// as by an unmask, and what fired meanwhile is delivered once. The VMM holds no lock meanwhile
-  /// that its `translate` takes. Never from inside a call of Hypervisor.
+  /// Translates the messages of live vectors again. Call it when the answers of
+  /// Hypervisor::translate have changed, because the guest invalidated entries of the VMM's
+  /// interrupt remapping or switched it. `concerns` selects the messages, by default all.
+  ///
+  /// - If the answer differs, the route changes, without SET_IRQS.
+  /// - If a message is now refused, its vector latches interrupts.
+  /// - If a refused message is accepted again, its vector goes live as by an unmask. An interrupt
+  /// that fired meanwhile is delivered once.
+  ///
+  /// The VMM holds no lock that its `translate` takes. Must not be called from inside a call of
+  /// Hypervisor.
   void retranslate(const MessageFilter& concerns = [](const MsiMessage&) { return true; });
 
-  /// Looks at a vector of the running guest: from now on its signals pass through the forwarder,
-  /// where they are timed (`inspect`) and traced (`Domain::interrupts().trace()`, each by its
-  /// TraceLabel); or no more. Nothing is lost or delivered twice. ENODEV: the device was detached;
-  /// EINVAL: it has no such vector; ENOSPC, EMFILE: it cannot be forwarded, and is as before.
+  /// Starts (`on`) or stops watching a vector of the running guest. While it is watched, its
+  /// interrupts pass through the forwarder, which times them (`inspect`) and traces them
+  /// (`Domain::interrupts().trace()`, each by its TraceLabel). No interrupt is lost or delivered
+  /// twice.
+  ///
+  /// Errors:
+  /// - ENODEV: the device was detached.
+  /// - EINVAL: the device does not have the vector.
+  /// - ENOSPC, EMFILE: the vector cannot be forwarded, and is as before.
   Result<void> watch(unsigned vector, bool on);
 
   /// Has the kernel act as if the device had signalled a vector: its loopback, for a test of the
-  /// way from there to the guest. One that is masked latches it. ENODEV: the device was detached;
-  /// EINVAL: the vector has no interrupt of the host now.
+  /// path from there to the guest. A masked vector latches it.
+  ///
+  /// Errors:
+  /// - ENODEV: the device was detached.
+  /// - EINVAL: the vector has no interrupt of the host now.
   Result<void> trigger(unsigned vector);
 
-  /// The VM is reset: the device and everything the guest sees of it as after power-on. No vCPU
-  /// runs meanwhile. A device without a reset of its own is reset with its slot or bus, if nothing
-  /// else is there. ENODEV: it was detached, or nothing resets it; EPERM: its slot or bus has
-  /// something else, see `reset_together`. What the guest sees is reset all the same.
+  /// Resets the device for a reset of the VM. The device, and everything that the guest sees of it,
+  /// is then as after power-on. No vCPU may run meanwhile. A device without a reset of its own is
+  /// reset with its slot or bus, if nothing else is there. If that fails, the guest's view is reset
+  /// all the same.
+  ///
+  /// Errors:
+  /// - ENODEV: the device was detached, or nothing resets it.
+  /// - EPERM: its slot or bus has another device; see `reset_together`.
   Result<void> reset();
-  /// The same for all the devices of a VM, so that those without a reset of their own can be reset
-  /// with their slot or bus, if all that is there is among `devices`. Those that were detached are
-  /// passed over. Each is tried; the first error is returned.
+  /// Resets all devices of a VM. A device without a reset of its own is reset with its slot or bus,
+  /// if all devices there are among `devices`. Skips detached devices. Tries each device and
+  /// returns the first error.
   static Result<void> reset_together(std::span<AssignedDevice* const> devices);
 
-  /// Looks at the device: restores what is damaged of its live vectors, and detaches a device that
-  /// does not answer any more. Returns how many vectors were restored. ENODEV: it does not answer.
-  /// Never from inside an access.
+  /// Checks the device: restores the live vectors that are damaged, and detaches a device that no
+  /// longer answers. Returns how many vectors were restored. Must not be called from inside an
+  /// access.
+  ///
+  /// Errors:
+  /// - ENODEV: the device does not answer.
   Result<uint32_t> check_health();
 
-  /// What the host has to say about the device arrives here: `handle_events` when one of these is
-  /// readable. They are open as long as this object is. `DeviceMonitor` does it
+  /// Returns the descriptors that receive the host's events about the device. When one is readable,
+  /// call `handle_events`. They stay open as long as this object exists. `DeviceMonitor` does it
   /// (device/device_monitor.h).
   [[nodiscard]] std::vector<int> event_fds() const;
-  /// Passes on to Hypervisor::on_event what has arrived, and does what `OnUnplug` says. Never from
-  /// inside an access.
+  /// Reports the events that have arrived to Hypervisor::on_event, and acts as `OnUnplug` says.
+  /// Must not be called from inside an access.
   void handle_events();
 
-  /// Takes the device from the guest for good: BARs leave the guest, vectors are unbound, the
-  /// device is reset, and closed for the host to use. From then on the guest finds an empty slot,
-  /// and `inspect` tells what was last. Nothing to do if that was done. Never from inside an
-  /// access.
+  /// Takes the device from the guest for good: removes its BARs, unbinds its vectors, resets the
+  /// device, and closes it for the host to use. From then on the guest finds an empty slot, and
+  /// `inspect` returns the last state. Does nothing if the device is detached. Must not be called
+  /// from inside an access.
   void detach();
 
-  /// Takes some milliseconds where signals wait to be taken: whether anybody does is looked at
-  /// twice.
+  /// Returns the state of the device. Takes some milliseconds if signals are unread: it checks
+  /// twice whether something reads them.
   [[nodiscard]] Inspection inspect() const;
   [[nodiscard]] Bdf bdf() const;
 

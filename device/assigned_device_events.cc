@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what happens to an assigned device that its guest did not ask for: the host wants it back,
-// it reports an error, its interrupts were damaged, it does not answer, it is detached.
+// AssignedDevice: events that the guest did not ask for. The host wants the device back, the device
+// reports an error, its interrupts were damaged, it does not answer, or it is detached.
 #include <fmt/format.h>
 
 #include "device/assigned_device_impl.h"
@@ -20,18 +20,18 @@ void AssignedDevice::Impl::handle_events() {
     MutexLock lock(device_mutex_);
     ++device_errors_;
     tell(Event::Kind::DeviceError,
-         "an uncorrectable error (AER); the host's log says which, and the guest keeps the device");
+         "uncorrectable error (AER). The host's log has the details. The guest keeps the device");
   }
   // The kernel's recovery may have reset the device.
-  if (notice.error) ignore(check_health(), "the host has been told");
+  if (notice.error) ignore(check_health(), "the error was reported");
   if (!notice.unplug) return;
   if (options_.on_unplug == OnUnplug::Detach) {
-    if (detach(Why::Unplug)) tell(Event::Kind::UnplugRequest, "it was detached");
+    if (detach(Why::Unplug)) tell(Event::Kind::UnplugRequest, "the device was detached");
     return;
   }
   MutexLock lock(device_mutex_);
   if (!attached() || std::exchange(unplug_was_told_, true)) return;
-  tell(Event::Kind::UnplugRequest, "whoever asks waits until it is detached");
+  tell(Event::Kind::UnplugRequest, "the host waits until the VMM detaches the device");
 }
 
 Result<uint32_t> AssignedDevice::Impl::check_health() {
@@ -40,11 +40,11 @@ Result<uint32_t> AssignedDevice::Impl::check_health() {
     if (!attached() || resetting_) return 0U;
     if (answers()) return audit();
     if (!was_silent_too_long()) {
-      return tl::unexpected(no_device("look at the device", "it does not answer"));
+      return tl::unexpected(no_device("check the device", "it does not answer"));
     }
   }
   detach(Why::Silence);
-  return tl::unexpected(no_device("look at the device", silence_text()));
+  return tl::unexpected(no_device("check the device", silence_text()));
 }
 
 std::string AssignedDevice::Impl::silence_text() const {
@@ -54,14 +54,14 @@ std::string AssignedDevice::Impl::silence_text() const {
 Result<uint32_t> AssignedDevice::Impl::audit() {
   ++audits_;
   auto restored = interrupts_->audit().on(options_.device.str());
-  // A device that cannot be healed is looked at again and again, and told of once.
+  // A device that cannot be restored is checked again each time, but reported only once.
   if (!std::exchange(audit_failed_, !restored) && !restored) {
     tell(Event::Kind::RestoreFailed, restored.error().message());
   }
   return restored;
 }
 
-// The kernel answers for the vendor itself (drivers/vfio/pci/vfio_pci_config.c); the Status
+// The kernel answers for the vendor id itself (drivers/vfio/pci/vfio_pci_config.c). The Status
 // register is the hardware's.
 bool AssignedDevice::Impl::answers() {
   uint16_t status = UINT16_MAX;
@@ -109,8 +109,8 @@ bool AssignedDevice::Impl::detach(Why why) {
     MutexLock lock(device_mutex_);
     if (!attached()) return false;
     unbinding = why == Why::Unplug || unplug_was_told_;
-    if (bars_ && why != Why::End) {  // when this object ends, nobody can ask any more
-      // Below the lock, so that what the guest has had until now is counted.
+    if (bars_ && why != Why::End) {  // when this object ends, no caller can inspect it
+      // Under the lock, so that the counts include every interrupt that the guest has had.
       last_ = inspect_locked(InterruptCounts::read(options_.device));
       last_->detached = reason_text(why);
     }
@@ -122,10 +122,11 @@ bool AssignedDevice::Impl::detach(Why why) {
       MutexLock intx_lock(intx_mutex_);
       intx_ = nullptr;
     }
-    // Told before it is closed: for such a device the kernel waits then, a minute long.
-    if (why == Why::Silence) tell(Event::Kind::DeviceGone, silence_text() + "; it is detached");
+    // Reported before the close, for which the kernel waits a minute if the device does not answer.
+    if (why == Why::Silence)
+      tell(Event::Kind::DeviceGone, silence_text() + "; the device is detached");
   }
-  // Unlocked: this waits for accesses under way, and one to config space may wait for the lock.
+  // Without the lock: this waits for accesses under way, and a config access may wait for the lock.
   bars.reset();
   interrupts.reset();
   if (notices_) notices_->unbind();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns how the rooms are put together for one device: which is told what, and in which order.
-// Private to host/: a VMM includes device/assigned_device.h.
+// AssignedDevice::Impl: the parts of one device, and the order in which they change. Private to
+// device/. A VMM includes device/assigned_device.h.
 #pragma once
 
 #include <atomic>
@@ -25,8 +25,8 @@
 
 namespace passthru {
 
-/// Lock order: resets_mutex_, device_mutex_, then the vectors' own, then the address spaces' own.
-/// Table and BAR accesses come in below device_mutex_ and never take it, nor do EOIs.
+/// Lock order: resets_mutex_, device_mutex_, the vectors' locks, the address spaces' locks. Table
+/// and BAR accesses start below device_mutex_ and never take it; neither do EOIs.
 class AssignedDevice::Impl : public VectorObserver {
  public:
   static Result<std::unique_ptr<Impl>> open(Domain& domain, const AssignOptions& options);
@@ -40,10 +40,11 @@ class AssignedDevice::Impl : public VectorObserver {
   Result<void> watch(unsigned vector, std::optional<uint64_t> label)
       PASSTHRU_EXCLUDES(device_mutex_);
   Result<void> trigger(unsigned vector) PASSTHRU_EXCLUDES(device_mutex_);
-  // A reset of the VM, in three steps; every device takes each before any takes the next. False: it
-  // was detached.
+  // A reset of the VM has three steps. Every device takes a step before any device takes the next.
+  // Returns false if the device was detached.
   bool begin_reset() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
-  /// `reset_now` are the devices that have begun; those that were reset go to `done`.
+  /// `reset_now` are the devices that take part in the reset. Adds the devices that were reset to
+  /// `done`.
   Result<void> reset_hardware(const std::set<Bdf>& reset_now, std::set<Bdf>& done)
       PASSTHRU_EXCLUDES(device_mutex_);
   Result<void> end_reset() PASSTHRU_EXCLUDES(device_mutex_);
@@ -57,7 +58,7 @@ class AssignedDevice::Impl : public VectorObserver {
   [[nodiscard]] std::vector<int> event_fds() const { return notices_->fds(); }
   void handle_events() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   enum class Why { Vmm, Unplug, Silence, End };  ///< End: of this object
-  /// Whether this call did it.
+  /// Returns whether this call detached the device.
   bool detach(Why why) PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   [[nodiscard]] Inspection inspect() PASSTHRU_EXCLUDES(device_mutex_);
 
@@ -70,11 +71,12 @@ class AssignedDevice::Impl : public VectorObserver {
   }
   void disarm() PASSTHRU_REQUIRES(device_mutex_);
   Result<void> start_anew() PASSTHRU_REQUIRES(device_mutex_);
-  /// A reset by the guest, in two steps: the hardware is reset in the second, and no other access
-  /// to config space waits for that. Meanwhile the function does not answer, as in a reset.
+  /// A reset by the guest has two steps. The second step resets the hardware, and no other access
+  /// to config space waits for it. Meanwhile the function does not answer, as in a reset.
   void begin_guest_reset(GuestReset reset) PASSTHRU_REQUIRES(device_mutex_);
   void end_guest_reset() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
-  /// Done where it has no reset of its own. EAGAIN: see reset_while_busy.
+  /// Resets the device. Does nothing if the device has no reset of its own. EAGAIN: see
+  /// reset_while_busy.
   Result<void> reset_device(VfioDevice& device);
   Result<uint32_t> audit() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] bool answers() PASSTHRU_REQUIRES(device_mutex_);
@@ -83,7 +85,7 @@ class AssignedDevice::Impl : public VectorObserver {
   [[nodiscard]] std::string reason_text(Why why) const;
   void apply(const ConfigChange& change) PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] BarInspection inspect_bar(unsigned bar) const PASSTHRU_REQUIRES(device_mutex_);
-  /// All but the name. `counted` was read before the lock was taken.
+  /// Returns everything but the name. `counted` was read before the lock was taken.
   [[nodiscard]] Inspection inspect_locked(const InterruptCounts& counted)
       PASSTHRU_REQUIRES(device_mutex_);
 
@@ -99,24 +101,24 @@ class AssignedDevice::Impl : public VectorObserver {
   Domain& domain_;
   const AssignOptions options_;
   Mutex resets_mutex_;                ///< held while the hardware is reset for the guest
-  std::atomic<bool> leaving_{false};  ///< a detach waits: nothing is tried again
+  std::atomic<bool> leaving_{false};  ///< a detach waits: do not retry resets
   Mutex device_mutex_;  ///< protects config space, the BARs' places, and the order in which both
                         ///< change
-  // Null when detached. Torn down from the last to the first: BARs leave the guest, then vectors
-  // are unbound, then the device is closed.
+  // Null when detached. Torn down from the last to the first: the BARs leave the guest, then the
+  // vectors are unbound, then the device is closed.
   std::shared_ptr<VfioDevice> device_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<ConfigSpace> config_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<Interrupts> interrupts_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<Bars> bars_ PASSTHRU_GUARDED_BY(device_mutex_);
   Mutex intx_mutex_;  ///< taken after device_mutex_; an EOI takes this alone
   Interrupts* intx_ PASSTHRU_GUARDED_BY(intx_mutex_) =
-      nullptr;                          ///< those above; null when detached
+      nullptr;                          ///< interrupts_; null when detached
   std::unique_ptr<EventIrqs> notices_;  ///< set once by assemble
-  std::optional<Inspection> last_ PASSTHRU_GUARDED_BY(device_mutex_);  ///< when it was detached
+  std::optional<Inspection> last_ PASSTHRU_GUARDED_BY(device_mutex_);  ///< at the detach
 
   using Clock = std::chrono::steady_clock;
   std::optional<Clock::time_point> silent_since_ PASSTHRU_GUARDED_BY(device_mutex_);
-  bool audit_failed_ PASSTHRU_GUARDED_BY(device_mutex_) = false;  ///< the last one did
+  bool audit_failed_ PASSTHRU_GUARDED_BY(device_mutex_) = false;  ///< the last audit failed
   bool resetting_ PASSTHRU_GUARDED_BY(device_mutex_) = false;     ///< by the guest
   bool unplug_was_told_ PASSTHRU_GUARDED_BY(device_mutex_) = false;
   ResetCounts resets_ PASSTHRU_GUARDED_BY(device_mutex_);
@@ -124,7 +126,7 @@ class AssignedDevice::Impl : public VectorObserver {
   uint64_t device_errors_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
   Mutex events_mutex_;  ///< taken last
   std::map<std::pair<Event::Kind, unsigned>, EventLimit> limits_ PASSTHRU_GUARDED_BY(events_mutex_);
-  /// Where the guest had its BARs at the last move that was traced.
+  /// The addresses of the BARs at the last move that was traced.
   BarAddresses traced_ PASSTHRU_GUARDED_BY(device_mutex_) = {};
 };
 

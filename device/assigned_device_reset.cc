@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the reset of a VM as its devices take it: all go quiet, then each is reset by the smallest
-// reset that it has, then all start anew. So a device that shares its slot or bus is never in use
-// while another one's reset takes it along.
+// AssignedDevice: the reset of a VM. All devices become quiet, then each is reset by the smallest
+// reset that it has, then all start again. So no device is in use while the reset of another device
+// in its slot or bus also resets it.
 #include <fmt/format.h>
 
 #include <array>
@@ -30,15 +30,15 @@ Result<void> AssignedDevice::Impl::reset_hardware(const std::set<Bdf>& reset_now
   if (!affected) {
     return tl::unexpected(
         Error(affected.error())
-            .because("it has no reset of its own, and neither has its slot or bus")
-            .advise("Its driver in the guest has to cope with the state that it is in"));
+            .because("neither the device nor its slot or bus has a reset")
+            .advise("The guest's driver must handle the device in its current state"));
   }
   for (const HotResetFunction& function : *affected) {
     if (reset_now.contains(function.bdf)) continue;
     return tl::unexpected(
         Error{.code = EPERM, .operation = "reset the device", .device = bdf().str()}
-            .because(fmt::format("it has no reset of its own, and that of its slot or bus would "
-                                 "also reset {}, which is not reset now",
+            .because(fmt::format("it has no reset of its own, and a reset of its slot or bus "
+                                 "would also reset {}, which is not part of this reset",
                                  function.bdf.str()))
             .advise("Reset all devices of the slot or bus together"));
   }
@@ -59,7 +59,7 @@ Result<void> AssignedDevice::Impl::end_reset() {
 Result<void> AssignedDevice::reset() {
   const std::array<AssignedDevice*, 1> only = {this};
   if (!impl_->attached_now()) {
-    return tl::unexpected(impl_->no_device("reset the device", "it was detached"));
+    return tl::unexpected(impl_->no_device("reset the device", "the device was detached"));
   }
   return reset_together(only);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what somebody does who looks at the interrupts of a running guest: watch a vector, trigger
-// one, trace what becomes of them.
+// AssignedDevice: watching, triggering and tracing interrupts.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,12 +14,12 @@ namespace passthru {
 
 Result<void> AssignedDevice::Impl::watch(unsigned vector, std::optional<uint64_t> label) {
   MutexLock lock(device_mutex_);
-  if (!attached()) return tl::unexpected(no_device("watch a vector", "it was detached"));
+  if (!attached()) return tl::unexpected(no_device("watch a vector", "the device was detached"));
   const unsigned most = std::max(device_->irq(Irq::Msix).count, device_->irq(Irq::Msi).count);
   if (vector < most) {
     return interrupts_->watch(vector, label).on(options_.device.str());
   }
-  auto refused = fail(EINVAL, "watch a vector", fmt::format("it has {} vectors", most));
+  auto refused = fail(EINVAL, "watch a vector", fmt::format("the device has {} vectors", most));
   refused.value().device = options_.device.str();
   refused.value().index = vector;
   return refused;
@@ -28,7 +27,7 @@ Result<void> AssignedDevice::Impl::watch(unsigned vector, std::optional<uint64_t
 
 Result<void> AssignedDevice::Impl::trigger(unsigned vector) {
   MutexLock lock(device_mutex_);
-  if (!attached()) return tl::unexpected(no_device("trigger a vector", "it was detached"));
+  if (!attached()) return tl::unexpected(no_device("trigger a vector", "the device was detached"));
   return interrupts_->trigger(vector).on(options_.device.str());
 }
 

@@ -23,7 +23,7 @@ Result<void> reset_while_busy(const std::function<Result<void>()>& reset,
   }
   if (done || done.error().code != EAGAIN) return done;
   return tl::unexpected(std::move(done).error().because(
-      "it was not reset: the host holds its lock, as it does while it unbinds or resets it"));
+      "the host holds the device's lock, as it does while it unbinds or resets the device"));
 }
 
 }  // namespace passthru

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A thread sleeps until the next look is due, the host speaks, or it is to end; a host that speaks
-// all the time does not put off the look.
+// A thread sleeps until the next check is due, the host sends an event, or the monitor ends.
+// Frequent events do not delay the check.
 #include "device/device_monitor.h"
 
 #include <poll.h>
@@ -17,7 +17,7 @@
 namespace passthru {
 namespace {
 
-/// Before the kernel is asked again.
+/// The pause after a failed poll.
 constexpr std::chrono::milliseconds kAfterFailure{10};
 
 }  // namespace
@@ -28,11 +28,11 @@ DeviceMonitor::DeviceMonitor(std::chrono::milliseconds interval, Fd stop)
 Result<std::unique_ptr<DeviceMonitor>> DeviceMonitor::start(std::vector<AssignedDevice*> devices,
                                                             std::chrono::milliseconds interval) {
   Fd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!stop) return fail(errno, "eventfd");
+  if (!stop) return fail(errno, "create an eventfd");
   std::unique_ptr<DeviceMonitor> audit(new DeviceMonitor(interval, std::move(stop)));
   for (AssignedDevice* device : devices) {
     audit->threads_.push_back(PASSTHRU_TRY(start_thread_signals_blocked(
-        "start the audit's thread",
+        "start the thread of the device monitor",
         [audit = audit.get(), device] { audit->look_after(*device); })));
   }
   return audit;
@@ -55,15 +55,15 @@ void DeviceMonitor::look_after(AssignedDevice& device) const {
     const auto wait = interval_ == kOff ? -1 : std::clamp<int64_t>(left.count(), 0, INT_MAX);
     const int said = ::poll(ready.data(), ready.size(), static_cast<int>(wait));
     const bool failed = said < 0 && errno != EINTR;
-    // The kernel may have no memory, or a lower RLIMIT_NOFILE than before: the device is looked
-    // after all the same.
+    // poll fails if the kernel has no memory, or if RLIMIT_NOFILE was lowered. The thread serves
+    // the device all the same.
     if (failed) std::this_thread::sleep_for(kAfterFailure);
     if (stopping_) return;
     bool speaks = failed;
     for (pollfd& each : ready) speaks |= std::exchange(each.revents, short{0}) != 0;
     if (speaks) device.handle_events();
     if (interval_ == kOff || Clock::now() < due) continue;
-    ignore(device.check_health(), "the device has told its host, and is looked at again");
+    ignore(device.check_health(), "check_health has reported it; the monitor checks again");
     due = Clock::now() + interval_;
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the threads that look after the devices of a VM: regularly, to restore what a reset nobody
-// announced has cleared, and whenever the host has something to say about one. Each device has a
-// thread, so that one that is slow holds up no other. A VMM with a loop of its own calls
+// The threads that look after the devices of a VM. They check the devices regularly, to restore
+// vectors that an unannounced reset has cleared, and they handle the host's events. Each device has
+// its own thread, so that a slow device does not delay others. A VMM with a loop of its own calls
 // AssignedDevice::check_health and handle_events instead.
 #pragma once
 
@@ -21,13 +21,16 @@ class DeviceMonitor {
  public:
   /// A guest waits at most this long for an interrupt that was lost with its vector's entry.
   static constexpr std::chrono::milliseconds kDefaultInterval{100};
-  /// No regular look: only what the host says is heard.
+  /// No regular checks: only the host's events are handled.
   static constexpr std::chrono::milliseconds kOff{0};
 
-  /// Looks at `devices` every `interval`, and passes on what the host says of them, until it is
-  /// destroyed; they outlive it. What is found and restored, and what cannot be, goes to
-  /// Hypervisor::on_event, on a thread for each device. EAGAIN: no thread can be had; EMFILE: no
-  /// descriptor.
+  /// Checks `devices` every `interval` and handles the host's events, on a thread for each device,
+  /// until this object is destroyed. `devices` must outlive it. Hypervisor::on_event receives what
+  /// was restored and what could not be restored.
+  ///
+  /// Errors:
+  /// - EAGAIN: the system cannot create a thread.
+  /// - EMFILE: no descriptor is left.
   static Result<std::unique_ptr<DeviceMonitor>> start(std::vector<AssignedDevice*> devices,
                                                       std::chrono::milliseconds interval);
   ~DeviceMonitor();
@@ -40,7 +43,7 @@ class DeviceMonitor {
 
   const std::chrono::milliseconds interval_;
   std::atomic<bool> stopping_{false};
-  const Fd stop_;  ///< eventfd; nobody takes its counter
+  const Fd stop_;  ///< eventfd; its counter is never read
   std::vector<std::thread> threads_;
 };
 

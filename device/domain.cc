@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the making of a VM's address spaces; everything else a Domain offers is its parts' own.
 #include "device/domain.h"
 
 namespace passthru {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what the assigned devices of one VM share: the host kernel, the guest's memory as their DMA
-// sees it, and the address spaces that their BARs live in. A VMM makes one for each VM and adds the
+// The resources that the assigned devices of one VM share: the host kernel, the guest's memory for
+// their DMA, and the address spaces of their BARs. A VMM creates a Domain for each VM and adds the
 // guest's RAM.
 #pragma once
 
@@ -24,25 +24,27 @@ namespace passthru {
 /// The devices' side of a VM. Outlives every AssignedDevice opened in it.
 class Domain {
  public:
-  /// `kernel` is LinuxKernel outside of tests.
-  /// `sysfs` is what the kernel tells of its devices.
+  /// `kernel` is LinuxKernel outside of tests. `sysfs` is the kernel's view of its devices.
   Domain(std::shared_ptr<Kernel> kernel, Hypervisor& hypervisor, Sysfs sysfs = Sysfs{});
 
-  /// Guest RAM that devices may reach: `memory` appears to them at guest-physical `address`. Mapped
-  /// for DMA now if a device is attached, otherwise when the first one is. EINVAL: not page aligned
-  /// or overlapping; ENOMEM: RLIMIT_MEMLOCK is too small (says how much is needed).
+  /// Adds guest RAM that devices may reach: `memory` appears to them at guest-physical `address`.
+  /// It is mapped for DMA now if a device is attached, otherwise when the first device is attached.
+  ///
+  /// Errors:
+  /// - EINVAL: the memory is not page aligned, or overlaps.
+  /// - ENOMEM: RLIMIT_MEMLOCK is too small; the error says how much is needed.
   Result<void> add_memory(uint64_t address, std::span<std::byte> memory, bool writable = true);
   Result<void> remove_memory(uint64_t address);
 
-  /// A VMM sends its guest's MMIO and port exits here, and may add windows of its own.
+  /// The VMM sends its guest's MMIO and port exits here, and may add its own windows.
   AddressSpace& mmio() { return mmio_; }
   AddressSpace& ports() { return ports_; }
 
-  /// Interrupts that no irqfd takes: a VMM that wants to drive these from its own loop gives its
-  /// forwarder here (`ForwardingRouter::adopt`) before it opens a device.
+  /// Returns the router of interrupts that no irqfd takes. A VMM that drives them from its own loop
+  /// gives its forwarder here (`ForwardingRouter::adopt`) before it opens a device.
   [[nodiscard]] ForwardingRouter& interrupts() { return interrupts_; }
 
-  /// What a trace shows besides interrupts.
+  /// Returns the marks that a trace shows besides interrupts.
   [[nodiscard]] TraceMarks& marks() { return marks_; }
 
   [[nodiscard]] Kernel& kernel() { return *kernel_; }
@@ -57,7 +59,7 @@ class Domain {
   ForwardingRouter interrupts_;
   TraceMarks marks_;
   DmaSpace dma_;
-  P2pMapper peers_;  ///< before mmio_, which takes its mappings away when it ends
+  P2pMapper peers_;  ///< before mmio_, whose destructor unmaps through it
   AddressSpace mmio_;
   AddressSpace ports_;
 };

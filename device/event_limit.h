@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns how many events of one kind a device may cause: a guest makes some of them with a register
-// write, and each of them costs its VMM a line of a log.
+// The limit on the events of one kind that a device may cause. A guest causes some of them with a
+// register write, and each of them costs its VMM a line of a log.
 #pragma once
 
 #include <chrono>
@@ -10,14 +10,16 @@
 
 namespace passthru {
 
-/// Tells the first kBurst at once, and then one in each kEvery; counts the others. Not thread-safe.
+/// Admits the first kBurst events at once, and then one in each kEvery; counts the others. Not
+/// thread-safe.
 class EventLimit {
  public:
   using Clock = std::chrono::steady_clock;
   static constexpr uint32_t kBurst = 8;
   static constexpr std::chrono::seconds kEvery{10};
 
-  /// How many were held back since the last that was told. Nothing: so is this one.
+  /// Returns how many events were held back since the last admitted event. Returns nothing if this
+  /// event is held back too.
   std::optional<uint64_t> admit(Clock::time_point now) {
     if (left_ < kBurst && now - refilled_ >= kEvery) {
       const auto earned = static_cast<uint64_t>((now - refilled_) / kEvery);

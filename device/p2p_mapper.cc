@@ -13,9 +13,9 @@ Result<void> P2pMapper::map(const GuestMapping& mapping) {
   return {};
 }
 
-// The IOMMU first: it points at the device's pages, not at our mapping of them, and would go on
-// doing so when that is gone. Our mapping goes in any case, and somebody else's memory may then be
-// at its address: no other group must find it.
+// The IOMMU first: it points at the device's pages, not at our mapping of them, and would continue
+// to when our mapping is gone. Our mapping is removed in any case. Other memory may then be at its
+// address, and no other group may reach that.
 Result<void> P2pMapper::unmap(const GuestMapping& mapping) {
   if (reachable_.erase(mapping.address) != 0) dma_.forget(mapping.address);
   return guest_.unmap(mapping);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what of the devices' BARs the devices of the same guest can reach by DMA: all that the guest
+// The parts of BARs that the devices of the same guest can reach by DMA: everything that the guest
 // has mapped. Domain puts it between its address space and the VMM.
 #pragma once
 
@@ -11,14 +11,16 @@
 
 namespace passthru {
 
-/// Some devices address BARs: a GPU its neighbour's memory, the 53c895a its own RAM, where it finds
-/// its program. Both by the addresses that the guest gave them, so the IOMMU has to know those.
+/// Maps BARs for the DMA of devices. Some devices address BARs: a GPU its neighbour's memory, the
+/// 53c895a its own RAM, which holds its program. Both use the addresses that the guest gave them,
+/// so the IOMMU must know these.
 ///
-/// Where the IOMMU cannot map a BAR (it refuses reserved addresses, and some kernels refuse device
-/// memory), the guest has it all the same; a device then gets a fault. Trapped spans are for CPUs.
+/// If the IOMMU cannot map a BAR (it refuses reserved addresses, and some kernels refuse device
+/// memory), the guest has the BAR all the same. A device that accesses it then gets a fault.
+/// Trapped spans are for CPUs.
 class P2pMapper final : public GuestMapper {
  public:
-  /// Both outlive it.
+  /// Both must outlive this object.
   P2pMapper(GuestMapper& guest, DmaSpace& dma) : guest_(guest), dma_(dma) {}
 
   Result<void> map(const GuestMapping& mapping) override;
@@ -27,7 +29,7 @@ class P2pMapper final : public GuestMapper {
  private:
   GuestMapper& guest_;
   DmaSpace& dma_;
-  std::set<uint64_t> reachable_;  ///< by DMA; the caller's lock covers it
+  std::set<uint64_t> reachable_;  ///< by DMA; the caller's lock protects it
 };
 
 }  // namespace passthru

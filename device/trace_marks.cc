@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the list of marks.
 #include "device/trace_marks.h"
 
 #include <algorithm>
@@ -15,7 +14,7 @@ void TraceMarks::end() {
 void TraceMarks::add(TraceMark::Kind kind, Bdf device, unsigned index, uint64_t value) {
   if (tracers_.load(std::memory_order_relaxed) == 0) return;
   MutexLock lock(mutex_);
-  // The clock under the lock: marks are in order.
+  // Reads the clock under the lock, so that marks are in order.
   marks_.push_back({.time = std::chrono::steady_clock::now(),
                     .kind = kind,
                     .device = device,

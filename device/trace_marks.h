@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what a trace shows besides interrupts: masks, restores, resets and moves of BARs, of all
-// devices of a VM, the newest of them. Nothing is kept while nobody traces.
+// The marks that a trace shows besides interrupts: masks, restores, resets and moves of BARs, of
+// all devices of a VM. The newest marks are kept, and only during a trace.
 #pragma once
 
 #include <atomic>
@@ -23,11 +23,11 @@ struct TraceMark {
   uint64_t value = 0;  ///< where the BAR is now; 0: nowhere
 };
 
-/// Marks from some number on.
+/// The marks from a sequence number on.
 struct TraceMarkSlice {
   std::vector<TraceMark> marks{};  ///< oldest first
-  uint64_t next = 0;               ///< the number of the first that is still to come
-  uint64_t lost = 0;               ///< marks that were asked for and are gone
+  uint64_t next = 0;               ///< the number of the next mark
+  uint64_t lost = 0;               ///< requested marks that are no longer kept
 };
 
 /// Thread-safe.
@@ -35,13 +35,13 @@ class TraceMarks {
  public:
   static constexpr size_t kMaxMarks = 4096;
 
-  /// Each `begin` has its `end`; between them marks are kept.
+  /// Starts a trace. Marks are kept between each `begin` and its `end`.
   void begin() { ++tracers_; }
   void end() PASSTHRU_EXCLUDES(mutex_);
-  /// Costs a load while nobody traces. May be called with a device's locks held.
+  /// Adds a mark. Costs one load if there is no trace. May be called with a device's locks held.
   void add(TraceMark::Kind kind, Bdf device, unsigned index = 0, uint64_t value = 0)
       PASSTHRU_EXCLUDES(mutex_);
-  /// Those numbered `from` and above, counted from the first that there ever was.
+  /// Returns the marks with sequence number `from` or higher. The first mark ever has number 0.
   [[nodiscard]] TraceMarkSlice since(uint64_t from) const PASSTHRU_EXCLUDES(mutex_);
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the socket and who is connected to it. Nobody is waited for: a client that sends no whole
-// request, or does not take its answer, costs its own buffers and nothing else.
+// The socket and its clients. The server never waits for a client. A client that sends an
+// incomplete request, or does not read its answer, costs only its own buffers.
 #include "inspect/inspect_server.h"
 
 #include <fmt/format.h>
@@ -36,41 +36,44 @@ Result<sockaddr_un> address_of(const fs::path& path) {
   address.sun_family = AF_UNIX;
   const std::string& text = path.native();
   if (text.size() >= sizeof(address.sun_path)) {
-    return fail(ENAMETOOLONG, "make the inspect socket " + text,
-                fmt::format("a socket's path has at most {} bytes", sizeof(address.sun_path) - 1));
+    return fail(
+        ENAMETOOLONG, "create the inspect socket " + text,
+        fmt::format("the path of a socket has at most {} bytes", sizeof(address.sun_path) - 1));
   }
   std::memcpy(address.sun_path, text.c_str(), text.size());
   return address;
 }
 
-// Whether there is a socket at the path that nobody serves any more, as a process leaves it that
-// was killed.
+// Returns whether the path has a socket that no process serves any more: a killed process leaves
+// it.
 Result<bool> is_left_behind(const fs::path& path, const sockaddr_un& address) {
   struct stat found = {};
   if (::lstat(path.c_str(), &found) != 0) return false;
   if (!S_ISSOCK(found.st_mode)) {
-    return fail(EEXIST, "make the inspect socket " + path.string(), "something else is there");
+    return fail(EEXIST, "create the inspect socket " + path.string(),
+                "the path exists and is not a socket");
   }
   const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe) return fail(errno, "socket");
+  if (!probe) return fail(errno, "create a socket");
   const auto* name = reinterpret_cast<const sockaddr*>(&address);
   if (::connect(probe.get(), name, sizeof(address)) != 0 && errno == ECONNREFUSED) return true;
-  return fail(EADDRINUSE, "make the inspect socket " + path.string(), "another process serves it");
+  return fail(EADDRINUSE, "create the inspect socket " + path.string(),
+              "another process serves this socket");
 }
 
 Result<Fd> listen_at(const fs::path& path) {
   const sockaddr_un address = PASSTHRU_TRY(address_of(path));
   if (PASSTHRU_TRY(is_left_behind(path, address))) ::unlink(path.c_str());
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return fail(errno, "socket");
-  // Before it has a name: nobody can connect to one that has another mode.
-  if (::fchmod(fd.get(), 0600) != 0) return fail(errno, "fchmod");
+  if (!fd) return fail(errno, "create a socket");
+  // Before the socket has a name: no client can connect while it has another mode.
+  if (::fchmod(fd.get(), 0600) != 0) return fail(errno, "set the mode of the inspect socket");
   const auto* name = reinterpret_cast<const sockaddr*>(&address);
   if (::bind(fd.get(), name, sizeof(address)) != 0) {
-    return fail(errno, "make the inspect socket " + path.string());
+    return fail(errno, "create the inspect socket " + path.string());
   }
   if (::listen(fd.get(), InspectServer::kMaxClients) == 0) return fd;
-  auto failed = fail(errno, "listen");
+  auto failed = fail(errno, "listen on the inspect socket");
   ::unlink(path.c_str());
   return failed;
 }
@@ -78,11 +81,12 @@ Result<Fd> listen_at(const fs::path& path) {
 Result<fs::path> default_path() {
   const fs::path directory = inspect_directory();
   if (directory.empty()) {
-    return fail(ENOENT, "make the inspect socket", "there is no XDG_RUNTIME_DIR: name a path");
+    return fail(ENOENT, "create the inspect socket",
+                "XDG_RUNTIME_DIR is not set. Name a path for the socket");
   }
   std::error_code error;
   fs::create_directories(directory, error);
-  if (error) return fail(error.value(), "make " + directory.string());
+  if (error) return fail(error.value(), "create " + directory.string());
   return directory / fmt::format("{}.sock", ::getpid());
 }
 
@@ -100,12 +104,12 @@ Result<std::unique_ptr<InspectServer>> InspectServer::start(Domain& domain,
                                                             fs::path path) {
   if (path.empty()) path = PASSTHRU_TRY(default_path());
   Fd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!stop) return fail(errno, "eventfd");
+  if (!stop) return fail(errno, "create an eventfd");
   Fd listener = PASSTHRU_TRY(listen_at(path));
   std::unique_ptr<InspectServer> server(
       new InspectServer(domain, std::move(devices), path, std::move(listener), std::move(stop)));
   server->thread_ = PASSTHRU_TRY(start_thread_signals_blocked(
-      "start the inspect socket's thread", [server = server.get()] { server->run(); }));
+      "start the thread of the inspect socket", [server = server.get()] { server->run(); }));
   ::pthread_setname_np(server->thread_.native_handle(), "inspect");  // for `top -H`
   return server;
 }
@@ -121,7 +125,8 @@ InspectServer::InspectServer(Domain& domain, std::vector<AssignedDevice*> device
 }
 
 InspectServer::~InspectServer() {
-  // Another process may have put its own there: two that start at once both find the old one.
+  // Another process may have put its own socket there: two that start at once both find the old
+  // socket.
   struct stat now = {};
   if (::lstat(path_.c_str(), &now) == 0 && now.st_ino == inode_) ::unlink(path_.c_str());
   if (!thread_.joinable()) return;
@@ -163,7 +168,7 @@ void InspectServer::run() {
 void InspectServer::accept_client() {
   Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd) {
-    // Who waits goes on waiting, and the listener stays readable: not again at once.
+    // The client keeps waiting, and the listener stays readable: pause before the next try.
     const bool nobody = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
     if (!nobody) std::this_thread::sleep_for(kPause);
     return;
@@ -172,17 +177,18 @@ void InspectServer::accept_client() {
     clients_.emplace_back(std::move(fd), service_);
     return;
   }
-  // It fits into the buffer of a socket that is new; nobody is waited for.
+  // The refusal fits into the buffer of a new socket, so the send does not block.
   const std::string refusal =
-      InspectService::refusal({.code = EAGAIN,
-                               .operation = "answer one more client",
-                               .cause = fmt::format("{} are connected already", kMaxClients),
-                               .advice = "End one of them, a 'passthru msix watch' for example"}) +
+      InspectService::refusal(
+          {.code = EAGAIN,
+           .operation = "accept another client",
+           .cause = fmt::format("{} clients are connected already", kMaxClients),
+           .advice = "End one of them, for example a 'passthru msix watch'"}) +
       '\n';
   static_cast<void>(::send(fd.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL));
 }
 
-// False: the client is to go.
+// Returns false if the client must be disconnected.
 bool InspectServer::serve(Client& client, short events) const {
   if (stopping_) return false;
   if (!client.out.empty() && Clock::now() >= client.patience) return false;
@@ -198,7 +204,7 @@ bool InspectServer::receive(Client& client) {
   client.in.append(bytes.data(), static_cast<size_t>(got));
   const size_t end = client.in.find('\n');
   if (end == client.in.npos) return client.in.size() <= InspectService::kMaxRequest;
-  // One at a time: who sends the next before it has the answer to this one loses it.
+  // One request at a time: a request that arrives before the answer to this request is lost.
   client.out = client.session.answer(std::string_view(client.in).substr(0, end)) + '\n';
   client.in.clear();
   client.sent = 0;

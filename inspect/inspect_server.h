@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the inspect socket: a Unix stream socket on which a VMM tells about its devices, one line of
-// JSON in, one line out, on a thread of its own. What is asked and answered is
-// inspect/inspect_service's.
+// The inspect socket: a Unix stream socket on which a VMM answers requests about its devices. One
+// line of JSON in, one line out, on a thread of its own. inspect/inspect_service handles the
+// requests.
 #pragma once
 
 #include <atomic>
@@ -19,24 +19,29 @@
 
 namespace passthru {
 
-/// Where `passthru` looks for sockets: /run/passthru/vm, or $XDG_RUNTIME_DIR/passthru/vm for who is
-/// not root. Empty: neither is to be had.
+/// Returns the directory in which `passthru` looks for sockets: /run/passthru/vm for root,
+/// $XDG_RUNTIME_DIR/passthru/vm for other users. Empty if XDG_RUNTIME_DIR is not set.
 std::filesystem::path inspect_directory();
 
 class InspectServer {
  public:
   static constexpr size_t kMaxClients = 16;
-  /// A client that has not taken its whole answer by then is let go.
+  /// A client that has not read its whole answer by then is disconnected.
   static constexpr std::chrono::seconds kMaxPatience{5};
 
-  /// Serves at `path`, mode 0600, until it is destroyed; `domain` and `devices` outlive it. An
-  /// empty path: PID.sock in `inspect_directory`, which is made if it is not there. A socket that
-  /// nobody serves any more is replaced. EADDRINUSE: another process serves it; EEXIST: something
-  /// else is there; ENAMETOOLONG: more than 107 bytes; ENOENT, EACCES: the directory.
+  /// Serves at `path`, mode 0600, until this object is destroyed. `domain` and `devices` must
+  /// outlive it. An empty path selects PID.sock in `inspect_directory`, which is created if it does
+  /// not exist. A socket that no process serves any more is replaced.
+  ///
+  /// Errors:
+  /// - EADDRINUSE: another process serves the socket.
+  /// - EEXIST: the path exists and is not a socket.
+  /// - ENAMETOOLONG: the path has more than 107 bytes.
+  /// - ENOENT, EACCES: of the directory.
   static Result<std::unique_ptr<InspectServer>> start(Domain& domain,
                                                       std::vector<AssignedDevice*> devices,
                                                       std::filesystem::path path = {});
-  /// Waits for the answer under way, if there is one.
+  /// Waits for the answer under way, if any.
   ~InspectServer();
   InspectServer(const InspectServer&) = delete;
   InspectServer& operator=(const InspectServer&) = delete;
@@ -49,9 +54,9 @@ class InspectServer {
     Client(Fd connection, InspectService& service) : fd(std::move(connection)), session(service) {}
     Fd fd;
     InspectService::Session session;
-    std::string in{};   ///< of a request that is not whole yet
-    std::string out{};  ///< the answer, until the client has taken it
-    size_t sent = 0;    ///< of it
+    std::string in{};   ///< an incomplete request
+    std::string out{};  ///< the answer, until the client has read it
+    size_t sent = 0;    ///< bytes of `out`
     Clock::time_point patience{};
   };
 
@@ -65,11 +70,11 @@ class InspectServer {
 
   InspectService service_;
   const std::filesystem::path path_;
-  uint64_t inode_ = 0;  ///< of the socket that we made there
+  uint64_t inode_ = 0;  ///< of our socket at `path_`
   const Fd listener_;
   const Fd stop_;  ///< eventfd
   std::atomic<bool> stopping_ = false;
-  std::list<Client> clients_;  ///< the thread's own
+  std::list<Client> clients_;  ///< used only on the thread
   std::thread thread_;
 };
 

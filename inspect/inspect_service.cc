@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns what each request means.
 #include "inspect/inspect_service.h"
 
 #include <fmt/format.h>
@@ -24,7 +23,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kMaxTrigger{1};
 constexpr std::chrono::microseconds kTriggerPause{200};
-// A vector whose signals nobody takes is armed anew at the second look in a row.
+// A vector whose signals stay unread is armed again at the second check in a row.
 constexpr std::chrono::milliseconds kBetweenLooks{10};
 constexpr unsigned kLooks = 2;
 
@@ -54,21 +53,22 @@ class InspectService::Request {
     if (kind == "trigger") return trigger();
     if (kind == "heal") return heal();
     return fail(EINVAL, "answer a request",
-                "\"request\" is none of list, inspect, watch, trace, trigger, heal");
+                "\"request\" must be list, inspect, watch, trace, trigger or heal");
   }
 
  private:
   [[nodiscard]] Result<std::string> text(const char* name) const {
     const auto member = json_.find(name);
     if (member != json_.end() && member->is_string()) return member->get<std::string>();
-    return fail(EINVAL, "answer a request", fmt::format("it has no text \"{}\"", name));
+    return fail(EINVAL, "answer a request", fmt::format("the request has no string \"{}\"", name));
   }
 
   [[nodiscard]] Result<uint64_t> number(const char* name, std::optional<uint64_t> missing) const {
     const auto member = json_.find(name);
     if (member != json_.end() && member->is_number_unsigned()) return member->get<uint64_t>();
     if (member == json_.end() && missing) return *missing;
-    return fail(EINVAL, "answer a request", fmt::format("it has no number \"{}\"", name));
+    return fail(EINVAL, "answer a request",
+                fmt::format("the request has no unsigned number \"{}\"", name));
   }
 
   [[nodiscard]] Result<AssignedDevice*> device() const {
@@ -77,10 +77,10 @@ class InspectService::Request {
     if (AssignedDevice* const device = service_.find(bdf); device != nullptr) return device;
     return tl::unexpected(
         Error{.code = ENODEV, .operation = "answer a request", .device = bdf.str()}.because(
-            "this VM does not have it"));
+            "this VM does not have the device"));
   }
 
-  /// Takes no device's lock: every command asks every VMM which has its device.
+  /// Takes no device's lock: every command sends this request to every VMM, to find its device.
   Result<Json> list() {
     Json devices = Json::array();
     for (const AssignedDevice* each : service_.devices_) devices.push_back(each->bdf().str());
@@ -97,12 +97,12 @@ class InspectService::Request {
     return Json{{"pid", ::getpid()}, {"devices", std::move(devices)}};
   }
 
-  /// One vector, or all that have an interrupt of the host.
+  /// Watches one vector, or all that have an interrupt of the host.
   Result<Json> watch() {
     AssignedDevice* const target = PASSTHRU_TRY(device());
     const auto on = json_.find("on");
     if (on == json_.end() || !on->is_boolean()) {
-      return fail(EINVAL, "answer a request", "it has no true or false \"on\"");
+      return fail(EINVAL, "answer a request", "the request has no boolean \"on\"");
     }
     std::vector<unsigned> vectors;
     if (json_.contains("vector")) {
@@ -133,7 +133,7 @@ class InspectService::Request {
     return trace_json(interrupts, marks, Clock::now());
   }
 
-  /// Watched while it is under way, so that its arrival is seen.
+  /// Triggers a vector. Watches it meanwhile, to see the interrupt arrive.
   Result<Json> trigger() {
     AssignedDevice* const target = PASSTHRU_TRY(device());
     const unsigned vector = vector_of(PASSTHRU_TRY(number("vector", {})));
@@ -162,11 +162,11 @@ class InspectService::Request {
                                       .operation = "trigger a vector",
                                       .device = target.bdf().str(),
                                       .index = vector,
-                                      .cause = "the VMM or KVM refused its message"});
+                                      .cause = "the VMM or KVM refused the vector's message"});
         }
         return Json{{"arrived", true}, {"latency_ns", (each.time - start).count()}};
       }
-      // Where a mask holds it back, it will not come. Seldom: to look takes the device's locks.
+      // A masked vector delivers nothing. Check rarely: the check takes the device's locks.
       if (Clock::now() >= next_look) {
         if (is_pending(target, vector)) break;
         next_look = Clock::now() + kBetweenLooks;
@@ -176,7 +176,7 @@ class InspectService::Request {
     return Json{{"arrived", false}, {"pending", is_pending(target, vector)}};
   }
 
-  /// Deliveries of the forwarder that came to nothing.
+  /// Returns how many deliveries of the forwarder failed.
   static uint64_t refused_messages(const AssignedDevice& target, unsigned vector) {
     const Inspection inspection = target.inspect();
     if (vector >= inspection.vectors.size()) return 0;
@@ -184,7 +184,7 @@ class InspectService::Request {
     return forwarded ? forwarded->sink_failed : 0;
   }
 
-  /// The guest may have fewer vectors by now.
+  /// Returns whether the vector is pending. The guest may have fewer vectors by now.
   static bool is_pending(const AssignedDevice& target, unsigned vector) {
     const Inspection inspection = target.inspect();
     return vector < inspection.vectors.size() && inspection.vectors[vector].pending;
@@ -200,7 +200,8 @@ class InspectService::Request {
     return Json{{"restored", restored}};
   }
 
-  /// No device has more than 2,048; what is larger is none of its vectors.
+  /// Limits a number from a request. No device has more than 2,048 vectors, so a larger number fits
+  /// no vector.
   static unsigned vector_of(uint64_t number) {
     return static_cast<unsigned>(std::min<uint64_t>(number, UINT16_MAX));
   }
@@ -230,7 +231,7 @@ Result<void> InspectService::watch(Session& session, Bdf bdf, unsigned vector, b
     watchers_[key] = others + 1;
     return done;
   }
-  // Whatever the device says: the claim is gone.
+  // The claim ends whatever the device returns.
   session.watched_.erase(key);
   keep_marks(session);
   if (others == 0) {
@@ -238,12 +239,12 @@ Result<void> InspectService::watch(Session& session, Bdf bdf, unsigned vector, b
   } else {
     watchers_[key] = others;
   }
-  // A device that was detached is not watched any more.
+  // A detached device is no longer watched.
   if (!done && done.error().code == ENODEV) return {};
   return done;
 }
 
-// Marks are kept while a session watches anything: also before a guest's driver has its vectors.
+// Keeps marks while a session watches anything, also before a guest's driver has its vectors.
 void InspectService::keep_marks(Session& session) {
   const bool wanted = !session.watched_.empty() || !session.devices_.empty();
   if (wanted == std::exchange(session.marking_, wanted)) return;
@@ -259,7 +260,7 @@ InspectService::Session::~Session() {
   const auto watched = watched_;
   for (const auto& [bdf, vector] : watched) {
     ignore(service_.watch(*this, bdf, vector, false),
-           "then it stays with the forwarder, which delivers as well");
+           "then the vector stays with the forwarder, which also delivers");
   }
   service_.keep_marks(*this);
 }
@@ -274,8 +275,8 @@ std::string InspectService::Session::answer(std::string_view request) {
   if (!json.is_object()) {
     answer = failed({.code = EINVAL,
                      .operation = "answer a request",
-                     .cause = "it is no JSON object",
-                     .advice = "docs/inspect.md describes them"});
+                     .cause = "the request is not a JSON object",
+                     .advice = "See docs/inspect.md"});
   } else if (auto done = Request(*this, json).answer(); done) {
     answer = std::move(*done);
   } else {

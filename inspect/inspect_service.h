@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the answers to what is asked of a running VM: JSON in, JSON out, no descriptor. Dependent by
-// inspect/inspect_server; the requests are described in docs/inspect.md.
+// The answers to requests about a running VM: JSON in, JSON out, no descriptor. Used by
+// inspect/inspect_server. docs/inspect.md describes the requests.
 #pragma once
 
 #include <cstdint>
@@ -17,21 +17,21 @@
 
 namespace passthru {
 
-/// Not thread-safe, and independent of what the devices do meanwhile. Outlived by `domain` and
-/// `devices`.
+/// Answers requests. Not thread-safe. The devices may change meanwhile. `domain` and `devices` must
+/// outlive it.
 class InspectService {
  public:
-  /// Of requests and answers; a member that changes its meaning changes it.
+  /// The version of requests and answers. It changes when a member changes its meaning.
   static constexpr int kVersion = 1;
   static constexpr size_t kMaxRequest = 4096;
 
-  /// What one is answered who may not ask: one JSON document with "error".
+  /// Returns the answer for a client that is refused: one JSON document with "error".
   static std::string refusal(const Error& error);
 
   InspectService(Domain& domain, std::vector<AssignedDevice*> devices)
       : domain_(domain), devices_(std::move(devices)) {}
 
-  /// One who asks. What it watches is watched until it says otherwise or ends.
+  /// A client. The vectors that it watches are watched until it stops that or ends.
   class Session {
    public:
     explicit Session(InspectService& service) : service_(service) {}
@@ -39,16 +39,16 @@ class InspectService {
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    /// One request, one answer, both one JSON document without a newline. A request that is wrong
-    /// or fails is answered with "error". May take as long as the devices' locks are held, and a
-    /// second for "trigger".
+    /// Returns the answer to a request. Both are one JSON document without a newline. The answer to
+    /// a wrong or failed request has "error". Waits for the devices' locks, and up to a second for
+    /// "trigger".
     std::string answer(std::string_view request);
 
    private:
     friend class InspectService;
     InspectService& service_;
     std::set<std::pair<Bdf, unsigned>> watched_;
-    std::set<Bdf> devices_;  ///< watched whole, also while none of their vectors is in use
+    std::set<Bdf> devices_;  ///< watched as a whole, even if no vector is in use
     bool marking_ = false;   ///< has claimed the domain's marks
   };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the choice of the way to look, and the way through VFIO.
+// The snapshot through VFIO, and the choice between VFIO and sysfs.
 #include "inspect/msix_snapshot.h"
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ constexpr uint64_t kCommand = 0x04;
 constexpr uint16_t kCommandMemory = 1U << 1;
 constexpr size_t kUnprivilegedConfig = 64;
 
-// Memory decode switched on for the time of a look. VFIO refuses accesses to BARs without it.
+// Switches memory decode on while it exists. Without it VFIO refuses accesses to BARs.
 class MemoryDecode {
  public:
   static Result<MemoryDecode> on(std::shared_ptr<VfioDevice> device) {
@@ -55,34 +55,35 @@ Result<MsixLayout> msix_layout_of(const PciFunction& function) {
   if (function.config.size() <= kUnprivilegedConfig) {
     return tl::unexpected(
         Error{.code = EACCES,
-              .operation = "look for MSI-X",
+              .operation = "find the MSI-X table",
               .device = function.bdf.str(),
-              .cause = "only root sees more than the first 64 bytes of config space",
-              .advice = "Run it with sudo"});
+              .cause = "only root can read more than the first 64 bytes of config space",
+              .advice = "Run the command with sudo"});
   }
   return tl::unexpected(Error{.code = ENODEV,
-                              .operation = "no MSI-X",
+                              .operation = "find the MSI-X table",
                               .device = function.bdf.str(),
-                              .cause = "the device has no such capability",
-                              .advice = "'passthru list' shows which devices have vectors"});
+                              .cause = "the device has no MSI-X capability",
+                              .advice = "Run 'passthru list' to see which devices have vectors"});
 }
 
 Result<MsixSnapshot> snapshot_from_vfio(Kernel& kernel, const Sysfs& sysfs, Bdf bdf) {
   const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
   const MsixLayout layout = PASSTHRU_TRY(msix_layout_of(function));
-  DmaSpace nothing(kernel);  // no memory: the device can reach none
-  // Nobody's guest could forge an interrupt here, so its remapping does not matter.
+  DmaSpace nothing(kernel);  // no memory: the device can reach nothing
+  // No guest uses the device, so interrupt remapping does not matter.
   DeviceHandle door = PASSTHRU_TRY(resolve_device(kernel, sysfs, bdf));
   const std::shared_ptr<VfioDevice> device = PASSTHRU_TRY(
       VfioDevice::open(kernel, nothing, std::move(door), /*allow_unsafe_interrupts=*/true));
   const MemoryDecode decode = PASSTHRU_TRY(MemoryDecode::on(device));
   const PhysicalTable table(device, layout);
   if (!table.visible()) {
-    return tl::unexpected(
-        Error{.code = ENOTSUP,
-              .operation = "map the MSI-X table",
-              .device = bdf.str(),
-              .cause = fmt::format("VFIO does not let BAR {} be mapped there", layout.table_bar)});
+    return tl::unexpected(Error{
+        .code = ENOTSUP,
+        .operation = "map the MSI-X table",
+        .device = bdf.str(),
+        .cause =
+            fmt::format("VFIO does not allow a mapping of that part of BAR {}", layout.table_bar)});
   }
   MsixSnapshot snapshot{.source = MsixSnapshot::Source::Vfio,
                         .layout = layout,
@@ -99,7 +100,7 @@ Result<MsixSnapshot> snapshot_msix(Kernel& kernel, const Sysfs& sysfs, Bdf bdf) 
   const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
   if (!function.on_vfio) return snapshot_from_sysfs(sysfs, bdf);
   auto snapshot = snapshot_from_vfio(kernel, sysfs, bdf);
-  // Another process has it, or it takes a token that only its users know.
+  // Another process has the device, or it needs a token that only its users know.
   const int refused = snapshot ? 0 : snapshot.error().code;
   if (refused == EBUSY || (refused == EACCES && function.physical_function))
     return snapshot_from_sysfs(sysfs, bdf);

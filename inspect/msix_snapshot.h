@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a look at the MSI-X state of a device that this process does not assign: through VFIO where
-// the device is free, else through its BAR in sysfs. It reads only. `passthru msix show` prints it.
+// A snapshot of the MSI-X state of a device that this process does not assign: through VFIO if the
+// device is free, else through its BAR in sysfs. Reads only. `passthru msix show` prints it.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace passthru {
 
-/// What a device itself holds, at one moment.
+/// The MSI-X state that a device itself holds, at one moment.
 struct MsixSnapshot {
   enum class Source { Vfio, Sysfs };
   struct Vector {
@@ -29,22 +29,32 @@ struct MsixSnapshot {
   std::vector<Vector> vectors{};
 };
 
-/// The layout of a function's table, from its config space in sysfs. ENODEV: it has no MSI-X;
-/// EACCES: the caller, who is not root, sees too little of config space to tell.
+/// Returns the layout of a function's table, from its config space in sysfs.
+///
+/// Errors:
+/// - ENODEV: the function has no MSI-X.
+/// - EACCES: the caller is not root and cannot read enough of config space.
 Result<MsixLayout> msix_layout_of(const PciFunction& function);
 
-/// Through VFIO where the device is bound to it and free, which resets the device as every opening
-/// does; through sysfs where a host driver or another process has it. Errors say why neither works:
-/// those of `assignable_group`, of the container and of `snapshot_from_sysfs`.
+/// Reads through VFIO if the device is bound to it and free; as every opening does, this resets the
+/// device. Reads through sysfs if a host driver or another process has the device. Errors: those of
+/// `assignable_group`, of the container and of `snapshot_from_sysfs`.
 Result<MsixSnapshot> snapshot_msix(Kernel& kernel, const Sysfs& sysfs, Bdf bdf);
 
-/// Opens the device for the time of the look. ENOTSUP: this VFIO does not let the table be mapped.
-/// EBUSY: another process has the device's group open.
+/// Opens the device and closes it again.
+///
+/// Errors:
+/// - ENOTSUP: VFIO does not allow a mapping of the table.
+/// - EBUSY: another process has the device's group open.
 Result<MsixSnapshot> snapshot_from_vfio(Kernel& kernel, const Sysfs& sysfs, Bdf bdf);
 
-/// Disturbs nobody. EACCES: not root. EBUSY: the kernel keeps BARs that somebody uses from
-/// everybody else (CONFIG_IO_STRICT_DEVMEM). ENXIO: the device does not answer memory accesses now,
-/// asleep or with decode off. ERANGE: the capability points outside of the BAR.
+/// Reads without an effect on the device's user.
+///
+/// Errors:
+/// - EACCES: the caller is not root.
+/// - EBUSY: the kernel denies access to a BAR in use (CONFIG_IO_STRICT_DEVMEM).
+/// - ENXIO: the device does not answer memory accesses: it is asleep, or its decode is off.
+/// - ERANGE: the capability points outside of the BAR.
 Result<MsixSnapshot> snapshot_from_sysfs(const Sysfs& sysfs, Bdf bdf);
 
 }  // namespace passthru

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the way through sysfs: the device's BAR, mapped read-only from its `resourceN` file beside
-// whoever owns the device.
+// The snapshot through sysfs: the device's BAR, mapped read-only from its `resourceN` file while
+// another process or a driver may use the device.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/pci_regs.h>
@@ -22,7 +22,7 @@ namespace {
 
 constexpr uint64_t kResourceMemory = 0x200;  // IORESOURCE_MEM
 
-// A part of a memory BAR, mapped until the end of its owner.
+// A part of a memory BAR. Mapped while this object exists.
 class MappedBar {
  public:
   static Result<MappedBar> map(const Sysfs& sysfs, Bdf bdf, unsigned bar, uint64_t offset,
@@ -33,7 +33,7 @@ class MappedBar {
     if (base_ != MAP_FAILED) ::munmap(base_, size_);
   }
 
-  // The `index`th 4 bytes from the offset that was asked for: the width that every table answers.
+  // Returns the `index`th 4 bytes from the requested offset. Every table answers this width.
   [[nodiscard]] uint32_t load(size_t index) const {
     const auto* bytes = static_cast<const volatile std::byte*>(base_) + first_;
     return reinterpret_cast<const volatile uint32_t*>(bytes)[index];
@@ -44,7 +44,7 @@ class MappedBar {
 
   void* base_;
   size_t size_;
-  size_t first_;  // what was asked for, from `base_`
+  size_t first_;  // the requested offset, from `base_`
 };
 
 struct Resource {
@@ -72,15 +72,14 @@ Error explain_map(int code, const std::string& file) {
   Error error{.code = code, .operation = "map " + file};
   if (code == EINVAL) {
     error.code = EBUSY;
-    error.cause = "the kernel lets nobody see a BAR that is in use (CONFIG_IO_STRICT_DEVMEM)";
+    error.cause = "the kernel denies access to a BAR that a driver uses (CONFIG_IO_STRICT_DEVMEM)";
     error.advice =
-        "Boot with iomem=relaxed to look beside a driver, or look while the device is bound to "
-        "vfio-pci and free";
+        "Boot with iomem=relaxed, or try again while the device is bound to vfio-pci and free";
   } else if (code == EACCES || code == EPERM) {
     error.advice = ::geteuid() == 0
-                       ? "The kernel is locked down: look while the device is bound to "
+                       ? "The kernel is locked down: try again while the device is bound to "
                          "vfio-pci and free"
-                       : "This needs root: run it with sudo";
+                       : "Run the command with sudo";
   }
   return error;
 }
@@ -89,15 +88,16 @@ Result<MappedBar> MappedBar::map(const Sysfs& sysfs, Bdf bdf, unsigned bar, uint
                                  uint64_t size) {
   const Resource resource = find_resource(sysfs, bdf, bar);
   if (offset > resource.size || size > resource.size - offset) {
-    return fail(ERANGE, fmt::format("look into BAR {}", bar),
-                fmt::format("the capability names {:#x} bytes at {:#x}, the BAR has {:#x}", size,
-                            offset, resource.size));
+    return fail(
+        ERANGE, fmt::format("map BAR {}", bar),
+        fmt::format("the MSI-X capability names {:#x} bytes at {:#x}, but the BAR has {:#x}", size,
+                    offset, resource.size));
   }
   const std::string file = sysfs.function_path(bdf) / fmt::format("resource{}", bar);
   const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return tl::unexpected(explain_map(errno, file));
-  // The file counts pages from the one that the BAR starts in, also where it does not start at its
-  // start.
+  // Offset 0 of the file is the page that the BAR starts in, even if the BAR does not start at the
+  // page's start.
   const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   const uint64_t from_page = resource.start % page + offset;
   const uint64_t file_offset = from_page / page * page;
@@ -108,8 +108,8 @@ Result<MappedBar> MappedBar::map(const Sysfs& sysfs, Bdf bdf, unsigned bar, uint
   return MappedBar(base, length, from_page - file_offset);
 }
 
-// A virtual function decodes memory by a bit of its physical function's, and its own is hardwired
-// to 0 (Single Root I/O Virtualization 1.1, 3.3.3.4 and 3.4.1.3).
+// A bit of the physical function enables the memory decode of its virtual functions. Their own bit
+// is hardwired to 0 (Single Root I/O Virtualization 1.1, 3.3.3.4 and 3.4.1.3).
 bool decodes_memory(const Sysfs& sysfs, const PciFunction& function) {
   if (!function.physical_function) {
     return (config_u16(function.config, PCI_COMMAND) & PCI_COMMAND_MEMORY) != 0;
@@ -125,19 +125,20 @@ bool decodes_memory(const Sysfs& sysfs, const PciFunction& function) {
 }
 
 Result<void> require_memory_decode(const Sysfs& sysfs, const PciFunction& function) {
-  // A device that sleeps answers nothing; reading `config` has woken it for no longer than that.
+  // A sleeping device answers nothing. Reading `config` woke it only for that time.
   const auto power = read_file(sysfs.function_path(function.bdf) / "power_state");
   const bool asleep = power && power->starts_with("D3");
   if (!asleep && decodes_memory(sysfs, function)) return {};
   const std::string bdf = function.bdf.str();
   return tl::unexpected(Error{
       .code = ENXIO,
-      .operation = "look at the MSI-X table",
+      .operation = "read the MSI-X table",
       .device = bdf,
       .cause = asleep ? "the device is asleep" : "the device's memory decode is off",
-      .advice = function.on_vfio
-                    ? "Another process has it and has not enabled it: end that process, or wait"
-                    : fmt::format("Use it, which wakes it, or bind it: 'passthru bind {}'", bdf)});
+      .advice =
+          function.on_vfio
+              ? "Another process uses the device and has not enabled it: end that process, or wait"
+              : fmt::format("Wake the device by using it, or bind it: 'passthru bind {}'", bdf)});
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns how times, labels and kinds of a trace are written.
 #include "inspect/trace_json.h"
 
 #include "irq/trace_label.h"

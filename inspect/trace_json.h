@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns a piece of a trace as JSON, for the inspect socket; docs/inspect.md lists its members.
+// A part of a trace as JSON, for the inspect socket. docs/inspect.md lists its members.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@
 
 namespace passthru {
 
-/// What was delivered and what was done, each from where the last piece ended, as of `now`.
+/// Returns the interrupts and marks since the last part, as of `now`.
 [[nodiscard]] nlohmann::json trace_json(const TraceSlice& interrupts, const TraceMarkSlice& marks,
                                         std::chrono::steady_clock::time_point now);
 

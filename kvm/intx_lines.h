@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The level of the interrupt lines that INTx pins share: a line is high while any pin on it is. A
-// pure value, not thread-safe; KvmHypervisor guards it.
+// The levels of the interrupt lines that INTx pins share: a line is high while any pin on it is
+// high. A pure value, not thread-safe; KvmHypervisor guards it.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ struct LineLevel {
 class IntxLines {
  public:
   /// Sets the level of pin `pin` (0 = INTA#) of the device at `device`, which is wired to `line`
-  /// now. A pin that is high is high on the line that it was wired to when it rose, until it falls
-  /// or rises again. Returns the lines whose levels change.
+  /// now. A high pin stays on the line that it was wired to when it rose, until it falls or rises
+  /// again. Returns the lines whose levels change.
   std::vector<LineLevel> set(uint32_t line, Bdf device, unsigned pin, bool level) {
     const Pin which{device, pin};
     std::vector<LineLevel> changes;

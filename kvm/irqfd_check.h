@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Whether a VM's irqfds take the counters of their eventfds. Linux's do since 5.11; an earlier one
-// only looks at them.
+// The check whether a VM's irqfds take the counters of their eventfds. Linux's do since 5.11; in
+// earlier kernels they only read the counters.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +10,11 @@
 
 namespace passthru {
 
-/// Finds out by an irqfd of its own, on a GSI without a route: the guest gets no interrupt.
+/// Checks with its own irqfd, on a GSI without a route: the guest gets no interrupt.
 ///
 /// Errors:
-/// EINVAL: the VM has no irqchip of KVM's yet, so it can have no irqfd.
-/// EMFILE, ENFILE, ENOMEM: of eventfd(2) and KVM_IRQFD.
+/// - EINVAL: the VM has no in-kernel irqchip yet, so it cannot have an irqfd.
+/// - EMFILE, ENFILE, ENOMEM: from eventfd(2) and KVM_IRQFD.
 Result<bool> irqfd_takes_signals(const KvmFd& vm, uint32_t free_gsi);
 
 }  // namespace passthru

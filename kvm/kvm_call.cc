@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The one place that calls ioctl on KVM's descriptors.
+// The only place that calls ioctl on KVM's descriptors.
 #include "kvm/kvm_call.h"
 
 #include <sys/ioctl.h>
@@ -36,7 +36,7 @@ KvmCalls& KvmCalls::real() {
   return real;
 }
 
-// ioctl takes a number or a pointer in the same place.
+// ioctl takes a number or a pointer as the same argument.
 Result<int> KvmFd::call(unsigned long request, const char* name, uint64_t argument) const {
   return call(request, name,
               reinterpret_cast<void*>(argument));  // NOLINT(performance-no-int-to-ptr)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns what a KVM that cannot be opened means, and the words for one that can.
 #include "kvm/kvm_check.h"
 
 #include <fcntl.h>
@@ -16,10 +15,10 @@ std::string advice_for(int code) {
     case ENOENT:
     case ENODEV:
     case ENXIO:
-      return "Load kvm-intel or kvm-amd (modprobe), and switch virtualization on in the firmware";
+      return "Load kvm-intel or kvm-amd with modprobe, and enable virtualization in the firmware";
     case EACCES:
     case EPERM:
-      return "Run as root, or join the group that owns it (usually: adduser USER kvm)";
+      return "Run as root, or join the group that owns the file (usually: adduser USER kvm)";
     default:
       return {};
   }
@@ -43,7 +42,7 @@ Result<KvmLimits> kvm_limits_of_host(const std::string& device) {
 
 HostCheck check_kvm(const Result<KvmLimits>& limits) {
   constexpr const char* kName = "kvm";
-  constexpr const char* kNewer = "A newer kernel has it";
+  constexpr const char* kNewer = "Use a newer kernel";
   if (!limits) {
     Error error = limits.error();
     if (error.cause.empty()) error.cause = std::generic_category().message(error.code);
@@ -54,9 +53,7 @@ HostCheck check_kvm(const Result<KvmLimits>& limits) {
       fmt::format("irqfd; {} interrupt routes, {} memory slots", limits->routes, limits->slots);
   if (limits->resampling) return {kName, Answer::Ok, what, {}};
   return {kName, Answer::Warn,
-          what +
-              "; no resampling irqfd (KVM_CAP_IRQFD_RESAMPLE): no INTx interrupts, MSI and "
-              "MSI-X alone",
+          what + "; no resampling irqfd (KVM_CAP_IRQFD_RESAMPLE): only MSI and MSI-X, no INTx",
           kNewer};
 }
 

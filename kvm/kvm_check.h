@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the opening of KVM and the judgement whether this machine's can run a guest with devices.
-// Used by VMMs on KVM before there is a VM.
+// The opening of KVM, and the check whether this machine's KVM can run a guest with devices. VMMs
+// on KVM use it before they create a VM.
 #pragma once
 
 #include <string>
@@ -12,16 +12,18 @@
 
 namespace passthru {
 
-/// Close-on-exec. ENOENT, ENXIO..: no module, or no virtualization; EACCES: not this user's. The
-/// error says what to do.
+/// Opens KVM, close-on-exec. The error says what to do.
+///
+/// Errors:
+/// - ENOENT, ENODEV, ENXIO: no module is loaded, or virtualization is off.
+/// - EACCES, EPERM: this user may not open it.
 Result<Fd> open_kvm(const std::string& device = "/dev/kvm");
 
-/// What every VM of this machine can have, if the IOAPIC is KVM's own. Makes no VM. Errors of
-/// `open_kvm` and of `kvm_limits`.
+/// Returns the limits of every VM of this machine whose IOAPIC is KVM's own. Creates no VM. Errors:
+/// those of `open_kvm` and of `kvm_limits`.
 Result<KvmLimits> kvm_limits_of_host(const std::string& device = "/dev/kvm");
 
-/// Pure. No where there is no KVM that can be used, or it lacks what KvmHypervisor cannot do
-/// without.
+/// Returns No if KVM cannot be used, or lacks a feature that KvmHypervisor requires. Pure.
 HostCheck check_kvm(const Result<KvmLimits>& limits);
 
 }  // namespace passthru

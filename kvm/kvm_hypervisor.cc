@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The making of a KvmHypervisor, and its slots and files.
+// KvmHypervisor: creation, memory slots and files.
 #include "kvm/kvm_hypervisor.h"
 
 #include <fmt/format.h>
@@ -41,7 +41,7 @@ Result<std::unique_ptr<KvmHypervisor>> KvmHypervisor::create(int vm_fd,
   const KvmLimits limits = PASSTHRU_TRY(kvm_limits(vm, options.irqchip_pins));
   if (limits.slots <= options.first_slot || limits.routes <= options.first_gsi) {
     return fail(EINVAL, "use KVM",
-                fmt::format("it has {} memory slots and {} routes, less than are asked for",
+                fmt::format("it has {} memory slots and {} routes, fewer than the options need",
                             limits.slots, limits.routes));
   }
   const bool takes_signals = PASSTHRU_TRY(irqfd_takes_signals(vm, limits.routes - 1));
@@ -70,7 +70,7 @@ KvmHypervisor::KvmHypervisor(const KvmFd& vm, KvmHypervisorOptions options, cons
 Result<void> KvmHypervisor::map(const GuestMapping& mapping) {
   MutexLock lock(slots_mutex_);
   const auto slot = slots_.take();
-  if (!slot) return fail(ENOSPC, "map a BAR into the guest", "all memory slots of KVM are in use");
+  if (!slot) return fail(ENOSPC, "map a BAR into the guest", "all KVM memory slots are in use");
   auto set = set_slot(vm_, *slot, mapping.address, mapping.size, mapping.memory);
   if (!set) {
     slots_.give_back(*slot);
@@ -84,7 +84,7 @@ Result<void> KvmHypervisor::unmap(const GuestMapping& mapping) {
   MutexLock lock(slots_mutex_);
   const auto slot = slot_of_.find(mapping.address);
   if (slot == slot_of_.end()) return {};
-  // Size 0 takes a slot away, and KVM flushes every vCPU before it returns.
+  // Size 0 removes a slot. KVM flushes every vCPU before it returns.
   auto set = set_slot(vm_, slot->second, mapping.address, 0, mapping.memory);
   if (!set) return not_set(std::move(set).error(), mapping);
   slots_.give_back(slot->second);

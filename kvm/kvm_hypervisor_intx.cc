@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// KvmHypervisor's INTx: resampling irqfds, or levels for a VMM that drives its lines itself.
+// KvmHypervisor: INTx by resampling irqfds, or by levels for a VMM that drives its lines itself.
 #include <linux/kvm.h>
 
 #include "kvm/kvm_hypervisor.h"
@@ -7,10 +7,11 @@
 namespace passthru {
 
 Result<void> KvmHypervisor::arm_intx(Bdf guest_address, unsigned pin, int eventfd, int resample) {
-  if (!options_.intx_gsi) return fail(ENOTSUP, "deliver INTx", "the VMM wires no INTx pins");
+  if (!options_.intx_gsi)
+    return fail(ENOTSUP, "deliver INTx", "the VMM does not connect INTx pins");
   if (!resampling_) {
     return fail(ENOTSUP, "deliver INTx",
-                "KVM's irqfds do not tell an EOI here, and the VMM drives no lines itself");
+                "KVM's irqfds do not report an EOI, and the VMM does not drive the lines itself");
   }
   kvm_irqfd irqfd{};
   irqfd.fd = static_cast<uint32_t>(eventfd);
@@ -32,9 +33,9 @@ void KvmHypervisor::disarm_intx(Bdf /*guest_address*/, unsigned /*pin*/, int eve
     gsi = armed->second;
     intx_irqfds_.erase(armed);
   }
-  // KVM takes the line down with its last resampling irqfd.
+  // KVM lowers the line when its last resampling irqfd is removed.
   ignore(set_irqfd(gsi, eventfd, KVM_IRQFD_FLAG_DEASSIGN),
-         "fails only for an irqfd that does not exist: then nothing is delivered either");
+         "fails only if the irqfd does not exist; then KVM delivers nothing");
 }
 
 void KvmHypervisor::set_intx(Bdf guest_address, unsigned pin, bool level) {

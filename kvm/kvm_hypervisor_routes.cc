@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// KvmHypervisor's MSI: the table of routes, irqfds and messages.
+// KvmHypervisor: the table of MSI routes, irqfds and messages.
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <unistd.h>
@@ -53,8 +53,8 @@ Result<MsiMessage> KvmHypervisor::translate(const MsiMessage& message, uint16_t 
 Result<void> KvmHypervisor::check_destination(const MsiMessage& message) const {
   if (message.address >> 32 == 0 || options_.extended_destinations) return {};
   return fail(EINVAL, "route an interrupt",
-              "its destination id is beyond 255, and the VMM has not asked KVM for such ids "
-              "(KvmHypervisorOptions::extended_destinations)");
+              "its destination id is above 255, and the VMM has not set "
+              "KvmHypervisorOptions::extended_destinations");
 }
 
 Result<RouteId> KvmHypervisor::change_route(const RouteChange& change, size_t at,
@@ -79,11 +79,11 @@ std::vector<Result<RouteId>> KvmHypervisor::change_routes(std::span<const RouteC
   for (size_t at = 0; at < changes.size(); ++at) {
     answers.push_back(change_route(changes[at], at, replaced));
   }
-  // Every change of the table costs a grace period of the kernel: do not pay for nothing.
+  // Every change of the table costs a grace period of the kernel: skip it if no route changed.
   if (replaced.empty()) return answers;
   const auto installed = install_routes();
   if (installed) return answers;
-  // The last one first: a route may have changed twice.
+  // In reverse order: a route may have changed twice.
   for (auto change = replaced.rbegin(); change != replaced.rend(); ++change) {
     if (change->route) {
       routes_.replace(change->gsi, *change->route);
@@ -119,7 +119,7 @@ Result<void> KvmHypervisor::set_vmm_routes(MsiRoutes routes) {
   PASSTHRU_TRY(routes_.set_vmm_routes(std::move(routes)));
   auto installed = install_routes();
   if (!installed) {
-    ignore(routes_.set_vmm_routes(std::move(before)), "they were there a moment ago");
+    ignore(routes_.set_vmm_routes(std::move(before)), "the table held these routes before");
   }
   return installed;
 }
@@ -135,9 +135,9 @@ Result<void> KvmHypervisor::set_irqfd(RouteId route, int eventfd, uint32_t flags
 
 Result<void> KvmHypervisor::arm(RouteId route, int eventfd) {
   PASSTHRU_TRY(set_irqfd(route, eventfd, 0));
-  // A counter that was not 0 by then has been delivered, and KVM leaves it as it is. What comes
-  // from now on is taken where it is signalled: so what is left is not for anybody.
-  if ((::fcntl(eventfd, F_GETFL) & O_NONBLOCK) == 0) return {};  // a read could wait for ever
+  // If the counter was not 0, KVM has delivered it and left it unchanged. KVM takes later signals
+  // when they are raised. So clear the rest of the counter.
+  if ((::fcntl(eventfd, F_GETFL) & O_NONBLOCK) == 0) return {};  // a read could block forever
   uint64_t delivered = 0;
   static_cast<void>(::read(eventfd, &delivered, sizeof(delivered)) == sizeof(delivered));
   return {};
@@ -145,7 +145,7 @@ Result<void> KvmHypervisor::arm(RouteId route, int eventfd) {
 
 void KvmHypervisor::disarm(RouteId route, int eventfd) {
   ignore(set_irqfd(route, eventfd, KVM_IRQFD_FLAG_DEASSIGN),
-         "fails only for an irqfd that does not exist: then nothing is delivered either");
+         "fails only if the irqfd does not exist; then KVM delivers nothing");
 }
 
 Result<void> KvmHypervisor::signal_msi(const MsiMessage& message, uint16_t requester_id) {
@@ -158,7 +158,7 @@ Result<void> KvmHypervisor::signal_msi(const MsiMessage& message, uint16_t reque
     msi.flags = KVM_MSI_VALID_DEVID;
     msi.devid = requester_id;
   }
-  // Returns 0 when the guest blocks the interrupt; on hardware it would be lost as well.
+  // KVM returns 0 if the guest blocks the interrupt; hardware would also lose it.
   PASSTHRU_TRY(vm_.call(KVM_SIGNAL_MSI, "KVM_SIGNAL_MSI", &msi));
   return {};
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the words for what a KVM does not have.
 #include "kvm/kvm_limits.h"
 
 #include <fmt/format.h>
@@ -24,7 +23,7 @@ Result<KvmLimits> kvm_limits(const KvmFd& vm, bool irqchip_pins) {
       .slots = PASSTHRU_TRY(capability(vm, KVM_CAP_NR_MEMSLOTS, "memory slots")),
       .routes = PASSTHRU_TRY(capability(vm, KVM_CAP_IRQ_ROUTING, "interrupt routing")),
       .device_ids = capability(vm, KVM_CAP_MSI_DEVID, "").has_value(),
-      // KVM says that it can, and refuses all the same where the IOAPIC is not its own.
+      // KVM reports the capability even if the IOAPIC is not its own, but then refuses the irqfds.
       .resampling = irqchip_pins && capability(vm, KVM_CAP_IRQFD_RESAMPLE, "").has_value()};
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns KVM's arguments that end in an array: two words, the first of which counts, then entries.
-// Their structs and request numbers in linux/kvm.h cannot be used from C++: an empty struct inside
-// has a size there, which moves the array and changes the number.
+// KVM's arguments that end in an array: two words, the first of which is the number of entries,
+// then the entries. Their structs and request numbers in linux/kvm.h cannot be used from C++: an
+// empty struct inside has a size there, which moves the array and changes the number.
 #pragma once
 
 #include <sys/ioctl.h>
@@ -17,7 +17,7 @@ namespace passthru {
 
 constexpr size_t kKvmTableHeader = 8;
 
-/// The kernel's number for a `request` of linux/kvm.h whose argument is such a table.
+/// Returns the kernel's number for a `request` of linux/kvm.h whose argument is a table.
 constexpr unsigned long kvm_table_request(unsigned long request) {
   return (request & ~static_cast<unsigned long>(IOCSIZE_MASK)) | kKvmTableHeader << IOCSIZE_SHIFT;
 }
@@ -29,7 +29,7 @@ class KvmTable {
     if (entries.empty()) return;
     std::memcpy(bytes_.data() + kKvmTableHeader, entries.data(), entries.size_bytes());
   }
-  /// Room for `capacity` entries, which the kernel fills.
+  /// Makes room for `capacity` entries, which the kernel fills.
   explicit KvmTable(size_t capacity)
       : capacity_(capacity), bytes_(kKvmTableHeader + capacity * sizeof(Entry)) {
     const auto count = static_cast<uint32_t>(capacity);

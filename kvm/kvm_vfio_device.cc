@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The calls of KVM's VFIO device.
 #include "kvm/kvm_vfio_device.h"
 
 #include <linux/kvm.h>
 
 namespace passthru {
 
-// KVM_DEV_VFIO_FILE_ADD and _DEL have these numbers too, and take both kinds of file.
+// KVM_DEV_VFIO_FILE_ADD and _DEL have the same numbers, and accept both kinds of file.
 Result<void> KvmVfioDevice::set_file(uint64_t attribute, int fd, const char* name) {
   int32_t file = fd;
   kvm_device_attr set{};
@@ -22,7 +21,7 @@ Result<void> KvmVfioDevice::add(int fd) {
     kvm_create_device create{};
     create.type = KVM_DEV_TYPE_VFIO;
     const auto made = vm_.call(KVM_CREATE_DEVICE, "KVM_CREATE_DEVICE", &create);
-    // ENODEV: built without; ENOTTY: it has no devices at all.
+    // ENODEV: KVM was built without the VFIO device. ENOTTY: KVM has no devices at all.
     absent_ = !made && (made.error().code == ENODEV || made.error().code == ENOTTY);
     if (!made && !absent_) return tl::unexpected(made.error());
     if (made) device_ = Fd(static_cast<int>(create.fd));
@@ -33,7 +32,7 @@ Result<void> KvmVfioDevice::add(int fd) {
 void KvmVfioDevice::remove(int fd) {
   if (!device_) return;
   ignore(set_file(KVM_DEV_VFIO_GROUP_DEL, fd, "KVM_DEV_VFIO_FILE_DEL"),
-         "fails only for a file that it does not have");
+         "fails only if KVM does not have the file");
 }
 
 }  // namespace passthru

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// KVM's VFIO device, by which a VM's KVM knows the files of its assigned devices. KvmHypervisor has
-// one; made when the first file comes.
+// KVM's VFIO device, through which a VM's KVM knows the files of its assigned devices.
+// KvmHypervisor has one and creates it for the first file.
 #pragma once
 
 #include "base/fd.h"
@@ -12,10 +12,10 @@ namespace passthru {
 /// Documentation/virt/kvm/devices/vfio.rst. Not thread-safe.
 class KvmVfioDevice {
  public:
-  /// The descriptor outlives it.
+  /// The descriptor must outlive this object.
   explicit KvmVfioDevice(const KvmFd& vm) : vm_(vm) {}
 
-  /// A group's file, or a device's own. Nothing to do where this KVM has no such device. KVM keeps
+  /// Adds a group's file, or a device's own file. Does nothing if KVM has no VFIO device. KVM keeps
   /// the file open until it is removed.
   Result<void> add(int fd);
   void remove(int fd);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns which numbers of a range are in use: KVM's memory slots and GSIs. A pure value, not
+// The numbers of a range that are in use: KVM's memory slots and GSIs. A pure value, not
 // thread-safe; KvmHypervisor guards it.
 #pragma once
 
@@ -9,20 +9,20 @@
 
 namespace passthru {
 
-/// Numbers [first, first + count). The lowest free one is handed out first, so that the tables
+/// Numbers [first, first + count). Hands out the lowest free number first, so that the tables
 /// indexed by them stay short.
 class NumberPool {
  public:
   NumberPool(uint32_t first, uint32_t count) : next_(first), left_(count) {}
 
-  /// Nothing when all are taken.
+  /// Returns the lowest free number, or nothing if all are in use.
   std::optional<uint32_t> take() {
     if (!returned_.empty()) return returned_.extract(returned_.begin()).value();
     if (left_ == 0) return std::nullopt;
     --left_;
     return next_++;
   }
-  /// `number` was taken and is taken no more.
+  /// Returns `number`, which `take` gave out, to the pool.
   void give_back(uint32_t number) { returned_.insert(number); }
 
  private:

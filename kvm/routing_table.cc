@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How GSIs and entries of KVM's table are given out.
+// RoutingTable: the allocation of GSIs and entries.
 #include "kvm/routing_table.h"
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ uint32_t without(uint32_t limit, uint32_t taken) {
 RoutingTable::RoutingTable(const Layout& layout)
     : layout_(layout), gsis_(layout.first_gsi, without(layout.limit, layout.first_gsi)) {}
 
-// Of the routes that are added: each takes a GSI and an entry.
+// Returns how many routes can be added in all. Each needs a GSI and an entry.
 size_t RoutingTable::capacity() const {
   const uint32_t gsis = without(layout_.limit, layout_.first_gsi);
   const auto taken = layout_.pin_entries + static_cast<uint32_t>(vmm_routes_.size());
@@ -31,8 +31,9 @@ Result<uint32_t> RoutingTable::add(const MsiRoute& route) {
   if (!gsi) {
     return tl::unexpected(
         Error{.code = ENOSPC, .operation = "create a KVM interrupt route"}
-            .because(fmt::format("all {} routes that KVM has for MSI are in use", capacity()))
-            .advise("Give this VM fewer devices with many vectors, or its drivers fewer queues"));
+            .because(fmt::format("all {} KVM routes for MSI are in use", capacity()))
+            .advise(
+                "Assign fewer devices with many vectors, or configure fewer queues in the guest"));
   }
   routes_.emplace(*gsi, route);
   return *gsi;
@@ -55,7 +56,7 @@ Result<void> RoutingTable::set_vmm_routes(MsiRoutes routes) {
   for (const auto& [gsi, route] : routes) {
     if (gsi >= layout_.first_gsi) {
       return fail(EINVAL, kOperation,
-                  fmt::format("GSI {} is not below {}, the first of the assigned devices", gsi,
+                  fmt::format("GSI {} is not below {}, the first GSI of the assigned devices", gsi,
                               layout_.first_gsi));
     }
     if (gsi < layout_.pins) {

@@ -26,9 +26,9 @@ using MsiRoutes = std::map<uint32_t, MsiRoute>;
 
 class RoutingTable {
  public:
-  /// `limit` is KVM_CAP_IRQ_ROUTING: GSIs are below it, and the table has at most so many entries.
-  /// `pins`: KVM's irqchips have the GSIs below it, in `pin_entries` entries. GSIs from `first_gsi`
-  /// on are given to the routes that are added.
+  /// `limit` is KVM_CAP_IRQ_ROUTING: GSIs are below it, and the table has at most `limit` entries.
+  /// GSIs below `pins` belong to KVM's irqchips, which use `pin_entries` entries. GSIs from
+  /// `first_gsi` on are for the routes that are added.
   struct Layout {
     uint32_t first_gsi = 0;
     uint32_t limit = 0;
@@ -37,15 +37,18 @@ class RoutingTable {
   };
   explicit RoutingTable(const Layout& layout);
 
-  /// The GSI of a new route. ENOSPC when the table is full.
+  /// Adds a route and returns its GSI. ENOSPC: the table is full.
   Result<uint32_t> add(const MsiRoute& route);
   void remove(uint32_t gsi);
-  /// ENOENT where there is no such route.
+  /// Returns the route of a GSI. ENOENT: no route has this GSI.
   Result<MsiRoute> find(uint32_t gsi) const;
-  /// `gsi` was added before.
+  /// Replaces a route. `gsi` was added before.
   void replace(uint32_t gsi, const MsiRoute& route) { routes_[gsi] = route; }
-  /// Replaces all routes of the VMM's own. EINVAL: a GSI is not the VMM's to route. ENOSPC: more
-  /// than the table has room for. On error they are as before.
+  /// Replaces all of the VMM's own routes. On error they are as before.
+  ///
+  /// Errors:
+  /// - EINVAL: a GSI is not the VMM's to route.
+  /// - ENOSPC: the table has no room for the routes.
   Result<void> set_vmm_routes(MsiRoutes routes);
 
   [[nodiscard]] const MsiRoutes& routes() const { return routes_; }

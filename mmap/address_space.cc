@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns how a guest's address space is read, written and changed.
 #include "mmap/address_space.h"
 
 #include <unistd.h>
@@ -35,7 +34,7 @@ bool AddressSpace::for_each_part(uint64_t address, Bytes data, Visit visit) cons
     visit(part, data.first(part.size));
     found |= part.target != nullptr;
     data = data.subspan(part.size);
-    address += part.size;  // wraps only when nothing is left: windows end below 2^64
+    address += part.size;  // wraps only at the end: windows end below 2^64
   }
   return found;
 }
@@ -59,16 +58,17 @@ bool AddressSpace::write(uint64_t address, std::span<const std::byte> data) cons
 
 Result<void> AddressSpace::check(const Window& window) const {
   constexpr const char* kOperation = "add a window to the guest's address space";
-  if (window.size == 0) return fail(EINVAL, kOperation, "its size is 0");
+  if (window.size == 0) return fail(EINVAL, kOperation, "the window's size is 0");
   if (window.base >= limit_ || window.size > limit_ - window.base) {
-    return fail(EINVAL, kOperation, "it ends beyond the space's limit");
+    return fail(EINVAL, kOperation, "the window ends beyond the address space");
   }
   uint64_t free = 0;  // where the next span may begin
   for (const WindowSpan& span : window.spans) {
     if (span.size == 0 || span.offset < free || span.offset >= window.size ||
         span.size > UINT64_MAX - span.offset) {
-      return fail(EINVAL, kOperation,
-                  "its spans overlap, are not ascending, or begin beyond its end");
+      return fail(
+          EINVAL, kOperation,
+          "the window's spans overlap, are not in ascending order, or begin beyond its end");
     }
     free = span.offset + span.size;
   }
@@ -92,8 +92,7 @@ Result<std::vector<WindowId>> AddressSpace::commit(AddressSpaceChange change) {
     }
   }
   if (removed.size() != change.remove.size()) {
-    return fail(EINVAL, "remove a window from the guest's address space",
-                "there is no such window");
+    return fail(EINVAL, "remove a window from the guest's address space", "no window has this id");
   }
 
   const bool adds = !change.add.empty();
@@ -112,8 +111,8 @@ Result<std::vector<WindowId>> AddressSpace::commit(AddressSpaceChange change) {
   return ids;
 }
 
-// Readers look up an address and leave, so what is retired is freed soon; a guest that moves a BAR
-// again and again makes more of it than memory is for.
+// Readers only look up an address, so retired snapshots are freed soon. The limit keeps a guest
+// that moves a BAR again and again from using up memory.
 void AddressSpace::publish(std::unique_ptr<const Snapshot> snapshot, Held removed) {
   std::erase_if(leaving_, [](const auto& gone) { return gone->load(std::memory_order_acquire); });
   for (const auto& held : removed) leaving_.push_back(held->gone());
@@ -133,7 +132,8 @@ std::vector<GuestMapping> AddressSpace::wanted_mappings(const Entries& entries,
   for (size_t i = 0; i < segments.size(); ++i) {
     const Window& window = entries[segments[i].owner].held->window();
     const uint64_t begin = segments[i].base - window.base;
-    // Only the spans that the segment shows: a window in many parts is not looked through for each.
+    // Only the spans that the segment shows: avoids a scan of the whole window for each of its
+    // parts.
     auto span = std::partition_point(
         window.spans.begin(), window.spans.end(),
         [=](const WindowSpan& each) { return each.offset + each.size <= begin; });
@@ -146,8 +146,8 @@ std::vector<GuestMapping> AddressSpace::wanted_mappings(const Entries& entries,
   return wanted;
 }
 
-/// Makes the guest's mappings what is wanted. What a rollback or a removal left behind as refused
-/// is tried again, but is no reason to fail a change that has nothing to do with it.
+/// Changes the guest's mappings to `wanted`. Tries mappings again that the mapper refused before,
+/// but does not fail the change if the mapper refuses them again.
 Result<void> AddressSpace::remap(const Entries& entries, const std::vector<GuestMapping>& wanted,
                                  bool must_map) {
   std::vector<GuestMapping> gone;
@@ -177,8 +177,7 @@ Result<void> AddressSpace::remap(const Entries& entries, const std::vector<Guest
   return {};
 }
 
-/// Undoes a part of `remap`, last step first. A mapping that the mapper then takes back no more is
-/// trapped.
+/// Undoes a part of `remap`, last step first. If the mapper now refuses a mapping, it is trapped.
 void AddressSpace::put_back(const Entries& entries, const std::vector<GuestMapping>& unmapped,
                             const std::vector<GuestMapping>& mapped) {
   for (size_t i = mapped.size(); i-- > 0;) unmap(entries, mapped[i]);
@@ -189,7 +188,8 @@ void AddressSpace::put_back(const Entries& entries, const std::vector<GuestMappi
   }
 }
 
-/// Takes away a mapping that shows memory of one of `entries`.
+/// Removes a mapping whose memory belongs to one of `entries`. If the mapper fails, the mapping
+/// becomes a leftover.
 void AddressSpace::unmap(const Entries& entries, const GuestMapping& mapping) {
   if (mapper_->unmap(mapping)) return;
   const auto memory = reinterpret_cast<uintptr_t>(mapping.memory);
@@ -202,8 +202,8 @@ void AddressSpace::unmap(const Entries& entries, const GuestMapping& mapping) {
   leftovers_.push_back({mapping, owner != entries.end() ? owner->held->window().target : nullptr});
 }
 
-/// Tries again. Returns the targets whose memory the guest reaches no more: destroy them without
-/// the lock.
+/// Tries again to remove the leftovers. Returns the targets whose memory the guest no longer
+/// reaches: destroy them without the lock.
 AddressSpace::Targets AddressSpace::unmap_leftovers() {
   Targets freed;
   std::erase_if(leftovers_, [&](const Leftover& leftover) {
@@ -214,7 +214,7 @@ AddressSpace::Targets AddressSpace::unmap_leftovers() {
   return freed;
 }
 
-// Accesses that begin from now on hold other windows than those before.
+// Accesses that begin from now on hold other windows than earlier accesses.
 void AddressSpace::wait_for_readers() {
   {
     MutexLock lock(change_mutex_);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns where a guest-physical (or port) address lands: the windows of all devices of one VM, which
-// of their spans the guest reaches directly, and who answers the rest. Readers take no lock; moves
-// are transactions.
+// The address space of a guest (MMIO or ports): the windows of all devices of one VM, the spans
+// that the guest reaches directly, and the targets that answer the rest. Readers take no lock. A
+// change takes effect as a whole or not at all.
 #pragma once
 
 #include <atomic>
@@ -17,11 +17,12 @@
 
 namespace passthru {
 
-/// A part of a window that may be mapped into the guest: `memory` holds the window's bytes
-/// [offset, offset + size). What no span covers is trapped. Offsets need not be page aligned: only
-/// the whole guest pages whose bytes are whole host pages are mapped, the rest is trapped. The last
-/// span may reach beyond its window's end (a BAR smaller than a page, alone in it): its page is
-/// mapped while no other window is in it.
+/// A part of a window that may be mapped into the guest. `memory` holds the window's bytes [offset,
+/// offset + size). Accesses outside every span are trapped.
+///
+/// Offsets need not be page aligned. Only whole guest pages that are backed by whole host pages are
+/// mapped; the rest is trapped. The last span may end beyond its window (a BAR smaller than a page,
+/// alone in its page). That page is mapped while no other window is in it.
 struct WindowSpan {
   uint64_t offset = 0;
   uint64_t size = 0;
@@ -29,8 +30,7 @@ struct WindowSpan {
 };
 
 /// A range of guest addresses that one target answers. A window without a target is opaque (RAM, a
-/// VMM's own devices): what is added after it does not appear there, and accesses to it find
-/// nobody.
+/// VMM's own devices). It hides windows that are added later, and no target answers accesses to it.
 struct Window {
   uint64_t base = 0;
   uint64_t size = 0;                       ///< bytes, not 0
@@ -40,7 +40,7 @@ struct Window {
 
 using WindowId = uint64_t;
 
-/// What changes in one step. Removals name windows that were added before.
+/// The windows that one commit removes and adds. `remove` names windows that were added before.
 struct AddressSpaceChange {
   std::vector<WindowId> remove{};
   std::vector<Window> add{};
@@ -48,48 +48,59 @@ struct AddressSpaceChange {
 
 /// One address space (MMIO or ports) of a VM, shared by all its devices.
 ///
-/// Overlaps are legal: where windows overlap, the one added first answers and is mapped; the
-/// covered part of the later one appears when the first goes away. Thread-safe. `read` and `write`
-/// never wait for a change and see either all of it or none.
+/// Windows may overlap. The window that was added first answers and is mapped. The covered part of
+/// the later window appears when the first window is removed.
+///
+/// Thread-safe. `read` and `write` never wait for a change. They see either the whole change or
+/// nothing of it.
 class AddressSpace {
  public:
-  /// So many changes may wait for the threads that were looking up an address.
+  /// How many changes may wait for readers before `commit` waits too.
   static constexpr uint64_t kMaxRetired = 256;
 
-  /// `limit`: first address beyond the space (1 << 16 for ports). `mapper` may be null: nothing is
-  /// mapped; else it outlives this. `page_size` 0: the host's.
+  /// `limit` is the first address beyond the space (1 << 16 for ports). If `mapper` is null,
+  /// nothing is mapped; otherwise it must outlive this object. A `page_size` of 0 selects the
+  /// host's.
   AddressSpace(uint64_t limit, GuestMapper* mapper, uint64_t page_size = 0);
-  /// No access may be under way, and no vCPU may run. Takes what is mapped out of the guest.
+  /// Unmaps everything from the guest. No access may be under way, and no vCPU may run.
   ~AddressSpace();
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
 
-  /// Lets the target at `address` answer. Bytes that nobody answers read all ones.
-  /// Returns false when no byte found a target.
+  /// Forwards an access to the targets at `address`. Bytes without a target read as all ones.
+  /// Returns false if no byte has a target.
   bool read(uint64_t address, std::span<std::byte> data) const;
   bool write(uint64_t address, std::span<const std::byte> data) const;
 
-  /// Removes and adds windows in one step and returns the ids of the added ones, in order. Never
-  /// waits for an access to end, so it may be called from inside a target's `read` or `write`.
-  /// Waits for some ten milliseconds where kMaxRetired changes before it are not freed yet.
-  /// EINVAL: a window of size 0 or beyond the limit, spans out of order, or an unknown id.
-  /// Otherwise the mapper's error. On error every mapping and window is as it was before. A change
-  /// that only removes known windows never fails: what it uncovers and the mapper refuses to map is
-  /// trapped. The target of a mapping that the mapper cannot take away lives on, so that no other
-  /// memory comes to its address while the guest may reach that; each later change, and
-  /// `wait_for_readers`, tries again.
+  /// Removes and adds windows in one step. Returns the ids of the added windows, in order.
+  ///
+  /// Never waits for an access to end, so a target may call it from its `read` or `write`. Waits
+  /// some ten milliseconds if kMaxRetired earlier changes are not freed yet.
+  ///
+  /// On error every mapping and window is as before. A change that only removes known windows never
+  /// fails: if the mapper refuses to map a part that the change uncovers, the part is trapped.
+  ///
+  /// If the mapper cannot remove a mapping, the mapping's target stays alive. So no other memory
+  /// gets the address that the guest may still reach. Each later change, and `wait_for_readers`,
+  /// tries again to remove the mapping.
+  ///
+  /// Errors:
+  /// - EINVAL: a window has size 0 or ends beyond the limit.
+  /// - EINVAL: the spans of a window are out of order, or an id is unknown.
+  /// - the errno of the mapper.
   Result<std::vector<WindowId>> commit(AddressSpaceChange change) PASSTHRU_EXCLUDES(change_mutex_);
 
-  /// Returns when every access to this space that began before the call has ended, and what was
-  /// removed before it is no longer held, but for what the mapper cannot take away even now. Takes
-  /// some ten milliseconds. Never call it from inside an access.
+  /// Waits until every access that began before the call has ended, and until the windows that were
+  /// removed before it are freed. Does not wait for mappings that the mapper still cannot remove.
+  /// Takes some ten milliseconds. Must not be called from inside an access.
   void wait_for_readers() PASSTHRU_EXCLUDES(change_mutex_);
-  /// The same for what was removed before: accesses to other windows may go on.
+  /// Waits as `wait_for_readers`, but only for windows that were removed before. Accesses to other
+  /// windows may go on.
   void wait_for_removed() PASSTHRU_EXCLUDES(change_mutex_);
 
   [[nodiscard]] uint64_t limit() const { return limit_; }
 
-  /// What the guest reaches directly now, ascending.
+  /// Returns the ranges that the guest reaches directly now, in ascending order.
   [[nodiscard]] std::vector<GuestMapping> mappings() const PASSTHRU_EXCLUDES(change_mutex_);
 
  private:
@@ -103,7 +114,7 @@ class AddressSpace {
   using Entries = std::vector<Entry>;
   using Held = std::vector<std::shared_ptr<const HeldWindow>>;
   using Targets = std::vector<std::shared_ptr<AccessTarget>>;
-  /// What the mapper could not take away, and whose memory it is.
+  /// A mapping that the mapper could not remove, and the target that its memory belongs to.
   struct Leftover {
     GuestMapping mapping;
     std::shared_ptr<AccessTarget> target;
@@ -111,7 +122,7 @@ class AddressSpace {
 
   Result<void> check(const Window& window) const;
   std::vector<GuestMapping> wanted_mappings(const Entries& entries, const Snapshot& snapshot) const;
-  /// `entries`: of those is what is wanted.
+  /// `wanted` are the mappings of `entries`.
   Result<void> remap(const Entries& entries, const std::vector<GuestMapping>& wanted, bool must_map)
       PASSTHRU_REQUIRES(change_mutex_);
   void put_back(const Entries& entries, const std::vector<GuestMapping>& unmapped,
@@ -129,17 +140,17 @@ class AddressSpace {
   mutable Mutex change_mutex_;                          ///< serialises commits
   Entries entries_ PASSTHRU_GUARDED_BY(change_mutex_);  ///< in the order they were added
   std::vector<GuestMapping> mapped_ PASSTHRU_GUARDED_BY(change_mutex_);  ///< ascending
-  /// Wanted, but the mapper would not.
+  /// Wanted mappings that the mapper refused.
   std::vector<GuestMapping> refused_ PASSTHRU_GUARDED_BY(change_mutex_);
   std::vector<Leftover> leftovers_ PASSTHRU_GUARDED_BY(change_mutex_);
   WindowId next_id_ PASSTHRU_GUARDED_BY(change_mutex_) = 1;
-  /// Of removed windows: true for those that nobody holds any more.
+  /// A flag for each removed window. It is true when no access holds the window any more.
   std::vector<std::shared_ptr<std::atomic<bool>>> leaving_ PASSTHRU_GUARDED_BY(change_mutex_);
-  /// Snapshots replaced so far; of those are freed:
+  /// Snapshots replaced so far. `reclaimed_` counts those that are freed.
   uint64_t retired_ PASSTHRU_GUARDED_BY(change_mutex_) = 0;
   const std::shared_ptr<std::atomic<uint64_t>> reclaimed_ =
       std::make_shared<std::atomic<uint64_t>>(0);
-  /// Replaced by commits, read by anybody within a ReadSection.
+  /// Commits replace it. Readers load it within a ReadSection.
   std::atomic<const Snapshot*> snapshot_;
 };
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Owns the flat map that readers of an address space search, and when it is freed: liburcu's side
-// of mmap/address_space.cc, and nobody else's.
+// The flat view that readers of an address space search, and its reclamation through liburcu.
+// Private to mmap/address_space.cc.
 #pragma once
 
-// liburcu's read side is a few instructions when inlined; its licence allows that for code like
-// ours. Sanitizers take it for a misaligned, racing access: their builds call it, and are told what
-// it orders. PASSTHRU_ANALYZED: clang's analyzer takes a thread's own pointer for null there.
+// liburcu's read side is a few instructions if it is inlined. Its licence allows that for code like
+// ours. Sanitizers report the inlined code as a misaligned, racing access. Their builds call the
+// library instead and annotate the ordering. PASSTHRU_ANALYZED: clang's analyzer assumes that a
+// thread's own pointer is null in the inlined code.
 #if defined(__has_feature)
 #define PASSTHRU_HAS(feature) __has_feature(feature)
 #else
@@ -45,13 +46,13 @@ inline void before_grace_period() {}
 inline void after_grace_period() {}
 #endif
 
-/// The flat map that readers search. Immutable once published. Its windows are kept alive by the
-/// entries of the space, and once removed there, by the snapshot that was current until then: when
-/// its readers have left, so have those of all before it. A reader stays for the search only; what
-/// it has found, it holds.
+/// The flat view that readers search. Immutable once published. The entries of the space keep its
+/// windows alive. After a removal, the snapshot that was current until then keeps the window alive:
+/// when its readers have left, the readers of all earlier snapshots have left too. A reader stays
+/// only for the search. It holds the target that it has found.
 class AddressSpace::Snapshot : public rcu_head {
  public:
-  /// What answers the first `size` bytes of an access; no target: nobody does.
+  /// The target of the first `size` bytes of an access. Null if no target answers them.
   struct Part {
     HeldWindow::Hold target;
     uint64_t offset;
@@ -72,7 +73,7 @@ class AddressSpace::Snapshot : public rcu_head {
 
   [[nodiscard]] Part find(uint64_t address, size_t size) const {
     if (bases_.empty()) return {nullptr, 0, size};
-    // The last base that is not above the address, or the first one. No branch depends on the
+    // The last base that is not above the address, or the first base. No branch depends on the
     // address: the guest chooses it, so a predictor would miss.
     const uint64_t* base = bases_.data();
     for (size_t left = bases_.size(); left > 1;) {
@@ -90,8 +91,8 @@ class AddressSpace::Snapshot : public rcu_head {
     return {nullptr, 0, gap(address, size, *base > address ? index : index + 1)};
   }
 
-  /// Frees the snapshot and lets go of `removed` once no reader can be in either, and then adds one
-  /// to `reclaimed`. Does not wait.
+  /// Frees the snapshot and `removed` once no reader can be in either. Then adds 1 to `reclaimed`.
+  /// Does not wait.
   static void retire(const Snapshot* snapshot, Held removed,
                      std::shared_ptr<std::atomic<uint64_t>> reclaimed) {
     auto* retired = const_cast<Snapshot*>(snapshot);
@@ -135,7 +136,7 @@ class AddressSpace::Snapshot : public rcu_head {
   std::shared_ptr<std::atomic<uint64_t>> reclaimed_;
 };
 
-/// While it lives, the snapshot that it found stays. Nothing waits in it.
+/// Keeps the current snapshot alive while it exists. Nothing waits in it.
 class AddressSpace::ReadSection {
  public:
   explicit ReadSection(const AddressSpace& space) {

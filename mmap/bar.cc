@@ -65,8 +65,7 @@ std::vector<WindowSpan> Bar::window_spans() const {
   std::vector<WindowSpan> mapped;
   for (const BarSpan& span : spans_) {
     if (!span.mapped()) continue;
-    // A BAR smaller than a page that is mapped has its page for itself: the kernel says so by
-    // offering it.
+    // A mapped BAR smaller than a page is alone in its page: the kernel offers it only then.
     const uint64_t size = span.size == size_ ? std::max(size_, host_page_size()) : span.size;
     std::byte* const memory = find_area(span.area)->data() + (span.offset - span.area.offset);
     mapped.push_back({span.offset, size, memory});
@@ -139,7 +138,8 @@ void Bar::for_each_part(uint64_t offset, Bytes data, Overlay overlay, Device dev
   fill_ones(data);
 }
 
-/// The widest naturally aligned access that the kernel makes in one piece: no register is torn.
+/// Returns the widest naturally aligned access that the kernel makes in one piece, so that no
+/// register is torn.
 size_t Bar::width_at(uint64_t offset, uint64_t left) const {
   size_t width = wide_.load(std::memory_order_relaxed) ? 8 : 4;
   while (offset % width != 0 || width > left) width /= 2;
@@ -153,8 +153,8 @@ void Bar::for_each_piece(uint64_t offset, Bytes data, Access access) {
         data.first(width_at(offset, std::min<uint64_t>(data.size(), info_.size - offset)));
     if (const Result<void> done = access(offset, piece); !done) {
       if (piece.size() == 8 && done.error().code == EINVAL) {
-        wide_.store(
-            false, std::memory_order_relaxed);  // kernels before 6.12 need not take 8 bytes at once
+        wide_.store(false,
+                    std::memory_order_relaxed);  // kernels before 6.12 may refuse 8 bytes at once
         continue;
       }
       failed_.fetch_add(1, std::memory_order_relaxed);
@@ -163,7 +163,7 @@ void Bar::for_each_piece(uint64_t offset, Bytes data, Access access) {
     data = data.subspan(piece.size());
     offset += piece.size();
   }
-  fill_ones(data);  // the BAR claims more than the region has
+  fill_ones(data);  // the BAR is larger than the region
 }
 
 }  // namespace passthru

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns one BAR (or the expansion ROM) of a device: who answers which of its bytes, what of it is
-// mapped into this process, and what is counted. Only Bars makes them; guests reach them through an
-// AddressSpace.
+// One BAR (or the expansion ROM) of a device: the targets that answer its bytes, its mappings into
+// this process, and its counters. Only Bars creates it. Guests reach it through an AddressSpace.
 #pragma once
 
 #include <atomic>
@@ -21,8 +20,8 @@
 namespace passthru {
 
 /// A range of a BAR that `target` answers instead of the device: the MSI-X table, a PBA, another
-/// ROM. No page that it touches is ever mapped into the guest. `target` sees offsets relative to
-/// the overlay's start; without one, nobody answers: reads are all ones and writes are dropped.
+/// ROM. No page that the range touches is mapped into the guest. `target` sees offsets relative to
+/// the overlay's start. Without a target, reads are all ones and writes are dropped.
 struct BarOverlay {
   unsigned bar = 0;
   uint64_t offset = 0;
@@ -31,35 +30,36 @@ struct BarOverlay {
   SpanKind kind = SpanKind::MsixTable;  ///< why its pages are trapped
 };
 
-/// How a part of a BAR reaches the guest, and how often it did so by an exit.
+/// How a part of a BAR reaches the guest, and how many of its accesses were trapped.
 struct BarSpanState {
   BarSpan span{};
   uint64_t trapped_reads = 0;
   uint64_t trapped_writes = 0;
 };
 
-/// One BAR. Thread-safe: once made, only counters change. Vcpus may still be in it when its window
-/// is gone, so it owns all that an access needs.
+/// One BAR. Thread-safe: after construction only counters change. A vCPU may still access it after
+/// its window is removed, so it owns everything that an access needs.
 class Bar final : public AccessTarget {
  public:
-  /// `shape.size` is not 0, `overlays` are this BAR's and within it. `forbidden`: why nothing of it
-  /// may be mapped, or Mapped. What the kernel refuses to map is trapped.
+  /// `shape.size` is not 0. `overlays` belong to this BAR and lie within it. `forbidden` is the
+  /// reason that nothing may be mapped, or Mapped. Parts that the kernel refuses to map are
+  /// trapped.
   Bar(std::shared_ptr<VfioDevice> device, unsigned index, const BarInfo& shape, SpanKind forbidden,
       std::vector<BarOverlay> overlays);
 
-  /// The device's bytes in naturally aligned accesses, as wide as the guest's; those that the
-  /// kernel refuses read all ones and are counted.
+  /// Reads the device's bytes in naturally aligned accesses, as wide as the guest's. If the kernel
+  /// refuses an access, its bytes read as all ones and it is counted.
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
   [[nodiscard]] uint64_t size() const { return size_; }
-  /// What of it may be mapped into the guest.
+  /// Returns the parts that may be mapped into the guest.
   [[nodiscard]] std::vector<WindowSpan> window_spans() const;
   [[nodiscard]] std::vector<BarSpanState> state() const;
   [[nodiscard]] uint64_t failed_accesses() const { return failed_.load(std::memory_order_relaxed); }
 
  private:
-  /// In a cache line of its own: vCPUs that work on different spans do not disturb each other.
+  /// In its own cache line: vCPUs that work on different spans do not disturb each other.
   struct alignas(64) Counters {
     std::atomic<uint64_t> reads{0};
     std::atomic<uint64_t> writes{0};
@@ -83,11 +83,11 @@ class Bar final : public AccessTarget {
   const RegionInfo& info_;
   const uint64_t size_;
   const std::vector<BarOverlay> overlays_;
-  std::vector<FlatSegment> parts_;  ///< `owner`: index of the overlay, or their number: the device
+  std::vector<FlatSegment> parts_;  ///< `owner`: an overlay's index, or their number for the device
   std::vector<BarSpan> spans_;
   std::vector<Counters> counters_;  ///< one for each span
   std::vector<Area> areas_;
-  std::atomic<bool> wide_;  ///< the kernel may take accesses of 8 bytes
+  std::atomic<bool> wide_;  ///< the kernel may accept 8-byte accesses
   std::atomic<uint64_t> failed_{0};
 };
 

@@ -8,19 +8,19 @@
 namespace passthru {
 namespace {
 
-/// Something said of a part of the BAR. Of several about the same byte, the one said first counts.
+/// A claim on a part of the BAR. If several claims cover a byte, the first counts.
 struct Claim {
   FlatRange range;
   SpanKind kind;
-  MapArea area{};  ///< given by the kernel and to be mapped as it is; empty: map the span itself
+  MapArea area{};  ///< the kernel's area, mapped as it is; empty: map the span itself
 };
 
 uint64_t round_down(uint64_t value, uint64_t page) {
   return value - value % page;
 }
 
-/// The pages that `trapped` touches, first to last whole: half a page of a table is still the
-/// table's.
+/// Returns the whole pages that `trapped` touches. A page that holds a part of a table is trapped
+/// as a whole.
 FlatRange hole(const TrappedRange& trapped, const BarLayoutInput& input) {
   const uint64_t begin = round_down(trapped.offset, input.page_size);
   const uint64_t end = trapped.offset + trapped.size;

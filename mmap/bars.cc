@@ -25,7 +25,7 @@ Result<std::unique_ptr<Bars>> Bars::create(const std::shared_ptr<VfioDevice>& de
   for (const BarOverlay& overlay : overlays) {
     const uint64_t size = overlay.bar < kBars ? shapes[overlay.bar].size : 0;
     if (overlay.size == 0 || overlay.size > size || overlay.offset > size - overlay.size) {
-      return fail(EINVAL, "lay out a BAR", "what stands in for a part of it is not within it");
+      return fail(EINVAL, "lay out a BAR", "an overlay is not within its BAR");
     }
   }
   std::unique_ptr<Bars> bars(new Bars(mmio, ports));
@@ -42,7 +42,7 @@ Result<std::unique_ptr<Bars>> Bars::create(const std::shared_ptr<VfioDevice>& de
 }
 
 Bars::~Bars() {
-  ignore(place({}), "taking BARs away never fails");
+  ignore(place({}), "removing BARs never fails");
   mmio_.wait_for_removed();
   ports_.wait_for_removed();
 }
@@ -79,7 +79,7 @@ Result<void> Bars::move(AddressSpace& space, const BarAddresses& placement) {
   return {};
 }
 
-/// What lies beyond the end of its space is compared with it, never masked into it.
+/// Returns nothing for a BAR that ends beyond its space. The address is compared, never truncated.
 std::optional<uint64_t> Bars::reachable(unsigned bar, std::optional<uint64_t> address) const {
   const uint64_t limit = space_of(bar).limit();
   const uint64_t size = bars_[bar]->size();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns one device's BARs in the guest: their mappings into this process, the windows they occupy in
-// the guest's address spaces, and who answers what is trapped. The device calls `place` when its
+// The BARs of one device in the guest: their mappings into this process, their windows in the
+// guest's address spaces, and the targets of trapped accesses. The device calls `place` when its
 // decode changes.
 #pragma once
 
@@ -19,37 +19,41 @@
 namespace passthru {
 
 struct BarsOptions {
-  /// BARs that the user does not want mapped (bit n for BAR n): all of their accesses are trapped.
+  /// BARs that the user does not want mapped (bit n: BAR n). All their accesses are trapped.
   unsigned excluded = 0;
 };
 
 /// The BARs and the expansion ROM of one device.
 class Bars {
  public:
-  /// Maps what `layout_bar` allows; what the kernel then refuses to map is trapped instead. Nothing
-  /// is in the guest before `place`. EINVAL: an overlay that is not within its BAR.
+  /// Maps the parts that `layout_bar` allows into this process. If the kernel then refuses to map a
+  /// part, it is trapped. The guest sees no BAR before `place`.
+  ///
+  /// Errors:
+  /// - EINVAL: an overlay is not within its BAR.
   static Result<std::unique_ptr<Bars>> create(const std::shared_ptr<VfioDevice>& device,
                                               AddressSpace& mmio, AddressSpace& ports,
                                               const BarInfos& shapes,
                                               std::vector<BarOverlay> overlays,
                                               const BarsOptions& options = {});
-  /// Takes the BARs out of the guest and waits for the accesses under way: never from inside one.
+  /// Removes the BARs from the guest and waits for accesses under way. Must not run inside an
+  /// access.
   ~Bars();
   Bars(const Bars&) = delete;
   Bars& operator=(const Bars&) = delete;
 
-  /// Moves the BARs in one step: on error (the VMM refused a mapping) all of them are where they
-  /// were. BARs whose place does not change are not touched; one beyond its space's limit is
-  /// reachable from nowhere, as on a bus that does not forward its address. Taking BARs away never
-  /// fails. One call at a time.
+  /// Moves the BARs in one step. On error (the VMM refused a mapping) all BARs stay where they
+  /// were. A BAR whose address does not change is not touched. A BAR beyond its space's limit is
+  /// unreachable, as on a bus that does not forward its address. Removing BARs never fails. Not
+  /// thread-safe.
   Result<void> place(const BarAddresses& placement);
-  /// What was placed last.
+  /// Returns the last placement.
   [[nodiscard]] const BarAddresses& placement() const { return placement_; }
 
-  /// The parts of a BAR in ascending order with their counters; empty where there is no such BAR.
-  /// Any thread.
+  /// Returns the parts of a BAR in ascending order with their counters. Empty if the BAR does not
+  /// exist. Thread-safe.
   [[nodiscard]] std::vector<BarSpanState> spans(unsigned bar) const;
-  /// Register accesses that the kernel refused; the guest read all ones. Any thread.
+  /// Returns how many register accesses the kernel refused; the guest read all ones. Thread-safe.
   [[nodiscard]] uint64_t failed_accesses() const;
 
  private:

@@ -10,9 +10,10 @@
 namespace passthru {
 namespace {
 
-constexpr uint16_t kSpaceEnd = 256;  // of the part that the first list lives in
+constexpr uint16_t kSpaceEnd = 256;  // of the space of the standard list
 
-/// Bytes of a capability as the spec has it; 0 where it leaves that open.
+/// Returns the size of a capability in bytes as the spec defines it, or 0 if the spec leaves it
+/// open.
 size_t spec_size(std::span<const std::byte> config, uint16_t id, size_t offset) {
   switch (id) {
     case PCI_CAP_ID_PM:
@@ -44,7 +45,7 @@ size_t spec_size(std::span<const std::byte> config, uint16_t id, size_t offset) 
   }
 }
 
-/// Where the next capability begins, or the space of this one ends.
+/// Returns where the next capability begins, or where the space of this capability ends.
 size_t limit_of(const Capability& capability, const std::vector<Capability>& all,
                 size_t config_size) {
   size_t limit = capability.extended ? config_size : std::min<size_t>(kSpaceEnd, config_size);
@@ -82,7 +83,7 @@ std::vector<Capability> find_capabilities(std::span<const std::byte> config) {
     const size_t room = limit_of(capability, all, config.size()) - capability.offset;
     const size_t size =
         capability.extended ? 0 : spec_size(config, capability.id, capability.offset);
-    // A vendor's length byte may lie; its header is there in any case.
+    // A vendor's length byte may be wrong, but the header exists in any case.
     const bool open = size < 2;
     capability.cut = !open && size > room;
     capability.size = static_cast<uint16_t>(open || capability.cut ? room : size);

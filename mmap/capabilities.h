@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns which PCI capabilities a guest sees: the policy table with the reason for each, and the list
-// of those that a device has. Pure; only ConfigSpace acts on it.
+// The PCI capabilities that a guest sees: the policy table with the reason for each entry, and the
+// list of a device's capabilities. Pure; only ConfigSpace acts on it.
 #pragma once
 
 #include <cstddef>
@@ -10,10 +10,10 @@
 
 namespace passthru {
 
-/// What becomes of a capability.
+/// How the guest sees a capability.
 enum class CapabilityPolicy {
   Pass,        ///< the guest reaches the device's own registers
-  Virtualise,  ///< some or all of its bits are ours
+  Virtualise,  ///< Passthru emulates some or all of its bits
   Hide,        ///< not in the guest's list, registers read 0
 };
 
@@ -25,7 +25,7 @@ struct CapabilityRule {
   const char* reason = "";
 };
 
-/// The rule for a capability id; an id that nobody has looked at yet is hidden.
+/// Returns the rule for a capability id. An id that is not in the table is hidden.
 const CapabilityRule& capability_rule(uint16_t id);
 const CapabilityRule& extended_capability_rule(uint16_t id);
 
@@ -34,18 +34,18 @@ struct Capability {
   uint16_t id = 0;
   bool extended = false;
   uint16_t offset = 0;
-  /// Bytes: as the spec has it, or where it leaves that open, up to the next capability; never into
-  /// the next one nor beyond the space.
+  /// Size in bytes: as the spec defines it, or up to the next capability if the spec leaves it
+  /// open. Never reaches into the next capability or beyond config space.
   uint16_t size = 0;
-  bool cut = false;  ///< it would reach into the next one or out of the space
+  bool cut = false;  ///< its size in the spec does not fit
   CapabilityPolicy policy = CapabilityPolicy::Hide;
   const char* name = "";
   const char* reason = "";
 };
 
-/// The capabilities in a snapshot of config space (256 or 4096 bytes): the list, then the extended
-/// list, each in its own order. A list that loops, points out of its space or into the header ends
-/// there.
+/// Returns the capabilities in a snapshot of config space (256 or 4096 bytes): the standard list,
+/// then the extended list, each in its own order. A list ends where it loops, points out of its
+/// space or points into the header.
 std::vector<Capability> find_capabilities(std::span<const std::byte> config);
 
 }  // namespace passthru

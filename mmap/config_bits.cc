@@ -14,7 +14,8 @@ uint8_t replace(uint8_t old, uint8_t mask, uint8_t value) {
   return static_cast<uint8_t>((old & ~mask) | (value & mask));
 }
 
-/// The largest naturally aligned access at `offset` that ends at or before `end`.
+/// Returns the width of the largest naturally aligned access at `offset` that ends at or before
+/// `end`.
 unsigned aligned_width(uint32_t offset, uint32_t end) {
   if (offset % 4 == 0 && end - offset >= 4) return 4;
   if (offset % 2 == 0 && end - offset >= 2) return 2;
@@ -71,7 +72,7 @@ uint32_t ConfigBits::read(uint32_t offset, unsigned width) {
       continue;
     }
     const unsigned chunk = aligned_width(at, std::min(offset + width, kSize));
-    uint32_t theirs = 0;  // bits that only the device knows
+    uint32_t theirs = 0;  // the device's own bits
     for (unsigned j = 0; j < chunk; ++j) theirs |= (0xffU & ~emulated_[at + j]) << (8 * j);
     uint32_t bits = value(at, chunk);
     if (theirs != 0) bits = (bits & ~theirs) | (read_device(at, chunk) & theirs);
@@ -90,7 +91,7 @@ ConfigBits::Undo ConfigBits::write(uint32_t offset, unsigned width, uint32_t val
     before.bytes[i] = value_[at];
     value_[at] = replace(value_[at], guest_writable_[at], byte_of(value, i));
   }
-  // Runs of bytes that the device takes, in accesses as wide as the guest's where the alignment
+  // Writes runs of bytes that the device takes, in accesses as wide as the guest's if the alignment
   // allows it.
   for (unsigned i = 0; i < width;) {
     const uint32_t at = offset + i;

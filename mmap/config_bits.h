@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns config space bit by bit: for each whether its value is ours or the device's, and who may
-// write it. Mechanism only; ConfigSpace decides what each bit is and what a write means.
+// Config space bit by bit: whether the value of a bit is Passthru's or the device's, and whether
+// the guest may write it. Mechanism only: ConfigSpace decides the kind of each bit and the meaning
+// of a write.
 #pragma once
 
 #include <array>
@@ -13,7 +14,7 @@
 
 namespace passthru {
 
-/// The device's own registers. Accesses are naturally aligned and 1, 2 or 4 bytes.
+/// The device's own registers. Accesses are naturally aligned and 1, 2 or 4 bytes wide.
 class PhysicalConfig {
  public:
   virtual ~PhysicalConfig() = default;
@@ -22,48 +23,48 @@ class PhysicalConfig {
 };
 
 /// 4096 bytes of config space. Every bit is in one of these states:
-///   virtual, read-only   reads what we say
-///   virtual, writable    reads what the guest wrote last
-///   the device's         read from it; written to it only where `pass` says so
+///   virtual, read-only   reads the value that Passthru set
+///   virtual, writable    reads the value that the guest wrote last
+///   the device's         reads from the device; writes reach it only after `pass`
 class ConfigBits {
  public:
   static constexpr uint32_t kSize = 4096;
 
-  /// The virtual bytes under one access before it was made.
+  /// The virtual bytes under one access, as they were before it.
   struct Undo {
     uint32_t offset = 0;
     unsigned width = 0;
     std::array<uint8_t, 4> bytes{};
   };
 
-  /// `size`: bytes that the device has; what is beyond reads all ones.
+  /// `size` is the number of bytes that the device has. Bytes beyond it read as all ones.
   ConfigBits(std::shared_ptr<PhysicalConfig> device, uint32_t size);
 
-  // Describing the bits. `mask` and values are little-endian registers of `width` 1, 2 or 4 bytes
-  // at `offset`; bits outside `mask` keep what they were. What is said last counts.
+  // The description of the bits. `mask` and values are little-endian registers of `width` 1, 2 or 4
+  // bytes at `offset`. Bits outside `mask` keep their description. The last description counts.
 
-  /// Virtual, reads `value`; the guest may write the bits in `writable`. `value` is also what reset
-  /// restores.
+  /// Makes bits virtual, with the value `value`. The guest may write the bits in `writable`. Reset
+  /// restores `value`.
   void emulate(uint32_t offset, unsigned width, uint32_t mask, uint32_t value,
                uint32_t writable = 0);
-  /// The device's own, read and written by the guest.
+  /// Gives bits to the device. The guest reads and writes them.
   void pass(uint32_t offset, unsigned width, uint32_t mask);
-  /// The device's own, writes dropped.
+  /// Gives bits to the device. The guest reads them; its writes are dropped.
   void pass_reads(uint32_t offset, unsigned width, uint32_t mask);
-  /// What the device gets in bits that the guest does not write, when it writes their neighbours.
-  /// Else 0.
+  /// Sets the value that the device gets in bits that the guest cannot write, when the guest writes
+  /// their neighbours. The default is 0.
   void hold(uint32_t offset, unsigned width, uint32_t mask, uint32_t value);
 
   // The guest's accesses: width 1, 2 or 4 at any offset.
   uint32_t read(uint32_t offset, unsigned width);
   Undo write(uint32_t offset, unsigned width, uint32_t value);
   void undo(const Undo& before);
-  /// Every virtual bit as `emulate` described it.
+  /// Restores every virtual bit to its `emulate` value.
   void reset();
 
-  /// The virtual bits as they are, without the device; its own bits are 0.
+  /// Returns the virtual bits without an access to the device. The device's own bits are 0.
   [[nodiscard]] uint32_t value(uint32_t offset, unsigned width) const;
-  /// Changes virtual bits in `mask` as if the guest had written them.
+  /// Changes the virtual bits in `mask` as if the guest had written them.
   void set_value(uint32_t offset, unsigned width, uint32_t mask, uint32_t value);
   [[nodiscard]] uint64_t failed_accesses() const { return failed_accesses_; }
 

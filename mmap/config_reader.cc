@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Two passes over config space, and the silence of a device between and in them.
 #include "mmap/config_reader.h"
 
 #include <fmt/format.h>
@@ -37,7 +36,7 @@ Result<Bytes> read_once(PhysicalConfig& registers, uint32_t size) {
   for (uint32_t offset = 0; offset + 4 <= std::min(size, kConventional); offset += 4) {
     PASSTHRU_TRY(read_dword(registers, config, offset));
   }
-  // As listed_extended_capabilities() walks: at most once to each place.
+  // Walks as listed_extended_capabilities(): visits each offset at most once.
   std::bitset<PCI_CFG_SPACE_EXP_SIZE> seen;
   uint32_t next = kConventional;
   while (next >= kConventional && next + 4 <= std::min<uint32_t>(size, PCI_CFG_SPACE_EXP_SIZE) &&
@@ -49,13 +48,13 @@ Result<Bytes> read_once(PhysicalConfig& registers, uint32_t size) {
   return config;
 }
 
-/// Nothing: the function did not answer at some time. A silence that hides one register in both
-/// passes lasts from the one to the other, and so hides Status in one of them.
+/// Returns nothing if the function did not answer at some time. A silence that hides one register
+/// in both passes lasts from one pass to the other, so it also hides Status in one of them.
 Result<std::optional<Bytes>> read_twice(PhysicalConfig& registers, uint32_t size) {
   if (!is_answer(PASSTHRU_TRY(status_of(registers)))) return std::optional<Bytes>();
   Bytes first = PASSTHRU_TRY(read_once(registers, size));
   const Bytes second = PASSTHRU_TRY(read_once(registers, size));
-  // The kernel answers for the ids, with what it has read when the function was opened.
+  // The kernel answers for the ids, with the values that it read when the function was opened.
   const bool answered = is_answer(config_u16(first, PCI_STATUS)) &&
                         is_answer(config_u16(second, PCI_STATUS)) &&
                         config_u16(first, PCI_VENDOR_ID) != UINT16_MAX;
@@ -80,10 +79,10 @@ Result<Bytes> read_config(PhysicalConfig& registers, uint32_t size,
   }
   return tl::unexpected(Error{
       .code = EIO,
-      .operation = "cannot be opened",
+      .operation = "open the device",
       .device = bdf,
-      .cause = "it answers all ones",
-      .advice = fmt::format("Try again when 'setpci -s {} STATUS' does not print ffff", bdf)});
+      .cause = "its config space reads as all ones",
+      .advice = fmt::format("Try again when 'setpci -s {} STATUS' no longer prints ffff", bdf)});
 }
 
 }  // namespace passthru

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns what the guest's accesses to config space mean. What each bit is says config_layout.cc.
 #include "mmap/config_space.h"
 
 #include <linux/pci_regs.h>
@@ -34,7 +33,7 @@ class VfioConfig : public PhysicalConfig {
   const std::shared_ptr<VfioDevice> device_;
 };
 
-/// Some devices announce a ROM and answer no read of it; the kernel finds out when it looks.
+/// Returns whether the ROM can be read. Some devices announce a ROM but do not answer a read of it.
 bool rom_is_readable(VfioDevice& device) {
   std::array<std::byte, 2> signature{};
   return device.region(Region::Rom).size >= signature.size() &&
@@ -64,10 +63,10 @@ Result<std::unique_ptr<ConfigSpace>> ConfigSpace::create(ConfigSource source,
                                                          const ConfigOptions& options) {
   constexpr const char* kOperation = "read config space";
   if (source.size < PCI_STD_HEADER_SIZEOF)
-    return fail(EINVAL, kOperation, "the header is not all there");
+    return fail(EINVAL, kOperation, "it is shorter than the 64-byte header");
   const std::vector<std::byte> config = PASSTHRU_TRY(
       read_config(*source.registers, source.size, options.response_timeout, source.bdf));
-  if (is_bridge(config)) return fail(EINVAL, kOperation, "it is a bridge");
+  if (is_bridge(config)) return fail(EINVAL, kOperation, "the device is a bridge");
   std::unique_ptr<ConfigSpace> space(new ConfigSpace(std::move(source), options));
   PASSTHRU_TRY(space->describe(config));
   PASSTHRU_TRY(space->force_decode());
@@ -100,7 +99,7 @@ ConfigChange ConfigSpace::write(uint32_t offset, unsigned width, uint32_t value)
   return change;
 }
 
-/// A D-state that the device does not have is not entered (PCI PM 1.2, 3.2.4); leaving D3hot may
+/// Refuses a D-state that the device does not have (PCI PM 1.2, 3.2.4). Leaving D3hot may request a
 /// reset.
 void ConfigSpace::settle_power_state(unsigned before, ConfigChange& change) {
   const unsigned now = power_state();
@@ -124,7 +123,7 @@ Result<void> ConfigSpace::reset() {
   return force_decode();
 }
 
-/// Everything else in COMMAND becomes 0, as after power-on.
+/// Sets the forced decode bits. All other bits of COMMAND become 0, as after power-on.
 Result<void> ConfigSpace::force_decode() {
   const std::array<std::byte, 2> command{static_cast<std::byte>(forced_command_), std::byte{0}};
   return source_.registers->write(PCI_COMMAND, command);
@@ -148,9 +147,9 @@ std::optional<uint64_t> ConfigSpace::decoded(unsigned bar) const {
   if (shape.is_64bit) address |= uint64_t{bits_.value(reg + 4, 4)} << 32;
   address &= ~(shape.size - 1);
 
-  // 0: nobody has assigned it. All ones: somebody is sizing it, and with decode on. Of a 64-bit BAR
-  // the lower half is sized first: that it shows just below 4 GiB meanwhile, where the platform
-  // lives, serves nobody.
+  // 0: the BAR is not assigned. All ones: the guest is sizing it with decode on. A guest sizes the
+  // lower half of a 64-bit BAR first. The BAR must not appear just below 4 GiB meanwhile, where the
+  // platform's own devices are.
   if (address == 0 || address == (~(shape.size - 1) & UINT32_MAX) || address == ~(shape.size - 1)) {
     return std::nullopt;
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a device's config space as the guest sees it: which bits are virtual, which are the
-// device's, and what a write changes. It acts on nothing itself: what a write asks for comes out as
-// a ConfigChange.
+// The config space of a device as the guest sees it: the virtual bits, the device's bits, and the
+// effect of a write. Effects beyond config space are returned as a ConfigChange.
 #pragma once
 
 #include <array>
@@ -24,7 +23,7 @@
 
 namespace passthru {
 
-/// What ConfigSpace needs to know of a device beside its registers.
+/// The facts about a device that ConfigSpace needs besides its registers.
 struct ConfigSource {
   std::shared_ptr<PhysicalConfig> registers{};
   uint32_t size = 256;  ///< bytes of config space: 256, or 4096 with PCI Express
@@ -39,10 +38,10 @@ struct ConfigOptions {
   bool msi = false;            ///< show the MSI capability
   bool intx = false;           ///< show the interrupt pin
   bool rom = true;             ///< show the expansion ROM
-  uint64_t rom_size = 0;       ///< bytes of what stands in for the device's ROM; 0: nothing does
+  uint64_t rom_size = 0;       ///< bytes of the file that replaces the device's ROM; 0: no file
   MsixChoice msix{};           ///< where the guest finds the MSI-X table
   bool multifunction = false;  ///< the guest finds other functions in the same slot
-  std::chrono::milliseconds response_timeout{0};  ///< for how long the device may answer all ones
+  std::chrono::milliseconds response_timeout{0};  ///< how long the device may answer all ones
 };
 
 /// How a guest resets its function through config space.
@@ -52,22 +51,21 @@ enum class GuestReset {
   LeftD3Hot,         ///< to D0, on a device that loses its state (No_Soft_Reset clear)
 };
 
-/// What one write of the guest changed, for the device to act upon.
+/// The changes that one write of the guest made, for the device to apply.
 struct ConfigChange {
   bool decode_changed = false;             ///< placement() differs from before the write
   std::optional<uint16_t> msix_control{};  ///< Message Control, when it differs from before
   bool msi_changed = false;                ///< msi() differs from before
-  /// The device was not told: reset it through VFIO, then call ConfigSpace::reset().
+  /// The device has not seen the request. Reset it through VFIO, then call ConfigSpace::reset().
   std::optional<GuestReset> reset_requested{};
-  std::optional<unsigned>
-      power_state{};  ///< the new D-state, 0 or 3 (1, 2 where the device has them)
+  std::optional<unsigned> power_state{};  ///< the new D-state, 0 or 3 (1, 2 if the device has them)
 
  private:
   friend class ConfigSpace;
   ConfigBits::Undo before_{};
 };
 
-/// The MSI capability as the guest has written it; the guest's mask bits are 0 where it has none.
+/// The MSI capability as the guest wrote it. `mask` is 0 if the capability has no mask bits.
 struct MsiRegisters {
   uint16_t control = 0;
   uint64_t address = 0;
@@ -76,67 +74,76 @@ struct MsiRegisters {
   bool operator==(const MsiRegisters&) const = default;
 };
 
-/// A function's config space. Not thread-safe: the device's lock covers it.
+/// The config space of a function. Not thread-safe: the device's lock protects it.
 ///
-/// The device itself stays in D0 with memory and I/O decode on, whatever the guest writes: our own
-/// mappings never fault, and the host can always look at the device. What the guest turns off
-/// leaves the guest.
+/// The device itself stays in D0 with memory and I/O decode on, whatever the guest writes. So our
+/// own mappings never fault, and the host can always read the device. If the guest turns decode
+/// off, the BARs leave the guest.
 class ConfigSpace {
  public:
   static constexpr uint32_t kSize = 4096;
 
   static Result<std::unique_ptr<ConfigSpace>> create(const std::shared_ptr<VfioDevice>& device,
                                                      const ConfigOptions& options = {});
-  /// The same over any registers. EINVAL: not a type 0 header, or MSI-X cannot be where it is
-  /// wanted (ENOSPC: for lack of room). EIO: the device answers all ones for longer than
-  /// `response_timeout`.
+  /// Creates a config space over any registers; the other overload uses those of `device`.
+  ///
+  /// Errors:
+  /// - EINVAL: the header is not type 0, or MSI-X cannot be in the chosen place.
+  /// - ENOSPC: the chosen BAR has no room for MSI-X.
+  /// - EIO: the device answers all ones for longer than `response_timeout`.
   static Result<std::unique_ptr<ConfigSpace>> create(ConfigSource source,
                                                      const ConfigOptions& options = {});
 
-  /// `width` 1, 2 or 4 at any `offset`. What is not there, or what the device fails to read, is all
-  /// ones.
+  /// Reads `width` (1, 2 or 4) bytes at any `offset`. Bytes that do not exist, or that the device
+  /// fails to read, are all ones.
   uint32_t read(uint32_t offset, unsigned width);
-  /// Bytes that cannot be written are dropped. The device's own bits have been written on return.
+  /// Writes `width` bytes. Drops bytes that cannot be written. On return the device's own bits are
+  /// written.
   [[nodiscard]] ConfigChange write(uint32_t offset, unsigned width, uint32_t value);
-  /// Puts the virtual bits back to what they were before the write that made `change`, which must
-  /// have been the last one. The device's own bits stay written.
+  /// Restores the virtual bits to their values before the write that made `change`. It must have
+  /// been the last write. The device's own bits stay written.
   void undo(const ConfigChange& change);
-  /// Virtual bits as after power-on; in the device, decode on and bus mastering off. Call it after
-  /// each reset of the device: the kernel restores the COMMAND that was there before.
+  /// Sets the virtual bits as after power-on; in the device, sets decode on and bus mastering off.
+  /// Call it after each reset of the device: the kernel restores the earlier COMMAND register.
   Result<void> reset();
 
-  /// Where the BARs are now. Empty: decode off, not in D0, the address is 0 (nobody assigned it),
-  /// or all its bits are ones (somebody is sizing it).
+  /// Returns where the BARs are now. An address is empty in these cases:
+  /// - decode is off, or the function is not in D0.
+  /// - the address is 0: it is not assigned.
+  /// - all bits of the address are ones: the guest is sizing the BAR.
   [[nodiscard]] BarAddresses placement() const;
-  /// As the guest sees them: larger or more than the device's, where MSI-X is elsewhere.
+  /// Returns the BARs as the guest sees them. If MSI-X is relocated, a BAR is larger than the
+  /// device's or additional.
   [[nodiscard]] const BarInfos& bars() const { return shapes_; }
   [[nodiscard]] bool io(unsigned bar) const { return shapes_[bar].io; }
 
-  /// COMMAND as the guest wrote it, as far as it is virtual: the decode bits.
+  /// Returns the virtual bits of COMMAND as the guest wrote them: the decode bits.
   [[nodiscard]] uint16_t command() const;
   [[nodiscard]] unsigned power_state() const;
 
-  /// The device's own. Checked: table and PBA lie within their BARs and do not overlap. Empty:
-  /// none, or one that lies about its table and is hidden for that.
+  /// Returns the device's own MSI-X layout. It is checked: table and PBA lie within their BARs and
+  /// do not overlap. Empty if the device has no MSI-X, or if the check failed and the capability is
+  /// hidden.
   [[nodiscard]] const std::optional<MsixLayout>& msix() const { return msix_; }
-  /// Where the guest finds them; meaningless while msix() is empty.
+  /// Returns where the guest finds table and PBA. Meaningless while msix() is empty.
   [[nodiscard]] const MsixPlacement& msix_placement() const { return msix_placement_; }
   [[nodiscard]] uint16_t msix_control() const;
-  /// Empty where the guest sees no MSI.
+  /// Empty if the guest sees no MSI.
   [[nodiscard]] std::optional<MsiRegisters> msi() const;
-  /// Whether an access covers some of the MSI pending bits: `set_msi_pending` before it is read.
+  /// Returns whether an access covers MSI pending bits. If so, call `set_msi_pending` before the
+  /// read.
   [[nodiscard]] bool covers_msi_pending(uint32_t offset, unsigned width) const;
   void set_msi_pending(uint32_t bits);
 
-  /// Every capability that the device has, and what the guest sees of it and why.
+  /// Returns every capability of the device, with the guest's view of it and the reason.
   [[nodiscard]] const std::vector<Capability>& capabilities() const { return capabilities_; }
-  /// Accesses that the kernel refused.
+  /// Returns how many accesses the kernel refused.
   [[nodiscard]] uint64_t failed_accesses() const { return bits_.failed_accesses(); }
 
  private:
   using Snapshot = std::span<const std::byte>;
-  /// What a function-level reset through a capability looks like; offset 0: the device has none
-  /// there.
+  /// The bit of a capability that requests a function-level reset. Offset 0: the device does not
+  /// have it.
   struct ResetBit {
     uint32_t offset = 0;
     uint8_t mask = 0;
@@ -145,7 +152,7 @@ class ConfigSpace {
 
   ConfigSpace(ConfigSource source, const ConfigOptions& options);
 
-  // config_layout.cc: describes every bit, once.
+  // config_space_layout.cc: describes every bit, once.
   Result<void> describe(Snapshot config);
   void describe_header(Snapshot config);
   void shape_bars(Snapshot config);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns what each bit of config space is: ours or the device's, and who writes it. Said once, when a
-// ConfigSpace is made; what is said later overrides what was said before.
+// ConfigSpace: the description of each bit of config space. It says whether the bit is Passthru's
+// or the device's, and whether the guest may write it. It is made once, with the ConfigSpace. A
+// later description of a bit overrides an earlier description.
 #include <linux/pci_regs.h>
 
 #include <algorithm>
@@ -62,8 +63,8 @@ void ConfigSpace::describe_header(Snapshot config) {
   for (const BarInfo& shape : shapes_) {
     if (shape.size != 0) forced_command_ |= shape.io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
   }
-  // The guest's decode bits decide what is in the guest, ours what the device does. A bit without a
-  // BAR of its kind is hardwired.
+  // The guest's decode bits control the guest's view, ours control the device. A decode bit without
+  // a BAR of its kind is hardwired.
   bits_.pass(PCI_COMMAND, 2,
              PCI_COMMAND_MASTER | PCI_COMMAND_INVALIDATE | PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
                  PCI_COMMAND_INTX_DISABLE);
@@ -79,7 +80,7 @@ void ConfigSpace::describe_header(Snapshot config) {
   const uint32_t type = config_u8(config, PCI_HEADER_TYPE) & ~kMultifunction;
   bits_.emulate(PCI_HEADER_TYPE, 1, UINT8_MAX,
                 type | (options_.multifunction ? kMultifunction : 0));
-  bits_.emulate(PCI_BIST, 1, UINT8_MAX, 0);  // a self test would reset the device behind our back
+  bits_.emulate(PCI_BIST, 1, UINT8_MAX, 0);  // a self test would reset the device unnoticed
   bits_.emulate(PCI_INTERRUPT_LINE, 1, UINT8_MAX, 0, UINT8_MAX);
   if (!options_.intx) bits_.emulate(PCI_INTERRUPT_PIN, 1, UINT8_MAX, 0);
 }
@@ -95,7 +96,7 @@ void ConfigSpace::shape_bars(Snapshot config) {
     shape.prefetchable = !shape.io && (physical & PCI_BASE_ADDRESS_MEM_PREFETCH) != 0;
     const uint64_t region = source_.region_sizes[bar];
     if (region == 0 || region > (shape.is_64bit ? kMaxBar : kLargest32BitBar)) continue;
-    // Only sizes that are powers of two can be told by sizing.
+    // Sizing can only express powers of two.
     shape.size = std::bit_ceil(std::max(region, shape.io ? kMinIoBar : kMinMemoryBar));
     shapes_[bar] = shape;
     if (shape.is_64bit) ++bar;
@@ -144,25 +145,26 @@ void ConfigSpace::describe_rom() {
                 low(~(shapes_[kRomBar].size - 1)) | PCI_ROM_ADDRESS_ENABLE);
 }
 
-/// What the table of policies cannot know: what was asked for, and what cannot be trusted.
+/// Hides capabilities for reasons that the policy table cannot know: the options, and layouts that
+/// cannot be trusted.
 void ConfigSpace::decide_policies(Snapshot config) {
   std::array<bool, 256> seen{};
   for (Capability& capability : capabilities_) {
     if (capability.extended || capability.policy != CapabilityPolicy::Virtualise) continue;
     const bool first = !std::exchange(seen[capability.id], true);
     if (!first) {
-      hide(capability, "a function has one at most, and this is another one");
+      hide(capability, "it is a duplicate: a function has at most one");
     } else if (capability.cut) {
-      hide(capability, "it reaches into the next capability or out of config space");
+      hide(capability, "it overlaps the next capability or ends beyond config space");
     } else if (capability.id == PCI_CAP_ID_MSI && (!options_.msi || source_.msi_vectors == 0)) {
-      hide(capability, "this device is not given MSI");
+      hide(capability, "MSI is not available for this device");
     } else if (capability.id == PCI_CAP_ID_MSIX && !accept_msix(config)) {
-      hide(capability, "its table or its pending bits are not within a memory BAR, or overlap");
+      hide(capability, "its table or pending bits are not within a memory BAR, or overlap");
     }
   }
 }
 
-/// Whether the capability can be relied upon; `msix_` then says what it says.
+/// Returns whether the MSI-X capability is sound. If so, sets `msix_`.
 bool ConfigSpace::accept_msix(Snapshot config) {
   const auto found = find_msix(config);
   if (!found || source_.msix_vectors == 0) return false;
@@ -199,7 +201,8 @@ void ConfigSpace::describe_capability(Snapshot config, const Capability& capabil
       describe_msix(offset);
       break;
     case PCI_CAP_ID_EXP:
-      // Initiate Function Level Reset reads 0 (PCIe 3.0, 7.8.4); the device never sees it written.
+      // Initiate Function Level Reset reads 0 (PCIe 3.0, 7.8.4). The guest's write never reaches
+      // the device.
       bits_.emulate(offset + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR, 0);
       if ((config_u32(config, offset + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR) != 0) {
         reset_bits_[0] = {offset + PCI_EXP_DEVCTL + 1, PCI_EXP_DEVCTL_BCR_FLR >> 8,
@@ -240,7 +243,7 @@ void ConfigSpace::describe_msi(Snapshot config, uint32_t offset) {
   if (msi_maskable_) {
     bits_.emulate(offset + (msi_64bit_ ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32), 4, UINT32_MAX, 0,
                   UINT32_MAX);
-    // The device's own are of the host's messages.
+    // The device's own pending bits belong to the host's messages.
     bits_.emulate(msi_pending_offset(), 4, UINT32_MAX, 0);
   }
 }
@@ -253,7 +256,7 @@ void ConfigSpace::describe_msix(uint32_t offset) {
   bits_.emulate(offset + PCI_MSIX_PBA, 4, UINT32_MAX, low(msix.pba_offset) | msix.pba_bar);
 }
 
-/// Each capability that the guest sees points to the next one that it sees.
+/// Links each capability that the guest sees to the next visible capability.
 void ConfigSpace::link_visible(bool has_list) {
   uint32_t pointer = PCI_CAPABILITY_LIST;
   bits_.emulate(pointer, 1, UINT8_MAX, 0);
@@ -267,8 +270,8 @@ void ConfigSpace::link_visible(bool has_list) {
     bits_.emulate(PCI_STATUS, 2, PCI_STATUS_CAP_LIST, 0);
 }
 
-/// The same for the extended list, whose head has a fixed place: hidden there, it is a capability
-/// of id 0.
+/// Does the same for the extended list. Its head has a fixed place: if it is hidden, it is a
+/// capability with id 0.
 void ConfigSpace::link_visible_extended(Snapshot config) {
   constexpr uint32_t kHead = 256;
   constexpr unsigned kNextShift = 20;

@@ -9,7 +9,7 @@
 namespace passthru {
 namespace {
 
-/// A place where a range begins or ends.
+/// An address where a range begins or ends.
 struct Edge {
   uint64_t at;
   size_t range;
@@ -28,8 +28,8 @@ std::vector<Edge> edges(std::span<const FlatRange> ranges) {
   return all;
 }
 
-/// The ranges in ascending order, if no two of them overlap: what a machine looks like nearly
-/// always, and many times cheaper to see than to sweep over it.
+/// Returns the ranges in ascending order if no two of them overlap. This is nearly always so, and
+/// this check is much cheaper than a sweep.
 std::optional<std::vector<FlatSegment>> disjoint(std::span<const FlatRange> ranges) {
   std::vector<FlatSegment> segments;
   segments.reserve(ranges.size());
@@ -53,7 +53,7 @@ std::vector<FlatSegment> flatten(std::span<const FlatRange> ranges) {
   if (auto segments = disjoint(ranges)) return *std::move(segments);
   const std::vector<Edge> all = edges(ranges);
   std::vector<FlatSegment> segments;
-  std::set<size_t> present;  // the ranges that cover the place between this edge and the next
+  std::set<size_t> present;  // the ranges that cover the addresses between this edge and the next
   for (size_t i = 0; i < all.size(); ++i) {
     if (all[i].begins) {
       present.insert(all[i].range);
@@ -81,7 +81,7 @@ void append_mappable(std::span<const FlatSegment> segments, size_t index, uint64
   uint64_t end = segment.base + segment.size;
   const uint64_t memory_end = memory.base + memory.size;
   if (end == range_end) {
-    // The rest of the range's last page belongs to nobody, up to whoever comes next.
+    // The rest of the range's last page is free, up to the next segment.
     const uint64_t rest = (page_size - end % page_size) % page_size;
     const uint64_t next = index + 1 < segments.size() ? segments[index + 1].base : limit;
     end += std::min(rest, next - end);

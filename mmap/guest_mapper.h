@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What mmap/ needs from a VMM: to place host memory at a guest-physical address, and to take it
-// away. The VMM implements it (as part of device/hypervisor.h); only AddressSpace calls it.
+// The mapping interface that mmap/ needs from a VMM: it maps host memory at a guest-physical
+// address and unmaps it. The VMM implements it (as part of device/hypervisor.h); only AddressSpace
+// calls it.
 #pragma once
 
 #include <cstddef>
@@ -10,10 +11,10 @@
 
 namespace passthru {
 
-/// Host memory seen by the guest without an exit. All fields are page aligned.
+/// Host memory that the guest reaches without an exit. All fields are page aligned.
 ///
-/// It is a device's: while that is reset or gone, an access from this process is SIGBUS, and one of
-/// a guest comes back from KVM_RUN as EFAULT. A VMM that looks at it itself does so by
+/// It is device memory. While the device is reset or gone, an access from this process raises
+/// SIGBUS, and an access of a guest returns from KVM_RUN as EFAULT. A VMM that reads it itself uses
 /// `try_read_mmio` (vfio/mmio_read.h).
 struct GuestMapping {
   uint64_t address = 0;         ///< guest-physical
@@ -26,11 +27,11 @@ struct GuestMapping {
 class GuestMapper {
  public:
   virtual ~GuestMapper() = default;
-  /// Maps; never called for an address that is mapped. On error nothing is mapped.
+  /// Maps. Never called for an address that is mapped. On error nothing is mapped.
   virtual Result<void> map(const GuestMapping& mapping) = 0;
-  /// Takes away exactly what one `map` mapped; on return no vCPU reaches it any more. On error the
-  /// guest may still reach it: the memory stays where it is in this process, and the caller tries
-  /// again at its next change.
+  /// Removes exactly the mapping of one `map`. On return no vCPU reaches it any more. On error the
+  /// guest may still reach it: the memory stays mapped in this process, and the caller tries again
+  /// at its next change.
   virtual Result<void> unmap(const GuestMapping& mapping) = 0;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns how long a window and its target live: as long as the address space has the window, and
+// The lifetime of a window and its target: both live while the address space has the window, and
 // until the last access to it has ended.
 #pragma once
 
@@ -13,11 +13,11 @@
 
 namespace passthru {
 
-/// A window as an address space keeps it. Accesses hold its target by one of several counts, so
-/// that vCPUs share no cache line.
+/// A window as an address space keeps it. Accesses hold its target through one of several counts,
+/// so that vCPUs share no cache line.
 class AddressSpace::HeldWindow {
  public:
-  /// True, with all who wait for it woken, once nobody holds the window any more.
+  /// Becomes true, and wakes all waiting threads, once the window is no longer held.
   using Gone = std::shared_ptr<std::atomic<bool>>;
   using Hold = std::shared_ptr<AccessTarget>;
   static constexpr size_t kCounts = 8;
@@ -32,8 +32,8 @@ class AddressSpace::HeldWindow {
 
   [[nodiscard]] const Window& window() const { return kept_->window; }
   [[nodiscard]] const Gone& gone() const { return kept_->gone; }
-  /// Live no longer than this object; a copy of the one that `count_of_this_thread` names keeps the
-  /// target alive. All null if the window has no target.
+  /// Returns the holds, which live as long as this object. A copy of the hold at index
+  /// `count_of_this_thread` keeps the target alive. All holds are null if the window has no target.
   [[nodiscard]] const Holds& holds() const { return holds_; }
 
   static size_t count_of_this_thread() {
@@ -57,7 +57,7 @@ class AddressSpace::HeldWindow {
     Gone gone = std::make_shared<std::atomic<bool>>(false);
   };
 
-  /// Keeps the count of each hold in a cache line of its own.
+  /// Keeps the count of each hold in its own cache line.
   struct alignas(64) LetGo {
     std::shared_ptr<Kept> kept;
     void operator()(AccessTarget* /*target*/) const {}

@@ -12,7 +12,7 @@ namespace {
 constexpr uint64_t kMaxLowBar = uint64_t{1} << 31;
 constexpr uint64_t kFarthestTable = uint64_t{1} << 31;  // the capability has 32 bits for it
 
-/// The pages that a part of a BAR touches, as far as they are the BAR's.
+/// Returns the pages that a part of a BAR touches, cut off at the end of the BAR.
 BarRange pages_of(const BarRange& range, const BarInfos& shapes, uint64_t page) {
   const uint64_t begin = range.offset - range.offset % page;
   const uint64_t end = range.offset + range.size;
@@ -20,8 +20,8 @@ BarRange pages_of(const BarRange& range, const BarInfos& shapes, uint64_t page) 
   return {range.bar, begin, std::min(end + rest, shapes[range.bar].size) - begin};
 }
 
-/// Whether the pages of table and pending bits hold bytes that are neither. What they are, nobody
-/// can tell: they may be registers.
+/// Returns whether the pages of table and pending bits also hold other bytes. Those may be
+/// registers.
 bool shares_its_pages(const BarInfos& shapes, const MsixLayout& msix, uint64_t page) {
   const BarRange table =
       pages_of({msix.table_bar, msix.table_offset, msix.table_size()}, shapes, page);
@@ -39,19 +39,19 @@ bool is_upper_half(const BarInfos& shapes, unsigned bar) {
   return bar > 0 && shapes[bar - 1].size != 0 && shapes[bar - 1].is_64bit;
 }
 
-/// Why the table cannot go there; null: it can.
+/// Returns why the table cannot go there, or null if it can.
 const char* obstacle(const BarInfos& shapes, unsigned bar) {
   if (bar >= kRomBar) return "a function has BARs 0 to 5";
-  if (is_upper_half(shapes, bar)) return "it is the upper half of the BAR before it";
-  return shapes[bar].io ? "it is an I/O BAR" : nullptr;
+  if (is_upper_half(shapes, bar)) return "this register is the upper half of the BAR before it";
+  return shapes[bar].io ? "this BAR is an I/O BAR" : nullptr;
 }
 
-/// Where in `bar` the table would begin.
+/// Returns the offset in the BAR where the table would begin.
 uint64_t start_in(const BarInfo& shape, uint64_t page) {
   return shape.size == 0 ? 0 : std::max(shape.size, page);
 }
 
-/// The BAR with room for `needed` bytes more; nothing if it would be too large.
+/// Returns the BAR with room for `needed` more bytes, or nothing if it would be too large.
 std::optional<BarInfo> enlarged(BarInfo shape, uint64_t needed, uint64_t page) {
   const uint64_t start = start_in(shape, page);
   if (start > (shape.is_64bit ? kFarthestTable : kMaxLowBar / 2)) return std::nullopt;
@@ -105,7 +105,8 @@ Result<MsixPlacement> place_msix(const BarInfos& shapes, const MsixLayout& physi
   if (const char* cause = obstacle(shapes, bar)) return refuse(EINVAL, cause);
   const auto shape = enlarged(shapes[bar], needed, page_size);
   if (!shape)
-    return refuse(ENOSPC, "the table would begin too far into it, or it would be too large");
+    return refuse(ENOSPC,
+                  "a 64-bit BAR above 2 GiB or a 32-bit BAR above 1 GiB has no room for it");
 
   // The table's size is a multiple of 16, so that the pending bits are aligned behind it.
   placement.layout.table_bar = placement.layout.pba_bar = bar;

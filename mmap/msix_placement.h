@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns where a guest finds its MSI-X table and pending bits: where the device has its own, or in a
-// BAR that the device does not have (`msix=auto|inplace|barN`). Pure; only ConfigSpace calls it.
+// The placement of the MSI-X table and pending bits in the guest: where the device has them, or in
+// a BAR that the device does not have (`msix=auto|inplace|barN`). Pure; only ConfigSpace calls it.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace passthru {
 
-/// What the user wants.
+/// The place that the user chose.
 struct MsixChoice {
   enum class Kind {
     InPlace,  ///< where the device has them: the guest sees the device as it is
@@ -32,30 +32,33 @@ struct BarRange {
   bool operator==(const BarRange&) const = default;
 };
 
-/// What the guest sees.
+/// The BARs and the MSI-X layout that the guest sees.
 struct MsixPlacement {
   BarInfos shapes{};
   MsixLayout layout{};  ///< of the virtual table and pending bits; the capability says the same
-  /// Where the physical table is, when the virtual one is elsewhere: nobody answers there.
+  /// The range of the physical table if the virtual table is elsewhere. Nothing answers there.
   std::optional<BarRange> hidden{};
 };
 
-/// Decides it.
+/// Returns the placement for `choice`.
 ///
-/// The pages of the *physical table* stay trapped wherever the virtual one is: a guest that reached
-/// them could write messages of its own. Registers in those pages reach the device by single
-/// accesses, with the table's bytes cut out. What relocation frees is the rest: a page of the
-/// physical *pending bits* that is not also the table's is mapped then, with the registers in it.
-/// Pending bits are read-only to software (PCI 3.0, 6.8.2.10) and tell a guest nothing but what its
-/// own device is about to signal.
+/// The pages of the *physical table* stay trapped wherever the virtual table is: a guest that
+/// reached them could write its own messages. Registers in those pages reach the device by single
+/// accesses, with the table's bytes cut out.
 ///
-/// The new place is a BAR that the device lacks (a new 32-bit one, not prefetchable), or the upper
-/// part of a memory BAR made at least twice as large; it begins on a page of its own. `Auto` takes
-/// the lowest register that is free, otherwise enlarges the smallest BAR.
+/// Relocation frees the pages of the physical *pending bits* that hold nothing of the table. They
+/// are mapped, with the registers in them. Pending bits are read-only to software
+/// (PCI 3.0, 6.8.2.10). They only tell a guest what its own device is about to signal.
 ///
-/// `shapes` are the device's; `physical` lies within them; `page_size` is the host's. EINVAL: the
-/// BAR chosen is for ports, or the upper half of another; ENOSPC: it would be larger than BARs can
-/// be. The advice says which BARs can be chosen.
+/// The new place is a new BAR (32-bit, not prefetchable), or the upper part of a memory BAR that
+/// becomes at least twice as large. It begins on its own page. `Auto` takes the lowest free
+/// register, otherwise it enlarges the smallest BAR.
+///
+/// `shapes` are the device's BARs, `physical` lies within them, and `page_size` is the host's.
+///
+/// Errors (the hint names the BARs that can be chosen):
+/// - EINVAL: the chosen BAR does not exist, is an I/O BAR, or is the upper half of another BAR.
+/// - ENOSPC: the BAR would be larger than a BAR can be.
 Result<MsixPlacement> place_msix(const BarInfos& shapes, const MsixLayout& physical,
                                  uint64_t page_size, const MsixChoice& choice);
 

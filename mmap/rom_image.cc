@@ -9,15 +9,15 @@
 namespace passthru {
 
 Result<std::shared_ptr<RomImage>> RomImage::load(const std::string& file) {
-  // One byte more than there may be tells a file that is too large.
+  // One byte beyond the limit shows that the file is too large.
   std::string content = PASSTHRU_TRY(read_file(file, kMaxSize + 1));
   const auto refuse = [&](int code, const char* cause) {
     return tl::unexpected(Error{.code = code, .operation = "read " + file}.because(cause).advise(
         "Name a file with the content of an expansion ROM, or use rom=off"));
   };
   content.shrink_to_fit();
-  if (content.empty()) return refuse(EINVAL, "it is empty");
-  if (content.size() > kMaxSize) return refuse(EFBIG, "an expansion ROM has 16 MiB at most");
+  if (content.empty()) return refuse(EINVAL, "the file is empty");
+  if (content.size() > kMaxSize) return refuse(EFBIG, "an expansion ROM has at most 16 MiB");
   return std::shared_ptr<RomImage>(new RomImage(std::move(content)));
 }
 

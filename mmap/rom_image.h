@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the content of an expansion ROM that comes from a file instead of the device. The device
-// reads it once, when it is opened, and lays it over its ROM BAR.
+// The content of an expansion ROM that comes from a file instead of the device. The device reads
+// the file once, when it is opened, and overlays its ROM BAR with it.
 #pragma once
 
 #include <cstddef>
@@ -14,17 +14,20 @@
 
 namespace passthru {
 
-/// Answers a ROM's window: the bytes of the file, behind them all ones. Immutable, any thread.
+/// Answers accesses to a ROM's window with the bytes of the file, followed by all ones. Immutable;
+/// thread-safe.
 class RomImage final : public AccessTarget {
  public:
-  /// The most that an expansion ROM BAR can be (PCI 3.0, 6.2.5.2).
+  /// The largest size of an expansion ROM BAR (PCI 3.0, 6.2.5.2).
   static constexpr size_t kMaxSize = size_t{16} << 20;
 
-  /// Reads `file`. Errors name it: EINVAL if it is empty, EFBIG beyond `kMaxSize`, or the errno of
-  /// open(2) or read(2).
+  /// Reads `file`. Errors name the file:
+  /// - EINVAL: the file is empty.
+  /// - EFBIG: the file is larger than `kMaxSize`.
+  /// - the errno of open(2) or read(2).
   static Result<std::shared_ptr<RomImage>> load(const std::string& file);
 
-  /// Bytes of the file.
+  /// Returns the size of the file in bytes.
   [[nodiscard]] size_t size() const { return content_.size(); }
 
   void read(uint64_t offset, std::span<std::byte> data) override;

@@ -104,7 +104,7 @@ permissions() {
   # 128 MiB of memory are 134217728 bytes, 131072 KiB.
   refused 'run: RLIMIT_MEMLOCK too small' 3 $nvme '134217728 bytes are needed' 'RLIMIT_MEMLOCK is 1048576 bytes' \
     'ulimit -l 131072' -- prlimit --memlock=1048576:1048576 "${unprivileged[@]}" "${run[@]}" --device $nvme
-  refused 'run --inspect: nowhere for the socket' 3 'make the inspect socket' 'XDG_RUNTIME_DIR' 'name a path' -- \
+  refused 'run --inspect: nowhere for the socket' 3 'create the inspect socket' 'XDG_RUNTIME_DIR' 'Name a path' -- \
     prlimit --memlock=unlimited "${unprivileged[@]}" env -u XDG_RUNTIME_DIR "${run[@]}" --inspect --device $nvme
   chmod 600 "/dev/vfio/$nvme_group" /dev/kvm
 }

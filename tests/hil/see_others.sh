@@ -65,7 +65,7 @@ got=0
 "$passthru" msix show "$nvme" --json >"$results/held.json" 2>"$results/held.err" || got=$?
 equal 'held: it is shown' "$got" 0 "$results/held.err"
 equal 'held: why nothing is seen is said' \
-  "$(jq -r '.missing[0] | contains("Another process has it and has not enabled it")' "$results/held.json")" true "$results/held.json"
+  "$(jq -r '.missing[0] | contains("Another process uses the device and has not enabled it")' "$results/held.json")" true "$results/held.json"
 kill -TERM "$holder"
 wait "$holder" || true # it was stopped
 boot "$results/qemu.log" "$results/qemu.err" qemu-system-x86_64 \

@@ -84,7 +84,7 @@ what_is_missing_is_said() {
   refused 'without --kvm-fd' 3 /dev/kvm 'No such file' -- "${no_dev[@]}" "${run[@]}"
   refused 'a descriptor that is not open' 3 'descriptor 9' '3<>/dev/kvm' -- "${no_dev[@]}" "${run[@]}" --kvm-fd 9
   refused 'a descriptor of something else' 3 'descriptor 0' 'something else' -- "${no_dev[@]}" "${run[@]}" --kvm-fd 0
-  refused 'an inspect socket where nobody may write' 3 'make the inspect socket /sys/x' -- \
+  refused 'an inspect socket where nobody may write' 3 'create the inspect socket /sys/x' -- \
     "$example" -- "${run[@]}" --inspect /sys/x
   refused 'the example: no such device' 3 0000:00:19.0 'no device of VFIO' "'passthru bind 0000:00:19.0'" -- \
     "$example" 0000:00:19.0 -- "${run[@]}"

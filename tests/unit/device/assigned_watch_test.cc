@@ -43,11 +43,11 @@ TEST_F(AssignedWatch, AVectorThatIsNotThereAndADeviceThatIsGoneAreErrors) {
   const auto gone = device->watch(1, true);
   ASSERT_FALSE(gone);
   EXPECT_EQ(gone.error().code, ENODEV);
-  EXPECT_EQ(gone.error().message(), "0000:00:02.0: watch a vector: it was detached");
+  EXPECT_EQ(gone.error().message(), "0000:00:02.0: watch a vector: the device was detached");
   const auto triggered = device->trigger(1);
   ASSERT_FALSE(triggered);
   EXPECT_EQ(triggered.error().code, ENODEV);
-  EXPECT_EQ(triggered.error().message(), "0000:00:02.0: trigger a vector: it was detached");
+  EXPECT_EQ(triggered.error().message(), "0000:00:02.0: trigger a vector: the device was detached");
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ TEST_F(BusyResetTest, AResetThatDidNotHappenIsTold) {
   EXPECT_THAT(told(Event::Kind::DeviceReset), IsEmpty());
   ASSERT_EQ(told(Event::Kind::ResetFailed).size(), 1U);
   EXPECT_THAT(told(Event::Kind::ResetFailed)[0].detail,
-              AllOf(HasSubstr("VFIO_DEVICE_RESET"), HasSubstr("the host holds its lock")));
+              AllOf(HasSubstr("VFIO_DEVICE_RESET"), HasSubstr("the host holds the device's lock")));
   EXPECT_EQ(device->config_read(kCommand, 2), 0U) << "what the guest sees is reset";
   EXPECT_FALSE(mapped(kWindow));
   EXPECT_FALSE(hardware->bound(1));
@@ -100,7 +100,7 @@ TEST_F(BusyResetTest, AnOpenWaitsTooAndIsThenRefused) {
   const auto opened = try_open();
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, EAGAIN);
-  EXPECT_THAT(opened.error().message(), HasSubstr("the host holds its lock"));
+  EXPECT_THAT(opened.error().message(), HasSubstr("the host holds the device's lock"));
   EXPECT_TRUE(kernel->nothing_leaked());
 }
 

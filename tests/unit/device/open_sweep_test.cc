@@ -102,9 +102,9 @@ TEST_P(OpenSweepTest, ADeviceThatStaysSilentIsRefusedWithItsName) {
   ASSERT_FALSE(opened);
   const std::string bdf = hardware->spec().bdf.str();
   EXPECT_THAT(opened.error().message(),
-              StartsWith(bdf + ": cannot be opened: it answers all ones. "));
+              StartsWith(bdf + ": open the device: its config space reads as all ones. "));
   EXPECT_THAT(opened.error().message(),
-              EndsWith("'setpci -s " + bdf + " STATUS' does not print ffff"));
+              EndsWith("'setpci -s " + bdf + " STATUS' no longer prints ffff"));
   EXPECT_TRUE(kernel->nothing_leaked());
 }
 

@@ -127,7 +127,7 @@ TEST_F(InspectServerTest, ASocketInUseAFileAndALongPathAreRefusedAndStay) {
   const auto second = InspectServer::start(domain, devices(), path);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, EADDRINUSE);
-  EXPECT_THAT(second.error().message(), HasSubstr("another process serves it"));
+  EXPECT_THAT(second.error().message(), HasSubstr("another process serves this socket"));
   EXPECT_TRUE(inspect()) << "the first goes on";
 
   const fs::path file = directory / "file";
@@ -218,12 +218,13 @@ TEST_F(InspectServerTest, MoreClientsThanThereIsRoomForAreHungUpOn) {
   std::vector<Fd> clients;
   for (size_t i = 0; i < InspectServer::kMaxClients; ++i) clients.push_back(connect_raw());
   const Fd last = connect_raw();
-  EXPECT_THAT(receive_all(last),
-              HasSubstr("answer one more client: 16 are connected already. End one of them"));
+  EXPECT_THAT(
+      receive_all(last),
+      HasSubstr("accept another client: 16 clients are connected already. End one of them"));
   const auto refused = inspect();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, EAGAIN);
-  EXPECT_THAT(refused.error().message(), HasSubstr("16 are connected already"));
+  EXPECT_THAT(refused.error().message(), HasSubstr("16 clients are connected already"));
   clients.clear();
   EXPECT_TRUE(eventually([this] { return static_cast<bool>(inspect()); }));
 }

@@ -145,7 +145,7 @@ TEST_F(InspectServiceTest, ATriggerWhoseMessageIsRefusedHasNotArrived) {
   host.fail_next("signal_msi", EIO);
   const Json answer = ask({{"request", "trigger"}, {"device", bdf()}, {"vector", 1}});
   EXPECT_EQ(answer["errno"], EIO) << answer;
-  EXPECT_THAT(answer["error"].get<std::string>(), HasSubstr("refused its message"));
+  EXPECT_THAT(answer["error"].get<std::string>(), HasSubstr("refused the vector's message"));
   EXPECT_EQ(owner(1), EventfdOwner::Irqfd) << "not watched any more";
 }
 
@@ -189,14 +189,14 @@ TEST_P(WrongRequest, IsAnsweredWithAnErrorAndChangesNothing) {
 INSTANTIATE_TEST_SUITE_P(
     , WrongRequest,
     testing::Values(
-        Wrong{"", "no JSON object"}, Wrong{"hello", "no JSON object"},
-        Wrong{"[1,2]", "no JSON object"}, Wrong{"{\"request\":", "no JSON object"},
+        Wrong{"", "not a JSON object"}, Wrong{"hello", "not a JSON object"},
+        Wrong{"[1,2]", "not a JSON object"}, Wrong{"{\"request\":", "not a JSON object"},
         Wrong{"{}", "no text \"request\""}, Wrong{R"({"request":7})", "no text \"request\""},
-        Wrong{R"({"request":"sell"})", "none of list, inspect, watch"},
+        Wrong{R"({"request":"sell"})", "must be list, inspect, watch"},
         Wrong{R"({"request":"heal"})", "no text \"device\""},
         Wrong{R"({"request":"heal","device":[]})", "no text \"device\""},
         Wrong{R"({"request":"heal","device":"nvme"})", "nvme"},
-        Wrong{R"({"request":"heal","device":"0000:00:1f.7"})", "this VM does not have it"},
+        Wrong{R"({"request":"heal","device":"0000:00:1f.7"})", "this VM does not have the device"},
         Wrong{R"({"request":"watch","device":"0000:00:02.0"})", "\"on\""},
         Wrong{R"({"request":"watch","device":"0000:00:02.0","on":true,"vector":-1})", "\"vector\""},
         Wrong{R"({"request":"watch","device":"0000:00:02.0","on":true,"vector":9e9})",
@@ -210,7 +210,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_F(InspectServiceTest, NestingWithoutEndIsNoProblem) {
   const std::string deep(InspectService::kMaxRequest, '[');
-  EXPECT_THAT(session->answer(deep), HasSubstr("no JSON object"));
+  EXPECT_THAT(session->answer(deep), HasSubstr("not a JSON object"));
 }
 
 }  // namespace

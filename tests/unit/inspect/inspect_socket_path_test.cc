@@ -37,7 +37,7 @@ class InspectSocketPath : public VmFixture {
     return server ? Error{.operation = "it was made"} : server.error();
   }
   static std::string words(const fs::path& path, const std::string& why) {
-    return "make the inspect socket " + path.string() + ": " + why;
+    return "create the inspect socket " + path.string() + ": " + why;
   }
 
   fs::path directory;
@@ -52,7 +52,7 @@ TEST_F(InspectSocketPath, OneByteMoreThanASocketTakesIsTooLong) {
   const fs::path path = of_length(kMaxPath + 1);
   const Error refused = refusal(path);
   EXPECT_EQ(refused.code, ENAMETOOLONG);
-  EXPECT_EQ(refused.message(), words(path, "a socket's path has at most 107 bytes"));
+  EXPECT_EQ(refused.message(), words(path, "the path of a socket has at most 107 bytes"));
 }
 
 TEST_F(InspectSocketPath, WhatIsNoSocketIsNotReplaced) {
@@ -64,7 +64,7 @@ TEST_F(InspectSocketPath, WhatIsNoSocketIsNotReplaced) {
     const fs::file_type before = fs::symlink_status(path).type();
     const Error refused = refusal(path);
     EXPECT_EQ(refused.code, EEXIST) << name;
-    EXPECT_EQ(refused.message(), words(path, "something else is there"));
+    EXPECT_EQ(refused.message(), words(path, "the path exists and is not a socket"));
     EXPECT_EQ(fs::symlink_status(path).type(), before) << name;
   }
   EXPECT_EQ(fs::file_size(directory / "file"), 4U);
@@ -75,9 +75,9 @@ TEST_F(InspectSocketPath, ALinkToASocketThatIsServedIsNoSocketEither) {
   ASSERT_TRUE(server) << server.error().message();
   fs::create_symlink("vm.sock", directory / "link");
   EXPECT_EQ(refusal(directory / "link").message(),
-            words(directory / "link", "something else is there"));
+            words(directory / "link", "the path exists and is not a socket"));
   EXPECT_EQ(refusal(directory / "vm.sock").message(),
-            words(directory / "vm.sock", "another process serves it"));
+            words(directory / "vm.sock", "another process serves this socket"));
 }
 
 TEST_F(InspectSocketPath, ADirectoryThatIsNotThereIsNotMade) {

@@ -116,7 +116,8 @@ TEST_F(MsixSnapshotTest, WithoutAMappableTableVfioCannotShowIt) {
   ASSERT_FALSE(snapshot);
   EXPECT_EQ(snapshot.error().code, ENOTSUP);
   EXPECT_EQ(snapshot.error().message(),
-            "0000:00:02.0: map the MSI-X table: VFIO does not let BAR 0 be mapped there");
+            "0000:00:02.0: map the MSI-X table: VFIO does not allow a mapping of that part of "
+            "BAR 0");
   EXPECT_TRUE(kernel_.nothing_leaked());
 }
 
@@ -126,8 +127,8 @@ TEST_F(MsixSnapshotTest, ADeviceThatDoesNotDecodeMemoryIsNotReadBesideItsDriver)
   EXPECT_EQ(snapshot.error().code, ENXIO);
   EXPECT_EQ(
       snapshot.error().message(),
-      "0000:00:02.0: look at the MSI-X table: the device's memory decode is off. Use it, which "
-      "wakes it, or bind it: 'passthru bind 0000:00:02.0'");
+      "0000:00:02.0: read the MSI-X table: the device's memory decode is off. Wake the device "
+      "by using it, or bind it: 'passthru bind 0000:00:02.0'");
 }
 
 // 0000:00:02.0 is made a virtual function of 0000:00:01.0.
@@ -163,15 +164,14 @@ TEST_F(MsixSnapshotTest, ADeviceThatAnotherProcessHasAndDoesNotUseIsNotRead) {
   add_to_sysfs("vfio-pci");
   sysfs_.put("bus/pci/devices/0000:00:02.0/power_state", "D3hot\n");
   kernel_.fail("open_group", EBUSY);
-  EXPECT_EQ(
-      snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().message(),
-      "0000:00:02.0: look at the MSI-X table: the device is asleep. Another process has it and "
-      "has not enabled it: end that process, or wait");
+  EXPECT_EQ(snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().message(),
+            "0000:00:02.0: read the MSI-X table: the device is asleep. Another process uses the "
+            "device and has not enabled it: end that process, or wait");
 }
 
 TEST_F(MsixSnapshotTest, ATableOutsideOfItsBarIsNotRead) {
-  const std::string table = "the capability names 0x410 bytes at 0x2000, the BAR has ";
-  const std::string pending = "the capability names 0x10 bytes at 0x3000, the BAR has ";
+  const std::string table = "the MSI-X capability names 0x410 bytes at 0x2000, but the BAR has ";
+  const std::string pending = "the MSI-X capability names 0x10 bytes at 0x3000, but the BAR has ";
   const std::pair<const char*, std::string> cases[] = {
       {"0x80000000 0x8000200f 0x40200\n", table + "0x2010"},  // ends within the table
       {"0x80000000 0x80003007 0x40200\n", pending + "0x3008"},
@@ -187,7 +187,7 @@ TEST_F(MsixSnapshotTest, ATableOutsideOfItsBarIsNotRead) {
     const auto snapshot = snapshot_from_sysfs(sysfs_.sysfs(), kNvme);
     ASSERT_FALSE(snapshot) << resource;
     EXPECT_EQ(snapshot.error().code, ERANGE) << resource;
-    EXPECT_EQ(snapshot.error().message(), "0000:00:02.0: look into BAR 0: " + words) << resource;
+    EXPECT_EQ(snapshot.error().message(), "0000:00:02.0: map BAR 0: " + words) << resource;
     sysfs_.remove("0000:00:02.0");
   }
 }
@@ -195,9 +195,8 @@ TEST_F(MsixSnapshotTest, ATableOutsideOfItsBarIsNotRead) {
 TEST_F(MsixSnapshotTest, ADeviceWithoutMsixSaysSo) {
   sysfs_.add({.driver = "nvme"});
   EXPECT_EQ(snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().message(),
-            "0000:00:02.0: no MSI-X: the device has no such capability. 'passthru list' shows "
-            "which devices "
-            "have vectors");
+            "0000:00:02.0: find the MSI-X table: the device has no MSI-X capability. Run "
+            "'passthru list' to see which devices have vectors");
 }
 
 TEST_F(MsixSnapshotTest, WhoIsNotRootIsToldSo) {
@@ -205,9 +204,8 @@ TEST_F(MsixSnapshotTest, WhoIsNotRootIsToldSo) {
   sysfs_.put("bus/pci/devices/0000:00:02.0/config",
              std::string(reinterpret_cast<const char*>(config_.data()), 64));
   EXPECT_EQ(snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().message(),
-            "0000:00:02.0: look for MSI-X: only root sees more than the first 64 bytes of config "
-            "space. Run it "
-            "with sudo");
+            "0000:00:02.0: find the MSI-X table: only root can read more than the first 64 bytes "
+            "of config space. Run the command with sudo");
 }
 
 }  // namespace

@@ -101,7 +101,7 @@ TEST_F(ConfigReaderTest, ADeviceThatFallsSilentAgainAndAgainIsRefused) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, EIO);
   EXPECT_THAT(refused.error().message(),
-              HasSubstr("0000:01:00.0: cannot be opened: it answers all ones"));
+              HasSubstr("0000:01:00.0: open the device: its config space reads as all ones"));
 }
 
 TEST_F(ConfigReaderTest, ADeviceWhoseIdsTheKernelDoesNotKnowIsRefused) {

@@ -144,8 +144,8 @@ TEST(MsixPlacement, ABarWithoutRoomIsRefusedAndThoseWithRoomAreNamed) {
                {"upper half", nvme(), 1, EINVAL, "upper half"},
                {"no such BAR", nvme(), 6, EINVAL, "BARs 0 to 5"},
                {"far beyond", nvme(), UINT32_MAX, EINVAL, "BARs 0 to 5"},
-               {"2 GiB in 32 bits", huge, 0, ENOSPC, "too large"},
-               {"4 GiB", huge64, 0, ENOSPC, "too far"}};
+               {"2 GiB in 32 bits", huge, 0, ENOSPC, "32-bit BAR above 1 GiB"},
+               {"4 GiB", huge64, 0, ENOSPC, "64-bit BAR above 2 GiB"}};
   for (const auto& c : cases) {
     SCOPED_TRACE(c.name);
     const auto refused = place_msix(c.device.shapes, c.device.msix, kPage, {Kind::Bar, c.bar});

@@ -291,13 +291,13 @@ TEST(CheckKvm, SaysWhatThereIsAndWhatIsMissing) {
   limits.resampling = false;
   EXPECT_EQ(check_kvm(limits).answer, Answer::Warn);
   EXPECT_EQ(line(check_kvm(fail(ENOTSUP, "use KVM", "this KVM has no irqfd (KVM_CAP_IRQFD)"))),
-            "no kvm: use KVM: this KVM has no irqfd (KVM_CAP_IRQFD) > A newer kernel has it");
+            "no kvm: use KVM: this KVM has no irqfd (KVM_CAP_IRQFD) > Use a newer kernel");
 }
 
 TEST(CheckKvm, ADeviceThatIsNotThereOrIsNoKvmIsNotUsable) {
   EXPECT_EQ(line(check_kvm(kvm_limits_of_host("/dev/no-such-kvm"))),
             "no kvm: open /dev/no-such-kvm: No such file or directory > Load kvm-intel or kvm-amd "
-            "(modprobe), and switch virtualization on in the firmware");
+            "with modprobe, and enable virtualization in the firmware");
   const HostCheck other = check_kvm(kvm_limits_of_host("/dev/null"));
   EXPECT_EQ(other.answer, Answer::No);
   EXPECT_EQ(other.what, "KVM_CHECK_EXTENSION: Inappropriate ioctl for device");
