@@ -62,7 +62,7 @@ Result<Forwarder*> ForwardingRouter::forwarder() {
 
 Result<void> ForwardingRouter::adopt(std::unique_ptr<Forwarder> forwarder) {
   MutexLock lock(mutex_);
-  if (forwarder_) return fail(EBUSY, "use a forwarder", "the VM has one already");
+  if (forwarder_) return fail(EBUSY, "adopt a forwarder", "the VM has a forwarder already");
   forwarder_ = std::move(forwarder);
   return {};
 }

@@ -18,7 +18,7 @@ Result<void> Intx::enable() {
   const int trigger_fd = trigger.get();
   PASSTHRU_TRY(device_->bind_irqs(Irq::Intx, 0, {&trigger_fd, 1}));
   if (auto done = router_.vmm().intx_by_level() ? relay(trigger_fd) : arm(trigger_fd); !done) {
-    ignore(device_->disable_irqs(Irq::Intx), "undoing; the first error is reported");
+    ignore(device_->disable_irqs(Irq::Intx), "undo; the first error is reported");
     return done;
   }
   trigger_ = std::move(trigger);
@@ -75,7 +75,7 @@ void Intx::disable() {
   static_cast<void>(delivered());  // keeps what was counted
   idle_.reset();
   ended_.reset();
-  ignore(device_->disable_irqs(Irq::Intx), "a device that is gone has no interrupt left");
+  ignore(device_->disable_irqs(Irq::Intx), "if the device is gone, its interrupt is gone too");
   trigger_.reset();
   unmask_.reset();
 }

@@ -15,7 +15,7 @@ tl::unexpected<Error> no_interrupt(std::string why) {
 
 Result<void> check(const MsiMessage& message, uint64_t reserved) {
   if (!is_interrupt_address(message.address)) {
-    return no_interrupt(fmt::format("{:#x} is no interrupt address", message.address));
+    return no_interrupt(fmt::format("{:#x} is not an interrupt address", message.address));
   }
   if (is_remappable(message.address)) {
     return no_interrupt(
@@ -27,8 +27,8 @@ Result<void> check(const MsiMessage& message, uint64_t reserved) {
     return no_interrupt(fmt::format("address {:#x} has reserved bits set", message.address));
   }
   if (!is_interrupt_data(message.data)) {
-    return no_interrupt(
-        fmt::format("data {:#x} has reserved bits, delivery mode or vector", message.data));
+    return no_interrupt(fmt::format(
+        "data {:#x} has reserved bits, or a reserved delivery mode or vector", message.data));
   }
   return {};
 }

@@ -29,7 +29,7 @@ Result<void> Vectors::bind(std::span<const unsigned> wanted) {
   if (wanted.empty()) return {};
   if (wanted.back() >= limit_) {
     auto refused = fail(ENOSPC, "bind vectors",
-                        fmt::format("the host has {} interrupts for this device", limit_));
+                        fmt::format("the host has only {} interrupts for this device", limit_));
     refused.value().index = limit_;
     return refused;
   }
@@ -53,16 +53,16 @@ Result<void> Vectors::bind(std::span<const unsigned> wanted) {
     limit_ = std::min(limit_, wanted.front());
   }
   if (!done && grows && allocated_ == 0) {
-    ignore(enable(needed()), "what was bound before is lost then, and known to be");
+    ignore(enable(needed()), "vectors that were bound are then marked lost");
   }
-  if (enables && enabled()) ignore(rebind_refused(), "they stay lost, and are known to be");
+  if (enables && enabled()) ignore(rebind_refused(), "they stay marked lost");
   return done;
 }
 
 Result<void> Vectors::enable_index() {
   if (enabled()) return {};
   PASSTHRU_TRY(enable(needed()));
-  ignore(rebind_refused(), "they stay lost, and are known to be");
+  ignore(rebind_refused(), "they stay marked lost");
   return {};
 }
 
@@ -77,7 +77,7 @@ Result<void> Vectors::bind_runs(std::span<const unsigned> wanted) {
         const int none = -1;
         ++set_irqs_calls_;
         ignore(device_->bind_irqs(irq_, wanted[undo], {&none, 1}),
-               "undoing; the first error is reported");
+               "undo; the first error is reported");
       }
       return done;
     }
@@ -209,8 +209,7 @@ Result<void> Vectors::disable() {
 }
 
 void Vectors::disable_all() {
-  ignore(disable(),
-         "still enabled, no other kind of interrupt can be had before the next who tries");
+  ignore(disable(), "the index stays enabled; the next caller that switches modes retries");
 }
 
 void Vectors::release() {
@@ -241,7 +240,7 @@ std::vector<unsigned> Vectors::signalled(std::span<const unsigned> vectors) cons
 void Vectors::signal(unsigned vector) {
   if (!vectors_[vector].eventfd) return;
   ignore(device_->kernel().signal_eventfd(vectors_[vector].eventfd.get()),
-         "fails only when the counter is full, and then it is signalled already");
+         "fails only if the counter is full: the eventfd is signalled already");
 }
 
 std::vector<uint64_t> Vectors::interrupts(const InterruptCounts& seen) {

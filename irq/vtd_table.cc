@@ -64,23 +64,23 @@ MsiMessage message_of(const VtdIrte& entry, bool x2apic) {
 const char* to_string(VtdReason reason) {
   switch (reason) {
     case VtdReason::NoInterrupt:
-      return "it is no interrupt";
+      return "the message is not an interrupt";
     case VtdReason::ReservedInRequest:
       return "the message has reserved bits set";
     case VtdReason::IndexBeyondTable:
-      return "its entry is beyond the end of the interrupt remapping table";
+      return "the message names an entry beyond the end of the interrupt remapping table";
     case VtdReason::NotPresent:
-      return "its interrupt remapping entry is not present";
+      return "the interrupt remapping entry is not present";
     case VtdReason::TableUnreadable:
       return "the interrupt remapping table cannot be read";
     case VtdReason::ReservedInEntry:
-      return "its interrupt remapping entry has reserved bits set, or is a posted one";
+      return "the interrupt remapping entry has reserved bits set or is in posted format";
     case VtdReason::CompatibilityBlocked:
       return "messages in compatibility format are blocked";
     case VtdReason::WrongSource:
-      return "its interrupt remapping entry is for another device";
+      return "the interrupt remapping entry is for another device";
   }
-  return "it is no interrupt";
+  return "the message is not an interrupt";
 }
 
 }  // namespace

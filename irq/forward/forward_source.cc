@@ -21,11 +21,11 @@ namespace {
 
 /// The number of the eventfd behind `fd` (fdinfo "eventfd-id", Linux 5.2). None without a /proc.
 Result<std::optional<uint64_t>> eventfd_number(int fd, const char* what) {
-  if (::fcntl(fd, F_GETFD) < 0) return fail(errno, fmt::format("forward from or to {}", what));
+  if (::fcntl(fd, F_GETFD) < 0) return fail(errno, fmt::format("use {}", what));
   const auto info = read_file(fmt::format("/proc/self/fdinfo/{}", fd));
   if (!info) return std::optional<uint64_t>{};
   if (info->find("eventfd-count:") == std::string::npos) {
-    return fail(EINVAL, fmt::format("forward from or to {}", what), "it is no eventfd");
+    return fail(EINVAL, fmt::format("use {}", what), "the descriptor is not an eventfd");
   }
   constexpr std::string_view kKey = "eventfd-id:";
   const size_t key = info->find(kKey);
@@ -60,26 +60,27 @@ bool is_ready(const Fd& fd, short events) {
 Result<ForwardSource> ForwardSource::open(int eventfd, Sink sink, const SourceOptions& options) {
   const bool to_eventfd = sink.eventfd >= 0;
   if (to_eventfd == static_cast<bool>(sink.call)) {
-    return fail(EINVAL, "forward an eventfd", "a sink is an eventfd or a call, one of the two");
+    return fail(EINVAL, "forward an eventfd", "the sink must be either an eventfd or a call");
   }
   if (options.max_per_second > kMaxPerSecond) {
     return fail(EINVAL, "forward an eventfd",
-                fmt::format("at most {} deliveries a second can be told apart", kMaxPerSecond));
+                fmt::format("max_per_second is above {}", kMaxPerSecond));
   }
   ForwardSource source;
-  source.number_ = PASSTHRU_TRY(eventfd_number(eventfd, "the source"));
+  source.number_ = PASSTHRU_TRY(eventfd_number(eventfd, "the source of a forwarder"));
   source.source_ = PASSTHRU_TRY(duplicate(eventfd));
   source.source_blocks_ = blocks(source.source_);
   if (to_eventfd) {
-    const auto number = PASSTHRU_TRY(eventfd_number(sink.eventfd, "the sink"));
+    const auto number = PASSTHRU_TRY(eventfd_number(sink.eventfd, "the sink of a forwarder"));
     if (sink.eventfd == eventfd || (number && number == source.number_)) {
-      return fail(EINVAL, "forward an eventfd", "it would signal itself for ever");
+      return fail(EINVAL, "forward an eventfd", "the source and the sink are the same eventfd");
     }
     source.sink_ = PASSTHRU_TRY(duplicate(sink.eventfd));
     source.sink_blocks_ = blocks(source.sink_);
     // A number may find less room than a poll tells of.
     if (source.sink_blocks_ && options.kind == SourceKind::Counted) {
-      return fail(EINVAL, "forward an eventfd", "to pass on a number, the sink must not block");
+      return fail(EINVAL, "forward an eventfd",
+                  "a Counted source needs a non-blocking sink. Set O_NONBLOCK on the sink");
     }
   }
   source.call_ = std::move(sink.call);

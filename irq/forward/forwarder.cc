@@ -36,7 +36,7 @@ Result<std::unique_ptr<Forwarder>> Forwarder::make(unsigned max_sources,
                                                    std::unique_ptr<EdgePoller> poller) {
   if (max_sources == 0 || max_sources > kMaxSources) {
     return fail(EINVAL, "make a forwarder",
-                fmt::format("{} sources are not 1 to {}", max_sources, kMaxSources));
+                fmt::format("max_sources is {}, not 1 to {}", max_sources, kMaxSources));
   }
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return fail(errno, "eventfd");
@@ -77,14 +77,12 @@ Result<SourceId> Forwarder::add(int eventfd, Sink sink, const SourceOptions& opt
   {
     MutexLock lock(mutex_);
     if (free_.empty()) {
-      return fail(
-          ENOSPC, "forward an eventfd",
-          fmt::format("the forwarder was made for {} sources; {} are there and {} are being "
-                      "let go",
-                      max_sources_, live_, max_sources_ - live_));
+      return fail(ENOSPC, "forward an eventfd",
+                  fmt::format("the limit is {} sources: {} are in use and {} are being removed",
+                              max_sources_, live_, max_sources_ - live_));
     }
     if (source.number() && !numbers_.insert(*source.number()).second) {
-      return fail(EEXIST, "forward an eventfd", "it is a source already");
+      return fail(EEXIST, "forward an eventfd", "the eventfd is a source already");
     }
     const uint32_t index = free_.back();
     free_.pop_back();

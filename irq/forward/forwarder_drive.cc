@@ -36,7 +36,7 @@ bool Forwarder::begin_driving() {
 
 Result<void> Forwarder::start_thread() {
   if (thread_.joinable() || driver_.load() != std::thread::id{}) {
-    return fail(EBUSY, "start the forwarder's thread", "a thread drives it already");
+    return fail(EBUSY, "start the forwarder's thread", "a thread drives the forwarder already");
   }
   thread_ =
       PASSTHRU_TRY(start_thread_signals_blocked("start the forwarder's thread", [this] { run(); }));
@@ -52,7 +52,7 @@ void Forwarder::run() {
 
 Result<void> Forwarder::bind_to_this_thread() {
   if (thread_.joinable() || !begin_driving()) {
-    return fail(EBUSY, "drive the forwarder", "a thread drives it already");
+    return fail(EBUSY, "drive the forwarder", "another thread drives it already");
   }
   return {};
 }
@@ -64,7 +64,8 @@ Result<int> Forwarder::poll_fd() {
   }
   PASSTHRU_TRY(bind_to_this_thread());
   if (!poller_->wakes_polls()) {
-    return fail(EBUSY, "drive the forwarder from a loop", "this thread drives its ring already");
+    return fail(EBUSY, "drive the forwarder from a loop",
+                "this thread already drives it with io_uring");
   }
   PASSTHRU_TRY(run_once());
   return poller_->fd();
@@ -72,7 +73,7 @@ Result<int> Forwarder::poll_fd() {
 
 Result<unsigned> Forwarder::run_once() {
   if (driver_.load() != std::this_thread::get_id()) {
-    return fail(EPERM, "drive the forwarder", "another thread does");
+    return fail(EPERM, "drive the forwarder", "this thread is not the driving thread");
   }
   unsigned sum = 0;
   size_t said = 0;
@@ -140,7 +141,7 @@ Result<unsigned> Forwarder::dispatch(std::span<const SourceEvent> fired) {
   all_delivered_.add(sum);
   if (own_error == 0) return sum;
   failures_.add();
-  return fail(own_error, "watch the forwarder's own eventfd and timer");
+  return fail(own_error, "poll the forwarder's own eventfd and timer");
 }
 
 // From the removal on, what fires is in the counter, for the owner of the eventfd.

@@ -43,7 +43,7 @@ Result<void> UringPoller::set_up(Sizes sizes) {
   is_set_up_ = true;
   // Multishot polls came with 5.13, as did this.
   if ((params.features & IORING_FEAT_RSRC_TAGS) == 0) {
-    return fail(EINVAL, "io_uring_setup", "the kernel has no multishot poll");
+    return fail(EINVAL, "io_uring_setup", "the kernel has no multishot poll (Linux 5.13)");
   }
   return {};
 }

@@ -15,7 +15,8 @@ Inspection with_unroutable(unsigned vectors) {
   Inspection inspection;
   inspection.vectors.push_back({.index = 0});
   for (unsigned vector = 1; vector <= vectors; ++vector) {
-    inspection.vectors.push_back({.index = vector, .unroutable = "0x1000 is no interrupt address"});
+    inspection.vectors.push_back(
+        {.index = vector, .unroutable = "0x1000 is not an interrupt address"});
   }
   inspection.refused_messages = vectors;
   return inspection;
@@ -24,7 +25,7 @@ Inspection with_unroutable(unsigned vectors) {
 TEST(InspectionOutput, JsonHasTheReason) {
   const nlohmann::json json = with_unroutable(1);
   EXPECT_EQ(json["vectors"][0]["unroutable"], "");
-  EXPECT_EQ(json["vectors"][1]["unroutable"], "0x1000 is no interrupt address");
+  EXPECT_EQ(json["vectors"][1]["unroutable"], "0x1000 is not an interrupt address");
   EXPECT_EQ(json["refused_messages"], 1U);
 }
 
@@ -47,7 +48,7 @@ TEST(InspectionOutput, JsonHasTheCounts) {
 
 TEST(InspectionOutput, TheSummaryNamesTheVector) {
   EXPECT_THAT(tools::summary(with_unroutable(1)),
-              HasSubstr("vector 1 delivers nothing: 0x1000 is no interrupt address"));
+              HasSubstr("vector 1 delivers nothing: 0x1000 is not an interrupt address"));
   EXPECT_THAT(tools::summary(with_unroutable(0)), Not(HasSubstr("no interrupt")));
 }
 
