@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the MSI-X table and message control as the guest sees them: a pure value, guest writes in,
-// what each vector should do out. Knows no descriptor, no device and no hypervisor; irq/msix.h acts
-// on it.
+// The MSI-X table and Message Control that the guest sees. A pure value: guest writes go in, the
+// state of each vector comes out. irq/msix.h acts on it.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +17,7 @@ namespace passthru {
 inline constexpr uint16_t kMsixEnable = 1U << 15;
 inline constexpr uint16_t kMsixFunctionMask = 1U << 14;
 
-/// One entry as it lies in a table, the guest's or the device's (PCI 3.0, 6.8.2.6 to 6.8.2.9).
+/// An entry as it lies in a table, the guest's or the device's (PCI 3.0, 6.8.2.6 to 6.8.2.9).
 struct MsixEntry {
   static constexpr uint64_t kSize = 16;
   static constexpr uint32_t kMasked = 1;
@@ -38,10 +37,10 @@ static_assert(sizeof(MsixEntry) == MsixEntry::kSize);
 
 /// The guest's MSI-X table. Not thread-safe.
 ///
-/// A message is taken over whole: a guest changes it in two or three writes, and one that does so
-/// while the vector is live would otherwise see an interrupt with half of each. While live, an
-/// entry's new message counts from the write that touches its data or its vector control; while not
-/// live, at once.
+/// A guest changes a message in two or three writes. While the vector is live, an interrupt in
+/// between must not carry half of each message. So a live entry's new message counts from the write
+/// that touches its data or its vector control. The message of an entry that is not live counts at
+/// once.
 class MsixTable : public VectorSource {
  public:
   /// The vectors [first, first + count) that a write may have changed.
@@ -56,27 +55,28 @@ class MsixTable : public VectorSource {
   [[nodiscard]] unsigned vectors() const { return static_cast<unsigned>(entries_.size()); }
   [[nodiscard]] uint64_t size() const { return entries_.size() * MsixEntry::kSize; }
 
-  /// `offset` within the table; bytes beyond its end read all ones, as nothing answers there.
+  /// `offset` is within the table. Bytes beyond the end read as all ones.
   void read(uint64_t offset, std::span<std::byte> data) const;
-  /// Any width and alignment; bytes beyond the end are dropped.
+  /// Takes any width and alignment. Drops bytes beyond the end.
   Touched write(uint64_t offset, std::span<const std::byte> data);
 
-  /// Message Control as the guest wrote it; only Enable and Function Mask are kept.
+  /// Sets Message Control as the guest wrote it. Keeps only Enable and Function Mask.
   Touched write_control(uint16_t value);
   [[nodiscard]] uint16_t control() const { return control_; }
   [[nodiscard]] bool enabled() const { return (control_ & kMsixEnable) != 0; }
 
   [[nodiscard]] bool live(unsigned vector) const override;
-  /// The vector's own mask bit.
+  /// Returns the vector's own mask bit.
   [[nodiscard]] bool masked(unsigned vector) const { return entries_[vector].masked(); }
   [[nodiscard]] MsiMessage message(unsigned vector) const override { return taken_[vector]; }
-  /// A driver that frees an interrupt clears the message of its masked entry: Linux does, and no
-  /// MSI has address 0.
+  /// Returns whether the guest's driver has freed the interrupt. Linux then clears the message of
+  /// the masked entry, and no MSI has address 0.
   [[nodiscard]] bool given_up(unsigned vector) const override {
     return masked(vector) && taken_[vector].address == 0;
   }
 
-  /// As after power-on or a function-level reset: everything masked, messages zero, control zero.
+  /// Restores the state after power-on or a function-level reset: all entries masked, messages and
+  /// control zero.
   void reset();
 
  private:
