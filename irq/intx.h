@@ -58,8 +58,8 @@ class Intx {
   Fd unmask_;          ///< signalled by the VMM at the guest's EOI; unset with a relay
   Mutex relay_mutex_;  ///< an EOI may come during a guest's write or a reset
   std::unique_ptr<IntxRelay> relay_ PASSTHRU_GUARDED_BY(relay_mutex_);
-  Fd idle_;   ///< a second eventfd on the line, which never fires: the VMM signals
-  Fd ended_;  ///< each EOI to `ended_`, which only we read
+  Fd idle_;   ///< a second eventfd on the line, never signalled: makes the VMM count
+  Fd ended_;  ///< each EOI here; only we read it
   uint64_t delivered_ PASSTHRU_GUARDED_BY(relay_mutex_) = 0;
 };
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the words for what is wrong with a message.
 #include "irq/remap.h"
 
 #include <fmt/format.h>
@@ -7,7 +6,7 @@
 namespace passthru {
 namespace {
 
-constexpr uint64_t kExtendedDestination = 0x7f << 5;  // reserved where it was not offered
+constexpr uint64_t kExtendedDestination = 0x7f << 5;  // reserved if the guest was not offered it
 
 tl::unexpected<Error> no_interrupt(std::string why) {
   return fail(EINVAL, "deliver an interrupt", std::move(why));

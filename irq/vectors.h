@@ -76,10 +76,10 @@ class Vectors {
   /// Makes the kernel write the host's message into the physical entry again.
   Result<void> rebind(unsigned vector);
   /// Disables the index and binds all bound and lost vectors again. This is the only way to restore
-  /// a lost Enable bit. Returns the first error:
-  /// - The kernel refuses a vector: it is `lost`, and the others are bound.
-  /// - The kernel refuses to enable the index: all vectors are `lost` and the index is `down`.
-  /// - The kernel refuses to disable the index: nothing changes.
+  /// a lost Enable bit. Returns the first error.
+  /// - If the kernel refuses a vector, it is `lost`, and the others are bound.
+  /// - If it refuses to enable the index, all vectors are `lost` and the index is `down`.
+  /// - If it refuses to disable the index, nothing changes.
   Result<void> cycle();
   /// Disables the index. Nothing fires from now on; earlier signals stay in the eventfds.
   void disable_all();

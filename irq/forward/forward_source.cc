@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the checks of a source's descriptors, and the one read and one write of a delivery. Neither
-// may block: O_NONBLOCK belongs to the open file, which is not ours, so that a descriptor without
-// it is asked first.
+// The checks of a source's descriptors, and the read and write of a delivery. Neither may block.
+// O_NONBLOCK belongs to the open file, which the caller owns, so a blocking descriptor is polled
+// first.
 #include "irq/forward/forward_source.h"
 
 #include <fcntl.h>
@@ -19,7 +19,8 @@
 namespace passthru {
 namespace {
 
-/// The number of the eventfd behind `fd` (fdinfo "eventfd-id", Linux 5.2). None without a /proc.
+/// Returns the number of the eventfd behind `fd` (fdinfo "eventfd-id", Linux 5.2), or nullopt if
+/// /proc does not show it.
 Result<std::optional<uint64_t>> eventfd_number(int fd, const char* what) {
   if (::fcntl(fd, F_GETFD) < 0) return fail(errno, fmt::format("use {}", what));
   const auto info = read_file(fmt::format("/proc/self/fdinfo/{}", fd));
@@ -77,7 +78,7 @@ Result<ForwardSource> ForwardSource::open(int eventfd, Sink sink, const SourceOp
     }
     source.sink_ = PASSTHRU_TRY(duplicate(sink.eventfd));
     source.sink_blocks_ = blocks(source.sink_);
-    // A number may find less room than a poll tells of.
+    // POLLOUT promises room for 1 only, not for a larger count.
     if (source.sink_blocks_ && options.kind == SourceKind::Counted) {
       return fail(EINVAL, "forward an eventfd",
                   "a Counted source needs a non-blocking sink. Set O_NONBLOCK on the sink");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what any thread may do with a forwarder: sources come and go as commands to the driving
-// thread, because a poll belongs to the thread that submits it and ends with that thread.
+// The calls that any thread may make. They send commands to the driving thread, because a poll
+// belongs to the thread that submits it and ends with that thread.
 #include "irq/forward/forwarder.h"
 
 #include <fmt/format.h>
@@ -55,7 +55,7 @@ Forwarder::Forwarder(unsigned max_sources, std::unique_ptr<EdgePoller> poller, F
       max_sources_(max_sources) {
   MutexLock lock(mutex_);
   free_.reserve(max_sources);
-  // The lowest numbers are used first: few sources are close together.
+  // Uses the lowest numbers first, so that few sources lie close together.
   for (uint32_t index = max_sources; index-- > 0;) free_.push_back(index);
 }
 
@@ -67,7 +67,7 @@ Forwarder::~Forwarder() {
 }
 
 void Forwarder::wake() {
-  // Its counter is full after 2^64 commands, and readable then as well.
+  // The counter is full after 2^64 commands, and still readable then.
   static_cast<void>(::eventfd_write(wake_.get(), 1));
 }
 
@@ -120,7 +120,7 @@ bool Forwarder::remove(SourceId id) {
   }
   wake();
   if (driver_.load() == std::this_thread::get_id()) return true;
-  // A batch that began before the source was dead may be delivering it.
+  // A batch that began earlier may still be delivering this source.
   const uint64_t batch = batch_.load();
   if (batch % 2 != 0) batch_.wait(batch);
   return true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The forwarder carries each signal of an eventfd (a source) to another eventfd or to a call (its
-// sink). It serves a VMM without irqfd, INTx by level, vectors with a rate limit, and watched
+// The forwarder, which carries each signal of an eventfd (a source) to another eventfd or to a call
+// (its sink). It serves a VMM without irqfd, INTx by level, vectors with a rate limit, and watched
 // vectors. A vector that KVM takes directly never uses it.
 #pragma once
 
