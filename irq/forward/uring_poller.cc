@@ -14,7 +14,7 @@ namespace {
 
 // With IORING_SETUP_DEFER_TASKRUN the kernel completes polls when the driving thread asks, a burst
 // at a time. With IORING_SETUP_COOP_TASKRUN it does so each time that thread returns from a
-// write(2), which measured at twice the cost of a signal. A flag in memory shows that there is
+// write(2), which doubled the measured cost of a signal. A flag in memory shows that there is
 // deferred work, so no system call is needed without it.
 constexpr unsigned kDeferred = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                                IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED;  // Linux 6.1
