@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the checks of what a forwarder is given: descriptors and sizes that it refuses, and that it
-// leaves none open.
+// The arguments that a forwarder refuses, and that a refusal leaves no descriptor open.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
