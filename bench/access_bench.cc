@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Owns the price of a trapped access: finding who answers it among 4,096 windows, alone and while a
-// third thread moves windows. Beside it the way that peers do it, a std::map under a
-// std::shared_mutex. Last come the ratios; what else the machine does disturbs them little, because
-// the best of several runs counts. bench/layout_bench.cc has the price of a move.
+// The price of a trapped access: finding its target among 4,096 windows, alone and while a third
+// thread moves windows. The comparison is the peers' structure, a std::map under a
+// std::shared_mutex. Prints ratios last. They use the best of several runs, so other load disturbs
+// them little. bench/layout_bench.cc measures a move.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -41,7 +41,7 @@ class Nothing : public AccessTarget {
   void write(uint64_t /*offset*/, std::span<const std::byte> /*data*/) override {}
 };
 
-/// Ours, filled.
+/// Passthru's address space with all windows.
 class Ours {
  public:
   Ours() {
@@ -62,7 +62,7 @@ class Ours {
   std::vector<WindowId> ids_;
 };
 
-/// The peers': ordered by base, the lock held shared while the target answers.
+/// The peers' structure: ordered by base; readers hold the lock shared while the target answers.
 class MapAndLock {
  public:
   MapAndLock() {
@@ -96,7 +96,7 @@ class MapAndLock {
   uint64_t moved_to_ = 0;
 };
 
-/// Addresses as a guest makes them: any window, any register.
+/// Addresses as a guest uses them: any window, any register.
 const std::vector<uint64_t>& addresses() {
   static const std::vector<uint64_t> all = [] {
     std::mt19937_64 random(3);
@@ -126,9 +126,8 @@ void read_alone(benchmark::State& state) {
   read_loop(state, space);
 }
 
-/// The last window moves to and fro, far more often than a guest can have it done: every
-/// millisecond. What the mover itself computes takes a core's time from the readers, where there
-/// are as many cores as readers.
+/// Moves the last window to and fro every millisecond, far more often than a guest can. If there
+/// are only as many cores as readers, the mover itself takes CPU time from them.
 template <class Space>
 void read_beside_a_mover(benchmark::State& state) {
   static Space space;
@@ -161,7 +160,7 @@ BENCHMARK(read_beside_a_mover<MapAndLock>)
     ->Name("read_beside_a_mover/map+shared_mutex")
     ->Apply(measure);
 
-/// Prints the median of each, and in the end how the best ones compare.
+/// Prints the median of each benchmark, and then the ratios of the best runs.
 class Ratios : public benchmark::ConsoleReporter {
  public:
   void ReportRuns(const std::vector<Run>& runs) override {
@@ -170,7 +169,7 @@ class Ratios : public benchmark::ConsoleReporter {
                  [](const Run& run) { return run.aggregate_name == "median"; });
     ConsoleReporter::ReportRuns(medians);
     for (const Run& run : runs) {
-      const auto rate = run.counters.find("items_per_second");  // a run that failed has none
+      const auto rate = run.counters.find("items_per_second");  // a failed run has no rate
       if (run.run_type != Run::RT_Iteration || rate == run.counters.end()) continue;
       const std::pair key(run.run_name.function_name, run.threads);
       rate_[key] = std::max(rate_[key], rate->second.value);
@@ -186,9 +185,9 @@ class Ratios : public benchmark::ConsoleReporter {
     if (rate(kOurs, 2) == 0 || rate(kTheirs, 2) == 0) return;  // filtered out
     GetOutputStream() << fmt::format(
         "\none access, one thread:                     {:6.1f} ns\n"
-        "one access, one thread, beside a mover:     {:6.1f} ns\n"
-        "two threads to one, beside a mover:         {:6.2f} x\n"
-        "the same by their CPU time, as on idle cores: {:4.2f} x\n"
+        "one access, one thread, with a mover:       {:6.1f} ns\n"
+        "two threads to one, with a mover:           {:6.2f} x\n"
+        "the same by CPU time, as on idle cores:       {:4.2f} x\n"
         "to map+shared_mutex, two threads, a mover:  {:6.2f} x\n",
         1e9 / rate("read/passthru", 1), 1e9 / rate(kOurs, 1), rate(kOurs, 2) / rate(kOurs, 1),
         2 * cpu(kOurs, 1) / cpu(kOurs, 2), rate(kOurs, 2) / rate(kTheirs, 2));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the comparison of the forwarder with the other ways of carrying an eventfd's signal to a
-// sink. All ways take turns in one process, many rounds; of each number the least counts, because
-// what else the machine does can only add.
+// The comparison of the forwarder with other ways of carrying an eventfd's signal to a sink. All
+// ways take turns in one process, for many rounds. Of each number the minimum counts, because other
+// load on the machine can only add to it.
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
@@ -19,9 +19,9 @@ namespace {
 
 struct Plan {
   unsigned rounds = 11;
-  uint64_t events = 10'000;  ///< of a measurement on one thread, and of two threads
-  unsigned trips = 1'000;    ///< a round
-  unsigned changes = 100;    ///< a round
+  uint64_t events = 10'000;  ///< per measurement, on one thread and on two
+  unsigned trips = 1'000;    ///< per round
+  unsigned changes = 100;    ///< per round
   std::vector<unsigned> sizes = {1, 4, 16, 64, 256, 512, 1024, 4096};
 };
 
@@ -42,8 +42,8 @@ class Run {
   explicit Run(const Plan& plan) : plan_(plan) {
     std::copy_if(std::begin(kKinds), std::end(kKinds), std::back_inserter(kinds_), can_be_had);
     if (kinds_.size() < std::size(kKinds)) {
-      std::cerr << "forward_bench: io_uring is forbidden here, or the kernel is older than 6.1: "
-                   "what needs it is left out\n";
+      std::cerr << "forward_bench: skipping the ways with io_uring: it is forbidden, or the kernel "
+                   "is older than 6.1\n";
     }
     for (const unsigned size : plan.sizes) {
       if (size > max_sources()) continue;
@@ -95,7 +95,7 @@ class Run {
     keep_least(cost.bare, one.bare);
     keep_least(cost.after, one.after);
     keep_least(cost.calls, one.calls);
-    // A burst of one is a round trip of its own: see there.
+    // measure_round_trip covers bursts of 1.
     if (!has_thread(kind) || load.sink == SinkKind::Call || load.burst != load.sources) return;
     if (load.sources != 64 && load.sources != 512) return;
     const TwoThreads two = measure_two_threads(kind, load, events);
@@ -111,8 +111,8 @@ class Run {
 
 int usage() {
   std::cerr << "usage: forward_bench [--quick] [--json FILE]\n"
-               "  --quick      one short round: whether it works, not how fast\n"
-               "  --json FILE  also writes what was found there\n";
+               "  --quick      one short round, to test that it works\n"
+               "  --json FILE  also writes the results to FILE\n";
   return 2;
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the measurements. Each ends with a look at its sinks: a way that loses an event is not fast,
-// it is broken.
+// The measurements. Each checks its sinks at the end: a way that loses events is broken, not fast.
 #include "bench/forward_measure.h"
 
 #include <sys/resource.h>
@@ -19,8 +18,8 @@
 namespace passthru::bench {
 namespace {
 
-/// Between two round trips, in ns: the thread that forwards is asleep again by then. Without it,
-/// ways are compared by which is quick enough to find the next event before it sleeps.
+/// The pause between two round trips, in ns: the forwarding thread is asleep again by then. Without
+/// it, a way that finds the next event before it sleeps would win.
 constexpr uint64_t kIdle = 30'000;
 
 void must_be(uint64_t arrived, uint64_t events) {
@@ -47,7 +46,7 @@ OneThread measure_one_thread(Kind kind, const Load& load, uint64_t events) {
   Set set(kind, load);
   set.way->begin();
 
-  // Once through everything, so that all of it is in the caches that it fits into.
+  // Runs everything once, to warm the caches.
   for (uint64_t at = 0; at < load.sources; at += load.burst) {
     set.sources.signal(at, load.burst);
     set.way->forward(load.burst);
@@ -99,7 +98,7 @@ TwoThreads measure_two_threads(Kind kind, const Load& load, uint64_t events) {
     }
   };
   burst(0);
-  // The other thread's time is booked when it goes to sleep.
+  // The kernel accounts the other thread's time when that thread sleeps.
   std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const uint64_t calls = set.way->calls();
   const uint64_t start = others_time();
@@ -164,7 +163,7 @@ Change measure_change(unsigned changes) {
     if (!added || !(*forwarder)->remove(*added)) broke("add and remove a source");
     adds.push_back(middle - start);
     removes.push_back(now(CLOCK_MONOTONIC) - middle);
-    // The driving thread lets the removed one go, and sleeps.
+    // The driving thread frees the removed source and sleeps.
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
   stop = true;
@@ -181,7 +180,8 @@ unsigned max_sources() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 64;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
-  // A source, nobody's beside it, and ours of source and sink; the sinks, and what is open besides.
+  // Each source needs four descriptors: itself, an unpolled eventfd, and the forwarder's two
+  // duplicates. The rest is for the sinks and other files.
   return static_cast<unsigned>(std::min<rlim_t>((limit.rlim_cur - 1024) / 4, 4096));
 }
 

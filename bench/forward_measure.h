@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what one event costs, in ns: one measurement of one way each. forward_bench repeats them in
-// turns.
+// The measurements of one event's cost, in ns. Each call measures one way once; forward_bench
+// repeats them in turns.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +13,12 @@ enum class SinkKind { Eventfd, Call };
 inline constexpr SinkKind kSinks[] = {SinkKind::Eventfd, SinkKind::Call};
 
 struct Load {
-  unsigned sources;  ///< watched
+  unsigned sources;  ///< polled
   unsigned burst;    ///< signalled at once, in turn; then all are delivered
   SinkKind sink = SinkKind::Eventfd;
 };
 
-/// All sources at once, and one after another.
+/// Loads with all sources at once, and with one source after another.
 inline Load burst_of(unsigned count, SinkKind sink = SinkKind::Eventfd) {
   return {.sources = count, .burst = count, .sink = sink};
 }
@@ -26,39 +26,39 @@ inline Load one_of(unsigned sources, SinkKind sink = SinkKind::Eventfd) {
   return {.sources = sources, .burst = 1, .sink = sink};
 }
 
-/// CPU time of an event on one thread that signals and forwards.
+/// CPU time per event on one thread that signals and forwards.
 struct OneThread {
   double total;  ///< to signal it and to forward it
-  double bare;   ///< to signal an eventfd that nobody watches
-  /// The clock starts when the burst is signalled: what the kernel did on the return of the
-  /// signalling write(2) is not seen.
+  double bare;   ///< to signal an eventfd that nothing polls
+  /// Time from when the burst is signalled. Leaves out what the kernel does when the signalling
+  /// write(2) returns.
   double after;
   double calls;  ///< system calls besides writes to sinks
 };
 OneThread measure_one_thread(Kind kind, const Load& load, uint64_t events);
 
-/// CPU time of an event on the thread that forwards, while another signals bursts and waits for the
-/// sinks of each.
+/// CPU time per event on the forwarding thread, while another thread signals bursts and waits for
+/// their sinks.
 struct TwoThreads {
   double cpu;
   double calls;
 };
 TwoThreads measure_two_threads(Kind kind, const Load& load, uint64_t events);
 
-/// From before the signal until the sink has it, one event in flight, 64 sources in turn, the
-/// thread that forwards asleep. The receiver looks without a pause.
+/// Time from before the signal until the sink has it: one event in flight, 64 sources in turn, the
+/// forwarding thread asleep. The receiver polls without a pause.
 struct RoundTrip {
   double p50, p99;
 };
 RoundTrip measure_round_trip(Kind kind, SinkKind sink, unsigned events);
 
-/// To add and to remove a source while 64 others are signalled 1,000 times a second each.
+/// Time to add and to remove a source while 64 others are signalled 1,000 times a second each.
 struct Change {
   double add_p50, add_p99, remove_p50, remove_p99;
 };
 Change measure_change(unsigned changes);
 
-/// How many sources the limit of open files allows.
+/// Returns how many sources the limit of open files allows.
 unsigned max_sources();
 
 }  // namespace passthru::bench

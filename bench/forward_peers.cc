@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the peers' loops, as good as they can be made: one system call says up to 512 signals, and
-// nothing is counted, checked or allocated on the way.
+// The peers' loops at their best: one system call reports up to 512 signals, and nothing is
+// counted, checked or allocated on the way.
 #include "bench/forward_peers.h"
 
 #include <liburing.h>
@@ -22,7 +22,7 @@ namespace {
 
 constexpr size_t kAtOnce = 512;
 
-/// What the peers' loops have in common.
+/// The common base of the peers' loops.
 class Loop : public Way {
  public:
   Loop() {
@@ -59,7 +59,7 @@ class Loop : public Way {
 
   virtual void set_up() = 0;
   virtual void watch(int fd, uint64_t token) = 0;
-  /// Waits for a signal at least.
+  /// Waits for at least one signal.
   virtual size_t collect(Tokens& tokens) = 0;
   virtual void take(int /*source*/) {}
 
@@ -73,7 +73,7 @@ class Loop : public Way {
       broke("write to a sink", errno);
     }
   }
-  /// Each class's destructor: the loop calls what is the class's own.
+  /// Each derived class must call this in its destructor, because the loop calls its members.
   void end() {
     if (!thread_.joinable()) return;
     stopping_ = true;
@@ -108,7 +108,7 @@ class BareWrite : public Loop {
   void forward(uint64_t count) override {
     for (uint64_t i = 0; i < count; ++i) deliver(next_++ % sources_);
   }
-  void start() override { broke("a bare write does not hear of signals"); }
+  void start() override { broke("a bare write cannot drive: it polls no source"); }
 
  private:
   void set_up() override {}
@@ -158,7 +158,7 @@ int set_up_ring(io_uring& ring, bool defer) {
   return io_uring_queue_init_params(256, &ring, &params);
 }
 
-/// Made on the thread that drives: it is its single issuer.
+/// Created on the driving thread, which is its single issuer.
 class Ring : public Loop {
  public:
   explicit Ring(bool defer) : defer_(defer) {}

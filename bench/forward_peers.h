@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the ways of the peers, and the kernel's own ones bare.
+// The ways of the peers, and the kernel's own mechanisms without Passthru.
 #pragma once
 
 #include <memory>
@@ -8,10 +8,10 @@
 
 namespace passthru::bench {
 
-/// Whether a ring of the kind can be set up.
+/// Returns whether a ring of this kind can be set up.
 bool ring_can_be_had(Kind kind);
 
-/// None for those kinds that are ours.
+/// Returns nullptr for the kinds that use passthru::Forwarder.
 std::unique_ptr<Way> make_peer(Kind kind);
 
 }  // namespace passthru::bench

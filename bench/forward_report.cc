@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the tables and ratios. They inform: no ratio of times fails anything.
+// The tables and ratios. They inform: no ratio of times is a failure.
 #include "bench/forward_report.h"
 
 #include <fmt/format.h>
@@ -80,7 +80,7 @@ void print_others(const Results& results) {
   }
   const Change& change = results.change;
   fmt::print(
-      "\nBeside 64 sources of 1,000 events a second each, us: "
+      "\nWith 64 other sources of 1,000 events a second each, us: "
       "add p50 {:.1f}, p99 {:.1f}; remove p50 {:.1f}, p99 {:.1f}\n",
       change.add_p50 / 1e3, change.add_p99 / 1e3, change.remove_p50 / 1e3, change.remove_p99 / 1e3);
 }
@@ -89,20 +89,18 @@ void print_others(const Results& results) {
 
 void print(const Results& results) {
   fmt::print(
-      "{}, {} CPUs; of each number the least of {} rounds\n\n"
-      "whole            all that signalling and forwarding cost, less signalling what nobody "
-      "watches\n"
-      "after the burst  the clock starts when all is signalled: what the kernel does for a "
-      "watcher\n"
-      "                 on the return of the signalling write(2) is not seen\n"
-      "thread's own     CPU time of the thread that forwards, while another signals\n",
+      "{}, {} CPUs; each number is the minimum of {} rounds\n\n"
+      "whole            to signal and to forward, less the cost of signalling an unpolled eventfd\n"
+      "after the burst  from when all is signalled; leaves out what the kernel does for a poller\n"
+      "                 when the signalling write(2) returns\n"
+      "thread's own     CPU time of the forwarding thread, while another thread signals\n",
       system_name(), std::thread::hardware_concurrency(), results.rounds);
   for (const SinkKind sink : kSinks) print_costs(results, sink);
   print_sizes(results, "CPU time of an event, ns, whole, all sources at once", true);
   print_sizes(results, "CPU time of an event, ns, whole, one source at a time", false);
   print_others(results);
 
-  fmt::print("\n{:45} {:29}{:>9}{:>7}{:>20}{:>8}\n", "ratio", "beside", "wanted", "whole",
+  fmt::print("\n{:45} {:29}{:>9}{:>7}{:>20}{:>8}\n", "ratio", "compared with", "target", "whole",
              "after the burst", "thread");
   for (const Wanted& row : wanted_of(results)) {
     fmt::print("{:45} {:29}{:>3}{:>6.2f}{:>7} {:8}{:>11}{:>8}\n", row.what, row.beside,
@@ -116,7 +114,7 @@ void print(const Results& results) {
                       results.cost(Kind::RingDefer, burst_of(64)).whole();
   if (std::isfinite(over))
     fmt::print(
-        "The Forwarder takes {:.2f} times what the bare ring below it takes, bursts of 64.\n",
+        "The Forwarder costs {:.2f} times as much as the bare ring that it uses, bursts of 64.\n",
         over);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what a measurement of forward_bench stands on: clocks, CPUs, eventfds, and a set of sources
-// and sinks with a way between them.
+// The tools of forward_bench's measurements: clocks, CPUs, eventfds, and a set of sources and sinks
+// with a way between them.
 #pragma once
 
 #include <pthread.h>
@@ -30,13 +30,13 @@ inline uint64_t now(clockid_t clock) {
 inline uint64_t thread_time() {
   return now(CLOCK_THREAD_CPUTIME_ID);
 }
-/// Of all other threads, those of the kernel that work for the process too.
+/// CPU time of all other threads, including the kernel's threads that work for the process.
 inline uint64_t others_time() {
   const uint64_t own = thread_time();
   return now(CLOCK_PROCESS_CPUTIME_ID) - own;
 }
 
-/// What a look at thread_time() costs, for each pair of looks.
+/// The cost of reading thread_time(), per pair of reads.
 inline uint64_t clock_cost() {
   static const uint64_t cost = [] {
     uint64_t least = UINT64_MAX;
@@ -49,7 +49,8 @@ inline uint64_t clock_cost() {
   return cost;
 }
 
-/// The calling thread on the first or second CPU that the process may use, until the end of this.
+/// Pins the calling thread to the first or second CPU that the process may use, until this object
+/// ends.
 class Pinned {
  public:
   explicit Pinned(unsigned which) {
@@ -72,7 +73,7 @@ class Pinned {
   cpu_set_t before_{};
 };
 
-/// Lets the other thread run where there is one CPU for both.
+/// Lets the other thread run if both share one CPU.
 inline void pause() {
   static const bool shares = std::thread::hardware_concurrency() < 2;
   if (shares) std::this_thread::yield();
@@ -87,7 +88,7 @@ class Eventfds {
     }
   }
   [[nodiscard]] int operator[](uint64_t i) const { return fds_[i % fds_.size()].get(); }
-  /// `count` of them, from the `first` on.
+  /// Signals `count` eventfds, starting at `first`.
   void signal(uint64_t first, unsigned count) const {
     const uint64_t one = 1;
     uint64_t at = first % fds_.size();
@@ -96,7 +97,7 @@ class Eventfds {
       if (++at == fds_.size()) at = 0;
     }
   }
-  /// The counter, which is 0 then.
+  /// Returns the counter and sets it to 0.
   [[nodiscard]] uint64_t take(uint64_t i) const {
     uint64_t count = 0;
     return ::read((*this)[i], &count, sizeof(count)) == sizeof(count) ? count : 0;
@@ -124,7 +125,7 @@ class Set {
     if (kind_ == SinkKind::Eventfd) return {.eventfd = sinks[i]};
     return {.call = [this](uint64_t count) { called.fetch_add(count, std::memory_order_release); }};
   }
-  /// Since the last time.
+  /// Returns the number of events since the last call.
   uint64_t arrived() { return kind_ == SinkKind::Call ? called.exchange(0) : sinks.take_all(); }
 
   Eventfds sources, sinks;

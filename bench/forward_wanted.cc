@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what is wanted of each ratio of forward_bench, and how it is made of what was measured.
+// The target of each ratio of forward_bench, and its computation from the measurements.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,7 +13,8 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-/// By each measure, how many times as much the peer takes as ours, or ours as the peer.
+/// Returns, for each measure, the ratio of our cost to the peer's, or with `at_least` of the peer's
+/// to ours.
 Wanted beside(const Results& results, std::string what, Kind peer, const Load& load, bool at_least,
               double limit) {
   const Cost ours = results.cost(Kind::Forwarder, load);
@@ -51,7 +52,7 @@ void add_trips(const Results& results, std::vector<Wanted>& all) {
   }
 }
 
-/// The dearest event among `loads`, beside one of `base`.
+/// Returns the highest cost of an event among `loads`, as a ratio to that of `base`.
 Wanted dearest(const Results& results, std::string what, const std::vector<Load>& loads,
                const Load& base) {
   Wanted wanted{.what = std::move(what),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the one adapter that drives ours, and what the ways are called.
+// The adapter that drives passthru::Forwarder, and the names of the ways.
 #include "bench/forward_ways.h"
 
 #include <cstdio>
@@ -34,7 +34,7 @@ class Ours : public Way {
   }
   void start() override {
     if (!forwarder_->start_thread()) broke("start the Forwarder's thread");
-    // Until its commands are taken and it waits: it enters the kernel to do so.
+    // Waits until the thread has taken its commands and sleeps, which it does in a system call.
     while (calls() == 0) std::this_thread::yield();
   }
   [[nodiscard]] uint64_t calls() const override { return forwarder_->stats().system_calls; }

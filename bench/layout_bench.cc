@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the price of a BAR in many spans: to lay it out, to move it, and to take a refused move
-// back. Each is printed for 64 to 4,096 spans; the time for one span must stay where it is.
+// The price of a BAR with many spans: laying it out, moving it, and undoing a refused move. Prints
+// each for 64 to 4,096 spans; the time per span must not grow.
 #include <benchmark/benchmark.h>
 
 #include <memory>
@@ -16,7 +16,7 @@ constexpr uint64_t kPage = 4096;
 constexpr uint64_t kHere = 0x100000000;
 constexpr uint64_t kThere = 0x200000000;
 
-/// A mapper that does nothing, and refuses everything at and beyond an address.
+/// A mapper that does nothing, and refuses every mapping at or above an address.
 class Mapper : public GuestMapper {
  public:
   Result<void> map(const GuestMapping& mapping) override {
@@ -33,12 +33,12 @@ class Nobody : public AccessTarget {
   void write(uint64_t /*offset*/, std::span<const std::byte> /*data*/) override {}
 };
 
-/// A window whose every second page is mapped.
+/// A window with every second page mapped.
 Window window_of(uint64_t base, uint64_t spans) {
   Window window{base, spans * 2 * kPage, std::make_shared<Nobody>(), {}};
   for (uint64_t i = 0; i < spans; ++i) {
     const uint64_t offset = i * 2 * kPage;
-    // Never touched: only the address matters.
+    // Never accessed: only the address matters.
     window.spans.push_back({offset, kPage, reinterpret_cast<std::byte*>(kHere + offset)});
   }
   return window;
@@ -62,7 +62,7 @@ void layout(benchmark::State& state) {
   per_span(state);
 }
 
-/// To the other place, with all mappings.
+/// Moves the BAR to the other address, with all its mappings.
 void move(benchmark::State& state) {
   const auto spans = static_cast<uint64_t>(state.range(0));
   Mapper mapper;
@@ -76,7 +76,7 @@ void move(benchmark::State& state) {
   per_span(state);
 }
 
-/// The VMM refuses the very last mapping: all that was done is undone.
+/// The VMM refuses the last mapping, so the move is undone.
 void undo(benchmark::State& state) {
   const auto spans = static_cast<uint64_t>(state.range(0));
   Mapper mapper;
@@ -85,7 +85,7 @@ void undo(benchmark::State& state) {
   mapper.refused_from = kThere + (spans - 1) * 2 * kPage;
   for (auto _ : state) {
     const auto refused = space.commit({{id}, {window_of(kThere, spans)}});
-    if (refused) state.SkipWithError("was not refused");
+    if (refused) state.SkipWithError("the mapper did not refuse the move");
   }
   per_span(state);
 }

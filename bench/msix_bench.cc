@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The price of MSI-X on its way from the guest: a table write, a mask and unmask, the look at a
-// live vector; and how many SET_IRQS calls enabling costs. Where an index cannot grow, the plain
-// way to one vector more is to disable all and enable all: two calls for each. What KVM's table of
-// routes costs is in msix_routes.cc.
+// The price of MSI-X on its way from the guest: a table write, a mask and unmask, the check of a
+// live vector, and the SET_IRQS calls to enable it. If an index cannot grow, the simple way to add
+// a vector is to disable all and enable all: two calls for each. msix_routes.cc measures KVM's
+// routing table.
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
@@ -12,7 +12,7 @@
 namespace passthru {
 namespace {
 
-/// A VMM that costs nothing: what is left is ours, and the fake kernel's eventfds.
+/// A VMM that costs nothing: the rest is our code and the fake kernel's eventfds.
 class Nowhere : public Router {
  public:
   Result<RouteId> create_route(const MsiMessage& /*message*/, uint16_t /*requester_id*/) override {
@@ -44,8 +44,8 @@ void table_write(benchmark::State& state) {
 }
 BENCHMARK(table_write);
 
-// What a guest's kernel does around each change of an interrupt's CPU: no SET_IRQS, and no route
-// update where the message stays as it was.
+// What a guest's kernel does when it moves an interrupt to another CPU: no SET_IRQS, and no route
+// update if the message stays the same.
 void mask_and_unmask(benchmark::State& state) {
   Nowhere vmm;
   MsixFunction function(vmm, 64, true);
@@ -77,7 +77,7 @@ void audit_a_vector(benchmark::State& state) {
 }
 BENCHMARK(audit_a_vector)->Arg(1)->Arg(64)->Arg(2048);
 
-// A guest enables MSI-X first and unmasks its vectors one by one, as Linux does.
+// A guest enables MSI-X first and unmasks its vectors in turn, as Linux does.
 void enable_one_by_one(benchmark::State& state) {
   const auto vectors = static_cast<unsigned>(state.range(0));
   const bool noresize = state.range(1) != 0;
@@ -97,7 +97,7 @@ BENCHMARK(enable_one_by_one)
     ->Iterations(1)
     ->Unit(benchmark::kMillisecond);
 
-// Everything unmasked before Enable: one call, however many.
+// All vectors unmasked before Enable: one call for any number.
 void enable_at_once(benchmark::State& state) {
   const auto vectors = static_cast<unsigned>(state.range(0));
   uint64_t calls = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// MSI-X of a device that does not exist, on a VMM of the benchmark's choice.
+// MSI-X of a fake device, on a VMM that the benchmark chooses.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@
 
 namespace passthru {
 
-/// A function of which all vectors are masked and have a message. Any failure ends the benchmark.
+/// A function with all vectors masked and a message in each. Any failure ends the benchmark.
 class MsixFunction : public VectorObserver {
  public:
-  /// `vmm` outlives it.
+  /// `vmm` outlives this object.
   MsixFunction(Router& vmm, unsigned vectors, bool noresize) : router_(vmm) {
-    // Each vector has an eventfd, and the fake kernel keeps it open too.
+    // Each vector has an eventfd, of which the fake kernel keeps a duplicate open.
     if (!allow_descriptors(2 * vectors + 256)) {
       std::fputs("raise the hard limit of open files (ulimit -Hn)\n", stderr);
       std::abort();

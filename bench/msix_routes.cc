@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The price of a function mask on real KVM, where there is one that works. A guest masks the
-// function, gives each vector another message and unmasks it: one write changes all routes. Beside
-// one KVM_SET_GSI_ROUTING for all of them stands the plain way, one for each.
+// The price of a function mask on real KVM, if KVM works here. A guest masks the function, gives
+// each vector another message and unmasks it, so one write changes all routes. Compares one
+// KVM_SET_GSI_ROUTING for all routes with one for each.
 #include <benchmark/benchmark.h>
 #include <linux/kvm.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The order in which an entry's faults are looked for.
+// The order in which an entry is checked for faults.
 #include "irq/entry_fault.h"
 
 #include "irq/remap.h"
@@ -9,7 +9,7 @@ namespace {
 
 constexpr MsixEntry kNoAnswer = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
 
-// Whether the host may have turned one interrupt message into the other.
+// Returns whether the host may have changed the message `before` into `now`.
 bool moved_by_host(const MsiMessage& before, const MsiMessage& now) {
   return !is_remappable(before.address) && !is_remappable(now.address) &&
          is_interrupt_data(now.data);

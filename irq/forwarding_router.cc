@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the routes as this side knows them. The lock is for the map alone: a route's own state is
-// safe because calls for it do not overlap, and what its sink sends has a lock of its own, so that
-// no call waits here for a delivery that waits for the call.
+// The router's own record of its routes. The lock protects only the map. A route's state needs no
+// lock, because calls for the same route do not overlap. What its sink sends has its own lock, so
+// that no call waits for a delivery that waits for the call.
 #include "irq/forwarding_router.h"
 
 #include <chrono>
@@ -13,7 +13,7 @@ class ForwardingRouter::Sent {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// `limited`: `sent_at` is asked for.
+  /// With `limited`, records `sent_at`.
   Sent(Router& vmm, const MsiMessage& message, uint16_t requester_id, bool limited)
       : vmm_(vmm), requester_id_(requester_id), limited_(limited), message_(message) {}
 
@@ -31,10 +31,10 @@ class ForwardingRouter::Sent {
     if (!vmm_.signal_msi(message, requester_id_)) failed_.add();
     sent_.add();
   }
-  /// Messages, those that the VMM refused among them.
+  /// Returns the number of messages, including those that the VMM refused.
   [[nodiscard]] uint64_t sent() const { return sent_.get(); }
   [[nodiscard]] uint64_t failed() const { return failed_.get(); }
-  /// The last time; long ago where there was none.
+  /// Returns the time of the last message, or the clock's epoch before the first.
   [[nodiscard]] Clock::time_point sent_at() {
     MutexLock lock(mutex_);
     return sent_at_;
@@ -62,7 +62,7 @@ Result<Forwarder*> ForwardingRouter::forwarder() {
 
 Result<void> ForwardingRouter::adopt(std::unique_ptr<Forwarder> forwarder) {
   MutexLock lock(mutex_);
-  if (forwarder_) return fail(EBUSY, "use a forwarder", "the VM has one already");
+  if (forwarder_) return fail(EBUSY, "adopt a forwarder", "the VM has a forwarder already");
   forwarder_ = std::move(forwarder);
   return {};
 }
@@ -72,13 +72,13 @@ TraceSlice ForwardingRouter::trace_since(uint64_t from) const {
   return forwarder_ ? forwarder_->trace_since(from) : TraceSlice{};
 }
 
-// Entries of the map stay where they are while others come and go.
+// Adding and erasing other routes does not move an entry of the map.
 ForwardingRouter::Route& ForwardingRouter::find(RouteId route) {
   MutexLock lock(mutex_);
   return routes_.at(route);
 }
 
-// Without routes of the VMM, a route is a number of ours.
+// If the VMM has no routes, the router numbers them itself.
 std::vector<Result<RouteId>> ForwardingRouter::number(std::span<const RouteChange> changes) {
   MutexLock lock(mutex_);
   std::vector<Result<RouteId>> numbers;
@@ -122,7 +122,7 @@ Result<bool> ForwardingRouter::arm(RouteId route, int eventfd) {
     return false;
   }
   Forwarder* const way = PASSTHRU_TRY(forwarder());
-  // A guest that masks its vector at each interrupt makes a new source each time.
+  // A guest that masks its vector at each interrupt creates a new source each time.
   std::chrono::steady_clock::time_point not_before{};
   if (armed.max_per_second != 0) {
     not_before = armed.sent->sent_at() +
@@ -130,8 +130,8 @@ Result<bool> ForwardingRouter::arm(RouteId route, int eventfd) {
   }
   const SourceId source = PASSTHRU_TRY(
       way->add(eventfd, {.call = [sent = armed.sent](uint64_t) { sent->send(); }},
-               // Counted, so that a vector that is masked has pending what was not delivered, and
-               // nothing else: a guest that masks in its handler would never come to an end.
+               // Counted, so that a masked vector has only undelivered signals pending. Otherwise a
+               // guest that masks in its handler would never finish.
                {.kind = SourceKind::Counted,
                 .max_per_second = armed.max_per_second,
                 .not_before = not_before,
@@ -152,7 +152,7 @@ std::optional<SourceStats> ForwardingRouter::disarm(RouteId route, int eventfd) 
     return std::nullopt;
   }
   if (auto way = forwarder()) (*way)->remove(*source);
-  // The forwarder has forgotten the source; a delivery may have been under way until now.
+  // The forwarder has freed the source; a delivery may have run until now.
   if (last) count_sent(armed, *last);
   return last;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the order of binding INTx: VFIO first, because only an enabled INTx takes an unmask eventfd;
-// what fires before the VMM is armed waits in the counter, masked.
+// The order of binding INTx: VFIO first, because only an enabled INTx takes an unmask eventfd. An
+// interrupt before the VMM is armed waits in the counter, masked.
 #include "irq/intx.h"
 
 #include <utility>
@@ -18,7 +18,7 @@ Result<void> Intx::enable() {
   const int trigger_fd = trigger.get();
   PASSTHRU_TRY(device_->bind_irqs(Irq::Intx, 0, {&trigger_fd, 1}));
   if (auto done = router_.vmm().intx_by_level() ? relay(trigger_fd) : arm(trigger_fd); !done) {
-    ignore(device_->disable_irqs(Irq::Intx), "undoing; the first error is reported");
+    ignore(device_->disable_irqs(Irq::Intx), "undo; the first error is reported");
     return done;
   }
   trigger_ = std::move(trigger);
@@ -34,7 +34,7 @@ Result<void> Intx::arm(int trigger) {
   return {};
 }
 
-// The kernel reads the eventfd that unmasks the pin, so its counter tells nothing.
+// The kernel reads the unmask eventfd, so its counter shows nothing.
 void Intx::count_ends() {
   auto idle = device_->kernel().make_eventfd();
   auto ended = device_->kernel().make_eventfd();
@@ -51,7 +51,7 @@ uint64_t Intx::delivered() {
 }
 
 Result<void> Intx::relay(int trigger) {
-  // Below the lock: the guest may end an interrupt before `start` returns, and its EOI must find
+  // Under the lock: the guest may end an interrupt before `start` returns, and its EOI must find
   // the relay.
   MutexLock lock(relay_mutex_);
   relay_ = PASSTHRU_TRY(IntxRelay::start(router_, guest_address_, pin_, trigger));
@@ -68,19 +68,19 @@ void Intx::disable() {
   if (relay) {
     relay.reset();
   } else {
-    // The VMM takes the line down with the last of the two.
+    // The VMM lowers the line when the last of the two is disarmed.
     if (idle_) router_.vmm().disarm_intx(guest_address_, pin_, idle_.get());
     router_.vmm().disarm_intx(guest_address_, pin_, trigger_.get());
   }
-  static_cast<void>(delivered());  // keeps what was counted
+  static_cast<void>(delivered());  // adds the EOIs counted so far
   idle_.reset();
   ended_.reset();
-  ignore(device_->disable_irqs(Irq::Intx), "a device that is gone has no interrupt left");
+  ignore(device_->disable_irqs(Irq::Intx), "if the device is gone, its interrupt is gone too");
   trigger_.reset();
   unmask_.reset();
 }
 
-// Below the lock: where `disable` comes meanwhile, it takes the interrupt away after this.
+// Under the lock: a concurrent `disable` takes the interrupt away after this.
 Result<void> Intx::end_of_interrupt() {
   MutexLock lock(relay_mutex_);
   if (!relay_ || !relay_->lower()) return {};

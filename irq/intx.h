@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns INTx of one assigned device: the host's pin becomes the guest's, level and all. The kernel
-// masks the pin when it fires; the guest's EOI unmasks it. Where the VMM has resampling irqfds, no
-// code of ours runs in between.
+// INTx of one assigned device: the host's pin becomes the guest's, with its level. The kernel masks
+// the pin when it fires, and the guest's EOI unmasks it. If the VMM has resampling irqfds, none of
+// our code runs in between.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 
 namespace passthru {
 
-/// Not thread-safe but for `end_of_interrupt`; irq/interrupts guards it.
+/// Not thread-safe, except `end_of_interrupt`. Interrupts (irq/interrupts.h) locks it.
 class Intx {
  public:
   /// `pin`: 0 is INTA#.
@@ -27,17 +27,21 @@ class Intx {
   Intx(const Intx&) = delete;
   Intx& operator=(const Intx&) = delete;
 
-  /// A line that is asserted already reaches the guest at once. Nothing to do if enabled. ENOTSUP:
-  /// the VMM cannot tell an EOI; ENODEV: see DeviceIdentity::check. On error INTx is disabled.
+  /// Binds and arms INTx; does nothing if it is enabled. A line that is asserted already reaches
+  /// the guest at once. On error INTx is disabled.
+  /// Errors:
+  /// - ENOTSUP: the VMM cannot report an EOI.
+  /// - ENODEV: see DeviceIdentity::check.
   Result<void> enable() PASSTHRU_EXCLUDES(relay_mutex_);
   void disable() PASSTHRU_EXCLUDES(relay_mutex_);
-  /// The guest's EOI, from a VMM that has `intx_by_level`: what is still asserted fires again.
-  /// Nothing to do where it was not this device that raised the line. Thread-safe.
+  /// Handles the guest's EOI, from a VMM that has `intx_by_level`: a line that is still asserted
+  /// fires again. Does nothing if this device did not raise the line. Thread-safe.
   Result<void> end_of_interrupt() PASSTHRU_EXCLUDES(relay_mutex_);
   [[nodiscard]] bool enabled() const { return static_cast<bool>(trigger_); }
-  /// Interrupts that the guest has ended since the device was opened, while INTx was enabled. Of a
-  /// VMM that has `intx_by_level`: those that this device had raised. Otherwise all of its line,
-  /// which is what a guest counts of devices that share one. Not counted where the VMM refuses.
+  /// Returns how many interrupts the guest has ended since the device was opened. From a VMM that
+  /// has `intx_by_level`, these are the interrupts that this device raised. From any other VMM they
+  /// are all interrupts of its line, which a guest also counts if devices share it. Stays 0 if the
+  /// VMM refuses to count.
   [[nodiscard]] uint64_t delivered() PASSTHRU_EXCLUDES(relay_mutex_);
 
  private:
@@ -51,11 +55,11 @@ class Intx {
   const Bdf guest_address_;
   const unsigned pin_;
   Fd trigger_;         ///< signalled by the kernel when the pin is asserted; set while enabled
-  Fd unmask_;          ///< signalled by the VMM at the guest's EOI; unless there is
-  Mutex relay_mutex_;  ///< an EOI comes while a guest's write, or a reset, takes its time
+  Fd unmask_;          ///< signalled by the VMM at the guest's EOI; unset with a relay
+  Mutex relay_mutex_;  ///< an EOI may come during a guest's write or a reset
   std::unique_ptr<IntxRelay> relay_ PASSTHRU_GUARDED_BY(relay_mutex_);
-  Fd idle_;   ///< a second interrupt on the line, which never fires: the VMM signals its EOIs to
-  Fd ended_;  ///< this one, which nobody else reads
+  Fd idle_;   ///< a second eventfd on the line, never signalled: makes the VMM count
+  Fd ended_;  ///< each EOI here; only we read it
   uint64_t delivered_ PASSTHRU_GUARDED_BY(relay_mutex_) = 0;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the line's level. The kernel masks the pin when it is asserted, so that each EOI of the
-// guest costs at most one delivery.
+// The line's level. The kernel masks the pin when it is asserted, so each EOI of the guest costs at
+// most one delivery.
 #include "irq/intx_relay.h"
 
 #include <utility>

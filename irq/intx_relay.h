@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns INTx on its way to a VMM that has no resampling irqfd: the forwarder carries the kernel's
-// signal to the guest's line. Used by irq/intx, which unmasks the pin when the guest is done.
+// INTx for a VMM without resampling irqfds: the forwarder carries the kernel's signal to the
+// guest's line. Intx (irq/intx.h) unmasks the pin at the guest's EOI.
 #pragma once
 
 #include <memory>
@@ -15,17 +15,17 @@ namespace passthru {
 
 class IntxRelay {
  public:
-  /// From now on each signal of `trigger` raises `pin` (0 = INTA#) of `guest_address`; a counter
-  /// that is not 0 now does so at once. Errors: those of ForwardingRouter::forwarder and
-  /// Forwarder::add.
+  /// Starts a relay: each signal of `trigger` raises `pin` (0 = INTA#) of `guest_address`. A
+  /// counter that is not 0 already raises it at once. Errors: those of ForwardingRouter::forwarder
+  /// and Forwarder::add.
   static Result<std::unique_ptr<IntxRelay>> start(ForwardingRouter& router, Bdf guest_address,
                                                   unsigned pin, int trigger);
-  /// The line is low.
+  /// Lowers the line.
   ~IntxRelay();
   IntxRelay(const IntxRelay&) = delete;
   IntxRelay& operator=(const IntxRelay&) = delete;
 
-  /// Takes the line down. Returns whether this device had raised it: then the kernel has masked the
+  /// Lowers the line. Returns whether this device had raised it; the kernel has then masked the
   /// pin.
   bool lower() PASSTHRU_EXCLUDES(line_mutex_);
 
@@ -38,7 +38,7 @@ class IntxRelay {
   const Bdf guest_address_;
   const unsigned pin_;
   SourceId source_ = 0;
-  Mutex line_mutex_;  ///< held while the VMM takes a level, so that levels do not overtake
+  Mutex line_mutex_;  ///< held while the VMM sets a level, so that levels stay in order
   bool raised_ PASSTHRU_GUARDED_BY(line_mutex_) = false;
 };
 

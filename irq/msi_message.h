@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the message of a message-signalled interrupt: the address and the 32-bit data a device
+// The message of a message-signalled interrupt: the address and the 32-bit data that a device
 // writes.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace passthru {
 
-/// PCI 3.0, 6.8.2: what an MSI or MSI-X vector writes, and where.
+/// What an MSI or MSI-X vector writes, and where (PCI 3.0, 6.8.2).
 struct MsiMessage {
   uint64_t address = 0;
   uint32_t data = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns how a guest's bytes become entries. Every width is handled by bytes: the table's
-// little-endian image is the entries themselves.
+// The conversion of guest writes to entries. It handles every width by bytes: the entries are the
+// table's little-endian image.
 #include "irq/msix_table.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@ static_assert(std::endian::native == std::endian::little,
               "an MsixEntry is its own image in the table");
 
 constexpr uint64_t kDataOffset = offsetof(MsixEntry, data);
-// All bits of vector control but the mask are reserved and read zero.
+// The mask is the only writable bit of vector control; all others are reserved and read zero.
 constexpr uint32_t kWritableControl = MsixEntry::kMasked;
 
 }  // namespace

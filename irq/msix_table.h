@@ -37,10 +37,10 @@ class MsixTable : public VectorSource {
 
   /// Bytes beyond the table's end read all ones.
   void read(uint64_t offset, std::span<std::byte> data) const;
-  /// Any width and alignment; bytes beyond the end are dropped.
+  /// Takes any width and alignment. Drops bytes beyond the end.
   Touched write(uint64_t offset, std::span<const std::byte> data);
 
-  /// Message Control as the guest wrote it; only Enable and Function Mask are kept.
+  /// Sets Message Control as the guest wrote it. Keeps only Enable and Function Mask.
   Touched write_control(uint16_t value);
   [[nodiscard]] uint16_t control() const { return control_; }
   [[nodiscard]] bool enabled() const override { return (control_ & PCI_MSIX_FLAGS_ENABLE) != 0; }

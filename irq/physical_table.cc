@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the loads: of 4 bytes each, the width that every device's table answers (PCI 3.0, 6.8.2).
+// The loads of the table: 4 bytes each, the width that every device's table answers (PCI 3.0,
+// 6.8.2).
 #include "irq/physical_table.h"
 
 #include <unistd.h>
@@ -23,7 +24,7 @@ PhysicalTable::PhysicalTable(std::shared_ptr<VfioDevice> device, const MsixLayou
   if (end > info.size) return;
   auto mapping =
       device_->map(bar, start, std::min(info.size, (end + page - 1) / page * page) - start);
-  if (!mapping) return;  // not visible: SET_IRQS is then the safe way
+  if (!mapping) return;  // not visible: restoring uses SET_IRQS without reading
   mapping_ = std::move(*mapping);
   table_in_mapping_ = layout.table_offset - start;
 }
@@ -31,7 +32,7 @@ PhysicalTable::PhysicalTable(std::shared_ptr<VfioDevice> device, const MsixLayou
 std::optional<MsixEntry> PhysicalTable::entry(unsigned vector) const {
   if (!visible() || vector >= layout_.vectors) return std::nullopt;
   std::array<uint32_t, MsixEntry::kSize / 4> words{};
-  // A mapping that faults is a device that does not decode.
+  // If the load faults, the device does not decode memory.
   if (!try_read_mmio(mapping_.data() + table_in_mapping_ + vector * MsixEntry::kSize, words)) {
     words.fill(UINT32_MAX);
   }

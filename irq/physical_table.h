@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a look at the device's own MSI-X state: its entries through a mapping of this process that
-// no guest ever gets, its Message Control through config space. It only reads; the kernel writes.
+// Read access to the device's own MSI-X state. Entries are read through a mapping of this process,
+// which no guest gets; Message Control is read through config space. Only the kernel writes.
 #pragma once
 
 #include <cstdint>
@@ -15,22 +15,23 @@ namespace passthru {
 
 class PhysicalTable {
  public:
-  /// Maps the table's pages where VFIO allows it (VFIO_REGION_INFO_CAP_MSIX_MAPPABLE). Where it
-  /// does not, `visible()` is false and entries cannot be looked at.
+  /// Maps the table's pages if VFIO allows it (VFIO_REGION_INFO_CAP_MSIX_MAPPABLE). If not,
+  /// `visible()` is false and entries cannot be read.
   PhysicalTable(std::shared_ptr<VfioDevice> device, const MsixLayout& layout);
 
   [[nodiscard]] bool visible() const { return mapping_.data() != nullptr; }
-  /// The entry as the device has it now: four 4-byte loads, no system call. All ones where the
-  /// device does not decode memory, also where that is SIGBUS. Nothing if not visible.
+  /// Reads the device's entry: four 4-byte loads, no system call. Returns all ones if the device
+  /// does not decode memory, even if the load raises SIGBUS. Returns nullopt if the table is not
+  /// visible.
   [[nodiscard]] std::optional<MsixEntry> entry(unsigned vector) const;
-  /// Of the same entry only what tells damage, in two loads: the lower half of the address, and
-  /// vector control. The rest is 0. A load of a device takes a microsecond.
+  /// Reads only the parts of the entry that show damage, in two loads: the lower half of the
+  /// address and vector control. The rest is 0. A load from a device takes a microsecond.
   [[nodiscard]] std::optional<MsixEntry> glance(unsigned vector) const;
-  /// Message Control as the hardware has it (VFIO passes reads of it). Nothing if it cannot be
-  /// read.
+  /// Reads Message Control from the hardware (VFIO passes these reads through). Returns nullopt if
+  /// it cannot be read.
   [[nodiscard]] std::optional<uint16_t> control() const;
-  /// The device's pending bits of the vectors [64 * word, 64 * word + 64); 0 if they cannot be
-  /// read.
+  /// Returns the device's pending bits of the vectors [64 * word, 64 * word + 64), or 0 if they
+  /// cannot be read.
   [[nodiscard]] uint64_t pending(unsigned word) const;
 
  private:

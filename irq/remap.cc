@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the words for what is wrong with a message.
 #include "irq/remap.h"
 
 #include <fmt/format.h>
@@ -7,7 +6,7 @@
 namespace passthru {
 namespace {
 
-constexpr uint64_t kExtendedDestination = 0x7f << 5;  // reserved where it was not offered
+constexpr uint64_t kExtendedDestination = 0x7f << 5;  // reserved if the guest was not offered it
 
 tl::unexpected<Error> no_interrupt(std::string why) {
   return fail(EINVAL, "deliver an interrupt", std::move(why));
@@ -15,7 +14,7 @@ tl::unexpected<Error> no_interrupt(std::string why) {
 
 Result<void> check(const MsiMessage& message, uint64_t reserved) {
   if (!is_interrupt_address(message.address)) {
-    return no_interrupt(fmt::format("{:#x} is no interrupt address", message.address));
+    return no_interrupt(fmt::format("{:#x} is not an interrupt address", message.address));
   }
   if (is_remappable(message.address)) {
     return no_interrupt(
@@ -27,8 +26,8 @@ Result<void> check(const MsiMessage& message, uint64_t reserved) {
     return no_interrupt(fmt::format("address {:#x} has reserved bits set", message.address));
   }
   if (!is_interrupt_data(message.data)) {
-    return no_interrupt(
-        fmt::format("data {:#x} has reserved bits, delivery mode or vector", message.data));
+    return no_interrupt(fmt::format(
+        "data {:#x} has reserved bits, or a reserved delivery mode or vector", message.data));
   }
   return {};
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The pace at which audits try again what has failed: at once for a few times, then more and more
-// seldom. Pure.
+// The pace at which audits retry what failed: at once a few times, then less and less often. Pure.
 #pragma once
 
 #include <algorithm>
@@ -9,12 +8,12 @@ namespace passthru {
 
 class RetryPace {
  public:
-  /// Failures in a row after which the next audit still tries again.
+  /// After at most this many failures in a row, the next audit retries.
   static constexpr unsigned kTriesAtOnce = 3;
-  /// Audits that are left out between two tries, at most: 6.4 s at ten audits a second.
+  /// The maximum number of audits to skip between two tries: 6.4 s at ten audits a second.
   static constexpr unsigned kMaxWait = 64;
 
-  /// Call at each audit. Whether this one is left out.
+  /// Returns whether this audit skips the retry. Call it at each audit.
   bool waits() {
     if (left_ == 0) return false;
     --left_;
@@ -26,7 +25,7 @@ class RetryPace {
     left_ = wait_;
   }
   void succeeded() { *this = {}; }
-  /// Whether the last try failed.
+  /// Returns whether the last try failed.
   [[nodiscard]] bool failing() const { return failures_ != 0; }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The defaults of a VMM that has neither interrupt remapping nor level-triggered interrupts, and
-// whose routes cost the same whether they change together or one by one.
+// The defaults for a VMM that has neither interrupt remapping nor level-triggered interrupts, and
+// whose routes cost the same to change together or separately.
 #include "irq/router.h"
 
 #include <utility>

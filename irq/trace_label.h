@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns how a trace names an interrupt: the device and the vector in one number.
+// The label of an interrupt in a trace: the device and the vector in one number.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns when SET_IRQS is called for a vector, and with how many. Vectors are programmed ascending,
-// always: some devices fail otherwise.
+// The calls of SET_IRQS: when, and for how many vectors. Vectors are always programmed in ascending
+// order, because some devices fail otherwise.
 #include "irq/vectors.h"
 
 #include <fmt/format.h>
@@ -29,7 +29,7 @@ Result<void> Vectors::bind(std::span<const unsigned> wanted) {
   if (wanted.empty()) return {};
   if (wanted.back() >= limit_) {
     auto refused = fail(ENOSPC, "bind vectors",
-                        fmt::format("the host has {} interrupts for this device", limit_));
+                        fmt::format("the host has only {} interrupts for this device", limit_));
     refused.value().index = limit_;
     return refused;
   }
@@ -48,21 +48,21 @@ Result<void> Vectors::bind(std::span<const unsigned> wanted) {
   const bool enables = grows || allocated_ == 0;
   auto done = grows ? grow() : enables ? enable(needed()) : bind_runs(wanted);
   if (!done) mark(State::Unbound);
-  // The kernel did not say how many there are; one more than these is too many.
+  // The kernel did not report a limit, but this vector is beyond it.
   if (!done && grows && done.error().code == ENOSPC && wanted.size() == 1) {
     limit_ = std::min(limit_, wanted.front());
   }
   if (!done && grows && allocated_ == 0) {
-    ignore(enable(needed()), "what was bound before is lost then, and known to be");
+    ignore(enable(needed()), "vectors that were bound are then marked lost");
   }
-  if (enables && enabled()) ignore(rebind_refused(), "they stay lost, and are known to be");
+  if (enables && enabled()) ignore(rebind_refused(), "they stay marked lost");
   return done;
 }
 
 Result<void> Vectors::enable_index() {
   if (enabled()) return {};
   PASSTHRU_TRY(enable(needed()));
-  ignore(rebind_refused(), "they stay lost, and are known to be");
+  ignore(rebind_refused(), "they stay marked lost");
   return {};
 }
 
@@ -72,12 +72,12 @@ Result<void> Vectors::bind_runs(std::span<const unsigned> wanted) {
     while (end < wanted.size() && wanted[end] == wanted[end - 1] + 1) ++end;
     auto done = set_irqs(wanted[at], wanted[end - 1] + 1);
     if (!done) {
-      // The kernel has unbound this run itself; the runs before it are ours to undo.
+      // The kernel has unbound this run itself; unbind the runs before it.
       for (size_t undo = 0; undo < at; ++undo) {
         const int none = -1;
         ++set_irqs_calls_;
         ignore(device_->bind_irqs(irq_, wanted[undo], {&none, 1}),
-               "undoing; the first error is reported");
+               "undo; the first error is reported");
       }
       return done;
     }
@@ -93,7 +93,7 @@ Result<void> Vectors::grow() {
   return enable_about(doubled);
 }
 
-// Fewer vectors than doubling asks for may still be enough.
+// Retries with the vectors needed, because the host may have fewer than twice as many.
 Result<void> Vectors::enable_about(unsigned allocation) {
   auto done = enable(allocation);
   if (!done && done.error().code == ENOSPC && allocation > needed()) return enable(needed());
@@ -110,7 +110,7 @@ Result<void> Vectors::enable(unsigned allocation) {
   return {};
 }
 
-// MSI comes in powers of two (PCI 3.0, 6.8.1.3).
+// MSI vectors come in powers of two (PCI 3.0, 6.8.1.3).
 void Vectors::learn_limit(Error& error) {
   if (error.code != ENOSPC || !error.index || *error.index == 0) return;
   const auto available = static_cast<unsigned>(*error.index);
@@ -135,7 +135,7 @@ std::vector<unsigned> Vectors::in_state(State state) const {
   return found;
 }
 
-// The kernel unbinds all vectors of a call that fails.
+// If the call fails, the kernel unbinds all its vectors.
 Result<void> Vectors::set_irqs(unsigned start, unsigned end) {
   const std::span vectors = std::span(vectors_).subspan(start, end - start);
   std::vector<int> eventfds;
@@ -144,7 +144,7 @@ Result<void> Vectors::set_irqs(unsigned start, unsigned end) {
     const bool wanted = vector.state != State::Unbound && vector.state != State::Refused;
     eventfds.push_back(wanted ? vector.eventfd.get() : -1);
   }
-  // Only where the index is enabled: that a vector is added or bound anew costs no look at sysfs.
+  // Only when this enables the index: adding or re-binding a vector then needs no read of sysfs.
   auto done = enabled() ? Result<void>{} : device_->check_identity();
   if (done) {
     ++set_irqs_calls_;
@@ -160,7 +160,7 @@ Result<void> Vectors::set_irqs(unsigned start, unsigned end) {
   return done;
 }
 
-// The kernel keeps the vector for whoever binds it next, until the index is disabled.
+// The kernel keeps the vector allocated until the index is disabled.
 Result<void> Vectors::unbind(unsigned vector) {
   const int none = -1;
   ++set_irqs_calls_;
@@ -180,15 +180,15 @@ Result<void> Vectors::cycle() {
   PASSTHRU_TRY(disable());
   auto done = enable_about(allocation);
   if (done) return rebind_refused();
-  // One of them may be the cause, or that the host has not all up to the last at once: enables the
-  // index without any, then binds one at a time.
+  // A single vector may be the cause, or the host may have too few vectors at once. So enable the
+  // index without vectors, then bind each vector alone.
   const std::vector<unsigned> lost = in_state(State::Lost);
   for (const unsigned vector : lost) vectors_[vector].state = State::Refused;
   if (lost.empty() || !enable(device_->irq(irq_).noresize ? needed() : 1U)) return done;
   return rebind_refused();
 }
 
-// How many vectors must be allocated, from 0 on.
+// Returns how many vectors must be allocated, from 0 on.
 unsigned Vectors::needed() const {
   unsigned end = count();
   while (end != 0 && vectors_[end - 1].state == State::Unbound) --end;
@@ -197,7 +197,7 @@ unsigned Vectors::needed() const {
 
 Result<void> Vectors::disable() {
   if (allocated_ == 0) return {};
-  // The kernel forgets its counts with the vectors.
+  // The kernel loses its counts when it frees the vectors.
   std::vector<uint64_t> counted = interrupts();
   ++set_irqs_calls_;
   PASSTHRU_TRY(device_->disable_irqs(irq_));
@@ -209,8 +209,7 @@ Result<void> Vectors::disable() {
 }
 
 void Vectors::disable_all() {
-  ignore(disable(),
-         "still enabled, no other kind of interrupt can be had before the next who tries");
+  ignore(disable(), "the index stays enabled; the next caller that switches modes retries");
 }
 
 void Vectors::release() {
@@ -241,7 +240,7 @@ std::vector<unsigned> Vectors::signalled(std::span<const unsigned> vectors) cons
 void Vectors::signal(unsigned vector) {
   if (!vectors_[vector].eventfd) return;
   ignore(device_->kernel().signal_eventfd(vectors_[vector].eventfd.get()),
-         "fails only when the counter is full, and then it is signalled already");
+         "fails only if the counter is full: the eventfd is signalled already");
 }
 
 std::vector<uint64_t> Vectors::interrupts(const InterruptCounts& seen) {

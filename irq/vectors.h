@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the host's side of a device's MSI-X (or MSI) vectors: their eventfds and which of them VFIO
-// has bound. Grows them as the kernel allows, re-issues them; knows nothing of a guest. Used by
-// irq/msix under its lock.
+// The host's side of a device's MSI-X (or MSI) vectors: their eventfds, and which vectors VFIO has
+// bound. Knows nothing of a guest. irq/msix uses it under its lock.
 #pragma once
 
 #include <chrono>
@@ -20,9 +19,9 @@ namespace passthru {
 
 /// The vectors of one interrupt index. Not thread-safe.
 ///
-/// VFIO allocates vectors from 0 on. Where the index is NORESIZE they can only be added by
-/// disabling all and enabling all, so the allocation doubles: log2(N) such cycles at most, however
-/// many vectors come one by one.
+/// VFIO allocates vectors from 0 on. If the index is NORESIZE, adding a vector means disabling all
+/// and enabling all. So the allocation doubles: N vectors added in turn cost at most log2(N) such
+/// cycles.
 class Vectors {
  public:
   Vectors(std::shared_ptr<VfioDevice> device, Irq irq);
@@ -32,78 +31,83 @@ class Vectors {
 
   [[nodiscard]] unsigned count() const { return static_cast<unsigned>(vectors_.size()); }
   [[nodiscard]] bool bound(unsigned vector) const { return vectors_[vector].state == State::Bound; }
-  /// It was bound, and a SET_IRQS that failed has taken its interrupt away. `rebind`, `cycle` or a
-  /// `bind` that enables the index gives it back.
+  /// Returns whether a failed SET_IRQS took the interrupt of a bound vector away. `rebind`, `cycle`
+  /// or a `bind` that enables the index restores it.
   [[nodiscard]] bool lost(unsigned vector) const {
     const State state = vectors_[vector].state;
     return state == State::Lost || state == State::Refused;
   }
-  /// Whether the index is enabled: so the device sees MSI-X (or MSI) on.
+  /// Returns whether the index is enabled: the device then has MSI-X (or MSI) on.
   [[nodiscard]] bool enabled() const { return allocated_ != 0; }
-  /// It should be, and the kernel refused it: `cycle` tries again.
+  /// Returns whether the index should be enabled but the kernel refused. `cycle` tries again.
   [[nodiscard]] bool down() const { return down_; }
-  /// How often it was enabled. Each time, all vectors that were bound before may have missed an
-  /// interrupt, and each wants a signal.
+  /// Returns how often the index was enabled. Each time, every vector that was bound before may
+  /// have missed an interrupt and needs a signal.
   [[nodiscard]] uint64_t enables() const { return enables_; }
-  /// -1 before the first bind.
+  /// Returns the vector's eventfd, or -1 before the first bind.
   [[nodiscard]] int eventfd(unsigned vector) const { return vectors_[vector].eventfd.get(); }
 
-  /// Binds `wanted` (ascending, none bound yet): one SET_IRQS where it enables or grows the index,
-  /// otherwise one for each run of neighbours, because naming a bound vector again would disturb
-  /// it. On error nothing of `wanted` is bound and what was bound before still is, unless the
-  /// kernel refuses even that: then it is `lost`. ENOSPC: the host has too few vectors; the index
-  /// is not disturbed for a vector beyond that limit again, until `release`. The error's `index` is
-  /// the limit where the kernel tells it.
+  /// Binds `wanted` (ascending, all unbound). Makes one SET_IRQS if it enables or grows the index.
+  /// Otherwise makes one for each run of neighbours, because naming a bound vector again would
+  /// disturb it.
+  ///
+  /// On error all of `wanted` is unbound, and vectors that were bound stay bound. A vector that the
+  /// kernel refuses to bind again is `lost`.
+  /// Errors:
+  /// - ENOSPC: the host has too few vectors. The error's `index` is the limit, if the kernel
+  ///   reports it. Until `release`, vectors beyond that limit fail without disturbing the index.
   Result<void> bind(std::span<const unsigned> wanted);
 
-  /// Enables the index though no vector is bound, if it is not enabled. A device may act on its own
-  /// Enable bit: QEMU's NVMe drive, for one, only uses the vectors of queues that were made while
-  /// MSI-X was on, and a driver makes the first before it unmasks a vector.
+  /// Enables the index even if no vector is bound. A device may act on its own Enable bit. QEMU's
+  /// NVMe drive, for example, only uses the vectors of queues that were created while MSI-X was on.
+  /// A driver creates the first queue before it unmasks a vector.
   Result<void> enable_index();
 
-  /// From the next time that the index is enabled on, at least so many are allocated. With MSI the
-  /// device spreads its interrupts over all that are: they must be as many as the guest enabled.
+  /// Sets how many vectors are allocated at least, from the next time that the index is enabled.
+  /// With MSI the device spreads its interrupts over all allocated vectors, so this must be the
+  /// number that the guest enabled.
   void allocate_at_least(unsigned vectors) { least_ = vectors; }
 
-  /// Takes away the interrupt of a bound vector, and of no other: its handler goes, its place among
-  /// those that are allocated stays, and so does what its eventfd has counted. On error it is bound
-  /// as before.
+  /// Unbinds one bound vector and disturbs no other. The kernel frees its handler, but keeps its
+  /// place among the allocated vectors. Its eventfd keeps its count. On error the vector stays
+  /// bound.
   Result<void> unbind(unsigned vector);
 
   /// Makes the kernel write the host's message into the physical entry again.
   Result<void> rebind(unsigned vector);
-  /// Disables the index and binds all bound and lost vectors anew: the only way to get a lost
-  /// Enable bit back. A vector that the kernel refuses is `lost`, and the others are bound. Where
-  /// the kernel refuses to enable the index at all, all are `lost` and the index is `down`; where
-  /// it refuses to disable it, all is as it was. Returns the first error.
+  /// Disables the index and binds all bound and lost vectors again. This is the only way to restore
+  /// a lost Enable bit. Returns the first error.
+  /// - If the kernel refuses a vector, it is `lost`, and the others are bound.
+  /// - If it refuses to enable the index, all vectors are `lost` and the index is `down`.
+  /// - If it refuses to disable the index, nothing changes.
   Result<void> cycle();
-  /// Disables the index: nothing fires from now on, and what has fired can still be taken.
+  /// Disables the index. Nothing fires from now on; earlier signals stay in the eventfds.
   void disable_all();
-  /// Disables the index and closes every eventfd. Nobody else may still watch one.
+  /// Disables the index and closes every eventfd. Nothing may still poll them.
   void release();
 
-  /// Takes the eventfd's counter: whether the interrupt was signalled since it was last taken.
+  /// Takes the eventfd's counter. Returns whether the interrupt was signalled since the last call.
   bool drain(unsigned vector);
-  /// Which of `vectors`, all bound, have a counter that is not 0. Takes nothing.
+  /// Returns those of `vectors` (all bound) whose counter is not 0. Takes no counter.
   [[nodiscard]] std::vector<unsigned> signalled(std::span<const unsigned> vectors) const;
   /// Signals the vector by software, as the interrupt does.
   void signal(unsigned vector);
 
-  /// Has the kernel act as if the device had signalled a bound vector (VFIO_IRQ_SET_DATA_NONE with
-  /// ACTION_TRIGGER).
+  /// Makes the kernel act as if the device had signalled a bound vector (VFIO_IRQ_SET_DATA_NONE
+  /// with ACTION_TRIGGER).
   Result<void> trigger(unsigned vector) {
     return device_->act_on_irqs(irq_, IrqAction::Trigger, vector, 1);
   }
 
-  /// Calls of VFIO_DEVICE_SET_IRQS so far.
+  /// Returns the number of VFIO_DEVICE_SET_IRQS calls so far.
   [[nodiscard]] uint64_t set_irqs_calls() const { return set_irqs_calls_; }
-  /// Times that SET_IRQS named a vector that had been bound already, also in vain.
+  /// Returns how often SET_IRQS re-bound an already bound vector, including failed calls.
   [[nodiscard]] uint64_t rebinds(unsigned vector) const { return rebinds_[vector]; }
-  /// Times that a SET_IRQS that succeeded has written the vector's entry.
+  /// Returns how often a successful SET_IRQS has written the vector's entry.
   [[nodiscard]] uint64_t writes(unsigned vector) const { return writes_[vector]; }
-  /// Interrupts that the host has counted for each vector since this object was made. `seen` are
-  /// its counts of now, which are read here if they are none, or from before the kernel last
-  /// forgot them.
+  /// Returns the interrupts that the host has counted for each vector since this object was
+  /// created. `seen` holds the host's current counts. If it is empty, or older than the kernel's
+  /// last reset of its counts, they are read here.
   [[nodiscard]] std::vector<uint64_t> interrupts(const InterruptCounts& seen = {});
 
  private:
@@ -112,7 +116,8 @@ class Vectors {
     New,  ///< about to be bound for the first time
     Bound,
     Lost,     ///< it was bound, and a call for several vectors failed
-    Refused,  ///< the same, and the call was for it alone: no call for others names it
+    Refused,  ///< it was bound, and a call for it alone failed: calls for other vectors leave it
+              ///< out
   };
   static constexpr unsigned kNoLimit = ~0U;
   struct Vector {
@@ -135,16 +140,16 @@ class Vectors {
   std::vector<Vector> vectors_;
   unsigned allocated_ = 0;  ///< vectors that the kernel has allocated, from 0 on; 0: index disabled
   unsigned least_ = 0;
-  unsigned limit_ = kNoLimit;  ///< vectors that the host has for this index, as it told
+  unsigned limit_ = kNoLimit;  ///< vectors that the host has for this index, as the kernel reported
   bool down_ = false;
   uint64_t enables_ = 0;
   uint64_t set_irqs_calls_ = 0;
   std::vector<uint64_t> rebinds_;
   std::vector<uint64_t> writes_;
-  std::vector<uint64_t>
-      counted_before_;  ///< by the kernel, up to the last time the index was disabled
-  std::chrono::steady_clock::time_point forgotten_{};  ///< when that was
-  /// By the kernel since then, as last seen: it names no vector that has been unbound.
+  std::vector<uint64_t> counted_before_;  ///< by the kernel, until the index was last disabled
+  std::chrono::steady_clock::time_point forgotten_{};  ///< when it was last disabled
+  /// Counted by the kernel since then, as last read. The kernel no longer lists a vector that was
+  /// unbound.
   std::vector<uint64_t> counted_;
 };
 

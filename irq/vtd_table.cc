@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the order of VT-d's checks (5.1.4), which decides what fault a guest is told, and the places
-// of the fields.
+// The checks in VT-d's order (5.1.4), which decides the fault that a guest sees, and the offsets of
+// the fields.
 #include "irq/vtd_table.h"
 
 #include <fmt/format.h>
@@ -24,15 +24,15 @@ constexpr uint16_t source_id(const VtdIrte& entry) {
 
 bool reserved_bits_set(const VtdIrte& entry, bool x2apic) {
   const uint64_t mode = field(entry.low, 7, 5);
-  // Bit 15 makes it a posted entry; without posting it is reserved as well.
+  // Bit 15 marks a posted entry; without posting it is reserved as well.
   return field(entry.low, 15, 12) != 0 || field(entry.low, 31, 24) != 0 ||
          field(entry.high, 63, 20) != 0 || mode == 3 || mode == 6 ||
          (!x2apic && (field(entry.low, 39, 32) != 0 || field(entry.low, 63, 48) != 0));
 }
 
-// SVT, SQ and SID: who may use the entry.
+// SVT, SQ and SID: the devices that may use the entry.
 bool may_use(const VtdIrte& entry, uint16_t requester_id) {
-  // SQ: which bits of the function number do not count.
+  // SQ: the bits of the function number to ignore.
   constexpr uint16_t kCompared[] = {0xffff, 0xfffb, 0xfff9, 0xfff8};
   const uint16_t id = source_id(entry);
   const unsigned bus = requester_id >> 8;
@@ -43,7 +43,7 @@ bool may_use(const VtdIrte& entry, uint16_t requester_id) {
       return ((id ^ requester_id) & kCompared[field(entry.high, 17, 16)]) == 0;
     case 2:  // a range of buses: the first in bits 15:8, the last in bits 7:0
       return bus >= id >> 8 && bus <= (id & 0xffU);
-    default:  // reserved: nobody's
+    default:  // reserved: no device
       return false;
   }
 }
@@ -64,23 +64,23 @@ MsiMessage message_of(const VtdIrte& entry, bool x2apic) {
 const char* to_string(VtdReason reason) {
   switch (reason) {
     case VtdReason::NoInterrupt:
-      return "it is no interrupt";
+      return "the message is not an interrupt";
     case VtdReason::ReservedInRequest:
       return "the message has reserved bits set";
     case VtdReason::IndexBeyondTable:
-      return "its entry is beyond the end of the interrupt remapping table";
+      return "the message names an entry beyond the end of the interrupt remapping table";
     case VtdReason::NotPresent:
-      return "its interrupt remapping entry is not present";
+      return "the interrupt remapping entry is not present";
     case VtdReason::TableUnreadable:
       return "the interrupt remapping table cannot be read";
     case VtdReason::ReservedInEntry:
-      return "its interrupt remapping entry has reserved bits set, or is a posted one";
+      return "the interrupt remapping entry has reserved bits set or is in posted format";
     case VtdReason::CompatibilityBlocked:
       return "messages in compatibility format are blocked";
     case VtdReason::WrongSource:
-      return "its interrupt remapping entry is for another device";
+      return "the interrupt remapping entry is for another device";
   }
-  return "it is no interrupt";
+  return "the message is not an interrupt";
 }
 
 }  // namespace
@@ -107,7 +107,7 @@ tl::expected<MsiMessage, VtdFault> vtd_translate(const VtdTable& table, const Ms
     if (!delivered) return fault(VtdReason::NoInterrupt, 0, false);
     return message;
   }
-  // Without a subhandle the data is not looked at.
+  // Without a subhandle the data is ignored.
   if ((message.address & kSubhandleValid) != 0 && message.data >> 16 != 0) {
     return fault(VtdReason::ReservedInRequest, *index);
   }
@@ -115,7 +115,7 @@ tl::expected<MsiMessage, VtdFault> vtd_translate(const VtdTable& table, const Ms
   const auto entry = table.read(*index);
   if (!entry) return fault(VtdReason::TableUnreadable, *index);
 
-  // Fault Processing Disable counts in an entry that is not present, too.
+  // Fault Processing Disable also counts in an entry that is not present.
   const bool recorded = field(entry->low, 1, 1) == 0;
   if (field(entry->low, 0, 0) == 0) return fault(VtdReason::NotPresent, *index, recorded);
   if (reserved_bits_set(*entry, table.x2apic)) {

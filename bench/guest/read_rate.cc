@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns reading: a program of a guest that reads 4 KiB at random from a drive past all caches, first
-// once, then for a time with one read in flight and with 32. It says when it begins and ends, for
-// whoever looks from outside. usage: read-rate DEVICE SECONDS
+// A program of a guest that reads 4 KiB at random from a drive, past all caches: first once, then
+// for a time with 1 and with 32 reads in flight. It prints a line when each begins and ends, for an
+// observer outside. usage: read-rate DEVICE SECONDS
 #include <fcntl.h>
 #include <liburing.h>
 #include <unistd.h>
@@ -27,7 +27,7 @@ alignas(kSize) std::array<std::array<char, kSize>, kDepth> buffers;
   std::exit(1);
 }
 
-/// The device's node is there once its driver is: 30 s at most.
+/// Waits up to 30 s for the device's node, which its driver creates.
 int wait_for(const char* device) {
   for (int i = 0; i < 30'000; ++i) {
     const int fd = ::open(device, O_RDONLY | O_DIRECT | O_CLOEXEC);
@@ -37,7 +37,7 @@ int wait_for(const char* device) {
   fail(device, errno);
 }
 
-/// The same places in each run.
+/// The same sequence in each run.
 class Places {
  public:
   explicit Places(int fd) : count_(static_cast<uint64_t>(::lseek(fd, 0, SEEK_END)) / kSize) {
@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
     std::printf("usage: read-rate DEVICE SECONDS\n");
     return 2;
   }
-  // Each line at once: whoever looks takes the time at it.
+  // Line-buffered: the observer takes the time of each line.
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const int fd = wait_for(argv[1]);
   Places places(fd);
@@ -117,7 +117,7 @@ int main(int argc, char** argv) {
     std::printf("begin %u\n", depth);
     const uint64_t reads = reader(fd, places, Clock::now() + std::chrono::seconds(seconds));
     std::printf("end %u %llu\n", depth, static_cast<unsigned long long>(reads));
-    // Time to look around from outside.
+    // Gives the observer time to read its counters.
     ::usleep(300'000);
   }
   return 0;

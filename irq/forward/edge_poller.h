@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the question "which of these eventfds were signalled?" behind one interface: io_uring where
-// the kernel allows it, edge-triggered epoll where not. Nothing is read from a source. Used by
-// irq/forward/forwarder, on the one thread that drives it.
+// The interface that reports which eventfds were signalled. Uses io_uring if the kernel allows it,
+// otherwise edge-triggered epoll. Reads nothing from a source. Only the driving thread of
+// irq/forward/forwarder uses it.
 #pragma once
 
 #include <cstddef>
@@ -13,52 +13,56 @@
 
 namespace passthru {
 
-/// What a poller says of one source.
+/// A poller's report on a source.
 struct SourceEvent {
   uint64_t token = 0;
-  /// It was signalled since it was last said so, or was readable when it was armed; rarely neither.
+  /// The fd was signalled since the last report, or was readable when armed. Spurious reports are
+  /// possible.
   bool signalled = false;
-  /// It is not watched any more: the answer to `disarm`, or the kernel gave up (a full completion
-  /// queue, no memory). What fires from now on is not seen until it is armed again.
+  /// The fd is no longer polled: `disarm` was called, or the kernel gave up (a full completion
+  /// queue, no memory). Later signals are not seen until it is armed again.
   bool ended = false;
-  /// Why the kernel gave up, an errno; 0 where it is as good as before.
+  /// An errno that says why the kernel gave up, or 0 if the fd may be armed again at once.
   int error = 0;
 };
 
-/// Edge-triggered: many signals may become one, none is missed. All calls on the thread that called
-/// first; a signal may come from anywhere.
+/// Edge-triggered: many signals may merge into one report, but none is missed. The thread of the
+/// first call makes all calls; signals may come from any thread.
 class EdgePoller {
  public:
   virtual ~EdgePoller() = default;
 
-  /// Watches `fd` until it is disarmed or ends. One that is readable already fires once. `token` is
-  /// not kReserved, and is not armed now.
+  /// Polls `fd` until it is disarmed or ends. An fd that is readable already fires once. `token`
+  /// must not be kReserved or armed already.
   virtual void arm(int fd, uint64_t token) = 0;
-  /// Said once is that it ended; what fired before may be said first. `fd` is open until then.
+  /// Reports `ended` once. Earlier signals may be reported first. `fd` must stay open until then.
   virtual void disarm(int fd, uint64_t token) = 0;
 
   enum class Wait { No, UntilOne };
-  /// Says up to `fired.size()` things, in order: fewer only if there are no more. May return 0 also
-  /// after a wait, as when a Unix signal came. An error (EBUSY, ENOMEM, ...) has lost nothing: call
-  /// again, but not at once.
+  /// Reports up to `fired.size()` events, in order; fewer only if there are no others. May return 0
+  /// even after a wait, for example after a Unix signal. An error (EBUSY, ENOMEM, ...) loses
+  /// nothing: call again, but not at once.
   virtual Result<size_t> collect(std::span<SourceEvent> fired, Wait wait) = 0;
 
-  /// Readable while there is something to collect: for another poll, if `wakes_polls`. Valid as
-  /// long as this.
+  /// Returns a descriptor that is readable while there is something to collect, for another poll if
+  /// `wakes_polls`. Valid as long as this object.
   [[nodiscard]] virtual int fd() const = 0;
-  /// Whether who sleeps in a poll of `fd` is woken.
+  /// Returns whether polling `fd` wakes a sleeping thread.
   [[nodiscard]] virtual bool wakes_polls() const { return true; }
-  /// System calls made so far.
+  /// Returns the number of system calls so far.
   [[nodiscard]] virtual uint64_t calls() const = 0;
-  /// "io_uring" or "epoll".
+  /// Returns "io_uring" or "epoll".
   [[nodiscard]] virtual const char* name() const = 0;
 
   static constexpr uint64_t kReserved = ~uint64_t{0};
 };
 
-/// For about `sources` sources; more work too, but may end now and then. ENOSYS, EPERM: io_uring
-/// is absent, or was forbidden (sysctl kernel.io_uring_disabled, a seccomp filter); EINVAL: the
-/// kernel is older than 5.13.
+/// Creates a poller for about `sources` sources. More sources work too, but their polls may end now
+/// and then.
+/// Errors:
+/// - ENOSYS, EPERM: io_uring is absent or forbidden (sysctl kernel.io_uring_disabled, a seccomp
+///   filter).
+/// - EINVAL: the kernel is older than 5.13.
 Result<std::unique_ptr<EdgePoller>> make_uring_poller(unsigned sources);
 Result<std::unique_ptr<EdgePoller>> make_epoll_poller();
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the poller for kernels without io_uring, or that forbid it: edge-triggered epoll.
+// The poller for kernels that lack or forbid io_uring: edge-triggered epoll.
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -55,7 +55,7 @@ class EpollPoller : public EdgePoller {
   };
   void forget(const Source& source) {
     ++calls_;
-    // One that could not be added has ended already.
+    // A source that could not be added has ended already.
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, source.fd, nullptr) != 0) return;
     ended_.push_back({.token = source.token, .ended = true});
   }

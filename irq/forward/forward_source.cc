@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the checks of a source's descriptors, and the one read and one write of a delivery. Neither
-// may block: O_NONBLOCK belongs to the open file, which is not ours, so that a descriptor without
-// it is asked first.
+// The checks of a source's descriptors, and the read and write of a delivery. Neither may block.
+// O_NONBLOCK belongs to the open file, which the caller owns, so a blocking descriptor is polled
+// first.
 #include "irq/forward/forward_source.h"
 
 #include <fcntl.h>
@@ -19,13 +19,14 @@
 namespace passthru {
 namespace {
 
-/// The number of the eventfd behind `fd` (fdinfo "eventfd-id", Linux 5.2). None without a /proc.
+/// Returns the number of the eventfd behind `fd` (fdinfo "eventfd-id", Linux 5.2), or nullopt if
+/// /proc does not show it.
 Result<std::optional<uint64_t>> eventfd_number(int fd, const char* what) {
-  if (::fcntl(fd, F_GETFD) < 0) return fail(errno, fmt::format("forward from or to {}", what));
+  if (::fcntl(fd, F_GETFD) < 0) return fail(errno, fmt::format("use {}", what));
   const auto info = read_file(fmt::format("/proc/self/fdinfo/{}", fd));
   if (!info) return std::optional<uint64_t>{};
   if (info->find("eventfd-count:") == std::string::npos) {
-    return fail(EINVAL, fmt::format("forward from or to {}", what), "it is no eventfd");
+    return fail(EINVAL, fmt::format("use {}", what), "the descriptor is not an eventfd");
   }
   constexpr std::string_view kKey = "eventfd-id:";
   const size_t key = info->find(kKey);
@@ -60,26 +61,27 @@ bool is_ready(const Fd& fd, short events) {
 Result<ForwardSource> ForwardSource::open(int eventfd, Sink sink, const SourceOptions& options) {
   const bool to_eventfd = sink.eventfd >= 0;
   if (to_eventfd == static_cast<bool>(sink.call)) {
-    return fail(EINVAL, "forward an eventfd", "a sink is an eventfd or a call, one of the two");
+    return fail(EINVAL, "forward an eventfd", "the sink must be either an eventfd or a call");
   }
   if (options.max_per_second > kMaxPerSecond) {
     return fail(EINVAL, "forward an eventfd",
-                fmt::format("at most {} deliveries a second can be told apart", kMaxPerSecond));
+                fmt::format("max_per_second is above {}", kMaxPerSecond));
   }
   ForwardSource source;
-  source.number_ = PASSTHRU_TRY(eventfd_number(eventfd, "the source"));
+  source.number_ = PASSTHRU_TRY(eventfd_number(eventfd, "the source of a forwarder"));
   source.source_ = PASSTHRU_TRY(duplicate(eventfd));
   source.source_blocks_ = blocks(source.source_);
   if (to_eventfd) {
-    const auto number = PASSTHRU_TRY(eventfd_number(sink.eventfd, "the sink"));
+    const auto number = PASSTHRU_TRY(eventfd_number(sink.eventfd, "the sink of a forwarder"));
     if (sink.eventfd == eventfd || (number && number == source.number_)) {
-      return fail(EINVAL, "forward an eventfd", "it would signal itself for ever");
+      return fail(EINVAL, "forward an eventfd", "the source and the sink are the same eventfd");
     }
     source.sink_ = PASSTHRU_TRY(duplicate(sink.eventfd));
     source.sink_blocks_ = blocks(source.sink_);
-    // A number may find less room than a poll tells of.
+    // POLLOUT promises room for 1 only, not for a larger count.
     if (source.sink_blocks_ && options.kind == SourceKind::Counted) {
-      return fail(EINVAL, "forward an eventfd", "to pass on a number, the sink must not block");
+      return fail(EINVAL, "forward an eventfd",
+                  "a Counted source needs a non-blocking sink. Set O_NONBLOCK on the sink");
     }
   }
   source.call_ = std::move(sink.call);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns one source of the forwarder on its way to its sink: checked descriptors of our own, and what
-// a delivery is. Knows nothing of threads or polling.
+// One source of the forwarder with its sink: checked duplicates of their descriptors, and the
+// delivery of a signal. Knows nothing of threads or polling.
 #pragma once
 
 #include <unistd.h>
@@ -17,20 +17,20 @@
 
 namespace passthru {
 
-/// Where a source's signals go: one of the two.
+/// The target of a source's signals: set exactly one member.
 struct Sink {
-  /// It is written; one that is full has what it needs already.
+  /// The forwarder writes to it. If its counter is full, the reader will wake anyway.
   int eventfd = -1;
-  /// Called on the driving thread with how often the source was signalled (1 for SourceKind::Edge).
-  /// May add and remove sources; must not throw, nor wait for a thread that is in
-  /// `Forwarder::remove`.
+  /// Called on the driving thread with the number of signals of the source (1 for
+  /// SourceKind::Edge). May add and remove sources. Must not throw. Must not wait for a thread that
+  /// is in `Forwarder::remove`.
   std::function<void(uint64_t)> call{};
 };
 
 enum class SourceKind : uint8_t {
   Edge,  ///< the source's counter is not read: the cheapest
-  /// It is read: for a sink that needs the number, and where the counter must say what is not
-  /// delivered. Not for an eventfd with EFD_SEMAPHORE.
+  /// The counter is read. For a sink that needs the number, and for a counter that must hold
+  /// exactly the undelivered signals. Not for an eventfd with EFD_SEMAPHORE.
   Counted,
 };
 
@@ -39,36 +39,41 @@ inline constexpr uint32_t kMaxPerSecond = 1'000'000;
 
 struct SourceOptions {
   SourceKind kind = SourceKind::Edge;
-  /// At most so many deliveries a second; what comes sooner becomes one, later. 0: all. At most
-  /// kMaxPerSecond.
+  /// The maximum rate of deliveries, at most kMaxPerSecond; 0: no limit. Signals that come sooner
+  /// are merged into one later delivery.
   uint32_t max_per_second = 0;
-  /// With max_per_second: no delivery before, because one was made a moment ago.
+  /// With max_per_second: no delivery before this time, because the last one was made just before
+  /// `add`.
   std::chrono::steady_clock::time_point not_before{};
-  /// What the trace calls it.
+  /// The label of its entries in the trace.
   uint64_t label = 0;
   /// Deliveries are timed and traced from the first on (`Forwarder::observe`).
   bool observe = false;
 };
 
-/// What a source counts of its deliveries; written by the driving thread.
+/// A source's delivery counters; only the driving thread writes them.
 struct DeliveryCounters {
   Counter delivered, sink_full, sink_failed, spurious;
 };
 
 class ForwardSource {
  public:
-  /// The caller's descriptors may be closed afterwards. EBADF: one is not open; EINVAL: one is no
-  /// eventfd or both are the same, as far as /proc tells, or the options are wrong; EMFILE: no
-  /// descriptor is left.
+  /// Checks and duplicates the descriptors; the caller may close its own afterwards.
+  /// Errors:
+  /// - EBADF: a descriptor is not open.
+  /// - EINVAL: a descriptor is not an eventfd, or both are the same eventfd, as far as /proc shows;
+  ///   or the options are wrong.
+  /// - EMFILE: no descriptor is left.
   static Result<ForwardSource> open(int eventfd, Sink sink, const SourceOptions& options);
 
-  /// Hands the signal over and counts it; never waits for the sink. Returns whether there was one.
+  /// Delivers the signal and counts it; never waits for the sink. Returns whether there was a
+  /// signal.
   bool deliver(DeliveryCounters& counters);
 
   [[nodiscard]] int fd() const { return source_.get(); }
-  /// The eventfd, by the number that the kernel gave it; none where /proc does not tell.
+  /// Returns the number that the kernel gave the eventfd, or nullopt if /proc does not show it.
   [[nodiscard]] std::optional<uint64_t> number() const { return number_; }
-  /// Between two deliveries; 0: none.
+  /// Returns the minimum interval between two deliveries; 0: no minimum.
   [[nodiscard]] std::chrono::nanoseconds min_interval() const { return min_interval_; }
   [[nodiscard]] uint64_t label() const { return label_; }
 
@@ -89,7 +94,7 @@ class ForwardSource {
   bool sink_blocks_ = false;
 };
 
-// Inline: each return after a system call is a branch that the CPU has forgotten.
+// Inline: the CPU has forgotten the branch of each return after a system call.
 inline bool ForwardSource::deliver(DeliveryCounters& counters) {
   uint64_t count = 1;
   if (kind_ == SourceKind::Counted && !take(count)) {
@@ -105,8 +110,8 @@ inline bool ForwardSource::deliver(DeliveryCounters& counters) {
   return true;
 }
 
-// Another process that fills a blocking sink between the look and the write holds us up until it is
-// read: whoever cannot trust the sink's other holders makes it non-blocking.
+// Another process may fill a blocking sink between the check and the write. The write then waits
+// for a reader. Use a non-blocking sink if you do not trust its other holders.
 inline void ForwardSource::write(uint64_t count, DeliveryCounters& counters) {
   if (sink_blocks_ && !sink_has_room()) return counters.sink_full.add();
   if (::write(sink_.get(), &count, sizeof(count)) == sizeof(count)) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what a forwarder counts: per source, as a histogram of latencies, and as a trace. One thread
-// writes, any thread reads, nobody waits.
+// What a forwarder counts: per source, as a histogram of latencies, and as a trace. One thread
+// writes, any thread reads, no thread waits.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace passthru {
 
-/// A counter of one writer: an addition costs a load and a store.
+/// A counter with one writer: an addition costs a load and a store.
 class Counter {
  public:
   void add(uint64_t count = 1) { set(get() + count); }
@@ -26,7 +26,8 @@ class Counter {
   std::atomic<uint64_t> value_ = 0;
 };
 
-/// Bucket b counts latencies of [2^b, 2^(b+1)) ns; the first also 0 ns, the last all above 2 s.
+/// Bucket b counts latencies of [2^b, 2^(b+1)) ns. The first also counts 0 ns, the last everything
+/// above 2 s.
 using LatencyBuckets = std::array<uint64_t, 32>;
 
 class LatencyHistogram {
@@ -46,21 +47,22 @@ class LatencyHistogram {
   std::array<Counter, std::tuple_size_v<LatencyBuckets>> buckets_;
 };
 
-/// Of one source, since it was added.
+/// Counts of one source since it was added.
 struct SourceStats {
   uint64_t delivered = 0;
-  /// Signals that became part of a later delivery, because they came too fast.
+  /// Signals merged into a later delivery, because they came faster than max_per_second.
   uint64_t held = 0;
-  /// Deliveries that found the sink's eventfd full: whoever reads it has not heard the last either.
+  /// Deliveries that found the sink's eventfd full: its reader has not read the earlier signals
+  /// either.
   uint64_t sink_full = 0;
-  /// Writes to the sink that failed otherwise.
+  /// Writes to the sink that failed for another reason.
   uint64_t sink_failed = 0;
-  /// Times that the poller told of a signal and the counter was 0 (SourceKind::Counted).
+  /// Times that the poller reported a signal but the counter was 0 (SourceKind::Counted).
   uint64_t spurious = 0;
-  /// Times that the source was watched anew, because the kernel had stopped.
+  /// Times that the source was armed again, because the kernel had stopped polling it.
   uint64_t rearmed = 0;
-  /// From when the driving thread saw the signal, or when one that was held back was due, to when
-  /// the sink had it; while observed.
+  /// Time from when the driving thread saw the signal, or a held signal was due, until the sink had
+  /// it. Counted while observed.
   LatencyBuckets latency_log2_ns{};
 
   SourceStats& operator+=(const SourceStats& other) {
@@ -77,31 +79,31 @@ struct SourceStats {
   }
 };
 
-/// Of all sources, ever.
+/// Counts of all sources, including removed sources.
 struct ForwarderStats {
   unsigned sources = 0;
   uint64_t delivered = 0;
   uint64_t rearmed = 0;
-  uint64_t system_calls = 0;  ///< to hear of signals: writes to sinks and reads are not in it
-  uint64_t failures = 0;      ///< system calls of these that failed; tried again each time
+  uint64_t system_calls = 0;  ///< of the poller: reads and writes of eventfds do not count
+  uint64_t failures = 0;      ///< of these calls, those that failed; each is retried
 };
 
 /// A delivery of an observed source.
 struct TraceEntry {
   std::chrono::steady_clock::time_point time;  ///< when the sink had it
   uint64_t label = 0;
-  std::chrono::nanoseconds latency{};  ///< how long that had taken (SourceStats::latency_log2_ns)
+  std::chrono::nanoseconds latency{};  ///< how long delivery took (SourceStats::latency_log2_ns)
   friend bool operator==(const TraceEntry&, const TraceEntry&) = default;
 };
 
-/// Entries of a trace from some number on.
+/// The entries of a trace from some sequence number on.
 struct TraceSlice {
   std::vector<TraceEntry> entries{};  ///< oldest first
-  uint64_t next = 0;                  ///< the number of the first that is still to come
-  uint64_t lost = 0;                  ///< entries that were asked for and are written over
+  uint64_t next = 0;                  ///< the number of the next entry to come
+  uint64_t lost = 0;                  ///< requested entries that were overwritten
 };
 
-/// The newest entries of an endless list: the oldest are written over.
+/// The newest entries of a trace; each new entry overwrites the oldest.
 class TraceRing {
  public:
   /// A power of two.
@@ -110,7 +112,7 @@ class TraceRing {
   void add(const TraceEntry& entry) {
     const uint64_t number = begun_.load(std::memory_order_relaxed);
     begun_.store(number + 1, std::memory_order_relaxed);
-    // Whoever sees a word of the new entry sees that it was begun.
+    // A reader that sees any word of the new entry also sees the new `begun_`.
     Words& words = words_[number % kEntries];
     words.time.store(entry.time.time_since_epoch().count(), std::memory_order_release);
     words.label.store(entry.label, std::memory_order_release);
@@ -118,8 +120,8 @@ class TraceRing {
     done_.store(number + 1, std::memory_order_release);
   }
 
-  /// Those numbered `from` and above, counted from 0, as far as they are there. What is written
-  /// over meanwhile is lost.
+  /// Returns the entries with sequence number `from` or higher, counted from 0, that are still
+  /// stored. Entries that are overwritten during the call count as lost.
   [[nodiscard]] TraceSlice since(uint64_t from) const {
     const uint64_t end = done_.load(std::memory_order_acquire);
     from = std::min(from, end);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what any thread may do with a forwarder: sources come and go as commands to the driving
-// thread, because a poll belongs to the thread that submits it and ends with that thread.
+// The calls that any thread may make. They send commands to the driving thread, because a poll
+// belongs to the thread that submits it and ends with that thread.
 #include "irq/forward/forwarder.h"
 
 #include <fmt/format.h>
@@ -36,7 +36,7 @@ Result<std::unique_ptr<Forwarder>> Forwarder::make(unsigned max_sources,
                                                    std::unique_ptr<EdgePoller> poller) {
   if (max_sources == 0 || max_sources > kMaxSources) {
     return fail(EINVAL, "make a forwarder",
-                fmt::format("{} sources are not 1 to {}", max_sources, kMaxSources));
+                fmt::format("max_sources is {}, not 1 to {}", max_sources, kMaxSources));
   }
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return fail(errno, "eventfd");
@@ -55,7 +55,7 @@ Forwarder::Forwarder(unsigned max_sources, std::unique_ptr<EdgePoller> poller, F
       max_sources_(max_sources) {
   MutexLock lock(mutex_);
   free_.reserve(max_sources);
-  // The lowest numbers are used first: few sources are close together.
+  // Uses the lowest numbers first, so that few sources lie close together.
   for (uint32_t index = max_sources; index-- > 0;) free_.push_back(index);
 }
 
@@ -67,7 +67,7 @@ Forwarder::~Forwarder() {
 }
 
 void Forwarder::wake() {
-  // Its counter is full after 2^64 commands, and readable then as well.
+  // The counter is full after 2^64 commands, and still readable then.
   static_cast<void>(::eventfd_write(wake_.get(), 1));
 }
 
@@ -77,14 +77,12 @@ Result<SourceId> Forwarder::add(int eventfd, Sink sink, const SourceOptions& opt
   {
     MutexLock lock(mutex_);
     if (free_.empty()) {
-      return fail(
-          ENOSPC, "forward an eventfd",
-          fmt::format("the forwarder was made for {} sources; {} are there and {} are being "
-                      "let go",
-                      max_sources_, live_, max_sources_ - live_));
+      return fail(ENOSPC, "forward an eventfd",
+                  fmt::format("the limit is {} sources: {} are in use and {} are being removed",
+                              max_sources_, live_, max_sources_ - live_));
     }
     if (source.number() && !numbers_.insert(*source.number()).second) {
-      return fail(EEXIST, "forward an eventfd", "it is a source already");
+      return fail(EEXIST, "forward an eventfd", "the eventfd is a source already");
     }
     const uint32_t index = free_.back();
     free_.pop_back();
@@ -122,7 +120,7 @@ bool Forwarder::remove(SourceId id) {
   }
   wake();
   if (driver_.load() == std::this_thread::get_id()) return true;
-  // A batch that began before the source was dead may be delivering it.
+  // A batch that began earlier may still be delivering this source.
   const uint64_t batch = batch_.load();
   if (batch % 2 != 0) batch_.wait(batch);
   return true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns interrupts where no irqfd takes them: carries each signal of an eventfd (a source) to
-// another eventfd or to a call (its sink), for a VMM without irqfd, for INTx, and for vectors that
-// somebody watches. Nothing of it runs for a vector that KVM takes directly.
+// The forwarder, which carries each signal of an eventfd (a source) to another eventfd or to a call
+// (its sink). It serves a VMM without irqfd, INTx by level, vectors with a rate limit, and watched
+// vectors. A vector that KVM takes directly never uses it.
 #pragma once
 
 #include <array>
@@ -25,82 +25,99 @@
 
 namespace passthru {
 
-/// Names a source from its `add` to its `remove`; no other source ever has the same.
+/// Identifies a source from `add` to `remove`; never reused.
 using SourceId = uint64_t;
 
-/// `add`, `remove`, `observe`, `stats` and `trace` from any thread, while interrupts flow.
+/// `add`, `remove`, `observe`, `stats` and `trace` may be called from any thread, while interrupts
+/// flow.
 ///
 /// One thread drives it: its own (`start_thread`), a loop of the VMM (`poll_fd`, `run_once`), or
-/// any other (`bind_to_this_thread`, `run_once`).
-/// Signals that come before either began are not lost: a source that is readable when it is first
-/// watched fires once.
+/// any other (`bind_to_this_thread`, `run_once`). Signals that come earlier are not lost: a source
+/// that is readable when it is first polled fires once.
 class Forwarder {
  public:
   enum class Backend {
-    Auto,  ///< io_uring if it can be had and the environment has no PASSTHRU_NO_URING
+    Auto,  ///< io_uring if the kernel allows it and PASSTHRU_NO_URING is not in the environment
     Uring,
     Epoll,
   };
   static constexpr unsigned kMaxSources = 65536;
 
-  /// For up to `max_sources` sources at once, at most kMaxSources; each takes some 250 bytes from
-  /// the start and two descriptors when it is there. EINVAL: `max_sources`. EMFILE, ENOMEM: no
-  /// descriptor or memory. With Backend::Uring also what make_uring_poller says.
+  /// Creates a forwarder for up to `max_sources` sources, at most kMaxSources. Each takes some 250
+  /// bytes from the start, and two descriptors while it exists.
+  /// Errors:
+  /// - EINVAL: `max_sources` is out of range.
+  /// - EMFILE, ENOMEM: no descriptor or no memory is left.
+  /// - With Backend::Uring: those of make_uring_poller.
   static Result<std::unique_ptr<Forwarder>> make(unsigned max_sources = 4096,
                                                  Backend backend = Backend::Auto);
   static Result<std::unique_ptr<Forwarder>> make(unsigned max_sources,
                                                  std::unique_ptr<EdgePoller> poller);
-  /// No delivery follows. Not while a loop of the VMM is in `run_once`.
+  /// Stops all deliveries. Must not run while a loop of the VMM is in `run_once`.
   ~Forwarder();
   Forwarder(const Forwarder&) = delete;
   Forwarder& operator=(const Forwarder&) = delete;
 
-  /// From now on each signal of `eventfd` reaches the sink; many that come at once may become one.
-  /// One that is readable is delivered once. Nobody else may read `eventfd` until `remove`.
-  /// EBADF, EINVAL, EMFILE: what ForwardSource::open says; EEXIST: the eventfd is a source already;
-  /// ENOSPC: `max_sources` are there, or were until a moment ago and the driving thread has not
-  /// let them go yet.
+  /// Adds a source: from now on each signal of `eventfd` reaches the sink. Signals that come close
+  /// together may merge. If `eventfd` is readable already, it delivers once. Nothing else may read
+  /// `eventfd` until `remove`.
+  /// Errors:
+  /// - EBADF, EINVAL, EMFILE: those of ForwardSource::open.
+  /// - EEXIST: the eventfd is a source already.
+  /// - ENOSPC: there are `max_sources` sources, counting removed sources that the driving thread
+  ///   has not freed yet.
   Result<SourceId> add(int eventfd, Sink sink, const SourceOptions& options = {})
       PASSTHRU_EXCLUDES(mutex_);
 
-  /// On return no delivery is under way and none follows; what is not delivered is in the source's
-  /// counter, which is the caller's again. It is not 0 also where all was delivered, unless the
-  /// kind is Counted. False: there is no such source. Waits for at most a batch of deliveries (64,
-  /// and those that moderation has held back); not at all on the driving thread, so that a sink's
-  /// call may remove its own source.
+  /// Removes a source. On return no delivery is in progress and none follows. The source's counter
+  /// is the caller's again and holds undelivered signals. Unless the kind is Counted, it may also
+  /// hold delivered signals.
+  ///
+  /// Returns false if the source does not exist. Waits for at most a batch of deliveries (64, and
+  /// those that moderation held back). Does not wait on the driving thread, so a sink's call may
+  /// remove its own source.
   bool remove(SourceId id) PASSTHRU_EXCLUDES(mutex_);
 
-  /// Has a source's deliveries timed and traced, or no more. False: there is no such source.
+  /// Starts or stops timing and tracing of a source's deliveries. Returns false if the source does
+  /// not exist.
   bool observe(SourceId id, bool on) PASSTHRU_EXCLUDES(mutex_);
   [[nodiscard]] std::optional<SourceStats> stats(SourceId id) const PASSTHRU_EXCLUDES(mutex_);
   [[nodiscard]] ForwarderStats stats() const PASSTHRU_EXCLUDES(mutex_);
-  /// The newest deliveries of observed sources, oldest first.
+  /// Returns the newest deliveries of observed sources, oldest first.
   [[nodiscard]] std::vector<TraceEntry> trace() const { return trace_.read(); }
-  /// Those numbered `from` and above, counted from the first that there ever was.
+  /// Returns the entries with sequence number `from` or higher; the first entry ever has number 0.
   [[nodiscard]] TraceSlice trace_since(uint64_t from) const { return trace_.since(from); }
 
-  /// Drives from a thread of its own until the end of this object. EAGAIN: none can be had; EBUSY:
-  /// something drives already.
+  /// Starts a thread that drives until this object ends.
+  /// Errors:
+  /// - EAGAIN: no thread can be created.
+  /// - EBUSY: a thread drives already.
   Result<void> start_thread();
-  /// Makes the calling thread the one that drives, by `run_once`, until the end of this object.
-  /// EBUSY: another thread drives.
+  /// Makes the calling thread the driving thread until this object ends. It drives with `run_once`.
+  /// Errors:
+  /// - EBUSY: another thread drives.
   Result<void> bind_to_this_thread();
-  /// The same for a loop: returns what to poll for POLLIN, level-triggered; each time it is ready,
-  /// call `run_once`. The backend is epoll then: a ring does not wake who polls it. The first
-  /// poll may end with EINTR, because that ring has ended. EBUSY: another
-  /// thread drives, or this one does by `bind_to_this_thread`; others: those of make_epoll_poller.
+  /// The same for a loop. Returns a descriptor to poll for POLLIN, level-triggered; call `run_once`
+  /// each time it is ready. Switches to epoll, because a ring does not wake a thread that polls it.
+  /// The first poll may end with EINTR, because that ring has ended.
+  /// Errors:
+  /// - EBUSY: another thread drives, or this thread drives by `bind_to_this_thread`.
+  /// - Others: those of make_epoll_poller.
   Result<int> poll_fd();
-  /// Delivers what there is, without waiting for more. Returns how much that was. EPERM: this is
-  /// not the thread that drives; others: the poller failed, call again a little later.
+  /// Delivers all signals that are due, without waiting for others. Returns the number of
+  /// deliveries.
+  /// Errors:
+  /// - EPERM: this thread is not the driving thread.
+  /// - Others: the poller failed; call again a little later.
   Result<unsigned> run_once();
 
-  /// "io_uring" or "epoll".
+  /// Returns "io_uring" or "epoll".
   [[nodiscard]] const char* backend() const { return backend_.load(); }
 
  private:
   using Clock = std::chrono::steady_clock;
   struct Slot {
-    std::optional<ForwardSource> source;  ///< changes only while `armed` is false and `live` too
+    std::optional<ForwardSource> source;  ///< changes only while neither armed nor live
     std::atomic<bool> live = false;       ///< a delivery may begin
     std::atomic<LatencyHistogram*> observer = nullptr;
     std::unique_ptr<LatencyHistogram> histogram;  ///< from the first `observe` on
@@ -108,11 +125,11 @@ class Forwarder {
     Counter held;
     Counter rearmed;
     uint32_t generation = 0;
-    // The driving thread's own.
+    // For the driving thread only.
     bool armed = false;
     bool ending = false;
-    bool is_held = false;               ///< signalled, and to be delivered at `next_delivery`
-    Clock::time_point next_delivery{};  ///< no delivery before
+    bool is_held = false;                        ///< signalled, due at `next_delivery`
+    Clock::time_point next_delivery{};           ///< no delivery before
     std::optional<Clock::time_point> wake_at{};  ///< its entry in later_
   };
   struct Command {
@@ -138,7 +155,7 @@ class Forwarder {
   unsigned on_time();
   void program_timer();
 
-  std::unique_ptr<EdgePoller> poller_;  ///< the driving thread's, once there is one
+  std::unique_ptr<EdgePoller> poller_;  ///< the driving thread's, as soon as a thread drives
   std::atomic<const char*> backend_;
   const Fd wake_;   ///< eventfd: there are commands
   const Fd timer_;  ///< timerfd: the first of later_ is due
@@ -151,11 +168,11 @@ class Forwarder {
   std::vector<Command> commands_ PASSTHRU_GUARDED_BY(mutex_);
   std::set<uint64_t> numbers_ PASSTHRU_GUARDED_BY(mutex_);  ///< of the eventfds that are sources
 
-  // The driving thread's own.
+  // For the driving thread only.
   std::vector<Command> taken_;
   std::set<std::pair<Clock::time_point, uint32_t>> later_;
   Clock::time_point timer_at_{};
-  size_t said_ = 0;  ///< by the poller, when last it was asked
+  size_t said_ = 0;  ///< events of the poller's last report
 
   /// Odd while the driving thread delivers.
   std::atomic<uint64_t> batch_ = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what the driving thread of a forwarder does: it watches, delivers in batches, holds back
-// what comes too fast, and watches anew what the kernel has let go.
+// The work of the driving thread: it polls, delivers in batches, holds back signals that come too
+// fast, and arms sources again that the kernel stopped polling.
 #include <sys/timerfd.h>
 
 #include <algorithm>
@@ -13,13 +13,13 @@ namespace passthru {
 namespace {
 
 constexpr unsigned kBatch = 64;
-// run_once ends after so many deliveries, though more may come: the loop it is called from has
-// other things to do.
+// run_once returns after this many deliveries, even if others are due: the calling loop has other
+// work.
 constexpr unsigned kMaxAtOnce = 1024;
-// After a failure of the kernel, before it is asked again.
+// The pause after a failure of the kernel.
 constexpr std::chrono::milliseconds kPause{10};
 
-// Tokens of what the forwarder watches for itself. A source's has its index in the lower half.
+// Tokens of the forwarder's own descriptors. A source's token has its index in the lower half.
 constexpr uint64_t kWakeToken = 0xffff'fffe;
 constexpr uint64_t kTimerToken = 0xffff'fffd;
 
@@ -36,7 +36,7 @@ bool Forwarder::begin_driving() {
 
 Result<void> Forwarder::start_thread() {
   if (thread_.joinable() || driver_.load() != std::thread::id{}) {
-    return fail(EBUSY, "start the forwarder's thread", "a thread drives it already");
+    return fail(EBUSY, "start the forwarder's thread", "a thread drives the forwarder already");
   }
   thread_ =
       PASSTHRU_TRY(start_thread_signals_blocked("start the forwarder's thread", [this] { run(); }));
@@ -52,7 +52,7 @@ void Forwarder::run() {
 
 Result<void> Forwarder::bind_to_this_thread() {
   if (thread_.joinable() || !begin_driving()) {
-    return fail(EBUSY, "drive the forwarder", "a thread drives it already");
+    return fail(EBUSY, "drive the forwarder", "another thread drives it already");
   }
   return {};
 }
@@ -64,7 +64,8 @@ Result<int> Forwarder::poll_fd() {
   }
   PASSTHRU_TRY(bind_to_this_thread());
   if (!poller_->wakes_polls()) {
-    return fail(EBUSY, "drive the forwarder from a loop", "this thread drives its ring already");
+    return fail(EBUSY, "drive the forwarder from a loop",
+                "this thread already drives it with io_uring");
   }
   PASSTHRU_TRY(run_once());
   return poller_->fd();
@@ -72,7 +73,7 @@ Result<int> Forwarder::poll_fd() {
 
 Result<unsigned> Forwarder::run_once() {
   if (driver_.load() != std::this_thread::get_id()) {
-    return fail(EPERM, "drive the forwarder", "another thread does");
+    return fail(EPERM, "drive the forwarder", "this thread is not the driving thread");
   }
   unsigned sum = 0;
   size_t said = 0;
@@ -80,11 +81,12 @@ Result<unsigned> Forwarder::run_once() {
     sum += PASSTHRU_TRY(round(EdgePoller::Wait::No));
     said += said_;
   } while (said_ == kBatch && said < kMaxAtOnce);
-  if (said_ == kBatch) wake();  // for a loop that polls: there may be more than the poller knows
+  if (said_ == kBatch)
+    wake();  // for a loop that polls: the poller may know of fewer events than there are
   return sum;
 }
 
-// Commands first: what they ask of the poller is part of the call that collects.
+// Commands first: their requests to the poller go out with the call that collects.
 Result<unsigned> Forwarder::round(EdgePoller::Wait wait) {
   take_commands();
   std::array<SourceEvent, kBatch> fired{};
@@ -140,10 +142,10 @@ Result<unsigned> Forwarder::dispatch(std::span<const SourceEvent> fired) {
   all_delivered_.add(sum);
   if (own_error == 0) return sum;
   failures_.add();
-  return fail(own_error, "watch the forwarder's own eventfd and timer");
+  return fail(own_error, "poll the forwarder's own eventfd and timer");
 }
 
-// From the removal on, what fires is in the counter, for the owner of the eventfd.
+// After `remove`, signals stay in the counter for the owner of the eventfd.
 unsigned Forwarder::signalled(uint32_t index, Clock::time_point seen) {
   Slot& slot = slots_[index];
   if (!slot.live.load()) return 0;
@@ -181,7 +183,7 @@ void Forwarder::ended(uint32_t index, int error) {
   if (slot.ending) {
     return release(index);
   }
-  if (!slot.live.load()) return;  // released when its command is taken
+  if (!slot.live.load()) return;  // released by its command
   slot.rearmed.add();
   all_rearmed_.add();
   if (error == 0) return arm(index);
@@ -200,7 +202,7 @@ void Forwarder::release(uint32_t index) {
         &slot.counters.spurious, &slot.held, &slot.rearmed}) {
     each->set(0);
   }
-  // What a sink has captured may end by calling us: after the lock.
+  // The end of a sink's captures may call this object, so it must come after the lock.
   std::optional<ForwardSource> source;
   MutexLock lock(mutex_);
   source.swap(slot.source);
@@ -209,7 +211,7 @@ void Forwarder::release(uint32_t index) {
   free_.push_back(index);
 }
 
-// Each source has one entry: the first time at which there is something to do for it.
+// Each source has one entry in later_: the first time when it needs work.
 void Forwarder::schedule(uint32_t index, Clock::time_point when) {
   Slot& slot = slots_[index];
   if (slot.wake_at && *slot.wake_at <= when) return;
@@ -243,7 +245,7 @@ unsigned Forwarder::on_time() {
   return sum;
 }
 
-// steady_clock is CLOCK_MONOTONIC. A time that has passed fires at once.
+// steady_clock is CLOCK_MONOTONIC. A time in the past fires at once.
 void Forwarder::program_timer() {
   if (later_.empty() || later_.begin()->first == timer_at_) return;
   timer_at_ = later_.begin()->first;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the ring. It is set up by whoever makes it and enabled by the thread that drives it, which
-// is then the only one that may enter it (IORING_SETUP_SINGLE_ISSUER).
+// The ring. Its creator sets it up; the driving thread enables it and is then the only thread that
+// may enter it (IORING_SETUP_SINGLE_ISSUER).
 #include "irq/forward/uring_poller.h"
 
 #include <poll.h>
@@ -12,11 +12,10 @@
 namespace passthru {
 namespace {
 
-// Completions are worked out when the driving thread asks (IORING_SETUP_DEFER_TASKRUN), a burst at
-// a time. With IORING_SETUP_COOP_TASKRUN each return of that thread from a write(2) does it for
-// what came meanwhile: measured twice as dear a signal.
-// A flag in memory tells that there is such work: nothing is asked of the kernel where there is
-// none.
+// With IORING_SETUP_DEFER_TASKRUN the kernel completes polls when the driving thread asks, a burst
+// at a time. With IORING_SETUP_COOP_TASKRUN it does so each time that thread returns from a
+// write(2), which doubled the measured cost of a signal. A flag in memory shows that there is
+// deferred work, so no system call is needed without it.
 constexpr unsigned kDeferred = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                                IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED;  // Linux 6.1
 constexpr unsigned kOlder = IORING_SETUP_R_DISABLED;                                 // 5.10
@@ -41,9 +40,9 @@ Result<void> UringPoller::set_up(Sizes sizes) {
   }
   if (failed != 0) return fail(-failed, "io_uring_setup");
   is_set_up_ = true;
-  // Multishot polls came with 5.13, as did this.
+  // Multishot polls and this feature both came with Linux 5.13.
   if ((params.features & IORING_FEAT_RSRC_TAGS) == 0) {
-    return fail(EINVAL, "io_uring_setup", "the kernel has no multishot poll");
+    return fail(EINVAL, "io_uring_setup", "the kernel has no multishot poll (Linux 5.13)");
   }
   return {};
 }
@@ -56,7 +55,7 @@ void UringPoller::arm(int fd, uint64_t token) {
   backlog_.push_back({fd, token});
 }
 
-// Cancelling by token (IORING_OP_ASYNC_CANCEL) ends the poll also while it is firing; removing it
+// Cancelling by token (IORING_OP_ASYNC_CANCEL) also ends a poll that is firing. Removing it
 // (IORING_OP_POLL_REMOVE) would fail then.
 void UringPoller::disarm(int /*fd*/, uint64_t token) {
   backlog_.push_back({-1, token});
@@ -83,15 +82,15 @@ void UringPoller::prepare(const Request& request) {
 Result<size_t> UringPoller::collect(std::span<SourceEvent> fired, Wait wait) {
   if (!enabled_) {
     ++calls_;
-    // liburing 2.3 declares io_uring_enable_rings and does not export it.
+    // liburing 2.3 declares io_uring_enable_rings but does not export it.
     const int failed = io_uring_register(static_cast<unsigned>(ring_.ring_fd),
                                          IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
     if (failed != 0) return fail(-failed, "io_uring_register(IORING_REGISTER_ENABLE_RINGS)");
     enabled_ = true;
   }
-  // What is there is said first. The queue of completions is empty then before more is asked for:
-  // a source that is armed again may fire at once, and as many as fit into the other queue fit into
-  // this one, so that arming never ends other polls.
+  // Empties the completion queue before it submits. A source that is armed again may fire at once,
+  // and all completions of one submission queue fit into this queue. So arming never ends other
+  // polls.
   size_t count = take(fired);
   if (count == fired.size()) return count;
   do {
@@ -108,9 +107,9 @@ Result<size_t> UringPoller::collect(std::span<SourceEvent> fired, Wait wait) {
   return count;
 }
 
-// Whether the kernel may have completions for us that are not in the queue yet. It raises the flag
-// after it has put the work on its list (io_req_local_work_add): where we took that in between, the
-// flag stays up with nothing behind it, until there is work again.
+// Returns whether the kernel may have completions that are not in the queue yet. It raises the flag
+// after it puts the work on its list (io_req_local_work_add). If we take the work in between, the
+// flag stays up with no work behind it until new work comes.
 bool UringPoller::has_more() const {
   return (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
@@ -143,8 +142,8 @@ size_t UringPoller::take(std::span<SourceEvent> fired) {
 
 namespace {
 
-// A seccomp filter may allow io_uring_setup and forbid the other two system calls, of which the
-// first use comes too late to choose another poller.
+// A seccomp filter may allow io_uring_setup but forbid the other two system calls. Their first use
+// would come too late to choose another poller.
 Result<void> try_calls() {
   io_uring ring{};
   if (const int failed = io_uring_queue_init(1, &ring, 0); failed != 0) {
@@ -165,7 +164,7 @@ Result<void> try_calls() {
 Result<std::unique_ptr<EdgePoller>> make_uring_poller(unsigned sources) {
   PASSTHRU_TRY(try_calls());
   // A source has at most one completion between two calls of the driver, unless it is signalled
-  // while they are worked out.
+  // while the kernel completes its polls.
   const unsigned completions = std::bit_ceil(std::clamp(2 * sources, 256U, 32768U));
   return PASSTHRU_TRY(UringPoller::make({.submissions = 128, .completions = completions}));
 }

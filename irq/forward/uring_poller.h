@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns one io_uring with a multishot poll for each source. The fastest poller measured: the wake
-// of a source costs one list insertion, and what became of a burst is worked out in one system
-// call.
+// A poller on io_uring, with a multishot poll for each source. The fastest poller measured: waking
+// a source costs one list insertion, and one system call completes a whole burst.
 #pragma once
 
 #include <liburing.h>
@@ -15,7 +14,7 @@ namespace passthru {
 
 class UringPoller : public EdgePoller {
  public:
-  /// Entries of the ring's two queues; powers of two, the second at least twice the first.
+  /// Entries of the ring's two queues: powers of two, the second at least twice the first.
   struct Sizes {
     unsigned submissions = 128;
     unsigned completions = 4096;
@@ -29,7 +28,7 @@ class UringPoller : public EdgePoller {
   void disarm(int fd, uint64_t token) override;
   Result<size_t> collect(std::span<SourceEvent> fired, Wait wait) override;
   [[nodiscard]] int fd() const override { return ring_.ring_fd; }
-  /// From Linux 6.3 on, what is deferred to the driving thread wakes that thread and nobody else.
+  /// From Linux 6.3 on, deferred completions wake only the driving thread.
   [[nodiscard]] bool wakes_polls() const override { return false; }
   [[nodiscard]] uint64_t calls() const override { return calls_; }
   [[nodiscard]] const char* name() const override { return "io_uring"; }
@@ -37,8 +36,8 @@ class UringPoller : public EdgePoller {
  protected:
   UringPoller() = default;
   Result<void> set_up(Sizes sizes);
-  /// io_uring_enter: submits what is prepared, waits for `wait` completions, and has the kernel
-  /// work out what has fired. Returns -errno on failure. A test fails it.
+  /// Calls io_uring_enter: submits prepared entries, waits for `wait` completions, and makes the
+  /// kernel complete what fired. Returns -errno on failure. A test overrides it to fail.
   virtual int enter(unsigned wait);
 
   io_uring ring_{};
@@ -55,7 +54,7 @@ class UringPoller : public EdgePoller {
 
   bool is_set_up_ = false;
   bool enabled_ = false;
-  /// What is to be submitted.
+  /// Requests that are not submitted yet.
   std::deque<Request> backlog_;
   uint64_t calls_ = 0;
 };

@@ -1,4 +1,4 @@
-# scripts/bench.d/forward.jq - owns the tables of docs/performance.md that forward_bench's numbers make.
+# scripts/bench.d/forward.jq - the tables of docs/performance.md with the results of forward_bench.
 # SPDX-License-Identifier: MIT
 
 def digits: if . == null then "-" else . * 100 | round / 100 | tostring | if test("\\.") then . else . + "." end
@@ -9,18 +9,18 @@ def us: . / 100 | round / 10 | tostring;
 def cost($way; $sink; $sources; $burst):
   .costs[] | select(.way == $way and .sink == $sink and .sources == $sources and .burst == $burst);
 
-# "WAY NAME SOURCES NS": what the plot is made of.
+# Lines "WAY NAME SOURCES NS": the input of plot.awk.
 def points: .costs[] | select(.sink == "eventfd" and .burst == .sources) | "\(.way)\t\(.name)\t\(.sources)\t\(.whole_ns)";
 
 def ways: ["bare_write", "epoll_level", "epoll_edge", "ring_coop", "ring_defer", "forwarder", "forwarder_epoll"];
 
 def document: . as $all |
-  "| | beside | wanted | whole | after the burst | thread's own | |",
+  "| | compared with | target | whole | after the burst | thread's own | |",
   "|---|---|---|---|---|---|---|",
   (.wanted[] | "| \(.what) | \(.beside) | \(if .at_least then "≥" else "≤" end) \(.limit) | \(.found | digits) | \(.after | digits)"
     + " | \(.thread | digits) | \(if .met == null then "-" elif .met then "met" else "not met" end) |"),
   "",
-  "In ns of CPU time of an event, bursts of 1 of 64 sources, of 64 and of 512:", "",
+  "CPU time of an event in ns, in bursts of 1 (of 64 sources), 64 and 512:", "",
   "| sink an eventfd | whole | after the burst | thread's own | sink a call: whole |",
   "|---|---|---|---|---|",
   (ways[] as $way | $all | select(any(.costs[]; .way == $way)) | [cost($way; "eventfd"; 64; 1), cost($way; "eventfd"; 64; 64), cost($way; "eventfd"; 512; 512)] as $three
@@ -34,6 +34,6 @@ def document: . as $all |
     | (map(select(.sink == "eventfd"))[0]) as $fd | (map(select(.sink == "call"))[0]) as $call
     | "| \($fd.name) | \($fd.p50_ns | us) | \($fd.p99_ns | us) | \($call.p50_ns | us) | \($call.p99_ns | us) |"),
   "",
-  ("To add a source beside 64 busy ones takes \(.change.add_p50_ns | us) us (p99 \(.change.add_p99_ns | us)), to remove it"
+  ("With 64 busy sources, adding a source takes \(.change.add_p50_ns | us) us (p99 \(.change.add_p99_ns | us)), removing it"
    + " \(.change.remove_p50_ns | us) us (p99 \(.change.remove_p99_ns | us))."), "",
   "\(.system), \(.cpus) CPUs, \(.rounds) rounds.";

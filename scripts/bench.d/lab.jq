@@ -1,5 +1,5 @@
-# scripts/bench.d/lab.jq - owns what the lab's runs mean: medians, ratios to QEMU, and their table. Of what
-# scripts/bench.d/inside wrote.
+# scripts/bench.d/lab.jq - the results of the lab's runs: medians, ratios to QEMU, and their table. Its input is the
+# output of scripts/bench.d/inside.
 # SPDX-License-Identifier: MIT
 
 def median: sort | if length == 0 then null else (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2 end;
@@ -7,7 +7,7 @@ def hundredth: . * 100 | round / 100;
 def digits: hundredth | tostring | if test("\\.") then . else . + "." end | . + "00" | sub("(?<a>\\..{2}).*"; .a);
 def tenth: . * 10 | round / 10;
 
-# Of one run. "at_least" where more is better; no "limit" where nothing is asked for.
+# The rows of one run. "at_least": more is better. Without "limit" there is no target.
 def rows: [
   {what: "start to the guest's first instruction", value: .first_entry_us},
   {what: "start to the guest's first line", limit: 0.7, value: .first_line_us},
@@ -41,7 +41,7 @@ def summary($qemu; $kernel):
      calls: (map(select(.counted)) | by_vmm(.[0].calls))};
 
 def table:
-  "| `passthru run` to QEMU \(.qemu), \(.rounds) runs each | of medians | of the best | in each round | wanted of medians | |",
+  "| `passthru run` to QEMU \(.qemu), \(.rounds) runs each | of medians | of the best | in each round | target for medians | |",
   "|---|---|---|---|---|---|",
   (.rows[] | "| \(.what) | \(.ratio | digits) | \(.best | digits) | \(.each_round | min | digits) to \(.each_round | max | digits)"
     + (if .limit == null then " | | |" else
@@ -51,7 +51,7 @@ def document:
   table, "",
   ("Beyond its guest's RAM, `passthru run` keeps \(.beyond_ram_mib.passthru | tenth) MiB resident, QEMU \(.beyond_ram_mib.qemu | tenth) MiB."
    + " One read at a time makes \(.exits_a_read.passthru | digits) and \(.exits_a_read.qemu | digits) VM exits;"
-   + " no read makes one that the VMM has to handle: all \(.exits_to_the_vmm.passthru) and \(.exits_to_the_vmm.qemu) of those"
+   + " the VMM handles no exit for a read: all \(.exits_to_the_vmm.passthru) and \(.exits_to_the_vmm.qemu) exits that it handled"
    + " were bytes that the guest wrote to its console."
    + " Meanwhile the VMM makes \(.calls_a_second.passthru | round) and \(.calls_a_second.qemu | round) system calls a second"
    + " (\([.calls.passthru | to_entries[] | "\(.key | sub("^sys_"; ""))"] | join(", ")) and "

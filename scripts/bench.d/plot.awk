@@ -1,5 +1,5 @@
-# scripts/bench.d/plot.awk - owns the plot of docs/performance.md: CPU time of an event over the number of sources, a
-# line a way, as SVG. Its input is what `points` of forward.jq prints.
+# scripts/bench.d/plot.awk - the plot of docs/performance.md, as SVG: CPU time of an event over the number of sources,
+# with a line for each way. Its input is the output of `points` in forward.jq.
 # SPDX-License-Identifier: MIT
 BEGIN {
   FS = "\t"
@@ -47,7 +47,7 @@ END {
       color[way[i]], way[i] == "forwarder" ? 3.5 : 1.8
   }
 
-  # Names at the ends of their lines, from below, none nearer than 17 to the one below it.
+  # Puts each name at the end of its line, from the bottom up, at least 17 above the name below.
   for (i = 1; i <= ways; ++i) order[i] = i
   for (i = 1; i <= ways; ++i)
     for (k = i + 1; k <= ways; ++k)

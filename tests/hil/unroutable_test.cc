@@ -50,7 +50,7 @@ TEST_P(UnroutableMsix, DeliversNothingAndTheOthersWork) {
   signal_all();
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0), message_of(2)));
   auto states = msix->inspect();
-  EXPECT_THAT(states[1].unroutable, HasSubstr("0x1000 is no interrupt address"));
+  EXPECT_THAT(states[1].unroutable, HasSubstr("0x1000 is not an interrupt address"));
   EXPECT_TRUE(states[1].pending);
   EXPECT_EQ(states[0].unroutable, "");
   EXPECT_EQ(states[2].unroutable, "");
@@ -110,7 +110,7 @@ TEST_F(UnroutableMsi, OfADeviceThatSignalsItIsNamedAndDeliveredOnceCorrected) {
   EXPECT_THAT(host.delivered(), IsEmpty());
   const Inspection seen = device->inspect();
   ASSERT_FALSE(seen.vectors.empty());
-  EXPECT_THAT(seen.vectors[0].unroutable, HasSubstr("0x1000 is no interrupt address"));
+  EXPECT_THAT(seen.vectors[0].unroutable, HasSubstr("0x1000 is not an interrupt address"));
   EXPECT_EQ(seen.refused_messages, 1U);
   ASSERT_EQ(host.events.size(), 1U);
   EXPECT_THAT(host.events[0].detail, HasSubstr("vector 0: "));

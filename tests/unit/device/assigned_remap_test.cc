@@ -56,7 +56,7 @@ TEST_F(AssignedRemapTest, AMessageThatIsNoInterruptIsToldOfOnceAndNamedByInspect
   ASSERT_EQ(host.events.size(), 1U);
   EXPECT_EQ(host.events[0].kind, Event::Kind::VectorFailed);
   EXPECT_THAT(host.events[0].detail, HasSubstr("vector 1: "));
-  EXPECT_THAT(host.events[0].detail, HasSubstr("0x1000 is no interrupt address"));
+  EXPECT_THAT(host.events[0].detail, HasSubstr("0x1000 is not an interrupt address"));
 }
 
 TEST_F(AssignedRemapTest, AChangeOfRemappingTakesEffectWithoutSetIrqs) {

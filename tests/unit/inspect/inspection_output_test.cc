@@ -17,7 +17,7 @@ Inspection with_unroutable(unsigned vectors) {
   inspection.vectors.push_back(reported_vector(0));
   for (unsigned vector = 1; vector <= vectors; ++vector) {
     inspection.vectors.push_back(reported_vector(vector));
-    inspection.vectors.back().unroutable = "0x1000 is no interrupt address";
+    inspection.vectors.back().unroutable = "0x1000 is not an interrupt address";
   }
   inspection.refused_messages = vectors;
   return inspection;
@@ -26,7 +26,7 @@ Inspection with_unroutable(unsigned vectors) {
 TEST(InspectionOutput, JsonHasTheReason) {
   const nlohmann::json json = with_unroutable(1);
   EXPECT_EQ(json["vectors"][0]["unroutable"], "");
-  EXPECT_EQ(json["vectors"][1]["unroutable"], "0x1000 is no interrupt address");
+  EXPECT_EQ(json["vectors"][1]["unroutable"], "0x1000 is not an interrupt address");
   EXPECT_EQ(json["refused_messages"], 1U);
 }
 
@@ -81,7 +81,7 @@ TEST(InspectionOutput, WordsOfAnotherVersionAreUnknown) {
 
 TEST(InspectionOutput, TheSummaryNamesTheVector) {
   EXPECT_THAT(tools::summary(with_unroutable(1)),
-              HasSubstr("vector 1 delivers nothing: 0x1000 is no interrupt address"));
+              HasSubstr("vector 1 delivers nothing: 0x1000 is not an interrupt address"));
   EXPECT_THAT(tools::summary(with_unroutable(0)), Not(HasSubstr("no interrupt")));
 }
 

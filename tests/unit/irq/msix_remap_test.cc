@@ -44,7 +44,7 @@ TEST_F(MsixRemapTest, AMessageThatIsNoInterruptDeliversNothingAndIsNamed) {
   fake->fire(1);
   fake->fire(2);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(2))) << "no other vector is disturbed";
-  EXPECT_THAT(unroutable(1), HasSubstr("0x1000 is no interrupt address"));
+  EXPECT_THAT(unroutable(1), HasSubstr("0x1000 is not an interrupt address"));
   EXPECT_EQ(unroutable(2), "");
   EXPECT_EQ(msix->counters().refused_messages, 1U);
   EXPECT_EQ(set_irqs(), 0U);

@@ -41,9 +41,9 @@ struct NoInterrupt {
 
 TEST(Remap, WhatIsNoInterruptIsRefusedWithItsReason) {
   const NoInterrupt refused[] = {
-      {{}, "0x0 is no interrupt address"},
-      {{0x1000, 0x41}, "0x1000 is no interrupt address"},
-      {{0x1'fee0'0000, 0x41}, "no interrupt address"},
+      {{}, "0x0 is not an interrupt address"},
+      {{0x1000, 0x41}, "0x1000 is not an interrupt address"},
+      {{0x1'fee0'0000, 0x41}, "not an interrupt address"},
       {{0xfee0'0010, 0x41}, "remappable format"},
       {{0xfee0'0020, 0x41}, "reserved bits"},
       {{0xfee0'0800, 0x41}, "reserved bits"},

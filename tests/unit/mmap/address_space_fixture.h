@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the windows that tests put into an address space, and the words they say it with. For
-// address_space_test.cc and those beside it.
+// The windows that tests put into an address space, and short functions for them. For the tests
+// address_space_*_test.cc.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,12 +20,12 @@ namespace passthru {
 inline constexpr uint64_t kLimit = uint64_t{1} << 40;
 inline constexpr uint64_t kPage = 4096;
 
-/// Host memory that is never touched: only its address matters.
+/// Host memory that is never accessed: only its address matters.
 inline std::byte* host(uint64_t address) {
   return reinterpret_cast<std::byte*>(address);
 }
 
-/// Reads as its own number in every byte and remembers what was asked of it.
+/// Reads as its own number in every byte, and logs its accesses.
 class Recorder : public AccessTarget {
  public:
   explicit Recorder(uint8_t number) : number_(number) {}

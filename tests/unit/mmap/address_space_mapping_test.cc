@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What of the windows is mapped into the guest, and that a change is made whole or not at all.
+// The mappings of windows into the guest. A change happens completely or not at all.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -70,7 +70,7 @@ TEST(AddressSpaceMapping, ABarSmallerThanAPageLosesItsPageToANeighbourAndGetsItB
   EXPECT_EQ(mapper.all().size(), 1U);
 }
 
-// Other memory could come to its address, and the guest would reach that.
+// Other memory could get its address, and the guest would reach that memory.
 TEST(AddressSpaceMapping, AMappingThatCannotBeTakenAwayKeepsItsMemoryUntilItCan) {
   FakeMapper mapper;
   AddressSpace space(kLimit, &mapper, kPage);
@@ -83,12 +83,12 @@ TEST(AddressSpaceMapping, AMappingThatCannotBeTakenAwayKeepsItsMemoryUntilItCan)
   space.wait_for_readers();
   EXPECT_FALSE(target.expired());
   std::array<std::byte, 1> byte{};
-  EXPECT_FALSE(space.read(0x10000, byte)) << "the window is gone all the same";
+  EXPECT_FALSE(space.read(0x10000, byte)) << "the window is removed all the same";
   EXPECT_EQ(space.mappings(), (std::vector<GuestMapping>{{0x20000, 0x4000, host(0x200000)}}));
 
   const WindowId other = add(space, mapped_window(0x30000, 0x4000, 0x300000));
   space.wait_for_readers();
-  EXPECT_FALSE(target.expired()) << "it was refused again";
+  EXPECT_FALSE(target.expired()) << "the mapper refused again";
 
   mapper.kept.clear();
   remove(space, other);
@@ -98,7 +98,7 @@ TEST(AddressSpaceMapping, AMappingThatCannotBeTakenAwayKeepsItsMemoryUntilItCan)
   EXPECT_EQ(mapper.all(), space.mappings());
 }
 
-// A target may be the last owner of something that asks the space as it ends.
+// A target may be the last owner of an object that calls the space in its destructor.
 TEST(AddressSpaceMapping, ATargetThatWasKeptEndsOutsideTheLock) {
   std::future<std::vector<GuestMapping>> answered;
   struct Asker : Recorder {
@@ -122,14 +122,14 @@ TEST(AddressSpaceMapping, ATargetThatWasKeptEndsOutsideTheLock) {
           {0x10000, kPage, std::make_shared<Asker>(space, answered), {{0, kPage, host(0x100000)}}});
   mapper.kept = {0x10000};
   remove(space, id);
-  space.wait_for_readers();  // from here on the space alone keeps it
+  space.wait_for_readers();  // now only the space keeps the target
   mapper.kept.clear();
   space.wait_for_readers();
-  ASSERT_TRUE(answered.valid()) << "it has ended";
+  ASSERT_TRUE(answered.valid()) << "the target was destroyed";
   EXPECT_TRUE(answered.get().empty());
 }
 
-// The last change of a device that goes: the next may be long after, if there is any.
+// The last change of a removed device: the next change may be much later or never.
 TEST(AddressSpaceMapping, WaitingForReadersTriesAgainToTakeAMappingAway) {
   FakeMapper mapper;
   AddressSpace space(kLimit, &mapper, kPage);
@@ -164,7 +164,7 @@ TEST(AddressSpaceMapping, WhatARollbackCannotTakeAwayKeepsItsMemoryToo) {
   EXPECT_EQ(mapper.all(), space.mappings());
 }
 
-/// Three windows of which each has mappings that a change adds, keeps, or takes.
+/// Three windows. Each has mappings that the change adds, keeps or removes.
 class AddressSpaceRollback : public testing::TestWithParam<unsigned> {};
 
 TEST_P(AddressSpaceRollback, LeavesEverythingAsItWasWhenTheMapperFails) {
@@ -201,20 +201,20 @@ TEST(AddressSpaceMapping, WhatTheMapperTakesBackNoMoreIsTrappedUntilItDoes) {
   FakeMapper mapper;
   AddressSpace space(kLimit, &mapper, kPage);
   const WindowId id = add(space, mapped_window(0x10000, 0x1000, 0x100000));
-  mapper.refused = 0x20000;  // and, once it was taken away, the old place too
+  mapper.refused = 0x20000;  // and after its removal also the old place
   mapper.calls_to_fail = 2;
   ASSERT_FALSE(space.commit({{id}, {mapped_window(0x20000, 0x1000, 0x100000)}}));
   EXPECT_TRUE(mapper.all().empty());
   EXPECT_TRUE(space.mappings().empty());
-  EXPECT_EQ(read(space, 0x10000, 1), 1U) << "it is still there, at the price of an exit";
+  EXPECT_EQ(read(space, 0x10000, 1), 1U) << "the window still answers, with an exit";
 
   mapper.calls_to_fail = 0;
   mapper.refused = 0x10000;
   add(space, mapped_window(0x30000, 0x1000, 0x300000));
-  EXPECT_EQ(mapper.all().size(), 1U) << "a change of another window does not fail for it";
+  EXPECT_EQ(mapper.all().size(), 1U) << "it does not make a change of another window fail";
   mapper.refused = UINT64_MAX;
   add(space, mapped_window(0x40000, 0x1000, 0x400000));
-  EXPECT_EQ(mapper.all().size(), 3U) << "it is mapped as soon as the mapper lets it";
+  EXPECT_EQ(mapper.all().size(), 3U) << "it is mapped as soon as the mapper allows it";
 }
 
 TEST(AddressSpaceMapping, ARemovalNeverFailsEvenIfWhatItUncoversCannotBeMapped) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Accesses beside changes, and from inside them: nobody sees half of a change or what is gone.
+// Accesses during changes, and from inside them: no reader sees half of a change or a removed
+// window.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -13,12 +14,12 @@
 namespace passthru {
 namespace {
 
-/// Commits when it is read: a config write that comes through a memory-mapped window.
+/// Commits when it is read, like a config write through a memory-mapped window.
 class Mover : public AccessTarget {
  public:
   explicit Mover(AddressSpace& space) : space_(space) {}
   void read(uint64_t /*offset*/, std::span<std::byte> data) override {
-    ASSERT_TRUE(space_.commit({{id}, {}})) << "removes the very window that is being read";
+    ASSERT_TRUE(space_.commit({{id}, {}})) << "removes the window that is being read";
     data[0] = std::byte{5};
   }
   void write(uint64_t /*offset*/, std::span<const std::byte> /*data*/) override {}
@@ -37,11 +38,11 @@ TEST(AddressSpaceReaders, AnAccessMayChangeTheSpaceAndItsTargetLivesOn) {
   EXPECT_EQ(read(space, 0x1000, 1), 5U);
   EXPECT_EQ(read(space, 0x1000, 1), 0xffU);
   space.wait_for_readers();
-  EXPECT_TRUE(alive.expired()) << "nothing keeps what was removed";
+  EXPECT_TRUE(alive.expired()) << "nothing keeps the removed target";
 }
 
-/// Says whether it was reached after it was destroyed, as far as memory still tells; sanitizers
-/// tell for sure.
+/// Reports whether it was accessed after its destructor, as far as its memory still shows;
+/// sanitizers detect it reliably.
 class Mortal : public AccessTarget {
  public:
   ~Mortal() override { alive_ = 0; }
@@ -59,7 +60,7 @@ TEST(AddressSpaceReaders, NeverSeeFreedOrHalfMovedState) {
   std::atomic<bool> stop{false};
   std::atomic<unsigned> wrong{0};
   std::atomic<unsigned> found{0};
-  // A and B change places in one step: whoever reads one of the two places finds somebody there.
+  // A and B change places in one step: a reader of either place always finds a window.
   const auto pair = [] {
     return std::vector<Window>{{0x1000, 0x1000, std::make_shared<Mortal>(), {}},
                                {0x2000, 0x1000, std::make_shared<Mortal>(), {}}};
@@ -79,7 +80,7 @@ TEST(AddressSpaceReaders, NeverSeeFreedOrHalfMovedState) {
     ids = space.commit({*ids, pair()});
     ASSERT_TRUE(ids);
   }
-  EXPECT_TRUE(eventually([&] { return found >= 1000; })) << "the readers have not begun";
+  EXPECT_TRUE(eventually([&] { return found >= 1000; })) << "the readers have not started";
   stop = true;
   low.join();
   high.join();
@@ -102,14 +103,14 @@ TEST(AddressSpaceReaders, AreWaitedForBeforeTheirTargetMayGo) {
   auto slow = std::make_shared<Slow>();
   const WindowId id = add(space, {0x1000, 0x100, slow, {}});
   std::thread vcpu([&] { read(space, 0x1000, 1); });
-  EXPECT_TRUE(eventually([&] { return slow->entered.load(); })) << "the access has not begun";
+  EXPECT_TRUE(eventually([&] { return slow->entered.load(); })) << "the access has not started";
   remove(space, id);
   space.wait_for_readers();
   EXPECT_EQ(slow->left, 1);
   vcpu.join();
 }
 
-/// An access that lasts until `end()`, and at most 20 s.
+/// An access that lasts until `end()`, at most 20 s.
 class Stuck : public AccessTarget {
  public:
   void read(uint64_t /*offset*/, std::span<std::byte> /*data*/) override {
@@ -121,7 +122,7 @@ class Stuck : public AccessTarget {
   }
   void write(uint64_t /*offset*/, std::span<const std::byte> /*data*/) override {}
   void wait_for_access() const {
-    EXPECT_TRUE(eventually([this] { return entered_.load(); })) << "the access has not begun";
+    EXPECT_TRUE(eventually([this] { return entered_.load(); })) << "the access has not started";
   }
   void end() { end_ = true; }
   [[nodiscard]] bool was_told() const { return was_told_; }
@@ -132,7 +133,7 @@ class Stuck : public AccessTarget {
   std::atomic<bool> was_told_{false};
 };
 
-/// A vCPU that is in a long access of `space` while this lives.
+/// A vCPU in a long access of `space`, while this object lives.
 class StuckVcpu {
  public:
   explicit StuckVcpu(AddressSpace& space)
@@ -143,7 +144,7 @@ class StuckVcpu {
   ~StuckVcpu() {
     target->end();
     thread_.join();
-    EXPECT_TRUE(target->was_told()) << "somebody has waited for the access";
+    EXPECT_TRUE(target->was_told()) << "the change waited for the access";
   }
 
   const std::shared_ptr<Stuck> target = std::make_shared<Stuck>();
@@ -181,7 +182,7 @@ TEST(AddressSpaceReaders, WhoWaitsForReadersWaitsForWindowsThatStay) {
       space.wait_for_readers();
       waited = true;
     });
-    // Long enough for a wait that waits for nobody.
+    // Time enough for a wait that waits for no reader.
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     EXPECT_FALSE(waited);
   }
@@ -189,7 +190,7 @@ TEST(AddressSpaceReaders, WhoWaitsForReadersWaitsForWindowsThatStay) {
   EXPECT_TRUE(waited);
 }
 
-/// Counts those of its kind that are alive.
+/// Counts its live objects.
 class Counted : public AccessTarget {
  public:
   explicit Counted(std::atomic<uint64_t>& alive) : alive_(alive) { ++alive_; }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which window of an address space answers an access, and with which of its bytes.
+// Which window of an address space answers an access, and with which bytes.
 #include <gtest/gtest.h>
 
 #include "tests/unit/mmap/address_space_fixture.h"

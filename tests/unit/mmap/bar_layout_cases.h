@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the words in which the tests of BAR layouts are written: regions, spans, and a case.
+// Short functions for the tests of BAR layouts: regions, spans, and a case.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ inline constexpr uint64_t k4K = 0x1000;
 inline constexpr uint64_t k16K = 0x4000;
 inline constexpr uint64_t k64K = 0x10000;
 
-/// A span that is mapped by itself.
+/// A span with its own mapping.
 inline BarSpan mapped(uint64_t offset, uint64_t size) {
   return {offset, size, Mapped, {offset, size}};
 }
@@ -46,7 +46,7 @@ inline RegionInfo unmappable(uint64_t size) {
   return info;
 }
 
-/// VFIO_REGION_INFO_CAP_MSIX_MAPPABLE: the kernel leaves it to us.
+/// VFIO_REGION_INFO_CAP_MSIX_MAPPABLE: the kernel lets us map the table.
 inline RegionInfo table_mappable(uint64_t size) {
   RegionInfo info = mappable(size);
   info.msix_mappable = true;

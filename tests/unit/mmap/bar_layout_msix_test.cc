@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The layout of BARs that hold an MSI-X table or pending bits, with small pages and with large.
+// The layout of BARs that hold an MSI-X table or pending bits, with small and large pages.
 #include <gtest/gtest.h>
 
 #include "tests/unit/mmap/bar_layout_cases.h"

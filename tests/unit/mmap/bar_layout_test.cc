@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How a BAR is laid out in mapped and trapped spans; random ones, whatever they are made of.
+// The layout of a BAR in mapped and trapped spans, also of random BARs.
 #include <gtest/gtest.h>
 
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Accesses to BARs that are trapped: who answers them, how the kernel is asked, what is counted.
+// Trapped accesses to BARs: which target answers, how the kernel is called, and what is counted.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -86,7 +86,7 @@ TEST_F(BarsTest, PortsAreComparedWithTheLimitAndNeverMaskedIntoIt) {
   ASSERT_TRUE(bars->place(placement));
   EXPECT_EQ(read(ports, 0xc004, 4), 0xffffffffU);
   placement[2] = 0xfff0;
-  ASSERT_TRUE(bars->place(placement)) << "its end is beyond the limit: reachable from nowhere";
+  ASSERT_TRUE(bars->place(placement)) << "its end is beyond the limit: the guest cannot reach it";
   EXPECT_EQ(read(ports, 0xfff4, 4), 0xffffffffU);
   placement[2] = 0xffe0;
   ASSERT_TRUE(bars->place(placement));

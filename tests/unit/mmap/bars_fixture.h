@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the BARs of one fake device in a guest's address spaces, and a guest's accesses to them.
+// The BARs of one fake device in a guest's address spaces, and a guest's accesses to them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ namespace passthru {
 inline constexpr uint64_t kPage = 4096;
 inline constexpr uint64_t kBase = 0x80000000;
 
-/// Stands in for the MSI-X table: says where it was accessed.
+/// Stands in for the MSI-X table, and logs its accesses.
 class FakeTable : public AccessTarget {
  public:
   void read(uint64_t offset, std::span<std::byte> data) override {
@@ -67,7 +67,7 @@ class BarsTest : public testing::Test {
   bool write(AddressSpace& space, uint64_t address, unsigned width, uint64_t value) {
     return space.write(address, std::as_bytes(std::span(&value, 1)).first(width));
   }
-  /// Offsets and sizes of the accesses that the kernel saw.
+  /// Returns the offsets and sizes of the accesses that the kernel saw.
   std::string accesses(std::string_view call) {
     std::string log;
     for (const FakeCall& made : kernel.calls(call)) {

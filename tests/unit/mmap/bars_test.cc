@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What of a device's BARs is mapped into the guest, wherever they are and wherever they move.
+// Which parts of a device's BARs are mapped into the guest, wherever the BARs are and move.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -18,7 +18,8 @@ TEST_F(BarsTest, EveryPageButTheTablesAndThePendingBitsIsMapped) {
   EXPECT_EQ(mapper.all()[0].address, kBase);
   EXPECT_EQ(mapper.all()[0].size, 0x2000U);
   mapper.all()[0].memory[0x1008] = std::byte{0x5a};
-  EXPECT_EQ(hardware->bar(0)[0x1008], std::byte{0x5a}) << "the doorbell is the device's own";
+  EXPECT_EQ(hardware->bar(0)[0x1008], std::byte{0x5a})
+      << "the guest reaches the device's own doorbell";
 }
 
 TEST_F(BarsTest, WhatTheKernelRefusesToMapIsTrapped) {
@@ -89,7 +90,7 @@ TEST_F(BarsTest, ABarSmallerThanAPageIsMappedWhileItIsAloneInItsPage) {
   hardware->bar(1)[3] = std::byte{0x21};
   EXPECT_EQ(read(mmio, kBase + kPage + 3, 1), 0x21U);
   ASSERT_TRUE(bars->place({kBase, kBase + 0x800}));
-  EXPECT_TRUE(mapper.all().empty()) << "a neighbour moved into its page";
+  EXPECT_TRUE(mapper.all().empty()) << "another BAR moved into its page";
   EXPECT_EQ(read(mmio, kBase + 0x803, 1), 0x21U);
   ASSERT_TRUE(bars->place({kBase}));
   EXPECT_EQ(mapper.all().size(), 1U);
@@ -119,7 +120,7 @@ TEST_F(BarsTest, TheirEndLeavesNothingInTheGuestNorInTheKernel) {
   EXPECT_EQ(table.use_count(), 1);
   EXPECT_EQ(kernel.mappings(), 0U);
   config.reset();
-  EXPECT_EQ(device.use_count(), 1) << "no window that is gone keeps the device open";
+  EXPECT_EQ(device.use_count(), 1) << "no removed window keeps the device open";
 }
 
 TEST_F(BarsTest, NoMappingEverCoversAByteOfATablesPage) {
@@ -145,7 +146,8 @@ TEST_F(BarsTest, NoMappingEverCoversAByteOfATablesPage) {
       const uint64_t b = kBase + random() % 64 * 0x400;
       ASSERT_TRUE(bars->place({a, b}));
       for (const GuestMapping& mapping : mapper.all()) {
-        // What the guest would reach, found by the memory itself: the device's bytes are marked.
+        // Compares what the guest would reach with the memory itself: the device's bytes are
+        // marked.
         for (const auto& [bar, offset, length] :
              {std::tuple{0U, spec.msix.table_offset, uint64_t{vectors} * 16},
               std::tuple{1U, spec.msix.pba_offset, uint64_t{(vectors + 63) / 64} * 8}}) {

@@ -13,7 +13,7 @@ namespace {
 
 using enum CapabilityPolicy;
 
-/// An image whose list begins at 0x40, or that has none.
+/// An image whose capability list begins at 0x40, or is empty.
 ConfigImage image_with_list(uint32_t size = 256) {
   ConfigImage image(size);
   image.put16(0x06, 0x0010);

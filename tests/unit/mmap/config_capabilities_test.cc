@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The capabilities of config space: what the guest sees of them, and what it may ask of them.
+// The capabilities of config space: what the guest sees, and which requests it may make.
 #include "tests/unit/mmap/config_space_fixture.h"
 
 namespace passthru {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Config space as it is read when a device is opened, of a device that is silent at times.
+// The read of config space when a device is opened, also of a device that is sometimes silent.
 #include "mmap/config_reader.h"
 
 #include <gmock/gmock.h>
@@ -22,11 +22,11 @@ constexpr uint32_t kStatus = 0x06;
 constexpr uint16_t kSilent = 0xffff;
 constexpr uint16_t kSilentWithoutList = 0xffef;
 constexpr uint32_t kRegister = 0x40;
-// The first read is Status alone. A pass has 64 registers, and the headers of two capabilities.
+// The first read covers only Status. A pass reads 64 registers and the headers of two capabilities.
 constexpr unsigned kReadsOfAPass = 64 + 2;
 constexpr std::array<unsigned, 2> kFirstReads{2, 2 + kReadsOfAPass};
 
-/// Registers that may be silent, by the number of the read.
+/// Registers that may be silent, selected by the number of the read.
 class SilentImage : public ConfigImage {
  public:
   using ConfigImage::ConfigImage;
@@ -56,10 +56,10 @@ class ConfigReaderTest : public testing::Test {
 
 TEST(IsAnswer, IsNoStatusInWhichTheDevicesBitsAreAllOnes) {
   EXPECT_FALSE(is_answer(kSilent));
-  EXPECT_FALSE(is_answer(kSilentWithoutList)) << "the kernel says that there is no list";
+  EXPECT_FALSE(is_answer(kSilentWithoutList)) << "the kernel reports no list";
   EXPECT_TRUE(is_answer(0x0010));
   EXPECT_TRUE(is_answer(0x0000));
-  EXPECT_TRUE(is_answer(0xf9ef)) << "all the errors that a device can show";
+  EXPECT_TRUE(is_answer(0xf9ef)) << "all errors that a device can show";
 }
 
 TEST_F(ConfigReaderTest, OfTheExtendedPartTheHeadersAreRead) {
@@ -72,7 +72,7 @@ TEST_F(ConfigReaderTest, OfTheExtendedPartTheHeadersAreRead) {
 
 TEST_F(ConfigReaderTest, ADeviceThatAnswersInTimeIsWaitedFor) {
   image.is_silent = [](unsigned read) { return read <= 4; };
-  ASSERT_FALSE(read(milliseconds(30))) << "asked four times";
+  ASSERT_FALSE(read(milliseconds(30))) << "it was read four times";
   image.reads = 0;
   EXPECT_TRUE(read(milliseconds(40)));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the device whose config space the tests look at, and the words they say it with. For
+// The device whose config space the tests read, and short functions for it. For
 // config_space_test.cc and config_capabilities_test.cc.
 #pragma once
 
@@ -26,8 +26,8 @@ inline constexpr uint16_t kIo = 1;
 inline constexpr uint16_t kMemory = 2;
 inline constexpr uint16_t kBusMaster = 4;
 
-/// A device with one BAR of each kind: 0 is 64-bit and prefetchable, 2 is 32-bit, 3 is ports; and a
-/// ROM.
+/// A device with a ROM and one BAR of each kind: 0 is 64-bit and prefetchable, 2 is 32-bit, 3 is
+/// I/O ports.
 class ConfigSpaceTest : public testing::Test {
  protected:
   ConfigSpaceTest() {
@@ -74,7 +74,7 @@ class ConfigSpaceTest : public testing::Test {
     space = std::move(*made);
     image->writes.clear();
   }
-  /// A write that is not expected to ask for anything.
+  /// A write that must cause no request.
   void put(uint32_t offset, unsigned width, uint32_t value) {
     ASSERT_FALSE(space->write(offset, width, value).reset_requested);
   }
@@ -82,7 +82,7 @@ class ConfigSpaceTest : public testing::Test {
     put(bar, 4, UINT32_MAX);
     return space->read(bar, 4);
   }
-  /// The ids along the guest's list.
+  /// The capability ids in the order of the guest's list.
   std::string listed() {
     std::string ids;
     for (uint32_t at = space->read(0x34, 1); at != 0; at = space->read(at + 1, 1)) {

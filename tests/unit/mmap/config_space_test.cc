@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The header of config space: decode, BARs, ROM, identity, and the life of the whole.
+// The header of config space: decode, BARs, ROM and identity; and the lifetime of the whole.
 #include "tests/unit/mmap/config_space_fixture.h"
 
 namespace passthru {
@@ -39,7 +39,7 @@ TEST_F(ConfigSpaceTest, SizingTellsPowersOfTwoAndTypes) {
   EXPECT_EQ(sized(kBar0 + 16), 0U);
   EXPECT_EQ(sized(kBar0 + 20), 0U);
   EXPECT_EQ(sized(kRom), 0xffff8001U);
-  EXPECT_EQ(image->writes, "") << "no BAR of the guest reaches the device";
+  EXPECT_EQ(image->writes, "") << "no BAR write of the guest reaches the device";
   EXPECT_EQ(space->bars()[0], (BarInfo{0x4000, false, true, true}));
   EXPECT_EQ(space->bars()[1].size, 0U);
   EXPECT_TRUE(space->io(3));
@@ -55,7 +55,7 @@ struct Size {
 class BarSizes : public ConfigSpaceTest, public testing::WithParamInterface<Size> {};
 
 TEST_P(BarSizes, AreOnesThatSizingCanTell) {
-  image->put32(kBar0 + 20, GetParam().reg);  // BAR 5: the last, with no upper half after it
+  image->put32(kBar0 + 20, GetParam().reg);  // BAR 5: the last, without an upper half
   source.region_sizes[5] = GetParam().region;
   make();
   EXPECT_EQ(space->bars()[5].size, GetParam().size);
@@ -139,7 +139,7 @@ TEST_F(ConfigSpaceTest, ARomFromElsewhereHasItsOwnSize) {
   EXPECT_EQ(sized(kRom), 0xffffc001U);
   source.region_sizes[kRomBar] = 0;
   make({.rom_size = 1});
-  EXPECT_EQ(sized(kRom), 0xfffff801U) << "also where the device has none";
+  EXPECT_EQ(sized(kRom), 0xfffff801U) << "even if the device has no ROM";
 }
 
 TEST_F(ConfigSpaceTest, TheInterruptPinIsShownOnDemandAndTheLineIsAScratchRegister) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the guest's mappings in tests: fails the calls that a test names, and the test if the
+// The guest's mappings in tests. Fails the calls that a test chooses, and fails the test if the
 // contract of GuestMapper is broken.
 #pragma once
 
@@ -29,7 +29,7 @@ class FakeMapper : public GuestMapper {
   }
   Result<void> unmap(const GuestMapping& mapping) override {
     if (kept.contains(mapping.address)) return fail(ENOMEM, "unmap");
-    EXPECT_EQ(mapped[mapping.address], mapping) << "only what was mapped is unmapped, as a whole";
+    EXPECT_EQ(mapped[mapping.address], mapping) << "unmaps exactly one whole mapping";
     mapped.erase(mapping.address);
     ++unmaps;
     return {};
@@ -43,7 +43,7 @@ class FakeMapper : public GuestMapper {
   unsigned maps = 0;
   unsigned unmaps = 0;
   unsigned calls = 0;
-  unsigned calls_to_fail = 0;  ///< the nth from now; 0: none
+  unsigned calls_to_fail = 0;  ///< the nth call from now; 0: no call
   uint64_t refused = UINT64_MAX;
   std::set<uint64_t> kept;  ///< addresses that `unmap` refuses
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A device whose mapped BARs fault, as with memory decode off: what the library does itself goes
-// on, and when the memory is there again so are the interrupts.
+// A device whose mapped BARs fault, as with memory decode off. The library's own accesses go on;
+// when the memory answers again, interrupts work again.
 #include <gmock/gmock.h>
 
 #include <array>
@@ -33,7 +33,7 @@ class FaultingBarTest : public AssignedFixture {
   }
 };
 
-// That it is a fault indeed, and where the guest has the BAR mapped too.
+// Checks that the access does fault, and where the guest has the BAR mapped.
 TEST_F(FaultingBarTest, WhatIsMappedFaults) {
   const std::byte* const memory = host.mappings().front().memory;
   std::array<uint32_t, 1> word{};
@@ -57,7 +57,7 @@ TEST_F(FaultingBarTest, TheAuditGoesOn) {
   hardware->set_faulting(true);
   for (unsigned audits = 0; audits < 3; ++audits) {
     const auto done = device->check_health();
-    ASSERT_FALSE(done) << "no message of the host is in sight";
+    ASSERT_FALSE(done) << "the table shows no message of the host";
     EXPECT_EQ(done.error().code, EIO);
   }
   hardware->set_faulting(false);
@@ -83,7 +83,7 @@ TEST_F(FaultingBarTest, AVectorIsMaskedAndUnmasked) {
 
 TEST_F(FaultingBarTest, AnAccessOfTheGuestsThatExitsReadsAllOnes) {
   hardware->set_faulting(true);
-  EXPECT_EQ(mmio_read(kTable + 0x800), UINT32_MAX) << "behind the table, in its page";
+  EXPECT_EQ(mmio_read(kTable + 0x800), UINT32_MAX) << "after the table, in its page";
   mmio_write(kTable + 0x800, 0x1234);
   hardware->set_faulting(false);
   EXPECT_EQ(mmio_read(kTable + 0x800), 0U) << "the write was dropped";

@@ -64,7 +64,7 @@ TEST(FlatMapModel, AgreesWithALookAtEveryByte) {
   }
 }
 
-/// What of `memory` at a range can be mapped, with 4 KiB pages in a space of 1 MiB.
+/// The mappable parts of `memory` at a range, with 4 KiB pages in a space of 1 MiB.
 std::vector<GuestMapping> mappable(const Segments& segments, size_t index, uint64_t range_end,
                                    const FlatMemory& memory) {
   std::vector<GuestMapping> out;

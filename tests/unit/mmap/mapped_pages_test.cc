@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Which pages of the guest show a device's memory: only those in which nobody else is, and again as
-// soon as nobody else is. Two devices, RAM, and a window in many parts.
+// The pages of the guest that map a device's memory: only pages without another window, and again
+// as soon as the other window is gone. Two devices, RAM, and a window in many parts.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@ using ::testing::SizeIs;
 constexpr uint64_t kPage = 0x1000;
 constexpr uint64_t kGuest = 0xc0000000;
 
-/// Two devices of one guest, each with a BAR of 256 bytes that has a host page for itself.
+/// Two devices of one guest. Each has a BAR of 256 bytes in a host page of its own.
 class SubPageBars : public VmFixture {
  protected:
   void SetUp() override {
@@ -54,7 +54,7 @@ class SubPageBars : public VmFixture {
     }
     return false;
   }
-  /// The byte that says which device it is.
+  /// Returns the byte that identifies the device at the address.
   unsigned who(uint64_t address) {
     std::byte byte{};
     domain.mmio().read(address, {&byte, 1});
@@ -80,7 +80,7 @@ TEST_F(SubPageBars, ANeighbourThatMovesInShrinksThePageAndOneThatMovesOutGivesIt
     EXPECT_THAT(host.mappings(), IsEmpty());
     EXPECT_EQ(who(kGuest), 0x10U);
     EXPECT_EQ(who(kGuest + 0x800), 0x11U);
-    EXPECT_EQ(who(kGuest + 0x400), 0xffU) << "nobody is between them";
+    EXPECT_EQ(who(kGuest + 0x400), 0xffU) << "no window is between them";
     place(1, kGuest + kPage);
     EXPECT_TRUE(mapped(kGuest));
     EXPECT_TRUE(mapped(kGuest + kPage));
@@ -120,7 +120,7 @@ TEST_F(SubPageBars, RamThatWasThereFirstHidesWhatIsPlacedOverIt) {
   add_ram(kGuest, kPage);
   place(0, kGuest);
   EXPECT_THAT(host.mappings(), IsEmpty());
-  EXPECT_EQ(who(kGuest), 0xffU) << "the VMM's own answers there, not this space";
+  EXPECT_EQ(who(kGuest), 0xffU) << "the VMM answers there, not this space";
   place(0, kGuest + kPage);
   EXPECT_TRUE(mapped(kGuest + kPage));
 }
@@ -128,7 +128,7 @@ TEST_F(SubPageBars, RamThatWasThereFirstHidesWhatIsPlacedOverIt) {
 TEST_F(SubPageBars, OverEachOtherTheOneThatWasFirstHasThePage) {
   place(0, kGuest);
   place(1, kGuest);
-  EXPECT_TRUE(mapped(kGuest)) << "all of the second is hidden";
+  EXPECT_TRUE(mapped(kGuest)) << "the second window is hidden completely";
   EXPECT_EQ(who(kGuest), 0x10U);
   decode_off(0);
   EXPECT_TRUE(mapped(kGuest));
@@ -142,16 +142,16 @@ TEST_F(SubPageBars, APageThatTheVmmRefusesToGiveBackIsTrapped) {
   decode_off(1);
   EXPECT_THAT(host.mappings(), IsEmpty());
   EXPECT_EQ(who(kGuest), 0x10U);
-  EXPECT_EQ(who(kGuest + 0x800), 0xffU) << "decode is off, whatever the VMM said";
+  EXPECT_EQ(who(kGuest + 0x800), 0xffU) << "decode is off, whatever the VMM reported";
 }
 
 TEST(MappedPages, OfAWindowInManyPartsUnderManyCoversAreExactlyThoseThatAreSeen) {
   constexpr uint64_t kParts = 64;
   FakeMapper mapper;
   AddressSpace space(uint64_t{1} << 40, &mapper, kPage);
-  auto* const memory = reinterpret_cast<std::byte*>(uint64_t{0x10000000});  // never touched
+  auto* const memory = reinterpret_cast<std::byte*>(uint64_t{0x10000000});  // never accessed
   AddressSpaceChange change;
-  // A cover at the start of every third part: 16 bytes that take its page.
+  // A cover of 16 bytes at the start of every third part, which takes that page.
   for (uint64_t part = 0; part < kParts; part += 3) {
     change.add.push_back({.base = kGuest + part * 2 * kPage, .size = 16});
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What other VMMs deadlocked or crashed on: some vCPUs toggle decode and move BARs, also over each
-// other and over another device's, while others access them. PASSTHRU_SECONDS says for how long.
+// Concurrent moves, on which other VMMs deadlocked or crashed. Some vCPUs toggle decode and move
+// BARs, also over each other and over another device's, while others access them. PASSTHRU_SECONDS
+// sets the duration.
 #include <gtest/gtest.h>
 #include <linux/pci_regs.h>
 
@@ -21,9 +22,9 @@ using std::chrono::seconds;
 
 constexpr unsigned kMovers = 4;
 constexpr unsigned kAccessors = 4;
-constexpr seconds kStuck{30};  // a thread that makes no step for so long is in a deadlock
+constexpr seconds kStuck{30};  // a thread without a step for this long is in a deadlock
 
-// All BARs move about in here; it is small, so that they overlap.
+// All BARs move within this range. It is small, so that they overlap.
 constexpr uint64_t kArena = 0xc0000000;
 constexpr uint64_t kArenaSize = 0x8000;
 constexpr uint64_t kTable = 0x2000;
@@ -31,8 +32,8 @@ constexpr uint64_t kTableSize = 65 * 16;
 constexpr uint64_t kPba = 0x3000;
 constexpr uint64_t kPbaSize = 16;
 
-/// The memory BARs: some mapped but for the table's page, some trapped whole, some smaller than a
-/// page.
+/// The memory BARs: some mapped except the table's page, some trapped completely, some smaller than
+/// a page.
 struct KnownBar {
   size_t device;
   unsigned bar;
@@ -52,8 +53,8 @@ std::array<FakeSpec, 3> specs() {
   return all;
 }
 
-// Half of the registers are never written and say which BAR's they are and where in it. The other
-// half is written all the time, with what every BAR has at such an address.
+// Half of the registers are never written; they identify their BAR and offset. The other half is
+// written all the time, with the value that every BAR has at that address.
 bool is_written(uint64_t address) {
   return (address & 0x80) != 0;
 }
@@ -70,7 +71,7 @@ bool in_msix(uint64_t address) {
          (offset >= kPba && offset < kPba + kPbaSize);
 }
 
-/// Whether a register that some BAR may have at `address` has this value.
+/// Returns whether a register that a BAR may have at `address` has this value.
 bool is_right(uint64_t address, uint32_t value) {
   if (is_written(address)) return value == written_value(address);
   const size_t bar = value >> 16 & 0xff;
@@ -98,7 +99,7 @@ class MovingBars : public VmFixture {
     for (size_t i = 0; i < kKnownBars.size(); ++i) fill(i);
   }
 
-  /// What is left alone of a BAR says who it is.
+  /// The unwritten registers of a BAR identify it.
   void fill(size_t index) {
     const auto& [device, bar, size] = kKnownBars[index];
     const std::span<std::byte> memory = hardware[device]->bar(bar);
@@ -111,7 +112,7 @@ class MovingBars : public VmFixture {
 
   static uint32_t bar_register(unsigned bar) { return PCI_BASE_ADDRESS_0 + 4 * bar; }
 
-  /// One thing that a guest does to its devices' decode.
+  /// One action of a guest on its devices' decode.
   void move_something(std::mt19937_64& random) {
     const auto& [device, bar, size] = kKnownBars[random() % kKnownBars.size()];
     AssignedDevice& moved = *devices[device];
@@ -130,7 +131,7 @@ class MovingBars : public VmFixture {
     }
   }
 
-  /// Reads or writes one register, wherever that leads now.
+  /// Reads or writes one register, whatever answers there now.
   void access_something(std::mt19937_64& random) {
     const uint64_t address = kArena + random() % (kArenaSize / 4) * 4;
     if (is_written(address) && random() % 2 == 0) {
@@ -162,12 +163,12 @@ TEST_F(MovingBars, EveryReadBesideFourMoversIsTheRegistersValueOrAllOnes) {
       std::mt19937_64 random(id);
       for (; !stop; ++steps[id]) {
         id < kMovers ? move_something(random) : access_something(random);
-        // The fake writes down every call, for as long as the test runs.
+        // The fake logs every call for as long as the test runs.
         if (id == 0 && steps[id] % 1024 == 0) kernel->forget_calls();
       }
     });
   }
-  // To leave with threads that are not joined ends the process: better than to wait for them.
+  // Leaving with unjoined threads ends the process, which is better than to wait for them.
   const auto begin = std::chrono::steady_clock::now();
   std::array<uint64_t, kMovers + kAccessors> seen{};
   std::array<std::chrono::steady_clock::time_point, kMovers + kAccessors> progress;
@@ -187,7 +188,7 @@ TEST_F(MovingBars, EveryReadBesideFourMoversIsTheRegistersValueOrAllOnes) {
   EXPECT_GT(somebody, 0U);
   for (const auto& count : steps) EXPECT_GT(count, 0U);
 
-  // Nothing moves any more: each BAR by itself is what it was.
+  // Nothing moves now: each BAR alone has its old content.
   for (const auto& device : devices) device->config_write(PCI_COMMAND, 2, 0);
   for (size_t i = 0; i < kKnownBars.size(); ++i) {
     const auto& [device, bar, size] = kKnownBars[i];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where the MSI-X table goes: the lab's devices and shapes that have no room, as a table.
+// The placement of the MSI-X table, as a table: the lab's devices, and layouts without room.
 #include "mmap/msix_placement.h"
 
 #include <gmock/gmock.h>
@@ -21,7 +21,7 @@ struct Device {
   MsixLayout msix;
 };
 
-// Registers to 0x3000; table and pending bits share the last page.
+// Registers up to 0x3000; table and pending bits share the last page.
 Device xhci() {
   return {{{{.size = 0x4000, .is_64bit = true}}},
           {.vectors = 16, .table_offset = 0x3000, .pba_offset = 0x3800}};
@@ -31,12 +31,12 @@ Device nvme() {
   return {{{{.size = 0x4000, .is_64bit = true}}},
           {.vectors = 65, .table_offset = 0x2000, .pba_offset = 0x3000}};
 }
-// A BAR of its own for MSI-X, ports in BAR 2, BARs 4 and 5 free.
+// A BAR for MSI-X alone, ports in BAR 2, BARs 4 and 5 free.
 Device e1000e() {
   return {{{{.size = 0x20000}, {.size = 0x20000}, {.size = 32, .io = true}, {.size = 0x4000}}},
           {.vectors = 5, .table_bar = 3, .pba_bar = 3, .pba_offset = 0x2000}};
 }
-// Three 64-bit BARs: no register is free.
+// Three 64-bit BARs: no BAR register is free.
 Device full() {
   return {{{{.size = 0x10000, .is_64bit = true},
             {},
@@ -56,7 +56,7 @@ struct Case {
   const char* name;
   Device device;
   MsixChoice choice;
-  unsigned bar;    ///< where table and pending bits are found
+  unsigned bar;    ///< the BAR with table and pending bits
   uint64_t table;  ///< offset
   uint64_t pba;
   uint64_t size;  ///< of that BAR
@@ -76,7 +76,7 @@ TEST_P(Relocation, ChangesOneBarAndHidesThePhysicalTable) {
   EXPECT_EQ(placement.layout.capability, c.device.msix.capability);
   BarInfos expected = c.device.shapes;
   expected[c.bar].size = c.size;
-  EXPECT_EQ(placement.shapes, expected) << "no other BAR changes, and no type";
+  EXPECT_EQ(placement.shapes, expected) << "no other BAR and no type changes";
   EXPECT_EQ(placement.hidden, (BarRange{c.device.msix.table_bar, c.device.msix.table_offset,
                                         c.device.msix.table_size()}));
   EXPECT_LE(placement.layout.pba_offset + placement.layout.pba_size(), c.size);
@@ -110,14 +110,16 @@ TEST(MsixPlacement, InPlaceTheGuestSeesTheDeviceAsItIs) {
 TEST(MsixPlacement, AutoLeavesATableAloneThatFillsItsPages) {
   const Device device{{{{.size = 0x10000}}}, {.vectors = 256, .pba_bar = 1, .pba_offset = 0}};
   Device alone = device;
-  alone.shapes[1].size = 32;  // nothing but the pending bits of 256 vectors
+  alone.shapes[1].size = 32;  // only the pending bits of 256 vectors
   EXPECT_EQ(placed(alone, {Kind::Auto}).layout, alone.msix);
   alone.shapes[1].size = 64;
-  EXPECT_NE(placed(alone, {Kind::Auto}).layout, alone.msix) << "something is beside them";
+  EXPECT_NE(placed(alone, {Kind::Auto}).layout, alone.msix)
+      << "the BAR holds more than pending bits";
   Device shifted = alone;
   shifted.shapes[1].size = 32;
   shifted.msix.table_offset = 0x800;
-  EXPECT_NE(placed(shifted, {Kind::Auto}).layout, shifted.msix) << "half a page on both sides";
+  EXPECT_NE(placed(shifted, {Kind::Auto}).layout, shifted.msix)
+      << "half a page of registers on both sides";
 }
 
 TEST(MsixPlacement, AutoLeavesATableInPlaceWhereThereIsNoRoom) {
@@ -133,7 +135,7 @@ TEST(MsixPlacement, ABarWithoutRoomIsRefusedAndThoseWithRoomAreNamed) {
   Device huge = e1000e();
   huge.shapes[0].size = uint64_t{1} << 31;
   Device huge64 = nvme();
-  huge64.shapes[0].size = uint64_t{1} << 32;  // the capability could not say where the table is
+  huge64.shapes[0].size = uint64_t{1} << 32;  // the capability could not express the table's offset
   const struct {
     const char* name;
     Device device;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where a guest may put a BAR, asked of a whole device: each place does what hardware does there,
-// or is refused, and from each the BAR comes back.
+// The addresses that a guest may give a BAR, tested on a whole device. Each does what hardware
+// does, or is refused, and from each the BAR can return.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -58,7 +58,7 @@ TEST_P(MoveTo, DoesWhatHardwareDoesAndComesBack) {
   const auto& [name, address, answers] = GetParam();
   for (int round = 0; round < 2; ++round) {
     write_bar(address);
-    EXPECT_EQ(bar(), address) << "the register keeps what it was given";
+    EXPECT_EQ(bar(), address) << "the register keeps the written value";
     EXPECT_FALSE(answers_at(kHome));
     EXPECT_EQ(answers_at(address), answers);
     EXPECT_EQ(mapped_at(address), answers);
@@ -85,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(BarMoves, MoveTo,
 TEST_F(Moves, WithDecodeOnTheHalvesMayBeWrittenInAnyOrderAndWidth) {
   constexpr uint64_t kThere = 0x2d0000000;
   device->config_write(kBar0 + 4, 4, kThere >> 32);
-  EXPECT_TRUE(answers_at((kThere & ~uint64_t{UINT32_MAX}) | kHome)) << "half of the way";
+  EXPECT_TRUE(answers_at((kThere & ~uint64_t{UINT32_MAX}) | kHome)) << "halfway";
   device->config_write(kBar0, 4, static_cast<uint32_t>(kThere));
   EXPECT_TRUE(answers_at(kThere) && mapped_at(kThere));
   for (uint32_t byte = 0; byte < 8; ++byte) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns a file with the content of an expansion ROM for as long as a test needs it.
+// A file with the content of an expansion ROM, which lives as long as its object.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the checks of the forwarder's histogram and trace: buckets by powers of two, the newest
-// entries only, and never half an entry.
+// The forwarder's histogram and trace: buckets by powers of two, the newest entries only, and never
+// half an entry.
 #include "irq/forward/forward_stats.h"
 
 #include <gtest/gtest.h>
@@ -65,7 +65,7 @@ TEST(ForwarderTrace, AReaderSeesWholeEntriesInOrderWhileTheyAreWritten) {
   }
   stop = true;
   writer.join();
-  EXPECT_GE(seen, 50 * TraceRing::kEntries) << "entries did not come";
+  EXPECT_GE(seen, 50 * TraceRing::kEntries) << "no entries arrived";
 }
 
 }  // namespace

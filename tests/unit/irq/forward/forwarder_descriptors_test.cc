@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the checks of what a forwarder is given: descriptors and sizes that it refuses, and that it
-// leaves none open.
+// The arguments that a forwarder refuses, and that a refusal leaves no descriptor open.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -34,12 +33,12 @@ TEST_P(ForwarderDescriptors, BadOnesAreRefusedAndNothingIsLeft) {
   const Fd same(::fcntl(source.get(), F_DUPFD_CLOEXEC, 0));
   const int closed = ::fcntl(source.get(), F_DUPFD_CLOEXEC, 900);
   ::close(closed);
-  for (const Case& each : {Case{closed, sink.get(), EBADF, "the source"},
-                           Case{source.get(), closed, EBADF, "the sink"},
-                           Case{file.get(), sink.get(), EINVAL, "no eventfd"},
-                           Case{source.get(), file.get(), EINVAL, "no eventfd"},
-                           Case{source.get(), same.get(), EINVAL, "signal itself"},
-                           Case{source.get(), -1, EINVAL, "one of the two"}}) {
+  for (const Case& each : {Case{closed, sink.get(), EBADF, "use the source"},
+                           Case{source.get(), closed, EBADF, "use the sink"},
+                           Case{file.get(), sink.get(), EINVAL, "not an eventfd"},
+                           Case{source.get(), file.get(), EINVAL, "not an eventfd"},
+                           Case{source.get(), same.get(), EINVAL, "the same eventfd"},
+                           Case{source.get(), -1, EINVAL, "either an eventfd or a call"}}) {
     auto added = forwarder->add(each.source, {.eventfd = each.sink});
     ASSERT_FALSE(added) << each.says;
     EXPECT_EQ(added.error().code, each.code) << added.error().message();
@@ -50,7 +49,7 @@ TEST_P(ForwarderDescriptors, BadOnesAreRefusedAndNothingIsLeft) {
       forwarder->add(source.get(), {.eventfd = blocking.get()}, {.kind = SourceKind::Counted});
   ASSERT_FALSE(blocked);
   EXPECT_EQ(blocked.error().code, EINVAL);
-  EXPECT_THAT(blocked.error().message(), HasSubstr("must not block"));
+  EXPECT_THAT(blocked.error().message(), HasSubstr("needs a non-blocking sink"));
   auto too_fast =
       forwarder->add(source.get(), {.eventfd = sink.get()}, {.max_per_second = 1'000'001});
   EXPECT_EQ(too_fast.error().code, EINVAL);

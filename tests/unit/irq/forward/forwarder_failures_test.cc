@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the checks of a forwarder whose kernel fails: a ring that overflows, calls that are
-// interrupted or refused, polls that end by themselves. Every time the last signal arrives.
+// A forwarder with a failing kernel: a ring that overflows, calls that are interrupted or refused,
+// polls that end by themselves. The last signal must always arrive.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/time.h>
@@ -19,7 +19,7 @@ namespace {
 
 using Wait = EdgePoller::Wait;
 
-/// A ring whose next calls fail as they are told to, and whose flags may stay up.
+/// A ring that fails its next calls on request, and whose flags may stay up.
 class FailingRing : public UringPoller {
  public:
   static Result<std::unique_ptr<FailingRing>> make(Sizes sizes) {
@@ -48,7 +48,7 @@ class FailingRing : public UringPoller {
 
 class ForwarderOnARing : public testing::Test {
  protected:
-  /// `ring` stays ours to look at.
+  /// The test may inspect `ring`.
   void make(UringPoller::Sizes sizes) {
     auto made = FailingRing::make(sizes);
     if (!made) GTEST_SKIP() << "no io_uring: " << made.error().message();
@@ -68,11 +68,11 @@ class ForwarderOnARing : public testing::Test {
     int quiet = 0;
     for (int rounds = 0; rounds < 1000; ++rounds) {
       auto count = forwarder->run_once();
-      // One without a delivery may have armed something again.
+      // A run without deliveries may have armed a source again.
       quiet = count && *count == 0 ? quiet + 1 : 0;
       if (quiet == 3) return;
     }
-    ADD_FAILURE() << "it does not become quiet";
+    ADD_FAILURE() << "deliveries do not end";
   }
 
   static constexpr unsigned kSources = 64;
@@ -94,7 +94,7 @@ TEST_F(ForwarderOnARing, ACompletionQueueThatOverflowsLosesNothing) {
     run_until_quiet();
     for (unsigned i = 0; i < kSources; ++i) ASSERT_GT(calls[i], before[i]) << i;
   }
-  EXPECT_GT(forwarder->stats().rearmed, 0U) << "it did overflow, and polls ended by it";
+  EXPECT_GT(forwarder->stats().rearmed, 0U) << "the queue overflowed, which ended polls";
 }
 
 TEST_F(ForwarderOnARing, CallsThatFailAreTriedAgainAndNothingIsLost) {
@@ -155,7 +155,7 @@ TEST_F(ForwarderOnARing, AWaitThatAUnixSignalInterruptsEndsWithNothing) {
   struct sigaction before = {};
   action.sa_handler = [](int) {};
   ::sigaction(SIGALRM, &action, &before);
-  // Again and again: one that comes before the wait has no effect.
+  // Repeats: a call before the wait has no effect.
   const itimerval soon{.it_interval = {0, 20000}, .it_value = {0, 20000}};
   ::setitimer(ITIMER_REAL, &soon, nullptr);
   const Fd source = make_eventfd();
@@ -172,7 +172,7 @@ TEST_F(ForwarderOnARing, AWaitThatAUnixSignalInterruptsEndsWithNothing) {
   EXPECT_EQ(fired[0].token, 5U);
 }
 
-/// Says what it is told to.
+/// A poller that reports what the test sets.
 class ScriptedPoller : public EdgePoller {
  public:
   void arm(int /*fd*/, uint64_t token) override { armed.push_back(token); }
@@ -244,7 +244,7 @@ TEST_F(ForwarderOnAScript, APollThatFailsIsArmedAgainAWhileLater) {
   for (const int error : {ENOBUFS, ENOMEM, ECANCELED}) {
     poller->says = {{.token = token, .ended = true, .error = error}};
     run();
-    EXPECT_TRUE(poller->armed.empty()) << "at once it would spin";
+    EXPECT_TRUE(poller->armed.empty()) << "arming at once would spin";
     std::this_thread::sleep_for(std::chrono::milliseconds(15));
     poller->says = {{.token = own[1], .signalled = true}};
     run();
@@ -266,7 +266,7 @@ TEST_F(ForwarderOnAScript, ACancellationThatRacesWithASignalDeliversNothing) {
   forwarder->remove(id);
   run();
   EXPECT_THAT(poller->disarmed, testing::ElementsAre(token));
-  EXPECT_EQ(forwarder->stats().sources, 1U) << "the kernel may still have it";
+  EXPECT_EQ(forwarder->stats().sources, 1U) << "the kernel may still poll it";
   poller->says = {{.token = token, .signalled = true}, {.token = token, .ended = true}};
   run();
   EXPECT_EQ(calls, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what the forwarder's tests share: eventfds, and a forwarder on each backend.
+// Eventfds, and a forwarder on each backend, for the forwarder's tests.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -24,13 +24,13 @@ inline void signal_eventfd(const Fd& eventfd, uint64_t count = 1) {
   ASSERT_EQ(::eventfd_write(eventfd.get(), count), 0);
 }
 
-/// The counter, taken; 0 where it is not readable.
+/// Returns the counter and sets it to 0; returns 0 if it is not readable.
 inline uint64_t drain_eventfd(const Fd& eventfd) {
   uint64_t count = 0;
   return ::eventfd_read(eventfd.get(), &count) == 0 ? count : 0;
 }
 
-/// A forwarder that the test's own thread drives, on one backend.
+/// A forwarder on one backend, which the test's own thread drives.
 class ForwarderFixture : public testing::TestWithParam<Forwarder::Backend> {
  protected:
   void SetUp() override { make(64); }
@@ -41,7 +41,7 @@ class ForwarderFixture : public testing::TestWithParam<Forwarder::Backend> {
     ASSERT_TRUE(made) << made.error().message();
     forwarder = std::move(*made);
   }
-  /// From now on the test's thread drives.
+  /// Makes the test's thread the driving thread.
   void drive() { ASSERT_TRUE(forwarder->bind_to_this_thread()); }
 
   SourceId add(const Fd& source, const Fd& sink, const SourceOptions& options = {}) {
@@ -61,11 +61,11 @@ class ForwarderFixture : public testing::TestWithParam<Forwarder::Backend> {
     return count ? *count : 0;
   }
 
-  /// Until nothing is delivered any more.
+  /// Runs until nothing is delivered.
   void run_until_quiet() {
     unsigned runs = 0;
     while (run_once() != 0 && runs < 10'000) ++runs;
-    EXPECT_LT(runs, 10'000U) << "it delivers without an end";
+    EXPECT_LT(runs, 10'000U) << "deliveries do not end";
   }
 
   std::unique_ptr<Forwarder> forwarder;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the checks of moderation: no more deliveries a second than asked for, and the last signal is
-// never lost.
+// Moderation: the rate of deliveries stays below the limit, and the last signal is never lost.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -17,7 +16,7 @@ using std::chrono::milliseconds;
 
 class ForwarderModeration : public ForwarderFixture {
  protected:
-  /// Until nothing comes any more for `quiet`.
+  /// Runs until nothing arrives for `quiet`.
   void run_until_quiet(milliseconds quiet) {
     for (auto last = Clock::now(); Clock::now() - last < quiet;) {
       if (run_once() != 0) last = Clock::now();
@@ -40,7 +39,7 @@ TEST_P(ForwarderModeration, WhatComesTooSoonBecomesOneDeliveryLater) {
   }
   EXPECT_EQ(calls.size(), 1U);
   run_until_quiet(milliseconds(700));
-  ASSERT_EQ(calls.size(), 2U) << "the last one is delivered, once";
+  ASSERT_EQ(calls.size(), 2U) << "the last signal is delivered, once";
   EXPECT_GE(calls[1] - calls[0], milliseconds(499));
   EXPECT_EQ(forwarder->stats(id)->held, 4U);
 }
@@ -72,7 +71,7 @@ TEST_P(ForwarderModeration, ARemovedSourceIsNotDeliveredWhenItsTimeComes) {
   forwarder->remove(id);
   run_until_quiet(milliseconds(700));
   EXPECT_EQ(calls, 1);
-  EXPECT_EQ(drain_eventfd(source), 2U) << "what was held back is its owner's";
+  EXPECT_EQ(drain_eventfd(source), 2U) << "held signals stay in the counter";
 }
 
 TEST_P(ForwarderModeration, AStormOnAThreadKeepsTheRateAndEndsWithADelivery) {
@@ -94,7 +93,7 @@ TEST_P(ForwarderModeration, AStormOnAThreadKeepsTheRateAndEndsWithADelivery) {
   const auto took = Clock::now() - begin;
   EXPECT_LE(calls, took / milliseconds(1) + 2);
   EXPECT_GE(calls, 2U);
-  forwarder.reset();  // before what its sink refers to
+  forwarder.reset();  // before the objects that its sink uses
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the race: 64 sources signalled from four threads while they are removed and added, and the
-// thread that drives knows nothing of it. The last signal of each source arrives, none does after a
-// removal. PASSTHRU_SIGNALS: how many (2,000,000).
+// A race: four threads signal 64 sources while another removes and adds them, beside the driving
+// thread. The last signal of each source arrives, and none arrives after a removal.
+// PASSTHRU_SIGNALS sets the number of signals (2,000,000).
 #include <gtest/gtest.h>
 
 #include <array>
@@ -21,7 +21,7 @@ constexpr unsigned kSources = 64;
 constexpr unsigned kThreads = 4;
 constexpr unsigned kPlaces = 1024;
 
-// AddressSanitizer does, whichever compiler builds it in.
+// AddressSanitizer keeps freed memory. Either compiler may build it in.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kKeepsWhatWasFreed = true;
 #elif defined(__has_feature)
@@ -45,14 +45,14 @@ long resident_pages() {
   return resident;
 }
 
-/// An eventfd with one signalling thread, and what arrived of it.
+/// An eventfd with its signalling thread and its deliveries.
 struct Line {
   Fd eventfd = make_eventfd();
   std::atomic<uint64_t> sent = 0;
-  std::atomic<uint64_t> arrived = 0;  ///< what had been sent when it was last delivered
-  std::atomic<bool> added = false;    ///< a delivery may come
+  std::atomic<uint64_t> arrived = 0;  ///< the value of `sent` at the last delivery
+  std::atomic<bool> added = false;    ///< a delivery may arrive
   std::atomic<unsigned> late = 0;     ///< deliveries after a removal
-  SourceId id = 0;                    ///< of the thread that adds and removes
+  SourceId id = 0;                    ///< used by the thread that adds and removes
 };
 
 class ForwarderRaces : public ForwarderFixture {
@@ -93,11 +93,11 @@ TEST_P(ForwarderRaces, EverySourcesLastSignalArrivesAndNoneAfterARemoval) {
   long settled = 0;
   uint64_t switches = 0;
   for (; running != 0; ++switches) {
-    // A removed source takes its place until the thread that drives has had its turn.
+    // A removed source occupies its place until the driving thread has run.
     const auto has_places = [&] { return forwarder->stats().sources <= kPlaces / 2; };
     for (int turns = 0; turns < 1000 && !has_places(); ++turns) std::this_thread::yield();
     if (!eventually(has_places)) {
-      ADD_FAILURE() << "the thread that drives has not freed removed sources";
+      ADD_FAILURE() << "the driving thread has not freed removed sources";
       break;
     }
     Line& line = lines[random() % kSources];
@@ -115,7 +115,7 @@ TEST_P(ForwarderRaces, EverySourcesLastSignalArrivesAndNoneAfterARemoval) {
   }
   for (Line& line : lines) {
     remove(line);
-    signal_eventfd(line.eventfd);  // a delivery would be late
+    signal_eventfd(line.eventfd);  // a delivery of it would be late
   }
   EXPECT_TRUE(eventually([&] { return forwarder->stats().sources == 0; }));
   for (Line& line : lines) EXPECT_EQ(line.late, 0U);

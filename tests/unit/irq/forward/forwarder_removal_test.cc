@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a removal of a source waits for, and that a loop which only polls frees all that were
-// removed.
+// What a removal waits for, and that a polling loop frees all removed sources.
 #include <gtest/gtest.h>
 #include <poll.h>
 
@@ -25,7 +24,7 @@ TEST_P(ForwarderRemoval, DoesNotReturnWhileItsSinkRuns) {
   std::atomic<bool> ended = false;
   const SourceId id = add_call(source, [&](uint64_t) {
     entered = true;
-    // Time enough for a removal that does not wait. One that waits is not late here.
+    // Time enough for a removal that does not wait. A slow machine never fails a correct removal.
     for (int i = 0; i < 50 && !returned; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
@@ -33,15 +32,15 @@ TEST_P(ForwarderRemoval, DoesNotReturnWhileItsSinkRuns) {
   });
   ASSERT_TRUE(forwarder->start_thread());
   signal_eventfd(source);
-  EXPECT_TRUE(eventually([&] { return entered.load(); })) << "the signal did not come";
+  EXPECT_TRUE(eventually([&] { return entered.load(); })) << "the signal did not arrive";
   EXPECT_TRUE(forwarder->remove(id));
   const bool had_ended = ended;
   returned = true;
-  EXPECT_TRUE(had_ended) << "what the sink uses may be freed now";
+  EXPECT_TRUE(had_ended) << "the caller may now free what the sink uses";
   forwarder.reset();
 }
 
-// More than one call of run_once takes.
+// More sources than one call of run_once handles.
 TEST_P(ForwarderRemoval, OfManySourcesIsDoneByALoopThatOnlyPolls) {
   constexpr unsigned kSources = 1500;
   ASSERT_TRUE(allow_descriptors(4 * kSources)) << "raise the hard limit of open files (ulimit -Hn)";

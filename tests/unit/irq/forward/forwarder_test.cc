@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the checks of what a forwarder does with signals, on io_uring and on epoll alike: each one
-// arrives, none after a removal, and the counter is left alone.
+// The forwarder's deliveries, on io_uring and on epoll: every signal arrives, none arrives after a
+// removal, and the counter is not changed.
 #include "irq/forward/forwarder.h"
 
 #include <fcntl.h>
@@ -100,7 +100,7 @@ TEST_P(ForwarderTest, NothingIsDeliveredAfterARemovalAndTheCounterSaysWhatWasMis
   EXPECT_EQ(run_once(), 0U);
   EXPECT_EQ(drain_eventfd(sink), 0U);
   EXPECT_EQ(drain_eventfd(source), 2U);
-  EXPECT_FALSE(forwarder->remove(id)) << "it is gone";
+  EXPECT_FALSE(forwarder->remove(id)) << "it is removed";
   EXPECT_FALSE(forwarder->stats(id));
   EXPECT_FALSE(forwarder->observe(id, true));
   EXPECT_EQ(forwarder->stats().sources, 0U);
@@ -147,7 +147,7 @@ TEST_P(ForwarderTest, TheOwnersDescriptorsMayBeClosed) {
   add(source, sink);
   source.reset();
   sink.reset();
-  // Their numbers belong to others now, who must not be written.
+  // Other files have their numbers now, and the forwarder must not write to those.
   Fd stranger = make_eventfd();
   Fd another = make_eventfd();
   run_once();
@@ -171,7 +171,7 @@ TEST_P(ForwarderTest, AFullSinkIsCountedAndNeverWaitedFor) {
     EXPECT_EQ(drain_eventfd(full), ~uint64_t{0} - 1);
     signal_eventfd(from);
     run_once();
-    EXPECT_EQ(drain_eventfd(full), 1U) << "once there is room, it goes on";
+    EXPECT_EQ(drain_eventfd(full), 1U) << "it delivers as soon as there is room";
   }
 }
 
@@ -196,7 +196,7 @@ TEST_P(ForwarderTest, ManySourcesEachReachTheirOwnSink) {
   auto added = forwarder->add(more.get(), {.eventfd = sink.get()});
   ASSERT_FALSE(added);
   EXPECT_EQ(added.error().code, ENOSPC);
-  EXPECT_THAT(added.error().message(), HasSubstr("made for 4096 sources"));
+  EXPECT_THAT(added.error().message(), HasSubstr("the limit is 4096 sources"));
 }
 
 TEST_P(ForwarderTest, AThreadOfItsOwnDeliversWithoutBeingAsked) {
@@ -291,9 +291,9 @@ TEST_P(ForwarderTest, ASleepingLoopIsWokenByWhatOthersAddAndSignal) {
       woken = loop.sleep(kLong);
       run_once();
     }
-    EXPECT_TRUE(woken) << "the signal did not come";
+    EXPECT_TRUE(woken) << "the signal did not arrive";
     others.join();
-    // A poll looks once more at its end: only one that was woken is back before.
+    // A poll checks once more when it times out, so only a woken poll returns earlier.
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(kLong / 2));
     run_until_quiet();
     EXPECT_FALSE(loop.sleep(0)) << "no busy loop";
