@@ -85,8 +85,9 @@ class FakeDevice {
 
   /// Makes SET_IRQS fail with `code` when it gives this vector an eventfd. 0 ends that.
   void refuse(unsigned vector, int code);
-  /// Called for each vector that SET_IRQS gives an eventfd, after its entry is written: the time
-  /// that the kernel takes to request the interrupt. Set it while no other thread calls the fake.
+  /// Sets a function that runs for each vector that SET_IRQS gives an eventfd, after the entry is
+  /// written. It stands for the time that the kernel takes to request the interrupt. Call set_pause
+  /// while no other thread calls the fake.
   void set_pause(std::function<void()> pause) { pause_ = std::move(pause); }
 
   /// Returns a BAR's memory as the device holds it, which mappings show. Takes no lock.

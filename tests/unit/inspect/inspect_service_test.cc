@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is asked of a running VM and answered, and that a request that is wrong changes nothing.
+// Tests of the requests to a running VM and their answers. A wrong request changes nothing.
 #include "inspect/inspect_service.h"
 
 #include <gmock/gmock.h>
@@ -40,7 +40,8 @@ TEST_F(InspectServiceTest, AllDevicesOrOneAreInspected) {
     EXPECT_EQ(inspection.vectors[0].verdict, "ok");
     EXPECT_EQ(inspection.vectors[0].guest_message.data, message_of(0).data);
     EXPECT_EQ(inspection.vectors[2].verdict, "unused");
-    EXPECT_EQ(Json(inspection), answer["devices"][0]) << "both ways";
+    EXPECT_EQ(Json(inspection), answer["devices"][0])
+        << "converting to JSON and back gives the same";
   }
 }
 
@@ -125,14 +126,14 @@ TEST_F(InspectServiceTest, MarksAreKeptOfADeviceThatHasNoVectorInUseYet) {
   EXPECT_EQ(ask({{"request", "trace"}})["marks"].size(), 1U);
   ask({{"request", "watch"}, {"device", bdf()}, {"on", false}});
   domain.marks().add(TraceMark::Kind::Reset, device->bdf());
-  EXPECT_EQ(ask({{"request", "trace"}})["marks_next"], 1) << "nobody traces any more";
+  EXPECT_EQ(ask({{"request", "trace"}})["marks_next"], 1) << "tracing has stopped";
 }
 
 TEST_F(InspectServiceTest, ATriggerTellsWhetherItArrived) {
   const Json answer = ask({{"request", "trigger"}, {"device", bdf()}, {"vector", 1}});
   EXPECT_EQ(answer["arrived"], true) << answer;
   EXPECT_GT(answer["latency_ns"], 0);
-  EXPECT_EQ(owner(1), "irqfd") << "not watched any more";
+  EXPECT_EQ(owner(1), "irqfd") << "the vector is no longer watched";
   EXPECT_THAT(host.delivered(), ::testing::ElementsAre(message_of(1)));
 
   mmio_write(kWindow + 0x2000 + 16 + 12, 1);
@@ -146,7 +147,7 @@ TEST_F(InspectServiceTest, ATriggerWhoseMessageIsRefusedHasNotArrived) {
   const Json answer = ask({{"request", "trigger"}, {"device", bdf()}, {"vector", 1}});
   EXPECT_EQ(answer["errno"], EIO) << answer;
   EXPECT_THAT(answer["error"].get<std::string>(), HasSubstr("refused its message"));
-  EXPECT_EQ(owner(1), "irqfd") << "not watched any more";
+  EXPECT_EQ(owner(1), "irqfd") << "the vector is no longer watched";
 }
 
 TEST_F(InspectServiceTest, ADetachedDeviceIsInspectedAndNothingElse) {
@@ -165,7 +166,7 @@ TEST_F(InspectServiceTest, DetachingWhatIsWatchedEndsWell) {
   EXPECT_EQ(device->inspect().detached, "by the VMM");
   const uint64_t before = domain.marks().since(0).next;
   domain.marks().add(TraceMark::Kind::Reset, device->bdf());
-  EXPECT_EQ(domain.marks().since(0).next, before) << "nobody traces any more";
+  EXPECT_EQ(domain.marks().since(0).next, before) << "tracing has stopped";
 }
 
 struct Wrong {

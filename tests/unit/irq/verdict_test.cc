@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is said of a vector, given the three views of it.
+// Tests of the verdict on a vector, given the three views of it.
 #include "irq/verdict.h"
 
 #include <gmock/gmock.h>
@@ -16,7 +16,7 @@ constexpr MsixEntry kHosts = {0xfee0'0010, 0, 0x21, 0};
 constexpr MsixEntry kZeroed = {0, 0, 0, 0};
 constexpr MsixEntry kAllOnes = {~0U, ~0U, ~0U, ~0U};
 
-/// A vector in use, all of whose views agree.
+/// Returns a vector in use whose views agree.
 VectorView sound() {
   return {.enabled = true,
           .bound = true,
@@ -85,8 +85,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"NoHostInterrupt",
              [](VectorView& view) { view.bound = false, view.last_error = "no space"; },
              Verdict::NotRouted, "no space"},
-        Case{"NoInterruptMessage", [](VectorView& view) { view.unroutable = "0x0 is none"; },
-             Verdict::NotRouted, "0x0 is none"},
+        Case{"NoInterruptMessage", [](VectorView& view) { view.unroutable = "no free route"; },
+             Verdict::NotRouted, "no free route"},
         Case{"NotArmed", [](VectorView& view) { view.armed = false, view.last_error = "EBUSY"; },
              Verdict::NotRouted, "EBUSY"},
         Case{"Unread", [](VectorView& view) { view.unread = true; }, Verdict::NotRouted,
@@ -96,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(
                view.last_sound.reset(), view.in_device.reset(), view.control.reset();
              },
              Verdict::Ok, ""},
-        // Without interrupt remapping the host moves an interrupt by another message.
+        // Without interrupt remapping, the host moves an interrupt by writing another message.
         Case{"MovedByTheHost",
              [](VectorView& view) {
                view.last_sound = MsixEntry{0xfee0'0000, 0, 0x21, 0};
@@ -133,8 +133,8 @@ TEST(Verdict, AMessageIsReadAsItsFormatSays) {
   EXPECT_EQ(describe_message({0xfee0'0000, 0x1'0041}), "no interrupt") << "reserved bits";
   EXPECT_EQ(describe_message({0xfee0'0110, 0}), "remapped, index 0x8");
   EXPECT_EQ(describe_message({0xfee0'0118, 2}), "remapped, index 0xa") << "with a subhandle";
-  EXPECT_EQ(describe_message({0xfee0'0000, 0x2a}, true), "remapped, index 0x2a") << "AMD's";
-  EXPECT_EQ(describe_message({0xfee0'0110, 0}, true), "remapped, index 0x8") << "VT-d's";
+  EXPECT_EQ(describe_message({0xfee0'0000, 0x2a}, true), "remapped, index 0x2a") << "AMD's format";
+  EXPECT_EQ(describe_message({0xfee0'0110, 0}, true), "remapped, index 0x8") << "VT-d's format";
   EXPECT_EQ(describe_message({0, 0}, true), "empty");
 }
 
