@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The points of an operation at which an event can happen: before and after each call of the fake
-// kernel and the fake VMM, and between the vectors of one SET_IRQS.
+// The points of an operation at which an event can happen. They are before and after each call of
+// the fake kernel and the fake VMM, and between the vectors of one SET_IRQS.
 #pragma once
 
 #include <functional>

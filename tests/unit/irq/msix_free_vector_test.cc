@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests of vectors that the guest's driver frees: their host interrupts and routes are freed, other
-// vectors keep theirs, and the driver can use them again.
+// Tests of vectors that the guest's driver frees. Their host interrupts and routes are freed, and
+// other vectors keep theirs. The driver can use the vectors again.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

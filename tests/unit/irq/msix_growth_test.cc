@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Tests of MSI-X vectors that the guest unmasks one by one, on kernels with static and dynamic
-// indexes, and of hosts with fewer vectors than the guest wants.
+// indexes. Some hosts have fewer vectors than the guest wants.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

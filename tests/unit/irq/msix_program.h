@@ -41,8 +41,8 @@ inline std::string describe(const Step& step) {
                      step.offset, step.size, step.value);
 }
 
-// Returns a guest's write to an offset in its table: part of an interrupt for one of four CPUs,
-// sometimes with one wrong bit, or noise.
+// Returns a guest's write to an offset in its table: part of an interrupt for one of four CPUs.
+// Sometimes one bit is wrong, or all is noise.
 inline uint64_t part_of_entry(std::mt19937_64& random, uint64_t offset) {
   const auto up_to = [&](uint64_t n) { return random() % n; };
   if (up_to(16) == 0) return random();

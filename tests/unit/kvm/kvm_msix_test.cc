@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests of the cost of MSI-X in KVM's route table, which KVM only accepts as a whole: one table for
-// each write of the guest, whatever the number of vectors.
+// Tests of the cost of MSI-X in KVM's route table, which KVM accepts only as a whole. Each write of
+// the guest sets one table, whatever the number of vectors.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
