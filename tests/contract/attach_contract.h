@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what is relied on in containers, groups and DMA mappings (type1v2).
+// Contract tests: containers, groups and DMA mappings (type1v2).
 #pragma once
 
 #include "tests/contract/kernel_contract.h"
@@ -95,7 +95,8 @@ TEST_P(GroupContract, WhatDevicesMayHaveWrittenIsToldWhileItIsLogged) {
   ASSERT_DONE(kernel().log_dirty_pages(container(), true));
   ASSERT_DONE(kernel().log_dirty_pages(container(), true));
   EXPECT_ERRNO(EINVAL, kernel().dirty_pages(container(), 0x101000, 0x3000, bitmap));
-  // To ask makes nothing clean: an IOMMU that cannot tell has pinned and mapped it still.
+  // A query does not clear the bits: without dirty tracking in the IOMMU, pages stay pinned and
+  // mapped.
   for (int time = 0; time < 2; ++time) {
     bitmap = {0};
     ASSERT_DONE(kernel().dirty_pages(container(), 0x100000, 0x4000, bitmap));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What Passthru relies on in a device that does not answer: which bits of config space the kernel
-// answers for, and that the others are ones. Its memory is no part of this: the lab's emulator
-// answers 0 for memory that is not there, and machines all ones.
+// Contract tests: a device that does not answer. The kernel answers for some bits of config space;
+// all others read as 1. The device's memory is not tested: the lab's emulator returns 0 for absent
+// memory, real machines return all ones.
 #pragma once
 
 #include <map>
@@ -11,7 +11,7 @@
 
 namespace passthru {
 
-/// For targets that can be taken away and given back.
+/// For targets that the test can remove and bring back.
 class GoneContract : public KernelContract {
  protected:
   void TearDown() override {
@@ -24,7 +24,7 @@ class GoneContract : public KernelContract {
     for (uint32_t at = 0; at < PCI_STD_HEADER_SIZEOF; at += 4) words[at] = read32(at);
     return words;
   }
-  /// The link of each capability, by where it is.
+  /// Returns each capability's link, keyed by the capability's offset.
   std::map<uint8_t, uint8_t> links() {
     std::map<uint8_t, uint8_t> links;
     auto at = read_config<uint8_t>(PCI_CAPABILITY_LIST);
@@ -35,7 +35,7 @@ class GoneContract : public KernelContract {
     }
     return links;
   }
-  /// The bits of the header's word at `at` that the kernel answers for.
+  /// Returns the bits of the header's word at `at` that the kernel answers for.
   static uint32_t answered(uint32_t at) {
     if (at >= PCI_BASE_ADDRESS_0 && at <= PCI_BASE_ADDRESS_5) return UINT32_MAX;
     switch (at) {
@@ -72,7 +72,7 @@ TEST_P(GoneContract, TheKernelKnowsTheListsAndNotWhatIsInThem) {
   for (const auto& [at, next] : before) {
     if (read_config<uint8_t>(at) == PCI_CAP_ID_VNDR) vendor_specific.insert(at);
   }
-  // Where several abut, the kernel takes them for one, and knows the first (vfio_find_cap_start()).
+  // The kernel merges adjacent ones and answers for the first only (vfio_find_cap_start()).
   if (!vendor_specific.empty()) vendor_specific.erase(vendor_specific.begin());
   const uint32_t extended = config_.size > 256 ? read32(PCI_CFG_SPACE_SIZE) : 0;
   target_.set_gone(true);
@@ -85,7 +85,8 @@ TEST_P(GoneContract, TheKernelKnowsTheListsAndNotWhatIsInThem) {
     EXPECT_EQ(read32(PCI_CFG_SPACE_SIZE), extended != 0 ? extended : UINT32_MAX);
   }
   if (msix_) {
-    EXPECT_EQ(read32(*msix_) & 0xff, uint32_t{PCI_CAP_ID_MSIX}) << "unless the id is read alone";
+    EXPECT_EQ(read32(*msix_) & 0xff, uint32_t{PCI_CAP_ID_MSIX})
+        << "the kernel answers for the id unless the read covers it alone";
     EXPECT_EQ(read16(*msix_ + PCI_MSIX_FLAGS), 0xffff);
     EXPECT_EQ(read32(*msix_ + PCI_MSIX_TABLE), UINT32_MAX);
   }

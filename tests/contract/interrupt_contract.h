@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what is relied on in VFIO_DEVICE_SET_IRQS, and in what it does to the physical MSI-X table.
+// Contract tests: VFIO_DEVICE_SET_IRQS and its effect on the physical MSI-X table.
 #pragma once
 
 #include "tests/contract/kernel_contract.h"
@@ -126,7 +126,7 @@ TEST_P(KernelContract, GrowthNeedsACycleWhereTheIndexIsNoresize) {
   ASSERT_FALSE(grown);
   EXPECT_EQ(grown.error().code, EINVAL);
   ASSERT_DONE(trigger(0));
-  EXPECT_EQ(drained(eventfds[0]), 1U) << "what was bound is still bound";
+  EXPECT_EQ(drained(eventfds[0]), 1U) << "the earlier binding remains";
   ASSERT_DONE(kernel().disable_irqs(device(), Irq::Msix));
   ASSERT_DONE(bind(0, {eventfds[0].get(), -1, -1, eventfds[1].get()}));
   EXPECT_TRUE(has_message(entry(3)) && !masked(entry(3)));
@@ -137,7 +137,7 @@ TEST_P(KernelContract, ABadEventfdUnbindsItsCallOnly) {
   if (IsSkipped() || HasFatalFailure()) return;
   const auto eventfds = make_eventfds(3);
   EXPECT_ERRNO(EBADF, bind(0, {eventfds[0].get(), 1 << 20}));
-  EXPECT_FALSE(msix_enabled()) << "the call that enables undoes that too";
+  EXPECT_FALSE(msix_enabled()) << "the failed call disables the index again";
   EXPECT_ERRNO(EINVAL, bind(0, {eventfds[0].get(), device()}));
   ASSERT_DONE(bind(0, {eventfds[0].get(), eventfds[1].get(), eventfds[2].get()}));
   EXPECT_ERRNO(EBADF, bind(1, {eventfds[1].get(), 1 << 20}));
@@ -230,18 +230,18 @@ TEST_P(BackdoorResetContract, OnlyACycleBringsEnableBack) {
   EXPECT_EQ(read16(PCI_COMMAND), 0);
   EXPECT_FALSE(msix_enabled());
 
-  // The BARs decode nothing: what the kernel writes is lost.
+  // The BARs decode nothing: the kernel's write is lost.
   ASSERT_DONE(bind(1, {eventfds[1].get()}));
   EXPECT_FALSE(entry(1) == before);
 
-  // VFIO sees by this write that the BARs are lost, and puts them back; the table stays empty.
+  // This write makes VFIO notice the lost BARs and restore them. The table stays empty.
   write_config(PCI_COMMAND, command);
   EXPECT_FALSE(has_message(entry(1)));
   EXPECT_TRUE(masked(entry(1)));
   ASSERT_DONE(bind(1, {eventfds[1].get()}));
   EXPECT_EQ(entry(1), before);
   EXPECT_FALSE(has_message(entry(0)));
-  EXPECT_FALSE(msix_enabled()) << "re-issuing a vector does not enable";
+  EXPECT_FALSE(msix_enabled()) << "binding a vector again does not set Enable";
 
   ASSERT_DONE(kernel().disable_irqs(device(), Irq::Msix));
   ASSERT_DONE(bind(0, {eventfds[0].get(), eventfds[1].get()}));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Owns the ground of the contract tests: what Passthru relies on in a host kernel, asserted alike
-// of FakeKernel (tests/unit) and of the running Linux (tests/hil), so that the fake cannot drift.
-// Exactly one file of a test binary includes contract/*_contract.h and instantiates KernelContract.
+// The base of the contract tests. They assert the behaviour of a host kernel that Passthru relies
+// on. FakeKernel (tests/unit) and the running Linux (tests/hil) pass the same tests, so the fake
+// cannot drift. Exactly one file of a test binary includes contract/*_contract.h and instantiates
+// KernelContract.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -25,35 +26,35 @@
 
 namespace passthru {
 
-/// A kernel and one device of it, bound to vfio-pci, that nobody uses.
+/// A kernel and one of its devices, which is bound to vfio-pci and unused.
 struct ContractTarget {
   std::shared_ptr<Kernel> kernel;
   uint32_t group = 0;
   Bdf bdf;
   Backend backend = Backend::Group;  ///< how the device is opened
   std::string cdev{};                ///< the name of its own node
-  bool virtual_function = false;     ///< its memory decode is its physical function's
-  /// A function-level reset that VFIO does not see; for BackdoorResetContract only.
+  bool virtual_function = false;     ///< the physical function controls memory decode
+  /// A function-level reset that VFIO does not see; only for BackdoorResetContract.
   std::function<void()> backdoor_reset{};
-  /// The device does not answer any more, or answers again; for GoneContract only.
+  /// Makes the device stop answering (true) or answer again; only for GoneContract.
   std::function<void(bool)> set_gone{};
 };
 
-/// Makes a target; named for the test's report.
+/// Makes a target. The name appears in the test's report.
 struct ContractSource {
   std::string name;
   std::function<ContractTarget()> make;
   friend void PrintTo(const ContractSource& source, std::ostream* out) { *out << source.name; }
 };
 
-/// ASSERT that a Result is a value, and say why it is not.
+/// ASSERTs that a Result is a value, and prints the error if it is not.
 #define ASSERT_DONE(expression)                                \
   do {                                                         \
     const auto assert_done = (expression);                     \
     ASSERT_TRUE(assert_done) << assert_done.error().message(); \
   } while (false)
 
-/// EXPECT that a Result is an error with this errno.
+/// EXPECTs that a Result is an error with this errno.
 #define EXPECT_ERRNO(code_, expression)                                            \
   do {                                                                             \
     const auto expect_errno = (expression);                                        \
@@ -135,8 +136,7 @@ class KernelContract : public testing::TestWithParam<ContractSource> {
     find_capabilities();
   }
 
-  /// Opens the device; false, and the test is skipped, where it has no MSI-X table that can be
-  /// seen.
+  /// Opens the device. Skips the test if the device has no MSI-X table or the kernel hides it.
   void open_msix_device() {
     open_device();
     if (HasFatalFailure()) return;
@@ -180,7 +180,7 @@ class KernelContract : public testing::TestWithParam<ContractSource> {
                                       std::as_bytes(std::span(&value, 1))));
   }
 
-  /// Binds `eventfds` to MSI-X vectors from `start` on.
+  /// Binds `eventfds` to MSI-X vectors, the first to vector `start`.
   Result<void> bind(uint32_t start, std::vector<int> eventfds, Irq index = Irq::Msix) {
     return kernel().bind_irqs(device(), {.index = index, .start = start, .eventfds = eventfds});
   }
@@ -194,7 +194,7 @@ class KernelContract : public testing::TestWithParam<ContractSource> {
   }
   uint64_t drained(const Fd& eventfd) { return *kernel().drain_eventfd(eventfd.get()); }
 
-  /// The device's own entry, seen through a mapping.
+  /// Returns the device's own entry, read through a mapping.
   PhysicalEntry entry(unsigned vector) const {
     PhysicalEntry entry;
     const auto* from = words(vector);
@@ -232,7 +232,7 @@ class KernelContract : public testing::TestWithParam<ContractSource> {
     }
   }
 
-  // Ends in reverse order: device, group, container; the target's kernel outlives them.
+  // Destroyed in reverse order: device, group, container. The target's kernel outlives them.
  protected:
   Fd iommufd_;
   Fd container_;
@@ -243,7 +243,7 @@ class KernelContract : public testing::TestWithParam<ContractSource> {
   Mapped table_;
 };
 
-/// What is relied on in groups and containers, and in a device's own node and iommufd.
+/// The contract of groups and containers, of a device's own node, and of iommufd.
 class GroupContract : public KernelContract {
  protected:
   void SetUp() override {
@@ -259,7 +259,7 @@ class NodeContract : public KernelContract {
   }
 };
 
-/// What is relied on after a reset that VFIO did not see; for targets that can be reset so.
+/// The contract after a reset that VFIO did not see; for targets that support it.
 class BackdoorResetContract : public KernelContract {};
 
 }  // namespace passthru

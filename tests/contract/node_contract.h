@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what is relied on in a device's own node and in iommufd: the order of opening, who excludes
-// whom, and what an IOAS maps.
+// Contract tests: a device's own node and iommufd. They cover the order of opening, mutual
+// exclusion, and mappings in an IOAS.
 #pragma once
 
 #include "tests/contract/kernel_contract.h"
@@ -101,7 +101,7 @@ TEST_P(NodeContract, AMappingIsCopiedWholeToAnotherIoas) {
   ASSERT_DONE(kernel().copy_ioas(iommufd(), {one, 0x100000, 0x4000}, other, 0x500000, true));
   EXPECT_ERRNO(EEXIST,
                kernel().copy_ioas(iommufd(), {one, 0x100000, 0x4000}, other, 0x503000, true));
-  // Each goes by itself.
+  // Each mapping is unmapped separately.
   ASSERT_DONE(kernel().unmap_ioas(iommufd(), {one, 0x100000, 0x4000}));
   ASSERT_DONE(kernel().unmap_ioas(iommufd(), {other, 0x500000, 0x4000}));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what is relied on in a device's regions, config space and reset.
+// Contract tests: a device's regions, config space and reset.
 #pragma once
 
 #include "tests/contract/kernel_contract.h"
@@ -7,7 +7,7 @@
 
 namespace passthru {
 
-/// Whether a load from there does not fault.
+/// Returns whether a load from the mapping succeeds without a fault.
 inline bool loads(const Mapped& mapped) {
   std::array<uint32_t, 1> word{};
   return try_read_mmio(mapped.address, word);
@@ -80,7 +80,7 @@ TEST_P(KernelContract, MemoryIsOutOfReachWhileDecodeIsOff) {
   open_device();
   const RegionInfo info = region(Region::Bar0);
   if (info.size == 0 || (read32(PCI_BASE_ADDRESS_0) & PCI_BASE_ADDRESS_SPACE_IO) != 0) {
-    GTEST_SKIP() << "BAR 0 is no memory";
+    GTEST_SKIP() << "BAR 0 is not a memory BAR";
   }
   std::array<std::byte, 4> bytes{};
   ASSERT_DONE(kernel().read_region(device(), info.fd_offset, bytes));
@@ -94,11 +94,11 @@ TEST_P(KernelContract, MemoryIsOutOfReachWhileDecodeIsOff) {
   }
   write_config(PCI_COMMAND, static_cast<uint16_t>(command & ~PCI_COMMAND_MEMORY));
   if (info.mappable) {
-    EXPECT_EQ(loads(mapped), target_.virtual_function) << "a fault is SIGBUS";
+    EXPECT_EQ(loads(mapped), target_.virtual_function) << "the load must raise SIGBUS";
   }
   if (target_.virtual_function) {
-    // Its COMMAND has no such bit (SR-IOV 1.1, 3.4.1.3): what the kernel shows there is only a
-    // memory.
+    // A virtual function has no such COMMAND bit (SR-IOV 1.1, 3.4.1.3): the kernel only emulates
+    // it.
     ASSERT_DONE(kernel().read_region(device(), info.fd_offset, bytes));
     if (info.mappable) kernel().unmap_region(mapped);
     return;

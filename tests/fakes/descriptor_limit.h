@@ -8,8 +8,8 @@
 
 namespace passthru {
 
-/// Raises RLIMIT_NOFILE to `descriptors`, or leaves it if it is higher. Returns whether so many
-/// descriptors can be open now; only root can exceed the hard limit.
+/// Raises RLIMIT_NOFILE to at least `descriptors`. Returns whether that many descriptors can be
+/// open now. Only root can exceed the hard limit.
 inline bool allow_descriptors(rlim_t descriptors) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what is told of a wait: of each thread its state, where it sleeps (wchan), its system call,
-// and for how many ns it ran and waited for a CPU (proc(5)).
+// The report of a slow wait. For each thread it shows the state, where it sleeps (wchan), its
+// system call, and its running and waiting times in ns (proc(5)).
 #include "tests/fakes/eventually.h"
 
 #include <fmt/format.h>

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Owns how a test waits for what another thread does: as long as any machine may need. What takes
-// seconds is told with the state of every thread, because a thread that got no CPU and a signal
-// that was lost look the same from outside.
+// A wait for the effect of another thread, long enough for any machine. A wait of several seconds
+// reports the state of every thread: a thread without CPU time and a lost signal look the same from
+// outside.
 #pragma once
 
 #include <functional>
 
 namespace passthru {
 
-/// Looks every millisecond. False: a minute has passed, and it is not so.
+/// Checks `is_so` every millisecond. Returns false if it is still false after a minute.
 bool eventually(const std::function<bool()>& is_so);
 
 }  // namespace passthru

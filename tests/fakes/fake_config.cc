@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns which bit of config space a user of VFIO may write, and what it reads:
-// drivers/vfio/pci/vfio_pci_config.c in a table of bits.
+// The bits of config space that a user of VFIO may write, and the values that reads return. A table
+// of bits models drivers/vfio/pci/vfio_pci_config.c.
 #include "tests/fakes/fake_config.h"
 
 #include <linux/pci_regs.h>
@@ -45,7 +45,7 @@ void FakeConfig::answer(size_t offset, unsigned width, uint64_t bits) {
   }
 }
 
-/// init_pci_cap_basic_perm() and those of the capabilities; links are the kernel's everywhere.
+/// As init_pci_cap_basic_perm() and the other capabilities' functions. The kernel owns all links.
 void FakeConfig::answer_itself(const FakeSpec& spec) {
   answer(PCI_VENDOR_ID, 4, UINT32_MAX);
   answer(PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
@@ -87,7 +87,7 @@ uint16_t FakeConfig::word(size_t offset) const {
 void FakeConfig::put_header(const FakeSpec& spec) {
   put(PCI_VENDOR_ID, 2, spec.vendor);
   put(PCI_DEVICE_ID, 2, spec.device);
-  // VFIO's open enables the device: both decodes are on, bus mastering is off.
+  // VFIO enables the device when it opens it: both decodes on, bus mastering off.
   put(PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_SERR, 0x0547);
   put(PCI_CLASS_REVISION, 4, spec.class_code << 8 | 2);
   put(PCI_CACHE_LINE_SIZE, 1, 0, 0xff);
@@ -107,7 +107,7 @@ void FakeConfig::put_bars(const FakeSpec& spec) {
     uint64_t flags = bar.io ? PCI_BASE_ADDRESS_SPACE_IO : 0;
     if (bar.is_64bit) flags |= PCI_BASE_ADDRESS_MEM_TYPE_64;
     if (bar.prefetchable) flags |= PCI_BASE_ADDRESS_MEM_PREFETCH;
-    // Sizing works because the size's own bits cannot be written.
+    // Sizing works because the bits below the size are read-only.
     put(PCI_BASE_ADDRESS_0 + 4 * index, bar.is_64bit ? 8 : 4, next | flags,
         ~(bar.size - 1) & ~(bar.io ? 3ULL : 15ULL));
     next += bar.size;
@@ -168,7 +168,7 @@ void FakeConfig::read(uint64_t offset, std::span<std::byte> data) const {
     }
   };
   for (size_t i = 0; i < data.size(); ++i) data[i] = std::byte{bytes_[offset + i]};
-  // What VFIO remembers is all that there is of a virtual function's memory decode.
+  // For a virtual function, memory decode exists only in VFIO's copy of COMMAND.
   const int remembered = virtual_function_ ? word(PCI_COMMAND) & PCI_COMMAND_MEMORY : 0;
   overlay(PCI_COMMAND, static_cast<uint16_t>(command_ | remembered));
   if (has_msix_) overlay(kMsixControl, msix_control_);
@@ -177,8 +177,8 @@ void FakeConfig::read(uint64_t offset, std::span<std::byte> data) const {
 void FakeConfig::read_gone(uint64_t offset, std::span<std::byte> data) const {
   read(offset, data);
   for (size_t i = 0; i < data.size(); ++i) {
-    // vfio_direct_config_read(): of a capability without a table of its own, the kernel answers for
-    // the id too, unless it is read alone.
+    // vfio_direct_config_read(): for a capability without a table of its own, the kernel also
+    // answers for the id, unless the read covers the id alone.
     const bool known = has_msix_ && offset == FakeCapability::kMsix && i == 0 && data.size() > 1;
     if (!known) data[i] |= ~std::byte{answered_[offset + i]};
   }
@@ -187,7 +187,7 @@ void FakeConfig::read_gone(uint64_t offset, std::span<std::byte> data) const {
 void FakeConfig::write_gone(uint64_t offset, std::span<const std::byte> data) {
   for (size_t i = 0; i < data.size(); ++i) {
     const uint64_t at = offset + i;
-    // Of COMMAND the kernel remembers what it has tried to write.
+    // The kernel remembers every value that it tried to write to COMMAND.
     const uint8_t kept = at == PCI_COMMAND ? uint8_t{0xff} : answered_[at];
     const auto mask = static_cast<uint8_t>(writable_[at] & kept);
     bytes_[at] =

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a fake device's regions and resets, as drivers/vfio/pci/vfio_pci_core.c and vfio_pci_rdwr.c
-// have them.
+// The regions and resets of a fake device, after drivers/vfio/pci/vfio_pci_core.c and
+// vfio_pci_rdwr.c.
 #include "tests/fakes/fake_device.h"
 
 #include <linux/pci_regs.h>
@@ -90,7 +90,7 @@ Result<void> FakeDevice::read(uint64_t fd_offset, std::span<std::byte> data) {
   if (index > static_cast<uint32_t>(Region::Vga)) return fail(EINVAL, "pread");
   auto info = region_info(static_cast<Region>(index));
   if (!info || offset >= info->size) return fail(EINVAL, "pread");
-  // The kernel transfers what there is; a short transfer is what LinuxKernel calls EIO.
+  // The kernel transfers the bytes that exist; LinuxKernel reports a short transfer as EIO.
   if (data.size() > info->size - offset) return fail(EIO, "pread");
 
   MutexLock lock(state_mutex_);
@@ -226,7 +226,7 @@ void FakeDevice::released() {
   MutexLock lock(state_mutex_);
   disable_all();
   for (Fd& eventfd : single_) eventfd.reset();
-  // vfio_pci_core_disable() only tries to take the lock, too.
+  // vfio_pci_core_disable() also only tries to take the lock.
   if (spec_.resets && !take_busy_reset()) do_reset();
   config_ = FakeConfig(spec_);
   find_bars();

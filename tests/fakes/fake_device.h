@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns one PCI device that does not exist, and what vfio-pci does with it. Tests use its upper half
-// to be the hardware; its lower half is the kernel's, for FakeKernel alone. Thread-safe.
+// A fake PCI device and vfio-pci's part of it. Tests act as the hardware through the upper half.
+// The lower half is the kernel's side; only FakeKernel calls it. Thread-safe.
 #pragma once
 
 #include <array>
@@ -29,7 +29,7 @@ struct PhysicalEntry {
   bool operator==(const PhysicalEntry&) const = default;
 };
 
-/// What became of an interrupt that the device raised.
+/// The result of an interrupt that the device raised.
 enum class Fired { Delivered, Pending, Lost };
 
 class FakeDevice {
@@ -43,60 +43,62 @@ class FakeDevice {
 
   [[nodiscard]] const FakeSpec& spec() const { return spec_; }
 
-  /// The device raises an MSI-X vector (or MSI, where that is enabled). Delivered: the bound
-  /// eventfd is signalled. Pending: masked, so the bit in the physical PBA is set, and unmasking
-  /// delivers it. Lost: Enable is clear, or the entry holds no message of the host; counted by
-  /// lost().
+  /// Raises an MSI-X vector, or an MSI vector if MSI is enabled. Returns:
+  /// - Delivered: the bound eventfd is signalled.
+  /// - Pending: the entry is masked. The bit in the physical PBA is set; unmasking delivers the
+  ///   interrupt.
+  /// - Lost: Enable is clear, or the entry holds no host message. lost() counts these.
   Fired fire(unsigned vector);
   /// Drives the INTx pin.
   void set_intx(bool level);
-  /// The kernel signals the error or unplug-request interrupt, if bound.
+  /// Signals the error or unplug-request interrupt, as the kernel does, if it is bound.
   void notify(Irq irq);
-  /// A function-level reset that VFIO does not see: messages are zero, entries masked, Enable is 0,
-  /// COMMAND is 0. The BARs decode nothing until COMMAND is written through VFIO: mappings show all
-  /// ones, and what the kernel writes is swallowed.
+  /// Does a function-level reset that VFIO does not see: messages are zero, entries masked, Enable
+  /// and COMMAND are 0. The BARs decode nothing until a write of COMMAND through VFIO. Until then,
+  /// mappings show all ones and the kernel's writes are lost.
   void backdoor_reset();
 
-  /// The device does not answer any more, or answers again: its registers read as all ones, but for
-  /// the bits of config space that the kernel answers for.
+  /// Makes the device stop answering, or answer again. While gone, its registers read as all ones,
+  /// except the bits of config space that the kernel answers for.
   void set_gone(bool gone);
 
-  /// Memory is out of reach, as it is without memory decode and in D3, or again within reach: an
-  /// access through a mapping is SIGBUS, one through VFIO is EIO.
+  /// Makes memory unreachable, as without memory decode or in D3, or reachable again. Accesses
+  /// through a mapping then raise SIGBUS; accesses through VFIO fail with EIO.
   void set_faulting(bool faulting);
 
-  /// So many resets from now on find the device's lock held: EAGAIN. UINT32_MAX: all of them.
+  /// Makes the next `resets` resets find the device's lock held: EAGAIN. UINT32_MAX: all resets.
   void set_busy_resets(unsigned resets);
-  /// Called while VFIO_DEVICE_RESET is under way, before anything is reset. Set it while no other
-  /// thread calls the fake.
+  /// Sets a function that runs during VFIO_DEVICE_RESET, before anything is reset. Call it while no
+  /// other thread calls the fake.
   void set_reset_pause(std::function<void()> pause) { reset_pause_ = std::move(pause); }
 
-  /// The physical table, PBA and MSI-X control, past VFIO.
+  /// Reads the physical table, PBA and MSI-X control, bypassing VFIO.
   PhysicalEntry entry(unsigned vector);
   void set_entry(unsigned vector, const PhysicalEntry& entry);
-  /// All 16 bytes of every entry become zero: unmasked, and no message.
+  /// Zeroes all 16 bytes of every entry: unmasked, without a message.
   void zero_table();
   bool pending(unsigned vector);
   uint16_t msix_control();
   void set_msix_control(uint16_t value);
-  /// What the host kernel has put into the vector's entry, or would.
+  /// Returns the message that the host kernel writes into the vector's entry.
   [[nodiscard]] PhysicalEntry host_message(unsigned vector) const;
 
-  /// From now on SET_IRQS fails with `code` when it gives this vector an eventfd; 0: no more.
+  /// Makes SET_IRQS fail with `code` when it gives this vector an eventfd. 0 ends that.
   void refuse(unsigned vector, int code);
-  /// Called for each vector that SET_IRQS gives an eventfd, after its entry is written: the time
-  /// that the kernel takes to request the interrupt. Set it while no other thread calls the fake.
+  /// Sets a function that runs for each vector that SET_IRQS gives an eventfd, after the entry is
+  /// written. It stands for the time that the kernel takes to request the interrupt. Call set_pause
+  /// while no other thread calls the fake.
   void set_pause(std::function<void()> pause) { pause_ = std::move(pause); }
 
-  /// A BAR's memory as the device has it: what mappings show. Unlocked.
+  /// Returns a BAR's memory as the device holds it, which mappings show. Takes no lock.
   std::span<std::byte> bar(unsigned index) { return {bars_[index].data, spec_.bars[index].size}; }
 
-  /// Whether an eventfd is bound to the vector.
+  /// Returns whether an eventfd is bound to the vector.
   bool bound(unsigned vector);
-  /// Vectors that the kernel has allocated; 0 where MSI and MSI-X are disabled.
+  /// Returns how many vectors the kernel has allocated; 0 if MSI and MSI-X are disabled.
   unsigned allocated();
   uint64_t lost();
-  /// Resets by VFIO: VFIO_DEVICE_RESET, and those that config writes asked for.
+  /// Counts resets by VFIO: VFIO_DEVICE_RESET, and resets through config writes.
   unsigned resets();
 
   // ---- the kernel's side, for FakeKernel ----
@@ -104,39 +106,39 @@ class FakeDevice {
   Result<RegionInfo> region_info(Region region) const;
   Result<IrqInfo> irq_info(Irq irq) const;
   Result<void> bind(Irq irq, uint32_t start, std::span<const int> eventfds);
-  /// A SET_IRQS that was to bind these vectors has failed: none of them is bound.
+  /// Unbinds these vectors after a SET_IRQS that failed to bind them.
   void bind_failed(Irq irq, uint32_t start, size_t count);
   Result<void> disable(Irq irq);
   Result<void> act(Irq irq, IrqAction action, uint32_t start, uint32_t count);
   Result<void> bind_unmask(Irq irq, int eventfd);
-  /// Some eventfd was signalled: unmasks INTx if it was the one bound for that.
+  /// Unmasks INTx if its unmask eventfd was signalled. Call it after any eventfd is signalled.
   void poll_unmask();
   Result<void> reset();
   void hot_reset();
-  /// Whether the device's lock is held now; see set_busy_resets.
+  /// Returns whether the device's lock is held now; see set_busy_resets.
   bool is_busy();
   Result<void> read(uint64_t fd_offset, std::span<std::byte> data);
   Result<void> write(uint64_t fd_offset, std::span<const std::byte> data);
-  /// The descriptor and offset to mmap.
+  /// The descriptor and offset to map.
   struct Mappable {
     int fd;
     uint64_t offset;
   };
   Result<Mappable> map(uint64_t fd_offset, uint64_t size);
-  /// The last descriptor of the device was closed.
+  /// Handles the close of the device's last descriptor.
   void released();
 
  private:
   struct Memory {
     Fd fd;
-    std::byte* data = nullptr;  ///< what mappings show
+    std::byte* data = nullptr;  ///< the memory that mappings show
     size_t size = 0;
-    std::vector<std::byte> hidden;  ///< what the device has, while mappings show something else
+    std::vector<std::byte> hidden;  ///< the device's memory while mappings show something else
   };
   struct Vector {
     bool allocated = false;
     Fd trigger;
-    PhysicalEntry cached;  ///< as the kernel last wrote it
+    PhysicalEntry cached;  ///< the kernel's last write
   };
   enum class Access { Nothing, Ones, Memory };
   enum class Shown { Content, Ones, Faults };
@@ -169,11 +171,12 @@ class FakeDevice {
   PhysicalEntry entry_now(unsigned vector) PASSTHRU_REQUIRES(state_mutex_);
   std::byte* pending_at(unsigned vector);
   void program(unsigned vector, const PhysicalEntry& entry) PASSTHRU_REQUIRES(state_mutex_);
-  /// The kernel writes an entry: it remembers what, and a BAR that decodes nothing swallows it.
+  /// Writes an entry as the kernel does: updates the cached copy, and the table unless the BAR is
+  /// lost.
   void host_writes(unsigned vector, const PhysicalEntry& entry) PASSTHRU_REQUIRES(state_mutex_);
   void lose_bars() PASSTHRU_REQUIRES(state_mutex_);
   void find_bars() PASSTHRU_REQUIRES(state_mutex_);
-  /// Mappings show what follows from config space and the flags below.
+  /// Updates the mappings to match config space and the flags below.
   void settle_mappings() PASSTHRU_REQUIRES(state_mutex_);
   bool take_busy_reset() PASSTHRU_REQUIRES(state_mutex_);
   void clear_msix() PASSTHRU_REQUIRES(state_mutex_);
@@ -184,14 +187,14 @@ class FakeDevice {
   std::function<void()> pause_;
   std::function<void()> reset_pause_;
 
-  Mutex state_mutex_;  ///< protects what the kernel and the hardware remember
+  Mutex state_mutex_;  ///< protects the state of the kernel and the hardware
   FakeConfig config_ PASSTHRU_GUARDED_BY(state_mutex_);
   bool bars_lost_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   bool gone_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   bool faulting_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   Shown shown_ PASSTHRU_GUARDED_BY(state_mutex_) = Shown::Content;
   unsigned busy_resets_ PASSTHRU_GUARDED_BY(state_mutex_) = 0;
-  /// Which of INTx, MSI and MSI-X the kernel has enabled; Request where none is.
+  /// The interrupt mode that the kernel has enabled: INTx, MSI or MSI-X. Request: no mode.
   Irq enabled_ PASSTHRU_GUARDED_BY(state_mutex_) = Irq::Request;
   std::vector<Vector> vectors_ PASSTHRU_GUARDED_BY(state_mutex_);
   std::array<Fd, 5> single_

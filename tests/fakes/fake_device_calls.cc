@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the fake kernel's calls on a device: each is recorded, may be made to fail, and goes to the
-// FakeDevice without the kernel's lock.
+// The fake kernel's calls on a device. Each call is recorded and can be made to fail; then the
+// FakeDevice handles it without the kernel's lock.
 #include <sys/mman.h>
 
 #include "tests/fakes/fake_kernel.h"
@@ -81,7 +81,7 @@ Result<void> FakeKernel::reset_device(int device) {
   return found->reset();
 }
 
-// As on a host in which only the root bus cannot be reset.
+// As on a host where only the root bus cannot be reset.
 Result<std::vector<HotResetFunction>> FakeKernel::hot_reset_info(int device) {
   constexpr const char* kName = "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO";
   FakeDevice* found = PASSTHRU_TRY(enter_device({.name = kName, .fd = device}));
@@ -164,7 +164,7 @@ Result<Mapped> FakeKernel::map_region(int device, uint64_t fd_offset, size_t siz
 void FakeKernel::unmap_region(Mapped mapped) {
   const FakeHook::Around around(hook, "munmap");
   MutexLock lock(kernel_mutex_);
-  ignore(enter({.name = "munmap", .size = mapped.size}), "munmap of what was mapped cannot fail");
+  ignore(enter({.name = "munmap", .size = mapped.size}), "munmap of a mapped region cannot fail");
   mapped_.erase(mapped.address);
   munmap(mapped.address, mapped.size);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the hardware half of a fake device's interrupts: the physical MSI-X table, the PBA, and what
-// becomes of an interrupt that the device raises (PCI 3.0, 6.8.2 and 6.8.3).
+// The hardware half of a fake device's interrupts: the physical MSI-X table, the PBA, and the
+// delivery of raised interrupts (PCI 3.0, 6.8.2 and 6.8.3).
 #include <linux/pci_regs.h>
 #include <unistd.h>
 
@@ -15,7 +15,7 @@ namespace passthru {
 
 void FakeDevice::signal(const Fd& eventfd) {
   const uint64_t one = 1;
-  // A full counter is signalled already.
+  // If the counter is full, the eventfd is signalled already.
   if (eventfd && ::write(eventfd.get(), &one, sizeof one) < 0) return;
 }
 
@@ -33,8 +33,8 @@ std::byte* FakeDevice::pending_at(unsigned vector) {
 }
 
 PhysicalEntry FakeDevice::host_message(unsigned vector) const {
-  // VT-d's remappable format (address bit 4): the handle is in the address, and stays whatever the
-  // affinity.
+  // VT-d's remappable format (address bit 4): the address holds the handle, which does not depend
+  // on the affinity.
   if (interrupt_remapping_) return {0xfee00018U | (vector + 1) << 5, 0, 0, 0};
   return {0xfee00000U, 0, 0x4021U + vector, 0};
 }
@@ -88,8 +88,8 @@ void FakeDevice::set_faulting(bool faulting) {
   settle_mappings();
 }
 
-// vfio_pci_mmap_fault(): without memory decode in D0 it is SIGBUS, and what was mapped is unmapped
-// first. A file that is shorter than its mapping does the same.
+// vfio_pci_mmap_fault(): without memory decode in D0, an access raises SIGBUS; existing mappings
+// are zapped first. A file shorter than its mapping has the same effect.
 void FakeDevice::settle_mappings() {
   const bool reachable = config_.memory_enabled() && !faulting_;
   const Shown now = !reachable ? Shown::Faults : bars_lost_ ? Shown::Ones : Shown::Content;

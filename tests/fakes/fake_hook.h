@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A hook before and after each call of a fake: a test uses it to let something happen there, as
-// hardware, another CPU or a reset would.
+// A hook that runs before and after each call of a fake. A test uses it to inject events of
+// hardware, of another CPU or of a reset.
 #pragma once
 
 #include <atomic>
@@ -11,19 +11,19 @@
 
 namespace passthru {
 
-/// Calls are not hooked while the hook runs: neither its own nor those of other threads.
+/// While the hook runs, it does not run for other calls: neither its own nor other threads'.
 class FakeHook {
  public:
   using Action = std::function<void(std::string_view call, bool after)>;
 
-  /// Waits while the hook runs. Must not be called from the hook itself.
+  /// Sets the hook. Waits while a hook runs; the hook itself must not call it.
   void set(Action action) {
     while (running_.exchange(true)) std::this_thread::yield();
     action_ = std::move(action);
     running_ = false;
   }
 
-  /// Put one at the start of each call, before its lock is taken.
+  /// Place it at the start of each call, before the call's lock is taken.
   class Around {
    public:
     Around(FakeHook& hook, std::string_view call) : hook_(hook), call_(call) {

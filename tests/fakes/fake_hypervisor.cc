@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the contract checks of the fake VMM.
 #include "tests/fakes/fake_hypervisor.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +10,7 @@ namespace passthru {
 FakeHypervisor::~FakeHypervisor() {
   EXPECT_TRUE(routes_.empty()) << "routes leaked";
   EXPECT_TRUE(mappings_.empty()) << "mappings leaked";
-  EXPECT_TRUE(high_.empty()) << "a line is high that nobody will lower";
+  EXPECT_TRUE(high_.empty()) << "an INTx line stays high forever";
 }
 
 Result<void> FakeHypervisor::enter(const char* call) {
@@ -43,7 +42,7 @@ Result<void> FakeHypervisor::unmap(const GuestMapping& mapping) {
   const FakeHook::Around around(hook, "unmap");
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("unmap"));
-  EXPECT_EQ(std::erase(mappings_, mapping), 1U) << "unmapped what was not mapped";
+  EXPECT_EQ(std::erase(mappings_, mapping), 1U) << "unmapped a range that was not mapped";
   return {};
 }
 
@@ -84,7 +83,7 @@ Result<void> FakeHypervisor::arm(RouteId route, int eventfd) {
   MutexLock lock(calls_mutex_);
   PASSTHRU_TRY(enter("arm"));
   EXPECT_GE(eventfd, 0);
-  EXPECT_TRUE(routes_.contains(route)) << "route first, then irqfd";
+  EXPECT_TRUE(routes_.contains(route)) << "the route must exist before its irqfd is armed";
   EXPECT_EQ(routes_[route].eventfd, -1) << "armed twice";
   routes_[route].eventfd = eventfd;
   return {};
@@ -94,7 +93,7 @@ void FakeHypervisor::disarm(RouteId route, int eventfd) {
   const FakeHook::Around around(hook, "disarm");
   MutexLock lock(calls_mutex_);
   EXPECT_EQ(routes_[route].eventfd, eventfd);
-  // What was signalled before the return was delivered.
+  // Every signal from before the return counts as delivered.
   auto count = kernel_.drain_eventfd(eventfd);
   if (count && *count != 0) signalled_.push_back(routes_[route].message);
   routes_[route].eventfd = -1;
@@ -122,7 +121,7 @@ void FakeHypervisor::disarm_intx(Bdf guest_address, unsigned pin, int eventfd) {
   const FakeHook::Around around(hook, "disarm_intx");
   MutexLock lock(calls_mutex_);
   const auto line = intx_.find(eventfd);
-  ASSERT_NE(line, intx_.end()) << "disarmed what was not armed";
+  ASSERT_NE(line, intx_.end()) << "disarmed an eventfd that was not armed";
   EXPECT_EQ(line->second.pin, std::pair(guest_address, pin));
   intx_.erase(line);
 }
@@ -138,13 +137,13 @@ bool FakeHypervisor::intx_delivered() {
 
 void FakeHypervisor::end_of_intx() {
   for (const auto& [eventfd, line] : intx_)
-    ignore(kernel_.signal_eventfd(line.resample), "never full");
+    ignore(kernel_.signal_eventfd(line.resample), "the counter is never full");
 }
 
 void FakeHypervisor::set_intx(Bdf guest_address, unsigned pin, bool level) {
   const FakeHook::Around around(hook, "set_intx");
   MutexLock lock(calls_mutex_);
-  EXPECT_TRUE(by_level) << "a VMM with resampling irqfds need not know levels";
+  EXPECT_TRUE(by_level) << "a VMM with resampling irqfds must not receive levels";
   if (level) {
     ++rises_;
     high_.emplace(guest_address, pin);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a VMM for tests: routes, mappings and events as it was told of them, any call made to fail.
-// It stands in for KVM: an armed eventfd that was signalled is a message delivered to the guest.
+// A VMM for tests: it records routes, mappings and events, and any call can be made to fail. It
+// stands in for KVM: a signalled armed eventfd counts as a message delivered to the guest.
 #pragma once
 
 #include <cstddef>
@@ -20,9 +20,9 @@
 
 namespace passthru {
 
-/// Passthru's side is thread-safe; a test looks at it while nobody is at work. Breaking the
-/// contract of Router or GuestMapper (an eventfd armed twice, a route destroyed while armed) fails
-/// the test at once.
+/// Passthru's side is thread-safe; a test inspects the state while no other thread uses it. A
+/// breach of the contract of Router or GuestMapper (an eventfd armed twice, a route destroyed while
+/// armed) fails the test at once.
 class FakeHypervisor : public Hypervisor {
  public:
   explicit FakeHypervisor(Kernel& kernel) : kernel_(kernel) {}
@@ -47,35 +47,35 @@ class FakeHypervisor : public Hypervisor {
   Result<void> file_added(int fd) override;
   void file_removed(int fd) override;
 
-  /// The nth call of this name from now on ("map", "unmap", "create_route", "update_route", "arm",
-  /// "arm_intx", "file_added") fails once.
+  /// Makes the nth next call of this name fail once. Names: "map", "unmap", "create_route",
+  /// "update_route", "arm", "arm_intx", "file_added".
   void fail_next(std::string_view call, int code, unsigned nth = 1);
-  /// What reached the guest since the last time: takes the counter of every armed eventfd.
+  /// Returns the messages delivered since the last call. Drains every armed eventfd.
   std::vector<MsiMessage> delivered();
   [[nodiscard]] size_t routes() const { return routes_.size(); }
   [[nodiscard]] size_t armed() const;
   [[nodiscard]] bool intx_armed() const { return !intx_.empty(); }
-  /// Whether any INTx was asserted since the last time.
+  /// Returns whether an INTx was asserted since the last call.
   bool intx_delivered();
-  /// Whether any INTx is driven high. Any thread.
+  /// Returns whether an INTx line is high. Thread-safe.
   bool intx_level();
-  /// How often one was driven high. Any thread.
+  /// Counts how many times an INTx line went high. Thread-safe.
   uint64_t intx_rises();
-  /// The guest's end of interrupt, for every INTx that is armed.
+  /// Signals the guest's end of interrupt for every armed INTx.
   void end_of_intx();
   [[nodiscard]] const std::vector<GuestMapping>& mappings() const { return mappings_; }
 
-  /// Before and after each call that changes a mapping, a route, an irqfd or a line.
+  /// Runs before and after each call that changes a mapping, a route, an irqfd or a line.
   FakeHook hook{};
   std::vector<Event> events{};
-  std::set<int> files{};    ///< of groups and devices, by descriptor
+  std::set<int> files{};    ///< descriptors of groups and devices
   bool by_level = false;    ///< a VMM without resampling irqfds; set before a device is opened
   bool by_message = false;  ///< a VMM without irqfds; set before a device is opened
-  bool polls = false;       ///< a VMM that takes the counters of its eventfds some time later
+  bool polls = false;       ///< a VMM that reads its eventfds' counters later
   unsigned route_updates = 0;
-  std::function<void()> on_destroy_route{};  ///< what happens meanwhile, in the middle of a call
-  size_t max_routes = SIZE_MAX;              ///< that there are at a time
-  /// The VMM's interrupt remapping; without it, a guest that has none.
+  std::function<void()> on_destroy_route{};  ///< runs in the middle of the call
+  size_t max_routes = SIZE_MAX;              ///< at the same time
+  /// The VMM's interrupt remapping. Empty: the guest has no interrupt remapping.
   std::function<Result<MsiMessage>(const MsiMessage&, uint16_t requester_id)> translation{};
 
  private:
@@ -84,17 +84,17 @@ class FakeHypervisor : public Hypervisor {
     int eventfd = -1;
   };
   struct Line {
-    std::pair<Bdf, unsigned> pin;  ///< of the guest's device
+    std::pair<Bdf, unsigned> pin;  ///< address and pin of the guest's device
     int resample = -1;
   };
   Result<void> enter(const char* call) PASSTHRU_REQUIRES(calls_mutex_);
 
   Kernel& kernel_;
-  Mutex calls_mutex_;  ///< held by each call of Passthru: devices call from their own threads
+  Mutex calls_mutex_;  ///< each call of Passthru holds it: devices call from their own threads
   std::map<RouteId, Route> routes_;
   std::vector<GuestMapping> mappings_;
   std::vector<MsiMessage> signalled_;
-  std::map<int, Line> intx_;  ///< by the eventfd that is armed
+  std::map<int, Line> intx_;  ///< keyed by the armed eventfd
   RouteId next_route_ = 24;
   std::set<std::pair<Bdf, unsigned>> high_;  ///< the pins that are driven high
   uint64_t rises_ = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the fake kernel's iommufd and the devices' own nodes, as drivers/iommu/iommufd/ and
-// drivers/vfio/device_cdev.c of Linux 6.12 have them.
+// The fake kernel's iommufd and the devices' own nodes, after drivers/iommu/iommufd/ and
+// drivers/vfio/device_cdev.c of Linux 6.12.
 #include <algorithm>
 
 #include "tests/fakes/fake_kernel.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what every call of the fake kernel goes through: the record, the failures asked for, and the
-// descriptors, whose closing it sees at the other end of a pipe.
+// The common part of the fake kernel's calls: recording, injected failures, and descriptors. Each
+// descriptor is one end of a pipe; its closing shows at the other end.
 #include "tests/fakes/fake_kernel.h"
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 namespace passthru {
 namespace {
 
-/// The number that the kernel gives each eventfd; 0 where `fd` is none (any more).
+/// Returns the kernel's number of the eventfd; 0 if `fd` is not an open eventfd.
 uint64_t eventfd_id(int fd) {
   std::ifstream info("/proc/self/fdinfo/" + std::to_string(fd));
   std::string word;
@@ -146,7 +146,7 @@ Result<FakeDevice*> FakeKernel::enter_device(FakeCall call) {
   PASSTHRU_TRY(enter(std::move(call)));
   Handle* handle = PASSTHRU_TRY(find(fd, name.c_str()));
   if (handle->device == nullptr) return passthru::fail(ENOTTY, name);
-  // Nothing can be done with a device's own descriptor before it is bound.
+  // A device's own descriptor allows no call before it is bound.
   if (handle->cdev && !handle->iommufd) return passthru::fail(EINVAL, name);
   return handle->device;
 }
@@ -183,7 +183,7 @@ void FakeKernel::reap() {
   for (FakeDevice* device : released) device->released();
   for (auto& [number, group] : groups_) {
     if (!group.container || group_open(number)) continue;
-    // The last group takes the IOMMU with it, and all mappings.
+    // Removing the last group also removes the IOMMU and all mappings.
     group.container->groups.erase(number);
     if (group.container->groups.empty()) *group.container = Container{};
     group.container.reset();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns a host kernel for tests: groups, containers and devices that behave as Linux's VFIO does,
-// every call recorded, any call made to fail. tests/fakes/kernel_contract.h proves it against the
-// real kernel.
+// A host kernel for tests. Its groups, containers and devices behave as in Linux's VFIO. It records
+// every call, and any call can be made to fail. tests/contract/kernel_contract.h checks it against
+// the real kernel.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@
 
 namespace passthru {
 
-/// One call as it was made. Names are the ioctl's ("VFIO_DEVICE_SET_IRQS"), or "open_container",
+/// One recorded call. The name is the ioctl's ("VFIO_DEVICE_SET_IRQS"), or "open_container",
 /// "open_group", "open_iommufd", "open_cdev", "pread", "pwrite", "mmap", "munmap", "eventfd",
 /// "signal_eventfd", "drain_eventfd", "getrlimit".
 struct FakeCall {
@@ -31,20 +31,20 @@ struct FakeCall {
   uint32_t start = 0;  ///< first vector
   uint32_t count = 0;  ///< vectors; 0 for a SET_IRQS that disables the index
   std::vector<int> eventfds{};
-  uint64_t offset = 0;  ///< in the device's descriptor, or IOVA
+  uint64_t offset = 0;  ///< within the device's descriptor, or an IOVA
   uint64_t size = 0;
 };
 
-/// A fake kernel. Thread-safe. It outlives whatever uses it.
+/// A fake kernel. Thread-safe. It must outlive its users.
 ///
 ///   FakeKernel kernel;
 ///   FakeDevice& nvme = kernel.add(FakeSpec::nvme());
 ///   DmaSpace dma(kernel);
 ///   auto device = VfioDevice::open(kernel, dma, nvme.spec().door());
-///   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);            // the second one from here on, once
+///   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);            // the second from now fails once
 ///   ... bind vectors ...
-///   EXPECT_EQ(nvme.fire(3), Fired::Delivered);              // the hardware raises vector 3
-///   nvme.backdoor_reset();                                  // and forgets everything
+///   EXPECT_EQ(nvme.fire(3), Fired::Delivered);              // as the hardware does
+///   nvme.backdoor_reset();                                  // the hardware loses its state
 ///   EXPECT_EQ(kernel.calls("VFIO_DEVICE_SET_IRQS").size(), 3U);
 ///   device->reset(); EXPECT_EQ(kernel.open_fds(), 0U);      // nothing leaked
 class FakeKernel final : public Kernel {
@@ -52,38 +52,40 @@ class FakeKernel final : public Kernel {
   FakeKernel() = default;
   ~FakeKernel() override = default;
 
-  // ---- what there is ----
+  // ---- set-up ----
 
-  /// Adds a device, and its group if it is new. The reference stays good as long as the kernel.
+  /// Adds a device, and its group if it is new. The reference is valid as long as the kernel.
   FakeDevice& add(FakeSpec spec);
-  /// Without it type1 refuses a group (EPERM) unless unsafe interrupts are allowed. Before add().
+  /// Without interrupt remapping, type1 refuses a group (EPERM) unless unsafe interrupts are
+  /// allowed. Call it before add().
   void set_interrupt_remapping(bool present);
-  /// The module parameters allow_unsafe_interrupts of vfio_iommu_type1 and iommufd.
+  /// Sets the module parameters allow_unsafe_interrupts of vfio_iommu_type1 and iommufd.
   void set_unsafe_interrupts_allowed(bool allowed);
   void set_group_viable(uint32_t group, bool viable);
-  /// RLIMIT_MEMLOCK, bytes: more DMA-mapped memory than that is ENOMEM.
+  /// Sets RLIMIT_MEMLOCK in bytes. DMA mappings beyond it fail with ENOMEM.
   void set_locked_memory_limit(uint64_t bytes);
 
-  // ---- what happens to calls ----
+  // ---- calls ----
 
-  /// The nth call of this name from now on (1: the next) fails once. "*": of any name. It does
-  /// nothing, but for a SET_IRQS that binds vectors: as in the kernel, those are unbound then.
+  /// Makes the nth next call of this name (1: the next) fail once. "*" matches any name. A failed
+  /// call has no effect, except for a SET_IRQS that binds vectors: as in the kernel, it unbinds
+  /// them.
   void fail(std::string call, int code, unsigned nth = 1);
-  /// The calls so far, in order; of one name, or all of them.
+  /// Returns the calls so far in order: those of one name, or all.
   std::vector<FakeCall> calls(std::string_view name = "*") const;
   void forget_calls();
 
-  /// Before and after each call on an open device or an eventfd. A SET_IRQS that disables an index
-  /// has a name of its own, "disable VFIO_DEVICE_SET_IRQS".
+  /// Runs before and after each call on an open device or an eventfd. A SET_IRQS that disables an
+  /// index has its own name, "disable VFIO_DEVICE_SET_IRQS".
   FakeHook hook{};
 
-  // ---- what is left ----
+  // ---- leaks ----
 
-  /// Containers, groups, devices and eventfds that were opened and not closed.
+  /// Counts open containers, groups, devices and eventfds.
   size_t open_fds();
   size_t mappings() const;  ///< of regions
   size_t dma_mappings();    ///< in all containers
-  /// None of the above is left.
+  /// Returns whether all three counts are 0.
   bool nothing_leaked() { return open_fds() == 0 && mappings() == 0 && dma_mappings() == 0; }
 
   // ---- Kernel ----
@@ -147,7 +149,8 @@ class FakeKernel final : public Kernel {
     std::map<uint64_t, uint64_t> dma{};  ///< size by IOVA
     bool dirty_log = false;
   };
-  /// An iommufd: its address spaces by id, with what is mapped there and how many devices use it.
+  /// An iommufd: its address spaces by id, with their mappings and the number of devices using
+  /// them.
   struct AddressSpace {
     std::map<uint64_t, uint64_t> dma{};  ///< size by IOVA
     unsigned devices = 0;
@@ -160,17 +163,17 @@ class FakeKernel final : public Kernel {
     bool viable = true;
     std::shared_ptr<Container> container{};
   };
-  /// What a descriptor stands for. The descriptor is one end of a pipe, so that closing it shows at
-  /// `peer`.
+  /// The object behind a descriptor. The descriptor is one end of a pipe, so that closing it shows
+  /// at `peer`.
   struct Handle {
     Fd peer;
     std::shared_ptr<Container> container{};  ///< set: a container
     uint32_t group = 0;
     FakeDevice* device = nullptr;  ///< set: a device
-    bool cdev = false;             ///< of a device: opened by its own node
-    /// Set: an iommufd; or of such a device, the one that it is bound to.
+    bool cdev = false;             ///< for a device: opened through its own node
+    /// Set: an iommufd, or the iommufd that a device is bound to.
     std::shared_ptr<Iommufd> iommufd{};
-    uint32_t space = 0;  ///< that the device is attached to; 0: to none
+    uint32_t space = 0;  ///< the address space of the device; 0: not attached
   };
   struct Failure {
     std::string call;
@@ -178,7 +181,7 @@ class FakeKernel final : public Kernel {
     unsigned left;
   };
 
-  /// Records a call; its Error if it is to fail.
+  /// Records a call. Returns an Error if the call must fail.
   Result<void> enter(FakeCall call) PASSTHRU_REQUIRES(kernel_mutex_);
   Result<Fd> hand_out(Handle handle) PASSTHRU_REQUIRES(kernel_mutex_);
   Result<Handle*> find(int fd, const char* call) PASSTHRU_REQUIRES(kernel_mutex_);
@@ -193,15 +196,15 @@ class FakeKernel final : public Kernel {
   Result<Handle*> find_cdev(int fd, const char* call) PASSTHRU_REQUIRES(kernel_mutex_);
   Result<void> map_into(AddressSpace& space, uint64_t iova, uint64_t size, const char* call)
       PASSTHRU_REQUIRES(kernel_mutex_);
-  /// Whether the device, or one of its group, is bound to the iommufd.
+  /// Returns whether the device or another device of its group is bound to the iommufd.
   bool owns(const Iommufd* iommufd, const FakeDevice* device) const
       PASSTHRU_REQUIRES(kernel_mutex_);
   bool cdev_bound(uint32_t group) const PASSTHRU_REQUIRES(kernel_mutex_);
 
-  /// Records a call on a device; the device is then called without the kernel's lock.
+  /// Records a call on a device. The caller then calls the device without the kernel's lock.
   std::vector<FakeDevice*> on_bus(uint8_t bus) const PASSTHRU_REQUIRES(kernel_mutex_);
   Result<FakeDevice*> enter_device(FakeCall call);
-  /// EventIrqs what was closed since the last time.
+  /// Releases the descriptors that were closed since the last call.
   void reap() PASSTHRU_REQUIRES(kernel_mutex_);
   Result<void> check_token(const FakeDevice& device, std::string_view option)
       PASSTHRU_REQUIRES(kernel_mutex_);
@@ -213,9 +216,10 @@ class FakeKernel final : public Kernel {
   std::map<uint32_t, Group> groups_ PASSTHRU_GUARDED_BY(kernel_mutex_);
   std::map<int, Handle> handles_ PASSTHRU_GUARDED_BY(kernel_mutex_);
   std::map<int, uint64_t> eventfds_
-      PASSTHRU_GUARDED_BY(kernel_mutex_);  ///< the kernel's id, by descriptor
+      PASSTHRU_GUARDED_BY(kernel_mutex_);  ///< the kernel's id, keyed by descriptor
   std::map<std::byte*, size_t> mapped_ PASSTHRU_GUARDED_BY(kernel_mutex_);
-  std::map<Bdf, VfToken> tokens_ PASSTHRU_GUARDED_BY(kernel_mutex_);  ///< by physical function
+  std::map<Bdf, VfToken> tokens_
+      PASSTHRU_GUARDED_BY(kernel_mutex_);  ///< keyed by physical function
   std::vector<Failure> failures_ PASSTHRU_GUARDED_BY(kernel_mutex_);
   std::vector<FakeCall> calls_ PASSTHRU_GUARDED_BY(kernel_mutex_);
   bool interrupt_remapping_ PASSTHRU_GUARDED_BY(kernel_mutex_) = true;

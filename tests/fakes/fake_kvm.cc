@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What KVM checks of the arguments it is given (Linux, virt/kvm/kvm_main.c, eventfd.c, irqchip.c).
+// KVM's checks of its arguments (Linux, virt/kvm/kvm_main.c, eventfd.c, irqchip.c).
 #include "tests/fakes/fake_kvm.h"
 
 #include <gtest/gtest.h>
@@ -46,7 +46,7 @@ Result<int> FakeKvm::call(int fd, unsigned long request, const char* name, void*
       return 1;
     }
     default:
-      ADD_FAILURE() << "the fake KVM knows no " << name;
+      ADD_FAILURE() << "the fake KVM does not support " << name;
       return fail(ENOTTY, name);
   }
 }
@@ -101,8 +101,8 @@ Result<int> FakeKvm::set_irqfd(const void* argument, const char* name) {
   if ((irqfd.flags & KVM_IRQFD_FLAG_DEASSIGN) != 0) {
     const auto found = irqfds.find(eventfd);
     const bool there = found != irqfds.end() && found->second.gsi == irqfd.gsi;
-    EXPECT_TRUE(there) << "deassigned from GSI " << irqfd.gsi << ", where it was not assigned";
-    take(eventfd, irqfd.gsi);  // KVM takes the counter, whatever the kernel
+    EXPECT_TRUE(there) << "deassigned from GSI " << irqfd.gsi << ", to which it was not assigned";
+    take(eventfd, irqfd.gsi);  // KVM drains the counter on all kernels
     if (there) irqfds.erase(found);
     return 0;
   }

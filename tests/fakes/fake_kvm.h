@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// KVM for tests: the routes, irqfds and slots of one VM as KvmHypervisor sets them, and any call
-// made to fail. An interrupt is delivered where it is signalled, or as late as kernels before 5.11
-// leave the counter.
+// KVM for tests: the routes, irqfds and slots of one VM as KvmHypervisor sets them. Any call can be
+// made to fail. An interrupt is delivered when it is signalled, or as late as on kernels before
+// 5.11, which leave the counter.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace passthru {
 
-/// Not thread-safe. Its VM's descriptor is `kVm`; eventfds are real ones.
+/// Not thread-safe. The VM's descriptor is `kVm`; eventfds are real.
 class FakeKvm final : public KvmCalls {
  public:
   static constexpr int kVm = -10;
@@ -22,12 +22,11 @@ class FakeKvm final : public KvmCalls {
   Result<int> call(int fd, unsigned long request, const char* name, void* argument) override;
   Result<void> signal(int eventfd) override;
 
-  /// The nth call of this name ("KVM_IRQFD") from now on fails once.
+  /// Makes the nth next call of this name ("KVM_IRQFD") fail once.
   void fail_next(std::string name, int code, unsigned nth = 1);
-  /// The messages of KVM_SIGNAL_MSI, and of what was signalled on armed eventfds, since the last
-  /// time.
+  /// Returns the messages of KVM_SIGNAL_MSI and of signalled armed eventfds since the last call.
   std::vector<MsiMessage> delivered();
-  /// Times that a call of this name was made.
+  /// Counts the calls of this name.
   [[nodiscard]] unsigned calls(const std::string& name) const {
     const auto found = calls_.find(name);
     return found == calls_.end() ? 0 : found->second;
@@ -39,10 +38,10 @@ class FakeKvm final : public KvmCalls {
     auto operator<=>(const Irqfd&) const = default;
   };
 
-  /// MSI routes of the table by GSI, and its entries of pins.
+  /// The table's MSI routes by GSI. Pin entries are counted in `pins`.
   std::map<uint32_t, MsiMessage> routes{};
   unsigned pins = 0;
-  std::map<uint32_t, uint32_t> requesters{};  ///< of routes that name one, by GSI
+  std::map<uint32_t, uint32_t> requesters{};  ///< of routes with a requester ID, by GSI
   std::map<int, Irqfd> irqfds{};              ///< by eventfd
   std::map<uint64_t, uint64_t> memory{};      ///< sizes of slots by guest address
   bool takes_signals = true;                  ///< as Linux does since 5.11

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the kernel half of a fake device's interrupts: what VFIO_DEVICE_SET_IRQS does, as
-// drivers/vfio/pci/vfio_pci_intrs.c has it.
+// The kernel half of a fake device's interrupts: VFIO_DEVICE_SET_IRQS, after
+// drivers/vfio/pci/vfio_pci_intrs.c.
 #include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <unistd.h>
@@ -16,7 +16,8 @@ namespace {
 
 constexpr const char* kSetIrqs = "VFIO_DEVICE_SET_IRQS";
 
-/// The kernel keeps a reference to an eventfd's object, whatever its user closes.
+/// Returns a reference to the eventfd's object, as the kernel keeps one after its user closes the
+/// fd.
 Result<Fd> reference(int eventfd) {
   std::array<char, 64> target{};
   const std::string link = "/proc/self/fd/" + std::to_string(eventfd);
@@ -68,7 +69,7 @@ Result<void> FakeDevice::bind(Irq irq, uint32_t start, std::span<const int> even
   for (unsigned vector = start; vector < end; ++vector) {
     auto done = set_vector_and_wait(vector, eventfds[vector - start]);
     if (done) continue;
-    // Of this call nothing stays bound; of the calls before, what it did not touch.
+    // A failed call unbinds all its vectors. Vectors outside the call stay bound.
     MutexLock lock(state_mutex_);
     for (unsigned undo = vector + 1; undo-- > start;)
       ignore(set_vector(undo, -1), "unbinding cannot fail");
@@ -78,7 +79,7 @@ Result<void> FakeDevice::bind(Irq irq, uint32_t start, std::span<const int> even
   return {};
 }
 
-// Whether it enables the index.
+// Returns whether the call enables the index.
 Result<bool> FakeDevice::begin_bind(Irq irq, unsigned end) {
   MutexLock lock(state_mutex_);
   const bool first = enabled_ == Irq::Request;
@@ -90,7 +91,7 @@ Result<bool> FakeDevice::begin_bind(Irq irq, unsigned end) {
   return first;
 }
 
-// The hardware goes on meanwhile.
+// Takes the lock only for the binding: the hardware continues during the pause.
 Result<void> FakeDevice::set_vector_and_wait(unsigned vector, int eventfd) {
   {
     MutexLock lock(state_mutex_);
@@ -127,7 +128,7 @@ Result<void> FakeDevice::enable(Irq irq, unsigned count) {
   if (irq == Irq::Msi) return {};
   config_.set_msix_control(static_cast<uint16_t>(
       (config_.msix_control() & ~PCI_MSIX_FLAGS_MASKALL) | PCI_MSIX_FLAGS_ENABLE));
-  // All entries are masked; those that are allocated have their message from now on.
+  // Masks all entries. The allocated entries receive their message now.
   for (unsigned vector = 0; vector < spec_.msix.vectors && !bars_lost_; ++vector) {
     PhysicalEntry masked = entry_now(vector);
     masked.control = PCI_MSIX_ENTRY_CTRL_MASKBIT;
@@ -160,7 +161,7 @@ Result<void> FakeDevice::set_vector(unsigned vector, int eventfd) {
   }
   slot.trigger = PASSTHRU_TRY(reference(eventfd));
   slot.allocated = true;
-  // The cached message is written before the interrupt is requested, and that unmasks it.
+  // The kernel writes the cached message before it requests the interrupt, which unmasks it.
   if (enabled_ == Irq::Msix) host_writes(vector, host_message(vector));
   return {};
 }
@@ -192,7 +193,8 @@ Result<void> FakeDevice::disable(Irq irq) {
 }
 
 void FakeDevice::disable_all() {
-  // Freeing a handler masks its entry and zeroes its message; an entry without one stays as it is.
+  // Freeing a handler masks its entry and zeroes its message. Entries without a handler stay as
+  // they are.
   for (unsigned vector = 0; enabled_ == Irq::Msix && vector < vectors_.size(); ++vector) {
     if (vectors_[vector].trigger) host_writes(vector, {});
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the ready-made descriptions; their numbers are those that the lab's devices report.
+// Ready-made device descriptions; the numbers are those of the lab's devices.
 #include "tests/fakes/fake_spec.h"
 
 namespace passthru {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the description of a PCI device that does not exist: what FakeKernel::add() takes. Plain
-// values, with some of the lab's devices ready made.
+// The description of a fake PCI device, for FakeKernel::add(). Plain values, with some of the lab's
+// devices ready-made.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ namespace passthru {
 struct FakeBar {
   uint64_t size = 0;  ///< bytes, a power of two; 0: absent
   bool io = false;
-  bool is_64bit = false;  ///< takes the next register too
+  bool is_64bit = false;  ///< uses the next register too
   bool prefetchable = false;
   bool mappable = true;           ///< VFIO_REGION_INFO_FLAG_MMAP
   std::vector<MapArea> sparse{};  ///< as the kernel reports them
@@ -34,15 +34,15 @@ struct FakeMsix {
   uint64_t pba_offset = 0;
   bool mappable = true;  ///< VFIO_REGION_INFO_CAP_MSIX_MAPPABLE
   bool noresize = true;  ///< as on 6.1; false: dynamic, as on 6.12
-  /// More than this the host does not have. SET_IRQS returns it, positive, where it enables the
-  /// index; where it adds to it, ENOSPC is all that it says.
+  /// Vectors that the host has. A SET_IRQS that enables the index and needs more returns this
+  /// number, positive. A SET_IRQS that adds to the index returns only ENOSPC.
   unsigned available = 2048;
 
-  /// What the capability says of it.
+  /// Returns the layout that the capability reports.
   [[nodiscard]] MsixLayout layout() const;
 };
 
-/// Where the fake's capabilities are; a device has those that its spec asks for, in this order.
+/// The offsets of the fake's capabilities. A device has those of its spec, in this order.
 struct FakeCapability {
   static constexpr uint16_t kPowerManagement = 0x40;
   static constexpr uint16_t kMsi = 0xc0;
@@ -58,7 +58,7 @@ struct FakeSpec {
   uint32_t class_code = 0x010802;
   std::array<FakeBar, 6> bars{};
   std::vector<std::byte> rom{};  ///< content; its size is the region's
-  bool rom_readable = true;      ///< false: announced, and every read of it fails
+  bool rom_readable = true;      ///< false: announced, but every read fails
   FakeMsix msix{};
   unsigned msi_vectors = 0;
   unsigned msi_available = 32;  ///< see FakeMsix::available
@@ -67,18 +67,18 @@ struct FakeSpec {
   bool power_management = true;
   bool express = true;  ///< 4096 bytes of config space, and an error interrupt
   bool resets = true;   ///< has a function-level reset
-  /// SR-IOV: memory decode is its physical function's, which a reset of this one leaves on, and its
-  /// COMMAND has no bit for it.
+  /// SR-IOV: the physical function controls memory decode. A reset of the virtual function leaves
+  /// it on, and the virtual function's COMMAND has no bit for it.
   bool virtual_function = false;
-  std::optional<Bdf> physical{};  ///< whose virtual function it is, if that one is on vfio-pci
+  std::optional<Bdf> physical{};  ///< its physical function, if that is on vfio-pci
   bool sriov = false;             ///< it can have virtual functions
 
-  /// By its group.
+  /// Returns a handle that opens the device through its group.
   [[nodiscard]] DeviceHandle door() const { return {.bdf = bdf, .group = group}; }
   [[nodiscard]] DeviceHandle cdev_door() const {
     return {.bdf = bdf, .group = group, .backend = Backend::Cdev, .cdev = cdev()};
   }
-  /// The name of its own node below /dev/vfio/devices.
+  /// Returns the name of the device's own node below /dev/vfio/devices.
   [[nodiscard]] std::string cdev() const {
     return "vfio" + std::to_string(bdf.bus * 256 + bdf.device * 8 + bdf.function);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the fake kernel's containers, groups and DMA mappings, as drivers/vfio/container.c, group.c
-// and vfio_iommu_type1.c have them.
+// The fake kernel's containers, groups and DMA mappings, after drivers/vfio/container.c, group.c
+// and vfio_iommu_type1.c.
 #include <fmt/format.h>
 #include <linux/vfio.h>
 
@@ -82,7 +82,7 @@ Result<void> FakeKernel::set_container(int group, int container) {
   Group* found = PASSTHRU_TRY(find_group(group, kCall));
   auto target = PASSTHRU_TRY(find_container(container, kCall));
   if (found->container) return passthru::fail(EINVAL, kCall);
-  // A container that has its IOMMU already attaches the group at once.
+  // If the container already has its IOMMU, the kernel attaches the group at once.
   if (target->iommu) PASSTHRU_TRY(check_remapping(kCall));
   target->groups.insert(handles_.at(group).group);
   found->container = std::move(target);
@@ -118,7 +118,7 @@ Result<void> FakeKernel::set_iommu(int container, uint32_t type) {
   return {};
 }
 
-/// vfio_pci_validate_vf_token.
+/// As vfio_pci_validate_vf_token().
 Result<void> FakeKernel::check_token(const FakeDevice& device, std::string_view option) {
   constexpr const char* kCall = "VFIO_GROUP_GET_DEVICE_FD";
   constexpr std::string_view kOption = " vf_token=";
@@ -215,7 +215,7 @@ Result<void> FakeKernel::unmap_dma(int container, uint64_t iova, uint64_t size) 
   if (!found->iommu || size == 0 || (iova | size) % kPage != 0 || iova > UINT64_MAX - (size - 1)) {
     return passthru::fail(EINVAL, kCall);
   }
-  // type1v2 unmaps whole mappings only, and tells how many bytes that were.
+  // type1v2 unmaps only whole mappings, and returns the number of bytes.
   const uint64_t last = iova + (size - 1);
   uint64_t unmapped = 0;
   for (const auto& [start, length] : found->dma) {
@@ -240,7 +240,7 @@ Result<void> FakeKernel::log_dirty_pages(int container, bool on) {
   return {};
 }
 
-// The IOMMU cannot tell, so that all that is mapped may have been written to, whenever one asks.
+// Without dirty tracking in the IOMMU, every query reports all mapped pages as dirty.
 Result<void> FakeKernel::dirty_pages(int container, uint64_t iova, uint64_t size,
                                      std::span<uint64_t> bitmap) {
   constexpr const char* kCall = "VFIO_IOMMU_DIRTY_PAGES";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The smallest files that are kernel images, for tests to damage.
+// Minimal kernel image files, for tests to damage.
 #pragma once
 
 #include <elf.h>
@@ -14,8 +14,8 @@
 
 namespace passthru {
 
-/// A bzImage: two setup sectors, then `kernel_size` bytes of 0x90. It wants to be at 16 MiB and
-/// needs 4 MiB there.
+/// A bzImage: two setup sectors, then `kernel_size` bytes of 0x90. Its preferred address is 16 MiB;
+/// it needs 4 MiB there.
 class BzImageFile {
  public:
   explicit BzImageFile(size_t kernel_size = 5000) : bytes_(3 * 512, std::byte{0}) {
@@ -46,8 +46,8 @@ class BzImageFile {
   std::vector<std::byte> bytes_;
 };
 
-/// A vmlinux: code of 0x90 at 16 MiB, data of 0x42 at 18 MiB with as much again in zeros, and
-/// two notes, the second of which is the PVH entry, 16 bytes into the code.
+/// A vmlinux: code of 0x90 at 16 MiB, and data of 0x42 at 18 MiB followed by as many zeros. It has
+/// two notes; the second is the PVH entry, 16 bytes into the code.
 class ElfKernelFile {
  public:
   static constexpr uint64_t kCode = 0x1000000, kData = 0x1200000;
@@ -78,8 +78,8 @@ class ElfKernelFile {
 
   Elf64_Ehdr header{};
   Elf64_Phdr code{}, data{}, notes{};
-  size_t size = SIZE_MAX;  ///< where the file is cut
-  /// A note of GNU, then that of Xen.
+  size_t size = SIZE_MAX;  ///< the file is truncated to this size
+  /// A GNU note, then Xen's.
   std::vector<uint32_t> note_words = {4, 5, 3, kGnu, 1, 2, 4, 8, 18, kXen, kCode + 16, 0};
 
   [[nodiscard]] std::vector<std::byte> bytes() const {
@@ -98,7 +98,8 @@ class ElfKernelFile {
     return file;
   }
 
-  static constexpr uint32_t kGnu = 0x00554E47, kXen = 0x006E6558;  // names, with their zero
+  static constexpr uint32_t kGnu = 0x00554E47,
+                            kXen = 0x006E6558;  // names with their terminating zero
 
  private:
   static constexpr size_t kFirst = sizeof(Elf64_Ehdr) + 3 * sizeof(Elf64_Phdr);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the rules of the driver core that binding depends on (drivers/base/bus.c, dd.c).
+// The rules of the driver core that binding depends on (drivers/base/bus.c, dd.c).
 #include "tests/fakes/sysfs_tree.h"
 
 #include <fmt/format.h>
@@ -33,7 +33,7 @@ SysfsTree::SysfsTree() {
   std::string name = (fs::temp_directory_path() / "passthru-sysfs-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) std::abort();
   root_ = name;
-  fs::permissions(root_, fs::perms(0755));  // also for who has given root up
+  fs::permissions(root_, fs::perms(0755));  // also for a test that gave up root
   fs::create_directories(root_ / "bus/pci/devices");
   fs::create_directories(root_ / "bus/pci/drivers");
   fs::create_directories(root_ / "kernel/iommu_groups");
@@ -134,8 +134,8 @@ Result<void> SysfsTree::attach(const std::string& bdf, const std::string& driver
   std::string override_line;
   std::getline(std::ifstream(device / "driver_override"), override_line);
   const bool overridden = !override_line.empty() && override_line != "(null)";
-  // A driver matches by its override if there is one, else by its ids; vfio-pci has no ids of its
-  // own.
+  // A driver matches by driver_override if it is set, otherwise by its ids. vfio-pci has no ids of
+  // its own.
   if (driver != (overridden ? override_line : default_driver_[bdf])) return fail(ENODEV, "bind");
   fs::create_symlink(root_ / "bus/pci/drivers" / driver, device / "driver");
   return {};
@@ -156,7 +156,7 @@ Result<void> SysfsTree::apply(const FileChange& change) {
   const std::string attribute = change.file.filename().string();
   const std::string owner = change.file.parent_path().filename().string();
   if (attribute == "drivers_probe") {
-    // Finding no driver is no error: the write succeeds all the same.
+    // The write succeeds even if no driver matches.
     ignore(attach(change.value, default_driver_[change.value]), "as the kernel does");
     return {};
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a sysfs of PCI functions in a temporary directory, and a driver core that acts on what is
-// written there as Linux does, or refuses it where a test says so.
+// A sysfs of PCI functions in a temporary directory. Its driver core acts on writes as Linux does,
+// or refuses them if a test asks for that.
 #pragma once
 
 #include <cstddef>
@@ -26,10 +26,9 @@ class SysfsTree {
     std::string driver{};
     std::optional<uint32_t> group = 0;
     bool bridge = false;
-    bool vfio_dev = false;  ///< bound to a driver that registered with VFIO
-    std::string cdev{};     ///< its own node then, "vfio0"; empty: it has none
-    std::vector<std::byte>
-        config{};  ///< where empty: 256 bytes with vendor, device and header type
+    bool vfio_dev = false;            ///< bound to a driver that registered with VFIO
+    std::string cdev{};               ///< its own node, such as "vfio0"; empty: no node
+    std::vector<std::byte> config{};  ///< if empty: 256 bytes with vendor, device and header type
   };
 
   SysfsTree();
@@ -38,17 +37,17 @@ class SysfsTree {
   SysfsTree& operator=(const SysfsTree&) = delete;
 
   SysfsTree& add(const Function& function);
-  /// The kernel has iommufd.
+  /// Makes the kernel support iommufd.
   SysfsTree& add_iommufd() { return put("class/misc/iommu/dev", "10:127\n"); }
   SysfsTree& remove(const std::string& bdf);
   SysfsTree& add_driver(const std::string& driver);
   SysfsTree& remove_driver(const std::string& driver);
-  /// An attribute of a function, or any file below the root.
+  /// Writes an attribute of a function, or any file below the root.
   SysfsTree& put(const std::filesystem::path& below_root, const std::string& content);
-  /// A link, to another place below the root or to any text.
+  /// Makes a link, to another place below the root or to any text.
   SysfsTree& link(const std::filesystem::path& below_root, const std::filesystem::path& target);
-  /// A directory that says of which class it is: "block", "net". `below_device` is where it is
-  /// below the function's own; its name is its last part. Seen in class/CLASS as well.
+  /// Makes a directory with a class, such as "block" or "net". `below_device` is its path below the
+  /// function's directory; the last part is its name. It also appears in class/CLASS.
   SysfsTree& add_child(const std::string& bdf, const std::filesystem::path& below_device,
                        const std::string& of_class);
 
@@ -57,11 +56,13 @@ class SysfsTree {
   [[nodiscard]] Sysfs sysfs() const { return Sysfs(root_); }
   [[nodiscard]] std::string driver_of(const std::string& bdf) const;
 
-  /// The driver core's answer to a change. What it does not know is done to the files as it is.
+  /// Applies a change as the driver core would. Changes that it does not know are written to the
+  /// files.
   Result<void> apply(const FileChange& change);
-  /// From now on writes to the file whose path ends so fail.
+  /// Makes writes fail if the path of the file ends with `path_end`.
   void refuse(const std::string& path_end, int code) { refusals_[path_end] = code; }
-  /// What was asked for, refused or not, in order: "file name < value", below the root.
+  /// Returns the requested changes in order, including refused changes: "file name < value", below
+  /// the root.
   [[nodiscard]] const std::vector<std::string>& asked() const { return asked_; }
 
  private:
@@ -69,7 +70,7 @@ class SysfsTree {
   Result<void> detach(const std::string& bdf, const std::string& driver);
 
   std::filesystem::path root_;
-  std::map<std::string, std::string> default_driver_;  // by BDF: the one that knows the ids
+  std::map<std::string, std::string> default_driver_;  // by BDF: the driver whose ids match
   std::map<std::string, int> refusals_;
   std::vector<std::string> asked_;
 };

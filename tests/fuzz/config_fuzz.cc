@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A device whose config space says anything, and a guest that writes anything into it: lists that
-// loop, tables beyond their BAR, moves and resets, and every access stays within bounds.
+// Fuzzes config space with arbitrary contents and a guest that writes arbitrary values: looping
+// lists, tables beyond their BAR, moves and resets. Every access must stay within bounds.
 #include <algorithm>
 #include <array>
 #include <cstring>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The device and the VMM of a fuzzed program: the first bytes of the input say what they are like.
+// The device and the VMM of a fuzzed program, from the first bytes of the input.
 #pragma once
 
 #include <array>
@@ -9,14 +9,14 @@
 
 namespace passthru {
 
-/// All values are good: an input of any bytes has a device.
+/// All values are valid: any input describes a device.
 struct DeviceShape {
   uint8_t vectors = 0;
   uint8_t device = 0;     ///< bits, see `spec`
   uint8_t vmm = 0;        ///< bits, see the functions below
-  uint8_t available = 0;  ///< MSI-X vectors that the host has, where it has too few
+  uint8_t available = 0;  ///< if limited: MSI-X vectors of the host
 
-  /// No irqfds: each interrupt is a call with its message.
+  /// Returns whether the VMM has no irqfds: then each interrupt is a call with its message.
   [[nodiscard]] bool by_message() const { return (vmm & 1) != 0; }
   [[nodiscard]] bool remapping() const { return (vmm & 2) == 0; }
   [[nodiscard]] bool limited() const { return (vmm & 4) != 0; }

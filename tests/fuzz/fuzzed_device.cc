@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The events of a fuzzed device, and the account of what it owes its guest.
+// The events of a fuzzed device, and the record of interrupts that it owes its guest.
 #include "tests/fuzz/fuzzed_device.h"
 
 #include <algorithm>
@@ -20,7 +20,7 @@ FakeDevice& add(FakeKernel& kernel, const DeviceShape& shape) {
 FuzzedDevice::FuzzedDevice(const DeviceShape& shape)
     : hardware_(add(kernel_, shape)), owed_(vectors()), made_up_(vectors()) {
   host_.by_message = shape.by_message();
-  // Driven here: a run of the same input is the same run.
+  // This thread drives the forwarder, so that the same input gives the same run.
   auto forwarder = Forwarder::make(512, Forwarder::Backend::Epoll);
   if (!forwarder || !(*forwarder)->bind_to_this_thread()) __builtin_trap();
   forwarder_ = forwarder->get();
@@ -50,7 +50,7 @@ FuzzedDevice::~FuzzedDevice() {
   pba_.reset();
   interrupts_.reset();
   device_.reset();
-  // The forwarder frees its copies of eventfds when it is driven.
+  // The forwarder frees its copies of eventfds only when it runs.
   if (!forwarder_->run_once()) __builtin_trap();
   if (kernel_.nothing_leaked()) return;
   std::fprintf(stderr, "leaked: %zu descriptors, %zu mappings, %zu of DMA\n", kernel_.open_fds(),
@@ -70,7 +70,7 @@ void FuzzedDevice::pass(std::string_view call, bool after, bool of_vmm) {
   happen(now.event, now.vector);
 }
 
-// Only calls that may fail with more than a wrong argument.
+// Only calls that can fail for another reason than an invalid argument.
 void FuzzedDevice::fail(std::string_view call, bool after, bool of_vmm) {
   if (after) return;
   has_failed_ = true;
@@ -117,7 +117,7 @@ void FuzzedDevice::happen(Event event, unsigned vector) {
   owe_nothing();
 }
 
-// Damage that a look can tell: see irq/entry_fault.h.
+// Damage that a read of the entry can detect: see irq/entry_fault.h.
 void FuzzedDevice::damage(unsigned vector, unsigned how) {
   PhysicalEntry masked = hardware_.host_message(vector);
   masked.control = 1;
@@ -136,7 +136,8 @@ void FuzzedDevice::fire(unsigned vector) {
 void FuzzedDevice::reset() {
   interrupts_->stop();
   control_ = 0;
-  if (device_->resettable()) ignore(device_->reset(), "the guest goes on with what it has");
+  if (device_->resettable())
+    ignore(device_->reset(), "the guest continues with the device as it is");
   interrupts_->start();
   owe_nothing();
 }

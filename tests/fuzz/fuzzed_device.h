@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A device for fuzzed programs, between the fake kernel and the fake VMM. One event at a time can
-// wait for a point of the program: before or after a call, or between two vectors of a SET_IRQS.
+// A device for fuzzed programs, between the fake kernel and the fake VMM. At most one event is
+// planned at a time. It happens before or after a call, or between two vectors of a SET_IRQS.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ class FuzzedDevice : public VectorObserver {
   explicit FuzzedDevice(const DeviceShape& shape);
   ~FuzzedDevice() override;
 
-  /// Lets `event` happen at the nth point from now on. Of a vector: what it refuses.
+  /// Lets `event` happen at the nth point from now on. Event::Refuse uses `vector`.
   void plan(Event event, unsigned nth, unsigned vector);
   void happen(Event event, unsigned vector);
   void damage(unsigned vector, unsigned how);
@@ -32,7 +32,7 @@ class FuzzedDevice : public VectorObserver {
   void reset();
   void set_gone(bool gone) { hardware_.set_gone(gone); }
 
-  // What the guest does.
+  // The guest's actions.
   void program(unsigned vector);
   void mask(unsigned vector, bool masked);
   void write_table(uint64_t offset, std::span<const std::byte> data);
@@ -41,13 +41,13 @@ class FuzzedDevice : public VectorObserver {
   void write_control(uint16_t value);
   void write_msi(const MsiRegisters& registers);
 
-  /// Takes what the guest was sent. Call after each step.
+  /// Returns the messages that the guest received. Call it after each step.
   std::vector<MsiMessage> delivered();
-  /// Ends events, failures and silence. Nothing else is done to the device.
+  /// Ends events, refusals and silence. Does nothing else to the device.
   void calm();
-  /// Whether a call failed since the start.
+  /// Returns whether a call failed since the start.
   [[nodiscard]] bool has_failed() const { return has_failed_; }
-  /// Vectors whose interrupts must have reached the guest, and have not.
+  /// Returns whether an interrupt of the vector should have reached the guest but did not.
   [[nodiscard]] bool owes(unsigned vector) const { return owed_[vector]; }
 
   [[nodiscard]] FakeDevice& hardware() { return hardware_; }
@@ -82,11 +82,11 @@ class FuzzedDevice : public VectorObserver {
     unsigned vector;
   };
   std::optional<Planned> planned_;
-  unsigned back_in_ = 0;  ///< points until the device answers again; 0: it does
+  unsigned back_in_ = 0;  ///< points until the device answers again; 0: it answers now
   bool has_failed_ = false;
   uint16_t control_ = 0;
   std::vector<bool> owed_;
-  /// Vectors with a message that the program made up: which is theirs, nobody can tell.
+  /// Vectors with a message of the program's own: deliveries cannot be attributed to them.
   std::vector<bool> made_up_;
 };
 

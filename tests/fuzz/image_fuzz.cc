@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A kernel image whose bytes are anything: whatever boot plan the VMM makes of it, every piece is
-// in RAM that the guest may use, none overlaps another, and the guest starts in the kernel.
+// Fuzzes the VMM's boot plan with kernel images of arbitrary bytes. Every piece must lie in usable
+// RAM, no two pieces may overlap, and the guest must start in the kernel.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -13,7 +13,7 @@ namespace passthru {
 namespace {
 
 struct Header {
-  uint16_t memory;  ///< steps of 2 MiB above the least that a guest has
+  uint16_t memory;  ///< steps of 2 MiB above a guest's minimum
   uint16_t command_line;
   uint32_t initrd;
   uint8_t kind;
@@ -24,7 +24,7 @@ void expect(bool condition) {
   if (!condition) __builtin_trap();
 }
 
-/// A change of a file that was good.
+/// A change to a valid file.
 struct Patch {
   uint16_t offset;
   uint8_t width;
@@ -32,7 +32,7 @@ struct Patch {
   uint32_t low, high;
 };
 
-// The bytes that were given, or a good image with what they change.
+// Returns the given bytes, or a valid image with the given patches.
 std::vector<std::byte> make_file(uint8_t kind, std::span<const std::byte> given) {
   if (kind % 4 < 2) return {given.begin(), given.end()};
   auto file = kind % 4 == 2 ? ElfKernelFile().bytes() : BzImageFile().bytes();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A guest that does anything with the interrupts of any device, while the device fires, is damaged,
-// is gone, and calls fail. The library keeps the contract with the VMM, which the fakes check. In
-// the end all is calm, the guest unmasks all, and each vector delivers exactly what it should.
+// Fuzzes a guest's use of interrupts. Meanwhile the device fires, is damaged or disappears, and
+// calls fail. The library must keep its contract with the VMM; the fakes check that. At the end
+// nothing fails any more. The guest unmasks all vectors, and each vector must deliver exactly its
+// interrupts.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,7 +14,7 @@
 namespace passthru {
 namespace {
 
-// One step of a program: what is done, to which vector, and with what.
+// One step of a program: the action, its vector and its arguments.
 struct Step {
   uint8_t what;
   uint8_t vector;
@@ -27,7 +28,7 @@ void require(bool is_so, const char* what, unsigned vector) {
   __builtin_trap();
 }
 
-// A device that has stayed damaged is restored a while after it can be, see RetryPace.
+// A device that stayed damaged is restored some audits after that becomes possible; see RetryPace.
 void audit(FuzzedDevice& device) {
   unsigned audits = 0;
   while (!device.interrupts().audit() && audits < 2 * RetryPace::kMaxWait) ++audits;
@@ -55,7 +56,7 @@ void take(FuzzedDevice& device, const Step& step) {
       return device.damage(vector, step.offset);
     case 8:
     case 9:
-      return ignore(device.interrupts().audit(), "what is left is looked at again");
+      return ignore(device.interrupts().audit(), "the next audit retries");
     case 10:
     case 11:
       device.program(vector);
@@ -80,16 +81,16 @@ void take(FuzzedDevice& device, const Step& step) {
     case 20:
       return ignore(device.interrupts().watch(
                         vector, step.value % 2 != 0 ? std::optional(step.value) : std::nullopt),
-                    "it goes the way that it went");
+                    "the vector keeps its previous path");
     default:
       device.hardware().set_intx(step.value % 2 != 0);
       return device.interrupts().end_of_intx();
   }
 }
 
-// The guest has MSI-X on and every vector unmasked, whatever was before. It touches no register
-// that is as it should be, unless damage cannot be seen or a call has failed: then what failed is
-// tried again when the guest unmasks the vector.
+// Puts the guest in a known state: MSI-X on, every vector unmasked. It leaves correct registers
+// alone unless damage is invisible or a call failed. In those cases it unmasks each vector again,
+// so that the library retries.
 void update_vector(FuzzedDevice& device) {
   device.calm();
   device.interrupts().set_awake(true);
@@ -114,16 +115,17 @@ void check_msix(FuzzedDevice& device, bool limited) {
   for (unsigned vector = 0; vector < device.vectors(); ++vector) {
     require(!device.owes(vector), "an interrupt was lost", vector);
     if (limited && !device.hardware().bound(vector)) continue;
-    require(device.hardware().fire(vector) == Fired::Delivered, "it is dead", vector);
-    expect_only(device, vector, "it fired, and the guest was not sent exactly that");
+    require(device.hardware().fire(vector) == Fired::Delivered, "the vector is dead", vector);
+    expect_only(device, vector, "it fired, but the guest did not receive exactly its message");
     device.mask(vector, true);
     device.hardware().fire(vector);
-    require(device.delivered().empty(), "it is masked, and was sent", vector);
+    require(device.delivered().empty(), "it is masked, but its message was sent", vector);
     std::byte pending{};
     device.read_pending(vector / 8, std::span{&pending, 1});
     require((pending >> vector % 8 & std::byte{1}) != std::byte{0}, "it is not pending", vector);
     device.mask(vector, false);
-    expect_only(device, vector, "it was unmasked, and the guest was not sent exactly that");
+    expect_only(device, vector,
+                "it was unmasked, but the guest did not receive exactly its message");
   }
 }
 
@@ -139,8 +141,8 @@ void check_msi(FuzzedDevice& device) {
   audit(device);
   device.delivered();
   for (unsigned vector = 0; vector < count; ++vector) {
-    require(device.hardware().fire(vector) == Fired::Delivered, "of MSI: it is dead", vector);
-    expect_only(device, vector, "of MSI: it fired, and the guest was not sent exactly that");
+    require(device.hardware().fire(vector) == Fired::Delivered, "MSI: the vector is dead", vector);
+    expect_only(device, vector, "MSI: it fired, but the guest did not receive exactly its message");
   }
 }
 
@@ -180,7 +182,7 @@ void run(const uint8_t* program, size_t size) {
 }  // namespace
 }  // namespace passthru
 
-// A check of the fakes that fails ends the run: by itself it would only be printed.
+// A failed check of the fakes ends the run; by default it would only be printed.
 extern "C" int LLVMFuzzerInitialize(int* /*argc*/, char*** /*argv*/) {
   GTEST_FLAG_SET(break_on_failure, true);
   return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A guest whose messages and whose interrupt remapping table are anything: no entry beyond the
-// table is read, and what is delivered is an interrupt, whoever translated it.
+// Fuzzes a guest's messages and its interrupt remapping table. The code must not read beyond the
+// table, and every message that it delivers must be an interrupt.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -22,10 +22,10 @@ void expect(bool condition) {
   if (!condition) __builtin_trap();
 }
 
-// Without the bits 31:8 of its destination id, a routed message is one that a plain guest may have.
+// Without bits 31:8 of its destination id, a routed message must be valid for a plain guest.
 void expect_interrupt(const MsiMessage& message, uint64_t highest_id) {
   expect(message.address >> 40 <= highest_id >> 8);
-  expect((message.address >> 32 & 0xff) == 0);  // KVM refuses all routes then
+  expect((message.address >> 32 & 0xff) == 0);  // otherwise KVM refuses all routes
   expect(translate_plain({message.address & UINT32_MAX, message.data}).has_value());
 }
 

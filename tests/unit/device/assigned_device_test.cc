@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A device in a guest's hands: the rooms put together, as a VMM meets them.
+// Tests of an assigned device as a whole, through the interface that a VMM uses.
 #include "device/assigned_device.h"
 
 #include <gmock/gmock.h>
@@ -27,7 +27,8 @@ TEST_F(AssignedDeviceTest, ItsRegistersAreMappedAndItsTableIsNot) {
   place(kWindow);
   ASSERT_EQ(host.mappings().size(), 1U);
   EXPECT_EQ(host.mappings()[0].address, kWindow);
-  EXPECT_EQ(host.mappings()[0].size, 0x2000U) << "registers and doorbells, up to the table's page";
+  EXPECT_EQ(host.mappings()[0].size, 0x2000U)
+      << "registers and doorbells, up to the page of the table";
 }
 
 TEST_F(AssignedDeviceTest, AnInterruptTravelsFromTheDeviceToTheGuest) {
@@ -52,7 +53,8 @@ TEST_F(AssignedDeviceTest, ControlWrittenByBytesOrAsADwordWorksLikeAWord) {
   EXPECT_EQ(host.armed(), 1U);
   device->config_write(kMsixControl + 1, 1, 0xc0);
   EXPECT_EQ(host.armed(), 0U);
-  EXPECT_EQ(device->config_read(kMsixControl, 2) & 0xc000, 0xc000U) << "function mask reads back";
+  EXPECT_EQ(device->config_read(kMsixControl, 2) & 0xc000, 0xc000U)
+      << "the guest reads back the function mask";
   device->config_write(FakeCapability::kMsix, 4, 0x8000'0000);
   EXPECT_EQ(host.armed(), 1U);
 }
@@ -114,16 +116,16 @@ TEST_F(AssignedDeviceTest, IntxIsThereUntilMsixIsEnabledAndComesBack) {
   place(kWindow);
   hardware->set_intx(true);
   EXPECT_TRUE(host.intx_delivered());
-  EXPECT_FALSE(host.intx_delivered()) << "masked until the guest's end of interrupt";
+  EXPECT_FALSE(host.intx_delivered()) << "INTx stays masked until the guest's end of interrupt";
   host.end_of_intx();
-  EXPECT_TRUE(host.intx_delivered()) << "still asserted";
+  EXPECT_TRUE(host.intx_delivered()) << "the level is still asserted";
   enable_msix();
   EXPECT_FALSE(host.intx_armed());
   enable_vector(0);
   EXPECT_EQ(hardware->fire(0), Fired::Delivered);
   device->config_write(kMsixControl, 2, 0);
   EXPECT_TRUE(host.intx_armed());
-  EXPECT_TRUE(host.intx_delivered()) << "a level that was asserted meanwhile";
+  EXPECT_TRUE(host.intx_delivered()) << "the level was asserted meanwhile";
 }
 
 TEST_F(AssignedDeviceTest, AnIntxThatTheVmmCannotDeliverIsReportedAndNothingElseFails) {
@@ -134,7 +136,7 @@ TEST_F(AssignedDeviceTest, AnIntxThatTheVmmCannotDeliverIsReportedAndNothingElse
   place(kWindow);
   enable_msix();
   enable_vector(0);
-  EXPECT_EQ(hardware->fire(0), Fired::Delivered) << "the kernel has INTx no longer enabled";
+  EXPECT_EQ(hardware->fire(0), Fired::Delivered) << "the kernel has disabled INTx";
 }
 
 TEST_F(AssignedDeviceTest, AResetBehindItsBackIsHealedOnRearm) {
@@ -161,7 +163,7 @@ TEST_F(AssignedDeviceTest, DetachingLeavesNothingAndADeviceThatWasReset) {
   EXPECT_EQ(mmio_read(kWindow + 0x2000), 0xffff'ffffU);
   open();
   place(kWindow);
-  EXPECT_EQ(host.mappings().size(), 1U) << "the next user finds it as new";
+  EXPECT_EQ(host.mappings().size(), 1U) << "the next user finds a reset device";
 }
 
 TEST_F(AssignedDeviceTest, OpeningThatFailsAtAnyCallLeaksNothingAndNamesTheDevice) {
@@ -171,7 +173,7 @@ TEST_F(AssignedDeviceTest, OpeningThatFailsAtAnyCallLeaksNothingAndNamesTheDevic
     kernel->forget_calls();
     kernel->fail("*", EIO, nth);
     auto opened = try_open();
-    if (kernel->calls().size() < nth) break;  // it never came to the nth call
+    if (kernel->calls().size() < nth) break;  // there is no nth call
     if (!opened) {
       ++failures;
       EXPECT_THAT(opened.error().message(), HasSubstr("0000:00:02.0"));

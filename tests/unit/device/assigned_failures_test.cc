@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Any call of the host's kernel or of the VMM may fail, whatever is being done with a device: no
-// descriptor, mapping, route, irqfd or line is left behind, a reset makes the device whole again,
-// and so does detaching it for whoever has it next.
+// Tests with a failing call of the kernel or the VMM during any operation. No descriptor, mapping,
+// route, irqfd or line may leak. A reset restores the device; so does detaching it for the next
+// user.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,14 +27,14 @@ alignas(kPage) std::byte g_ram[kPage];
 
 class AnyFailure;
 
-/// What is done with a device, from where the guest uses it.
+/// An operation on a device that its guest uses.
 struct Act {
   const char* name;
   std::function<void(AnyFailure&)> run;
   friend void PrintTo(const Act& act, std::ostream* out) { *out << act.name; }
 };
 
-/// `bool`: the VMM takes levels instead of having resampling irqfds.
+/// The `bool` parameter: the VMM sets levels and has no resampling irqfds.
 class AnyFailure : public AssignedFixture,
                    public testing::WithParamInterface<std::tuple<Act, bool>> {
  public:
@@ -59,13 +59,14 @@ class AnyFailure : public AssignedFixture,
   void SetUp() override {
     host.by_level = std::get<bool>(GetParam());
     FakeSpec spec = FakeSpec::nvme();
-    spec.express = false;  // to open one with 4 KiB of config space takes a thousand calls
+    spec.express = false;  // opening a device with 4 KiB of config space takes a thousand calls
     spec.msi_vectors = 4;
     hardware = &plug(spec);
     ASSERT_TRUE(domain.add_memory(0, g_ram));
   }
 
-  /// In a device as after power-on: INTx once, then the guest puts its BAR in place and uses MSI-X.
+  /// Requires the state after power-on. Fires INTx once; then the guest places its BAR and uses
+  /// MSI-X.
   void use() {
     hardware->set_intx(true);
     ASSERT_TRUE(host.by_level ? soon_high() : host.intx_delivered());
@@ -88,14 +89,15 @@ class AnyFailure : public AssignedFixture,
     EXPECT_FALSE(host.intx_armed());
     EXPECT_FALSE(host.intx_level());
   }
-  /// The act, with whatever `fail` makes fail in it; then all that must be so all the same.
+  /// Runs the operation with the failures that `fail` sets up. Then checks that the device works
+  /// after a reset and that a detach leaves nothing behind.
   void fail_in_act(const std::function<void()>& fail) {
     ASSERT_NO_FATAL_FAILURE(open());
     ASSERT_NO_FATAL_FAILURE(use());
     kernel->forget_calls();
     fail();
     std::get<Act>(GetParam()).run(*this);
-    host.fail_next("", 0);  // the VMM may not have been called
+    host.fail_next("", 0);  // the operation may not have called the VMM
     calls = kernel->calls();
     if (device) {
       EXPECT_TRUE(device->reset());
@@ -114,10 +116,10 @@ class AnyFailure : public AssignedFixture,
     expect_nothing_left();
   }
 
-  std::vector<FakeCall> calls;  ///< of the kernel, in the act
+  std::vector<FakeCall> calls;  ///< kernel calls during the operation
 };
 
-// Of what is our own: these fail only for an argument that is wrong.
+// Our own calls: these fail only for an invalid argument.
 bool can_fail(std::string_view call) {
   return !std::set<std::string_view>{"signal_eventfd", "drain_eventfd", "munmap"}.contains(call);
 }
@@ -130,7 +132,7 @@ TEST_P(AnyFailure, OfTheKernelLeavesNothingBehind) {
     if (!can_fail(all[nth - 1].name)) continue;
     SCOPED_TRACE(testing::Message() << "call " << nth << ", " << all[nth - 1].name);
     ASSERT_NO_FATAL_FAILURE(fail_in_act([this, nth] { kernel->fail("*", EIO, nth); }));
-    ASSERT_GE(calls.size(), nth) << "the call came, and failed";
+    ASSERT_GE(calls.size(), nth) << "the operation made the call, and it failed";
     ASSERT_NO_FATAL_FAILURE(leave_it_to_the_next());
   }
 }

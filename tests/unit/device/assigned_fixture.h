@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a guest for tests of assigned devices: a host with fake devices in it, a VMM, and what the
-// guest does by config writes, loads and stores. `VmFixture` has any number of devices,
-// `AssignedFixture` one.
+// A guest for tests of assigned devices: a host with fake devices, a VMM, and the guest's config
+// writes, loads and stores. `VmFixture` has any number of devices, `AssignedFixture` has one.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -32,7 +31,7 @@ inline constexpr uint64_t kElsewhere = 0xd000'0000;
 
 class VmFixture : public ::testing::Test {
  protected:
-  /// Puts a device into the host, bound to vfio-pci.
+  /// Adds a device to the host, bound to vfio-pci.
   FakeDevice& plug(const FakeSpec& spec) {
     const std::string bdf = spec.bdf.str();
     const bool by_node = tested_backend() == Backend::Cdev;
@@ -52,7 +51,7 @@ class VmFixture : public ::testing::Test {
   void mmio_write(uint64_t address, uint32_t value) {
     domain.mmio().write(address, std::as_bytes(std::span{&value, 1}));
   }
-  /// Whether the guest reaches the address without an exit.
+  /// Returns whether the guest reaches the address without an exit.
   [[nodiscard]] bool mapped(uint64_t address) const {
     for (const GuestMapping& each : host.mappings()) {
       if (address >= each.address && address - each.address < each.size) return true;
@@ -80,7 +79,7 @@ class AssignedFixture : public VmFixture {
     kernel->forget_calls();
   }
 
-  /// Gives a BAR its address and turns memory decode and bus mastering on.
+  /// Gives a BAR its address and enables memory decode and bus mastering.
   void place(uint64_t address, unsigned bar = 0) {
     device->config_write(kBar0 + 4 * bar, 4, static_cast<uint32_t>(address));
     if (hardware->spec().bars[bar].is_64bit) {
@@ -89,8 +88,8 @@ class AssignedFixture : public VmFixture {
     device->config_write(kCommand, 2, 0x6);
   }
   void enable_msix() { device->config_write(kMsixControl, 2, 0x8000); }
-  /// Writes `message_of(vector)` into the guest's table, which is where FakeSpec::nvme() has it if
-  /// not told otherwise, and unmasks the vector.
+  /// Writes `message_of(vector)` into the guest's table and unmasks the vector. The default is the
+  /// table's address in FakeSpec::nvme().
   void enable_vector(unsigned vector, uint64_t table = kWindow + 0x2000) {
     const uint64_t entry = table + uint64_t{vector} * 16;
     mmio_write(entry, static_cast<uint32_t>(message_of(vector).address));
@@ -98,17 +97,18 @@ class AssignedFixture : public VmFixture {
     mmio_write(entry + 8, message_of(vector).data);
     mmio_write(entry + 12, 0);
   }
-  /// Where the VMM takes levels, a thread of the library raises the line: soon, not at once.
+  /// Waits until INTx is high. If the VMM sets levels, a thread of the library raises the line with
+  /// a delay.
   bool soon_high() {
     return eventually([this] { return host.intx_level(); });
   }
-  /// A driver in the guest starts: it places BAR 0, enables MSI-X, and unmasks the first `vectors`.
+  /// Starts a driver in the guest: it places BAR 0, enables MSI-X, and unmasks the first `vectors`.
   void start_driver(unsigned vectors) {
     place(kWindow);
     enable_msix();
     for (unsigned vector = 0; vector < vectors; ++vector) enable_vector(vector);
   }
-  /// Opens an NVMe drive, and a driver starts. No interrupt is left to deliver.
+  /// Opens an NVMe drive and starts a driver. Leaves no undelivered interrupt.
   void open_driven(unsigned vectors) {
     hardware = &plug(FakeSpec::nvme());
     open();

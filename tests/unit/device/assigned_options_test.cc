@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a user may ask of a device when it is assigned, and what its guest then finds.
+// Tests of the options of an assigned device, and of their effect on the guest's view.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -52,7 +52,7 @@ TEST_F(AssignOptionsTest, MsixInAFreeBarDeliversAndFreesThePageOfThePendingBits)
   place(kElsewhere, 4);
   EXPECT_TRUE(mapped(kWindow + 0x1000));
   EXPECT_FALSE(mapped(kWindow + 0x2000)) << "the physical table";
-  EXPECT_TRUE(mapped(kWindow + 0x3000)) << "the page of the physical pending bits";
+  EXPECT_TRUE(mapped(kWindow + 0x3000)) << "the page of the physical PBA";
   EXPECT_FALSE(mapped(kElsewhere)) << "the virtual table";
   enable_msix();
   enable_vector(64, kElsewhere);
@@ -68,14 +68,14 @@ TEST_F(AssignOptionsTest, WhereThePhysicalTableIsNobodyAnswersAndItsNeighboursDo
   enable_vector(3, kWindow + 0x4000);
   const PhysicalEntry before = hardware->entry(3);
   EXPECT_EQ(before, hardware->host_message(3));
-  EXPECT_FALSE(mapped(kWindow + 0x3000)) << "though the guest's table is elsewhere";
+  EXPECT_FALSE(mapped(kWindow + 0x3000)) << "even if the guest's table is elsewhere";
   mmio_write(kWindow + 0x3000 + 3 * 16, 0);
   EXPECT_EQ(hardware->entry(3), before);
   EXPECT_EQ(mmio_read(kWindow + 0x3000 + 3 * 16), UINT32_MAX);
   EXPECT_EQ(mmio_read(kWindow + 0x4000 + 3 * 16 + 8), 0x43U);
   mmio_write(kWindow + 0x3400, 0x1122'3344);
   EXPECT_EQ(hardware->bar(0)[0x3400], std::byte{0x44}) << "a register beside the table";
-  EXPECT_EQ(mmio_read(kWindow + 0x7ff0), UINT32_MAX) << "nothing is behind the upper half";
+  EXPECT_EQ(mmio_read(kWindow + 0x7ff0), UINT32_MAX) << "the upper half has no registers";
   EXPECT_EQ(hardware->fire(3), Fired::Delivered);
 }
 
@@ -107,7 +107,7 @@ TEST_F(AssignOptionsTest, ARomThatIsOffOrEmptyOrUnreadableIsAbsent) {
   device.reset();
   const RomFile file("\x55\xaa");
   open(unreadable, {.rom = {RomChoice::Kind::File, file.path()}});
-  EXPECT_EQ(sized(kRom), 0xffff'f801U) << "a file needs nothing of the device's";
+  EXPECT_EQ(sized(kRom), 0xffff'f801U) << "a ROM file does not depend on the device's ROM";
   device.reset();
   open(unreadable, {.rom = {.kind = RomChoice::Kind::Off}});
   EXPECT_EQ(sized(kRom), 0U);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The guest puts its device to sleep and wakes it.
+// Tests of a guest that puts its device into D3 and wakes it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,7 +32,7 @@ TEST_F(PowerStates, InD3HotBarsAndInterruptsAreGoneAndInD0TheyAreBack) {
   hardware->fire(1);
   EXPECT_THAT(host.delivered(), IsEmpty()) << "a sleeping function signals nothing";
   EXPECT_EQ(device->config_read(kMsixControl, 2) & 0xc000, 0x8000U)
-      << "the guest's mask is not ours";
+      << "sleep does not change the guest's mask";
   device->config_write(kPowerControl, 2, 0);
   EXPECT_THAT(host.mappings(), SizeIs(1));
   EXPECT_EQ(mmio_read(kWindow + 0x2000 + 16 + 8), 0x41U);
@@ -47,7 +47,7 @@ TEST_F(PowerStates, IntxLeavesInD3HotAndComesBackWithItsLevel) {
   hardware->set_intx(true);
   enable_msix();
   device->config_write(kMsixControl, 2, 0);
-  EXPECT_FALSE(host.intx_armed()) << "whatever is written meanwhile";
+  EXPECT_FALSE(host.intx_armed()) << "writes during sleep do not arm INTx";
   device->config_write(kPowerControl, 2, 0);
   EXPECT_TRUE(host.intx_delivered());
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Messages that are no interrupts, and a VMM's own interrupt remapping, for a whole device.
+// Tests of invalid interrupt messages and of a VMM's interrupt remapping, for a whole device.
 #include <gmock/gmock.h>
 
 #include <atomic>
@@ -23,10 +23,10 @@ class AssignedRemapTest : public AssignedFixture {
     place(kWindow);
     enable_msix();
     for (unsigned vector = 0; vector < 3; ++vector) enable_vector(vector);
-    host.delivered();  // growing the index signals the others
+    host.delivered();  // growing the index signals the other vectors
     host.events.clear();
   }
-  /// Redirects all to another CPU, or refuses all.
+  /// Redirects all interrupts to another CPU, or refuses all.
   void remap_to(std::optional<uint64_t> cpu) {
     host.translation = [cpu](const MsiMessage& message, uint16_t) -> Result<MsiMessage> {
       if (!cpu) return fail(EINVAL, "deliver an interrupt", "the entry is not present");
@@ -92,7 +92,7 @@ TEST_F(AssignedRemapTest, MessagesOfMsiAreNoExceptions) {
   device->config_write(FakeCapability::kMsi + 4, 4, 0x1000);
   device->config_write(FakeCapability::kMsi + 12, 2, 0x41);
   device->config_write(FakeCapability::kMsi + 2, 2, 1);
-  EXPECT_EQ(hardware->fire(0), Fired::Delivered) << "to the latch: the host must not wonder";
+  EXPECT_EQ(hardware->fire(0), Fired::Delivered) << "the latch takes the signal";
   EXPECT_THAT(host.delivered(), IsEmpty());
   Inspection seen = device->inspect();
   EXPECT_EQ(seen.interrupt_mode, InterruptMode::Msi);
@@ -110,7 +110,7 @@ TEST_F(AssignedRemapTest, ADetachedDeviceHasNothingToRemap) {
   open_with_live_vectors();
   device->detach();
   host.translation = [](const MsiMessage& message, uint16_t) -> Result<MsiMessage> {
-    ADD_FAILURE() << "asked";
+    ADD_FAILURE() << "the library asked for a translation";
     return message;
   };
   device->retranslate();
@@ -123,7 +123,7 @@ TEST_F(AssignedRemapTest, AResetForgetsWhatWasRefused) {
   EXPECT_EQ(device->inspect().vectors[1].unroutable, "");
 }
 
-// For ThreadSanitizer: a vCPU masks and unmasks, another invalidates, the device fires.
+// For ThreadSanitizer: a vCPU masks and unmasks, another thread invalidates, the device fires.
 TEST_F(AssignedRemapTest, InvalidationsRaceWithTheGuestAndNothingIsLost) {
   open_with_live_vectors();
   std::atomic<uint64_t> cpu = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That a device that somebody else has opened is assigned like any other, that KVM knows its file
-// for as long as the guest has it, and that nothing is left of one that cannot be assigned.
+// Tests of assigning a device that another process has opened. KVM must know its file as long as
+// the guest has it. A failed assignment must leave nothing behind.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -42,8 +42,8 @@ TEST_F(AssignedSource, ADeviceGivenByItsOwnDescriptorNeedsNoAddress) {
   EXPECT_EQ((*opened)->inspect().dma.backend, Backend::Cdev);
   EXPECT_EQ((*opened)->inspect().dma.maps, 1U);
   EXPECT_EQ((*opened)->inspect().dma.bytes, 4096U);
-  EXPECT_EQ(kernel->calls("open_cdev").size(), 1U) << "ours";
-  EXPECT_EQ(kernel->calls("open_iommufd").size(), 1U) << "ours";
+  EXPECT_EQ(kernel->calls("open_cdev").size(), 1U) << "only our own descriptor";
+  EXPECT_EQ(kernel->calls("open_iommufd").size(), 1U) << "only our own iommufd";
 }
 
 TEST_F(AssignedSource, ADeviceGivenByItsGroupsDescriptorIsAssigned) {
@@ -72,7 +72,7 @@ TEST_F(AssignedSource, TheOtherDevicesOfAGroupThatWasGivenFollowByTheirAddresses
 
   const auto asked =
       AssignedDevice::open(domain, {.device = neighbour.bdf, .source = {.backend = Backend::Cdev}});
-  ASSERT_FALSE(asked) << "who asks for the node is told that it cannot be had";
+  ASSERT_FALSE(asked) << "the error says that the node is not available";
   EXPECT_EQ(asked.error().code, EBUSY);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// At each point of each operation one thing happens: interrupts, damage, a device that is gone for
-// a moment, a call that fails. After that the guest has its vectors unmasked, audits run, and every
-// vector must deliver.
+// Sweep tests: at each point of each operation, one event happens. Events are interrupts, damage, a
+// device that is silent for a moment, and a failed call. Afterwards the guest unmasks its vectors
+// and audits run; then every vector must deliver.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -26,9 +26,9 @@ class AssignedSweepTest;
 
 struct Operation {
   const char* name;
-  std::function<void(AssignedSweepTest&)> prepare;  ///< after the guest has its vectors live
+  std::function<void(AssignedSweepTest&)> prepare;  ///< runs when the guest's vectors are live
   std::function<void(AssignedSweepTest&)> run;
-  bool keeps_interrupts;  ///< what fires meanwhile must be delivered
+  bool keeps_interrupts;  ///< interrupts that fire during the operation must be delivered
 };
 
 struct Device {
@@ -74,20 +74,20 @@ class AssignedSweepTest : public AssignedFixture, public testing::WithParamInter
     kernel->forget_calls();
   }
 
-  /// Whatever the guest sees of the event, it goes on with its vectors unmasked.
+  /// Continues as the guest would after any event: with its vectors unmasked.
   void go_on(bool failed) {
     if (!device) open();
     device->config_write(kPowerControl, 2, 0);
     set_live(kVectors);
-    // A look cannot find damage in a hidden table, and a vector that could not be bound is tried
-    // again when the guest touches it.
+    // A read cannot find damage in a hidden table, and a vector that failed to bind is retried when
+    // the guest touches it.
     const bool touch = !GetParam().visible || failed;
     for (unsigned vector = 0; vector < kVectors && touch; ++vector) {
       mask(vector, true);
       mask(vector, false);
     }
     for (unsigned audits = 0; audits < kAudits; ++audits) {
-      ignore(device->check_health(), "what is left is looked at again");
+      ignore(device->check_health(), "the next audit retries");
     }
   }
 
@@ -110,8 +110,8 @@ class AssignedSweepTest : public AssignedFixture, public testing::WithParamInter
     for (unsigned vector = 0; vector < kVectors; ++vector) hardware->fire(vector);
   }
 
-  /// Of the calls that may fail with more than a wrong argument. The kernel never refuses to
-  /// disable an index that is enabled (drivers/vfio/pci/vfio_pci_intrs.c).
+  /// Only calls that can fail for another reason than an invalid argument. The kernel never refuses
+  /// to disable an enabled index (drivers/vfio/pci/vfio_pci_intrs.c).
   void fail(const Sweep::Point& point) {
     if (point.after) return;
     if (point.of_vmm) {
@@ -185,7 +185,7 @@ void AssignedSweepTest::sweep(const char* name, Kind kind, const Sweep::Event& e
   Sweep points_of(*kernel, host, *hardware);
   unsigned swept = 0;
   unsigned all_dead = 0;
-  // All points, or each PASSTHRU_SWEEP_STEP-th where a sanitizer makes each of them slow.
+  // All points, or every PASSTHRU_SWEEP_STEP-th, because a sanitizer makes each point slow.
   const char* const wanted = std::getenv("PASSTHRU_SWEEP_STEP");
   const unsigned step =
       wanted != nullptr ? static_cast<unsigned>(std::max(1, std::atoi(wanted))) : 1;
@@ -206,7 +206,8 @@ void AssignedSweepTest::sweep(const char* name, Kind kind, const Sweep::Event& e
       if (kind == Kind::Fires && operation.keeps_interrupts && nth < points) {
         const auto sent = delivered();
         for (unsigned vector = 0; vector < kVectors; ++vector) {
-          EXPECT_TRUE(sent.contains(message_of(vector))) << where << ": lost of vector " << vector;
+          EXPECT_TRUE(sent.contains(message_of(vector)))
+              << where << ": lost an interrupt of vector " << vector;
         }
       }
       const unsigned dead_now = dead();

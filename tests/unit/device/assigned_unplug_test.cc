@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The end of a device while vCPUs are at work.
+// Tests of a device's removal while vCPUs run.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -15,7 +15,7 @@ namespace {
 
 using ::testing::IsEmpty;
 
-/// Config space through a window, as a VMM's ECAM: one function, until it is taken off.
+/// Config space through a window, as a VMM's ECAM: one function, until it is removed.
 class EcamOfOne : public AccessTarget {
  public:
   void read(uint64_t offset, std::span<std::byte> data) override {
@@ -58,7 +58,7 @@ TEST_F(Unplug, ADeviceThatIsOffTheBusGoesWhileVcpusAreAtWork) {
       }
     });
   }
-  EXPECT_TRUE(eventually([&] { return rounds >= 200; })) << "the vCPUs have not begun";
+  EXPECT_TRUE(eventually([&] { return rounds >= 200; })) << "the vCPUs have not started";
   ecam->function = nullptr;
   domain.mmio().wait_for_readers();
   device.reset();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A virtual function (SR-IOV) in a guest's hands: memory decode is not its own, and neither are its
-// ids and its BARs; VFIO answers for them.
+// Tests of an assigned virtual function (SR-IOV). Its physical function controls memory decode, ids
+// and BARs; VFIO answers for them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -40,7 +40,7 @@ TEST_F(AssignedVfTest, ItsBarFollowsTheDecodeBitThatOnlyTheGuestHas) {
   EXPECT_FALSE(mapped(kWindow));
 }
 
-// What such a reset leaves on is memory decode, so that no write of COMMAND tells VFIO of it.
+// This reset leaves memory decode on, so no write of COMMAND makes VFIO notice it.
 TEST_F(AssignedVfTest, AResetBehindItsBackIsHealedOnRearm) {
   open();
   place(kWindow);

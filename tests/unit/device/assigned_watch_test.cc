@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the checks of watching a vector of an assigned device, as whoever asks about a running guest
-// does.
+// Tests of watching a vector of an assigned device, as an inspecting client does.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

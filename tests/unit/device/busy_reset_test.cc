@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Resets while the host holds the device's lock: tried again for a while, and told when nothing was
-// reset. No other thread that needs the device waits for the retries.
+// Tests of resets while the host holds the device's lock. The library retries for a while and
+// reports a reset that did not happen. No other thread waits for the retries.
 #include "device/busy_reset.h"
 
 #include <gmock/gmock.h>
@@ -49,7 +49,7 @@ TEST_F(BusyResetTest, AResetThatDidNotHappenIsTold) {
   hardware->set_busy_resets(kForEver);
   reset_by_the_guest();
   EXPECT_EQ(hardware->resets(), resets);
-  EXPECT_EQ(tries(), 101U) << "each 5 ms for 500 ms";
+  EXPECT_EQ(tries(), 101U) << "one try every 5 ms for 500 ms";
   EXPECT_THAT(told(Event::Kind::DeviceReset), IsEmpty());
   ASSERT_EQ(told(Event::Kind::ResetFailed).size(), 1U);
   EXPECT_THAT(told(Event::Kind::ResetFailed)[0].detail,
@@ -59,7 +59,7 @@ TEST_F(BusyResetTest, AResetThatDidNotHappenIsTold) {
   EXPECT_FALSE(hardware->bound(1));
   hardware->set_busy_resets(0);
   reset_by_the_guest();
-  EXPECT_EQ(hardware->resets(), resets + 1) << "and the next one is done";
+  EXPECT_EQ(hardware->resets(), resets + 1) << "the next reset succeeds";
 }
 
 TEST_F(BusyResetTest, AnErrorThatIsNoLockIsNotTriedAgain) {
@@ -111,7 +111,7 @@ TEST(ResetWhileBusy, EndsWhenItIsTold) {
   EXPECT_EQ(tries, 3U);
 }
 
-// While the hardware is reset, the reset is held up here until the test lets it go on.
+// The hardware's reset is blocked until the test releases it.
 class LongResetTest : public BusyResetTest {
  protected:
   void begin() {
@@ -139,7 +139,7 @@ TEST_F(LongResetTest, AnotherVcpuFindsAFunctionThatDoesNotAnswer) {
   device->config_write(kCommand, 2, 0);
   device->config_write(kCommand, 2, 6);
   EXPECT_FALSE(mapped(kWindow)) << "the writes were dropped";
-  EXPECT_EQ(device->inspect().detached, "") << "and a look at it waits for nothing";
+  EXPECT_EQ(device->inspect().detached, "") << "inspecting the device does not wait";
   let_it_end();
   EXPECT_NE(device->config_read(0, 4), UINT32_MAX);
   EXPECT_EQ(device->config_read(kCommand, 2), 0U);
@@ -191,7 +191,7 @@ TEST_F(BusyResetTest, ADetachByAVmmThatWasToldOfAnUnbindTriesItOnce) {
   hardware->set_busy_resets(kForEver);
   hardware->notify(Irq::Request);
   device->handle_events();
-  EXPECT_EQ(tries(), 0U) << "it is the VMM's until then";
+  EXPECT_EQ(tries(), 0U) << "the device belongs to the VMM until then";
   device->detach();
   EXPECT_EQ(tries(), 1U);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The interrupts of a device that are counted as delivered, by kind: INTx, which has no vector, and
-// what a person reads of all of them.
+// Tests of a device's delivered interrupts by kind, INTx included (it has no vector), and of the
+// text summary.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -30,7 +30,7 @@ TEST_F(DeliveredIntx, ByIrqfdsAreThoseThatTheGuestHasEnded) {
     EXPECT_EQ(count(), round);
   }
   enable_msix();
-  EXPECT_EQ(count(), 3U) << "kept while it is disabled";
+  EXPECT_EQ(count(), 3U) << "the count stays while MSI-X is disabled";
   device->config_write(kMsixControl, 2, 0);
   host.end_of_intx();
   EXPECT_EQ(count(), 4U);
@@ -41,7 +41,7 @@ TEST_F(DeliveredIntx, ByIrqfdsAreThoseThatTheGuestHasEnded) {
 TEST_F(DeliveredIntx, ByLevelsAreThoseThatTheDeviceHadRaised) {
   host.by_level = true;
   open();
-  device->end_of_intx();  // another device's on the line
+  device->end_of_intx();  // the EOI of another device on the line
   EXPECT_EQ(count(), 0U);
   for (uint64_t round = 1; round <= 3; ++round) {
     hardware->set_intx(true);
@@ -59,7 +59,7 @@ TEST_F(DeliveredIntx, AVmmThatRefusesToCountHasIntxAllTheSame) {
   hardware->set_intx(true);
   EXPECT_TRUE(host.intx_delivered());
   host.end_of_intx();
-  EXPECT_TRUE(host.intx_delivered()) << "still asserted";
+  EXPECT_TRUE(host.intx_delivered()) << "the level is still asserted";
   EXPECT_EQ(count(), 0U);
   hardware->set_intx(false);
 }

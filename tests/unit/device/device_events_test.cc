@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the host does to an assigned device: it asks for it back, tells of an error, or the device
-// is pulled. The guest then has an empty slot, and nothing is left behind.
+// Tests of host events for an assigned device: an unplug request, an error, a removal. Afterwards
+// the guest has an empty slot, and nothing leaks.
 #include <gmock/gmock.h>
 
 #include <atomic>
@@ -21,7 +21,7 @@ class DeviceEventsTest : public AssignedFixture {
  protected:
   DeviceEventsTest() { hardware = &plug(FakeSpec::nvme()); }
 
-  /// A device that its guest uses.
+  /// Opens a device and lets its guest use it.
   void open_and_use(const AssignOptions& options = {}) {
     open(options);
     place(kWindow);
@@ -36,7 +36,7 @@ class DeviceEventsTest : public AssignedFixture {
     }
     return found;
   }
-  /// How often the kernel was told to signal nobody any more.
+  /// Counts how many times the kernel was asked to stop signalling this index.
   [[nodiscard]] size_t disables(Irq irq) const {
     size_t count = 0;
     for (const FakeCall& call : kernel->calls("VFIO_DEVICE_SET_IRQS")) {
@@ -59,12 +59,15 @@ TEST_F(DeviceEventsTest, AnUnplugRequestDetachesTheDevice) {
   hardware->notify(Irq::Request);
   device->handle_events();
   expect_an_empty_slot();
-  EXPECT_EQ(kernel->calls("VFIO_DEVICE_RESET").size(), 1U) << "the next user finds it clean";
-  EXPECT_EQ(disables(Irq::Request), 1U) << "before it is closed, which may take the kernel long";
+  EXPECT_EQ(kernel->calls("VFIO_DEVICE_RESET").size(), 1U)
+      << "the device is reset for the next user";
+  EXPECT_EQ(disables(Irq::Request), 1U)
+      << "the index is disabled before the close, which may take the kernel long";
   EXPECT_EQ(disables(Irq::Error), 1U);
   ASSERT_EQ(told(Event::Kind::UnplugRequest).size(), 1U);
   EXPECT_THAT(told(Event::Kind::UnplugRequest)[0].detail, HasSubstr("detached"));
-  EXPECT_EQ(kernel->open_fds(), 2U) << "the two event descriptors, for who still polls them";
+  EXPECT_EQ(kernel->open_fds(), 2U)
+      << "the two event descriptors stay open for threads that still poll them";
   EXPECT_EQ(kernel->mappings(), 0U);
 }
 
@@ -123,10 +126,10 @@ TEST_F(DeviceEventsTest, AnErrorIsToldAndTheGuestKeepsTheDevice) {
   device->handle_events();
   ASSERT_EQ(told(Event::Kind::DeviceError).size(), 1U);
   EXPECT_EQ(device->inspect().device_errors, 1U);
-  EXPECT_EQ(host.delivered().size(), 1U) << "of the restored vector";
-  EXPECT_EQ(hardware->fire(1), Fired::Delivered) << "healed at once";
+  EXPECT_EQ(host.delivered().size(), 1U) << "the signal of the restored vector";
+  EXPECT_EQ(hardware->fire(1), Fired::Delivered) << "the vector is restored at once";
   device->handle_events();
-  EXPECT_EQ(told(Event::Kind::DeviceError).size(), 1U) << "nothing has happened since";
+  EXPECT_EQ(told(Event::Kind::DeviceError).size(), 1U) << "no event since";
 }
 
 TEST_F(DeviceEventsTest, AConventionalDeviceHasNoErrorInterrupt) {
@@ -147,7 +150,7 @@ TEST_F(DeviceEventsTest, ADeviceThatIsPulledIsDetachedAfterItsSilence) {
   ASSERT_FALSE(first);
   EXPECT_EQ(first.error().code, ENODEV);
   EXPECT_THAT(first.error().message(), HasSubstr("does not answer"));
-  EXPECT_THAT(host.events, IsEmpty()) << "a reset takes that long as well";
+  EXPECT_THAT(host.events, IsEmpty()) << "a reset can take as long";
   EXPECT_TRUE(eventually([this] {
     EXPECT_FALSE(device->check_health());
     return !told(Event::Kind::DeviceGone).empty();
@@ -155,11 +158,11 @@ TEST_F(DeviceEventsTest, ADeviceThatIsPulledIsDetachedAfterItsSilence) {
   EXPECT_GE(std::chrono::steady_clock::now() - begin, 30ms);
   expect_an_empty_slot();
   EXPECT_EQ(device->check_health(), 0U);
-  EXPECT_EQ(host.events.size(), 1U) << "told once, and nothing else";
+  EXPECT_EQ(host.events.size(), 1U) << "one event in all";
   EXPECT_THAT(kernel->calls("VFIO_DEVICE_RESET"), IsEmpty()) << "there is nothing to reset";
 }
 
-// The kernel answers for the bit of Status that says so: it is 0, and the others are ones.
+// The kernel answers for the capabilities bit of Status: it is 0, and the other bits are ones.
 TEST_F(DeviceEventsTest, ADeviceWithoutCapabilitiesIsDetachedAsWell) {
   FakeSpec spec = FakeSpec::nvme();
   spec.bdf.device = 3;
@@ -220,10 +223,10 @@ TEST_F(DeviceEventsTest, DetachesUnderTheFeetOfAGuestThatUsesIt) {
       ++rounds;
     }
   });
-  EXPECT_TRUE(eventually([&] { return rounds > 2; })) << "the guest did not begin";
+  EXPECT_TRUE(eventually([&] { return rounds > 2; })) << "the guest did not start";
   device->detach();
   const unsigned before = rounds;
-  EXPECT_TRUE(eventually([&] { return rounds > before + 2; })) << "the guest does not go on";
+  EXPECT_TRUE(eventually([&] { return rounds > before + 2; })) << "the guest does not continue";
   stop = true;
   guest.join();
   expect_an_empty_slot();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// That damage is noticed without anybody asking.
+// Tests of the thread that audits devices without a request.
 #include "device/device_monitor.h"
 
 #include <gmock/gmock.h>
@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-/// One vector of its device is live.
+/// A device with one live vector.
 class AuditTest : public AssignedFixture {
  protected:
   void SetUp() override { open_and_use(); }
@@ -52,16 +52,16 @@ TEST_F(AuditTest, TellsOnceOfADeviceThatCannotBeHealedAndHealsItWhenItCan) {
   };
   hardware->zero_table();
   for (int i = 0; i < 3; ++i) {
-    kernel->fail("pread", EIO, 3);  // after the looks at the vendor and Message Control
+    kernel->fail("pread", EIO, 3);  // after the reads of the vendor and Message Control
     EXPECT_FALSE(device->check_health());
     EXPECT_EQ(told(), 1);
   }
   EXPECT_EQ(*device->check_health(), 1U);
   EXPECT_EQ(hardware->fire(0), Fired::Delivered);
   hardware->zero_table();
-  kernel->fail("pread", EIO, 3);  // after the looks at the vendor and Message Control
+  kernel->fail("pread", EIO, 3);  // after the reads of the vendor and Message Control
   EXPECT_FALSE(device->check_health());
-  EXPECT_EQ(told(), 2) << "another damage";
+  EXPECT_EQ(told(), 2) << "new damage is reported again";
 }
 
 TEST_F(AuditTest, ADeviceWhoseRestoreFailedIsCuredByNothingButARestore) {
@@ -71,7 +71,7 @@ TEST_F(AuditTest, ADeviceWhoseRestoreFailedIsCuredByNothingButARestore) {
     });
   };
   hardware->backdoor_reset();
-  kernel->fail("VFIO_DEVICE_SET_IRQS", ENOMEM, 2);  // the index is disabled, and not enabled again
+  kernel->fail("VFIO_DEVICE_SET_IRQS", ENOMEM, 2);  // disabling succeeds, enabling again fails
   EXPECT_FALSE(device->check_health());
   kernel->fail("VFIO_DEVICE_SET_IRQS", ENOMEM);
   EXPECT_FALSE(device->check_health());
@@ -86,18 +86,19 @@ TEST_F(AuditTest, ADeviceWhoseRestoreFailedIsCuredByNothingButARestore) {
   const Inspection inspection = device->inspect();
   EXPECT_EQ(inspection.audits, 4U);
   EXPECT_EQ(inspection.damages, 3U);
-  EXPECT_EQ(inspection.vectors[0].rebinds, 2U) << "the second look enabled no vector first";
+  EXPECT_EQ(inspection.vectors[0].rebinds, 2U)
+      << "the second audit first tried to enable the index without a vector";
   EXPECT_EQ(inspection.vectors[0].latched, 0U);
   EXPECT_GT(inspection.vectors[0].masked_ns, 0U) << "from MSI-X Enable to its unmasking";
   EXPECT_NE(inspection.vectors[0].last_error, "");
   EXPECT_EQ(inspection.vectors[1].last_error, "");
 }
 
-/// A host that asks for the device again and again, of a VMM that does not give it back.
+/// A host that keeps requesting the device from a VMM that does not give it back.
 class TalkingHostTest : public AuditTest {
  protected:
   void SetUp() override { open_and_use({.on_unplug = OnUnplug::Tell}); }
-  /// Asks, and waits until the audit's thread has heard it.
+  /// Sends a request and waits until the audit's thread has read it.
   bool ask() {
     hardware->notify(Irq::Request);
     return eventually([this] {
@@ -127,11 +128,11 @@ TEST_F(TalkingHostTest, DoesNotBringALookForward) {
 TEST_F(AuditTest, EndsAtOnceHoweverLongItsInterval) {
   auto audit = DeviceMonitor::start({device.get()}, std::chrono::hours(24));
   ASSERT_TRUE(audit);
-  audit->reset();  // returns: a test that hangs has failed
+  audit->reset();  // must return; otherwise the test hangs
   EXPECT_THAT(host.events, IsEmpty());
 }
 
-/// Lowers how many descriptors this process may have while it lives.
+/// Lowers this process's limit of open descriptors while it lives.
 class FewDescriptors {
  public:
   explicit FewDescriptors(rlim_t most) {
@@ -147,7 +148,7 @@ class FewDescriptors {
   rlimit before_{};
 };
 
-// poll() refuses more descriptors than RLIMIT_NOFILE.
+// poll() fails if it gets more descriptors than RLIMIT_NOFILE.
 TEST_F(AuditTest, GoesOnWhereTheKernelDoesNotWait) {
   auto audit = DeviceMonitor::start({device.get()}, 1ms);
   ASSERT_TRUE(audit);
@@ -155,7 +156,7 @@ TEST_F(AuditTest, GoesOnWhereTheKernelDoesNotWait) {
     const FewDescriptors few(1);
     const size_t before = kernel->calls("pread").size();
     EXPECT_TRUE(eventually([&] { return kernel->calls("pread").size() > before + 20; }))
-        << "it looks at the device";
+        << "the audits continue";
   }
   hardware->zero_table();
   EXPECT_TRUE(eventually([&] { return hardware->entry(0) == hardware->host_message(0); }));
@@ -205,7 +206,7 @@ TEST_F(TwoDevicesTest, ASlowOneHoldsUpNoOther) {
   EXPECT_TRUE(eventually([&] { return other_device->inspect().audits > before + 2; }));
   slow_host.release = true;
   audit->reset();
-  EXPECT_TRUE(slow_host.released) << "nobody waited until the VMM gave up";
+  EXPECT_TRUE(slow_host.released) << "the other devices' events did not wait for the slow one";
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The reset of a VM: every device by the smallest reset that it has, those without one with their
-// slot or bus, and only if nobody else is in it.
+// Tests of a VM reset. Each device gets its smallest reset. A device without one is reset with its
+// slot or bus, if the VM owns all devices there.
 #include <gmock/gmock.h>
 
 #include <array>
@@ -15,7 +15,7 @@ using ::testing::IsEmpty;
 
 class VmResetTest : public VmFixture {
  protected:
-  /// On bus 1, in a group of its own, with no reset of its own.
+  /// Adds a device on bus 1, in its own group, without a reset of its own.
   FakeDevice& plug_beside(uint8_t slot) {
     FakeSpec spec = FakeSpec::nvme({.bus = 1, .device = slot}, 10U + slot);
     spec.resets = false;
@@ -47,7 +47,7 @@ TEST_F(VmResetTest, ABusIsResetOnceForAllThatAreOnIt) {
   const unsigned before = own.resets();
   const auto done = reset({a.get(), b.get(), c.get()});
   ASSERT_TRUE(done) << done.error().message();
-  EXPECT_EQ(own.resets(), before + 1) << "by its own reset";
+  EXPECT_EQ(own.resets(), before + 1) << "its own reset was used";
   EXPECT_EQ(left.resets(), 1U);
   EXPECT_EQ(right.resets(), 1U);
   EXPECT_EQ(kernel->calls("VFIO_DEVICE_PCI_HOT_RESET").size(), 1U);
@@ -66,7 +66,7 @@ TEST_F(VmResetTest, NobodyElsesDeviceIsResetWithIt) {
   EXPECT_THAT(done.error().message(), HasSubstr("0000:01:00.0"));
   EXPECT_THAT(done.error().message(), HasSubstr("also reset 0000:01:01.0"));
   EXPECT_EQ(left.resets() + right.resets(), 0U);
-  EXPECT_FALSE(b->inspect().bars[0].decoded) << "what the guest sees is reset all the same";
+  EXPECT_FALSE(b->inspect().bars[0].decoded) << "the guest's view is reset even so";
 }
 
 TEST_F(VmResetTest, NorOneThatTheVmHasAndDoesNotResetNow) {
@@ -74,7 +74,7 @@ TEST_F(VmResetTest, NorOneThatTheVmHasAndDoesNotResetNow) {
   const auto c = open(right);
   EXPECT_FALSE(b->reset());
   EXPECT_EQ(right.resets(), 0U);
-  EXPECT_TRUE(c->inspect().bars[0].decoded) << "it does not notice";
+  EXPECT_TRUE(c->inspect().bars[0].decoded) << "the other device is unchanged";
 }
 
 TEST_F(VmResetTest, ADeviceAloneOnItsBusIsResetWithIt) {
@@ -96,7 +96,7 @@ TEST_F(VmResetTest, WhatNothingResetsIsNamed) {
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, ENODEV);
   EXPECT_THAT(done.error().message(), HasSubstr("0000:00:09.0"));
-  EXPECT_EQ(other->inspect().resets.vm, 1U) << "the others are reset";
+  EXPECT_EQ(other->inspect().resets.vm, 1U) << "the other devices are reset";
   EXPECT_FALSE(kernel->calls("VFIO_DEVICE_RESET").empty());
 }
 

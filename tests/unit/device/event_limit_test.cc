@@ -48,10 +48,11 @@ TEST_F(EventsTest, IntxThatIsRefusedIsToldOnceAndNotTriedAtEachWrite) {
 
   host.fail_next("", 0);
   EXPECT_TRUE(device->check_health());
-  EXPECT_TRUE(host.intx_armed()) << "an audit tries it again";
+  EXPECT_TRUE(host.intx_armed()) << "the audit retries";
   host.fail_next("arm_intx", EBUSY);
   device->config_write(kFlrControl, 2, 0x8000);
-  EXPECT_EQ(told(Event::Kind::VectorFailed), 2U) << "it had worked meanwhile";
+  EXPECT_EQ(told(Event::Kind::VectorFailed), 2U)
+      << "INTx had worked meanwhile, so the failure is reported again";
 }
 
 TEST_F(EventsTest, IntxThatStaysRefusedIsTriedMoreAndMoreSeldom) {
@@ -60,7 +61,7 @@ TEST_F(EventsTest, IntxThatStaysRefusedIsTriedMoreAndMoreSeldom) {
   const size_t before = set_irqs();
   for (unsigned i = 0; i < kWrites; ++i) {
     host.fail_next("arm_intx", EBUSY);
-    ignore(device->check_health(), "that there is nothing to restore");
+    ignore(device->check_health(), "there is nothing to restore");
   }
   EXPECT_GE(set_irqs(), before + 2);
   EXPECT_LE(set_irqs(), before + 3 * 10) << "three calls for each of 10 tries";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A guest that writes one register ten thousand times: the VMM gets a handful of events, the kernel
-// a fixed number of calls for each write, and memory does not grow.
+// Tests of a guest that writes one register ten thousand times. The VMM gets a handful of events,
+// the kernel a fixed number of calls for each write, and memory does not grow.
 #include <gtest/gtest.h>
 #include <malloc.h>
 
@@ -16,8 +16,8 @@ namespace passthru {
 namespace {
 
 constexpr unsigned kTimes = 10'000;
-// Bytes. The smallest allocation has 32, and the VMM refuses each fourth address: to keep one for
-// each refusal takes 80,000.
+// In bytes. The VMM refuses every fourth address, and the smallest allocation has 32 bytes: keeping
+// one for each refusal would take 80,000.
 constexpr size_t kGrowth = 48 << 10;
 
 class HostileGuestTest : public AssignedFixture {
@@ -27,7 +27,7 @@ class HostileGuestTest : public AssignedFixture {
     kernel->forget_calls();
   }
 
-  // `write` is called with each number below kTimes.
+  // Calls `write` with each number below kTimes and checks the memory's growth.
   template <class Write>
   void repeat(Write write) {
     const size_t before = ::mallinfo2().uordblks;
@@ -36,7 +36,7 @@ class HostileGuestTest : public AssignedFixture {
       set_irqs_ += kernel->calls("VFIO_DEVICE_SET_IRQS").size();
       kernel->forget_calls();
     }
-    domain.mmio().wait_for_readers();  // which free retired snapshots
+    domain.mmio().wait_for_readers();  // frees retired snapshots
     const size_t after = ::mallinfo2().uordblks;
     EXPECT_LE(after, before + kGrowth);
   }
@@ -54,7 +54,7 @@ class HostileGuestTest : public AssignedFixture {
 };
 
 TEST_F(HostileGuestTest, BadAddressesOfABarCostAHandfulOfEvents) {
-  // Where nothing can be, beyond what a CPU can address, and where the VMM cannot map it.
+  // Two impossible addresses, one beyond the CPU's address width, one that the VMM refuses to map.
   constexpr std::array<uint64_t, 4> kBad = {0, 0xFFFF'FFFF'FFFF'C000, uint64_t{1} << 52,
                                             kElsewhere};
   repeat([&](unsigned i) {
@@ -72,8 +72,8 @@ TEST_F(HostileGuestTest, BadAddressesOfABarCostAHandfulOfEvents) {
 
 TEST_F(HostileGuestTest, SwitchingMsixCostsAFixedNumberOfCalls) {
   repeat([&](unsigned i) { device->config_write(kMsixControl, 2, i % 2 == 0 ? 0 : 0x8000); });
-  EXPECT_GE(set_irqs_, kTimes / 2) << "it does reach the kernel";
-  EXPECT_LE(set_irqs_, 5 * kTimes / 2) << "5 for each time off and on";
+  EXPECT_GE(set_irqs_, kTimes / 2) << "the writes reach the kernel";
+  EXPECT_LE(set_irqs_, 5 * kTimes / 2) << "5 calls for each off and on";
   EXPECT_TRUE(host.events.empty());
   still_works();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What becomes of a device that wants more than there is: the vectors that fit work, each of the
-// others is told of once, and no other device notices.
+// Tests of a device that needs more than the host has. The vectors that fit work, each other vector
+// is reported once, and no other device is affected.
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@ using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr unsigned kVectors = 2048;  // the most that a device may have (PCI 3.0, 6.8.2.3)
+constexpr unsigned kVectors = 2048;  // the maximum of a device (PCI 3.0, 6.8.2.3)
 constexpr uint64_t kTable = 0x10000;
 
 class LimitsTest : public AssignedFixture {
@@ -28,14 +28,15 @@ class LimitsTest : public AssignedFixture {
     spec.msix.pba_offset = kTable + kVectors * 16;
     return spec;
   }
-  /// There are fewer interrupt numbers of a CPU than vectors: the destination differs as well.
+  /// A CPU has fewer interrupt numbers than the device has vectors, so the destination differs as
+  /// well.
   void unmask(unsigned vector) {
     const uint64_t entry = kWindow + kTable + uint64_t{vector} * 16;
     mmio_write(entry, 0xfee0'0000 | vector / 128 << 12);
     mmio_write(entry + 8, 0x40 + vector % 128);
     mmio_write(entry + 12, 0);
   }
-  /// As a driver does that writes the table first and then turns everything on at once.
+  /// Acts like a driver that writes the table first and then enables everything at once.
   void enable_all(unsigned vectors = kVectors) {
     for (unsigned vector = 0; vector < vectors; ++vector) unmask(vector);
     enable_msix();
@@ -72,16 +73,16 @@ TEST_F(LimitsTest, WithoutARouteAVectorLatchesUntilThereIsOne) {
   EXPECT_EQ(failures().size(), kVectors - 2000U);
   EXPECT_THAT(failures(), Each(Field(&Event::detail, HasSubstr("create a route"))));
   EXPECT_EQ(hardware->fire(1999), Fired::Delivered);
-  EXPECT_EQ(hardware->fire(2047), Fired::Delivered) << "to its latch";
+  EXPECT_EQ(hardware->fire(2047), Fired::Delivered) << "the latch takes the signal";
   EXPECT_EQ(host.delivered().size(), 1U);
 
   host.events.clear();
   mask_and_unmask(2047);
-  EXPECT_THAT(host.events, IsEmpty()) << "it was told of";
-  host.max_routes = SIZE_MAX;  // as when another device has gone
+  EXPECT_THAT(host.events, IsEmpty()) << "the failure was reported already";
+  host.max_routes = SIZE_MAX;  // as if another device had gone
   mask_and_unmask(2047);
   EXPECT_EQ(host.armed(), 2001U);
-  EXPECT_EQ(host.delivered().size(), 1U) << "what came meanwhile";
+  EXPECT_EQ(host.delivered().size(), 1U) << "the latched interrupt";
 }
 
 TEST_F(LimitsTest, TheHostsVectorsThatThereAreAreUsed) {
@@ -108,7 +109,7 @@ TEST_F(LimitsTest, WithoutADescriptorNothingOfTheRequestIsBoundAndItIsTold) {
   EXPECT_EQ(host.armed(), 2U);
   ASSERT_EQ(failures().size(), 1U);
   EXPECT_THAT(failures()[0].detail, HasSubstr("vector 2: "));
-  EXPECT_EQ(hardware->fire(1), Fired::Delivered) << "the others go on";
+  EXPECT_EQ(hardware->fire(1), Fired::Delivered) << "the other vectors still work";
   mask_and_unmask(2);
   EXPECT_EQ(host.armed(), 3U);
 }

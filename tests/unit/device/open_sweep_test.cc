@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A device that is silent for some reads while it is opened: at each read of it in turn. It is
-// opened as it is, or not at all.
+// Sweep tests of opening a device that is silent for some reads, starting at each read in turn. The
+// device is opened with its real contents or refused.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -39,7 +39,7 @@ class OpenSweepTest : public AssignedFixture, public testing::WithParamInterface
     device.reset();
   }
 
-  /// All that a guest can find out, and what the library says of it.
+  /// Returns all that a guest can read and all that the library reports.
   std::string shape() {
     std::string shape = nlohmann::json(device->inspect()).dump();
     for (uint32_t offset = 0; offset < 4096; offset += 4) {
@@ -48,7 +48,7 @@ class OpenSweepTest : public AssignedFixture, public testing::WithParamInterface
     return shape;
   }
 
-  /// The device is silent for `length` reads from the nth on.
+  /// Opens the device while it is silent for `length` reads, starting with the nth.
   void open_silent(unsigned nth, unsigned length, std::chrono::milliseconds response_timeout) {
     unsigned reads = 0;
     kernel->hook.set([&](std::string_view call, bool after) {
@@ -80,12 +80,12 @@ class OpenSweepTest : public AssignedFixture, public testing::WithParamInterface
 
  private:
   std::string whole_;
-  unsigned reads_ = 0;  ///< of an open
+  unsigned reads_ = 0;  ///< reads that one open makes
 };
 
 TEST_P(OpenSweepTest, OneReadOfAllOnesChangesNothing) {
   sweep(1, kPatient);
-  EXPECT_EQ(refused_, 0U) << "it answers the next read";
+  EXPECT_EQ(refused_, 0U) << "the device answers the next read";
 }
 
 TEST_P(OpenSweepTest, SomeReadsOfAllOnesAreNeverAnotherShape) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That devices of one guest reach by DMA what of their BARs the guest has mapped, and nothing else.
+// Tests of peer-to-peer DMA: a guest's devices reach exactly the parts of their BARs that the guest
+// has mapped.
 #include "device/p2p_mapper.h"
 
 #include <gmock/gmock.h>
@@ -16,7 +17,7 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-/// An NVMe drive, whose registers are mapped up to the page of its MSI-X table: one mapping.
+/// An NVMe drive: its registers are mapped up to the page of its MSI-X table, as one mapping.
 class PeerMapperTest : public AssignedFixture {
  protected:
   void SetUp() override {
@@ -43,7 +44,7 @@ TEST_F(PeerMapperTest, AMovedBarIsReachedWhereItIsNow) {
   place(kWindow);
   device->config_write(kBar0, 4, kElsewhere);
   EXPECT_EQ(kernel->dma_mappings(), 1U);
-  EXPECT_TRUE(domain.remove_memory(kElsewhere)) << "it is what is mapped there";
+  EXPECT_TRUE(domain.remove_memory(kElsewhere)) << "the BAR is mapped at the new address";
 }
 
 TEST_F(PeerMapperTest, ABarThatTheIommuRefusesIsTheGuestsAllTheSame) {
@@ -55,7 +56,7 @@ TEST_F(PeerMapperTest, ABarThatTheIommuRefusesIsTheGuestsAllTheSame) {
   kernel->forget_calls();
   device->config_write(kCommand, 2, 0);
   EXPECT_THAT(host.mappings(), IsEmpty());
-  EXPECT_THAT(kernel->calls("VFIO_IOMMU_UNMAP_DMA"), IsEmpty()) << "there is nothing to take away";
+  EXPECT_THAT(kernel->calls("VFIO_IOMMU_UNMAP_DMA"), IsEmpty()) << "there is nothing to unmap";
 }
 
 TEST_F(PeerMapperTest, ABarThatTheVmmRefusesIsNobodys) {
@@ -70,7 +71,7 @@ TEST_F(PeerMapperTest, ABarThatTheIommuKeepsIsNotGivenToTheNextGroup) {
   kernel->fail("VFIO_IOMMU_UNMAP_DMA", EIO);
   device.reset();
   open();
-  EXPECT_EQ(kernel->dma_mappings(), 0U) << "nobody is behind that memory any more";
+  EXPECT_EQ(kernel->dma_mappings(), 0U) << "the BAR's memory is gone";
 }
 
 TEST_F(PeerMapperTest, ADeviceThatGoesLeavesNothing) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A device whose kernel call takes as long as the test says: no other device of the VM waits for
-// it, not to be audited, not to be restored, and not to be detached.
+// Tests of a device whose kernel call blocks. Auditing, restoring and detaching the VM's other
+// devices must not wait for it.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -19,7 +19,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A call of the kernel that does not end before the test says so.
+/// A kernel call that blocks until the test releases it.
 class SlowCall {
  public:
   /// Only the first call waits.
@@ -31,7 +31,7 @@ class SlowCall {
     return eventually([this] { return entered_.load(); });
   }
   void release() { release_ = true; }
-  /// False: it gave up, because something has waited for it.
+  /// Returns false if the call gave up because another thread was waiting for it.
   [[nodiscard]] bool was_released() const { return was_released_; }
 
  private:
@@ -48,7 +48,7 @@ class SlowDeviceTest : public VmFixture {
     uint64_t window;
   };
 
-  /// A device that its guest uses, with one vector.
+  /// Opens a device and lets its guest use one vector.
   Used use(const FakeSpec& spec, uint64_t window) {
     Used used{.hardware = &plug(spec), .device = nullptr, .window = window};
     auto opened = AssignedDevice::open(
@@ -77,7 +77,7 @@ class SlowDeviceTest : public VmFixture {
     ASSERT_TRUE(slow.device && other.device);
   }
 
-  /// The slow device's call has begun: the other one is audited, restored and detached meanwhile.
+  /// Call it while the slow device's call blocks: audits, restores and detaches the other device.
   void expect_other_goes_on() {
     ASSERT_TRUE(call.is_entered());
     auto audit = DeviceMonitor::start({other.device.get()}, 1ms);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Points of an operation at which something can happen: before and after each call of the fake
-// kernel and the fake VMM, and between the vectors of one SET_IRQS.
+// The points of an operation at which an event can happen. They are before and after each call of
+// the fake kernel and the fake VMM, and between the vectors of one SET_IRQS.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@ namespace passthru {
 
 class Sweep {
  public:
-  /// A point as an event may see it.
+  /// A point, as the event receives it.
   struct Point {
     std::string_view call;
     bool after = false;
@@ -25,8 +25,8 @@ class Sweep {
   Sweep(FakeKernel& kernel, FakeHypervisor& host, FakeDevice& device)
       : kernel_(kernel), host_(host), device_(device) {}
 
-  /// Runs `operation` and lets `event` happen at its nth point, from 0 on. `then` happens two
-  /// calls later, or when the operation ends. Returns how many points there were.
+  /// Runs `operation` and calls `event` at its nth point, counted from 0. Calls `then` two calls
+  /// later, or when the operation ends. Returns the number of points.
   unsigned run(const std::function<void()>& operation, unsigned nth, Event event,
                std::function<void()> then = {}) {
     points_ = 0;
@@ -48,7 +48,7 @@ class Sweep {
   void pass(const Point& point) {
     const unsigned at = points_++;
     if (at == nth_) event_(point);
-    if (at != nth_ + 4) return;  // a point before and one after each of two calls
+    if (at != nth_ + 4) return;  // two calls later: each has a point before and after
     if (auto due = std::exchange(then_, {})) due();
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns a guest whose drive has its first two vectors in use, for tests of those who look at it.
+// A guest whose drive uses its first two vectors, for tests of inspection.
 #pragma once
 
 #include "inspect/inspect_service.h"

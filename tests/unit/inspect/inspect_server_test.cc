@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The inspect socket: who may connect, that clients that misbehave cost nothing, and the command's
-// side of it.
+// Tests of the inspect socket: permission to connect, misbehaving clients, and the command's side.
 #include "inspect/inspect_server.h"
 
 #include <gmock/gmock.h>
@@ -57,13 +56,13 @@ class InspectServerTest : public InspectFixture {
     EXPECT_EQ(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(text.size()));
   }
-  /// Until the other side hangs up.
+  /// Receives until the other side disconnects.
   static std::string receive_all(const Fd& fd) {
     std::string text;
     std::array<char, 4096> bytes{};
     for (;;) {
       const ssize_t got = ::recv(fd.get(), bytes.data(), bytes.size(), 0);
-      EXPECT_FALSE(got < 0 && errno == EAGAIN) << "the other side does not hang up";
+      EXPECT_FALSE(got < 0 && errno == EAGAIN) << "the other side does not disconnect";
       if (got <= 0) return text;
       text.append(bytes.data(), static_cast<size_t>(got));
     }
@@ -167,7 +166,7 @@ TEST_F(InspectServerTest, ARequestWithoutEndIsHungUpOn) {
   EXPECT_EQ(receive_all(client), "");
 }
 
-/// A device with so many vectors that an answer does not fit into a socket.
+/// A device with so many vectors that an answer does not fit into a socket's buffer.
 class LargeAnswers : public InspectServerTest {
  protected:
   [[nodiscard]] FakeSpec spec() const override {
@@ -193,7 +192,8 @@ TEST_F(LargeAnswers, OfClientsThatTakeNothingHoldUpNobodyAndAreHungUpOn) {
     clients.push_back(connect_raw());
     if (i % 2 == 0) send(clients.back(), "{\"request\":\"inspect\"}\n");
   }
-  // The answers to the others come first: on a slow machine that is longer than a client waits.
+  // The server sends the other clients' answers first; on a slow machine that exceeds this client's
+  // timeout.
   EXPECT_TRUE(eventually([this] { return static_cast<bool>(inspect()); }));
   device->config_write(kCommand, 2, 0);
   EXPECT_EQ(device->inspect().vectors[0].verdict, Verdict::Ok);
@@ -201,7 +201,7 @@ TEST_F(LargeAnswers, OfClientsThatTakeNothingHoldUpNobodyAndAreHungUpOn) {
   pollfd hung_up{.fd = clients[0].get(), .events = POLLRDHUP, .revents = 0};
   EXPECT_EQ(::poll(&hung_up, 1, 60'000), 1);
   pollfd silent{.fd = clients[1].get(), .events = POLLRDHUP, .revents = 0};
-  EXPECT_EQ(::poll(&silent, 1, 0), 0) << "who asks nothing may take its time";
+  EXPECT_EQ(::poll(&silent, 1, 0), 0) << "an idle client is not disconnected";
 }
 
 TEST_F(LargeAnswers, DoNotHoldUpTheEnd) {
@@ -237,7 +237,7 @@ TEST_F(InspectServerTest, AnErrorOfTheVmmReachesTheCommand) {
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, ENODEV);
   EXPECT_THAT(answer.error().message(), HasSubstr("0000:00:1f.7"));
-  EXPECT_TRUE(client->inspect()) << "the connection is as good as before";
+  EXPECT_TRUE(client->inspect()) << "the connection still works";
 }
 
 TEST_F(InspectServerTest, ADeviceIsLookedForAtTheSocketThatIsNamed) {
@@ -250,7 +250,8 @@ TEST_F(InspectServerTest, ADeviceIsLookedForAtTheSocketThatIsNamed) {
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, ENODEV);
   EXPECT_THAT(none.error().message(), HasSubstr("this VM does not have it"));
-  EXPECT_FALSE(tools::find_vmm(Bdf{.device = 30}, path)) << "nobody else is asked then";
+  EXPECT_FALSE(tools::find_vmm(Bdf{.device = 30}, path))
+      << "with a socket path, no other VMM is asked";
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is asked of a running VM and answered, and that a request that is wrong changes nothing.
+// Tests of the requests to a running VM and their answers. A wrong request changes nothing.
 #include "inspect/inspect_service.h"
 
 #include <gmock/gmock.h>
@@ -125,7 +125,7 @@ TEST_F(InspectServiceTest, MarksAreKeptOfADeviceThatHasNoVectorInUseYet) {
   EXPECT_EQ(ask({{"request", "trace"}})["marks"].size(), 1U);
   ask({{"request", "watch"}, {"device", bdf()}, {"on", false}});
   domain.marks().add(TraceMark::Kind::Reset, device->bdf());
-  EXPECT_EQ(ask({{"request", "trace"}})["marks_next"], 1) << "nobody traces any more";
+  EXPECT_EQ(ask({{"request", "trace"}})["marks_next"], 1) << "tracing has stopped";
 }
 
 TEST_F(InspectServiceTest, ATriggerTellsWhetherItArrived) {
@@ -165,7 +165,7 @@ TEST_F(InspectServiceTest, DetachingWhatIsWatchedEndsWell) {
   EXPECT_EQ(device->inspect().detached, "by the VMM");
   const uint64_t before = domain.marks().since(0).next;
   domain.marks().add(TraceMark::Kind::Reset, device->bdf());
-  EXPECT_EQ(domain.marks().since(0).next, before) << "nobody traces any more";
+  EXPECT_EQ(domain.marks().since(0).next, before) << "tracing has stopped";
 }
 
 struct Wrong {

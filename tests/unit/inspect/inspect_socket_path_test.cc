@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where an inspect socket cannot be made, word by word; and that what is there already stays.
+// Tests of paths at which no inspect socket can be made: the exact errors, and that existing files
+// stay.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -17,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxPath = 107;  // bytes of `sun_path`, without its end
+constexpr size_t kMaxPath = 107;  // size of `sun_path` without the terminating zero
 
 class InspectSocketPath : public VmFixture {
  protected:
@@ -31,10 +32,10 @@ class InspectSocketPath : public VmFixture {
   [[nodiscard]] fs::path of_length(size_t length) const {
     return directory / std::string(length - directory.native().size() - 1, 'a');
   }
-  /// Why there can be no socket at this path.
+  /// Returns the error of making a socket at this path.
   Error refusal(const fs::path& path) {
     const auto server = InspectServer::start(domain, {}, path);
-    return server ? Error{.operation = "it was made"} : server.error();
+    return server ? Error{.operation = "made a socket unexpectedly"} : server.error();
   }
   static std::string words(const fs::path& path, const std::string& why) {
     return "create the inspect socket " + path.string() + ": " + why;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a person and a program read of a vector whose message is no interrupt.
+// The text and JSON output for a vector with an invalid interrupt message.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A look at a device's own table from outside: through VFIO, beside a driver, and why neither
-// works.
+// Tests of reading a device's own MSI-X table from outside: through VFIO, beside a host driver, and
+// the errors if neither works.
 #include "inspect/msix_snapshot.h"
 
 #include <gmock/gmock.h>
@@ -55,7 +55,7 @@ TEST_F(MsixSnapshotTest, BesideADriverTheEntriesComeFromTheBar) {
   ASSERT_EQ(snapshot->vectors.size(), 65U);
   EXPECT_EQ(snapshot->vectors[64], (MsixSnapshot::Vector{.entry = entry, .pending = true}));
   EXPECT_FALSE(snapshot->vectors[63].pending);
-  EXPECT_TRUE(kernel_.calls().empty()) << "the driver is not disturbed";
+  EXPECT_TRUE(kernel_.calls().empty()) << "no call disturbs the host driver";
 }
 
 TEST_F(MsixSnapshotTest, ABarThatStartsWithinAPageIsReadFromItsStart) {
@@ -87,8 +87,8 @@ TEST_F(MsixSnapshotTest, ADeviceWhoseMemoryDecodeIsOffHasItOnForTheTimeOfTheLook
   const auto snapshot = snapshot_msix(kernel_, sysfs_.sysfs(), kNvme);
   ASSERT_TRUE(snapshot) << snapshot.error().message();
   EXPECT_TRUE(snapshot->vectors[0].entry.masked());
-  EXPECT_NE(snapshot->vectors[0].entry.address_low, ~0U) << "nothing answered";
-  EXPECT_EQ(kernel_.calls("pwrite").size(), 2U) << "on, and as it was";
+  EXPECT_NE(snapshot->vectors[0].entry.address_low, ~0U) << "the read returned all ones";
+  EXPECT_EQ(kernel_.calls("pwrite").size(), 2U) << "decode on, then restored";
 }
 
 TEST_F(MsixSnapshotTest, ADeviceThatAnotherProcessHasIsLookedAtThroughSysfs) {
@@ -131,13 +131,14 @@ TEST_F(MsixSnapshotTest, ADeviceThatDoesNotDecodeMemoryIsNotReadBesideItsDriver)
       "by using it, or bind it: 'passthru bind 0000:00:02.0'");
 }
 
-// 0000:00:02.0 is made a virtual function of 0000:00:01.0.
+// Makes 0000:00:02.0 a virtual function of 0000:00:01.0.
 TEST_F(MsixSnapshotTest, AVirtualFunctionDecodesMemoryAsItsPhysicalFunctionSays) {
   add_to_sysfs("nvme", /*decode=*/false);
   sysfs_.link("bus/pci/devices/0000:00:02.0/physfn", "../0000:00:01.0");
   put_entry(1, {.address_low = 0xfee01004, .data = 0x4022, .control = 0});
   sysfs_.put("bus/pci/devices/0000:00:02.0/resource0", std::string(bar_.begin(), bar_.end()));
-  EXPECT_EQ(snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().code, ENXIO) << "it is not there";
+  EXPECT_EQ(snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().code, ENXIO)
+      << "the physical function does not exist";
 
   std::vector<std::byte> physical(4096);
   physical[0x100] = std::byte{0x10};  // SR-IOV
@@ -173,11 +174,11 @@ TEST_F(MsixSnapshotTest, ATableOutsideOfItsBarIsNotRead) {
   const std::string table = "the MSI-X capability names 0x410 bytes at 0x2000, but the BAR has ";
   const std::string pending = "the MSI-X capability names 0x10 bytes at 0x3000, but the BAR has ";
   const std::pair<const char*, std::string> cases[] = {
-      {"0x80000000 0x8000200f 0x40200\n", table + "0x2010"},  // ends within the table
+      {"0x80000000 0x8000200f 0x40200\n", table + "0x2010"},  // the BAR ends within the table
       {"0x80000000 0x80003007 0x40200\n", pending + "0x3008"},
-      {"0x0000c000 0x0000ffff 0x40101\n", table + "0x0"},   // ports
+      {"0x0000c000 0x0000ffff 0x40101\n", table + "0x0"},   // an I/O BAR
       {"0x80000000 0x7fffffff 0x40200\n", table + "0x0"},   // ends before it starts
-      {"0x0 0xffffffffffffffff 0x40200\n", table + "0x0"},  // everything
+      {"0x0 0xffffffffffffffff 0x40200\n", table + "0x0"},  // the size overflows
       {"0x0 0x0 0x0\n", table + "0x0"},
       {"zebra\n", table + "0x0"},
       {"", table + "0x0"}};

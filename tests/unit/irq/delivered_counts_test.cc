@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The interrupts of MSI-X that are counted as delivered: as many as the guest counts, however they
-// are delivered. And that the counts of vectors add up.
+// Tests of the delivered counts of MSI-X: they match the guest's count on every delivery path, and
+// the counts of vectors add up.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -10,7 +10,7 @@
 namespace passthru {
 namespace {
 
-/// As if the host had counted so many of each vector until now.
+/// Returns counts as if the host had counted `each` interrupts of every vector until now.
 InterruptCounts host_counts(uint64_t each) {
   return {.since = std::chrono::steady_clock::now(),
           .counts = std::vector<uint64_t>(InterruptCounts::kMaxVectors, each)};
@@ -27,7 +27,7 @@ TEST_F(Delivered, ByAnIrqfdAreThoseThatTheHostHasCounted) {
   EXPECT_EQ(msix->inspect(host_counts(7))[0].delivered, 7U);
   EXPECT_EQ(msix->delivered(host_counts(7)), 7U * 65);
   msix->write_control(0);
-  EXPECT_EQ(sum(), 7U * 65) << "also when the device's interrupts were disabled";
+  EXPECT_EQ(sum(), 7U * 65) << "disabling MSI-X keeps the counts";
 }
 
 TEST_F(Delivered, TheSignalsThatARestoreAddsAreCounted) {
@@ -46,12 +46,12 @@ TEST_F(Delivered, TheSignalsThatGrowthAddsAreCounted) {
   host.delivered();
   const uint64_t before = of(0);
   program_and_unmask(1);
-  EXPECT_EQ(host.delivered().size(), 1U) << "the index was cycled to grow";
+  EXPECT_EQ(host.delivered().size(), 1U) << "growing disabled and enabled the index";
   EXPECT_EQ(of(0), before + 1);
   EXPECT_EQ(of(1), 0U);
 }
 
-// Where nobody sees the entry, an unmask adds a signal for what may be lost.
+// If the table is hidden, an unmask adds a signal for an interrupt that may be lost.
 TEST_F(Delivered, TheSignalThatAnUnmaskAddsIsCounted) {
   FakeSpec unseen = FakeSpec::nvme();
   unseen.msix.mappable = false;
@@ -84,17 +84,17 @@ TEST_F(Delivered, ByTheForwarderAreItsMessagesToTheLast) {
     EXPECT_TRUE(forwarder->run_once());
     return host.delivered().size();
   };
-  deliver();  // what enabling has added
+  deliver();  // the signals that enabling added
   uint64_t messages = of(0) + of(1);
   for (int round = 0; round < 5; ++round) {
     fake->fire(0);
-    fake->fire(0);  // merged, as the guest sees it
+    fake->fire(0);  // merged into one message
     EXPECT_EQ(deliver(), 1U);
     ++messages;
     mask(0, true);
     fake->fire(0);
     mask(0, false);
-    EXPECT_EQ(deliver(), 1U) << "it was pending";
+    EXPECT_EQ(deliver(), 1U) << "the pending interrupt";
     ++messages;
   }
   EXPECT_EQ(of(0) + of(1), messages);
@@ -102,9 +102,9 @@ TEST_F(Delivered, ByTheForwarderAreItsMessagesToTheLast) {
   host.fail_next("signal_msi", EIO);
   fake->fire(0);
   EXPECT_EQ(deliver(), 0U);
-  EXPECT_EQ(sum(), messages) << "the VMM has refused it";
+  EXPECT_EQ(sum(), messages) << "the VMM refused the message";
   msix->write_control(0);
-  EXPECT_EQ(sum(), messages) << "what was delivered stays";
+  EXPECT_EQ(sum(), messages) << "disabling MSI-X keeps the counts";
 }
 
 TEST_F(Delivered, RestoresAndRearmsOfVectorsAddUp) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is a fault of an entry of the device's table, and what is not.
+// Tests of which physical table entries count as faulty.
 #include "irq/entry_fault.h"
 
 #include <gtest/gtest.h>
@@ -42,11 +42,11 @@ TEST(EntryFault, AChangeIsOneUnlessTheHostMovedTheInterrupt) {
   const Case cases[] = {
       {"the same", kRemapped, kRemapped, EntryFault::None},
       {"another remapping index", kRemapped, {0xfee0'0038, 0, 0, 0}, EntryFault::Changed},
-      {"plain where it was remapped", kRemapped, kPlain, EntryFault::Changed},
-      {"remapped where it was plain", kPlain, kRemapped, EntryFault::Changed},
+      {"plain, but was remapped", kRemapped, kPlain, EntryFault::Changed},
+      {"remapped, but was plain", kPlain, kRemapped, EntryFault::Changed},
       {"another CPU without remapping", kPlain, {0xfee0'2000, 0, 0x42, 0}, EntryFault::None},
       {"moving to another CPU", kPlain, {0xfee0'2000, 0, 0x42, 1}, EntryFault::Masked},
-      {"data that is no interrupt", kPlain, {0xfee0'1000, 0, 0, 0}, EntryFault::Changed},
+      {"data of an invalid interrupt", kPlain, {0xfee0'1000, 0, 0, 0}, EntryFault::Changed},
       {"changed and masked", kRemapped, {0xfee0'0038, 0, 0, 1}, EntryFault::Changed},
       {"zeroed", kPlain, {0, 0, 0, 0}, EntryFault::Empty},
   };

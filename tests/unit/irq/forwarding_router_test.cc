@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the checks of vectors that pass through the forwarder: for a VMM without irqfd from the
-// start, for any other while somebody watches, switched while they fire.
+// Tests of vectors that pass through the forwarder: always for a VMM without irqfds, otherwise
+// while a client watches them. The path changes while they fire.
 #include "irq/forwarding_router.h"
 
 #include <gmock/gmock.h>
@@ -75,7 +75,7 @@ TEST_F(ForwardedMsix, WhatFiresWhileItIsMaskedIsDeliveredOnceItIsNot) {
   EXPECT_THAT(delivered(), ElementsAre(message_of(2)));
 }
 
-// A driver may mask its vector in the handler, and unmask it after: one interrupt is one.
+// A driver may mask its vector in the handler and unmask it later: the interrupt is delivered once.
 TEST_F(ForwardedMsix, WhatWasDeliveredIsNotPendingAndDoesNotComeAgain) {
   live(true);
   fake->fire(2);
@@ -97,7 +97,7 @@ TEST_F(ForwardedMsix, AVectorIsWatchedAndLeftAloneAgainWithoutLosingAnInterrupt)
 
   ASSERT_TRUE(msix->watch(2, 77));
   EXPECT_EQ(state(2).owner, EventfdOwner::Forwarder);
-  EXPECT_THAT(delivered(), IsEmpty()) << "the irqfd had taken it";
+  EXPECT_THAT(delivered(), IsEmpty()) << "the irqfd delivered it already";
   fake->fire(2);
   EXPECT_THAT(delivered(), ElementsAre(message_of(2)));
   const auto trace = router.trace();
@@ -107,9 +107,9 @@ TEST_F(ForwardedMsix, AVectorIsWatchedAndLeftAloneAgainWithoutLosingAnInterrupt)
 
   ASSERT_TRUE(msix->watch(2, std::nullopt));
   EXPECT_EQ(state(2).owner, EventfdOwner::Irqfd);
-  EXPECT_EQ(state(2).forwarded->delivered, 1U) << "what was counted stays";
+  EXPECT_EQ(state(2).forwarded->delivered, 1U) << "the count stays";
   EXPECT_FALSE(state(1).forwarded);
-  EXPECT_THAT(delivered(), IsEmpty()) << "it was delivered";
+  EXPECT_THAT(delivered(), IsEmpty()) << "the interrupt was delivered already";
   fake->fire(2);
   EXPECT_THAT(delivered(), ElementsAre(message_of(2)));
   EXPECT_EQ(msix->counters().set_irqs_calls, calls);
@@ -125,8 +125,8 @@ TEST_F(ForwardedMsix, AMaskedVectorThatIsWatchedIsForwardedWhenItGoesLive) {
   msix->reset();
   msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(2);
-  EXPECT_EQ(state(2).owner, EventfdOwner::Forwarder) << "also after a reset";
-  ASSERT_TRUE(msix->watch(99, 5));  // it has fewer: nothing happens
+  EXPECT_EQ(state(2).owner, EventfdOwner::Forwarder) << "a reset keeps the watch";
+  ASSERT_TRUE(msix->watch(99, 5));  // the device has fewer vectors: no effect
 }
 
 TEST_F(ForwardedMsix, ARateThatIsLimitedIsKeptAndTheLastInterruptIsDelivered) {
@@ -139,7 +139,8 @@ TEST_F(ForwardedMsix, ARateThatIsLimitedIsKeptAndTheLastInterruptIsDelivered) {
     sent.insert(sent.end(), came.begin(), came.end());
     return !came.empty();
   };
-  // On a machine that stops for that long after each interrupt, none is held: it fires again.
+  // If the machine stalls that long after each interrupt, the limit holds back no interrupt; then
+  // the loop fires again.
   ASSERT_TRUE(eventually([&] {
     begin = std::chrono::steady_clock::now();
     sent.clear();
@@ -148,12 +149,12 @@ TEST_F(ForwardedMsix, ARateThatIsLimitedIsKeptAndTheLastInterruptIsDelivered) {
       take();
     }
     return state(2).forwarded->held != 0;
-  })) << "none is held";
-  EXPECT_TRUE(eventually(take)) << "the last one is not delivered";
+  })) << "no interrupt was held back";
+  EXPECT_TRUE(eventually(take)) << "the held interrupt was not delivered";
   const auto took = std::chrono::steady_clock::now() - begin;
   EXPECT_LE(sent.size(), static_cast<size_t>(took / kGap) + 1);
   EXPECT_THAT(sent, testing::Each(message_of(2)));
-  EXPECT_EQ(state(2).owner, EventfdOwner::Forwarder) << "though the VMM has irqfds";
+  EXPECT_EQ(state(2).owner, EventfdOwner::Forwarder) << "even if the VMM has irqfds";
 }
 
 TEST_F(ForwardedMsix, AVectorThatCannotBeForwardedGoesOnAsItDid) {
@@ -172,7 +173,7 @@ TEST_F(ForwardedMsix, AVectorThatCannotBeForwardedGoesOnAsItDid) {
   EXPECT_THAT(delivered(), ElementsAre(message_of(2)));
   host.fail_next("arm", EIO);
   EXPECT_FALSE(msix->watch(2, 5));
-  EXPECT_THAT(failures, ElementsAre(std::pair(2U, EIO))) << "neither way";
+  EXPECT_THAT(failures, ElementsAre(std::pair(2U, EIO))) << "both paths fail";
   EXPECT_EQ(state(2).owner, EventfdOwner::Latch);
 }
 
@@ -189,7 +190,7 @@ TEST_F(ForwardedMsix, MessagesThatTheVmmRefusesAreCountedOnce) {
 }
 
 TEST_F(ForwardedMsix, ASignalThatComesDuringASwitchArrives) {
-  ASSERT_TRUE(router.forwarder()) << "one with a thread of its own";
+  ASSERT_TRUE(router.forwarder()) << "a forwarder with its own thread";
   open(FakeSpec::nvme());
   msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(2);
@@ -211,7 +212,7 @@ TEST_F(ForwardedMsix, ASignalThatComesDuringASwitchArrives) {
 
 // A guest that masks its vector in the handler and unmasks it afterwards (IRQF_ONESHOT).
 TEST_F(ForwardedMsix, ALimitHoldsForAGuestThatMasksAtEachInterrupt) {
-  live(true, 1);  // one a second
+  live(true, 1);  // one per second
   const auto start = std::chrono::steady_clock::now();
   size_t count = 0;
   for (int i = 0; i < 100; ++i) {
@@ -227,7 +228,7 @@ TEST_F(ForwardedMsix, ALimitHoldsForAGuestThatMasksAtEachInterrupt) {
   EXPECT_TRUE(eventually([&] {
     count += delivered().size();
     return count >= 2;
-  })) << "what came too soon is delivered later";
+  })) << "an interrupt within the interval is delivered later";
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A guest that changes between INTx, MSI and MSI-X, every kind to every other: nothing that the
-// device signals is lost on the way, and nothing is delivered twice.
+// Tests of a guest that switches between INTx, MSI and MSI-X, from every mode to every other. No
+// signal is lost and no signal is delivered twice.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -43,7 +43,7 @@ class SwitchTest : public AssignedFixture {
     if (kind == Kind::Msi) device->config_write(kMsi + 2, 2, on ? 1 : 0);
     if (kind == Kind::Msix) device->config_write(kMsixControl, 2, on ? 0x8000 : 0);
   }
-  /// INTx is what is left when neither of the others is enabled.
+  /// Disables the old mode and enables the new one. INTx is active when MSI and MSI-X are disabled.
   void change(Kind from, Kind to) {
     enable(from, false);
     enable(to, true);
@@ -52,7 +52,7 @@ class SwitchTest : public AssignedFixture {
     if (kind == Kind::Msi) device->config_write(kMsiMask, 4, masked ? 1 : 0);
     if (kind == Kind::Msix) table_write(12, masked ? 1 : 0);
   }
-  /// The device signals; of INTx, the level stays until `acknowledge`.
+  /// Signals an interrupt. An INTx level stays until `acknowledge`.
   void signal(Kind kind) {
     if (kind == Kind::Intx) {
       hardware->set_intx(true);
@@ -65,7 +65,7 @@ class SwitchTest : public AssignedFixture {
     hardware->set_intx(false);
     host.end_of_intx();
   }
-  /// The kinds by which the guest was interrupted since the last time, once for each.
+  /// Returns the modes that interrupted the guest since the last call, each once.
   std::string interrupts() {
     std::string kinds;
     if (host.intx_armed() && host.intx_delivered()) kinds += "Intx ";
@@ -86,7 +86,7 @@ class Switch : public SwitchTest, public testing::WithParamInterface<std::tuple<
     std::tie(from, to) = GetParam();
     enable(from, true);
   }
-  /// There and back: each kind delivers what the device signals while it is on.
+  /// Switches there and back. Each mode delivers what the device signals while it is on.
   void there_and_back() {
     change(from, to);
     signal(to);
@@ -110,7 +110,7 @@ TEST_P(Switch, TheNewKindDeliversAndTheOldOneIsBack) {
 TEST_P(Switch, WhatWasSignalledJustBeforeIsDelivered) {
   signal(from);
   change(from, to);
-  // A message is on its way; a level is there again when somebody looks at it.
+  // A message stays in flight across the switch; a level is seen again only when INTx is back.
   if (from == Kind::Intx) change(to, from);
   EXPECT_EQ(interrupts(), once(from));
 }
@@ -121,7 +121,7 @@ TEST_P(Switch, WhatIsHeldBackMeanwhileIsDeliveredOnceOnTheWayBack) {
   change(from, to);
   EXPECT_EQ(interrupts(), "");
   if (from == Kind::Intx) signal(from);
-  EXPECT_EQ(interrupts(), "") << "the device may not use it now";
+  EXPECT_EQ(interrupts(), "") << "the device's old mode is disabled";
   change(to, from);
   mask(from, false);
   EXPECT_EQ(interrupts(), once(from));
@@ -137,7 +137,7 @@ TEST_P(Switch, WhatTheNewKindSignalsWhileTheOldOneIsHeldBackIsItsOwn) {
 }
 
 TEST_P(Switch, ARefusalOfTheKernelLeavesAWayBack) {
-  // The new kind is not bound; the guest tries again.
+  // Binding the new mode fails; the guest switches back.
   kernel->fail("VFIO_DEVICE_SET_IRQS", EIO, from == Kind::Intx ? 2 : 3);
   change(from, to);
   change(to, from);
@@ -170,7 +170,7 @@ TEST_F(SwitchTest, AGuestThatEnablesBothHasMsixAndMsiAsSoonAsThatIsOff) {
   EXPECT_EQ(interrupts(), "Msix ");
   enable(Kind::Msi, true);
   signal(Kind::Msix);
-  EXPECT_EQ(interrupts(), "Msix ") << "whichever was first";
+  EXPECT_EQ(interrupts(), "Msix ") << "the order of enabling does not matter";
   EXPECT_TRUE(host.events.empty());
 }
 

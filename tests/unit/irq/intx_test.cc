@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// INTx for a VMM that takes levels and tells EOIs itself, instead of having resampling irqfds.
+// Tests of INTx for a VMM that receives levels and reports EOIs, without resampling irqfds.
 #include "irq/intx.h"
 
 #include <gmock/gmock.h>
@@ -27,7 +27,7 @@ class IntxByLevel : public AssignedFixture {
     host.by_level = true;
     hardware = &plug(FakeSpec::nvme());
   }
-  /// As good as never.
+  /// Returns whether the line stays low for a while.
   bool stays_low() {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     return !host.intx_level();
@@ -36,16 +36,16 @@ class IntxByLevel : public AssignedFixture {
 
 TEST_F(IntxByLevel, AnAssertedPinIsAHighLineUntilTheGuestsEoi) {
   open();
-  EXPECT_FALSE(host.intx_armed()) << "it has no resampling irqfd to be armed";
+  EXPECT_FALSE(host.intx_armed()) << "there is no resampling irqfd to arm";
   EXPECT_TRUE(stays_low());
   hardware->set_intx(true);
   EXPECT_TRUE(soon_high());
   hardware->set_intx(false);
-  EXPECT_TRUE(host.intx_level()) << "the device is quiet, the guest has yet to say that it is done";
+  EXPECT_TRUE(host.intx_level()) << "the pin is low, but the guest has not sent its EOI";
   device->end_of_intx();
   EXPECT_FALSE(host.intx_level());
   hardware->set_intx(true);
-  EXPECT_TRUE(soon_high()) << "the pin was unmasked";
+  EXPECT_TRUE(soon_high()) << "the EOI unmasked the pin";
 }
 
 TEST_F(IntxByLevel, WhatIsStillAssertedAtTheEoiFiresAgain) {
@@ -56,7 +56,7 @@ TEST_F(IntxByLevel, WhatIsStillAssertedAtTheEoiFiresAgain) {
     device->end_of_intx();
   }
   hardware->set_intx(false);
-  ASSERT_TRUE(soon_high()) << "it fired once more before that";
+  ASSERT_TRUE(soon_high()) << "it fired once more before the pin went low";
   device->end_of_intx();
   EXPECT_TRUE(stays_low());
 }
@@ -80,7 +80,7 @@ TEST_F(IntxByLevel, TheLineIsLowWhileTheGuestUsesMsixAndComesBackWithItsLevel) {
   device->end_of_intx();
   EXPECT_TRUE(stays_low());
   device->config_write(kMsixControl, 2, 0);
-  EXPECT_TRUE(soon_high()) << "no EOI is needed for what was asserted before";
+  EXPECT_TRUE(soon_high()) << "the earlier level needs no EOI";
 }
 
 TEST_F(IntxByLevel, AnEoiDoesNotWaitForAResetOrAWriteToConfigSpace) {
@@ -95,7 +95,7 @@ TEST_F(IntxByLevel, AnEoiDoesNotWaitForAResetOrAWriteToConfigSpace) {
     });
     act();
     kernel->hook.set({});
-    EXPECT_TRUE(eoi.valid()) << "there was a call of " << slow;
+    EXPECT_TRUE(eoi.valid()) << "expected a call of " << slow;
     if (eoi.valid()) eoi.get();
     return waited;
   };
@@ -105,7 +105,7 @@ TEST_F(IntxByLevel, AnEoiDoesNotWaitForAResetOrAWriteToConfigSpace) {
   EXPECT_FALSE(waits_for("VFIO_DEVICE_SET_IRQS", [this] { enable_msix(); }));
 }
 
-/// A guest ends an interrupt once. The first one may come while INTx is being enabled.
+/// A guest sends one EOI for each interrupt. The first EOI may come while INTx is being enabled.
 TEST_F(IntxByLevel, NoEoiIsLostWhileIntxComesBack) {
   open();
   std::atomic<bool> done{false};
@@ -140,7 +140,7 @@ TEST_F(IntxByLevel, AnUnmaskThatTheKernelRefusesIsReported) {
   device->end_of_intx();
   ASSERT_THAT(host.events, SizeIs(1));
   device->end_of_intx();
-  EXPECT_THAT(host.events, SizeIs(1)) << "once";
+  EXPECT_THAT(host.events, SizeIs(1)) << "reported once";
 }
 
 TEST_F(IntxByLevel, DetachingWhileItIsAssertedLeavesTheLineLowAndNothingElse) {
@@ -172,7 +172,7 @@ TEST_F(IntxByLevel, WithResamplingIrqfdsAnEoiOfTheVmmIsNotWaitedFor) {
   hardware->set_intx(true);
   EXPECT_TRUE(host.intx_delivered());
   device->end_of_intx();
-  EXPECT_FALSE(host.intx_delivered()) << "the irqfd's resampling alone unmasks";
+  EXPECT_FALSE(host.intx_delivered()) << "only the irqfd's resampling unmasks";
   host.end_of_intx();
   EXPECT_TRUE(host.intx_delivered());
 }

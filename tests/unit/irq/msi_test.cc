@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// MSI: one message for several vectors, told apart by the low bits of its data (PCI 3.0, 6.8.1).
+// Tests of MSI: one message for several vectors, which differ in the low bits of the data (PCI 3.0,
+// 6.8.1).
 #include "irq/msi.h"
 
 #include <gmock/gmock.h>
@@ -32,7 +33,7 @@ TEST(MsiVectors, ReadTheNumberOfMessagesAndTheirDataFromTheCapability) {
   const Case cases[] = {
       {0, 1, 1, 0, 0x4048},    {0, 32, 1, 0, 0x4048},  {3, 32, 8, 5, 0x404d},
       {5, 32, 32, 31, 0x405f}, {7, 32, 32, 0, 0x4040},  // 6 and 7 are reserved
-      {4, 4, 4, 3, 0x404b},  // the guest cannot enable more than the device has
+      {4, 4, 4, 3, 0x404b},  // the guest cannot enable more vectors than the device has
   };
   for (const Case& c : cases) {
     const MsiVectors vectors(enabled_for(c.log2_messages), c.available);
@@ -58,7 +59,9 @@ class MsiTest : public ::testing::Test, public VectorObserver {
     msi = std::make_unique<Msi>(*opened, router, *this, 8);
     kernel.forget_calls();
   }
-  void TearDown() override { EXPECT_THAT(failures, IsEmpty()) << "a test takes what it expects"; }
+  void TearDown() override {
+    EXPECT_THAT(failures, IsEmpty()) << "a test removes the failures that it expects";
+  }
   void vector_failed(unsigned vector, const Error& /*error*/) override {
     failures.push_back(vector);
   }
@@ -75,7 +78,7 @@ class MsiTest : public ::testing::Test, public VectorObserver {
 };
 
 TEST_F(MsiTest, AsManyVectorsAreAllocatedAsTheGuestEnabled) {
-  msi->write(enabled_for(2, 0xf));  // all masked: the device spreads its messages over four anyway
+  msi->write(enabled_for(2, 0xf));  // all masked: the device still uses four messages
   EXPECT_EQ(fake->allocated(), 4U);
   msi->write(enabled_for(2, 0xe));
   EXPECT_EQ(fake->allocated(), 4U);
@@ -103,7 +106,7 @@ TEST_F(MsiTest, WhatFitsWorksOnAHostThatHasFewerMessages) {
     kernel.forget_calls();
     msi->write(enabled_for(2, 0x8));
     msi->write(enabled_for(2));
-    EXPECT_TRUE(kernel.calls("VFIO_DEVICE_SET_IRQS").empty()) << "nothing is tried again";
+    EXPECT_TRUE(kernel.calls("VFIO_DEVICE_SET_IRQS").empty()) << "the library does not retry";
     EXPECT_TRUE(host.delivered().empty());
     msi.reset();
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is counted of each MSI-X vector, and of the looks at them.
+// Tests of the counters of each MSI-X vector and of the audits.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -21,7 +21,7 @@ TEST_F(MsixTest, MaskedTimeCountsWhileMsixIsEnabledAndTheVectorIsNotLive) {
   now += 7ns;  // live
   mask(0, true);
   now += 11ns;
-  mask(0, true);  // again
+  mask(0, true);  // masked already
   now += 13ns;
   mask(0, false);
   EXPECT_EQ(msix->inspect()[0].masked_ns, 29U);
@@ -39,9 +39,10 @@ TEST_F(MsixTest, InterruptsThatTheHostCountedBeforeTheLookAreTaken) {
   live(2);
   const InterruptCounts seen{.since = std::chrono::steady_clock::now(),
                              .counts = std::vector<uint64_t>(InterruptCounts::kMaxVectors, 7)};
-  EXPECT_EQ(msix->inspect()[1].interrupts, 0U) << "without any, the host's own are read";
+  EXPECT_EQ(msix->inspect()[1].interrupts, 0U)
+      << "without given counts, the library reads the host's counts";
   EXPECT_EQ(msix->inspect(seen)[1].interrupts, 7U);
-  EXPECT_EQ(msix->inspect()[1].interrupts, 7U) << "the kernel does not name one that is let go";
+  EXPECT_EQ(msix->inspect()[1].interrupts, 7U) << "the kernel no longer lists a freed interrupt";
 }
 
 TEST_F(MsixTest, CountsThatTheKernelHasForgottenSinceAreNotAddedAgain) {
@@ -61,12 +62,12 @@ TEST_F(MsixTest, LatchedCountsEachTimeThatAMaskedVectorIsFoundPending) {
     mask(0, true);
     fake->fire(0);
     EXPECT_EQ(pending_bits(), 1U);
-    fake->fire(0);  // pending already
+    fake->fire(0);  // already pending
     mask(0, false);
     EXPECT_EQ(msix->inspect()[0].latched, times);
   }
   fake->fire(0);
-  EXPECT_EQ(msix->inspect()[0].latched, 2U) << "live";
+  EXPECT_EQ(msix->inspect()[0].latched, 2U) << "a live vector does not latch";
 }
 
 TEST_F(MsixTest, RebindsCountEachReissueOfABoundVector) {
@@ -75,7 +76,7 @@ TEST_F(MsixTest, RebindsCountEachReissueOfABoundVector) {
   program_and_unmask(0);
   EXPECT_EQ(msix->inspect()[0].rebinds, 0U);
   program_and_unmask(1);
-  EXPECT_EQ(msix->inspect()[0].rebinds, 1U) << "the index was cycled to grow";
+  EXPECT_EQ(msix->inspect()[0].rebinds, 1U) << "growing disabled and enabled the index";
   EXPECT_EQ(msix->inspect()[1].rebinds, 0U);
   fake->set_entry(1, {0, 0, 0, 0});
   EXPECT_EQ(*msix->audit(), 1U);
@@ -113,7 +114,8 @@ TEST_F(MsixTest, TheLastErrorOfAVectorIsKept) {
   mask(0, true);
   mask(0, false);
   EXPECT_EQ(fake->fire(0), Fired::Delivered);
-  EXPECT_THAT(msix->inspect()[0].last_error, HasSubstr("create_route")) << "though it works now";
+  EXPECT_THAT(msix->inspect()[0].last_error, HasSubstr("create_route"))
+      << "the last error stays after a success";
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Damage that comes while the host restores, vectors that the kernel refuses, and masks that are no
+// Tests of damage during a restore, of vectors that the kernel refuses, and of masks that are not
 // damage.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ using ::testing::IsEmpty;
 
 class MsixDamagedAgain : public MsixTest {
  protected:
-  /// Zeroes the table within each of the next `times` SET_IRQS of a vector.
+  /// Zeroes the table within each of the next `times` vectors that SET_IRQS binds.
   void zero_in_set_irqs(unsigned times) {
     fake->set_pause([this, left = times]() mutable {
       if (left == 0) return;
@@ -64,9 +64,10 @@ TEST_F(MsixDamagedAgain, AnEntryThatIsZeroedWhileItsVectorIsBoundIsRestored) {
     spec.msix.noresize = noresize;
     live(2, spec);
     zero_in_set_irqs(3);
-    program_and_unmask(2);  // grows the index, or adds to it
+    program_and_unmask(2);  // grows the index, or adds the vector to it
     fake->set_pause({});
-    EXPECT_EQ(*msix->audit(), noresize ? 0U : 2U) << "a dynamic index leaves the others alone";
+    EXPECT_EQ(*msix->audit(), noresize ? 0U : 2U)
+        << "on a dynamic index, the two other vectors are not bound again";
     EXPECT_EQ(*msix->audit(), 0U);
     expect_sound(3);
     table.reset();
@@ -123,8 +124,8 @@ TEST_F(MsixDamagedAgain, AVectorThatTheKernelAlwaysRefusesDelaysNoOther) {
       for (unsigned audits = 0; audits < 3; ++audits) {
         EXPECT_EQ(msix->audit().error().code, code);
       }
-      EXPECT_THAT(failures, ElementsAre(std::pair{4U, code})) << "told once";
-      EXPECT_EQ(host.delivered().size(), 8U) << "one may have been lost of each";
+      EXPECT_THAT(failures, ElementsAre(std::pair{4U, code})) << "reported once";
+      EXPECT_EQ(host.delivered().size(), 8U) << "each restored vector may have lost an interrupt";
       for (unsigned vector = 0; vector < 9; ++vector) {
         EXPECT_EQ(fake->fire(vector) == Fired::Delivered, vector != 4) << vector;
       }
@@ -211,7 +212,7 @@ TEST_F(MsixDamagedAgain, AMaskThatStaysIsDamage) {
     fake->set_entry(vector, masked);
   }
   EXPECT_EQ(*msix->audit(), 2U);
-  EXPECT_EQ(pauses, TableRestorer::kMaxLooks) << "not once for each vector";
+  EXPECT_EQ(pauses, TableRestorer::kMaxLooks) << "the pauses are shared by all vectors";
   expect_sound(2);
 }
 

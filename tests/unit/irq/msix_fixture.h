@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns an Msix between a fake device and a fake VMM, and what a guest does to it: it writes the
-// table and reads the pending bits.
+// An Msix between a fake device and a fake VMM, and the guest's accesses: it writes the table and
+// reads the pending bits.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -62,7 +62,7 @@ class MsixTest : public ::testing::Test, public VectorObserver {
     program(vector);
     mask(vector, false);
   }
-  /// A device whose guest has enabled MSI-X and unmasked the first `vectors`; none has fired.
+  /// Opens a device; its guest enables MSI-X and unmasks the first `vectors`. No interrupt is left.
   void live(unsigned vectors, FakeSpec spec = FakeSpec::nvme()) {
     open(std::move(spec));
     msix->write_control(PCI_MSIX_FLAGS_ENABLE);
@@ -74,10 +74,10 @@ class MsixTest : public ::testing::Test, public VectorObserver {
     pba->read(word * 8, std::as_writable_bytes(std::span{&bits, 1}));
     return bits;
   }
-  /// The next restore disables the index, and the kernel then refuses to enable it in any way.
+  /// Lets the next restore disable the index; then the kernel refuses to enable it in any way.
   void fail_enabling(int code) {
     kernel.fail("VFIO_DEVICE_SET_IRQS", code, 2);
-    kernel.fail("VFIO_DEVICE_SET_IRQS", code, 3);  // without any vector
+    kernel.fail("VFIO_DEVICE_SET_IRQS", code, 3);  // enabling without a vector
   }
   size_t set_irqs() { return kernel.calls("VFIO_DEVICE_SET_IRQS").size(); }
 
@@ -101,8 +101,8 @@ class MsixTest : public ::testing::Test, public VectorObserver {
   uint32_t max_per_second = 0;
   bool allow_unsafe_interrupts = false;
   Delivery::Clock::time_point now{};
-  std::chrono::nanoseconds look_takes{};  ///< between two readings of the clock
-  std::function<void()> pause;            ///< happens while a masked entry is given time
+  std::chrono::nanoseconds look_takes{};  ///< time between two readings of the clock
+  std::function<void()> pause;            ///< runs while the library waits for a masked entry
 };
 
 }  // namespace passthru

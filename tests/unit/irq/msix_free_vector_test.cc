@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Vectors that the guest's driver lets go of: their interrupts of the host and their routes go,
-// nobody else's do, and they can be had again.
+// Tests of vectors that the guest's driver frees. Their host interrupts and routes are freed, and
+// other vectors keep theirs. The driver can use the vectors again.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ using ::testing::IsEmpty;
 
 class MsixLetGo : public MsixTest {
  protected:
-  /// As Linux frees an interrupt: mask, then a message of nothing.
+  /// Frees a vector as Linux does: masks it, then writes an empty message.
   void free_vector(unsigned vector) {
     mask(vector, true);
     for (unsigned word = 0; word < 3; ++word) put32(vector * 16 + 4 * word, 0);
@@ -70,7 +70,7 @@ TEST_F(MsixLetGo, WhatFiredBeforeIsPendingStill) {
   free_vector(1);
   EXPECT_EQ(pending_bits(), 2U);
   program_and_unmask(1);
-  EXPECT_THAT(host.delivered(), ElementsAre(message_of(1))) << "once";
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(1))) << "delivered once";
 }
 
 TEST_F(MsixLetGo, OneThatCannotBeHadIsToldOnceHoweverOftenTheGuestTries) {
@@ -88,7 +88,8 @@ TEST_F(MsixLetGo, OneThatCannotBeHadIsToldOnceHoweverOftenTheGuestTries) {
   EXPECT_EQ(fake->fire(0), Fired::Delivered);
   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);
   try_again();
-  EXPECT_EQ(failures.size(), 2U) << "it had worked meanwhile";
+  EXPECT_EQ(failures.size(), 2U)
+      << "the vector had worked meanwhile, so the failure is reported again";
 }
 
 TEST_F(MsixLetGo, OneThatTheKernelKeepsIsBoundAsBefore) {

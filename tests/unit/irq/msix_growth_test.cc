@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// MSI-X vectors that are unmasked one by one, on kernels that can add some to those bound and on
-// kernels that cannot; and hosts that have fewer than the guest wants.
+// Tests of MSI-X vectors that the guest unmasks one by one, on kernels with static and dynamic
+// indexes. Some hosts have fewer vectors than the guest wants.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -29,7 +29,8 @@ TEST_F(MsixTest, GrowthThatCyclesTheIndexSignalsWhatWasBoundBefore) {
   msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   program_and_unmask(0);
   program_and_unmask(1);
-  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "it may have fired during the cycle";
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)))
+      << "an interrupt may have been lost while the index was disabled";
   program_and_unmask(2);
   EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1)));
 }
@@ -56,7 +57,8 @@ TEST_F(MsixTest, AHostWithFewerVectorsLeavesTheFirstOnesWorking) {
   EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1)));
 }
 
-// Adding to an enabled index, the kernel says that there are too few, and not how many there are.
+// If a SET_IRQS adds to an enabled index, the kernel only reports a lack of vectors, not their
+// number.
 TEST_F(MsixTest, ABatchThatAHostCannotServeOnADynamicKernelLeavesTheFirstOnesWorking) {
   FakeSpec spec = FakeSpec::nvme();
   spec.msix.noresize = false;
@@ -73,7 +75,8 @@ TEST_F(MsixTest, ABatchThatAHostCannotServeOnADynamicKernelLeavesTheFirstOnesWor
   EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(0), message_of(1), message_of(2)));
 }
 
-// One by one, the kernel gives any three of a dynamic index; at once, only the first three.
+// One by one, the kernel binds any three vectors of a dynamic index; in one call, only the first
+// three.
 TEST_F(MsixTest, VectorsFarApartOfAHostThatHasFewAreRestored) {
   FakeSpec spec = FakeSpec::nvme();
   spec.msix.noresize = false;
@@ -82,8 +85,8 @@ TEST_F(MsixTest, VectorsFarApartOfAHostThatHasFewAreRestored) {
   program_and_unmask(10);
   program_and_unmask(20);
   fake->backdoor_reset();
-  ignore(msix->audit(), "that it cannot be enabled as a whole is an error");
-  ignore(msix->audit(), "what is left");
+  ignore(msix->audit(), "enabling all at once fails");
+  ignore(msix->audit(), "this audit restores the rest");
   host.delivered();
   for (const unsigned vector : {0U, 10U, 20U}) {
     EXPECT_EQ(fake->fire(vector), Fired::Delivered) << vector;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Vectors of a device whose table cannot be looked at: SET_IRQS writes an entry whatever it holds,
-// and a signal makes up for an interrupt that may have been lost.
+// Tests of a device whose table cannot be read. SET_IRQS writes an entry whatever it holds, and the
+// library sends a signal for an interrupt that may have been lost.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -28,7 +28,7 @@ TEST_F(MsixHiddenTable, AnInterruptThatWasLostWhileItsVectorWasMaskedIsMadeUp) {
   mask(0, false);
   EXPECT_EQ(fake->entry(0), fake->host_message(0));
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
-  EXPECT_EQ(restored, 0U) << "nobody knows whether it was damaged";
+  EXPECT_EQ(restored, 0U) << "without a readable table, no restore is counted";
 }
 
 TEST_F(MsixHiddenTable, AGuestThatMasksInItsHandlerDoesNotInterruptItselfForEver) {

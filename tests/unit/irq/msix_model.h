@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a plain, slow MSI-X function: what PCI 3.0, 6.8.2 and 6.8.3 say, with nothing behind it but
-// the plainest interrupt remapping. The real code is held against it; it shares no line with it.
+// A simple, slow model of an MSI-X function, after PCI 3.0, 6.8.2 and 6.8.3, with simple interrupt
+// remapping. Tests compare the real code with it; they share no code.
 #pragma once
 
 #include <array>
@@ -14,11 +14,11 @@
 
 namespace passthru {
 
-/// What becomes of the interrupts for a CPU, before they reach it.
+/// How interrupts for a CPU are remapped.
 enum class Remapped {
   No,
   Blocked,
-  Moved,  ///< to the CPU whose id differs in bit 3
+  Moved,  ///< redirected to the CPU whose id differs in bit 3
 };
 
 class MsixModel {
@@ -31,7 +31,7 @@ class MsixModel {
     for (const std::byte byte : data) {
       const uint64_t vector = offset / 16;
       if (vector < vectors_.size()) {
-        // Of vector control only the mask bit is there.
+        // Only the mask bit of vector control exists.
         const bool reserved = offset % 16 > 12;
         const bool mask = offset % 16 == 12;
         vectors_[vector].bytes[offset % 16] = reserved ? std::byte{0}
@@ -42,7 +42,7 @@ class MsixModel {
       }
       ++offset;
     }
-    // A live vector's message changes as a whole: with its data, or with its mask.
+    // A live vector's message changes as a whole: when its data or its mask is written.
     for (const uint64_t vector : touched) {
       if (!live(vector) || completed.contains(vector)) take_message(vectors_[vector]);
     }
@@ -82,15 +82,15 @@ class MsixModel {
     for (Vector& vector : vectors_) take_message(vector);
   }
 
-  /// From now on for interrupts to the CPUs whose ids are `cpu` modulo 4.
+  /// Sets the remapping of interrupts to CPUs whose ids are `cpu` modulo 4.
   void remap(uint64_t cpu, Remapped how) { remapped_[cpu % 4] = how; }
 
-  /// The device wants to send the vector's message.
+  /// Makes the vector pending, as the device does.
   void raise(uint64_t vector) {
     if (enabled_) vectors_[vector].pending = true;
   }
 
-  /// The messages that the device sends now, of every vector that may and wants to.
+  /// Returns the messages that the device sends now: of all pending vectors that may send.
   std::vector<MsiMessage> send() {
     std::vector<MsiMessage> sent;
     for (uint64_t vector = 0; vector < vectors_.size(); ++vector) {
@@ -103,16 +103,17 @@ class MsixModel {
   }
 
   bool enabled() const { return enabled_; }
-  /// Whether an interrupt reaches the guest now. One whose message is none waits like a masked one.
+  /// Returns whether an interrupt reaches the guest now. A vector with an invalid message waits as
+  /// if masked.
   bool sends(uint64_t vector) const {
     return live(vector) && is_interrupt(vectors_[vector].message) &&
            remapped(vector) != Remapped::Blocked;
   }
-  /// Masked by itself, and with a message to nowhere.
+  /// Returns whether the vector is masked and its message has address 0.
   bool given_up(uint64_t vector) const {
     return vectors_[vector].bytes[12] != std::byte{0} && vectors_[vector].message.address == 0;
   }
-  /// Enabled, and masked nowhere.
+  /// Returns whether MSI-X is enabled and neither mask is set.
   bool live(uint64_t vector) const {
     return enabled_ && !function_mask_ && vectors_[vector].bytes[12] == std::byte{0};
   }

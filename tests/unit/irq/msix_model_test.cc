@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The real MSI-X and a plain model of the spec take the same random programs of a guest's accesses,
-// a device's interrupts, and damage: what the guest reads and what it is sent must never differ.
-// PASSTHRU_SEED repeats a run (or any = a new one), PASSTHRU_STEPS says how long it is.
+// Random programs that run on the real MSI-X and on a plain model of the spec. They consist of
+// guest accesses, device interrupts and damage. The guest's reads and messages must never differ.
+// PASSTHRU_SEED repeats a run (`any`: a random seed); PASSTHRU_STEPS is its length.
 #include "tests/unit/irq/msix_model.h"
 
 #include <fmt/format.h>
@@ -25,7 +25,8 @@
 namespace passthru {
 namespace {
 
-// Both, side by side. `run` says what differed, if anything did.
+// The real code and the model side by side. `run` returns a description of the first difference, or
+// "".
 class Pair : public VectorObserver {
  public:
   explicit Pair(const FakeSpec& spec) : fake_(kernel_.add(spec)), model_(spec.msix.vectors) {
@@ -50,20 +51,20 @@ class Pair : public VectorObserver {
     const std::string differs = take(step);
     if (!differs.empty()) return differs;
     for (const auto& [vector, why] : std::exchange(failed_, {})) {
-      // It must have a message that is no interrupt; nothing else fails here.
+      // Only an invalid message may make a vector fail here.
       if (!model_.live(vector) || model_.sends(vector)) {
         return fmt::format("vector {} failed: {}", vector, why);
       }
     }
 
-    // A cycle of the index, to grow it, may have lost an interrupt of each vector that was bound:
-    // each gets one, no more and no less.
+    // Growing disables and enables the index. Each bound vector may then have lost an interrupt, so
+    // each gets exactly one signal.
     const auto calls = kernel_.calls("VFIO_DEVICE_SET_IRQS");
     const bool cycled = std::any_of(calls.begin(), calls.end(),
                                     [](const FakeCall& call) { return call.count == 0; });
     for (uint64_t vector = 0; vector < bound_.size(); ++vector) {
       if (model_.given_up(vector)) bound_[vector] = damaged_[vector] = false;
-      // Before a vector goes live, and on demand, its physical entry is looked at.
+      // The library checks the physical entry before a vector goes live, and on demand.
       const bool looked_at = looked_ || (model_.sends(vector) && !was_sending[vector]);
       const bool restored = bound_[vector] && damaged_[vector] && looked_at;
       if (model_.enabled() && ((cycled && bound_[vector]) || restored)) model_.raise(vector);
@@ -101,7 +102,7 @@ class Pair : public VectorObserver {
         model_.write_control(static_cast<uint16_t>(step.value));
         return {};
       case Step::Kind::Raise:
-        // What the hardware loses through damage is made up for when that is healed.
+        // The model skips an interrupt that damage loses: the restore raises it in the model.
         if (model_.enabled() && !damaged_[step.offset]) model_.raise(step.offset);
         fake_.fire(static_cast<unsigned>(step.offset));
         return {};
@@ -173,14 +174,14 @@ class Pair : public VectorObserver {
   std::shared_ptr<AccessTarget> table_;
   std::shared_ptr<AccessTarget> pba_;
   MsixModel model_;
-  std::vector<bool> bound_;    ///< was live since its interrupts were enabled, and is not given up
-  std::vector<bool> damaged_;  ///< its physical entry was cleared, and not restored since
-  bool looked_ = false;        ///< this step looked at every vector
+  std::vector<bool> bound_;    ///< was live since MSI-X was enabled, and was not freed
+  std::vector<bool> damaged_;  ///< its physical entry was cleared and not yet restored
+  bool looked_ = false;        ///< this step audited every vector
   std::array<Remapped, 4> remapped_{};
   std::vector<std::pair<unsigned, std::string>> failed_;
 };
 
-// Empty, or what differed at which step.
+// Returns "" or the difference and its step.
 std::string run(const FakeSpec& spec, std::span<const Step> program, size_t* failed_at = nullptr) {
   Pair pair(spec);
   for (size_t i = 0; i < program.size(); ++i) {
@@ -192,7 +193,7 @@ std::string run(const FakeSpec& spec, std::span<const Step> program, size_t* fai
   return {};
 }
 
-// The shortest program that still differs, found by leaving out ever smaller parts.
+// Returns the shortest program that still differs. Leaves out ever smaller parts.
 std::vector<Step> shrink(const FakeSpec& spec, std::vector<Step> program) {
   for (size_t part = program.size() / 2; part != 0; part /= 2) {
     for (size_t at = 0; at + part <= program.size();) {

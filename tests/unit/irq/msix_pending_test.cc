@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// MSI-X vectors that fire while they may not be sent: the pending bits, and delivery later, once.
+// Tests of MSI-X vectors that fire while masked: the pending bits, and a single delivery later.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ TEST_F(MsixTest, AVectorMaskedWhileItFiresIsDeliveredOnceOnUnmask) {
   fake->fire(0);
   EXPECT_THAT(host.delivered(), IsEmpty());
   EXPECT_EQ(pending_bits(), 1U);
-  EXPECT_EQ(pending_bits(), 1U) << "reading it does not clear it";
+  EXPECT_EQ(pending_bits(), 1U) << "reading the bits does not clear them";
   mask(0, false);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
   EXPECT_EQ(pending_bits(), 0U);
@@ -75,7 +75,7 @@ TEST_F(MsixTest, WhatFiresWhileMsixIsBeingTurnedOffIsPendingToo) {
   live(2);
   unsigned gone = 0;
   host.on_destroy_route = [&] {
-    if (++gone == 2) fake->fire(0);  // vector 0 has been disarmed, and its index is enabled still
+    if (++gone == 2) fake->fire(0);  // vector 0 is disarmed, but its index is still enabled
   };
   msix->write_control(0);
   host.on_destroy_route = nullptr;
@@ -115,7 +115,7 @@ TEST_F(MsixTest, PendingBitsBeyondTheLastVectorAreZeroAndBeyondTheirEndOnes) {
   EXPECT_EQ(pending_bits(2), ~uint64_t{0});
   const uint32_t ones = ~uint32_t{0};
   pba->write(0, std::as_bytes(std::span{&ones, 1}));
-  EXPECT_EQ(pending_bits(0), 0U) << "writes are dropped";
+  EXPECT_EQ(pending_bits(0), 0U) << "the PBA is read-only";
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what the model tests of MSI-X make their programs of: steps, and random ones.
+// The steps of the model tests of MSI-X, and random programs of them.
 #pragma once
 
 #include <fmt/format.h>
@@ -21,11 +21,11 @@ struct Step {
     ReadPending,
     WritePending,
     WriteControl,
-    Raise,         ///< the device's interrupt
+    Raise,         ///< the device raises an interrupt
     ClearEntry,    ///< damage: the physical entry of a bound vector becomes zero
-    ClearControl,  ///< damage: the physical Message Control loses Enable; noticed at once
+    ClearControl,  ///< damage: the physical Message Control loses Enable; an audit follows at once
     Audit,
-    Remap,  ///< the VMM's interrupt remapping changes: `value` is a Remapped, `offset` the CPU
+    Remap,  ///< the VMM's interrupt remapping changes: `value` is a Remapped, `offset` is the CPU
   };
   Kind kind{};
   uint64_t offset = 0;  ///< or the vector
@@ -41,15 +41,15 @@ inline std::string describe(const Step& step) {
                      step.offset, step.size, step.value);
 }
 
-// What a guest writes at an offset in its table: a part of an interrupt for one of four CPUs; at
-// times with one bit wrong, or noise.
+// Returns a guest's write to an offset in its table: part of an interrupt for one of four CPUs.
+// Sometimes one bit is wrong, or all is noise.
 inline uint64_t part_of_entry(std::mt19937_64& random, uint64_t offset) {
   const auto up_to = [&](uint64_t n) { return random() % n; };
   if (up_to(16) == 0) return random();
   static constexpr uint64_t kDeliveryModes[] = {0, 0, 0, 1, 2, 4, 5, 7};
-  const uint64_t noise = random();  // one number: the order of calls is the compiler's
+  const uint64_t noise = random();  // one number, because the compiler may reorder calls
   const uint64_t delivery_mode = kDeliveryModes[up_to(8)];
-  // The CPU, how it is chosen; the vector, bits that do not count, masked.
+  // The CPU and the destination mode; then the vector, ignored bits, and the mask bit.
   std::array<uint64_t, 2> entry = {0xfee0'0000 | (noise & 0x300c),
                                    (16 + (noise >> 16) % 240) | delivery_mode << 8 |
                                        (noise & 0xf800) | (noise & uint64_t{1} << 32)};
@@ -60,7 +60,8 @@ inline uint64_t part_of_entry(std::mt19937_64& random, uint64_t offset) {
   return bits == 0 ? here : here >> bits | next << (64 - bits);
 }
 
-// Programs are values, made before anything runs: so that a failing one can be cut down.
+// Returns a random step. Programs are values that exist before they run, so that a failing program
+// can be shortened.
 inline Step random_step(std::mt19937_64& random, unsigned vectors) {
   const auto up_to = [&](uint64_t n) { return random() % n; };
   const uint64_t vector = up_to(4) != 0 ? up_to(std::min(vectors, 6U)) : up_to(vectors);
@@ -72,7 +73,7 @@ inline Step random_step(std::mt19937_64& random, unsigned vectors) {
     case 1:
     case 2:
       return {Step::Kind::WriteTable, offset, size, part_of_entry(random, offset)};
-    case 3:  // masks and unmasks, the most usual
+    case 3:  // masks and unmasks are the most frequent
     case 4:
     case 5:
     case 6:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What stands between a guest's message and its route: messages that are no interrupts, and a VMM's
-// own remapping that changes under live vectors.
+// Tests of the translation of a guest's message into a route: invalid messages, and a VMM's
+// remapping that changes under live vectors.
 #include <gmock/gmock.h>
 
 #include <map>
@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 
 class MsixRemapTest : public MsixTest {
  protected:
-  /// Vectors 0 to 3 live, and everything so far forgotten.
+  /// Opens a device with vectors 0 to 3 live, and clears the record.
   void open_with_live_vectors(FakeSpec spec = FakeSpec::nvme()) {
     open(std::move(spec));
     for (unsigned vector = 0; vector < 4; ++vector) program_and_unmask(vector);
@@ -71,7 +71,7 @@ TEST_F(MsixRemapTest, AVectorThatNeverHadAnInterruptsMessageLatchesFromTheStart)
   EXPECT_EQ(host.routes(), 0U);
   EXPECT_NE(unroutable(5), "");
   EXPECT_EQ(msix->inspect()[5].owner, EventfdOwner::Latch);
-  EXPECT_EQ(fake->fire(5), Fired::Delivered) << "to the latch";
+  EXPECT_EQ(fake->fire(5), Fired::Delivered) << "the latch takes the signal";
   EXPECT_EQ(pending_bits(), 1U << 5);
   program(5);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(5)));
@@ -122,7 +122,7 @@ TEST_F(MsixRemapTest, ARouteThatCannotBeChangedIsNotLeftWithTheOldMessage) {
   EXPECT_EQ(host.armed(), 3U);
   fake->fire(1);
   EXPECT_THAT(host.delivered(), IsEmpty());
-  mask(1, false);  // touched: tried again
+  mask(1, false);  // the guest touches it, so the library retries
   EXPECT_THAT(host.delivered(), ElementsAre(MsiMessage{0xfee0'1000, 0x61}));
 }
 
@@ -190,7 +190,7 @@ TEST_F(MsixVtdTest, AnInvalidationOfWhatIsTheSameChangesNothing) {
 
 TEST_F(MsixVtdTest, AVectorWhoseEntryGoesIsLatchedAndLosesNothing) {
   open_remapped();
-  fake->fire(2);  // on its way when the entry goes
+  fake->fire(2);  // in flight when the entry is cleared
   clear_entry(2);
   invalidate(0x12, 1);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(2)));

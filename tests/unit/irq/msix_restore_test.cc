@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What of a damaged MSI-X table and control word is noticed, and put back.
+// Tests of finding and restoring a damaged MSI-X table and Message Control.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,7 +20,7 @@ TEST_F(MsixTest, AClearedEntryIsRestoredBeforeItsVectorIsLive) {
   mask(0, false);
   EXPECT_EQ(fake->entry(0), fake->host_message(0));
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)))
-      << "it may have fired while it was cleared";
+      << "the vector may have fired while its entry was cleared";
   EXPECT_EQ(restored, 1U);
   EXPECT_EQ(fake->fire(0), Fired::Delivered);
 }
@@ -84,7 +84,7 @@ TEST_F(MsixTest, WhatAFailedRestoreLostIsTriedAgainUntilItIsBack) {
   EXPECT_EQ(msix->audit().error().code, ENOMEM);
   EXPECT_THAT(failures,
               ElementsAre(std::pair{0U, ENOMEM}, std::pair{1U, ENOMEM}, std::pair{2U, ENOMEM}))
-      << "told once";
+      << "reported once";
   EXPECT_FALSE(msix->inspect()[1].bound);
   EXPECT_THAT(host.delivered(), IsEmpty());
   EXPECT_EQ(*msix->audit(), 3U);
@@ -100,7 +100,7 @@ TEST_F(MsixTest, ALostVectorThatIsMaskedMeanwhileComesBackLatched) {
   fake->backdoor_reset();
   fail_enabling(ENOMEM);
   EXPECT_FALSE(msix->audit());
-  kernel.fail("VFIO_DEVICE_SET_IRQS", ENOMEM);  // the guest's touch would bring it back
+  kernel.fail("VFIO_DEVICE_SET_IRQS", ENOMEM);  // otherwise the guest's access would restore it
   mask(1, true);
   EXPECT_EQ(*msix->audit(), 2U);
   EXPECT_EQ(fake->fire(1), Fired::Delivered);
@@ -173,8 +173,8 @@ TEST_F(MsixTest, AnIndexThatCannotBeDisabledLosesNothing) {
 TEST_F(MsixTest, WhatAFailedGrowthLostIsBroughtBackByALook) {
   live(1);
   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);
-  kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 3);  // going back
-  kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 4);  // enabling the index
+  kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 3);  // binding the old vectors again
+  kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 4);  // enabling the index without vectors
   program_and_unmask(1);
   EXPECT_THAT(failures, UnorderedElementsAre(std::pair{0U, EIO}, std::pair{1U, EIO}));
   EXPECT_EQ(*msix->audit(), 1U);
@@ -187,7 +187,7 @@ TEST_F(MsixTest, GrowthThatGoesBackSignalsWhatWasBoundBefore) {
   kernel.fail("VFIO_DEVICE_SET_IRQS", EIO, 2);
   program_and_unmask(1);
   EXPECT_THAT(failures, ElementsAre(std::pair{1U, EIO}));
-  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "it may have fired meanwhile";
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "vector 0 may have fired meanwhile";
 }
 
 TEST_F(MsixTest, AVectorThatCouldNotBeReissuedIsLiveAfterALook) {
@@ -204,12 +204,12 @@ TEST_F(MsixTest, AVectorThatCouldNotBeReissuedIsLiveAfterALook) {
   EXPECT_EQ(fake->fire(0), Fired::Delivered);
 }
 
-// On hardware, where a load takes a microsecond.
+// As on hardware, where a load takes a microsecond.
 TEST_F(MsixTest, AnAuditOfManyVectorsEndsInTimeAndTheNextGoesOn) {
   live(65);
   look_takes = TableRestorer::kGlanceFor;
   fake->set_entry(60, {0, 0, 0, 0});
-  EXPECT_EQ(*msix->audit(), 0U) << "it has looked at some";
+  EXPECT_EQ(*msix->audit(), 0U) << "the audit checked only some vectors";
   EXPECT_EQ(*msix->audit(), 1U);
   EXPECT_EQ(fake->entry(60), fake->host_message(60));
 }

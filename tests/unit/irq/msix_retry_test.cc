@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A device that stays damaged: how often audits look at it, and what does not wait for it.
+// Tests of a device that stays damaged: the pace of audits, and operations that do not wait for it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -16,12 +16,12 @@ namespace {
 
 using ::testing::ElementsAre;
 
-/// Counts the loads of device memory that fault (FakeDevice::set_faulting) while it lives. An entry
-/// is one: the first load that faults ends the look.
+/// Counts the faulting loads of device memory (FakeDevice::set_faulting) while it lives. A check of
+/// an entry counts once: the first faulting load ends it.
 class CountedFaults {
  public:
   CountedFaults() {
-    // The first load puts the library's handler in place. This one comes before it.
+    // The first load installs the library's handler, so make it now.
     uint32_t word = 0;
     EXPECT_TRUE(try_read_mmio(reinterpret_cast<const std::byte*>(&word), {&word, 1}));
     struct sigaction counts = {};
@@ -35,7 +35,7 @@ class CountedFaults {
   ~CountedFaults() { EXPECT_EQ(sigaction(SIGBUS, &library, nullptr), 0); }
   CountedFaults(const CountedFaults&) = delete;
   CountedFaults& operator=(const CountedFaults&) = delete;
-  /// Since the last time.
+  /// Returns the count since the last call.
   unsigned take() { return faults.exchange(0); }
 
  private:
@@ -48,24 +48,24 @@ class MsixRetry : public MsixTest {
   static constexpr unsigned kVectors = 65;
   static constexpr unsigned kRefused = 4;
 
-  /// Whether the next audit, which fails, calls SET_IRQS.
+  /// Returns whether the next audit, which fails, calls SET_IRQS.
   bool tries_to_restore() {
     kernel.forget_calls();
     EXPECT_FALSE(msix->audit());
     return set_irqs() != 0;
   }
-  /// After this the next audits wait. The tries before were the first four audits, the 6th and the
-  /// 9th.
+  /// Runs failing audits until the next audits wait. The first four audits, the 6th and the 9th try
+  /// to restore.
   void fail_until_audits_wait() {
     unsigned tries = 0;
     for (unsigned audits = 0; audits < 9; ++audits) {
       if (tries_to_restore()) ++tries;
     }
     EXPECT_EQ(tries, 6U);
-    EXPECT_FALSE(tries_to_restore()) << "this one waits";
+    EXPECT_FALSE(tries_to_restore()) << "this audit must wait";
     host.delivered();
   }
-  /// The kernel refuses one vector of a table that was zeroed.
+  /// Zeroes the table while the kernel refuses one vector.
   void refuse_one() {
     live(9);
     fake->refuse(kRefused, ENOMEM);
@@ -87,7 +87,7 @@ TEST_F(MsixRetry, ADeviceThatStaysDamagedIsLookedAtMoreAndMoreSeldom) {
   kernel.forget_calls();
   for (unsigned audits = 1, last = 1; audits <= 270; ++audits) {
     const auto done = msix->audit();
-    ASSERT_FALSE(done) << "it is damaged, whether this one has looked or not";
+    ASSERT_FALSE(done) << "an audit must fail while the device is damaged";
     EXPECT_EQ(done.error().code, EIO);
     const unsigned looks = faults.take();
     const size_t calls = set_irqs();
@@ -96,7 +96,7 @@ TEST_F(MsixRetry, ADeviceThatStaysDamagedIsLookedAtMoreAndMoreSeldom) {
       EXPECT_EQ(calls, 0U);
       continue;
     }
-    EXPECT_LE(looks, kVectors * (1 + TableRestorer::kMaxAttempts) + 1) << "one is the glance";
+    EXPECT_LE(looks, kVectors * (1 + TableRestorer::kMaxAttempts) + 1) << "the glance adds one";
     EXPECT_LE(calls, size_t{kVectors} * TableRestorer::kMaxAttempts);
     gaps.push_back(audits - last);
     last = audits;
@@ -114,7 +114,7 @@ TEST_F(MsixRetry, ItIsRestoredSoonAfterItCanBeAndTheNextDamageAtOnce) {
   fake->zero_table();
   unsigned audits = 1;
   while (!msix->audit() && audits <= RetryPace::kMaxWait) ++audits;
-  EXPECT_LE(audits, 8U) << "no longer than it was damaged";
+  EXPECT_LE(audits, 8U) << "the wait must not exceed the time of the damage";
   expect_all_deliver(kVectors);
   for (unsigned again = 0; again < 3; ++again) {
     fake->zero_table();
@@ -126,7 +126,7 @@ TEST_F(MsixRetry, ItIsRestoredSoonAfterItCanBeAndTheNextDamageAtOnce) {
   fake->set_faulting(false);
 }
 
-// Something clears Enable each time that the kernel has set it.
+// Clears Enable each time that the kernel sets it.
 TEST_F(MsixRetry, ADeviceThatLosesEnableAgainIsLookedAtMoreAndMoreSeldomToo) {
   live(9);
   fake->set_faulting(true);
@@ -141,10 +141,11 @@ TEST_F(MsixRetry, ADeviceThatLosesEnableAgainIsLookedAtMoreAndMoreSeldomToo) {
 TEST_F(MsixRetry, AnotherVectorThatIsDamagedMeanwhileDoesNotWait) {
   refuse_one();
   fake->set_entry(7, {0, 0, 0, 0});
-  EXPECT_EQ(msix->audit().error().code, ENOMEM) << "one is not restored yet";
+  EXPECT_EQ(msix->audit().error().code, ENOMEM) << "the refused vector is not restored yet";
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(7)));
   EXPECT_EQ(fake->fire(7), Fired::Delivered);
-  EXPECT_THAT(kernel.calls("VFIO_DEVICE_SET_IRQS"), testing::SizeIs(1)) << "for that vector alone";
+  EXPECT_THAT(kernel.calls("VFIO_DEVICE_SET_IRQS"), testing::SizeIs(1))
+      << "one call, for that vector alone";
 }
 
 TEST_F(MsixRetry, AnotherVectorThatIsRefusedMeanwhileIsTriedOnce) {
@@ -173,7 +174,7 @@ TEST_F(MsixRetry, AnAuditThatRestoresSomeVectorsIsFollowedByAnotherTry) {
   fake->zero_table();
   for (unsigned vector = 0; vector < 9; ++vector) {
     fake->refuse(vector, 0);
-    ignore(msix->audit(), "others are refused still");
+    ignore(msix->audit(), "other vectors are still refused");
     EXPECT_EQ(fake->fire(vector), Fired::Delivered) << vector;
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A table that is zeroed again and again while its vectors are used, with a kernel that takes
-// 0.2 ms to bind a vector. When it ends, every vector must come back. PASSTHRU_SEEDS is the number
-// of runs, PASSTHRU_SECONDS the length of each, PASSTHRU_SEED the first seed.
+// Storm tests: a table is zeroed repeatedly while its vectors are used, and the kernel takes 0.2 ms
+// to bind a vector. At the end every vector must work. PASSTHRU_SEEDS is the number of runs,
+// PASSTHRU_SECONDS the length of each run, PASSTHRU_SEED the first seed.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -39,7 +39,7 @@ struct Storm {
   const char* name;
   unsigned vectors;
   bool noresize;
-  bool resets;  ///< also resets of the whole function
+  bool resets;  ///< also resets the whole function
   uint64_t seeds;
   uint64_t seconds;
   friend void PrintTo(const Storm& storm, std::ostream* out) { *out << storm.name; }
@@ -47,7 +47,7 @@ struct Storm {
 
 class MsixStormTest : public MsixTest, public testing::WithParamInterface<Storm> {
  protected:
-  /// A message of its own for each of 2,048 vectors.
+  /// Returns a distinct message for each of 2,048 vectors.
   static MsiMessage message_for(unsigned vector) {
     return {0xfee0'0000 | vector / 128 << 12, 0x40 + vector % 128};
   }
@@ -92,7 +92,7 @@ class MsixStormTest : public MsixTest, public testing::WithParamInterface<Storm>
 
   unsigned any_vector() { return static_cast<unsigned>(clock->random()() % GetParam().vectors); }
 
-  /// The guest and the device go on until the next audit.
+  /// Lets the guest and the device run until the next audit.
   void use() {
     for (const auto end = clock->now() + kInterval; clock->now() < end;) {
       const unsigned vector = any_vector();
@@ -112,9 +112,9 @@ class MsixStormTest : public MsixTest, public testing::WithParamInterface<Storm>
     kernel.forget_calls();
   }
 
-  void audit() { ignore(msix->audit(), "what is still damaged is looked at again"); }
+  void audit() { ignore(msix->audit(), "the next audit retries"); }
 
-  /// Vectors that do not deliver exactly one message for one interrupt.
+  /// Returns the number of vectors that do not deliver exactly one message for one interrupt.
   unsigned dead() {
     const unsigned vectors = GetParam().vectors;
     for (unsigned vector = 0; vector < vectors; ++vector) mask(vector, false);
@@ -152,9 +152,9 @@ TEST_P(MsixStormTest, LeavesNoVectorDead) {
     for (unsigned vector = 0; vector < GetParam().vectors; ++vector) {
       unsound += fake->entry(vector) == fake->host_message(vector) ? 0 : 1;
     }
-    EXPECT_EQ(unsound, 0U) << "entries, PASSTHRU_SEED=" << seed;
+    EXPECT_EQ(unsound, 0U) << "damaged entries, PASSTHRU_SEED=" << seed;
     const unsigned dead_now = dead();
-    EXPECT_EQ(dead_now, 0U) << "vectors, PASSTHRU_SEED=" << seed;
+    EXPECT_EQ(dead_now, 0U) << "dead vectors, PASSTHRU_SEED=" << seed;
     damages += clock->damages();
     restores += msix->counters().restores;
     all_dead += dead_now;

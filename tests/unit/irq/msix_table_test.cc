@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a guest's writes make of its MSI-X table (PCI 3.0, 6.8.2).
+// Tests of a guest's writes to its MSI-X table (PCI 3.0, 6.8.2).
 #include "irq/msix_table.h"
 
 #include <gtest/gtest.h>
@@ -76,7 +76,7 @@ TEST(MsixTable, SaysWhichVectorsAWriteTouched) {
   auto touched = put<uint32_t>(table, 16 + 4, 0);
   EXPECT_EQ(touched.first, 1U);
   EXPECT_EQ(touched.count, 1U);
-  touched = put<uint64_t>(table, 28, 0);  // vector control of 1 and address of 2
+  touched = put<uint64_t>(table, 28, 0);  // vector control of entry 1 and address of entry 2
   EXPECT_EQ(touched.first, 1U);
   EXPECT_EQ(touched.count, 2U);
   EXPECT_EQ(table.write_control(PCI_MSIX_FLAGS_ENABLE).count, 4U);
@@ -93,7 +93,7 @@ TEST(MsixTable, AMessageChangedWhileLiveIsTakenOverWhole) {
   ASSERT_TRUE(table.live(0));
 
   put<uint32_t>(table, 0, 0xfee0'2000);
-  EXPECT_EQ(table.message(0), before) << "half a message is none";
+  EXPECT_EQ(table.message(0), before) << "half a message changes nothing";
   put<uint32_t>(table, 4, 0);
   EXPECT_EQ(table.message(0), before);
   put<uint32_t>(table, 8, 0x52);
@@ -113,12 +113,13 @@ TEST(MsixTable, AnAddressChangedAloneWhileLiveCountsFromTheNextMaskEdge) {
 TEST(MsixTable, BeyondItsEndReadsAreAllOnesAndWritesAreDropped) {
   MsixTable table(1);
   EXPECT_EQ(get<uint32_t>(table, 16), 0xffff'ffffU);
-  EXPECT_EQ(get<uint64_t>(table, 12), 0xffff'ffff'0000'0001U) << "the half inside is read";
+  EXPECT_EQ(get<uint64_t>(table, 12), 0xffff'ffff'0000'0001U)
+      << "the half inside the table is read";
   EXPECT_EQ(get<uint32_t>(table, ~uint64_t{0} - 2), 0xffff'ffffU)
       << "an offset near the top does not wrap";
   EXPECT_EQ(put<uint32_t>(table, 16, 0).count, 0U);
   EXPECT_EQ(put<uint32_t>(table, ~uint64_t{0} - 2, 0).count, 0U);
-  EXPECT_EQ(put<uint64_t>(table, 12, 0).count, 1U) << "the half inside is written";
+  EXPECT_EQ(put<uint64_t>(table, 12, 0).count, 1U) << "the half inside the table is written";
   EXPECT_FALSE(table.masked(0));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How MSI-X interrupts travel from a device through VFIO to a guest.
+// Tests of the path of MSI-X interrupts from a device through VFIO to a guest.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -58,7 +58,7 @@ TEST_F(MsixTest, MovingAnInterruptCostsNoCallOfTheKernel) {
     mask(0, false);
   }
   EXPECT_EQ(set_irqs(), calls);
-  EXPECT_EQ(host.route_updates, 99U) << "the first one did not change the message";
+  EXPECT_EQ(host.route_updates, 99U) << "the first write did not change the message";
   fake->fire(0);
   EXPECT_THAT(host.delivered(), ElementsAre(MsiMessage{0xfee0'0000 | 99U << 12, 0x40}));
 }
@@ -99,7 +99,7 @@ TEST_F(MsixTest, AFailureIsToldOnceUntilTheVectorWorksAgain) {
   EXPECT_THAT(failures, ElementsAre(std::pair{0U, ENOSPC}));
   fake->fire(0);
   mask(0, false);
-  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "latched until a route could be had";
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(0))) << "latched until a route was free";
   host.fail_next("arm", EIO);
   mask(0, true);
   mask(0, false);
@@ -115,7 +115,7 @@ TEST_F(MsixTest, AnyCallThatFailsLeaksNothingAndEndsInAWorkingVector) {
     kernel.fail("*", EIO, nth);
     msix->write_control(PCI_MSIX_FLAGS_ENABLE);
     for (unsigned vector = 0; vector < 3; ++vector) program_and_unmask(vector);
-    // Whatever failed, masking and unmasking once more is all that a guest needs.
+    // After any failure, masking and unmasking once more must be enough.
     for (unsigned vector = 0; vector < 3; ++vector) {
       mask(vector, true);
       mask(vector, false);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a call that fails, or a device that does not answer, must not leave behind.
+// Tests of failed calls and of devices that do not answer: they leave no half-changed state.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ TEST_F(MsixUndo, OfTwoRunsOfVectorsTheSecondFailsAndNeitherIsBound) {
   fake->refuse(5, EIO);
   msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   EXPECT_THAT(failures, UnorderedElementsAre(std::pair{2U, EIO}, std::pair{5U, EIO}));
-  EXPECT_FALSE(fake->bound(2)) << "the library takes it as unbound";
+  EXPECT_FALSE(fake->bound(2)) << "the library treats the vector as unbound";
   EXPECT_FALSE(fake->bound(5));
   EXPECT_TRUE(fake->bound(0));
   fake->refuse(5, 0);
@@ -35,7 +35,7 @@ TEST_F(MsixUndo, OfTwoRunsOfVectorsTheSecondFailsAndNeitherIsBound) {
   EXPECT_THAT(host.delivered(), UnorderedElementsAre(message_of(2), message_of(5)));
 }
 
-// The kernel tells how many there are, and they are enough.
+// The kernel reports how many vectors the host has; they are enough.
 TEST_F(MsixUndo, GrowthToMoreThanTheHostHasCostsOneCallMore) {
   FakeSpec spec = FakeSpec::nvme();
   spec.msix.available = 3;
@@ -62,7 +62,7 @@ TEST_F(MsixUndo, ADeviceThatDoesNotAnswerKeepsItsInterrupts) {
   const auto audit = msix->audit();
   ASSERT_FALSE(audit);
   EXPECT_EQ(audit.error().code, ENODEV);
-  EXPECT_EQ(set_irqs(), 0U) << "all ones are no lost Enable bit";
+  EXPECT_EQ(set_irqs(), 0U) << "reading all ones does not count as a lost Enable bit";
   fake->set_gone(false);
   EXPECT_EQ(*msix->audit(), 0U);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A live vector whose signals nobody takes any more: the VMM has lost what it armed.
+// Tests of a live vector whose signals stay unread: the VMM has lost its irqfd.
 #include <gmock/gmock.h>
 
 #include "tests/unit/irq/msix_fixture.h"
@@ -10,8 +10,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// The fake VMM takes a signal when it is asked for what was delivered: until then it is one that
-// has lost its irqfds.
+// The fake VMM reads signals only when a test asks for the delivered messages. Until then it acts
+// like a VMM that lost its irqfds.
 class MsixUnread : public MsixTest {
  protected:
   static constexpr std::chrono::milliseconds kAWhile{5};
@@ -20,7 +20,7 @@ class MsixUnread : public MsixTest {
 TEST_F(MsixUnread, ASignalThatNobodyTakesForAWhileIsSeen) {
   live(2);
   fake->fire(1);
-  EXPECT_FALSE(msix->inspect()[1].unread) << "a VMM that polls may be about to take it";
+  EXPECT_FALSE(msix->inspect()[1].unread) << "a polling VMM may be about to read it";
   now += kAWhile;
   EXPECT_TRUE(msix->inspect()[1].unread);
   EXPECT_FALSE(msix->inspect()[0].unread);
@@ -37,7 +37,7 @@ TEST_F(MsixUnread, TheVectorIsArmedAnewAndDeliversWhatHadFiredOnce) {
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(1)));
   EXPECT_EQ(msix->inspect()[1].rearms, 1U);
   EXPECT_EQ(msix->inspect()[0].rearms, 0U);
-  EXPECT_EQ(msix->inspect()[1].restores, 0U) << "nothing was wrong with its entry";
+  EXPECT_EQ(msix->inspect()[1].restores, 0U) << "the entry was not damaged";
   EXPECT_EQ(restored, 1U);
   now += kAWhile;
   EXPECT_EQ(*msix->audit(), 0U);
@@ -62,7 +62,7 @@ TEST_F(MsixUnread, ABusyVectorOfAVmmThatPollsIsNotOne) {
     EXPECT_EQ(*msix->audit(), 0U);
     EXPECT_FALSE(msix->inspect()[0].unread);
     now += 2 * kAWhile;
-    EXPECT_EQ(*msix->audit(), 0U) << "one has just arrived, and will be taken";
+    EXPECT_EQ(*msix->audit(), 0U) << "a new signal has just arrived; the VMM will read it";
     EXPECT_EQ(host.delivered().size(), 1U);
   }
   EXPECT_EQ(restored, 0U);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a guest's message is: an interrupt, something for a remapping unit, or no interrupt.
+// Tests of the kinds of a guest's message: an interrupt, remappable, or invalid.
 #include "irq/remap.h"
 
 #include <gmock/gmock.h>
@@ -26,7 +26,7 @@ TEST(Remap, AMessageOfAGuestWithoutRemappingIsRoutedAsItIs) {
            MsiMessage{0xfeef'f00f, 0xc0ff},  // another CPU, logical, redirectable, level
            MsiMessage{0xfee0'0000, 0x10},    // the lowest vector
            MsiMessage{0xfee0'0000, 0x400},   // NMI: carries no vector
-           MsiMessage{0xfee0'0000, 0x49b1},  // as made of an IOAPIC's entry
+           MsiMessage{0xfee0'0000, 0x49b1},  // as made from an IOAPIC entry
        }) {
     const auto routed = translate_plain(message);
     ASSERT_TRUE(routed) << routed.error().message();
@@ -76,7 +76,7 @@ TEST(Remap, AnExtendedDestinationIsWhereKvmTakesIt) {
     EXPECT_EQ(found->address, routed.address) << std::hex << found->address;
     EXPECT_EQ(found->data, routed.data);
   }
-  EXPECT_FALSE(translate_extended({0xfee0'5030, 0x41})) << "bit 4 is no bit of an id";
+  EXPECT_FALSE(translate_extended({0xfee0'5030, 0x41})) << "bit 4 does not belong to the id";
   EXPECT_FALSE(translate_extended({0x1'fee0'5020, 0x41}));
   EXPECT_FALSE(translate_extended({0xfee0'5020, 0x1'0041}));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A clock that only a test moves, and damage that comes at random times of it: a long storm runs in
-// a short time, and the same way for each seed.
+// A clock that only the test moves, and damage at random times of it. A long storm takes little
+// real time, and each seed gives the same storm.
 #pragma once
 
 #include <chrono>
@@ -23,7 +23,7 @@ class StormClock {
   [[nodiscard]] uint64_t damages() const { return damages_; }
   std::mt19937_64& random() { return random_; }
 
-  /// Lets time pass, with the damage that falls into it.
+  /// Advances the clock, and applies the damage that falls into that time.
   void pass(Time time) {
     const Time end = now_ + time;
     while (!quiet_ && next_ <= end) {
@@ -37,7 +37,7 @@ class StormClock {
   void be_quiet() { quiet_ = true; }
 
  private:
-  // 0.2 to 100 ms; as often between 0.2 and 2 ms as between 10 and 100 ms.
+  // Returns 0.2 to 100 ms, as often between 0.2 and 2 ms as between 10 and 100 ms.
   Time interval() {
     std::uniform_real_distribution<double> exponent(std::log(0.2), std::log(100.0));
     return std::chrono::duration_cast<Time>(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the check that a trace's label is read as what was written.
+// Test that a trace's label survives packing and unpacking.
 #include "irq/trace_label.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is said of a vector, given the three views of it.
+// Tests of the verdict on a vector, given the three views of it.
 #include "irq/verdict.h"
 
 #include <gmock/gmock.h>
@@ -115,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(
                    view.function.control.reset();
              },
              Verdict::Ok, ""},
-        // Without interrupt remapping the host moves an interrupt by another message.
+        // Without interrupt remapping, the host moves an interrupt by writing another message.
         Case{"MovedByTheHost",
              [](View& view) {
                view.vector.last_sound = MsixEntry{0xfee0'0000, 0, 0x21, 0};
@@ -152,8 +152,8 @@ TEST(Verdict, AMessageIsReadAsItsFormatSays) {
   EXPECT_EQ(describe_message({0xfee0'0000, 0x1'0041}), "no interrupt") << "reserved bits";
   EXPECT_EQ(describe_message({0xfee0'0110, 0}), "remapped, index 0x8");
   EXPECT_EQ(describe_message({0xfee0'0118, 2}), "remapped, index 0xa") << "with a subhandle";
-  EXPECT_EQ(describe_message({0xfee0'0000, 0x2a}, true), "remapped, index 0x2a") << "AMD's";
-  EXPECT_EQ(describe_message({0xfee0'0110, 0}, true), "remapped, index 0x8") << "VT-d's";
+  EXPECT_EQ(describe_message({0xfee0'0000, 0x2a}, true), "remapped, index 0x2a") << "AMD's format";
+  EXPECT_EQ(describe_message({0xfee0'0110, 0}, true), "remapped, index 0x8") << "VT-d's format";
   EXPECT_EQ(describe_message({0, 0}, true), "empty");
 }
 

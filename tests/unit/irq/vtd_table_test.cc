@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Interrupt remapping of VT-d, case by case as the specification has them (5.1, 9.10).
+// Tests of VT-d interrupt remapping, case by case after the specification (5.1, 9.10).
 #include "irq/vtd_table.h"
 
 #include <gmock/gmock.h>
@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 
 constexpr uint16_t kDevice = 0x0310;  // 03:02.0
 
-// Fields of an entry, at their places in the specification's figure of it.
+// Fields of an entry, at the positions in the specification's figure.
 constexpr uint64_t kPresent = 1;
 constexpr uint64_t kFaultsOff = 1 << 1;
 constexpr uint64_t kLogical = 1 << 2;
@@ -34,7 +34,7 @@ constexpr uint64_t xapic(uint64_t id) {
 constexpr uint64_t x2apic(uint64_t id) {
   return id << 32;
 }
-// Source: how it is verified, what does not count, and the id.
+// Source fields: validation type, qualifier and id.
 constexpr uint64_t source(uint64_t type, uint64_t qualifier, uint64_t id) {
   return type << 18 | qualifier << 16 | id;
 }
@@ -64,7 +64,7 @@ class VtdTableTest : public ::testing::Test {
   }
   VtdFault fault(const MsiMessage& message, uint16_t device = kDevice) {
     const auto found = vtd_translate(table, message, device);
-    EXPECT_FALSE(found) << "it is delivered";
+    EXPECT_FALSE(found) << "the message was delivered";
     return found ? VtdFault{VtdReason{0xff}, 0, false} : found.error();
   }
   bool may_use(uint64_t who, uint16_t device) {
@@ -124,7 +124,7 @@ TEST_F(VtdTableTest, ASubhandleIsAddedWhereItIsValid) {
   entries[10] = {kPresent | vector(0x51), 0};
   MsiMessage without = naming(10);
   without.data = 0xdead'0002;
-  EXPECT_EQ(delivered(without).data, 0x51U) << "the data does not count then";
+  EXPECT_EQ(delivered(without).data, 0x51U) << "without a subhandle, the data is ignored";
   EXPECT_EQ(vtd_index(without), 10U);
 }
 
@@ -141,7 +141,7 @@ TEST_F(VtdTableTest, ReservedBitsOfTheDataAreFault20) {
 TEST_F(VtdTableTest, AnIndexBeyondTheTableIsFault21AndReadsNothing) {
   EXPECT_EQ(fault(naming(256)), (VtdFault{VtdReason::IndexBeyondTable, 256, true}));
   EXPECT_EQ(fault(naming(255, 1)).reason, VtdReason::IndexBeyondTable);
-  // 17 bits: the sum does not wrap round to an entry that is there.
+  // 17 bits: the sum must not wrap to an existing entry.
   table.entries = 65'536;
   EXPECT_EQ(fault(naming(0xffff, 0xffff)), (VtdFault{VtdReason::IndexBeyondTable, 131'070, true}));
 }
@@ -184,15 +184,15 @@ TEST_F(VtdTableTest, CompatibilityFormatIsFault25UnlessItMayPass) {
 }
 
 TEST_F(VtdTableTest, OnlyTheDeviceThatAnEntryNamesMayUseIt) {
-  EXPECT_TRUE(may_use(source(0, 0, 0x1234), kDevice)) << "not verified";
+  EXPECT_TRUE(may_use(source(0, 0, 0x1234), kDevice)) << "the source is not verified";
   EXPECT_TRUE(may_use(source(1, 0, kDevice), kDevice));
   EXPECT_FALSE(may_use(source(1, 0, kDevice + 1), kDevice));
   EXPECT_FALSE(may_use(source(1, 0, kDevice + 0x100), kDevice));
-  EXPECT_FALSE(may_use(source(3, 0, kDevice), kDevice)) << "reserved";
+  EXPECT_FALSE(may_use(source(3, 0, kDevice), kDevice)) << "the validation type is reserved";
 }
 
 TEST_F(VtdTableTest, AQualifierLeavesBitsOfTheFunctionOut) {
-  // Which functions of the same device may use an entry for function 0.
+  // The functions of the same device that may use an entry of function 0, by qualifier.
   const uint8_t allowed[] = {0b0000'0001, 0b0001'0001, 0b0101'0101, 0b1111'1111};
   for (unsigned qualifier = 0; qualifier < 4; ++qualifier) {
     for (uint16_t function = 0; function < 8; ++function) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// KvmHypervisor's table of routes on a fake KVM: how often it is set, and what it holds beside the
-// routes of devices.
+// Tests of KvmHypervisor's route table on a fake KVM: how often it is set, and its contents beside
+// the devices' routes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -63,7 +63,7 @@ TEST_F(KvmHypervisorRoutes, WhatChangesNothingSetsNoTable) {
   EXPECT_EQ(tables(), before);
 }
 
-// The kernel's table may keep it until the next one: nothing signals it.
+// KVM may keep the route until the next table is set: nothing signals it.
 TEST_F(KvmHypervisorRoutes, ARouteThatIsDestroyedSetsNoTableAndIsInNoLaterOne) {
   create();
   const RouteId gone = host->create_route(message(1), 8).value();
@@ -112,14 +112,14 @@ TEST_F(KvmHypervisorRoutes, ATableThatKvmRefusesLeavesAllRoutesAsTheyWere) {
   const auto answers = host->change_routes(changes);
   EXPECT_EQ(answers[0].error().code, ENOMEM);
   EXPECT_EQ(answers[1].error().code, ENOMEM);
-  EXPECT_TRUE(answers[2]) << "it has that message";
+  EXPECT_TRUE(answers[2]) << "the route already has that message";
   EXPECT_EQ(answers[3].error().code, ENOMEM);
-  // The next table shows what the KvmHypervisor has.
+  // The next table shows KvmHypervisor's own state.
   const RouteId next = host->create_route(message(6), 8).value();
   auto after = before;
   after[next] = message(6);
   EXPECT_EQ(kvm.routes, after);
-  EXPECT_EQ(next, same + 1) << "the GSI of the one that was refused is free";
+  EXPECT_EQ(next, same + 1) << "the GSI of the refused route is free";
 }
 
 TEST_F(KvmHypervisorRoutes, TheVmmsRoutesAreInEveryTable) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// KvmHypervisor on a fake KVM: what it finds out when it is made, its memory slots, and the pins of
-// INTx.
+// Tests of KvmHypervisor on a fake KVM: detected features, memory slots, and INTx pins.
 #include "kvm/kvm_hypervisor.h"
 
 #include <gmock/gmock.h>
@@ -65,7 +64,8 @@ TEST_F(KvmHypervisorTest, AMappingThatKvmDoesNotTakeAwayIsTakenAwayNextTime) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ENOMEM);
   EXPECT_THAT(refused.error().message(), HasSubstr("0x10000"));
-  EXPECT_THAT(host->map(mapping).error().message(), HasSubstr("0x10000")) << "it is still there";
+  EXPECT_THAT(host->map(mapping).error().message(), HasSubstr("0x10000"))
+      << "the mapping still exists";
   EXPECT_TRUE(host->unmap(mapping));
   EXPECT_THAT(kvm.memory, IsEmpty());
 }

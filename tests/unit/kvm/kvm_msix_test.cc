@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What MSI-X costs of KVM's table of routes, which KVM takes as a whole each time: one table for
-// each write of the guest, however many vectors it is about.
+// Tests of the cost of MSI-X in KVM's route table, which KVM accepts only as a whole. Each write of
+// the guest sets one table, whatever the number of vectors.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -81,7 +81,7 @@ class KvmMsix : public testing::TestWithParam<unsigned>, public VectorObserver {
   std::unique_ptr<Msix> msix;
   std::shared_ptr<AccessTarget> table;
   std::vector<std::pair<unsigned, int>> failures;
-  uint32_t added = 0;  ///< to each message's data, by the VMM's interrupt remapping
+  uint32_t added = 0;  ///< the VMM's interrupt remapping adds this to each message's data
   unsigned seen = 0;
 };
 
@@ -99,7 +99,7 @@ TEST_P(KvmMsix, TheFunctionMaskSetsNoTableAndItsEndOneIfMessagesHaveChanged) {
   EXPECT_EQ(tables(), 0U);
   EXPECT_THAT(kvm.irqfds, IsEmpty());
   live();
-  EXPECT_EQ(tables(), 0U) << "the routes are as they were";
+  EXPECT_EQ(tables(), 0U) << "the routes are unchanged";
   mask_function();
   for (unsigned vector = 0; vector < GetParam(); ++vector) write_message(vector, vector + 0x10000);
   EXPECT_EQ(tables(), 0U);
@@ -133,7 +133,7 @@ TEST_P(KvmMsix, ATableThatIsRefusedIsTriedOnceAndReportedForEachVector) {
   EXPECT_EQ(failures.size(), GetParam());
   EXPECT_EQ(failures.front(), std::pair(0U, ENOMEM));
   EXPECT_EQ(msix->audit().value(), GetParam());
-  EXPECT_EQ(tables(), 1U) << "the next audit tries again";
+  EXPECT_EQ(tables(), 1U) << "the next audit retries";
   EXPECT_EQ(kvm.irqfds.size(), GetParam());
   expect_delivered(0);
 }

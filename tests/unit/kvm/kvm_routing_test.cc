@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The pure parts of kvm/: numbers, the table of routes, and shared INTx lines.
+// Tests of the pure parts of kvm/: numbers, the route table, and shared INTx lines.
 #include <gtest/gtest.h>
 
 #include <set>

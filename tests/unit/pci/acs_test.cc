@@ -12,7 +12,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-/// Error reporting first, then ACS.
+/// Returns config space with the error reporting capability first, then ACS at `at`.
 ConfigImage with_acs(uint32_t at) {
   ConfigImage image(4096);
   image.put32(0x100, at << 20 | 0x10001);

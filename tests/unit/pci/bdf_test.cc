@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a BDF is and what is none.
+// Tests of valid and invalid BDFs.
 #include "pci/bdf.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns registers for tests of config space: bytes that a test lays out, every write recorded.
+// Registers for tests of config space: the test lays out the bytes, and writes are recorded.
 #pragma once
 
 #include <cstring>

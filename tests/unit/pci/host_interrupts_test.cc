@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The host's view of a device's vectors, as /proc and sysfs spell it.
+// Tests of the host's view of a device's vectors, from /proc and sysfs.
 #include "pci/host_interrupts.h"
 
 #include <gtest/gtest.h>
@@ -36,12 +36,13 @@ TEST(HostInterrupts, AreFoundByTheirNumber) {
 }
 
 TEST(HostInterrupts, NameTheirVectorInOneOfThreeWays) {
-  EXPECT_EQ(parse_host_interrupt(kInterrupts, 27, kNvme)->vector, 0U) << "VFIO's name";
-  EXPECT_EQ(parse_host_interrupt(kInterrupts, 28, kNvme)->vector, 3U) << "the machine's domain";
-  EXPECT_EQ(parse_host_interrupt(kInterrupts, 29, kNvme)->vector, 4U) << "the device's domain";
-  EXPECT_EQ(parse_host_interrupt(kInterrupts, 30, kNvme)->vector, 5U) << "no driver has it";
+  EXPECT_EQ(parse_host_interrupt(kInterrupts, 27, kNvme)->vector, 0U) << "a name by VFIO";
+  EXPECT_EQ(parse_host_interrupt(kInterrupts, 28, kNvme)->vector, 3U)
+      << "the domain of all devices";
+  EXPECT_EQ(parse_host_interrupt(kInterrupts, 29, kNvme)->vector, 4U) << "the domain of the device";
+  EXPECT_EQ(parse_host_interrupt(kInterrupts, 30, kNvme)->vector, 5U) << "no driver uses it";
   EXPECT_EQ(parse_host_interrupt(kInterrupts, 31, kNvme)->vector, std::nullopt);
-  EXPECT_EQ(parse_host_interrupt(kInterrupts, 4, kNvme)->vector, std::nullopt) << "no MSI";
+  EXPECT_EQ(parse_host_interrupt(kInterrupts, 4, kNvme)->vector, std::nullopt) << "not an MSI";
 }
 
 TEST(HostInterrupts, OfAFunctionAreOrderedByVectorWithTheirAffinity) {
@@ -64,7 +65,7 @@ TEST(HostInterrupts, OfAFunctionAreOrderedByVectorWithTheirAffinity) {
   EXPECT_EQ(all[0].affinity, "0-1");
   EXPECT_EQ(all[0].effective, "1");
   EXPECT_EQ(all[1].irq, 29U);
-  EXPECT_EQ(all[2].irq, 99U) << "one that /proc/interrupts does not have";
+  EXPECT_EQ(all[2].irq, 99U) << "an interrupt that /proc/interrupts lacks";
   EXPECT_FALSE(all[2].vector);
   EXPECT_TRUE(host_interrupts(sysfs.sysfs(), Bdf{.device = 9}, proc).empty());
 }

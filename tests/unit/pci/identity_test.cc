@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Whose address it is: a device that is still there is itself, and whatever else is found at its
-// address gets none of its interrupts.
+// Tests of a device's identity. A device that stays at its address is recognized. A different
+// device at that address gets none of its interrupts.
 #include "pci/identity.h"
 
 #include <gmock/gmock.h>
@@ -26,10 +26,10 @@ fs::path directory_of(const SysfsTree& tree) {
   return fs::canonical(tree.root() / "bus/pci/devices" / kBdf);
 }
 
-/// The kernel finds the device anew: all is said of it as before, by another object.
+/// Replaces the device's sysfs object by an identical one, as if the kernel found the device again.
 void find_anew(const SysfsTree& tree) {
   const fs::path directory = directory_of(tree);
-  // It is kept: a file system may give the number of a directory that is gone to the next.
+  // Keeps the old directory: otherwise the file system may give its inode number to the new one.
   const fs::path old = tree.root() / "devices/gone";
   fs::rename(directory, old);
   fs::copy(old, directory, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
@@ -60,7 +60,7 @@ TEST_F(Identity, IsItsOwn) {
   EXPECT_EQ(complaint(), "");
   put(tree, "numa_node", "1");
   tree.remove_driver("vfio-pci");
-  EXPECT_EQ(complaint(), "") << "what may change of a device is no part of it";
+  EXPECT_EQ(complaint(), "") << "attributes that may change are not part of the identity";
 }
 
 TEST_F(Identity, IsNotThatOfADeviceWithOtherIds) {
@@ -132,7 +132,7 @@ class AssignedIdentity : public AssignedFixture {
     open();
     place(kWindow);
   }
-  /// Of interrupts that were to be enabled, and the eventfds that the kernel was given for them.
+  /// Returns the reports of interrupts that could not be enabled.
   std::vector<std::string> refused() {
     std::vector<std::string> details;
     for (const Event& event : host.events) {
@@ -202,7 +202,7 @@ TEST_F(AssignedIdentity, HealingDoesNotEnableThemEither) {
 TEST_F(AssignedIdentity, MaskingAndUnmaskingLooksAtNothing) {
   enable_msix();
   enable_vector(0);
-  find_anew(sysfs);  // who looked would refuse
+  find_anew(sysfs);  // a check of the identity would refuse the device
   mmio_write(kWindow + 0x2000 + 12, 1);
   mmio_write(kWindow + 0x2000 + 12, 0);
   EXPECT_EQ(hardware->fire(0), Fired::Delivered);
@@ -211,7 +211,7 @@ TEST_F(AssignedIdentity, MaskingAndUnmaskingLooksAtNothing) {
 }
 
 TEST_F(AssignedIdentity, AddingAVectorLooksAtNothing) {
-  device.reset();  // another has its place in the guest
+  device.reset();  // frees the guest's slot for another device
   FakeSpec dynamic = FakeSpec::nvme({.device = 3}, 3);
   dynamic.msix.noresize = false;
   hardware = &plug(dynamic);
@@ -219,7 +219,8 @@ TEST_F(AssignedIdentity, AddingAVectorLooksAtNothing) {
   place(kElsewhere);
   enable_msix();
   enable_vector(0, kElsewhere + 0x2000);
-  sysfs.put("bus/pci/devices/0000:00:03.0/vendor", "0x8086\n");  // who looked would refuse
+  sysfs.put("bus/pci/devices/0000:00:03.0/vendor",
+            "0x8086\n");  // a check of the identity would refuse the device
   enable_vector(1, kElsewhere + 0x2000);
   EXPECT_EQ(hardware->fire(1), Fired::Delivered);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(1)));

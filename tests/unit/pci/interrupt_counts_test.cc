@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How often an interrupt fired, as the host kernel tells it.
+// Tests of the host kernel's interrupt counts.
 #include "pci/interrupt_counts.h"
 
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ constexpr Bdf kDevice{.device = 2};
 
 class InterruptCountsTest : public ::testing::Test {
  protected:
-  /// `actions`: the name that its driver gave; empty if the driver has freed it.
+  /// Adds an interrupt. `actions` is the name from its driver; empty if the driver has freed it.
   void add(int irq, const std::string& actions, const std::string& hwirq,
            const std::string& per_cpu_count, const std::string& bdf = kDevice.str()) {
     const std::string number = std::to_string(irq);
@@ -39,7 +39,7 @@ TEST_F(InterruptCountsTest, SumsTheCpusOfEachVectorOfOneDevice) {
   const auto read = counts(16);
   ASSERT_EQ(read.size(), 16U);
   EXPECT_EQ(read[0], 15U);
-  EXPECT_EQ(read[1], 0U) << "another device's";
+  EXPECT_EQ(read[1], 0U) << "an interrupt of another device";
   EXPECT_EQ(read[12], 7U);
 }
 
@@ -48,8 +48,8 @@ TEST_F(InterruptCountsTest, OfMsiAreThere) {
   EXPECT_EQ(counts(3)[2], 3U);
 }
 
-/// Vectors that VFIO has given back while the device's interrupts stay enabled. Before Linux 6.2
-/// all devices of the machine were in one domain.
+/// Vectors that VFIO has unbound while the device's interrupts stay enabled. Before Linux 6.2, all
+/// devices of the machine shared one domain.
 TEST_F(InterruptCountsTest, OfAVectorThatWasUnboundAreThere) {
   add(27, "", "1\n", "7,1\n");
   add(28, "", "134250498\n", "98\n");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is read from a device's capability list, honest or hostile.
+// Tests of reading a device's capability list, valid or hostile.
 #include "pci/msix_layout.h"
 
 #include <gmock/gmock.h>
@@ -15,10 +15,10 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-// 256 bytes of config space with a capability list that tests lay out by hand.
+// 256 bytes of config space; tests write the capability list byte by byte.
 class Config {
  public:
-  Config() { put16(0x06, 1U << 4); }  // Status: there is a list
+  Config() { put16(0x06, 1U << 4); }  // Status: has a capability list
 
   Config& put8(size_t offset, unsigned value) {
     bytes_.at(offset) = static_cast<std::byte>(value);
@@ -83,10 +83,11 @@ TEST(MsixLayout, IsNothingWhereNoTableCanBe) {
   EXPECT_FALSE(find_msix(Config().first(0x40).capability(0x40, 0x05, 0))) << "another capability";
   EXPECT_FALSE(find_msix(Config().first(0x40).msix(0x40, 0, 6, 0))) << "table in BAR 6";
   EXPECT_FALSE(find_msix(Config().first(0x40).msix(0x40, 0, 0, 7))) << "PBA in BAR 7";
-  EXPECT_FALSE(find_msix(Config().first(0xf8).capability(0xf8, 0x11, 0))) << "cut off by the end";
-  EXPECT_FALSE(find_msix(Config(good).put16(0x06, 0))) << "Status says that there is no list";
-  EXPECT_FALSE(find_msix(good.first_bytes(64))) << "what an unprivileged reader gets";
-  EXPECT_FALSE(find_msix({})) << "nothing at all";
+  EXPECT_FALSE(find_msix(Config().first(0xf8).capability(0xf8, 0x11, 0)))
+      << "cut off by the end of config space";
+  EXPECT_FALSE(find_msix(Config(good).put16(0x06, 0))) << "Status reports no list";
+  EXPECT_FALSE(find_msix(good.first_bytes(64))) << "only the bytes of an unprivileged read";
+  EXPECT_FALSE(find_msix({})) << "empty config space";
   std::array<std::byte, 256> absent{};
   absent.fill(std::byte{0xff});
   EXPECT_FALSE(find_msix(absent)) << "an absent function";
@@ -137,7 +138,7 @@ TEST(ConfigFields, ABridgeIsKnownByItsHeaderTypeWhateverTheMultifunctionBit) {
   EXPECT_FALSE(is_bridge(Config().put8(0x0e, 0x80)));
   EXPECT_TRUE(is_bridge(Config().put8(0x0e, 0x01)));
   EXPECT_TRUE(is_bridge(Config().put8(0x0e, 0x81)));
-  EXPECT_FALSE(is_bridge({})) << "too short to tell";
+  EXPECT_FALSE(is_bridge({})) << "too short to contain the header type";
   EXPECT_FALSE(is_bridge(Config().put8(0x0e, 0xff))) << "an absent function";
 }
 

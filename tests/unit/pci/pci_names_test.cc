@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Names from a list of PCI ids that is good, missing, incomplete or damaged.
+// Tests of names from a list of PCI ids that is valid, missing, incomplete or damaged.
 #include "pci/pci_names.h"
 
 #include <gtest/gtest.h>
@@ -43,7 +43,7 @@ TEST_F(PciNamesTest, WithoutAListThereAreNumbers) {
 TEST_F(PciNamesTest, ADamagedListEndsNothing) {
   const PciNames names(list("1b36  Red Hat, Inc.\n\t\t\tzebra\n"));
   EXPECT_EQ(names.device(0x1b36, 0x0010), "Device 1b36:0010");
-  EXPECT_EQ(names.device_class(0x0108), "Class 0108") << "asked a second time";
+  EXPECT_EQ(names.device_class(0x0108), "Class 0108") << "a second query gives the same";
 }
 
 }  // namespace

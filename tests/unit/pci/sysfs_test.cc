@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is read of a PCI function in sysfs, whole or with parts missing.
+// Tests of reading a PCI function in sysfs, complete or with missing parts.
 #include "pci/sysfs.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tree that bus numbers make: sound ones, and every way in which they can make none.
+// Tests of the tree that bus numbers form: valid trees, and every kind of fault.
 #include "pci/topology.h"
 
 #include <gmock/gmock.h>
@@ -34,7 +34,7 @@ PciFunction function(const char* bdf) {
 PciFunction bridge(Bdf bdf, unsigned secondary, unsigned subordinate) {
   PciFunction bridge{.bdf = bdf, .class_code = 0x060400, .bridge = true};
   bridge.config.resize(64);
-  bridge.config[0x0e] = std::byte{0x81};  // of a multifunction device
+  bridge.config[0x0e] = std::byte{0x81};  // type 1, multifunction
   bridge.config[0x19] = static_cast<std::byte>(secondary);
   bridge.config[0x1a] = static_cast<std::byte>(subordinate);
   return bridge;
@@ -45,7 +45,7 @@ PciFunction bridge(const char* bdf, unsigned secondary, unsigned subordinate) {
 
 PciFunction cut(PciFunction function, size_t size) {
   function.config.resize(size);
-  // As pci/sysfs finds it.
+  // As pci/sysfs sets it.
   function.bridge = function.bridge && size > 0x0e;
   return function;
 }
@@ -62,7 +62,7 @@ PciFunction virtual_function(const char* bdf, const char* physical) {
   return virtual_one;
 }
 
-/// By address: what each function is behind; "" on a root bus.
+/// Returns the bridge of each function, keyed by address; "" on a root bus.
 std::map<std::string, std::string> parents(const Topology& topology) {
   std::map<std::string, std::string> parents;
   for (const TopologyNode& node : topology.nodes) {
@@ -80,8 +80,8 @@ std::vector<std::string> words(const Topology& topology) {
   return words;
 }
 
-/// Whatever the numbers are: from the roots down each function is met once, and its bridge is the
-/// one that it was met behind.
+/// Checks, whatever the numbers are, that a walk from the roots meets each function once, behind
+/// its own bridge.
 void expect_each_function_once(const Topology& topology) {
   std::vector<size_t> todo = topology.roots;
   std::set<size_t> met(todo.begin(), todo.end());
@@ -91,7 +91,7 @@ void expect_each_function_once(const Topology& topology) {
     const size_t node = todo.back();
     todo.pop_back();
     for (const size_t behind : topology.nodes[node].behind) {
-      ASSERT_TRUE(met.insert(behind).second) << "twice";
+      ASSERT_TRUE(met.insert(behind).second) << "the walk met it twice";
       EXPECT_EQ(topology.nodes[behind].bridge, node);
       todo.push_back(behind);
     }
@@ -99,7 +99,7 @@ void expect_each_function_once(const Topology& topology) {
   EXPECT_EQ(met.size(), topology.nodes.size());
 }
 
-/// A root port, a switch with two downstream ports, a device with two functions and a bridge to
+/// A root port, a switch with two downstream ports, a device with two functions, and a bridge to
 /// conventional PCI with two devices.
 std::vector<PciFunction> machine() {
   return {function("00:00.0"),     bridge("00:05.0", 1, 5), bridge("01:00.0", 2, 5),
@@ -151,7 +151,7 @@ TEST(Topology, AVirtualFunctionIsWhereItsPhysicalFunctionIs) {
   EXPECT_EQ(parents(topology).at("0000:02:00.0"), "0000:00:01.0");
   EXPECT_THAT(hot_reset_set(topology, at("01:00.1")),
               ElementsAre(at("01:00.0"), at("01:00.1"), at("02:00.0")));
-  EXPECT_THAT(hot_reset_set(topology, at("02:00.0")), IsEmpty()) << "its bus is only a number";
+  EXPECT_THAT(hot_reset_set(topology, at("02:00.0")), IsEmpty()) << "its bus has no bridge";
 }
 
 TEST(Topology, AHotResetTakesAllBehindTheSameBridge) {
@@ -163,7 +163,7 @@ TEST(Topology, AHotResetTakesAllBehindTheSameBridge) {
                                          at("04:00.0"), at("05:01.0"), at("05:02.0")));
   EXPECT_THAT(of("01:00.0"), SizeIs(8));
   EXPECT_THAT(of("00:05.0"), IsEmpty()) << "on a root bus";
-  EXPECT_THAT(of("07:00.0"), IsEmpty()) << "not there";
+  EXPECT_THAT(of("07:00.0"), IsEmpty()) << "not in the topology";
 }
 
 struct Hostile {
@@ -314,7 +314,7 @@ TEST(Topology, ThreeHundredBridgesInARowGoRoundAndEnd) {
   }
   const Topology topology = build_topology(functions, kRoot);
   expect_each_function_once(topology);
-  // Bus 0 is none that a bridge can have behind it, and the second lap finds all buses taken.
+  // No bridge can have bus 0 behind it, and in the second lap all buses are taken.
   EXPECT_THAT(topology.faults, SizeIs(300 - 256));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is read of the kernel's device events: those about PCI functions, and nothing else, whoever
-// sends what.
+// Tests of parsing kernel device events. Only events about PCI functions are read; anything else
+// from any sender is ignored.
 #include "pci/uevents.h"
 
 #include <gtest/gtest.h>
@@ -17,14 +17,14 @@ namespace {
 
 using namespace std::string_literals;
 
-// As Linux 6.1 sends it.
+// A datagram of Linux 6.1.
 const std::string kAdded =
     "add@/devices/pci0000:00/0000:00:05.0/0000:01:00.0\0ACTION=add\0"
     "DEVPATH=/devices/pci0000:00/0000:00:05.0/0000:01:00.0\0SUBSYSTEM=pci\0PCI_CLASS=20000\0"
     "PCI_ID=8086:10D3\0PCI_SUBSYS_ID=8086:0000\0PCI_SLOT_NAME=0000:01:00.0\0"
     "MODALIAS=pci:v00008086d000010D3sv00008086sd00000000bc02sc00i00\0SEQNUM=1724\0"s;
 
-/// The same event of another object.
+/// Returns a similar event with other values.
 std::string about(const std::string& action, const std::string& devpath,
                   const std::string& subsystem) {
   return action + "@" + devpath + "\0ACTION="s + action + "\0DEVPATH="s + devpath +
@@ -90,7 +90,8 @@ INSTANTIATE_TEST_SUITE_P(Uevents, IgnoredUevent, testing::ValuesIn(kIgnored),
 TEST(Uevent, AnyBytesAreReadWithinTheirBounds) {
   std::mt19937 random(7);
   for (unsigned round = 0; round < 20000; ++round) {
-    // Of exactly that size, so that AddressSanitizer sees a byte too far.
+    // Copies it to a buffer of exactly that size, so that AddressSanitizer detects any read beyond
+    // it.
     std::string damaged = kAdded.substr(0, random() % (kAdded.size() + 1));
     for (unsigned left = random() % 8; left != 0 && !damaged.empty(); --left) {
       damaged[random() % damaged.size()] = static_cast<char>(random() % 4 == 0 ? 0 : random());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Handing a device to vfio-pci and back, against a driver core that may refuse at any step.
+// Tests of binding a device to vfio-pci and back. The driver core may refuse any step.
 #include "prepare/binding.h"
 
 #include <gmock/gmock.h>
@@ -36,7 +36,7 @@ TEST_F(BindingTest, ADeviceGoesToVfioPciAndBackToTheDriverItHad) {
   tree.add_driver("vfio-pci").add({.driver = "nvme"});
   ASSERT_TRUE(bind());
   EXPECT_EQ(tree.driver_of(kName), "vfio-pci");
-  ASSERT_TRUE(unbind());  // by another object, as by a later process
+  ASSERT_TRUE(unbind());  // through another object, as in a later process
   EXPECT_EQ(tree.driver_of(kName), "nvme");
   EXPECT_EQ(driver_override(), "");
   EXPECT_FALSE(has_record());
@@ -50,7 +50,7 @@ TEST_F(BindingTest, ADeviceWithoutDriverIsWithoutDriverAgainAfterwards) {
   EXPECT_EQ(tree.driver_of(kName), "");
 }
 
-// Killed after the driver had gone, and before vfio-pci came.
+// As if `bind` was killed after the driver was unbound and before vfio-pci was bound.
 TEST_F(BindingTest, TheDriverThatAKilledBindTookAwayIsNotForgotten) {
   tree.add_driver("vfio-pci").add({.driver = "nvme"});
   ChangePlan plan = *binding().bind(kDevice);
@@ -123,7 +123,7 @@ TEST_F(BindingTest, ThePlanReadsAsAShellWouldDoIt) {
                   "echo 0000:00:02.0 > " + root + "/bus/pci/drivers/vfio-pci/bind"));
 }
 
-// Whatever step the kernel refuses, the device is as it was and the error names the step.
+// Whichever step the kernel refuses, the device is as before and the error names the step.
 class BindingRefused : public BindingTest, public testing::WithParamInterface<const char*> {};
 
 TEST_P(BindingRefused, BindLeavesTheDeviceAsItWas) {
@@ -172,7 +172,7 @@ TEST_F(BindingTest, ADriverThatCannotTakeTheDeviceBackIsNamed) {
                 "/bus/pci/drivers/vfio-pci/bind: Invalid argument; not undone: 'echo "
                 "0000:00:02.0 > " +
                 root + "/bus/pci/drivers/nvme/bind': Input/output error");
-  EXPECT_EQ(driver_override(), "") << "the rest is undone all the same";
+  EXPECT_EQ(driver_override(), "") << "the other steps are undone even so";
 }
 
 TEST_F(BindingTest, SeveralDevicesAreBoundAllOrNone) {
@@ -188,7 +188,7 @@ TEST_F(BindingTest, SeveralDevicesAreBoundAllOrNone) {
   EXPECT_EQ(tree.driver_of("0000:00:03.0"), "e1000e");
 }
 
-// The last of three, at its last step: everything goes back, the last change first.
+// The third device fails at its last step: all changes are undone, the last first.
 TEST_F(BindingTest, AGroupOfWhichAMemberFailsGoesBackInReverseOrder) {
   tree.add_driver("vfio-pci");
   ChangePlan plan;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Planned changes done to real files: what is written, and what is said when the system refuses.
+// Tests of applying planned changes to real files: the writes, and the errors.
 #include "prepare/change_plan.h"
 
 #include <gtest/gtest.h>
@@ -43,7 +43,7 @@ TEST(ChangePlan, TheErrnoOfTheStoreItselfIsReported) {
 }
 
 TEST(ChangePlan, WithoutPermissionTheAdviceIsRoot) {
-  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to give it up for a moment";
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to drop root for a moment";
   SysfsTree tree;
   tree.put("unbind", "");
   std::filesystem::permissions(tree.root() / "unbind", std::filesystem::perms(0200));

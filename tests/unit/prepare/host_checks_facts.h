@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a machine and a device that have all that is needed, for tests of what is said where
-// something is missing, and how a check is told in a line.
+// A host and a device that pass all checks, for tests that remove one thing, and the text of a
+// check in one line.
 #pragma once
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `passthru doctor` says of a machine, word by word, and what it calls ready.
+// Tests of the exact texts of `passthru doctor`, and of what it calls ready.
 #include "prepare/host_checks.h"
 
 #include <gmock/gmock.h>

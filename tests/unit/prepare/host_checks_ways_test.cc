@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What `passthru doctor` says where one of the two ways to a device is not open: by its group, and
-// by its own node.
+// Tests of `passthru doctor` if one of the two ways to open a device is blocked: its group or its
+// own node.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 namespace passthru {
 namespace {
 
-/// A device, and the machine that it is in.
+/// A device and its host.
 struct Both {
   HostFacts host;
   DeviceFacts device;
@@ -23,7 +23,7 @@ struct Both {
   }
 };
 
-/// By its own node alone: no group can be opened here.
+/// Only the device's own node can be opened; groups cannot.
 Both ready_by_node() {
   Both both{ready_host(), ready_device()};
   both.host.iommufd = true;
@@ -56,7 +56,7 @@ TEST(CheckBothWays, WhatIsNotNeededIsSaidToBeSoWithWhatMendsIt) {
 struct WayCase {
   const char* when;
   void (*damage)(Both& both);
-  const char* said;  ///< what is not ok
+  const char* said;  ///< the answers other than ok
   bool ready;
 };
 
@@ -75,46 +75,46 @@ TEST_P(CheckBothWaysSays, NoOnlyWhereNeitherIsOpen) {
 INSTANTIATE_TEST_SUITE_P(
     All, CheckBothWaysSays,
     testing::Values(
-        WayCase{"the node alone may be opened", [](Both&) {},
+        WayCase{"only the node can be opened", [](Both&) {},
                 "warn vfio_iommu_type1, warn container, warn group_node", true},
         WayCase{"the kernel has no groups", [](Both& both) { both.device.group_errno = ENOENT; },
                 "warn vfio_iommu_type1, warn container, warn group_node", true},
-        WayCase{"the node may not be opened", [](Both& both) { both.device.cdev_errno = EACCES; },
+        WayCase{"the node cannot be opened", [](Both& both) { both.device.cdev_errno = EACCES; },
                 "no vfio_iommu_type1, no container, no group_node, warn cdev", false},
-        WayCase{"the kernel has no such nodes", [](Both& both) { both.device.cdev.clear(); },
+        WayCase{"the kernel has no device nodes", [](Both& both) { both.device.cdev.clear(); },
                 "no vfio_iommu_type1, no container, no group_node", false},
-        WayCase{"the iommufd may not be opened",
+        WayCase{"the iommufd cannot be opened",
                 [](Both& both) { both.host.iommufd_errno = EACCES; },
                 "no vfio_iommu_type1, no container, warn iommufd, no group_node", false},
-        WayCase{"there is no iommufd",
+        WayCase{"the kernel has no iommufd",
                 [](Both& both) {
                   both.host.iommufd = false;
                   both.host.iommufd_errno = ENOENT;
                 },
                 "no vfio_iommu_type1, no container, no group_node", false},
-        WayCase{"a token guards it",
+        WayCase{"the device needs a VF token",
                 [](Both& both) {
                   both.device.physical = PciFunction{.driver = "vfio-pci", .on_vfio = true};
                 },
                 "no vfio_iommu_type1, no container, no group_node, warn vf_token", false},
-        WayCase{"its physical function is the host's",
+        WayCase{"its physical function is on a host driver",
                 [](Both& both) { give_physical(both.device); },
                 "warn vfio_iommu_type1, warn container, warn group_node", true},
-        WayCase{"it is not bound yet",
+        WayCase{"the device is not bound yet",
                 [](Both& both) {
                   give_to_host(both.device);
                   both.device.cdev.clear();
                   both.device.group_errno = ENOENT;
                 },
                 "warn vfio_iommu_type1, warn container, no driver, unknown group_node", false},
-        WayCase{"all may be opened", let_groups_be_opened, "", true},
-        WayCase{"the group may be opened, and the node not",
+        WayCase{"everything can be opened", let_groups_be_opened, "", true},
+        WayCase{"the group can be opened but not the node",
                 [](Both& both) {
                   let_groups_be_opened(both);
                   both.device.cdev_errno = EACCES;
                 },
                 "warn cdev", true},
-        WayCase{"the group may be opened, and the iommufd not",
+        WayCase{"the group can be opened but not the iommufd",
                 [](Both& both) {
                   let_groups_be_opened(both);
                   both.host.iommufd_errno = EACCES;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where a machine's readiness is read, from trees that look like machines.
+// Tests of reading a host's facts from directory trees that look like a host.
 #include "prepare/host_facts.h"
 
 #include <gmock/gmock.h>
@@ -38,7 +38,7 @@ TEST_F(Facts, ABareMachineHasNothing) {
   EXPECT_FALSE(facts.interrupt_remapping.has_value());
   EXPECT_FALSE(facts.unsafe_interrupts.has_value());
   EXPECT_EQ(facts.container_errno, ENOENT);
-  EXPECT_TRUE(facts.lockable.has_value()) << "by getrlimit";
+  EXPECT_TRUE(facts.lockable.has_value()) << "the limit comes from getrlimit";
 }
 
 TEST_F(Facts, AMachineWithAllOfItHasAllOfIt) {
@@ -65,7 +65,7 @@ TEST_F(Facts, UnsafeInterruptsAreSeen) {
   EXPECT_EQ(host().unsafe_interrupts, true);
 }
 
-// /dev/vfio/vfio is iommufd's where there is no type1.
+// Without type1, iommufd provides /dev/vfio/vfio.
 TEST_F(Facts, UnsafeInterruptsAreSeenWhereIommufdStandsInForType1) {
   tree.put("module/kernel/parameters/panic", "0\n");
   EXPECT_EQ(unsafe_interrupts_allowed(tree.root(), Backend::Group).value(), false);
@@ -112,7 +112,7 @@ TEST_F(Facts, ADeviceOfTheHostIsToldWithItsGroupAndItsUses) {
   const DeviceFacts facts = device();
   EXPECT_EQ(facts.function.driver, "e1000e");
   EXPECT_TRUE(facts.resettable);
-  ASSERT_EQ(facts.blocking.size(), 1U) << "the device itself does not stand in its own way";
+  ASSERT_EQ(facts.blocking.size(), 1U) << "the device does not block itself";
   EXPECT_EQ(facts.blocking[0].name, "0000:00:03.0");
   ASSERT_TRUE(facts.uses);
   EXPECT_EQ(facts.uses->size(), 1U);
@@ -121,7 +121,7 @@ TEST_F(Facts, ADeviceOfTheHostIsToldWithItsGroupAndItsUses) {
 
 TEST_F(Facts, ADeviceOnVfioIsNotTheHosts) {
   tree.add({.driver = "vfio-pci", .group = 5}).put("run/dev/vfio/5", "");
-  tree.add_child("0000:00:02.0", "block/sda", "block");  // whose mounts could not be told
+  tree.add_child("0000:00:02.0", "block/sda", "block");  // the tree has no mount table for it
   const DeviceFacts facts = device();
   ASSERT_TRUE(facts.uses) << facts.uses.error().message();
   EXPECT_FALSE(facts.resettable);
@@ -139,7 +139,7 @@ TEST_F(Facts, ANodeOfSomebodyElseMayNotBeOpened) {
     tree.put(node, "");
     std::filesystem::permissions(tree.root() / node, std::filesystem::perms::none);
   }
-  const bool is_root = ::geteuid() == 0;  // to whom everything is allowed
+  const bool is_root = ::geteuid() == 0;  // root passes all permission checks
   if (is_root) {
     ASSERT_EQ(::seteuid(65534), 0);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the host loses with a device, and what a user is told of it, word by word.
+// Tests of finding a device's uses by the host, and of the exact texts about them.
 #include "prepare/in_use.h"
 
 #include <gmock/gmock.h>
@@ -28,12 +28,12 @@ class InUse : public testing::Test {
     tree.add({.driver = "nvme"}).put(kMounts, "23 1 0:21 / /proc rw shared:5 - proc proc rw\n");
     tree.put(kSwaps, kNoSwaps);
   }
-  // A disk, or a partition below it, with its number.
+  // Adds a disk, or a partition below it, with its device number.
   void add_block(const std::string& below_device, const std::string& number) {
     tree.add_child(kName, below_device, "block");
     tree.put("bus/pci/devices/" + std::string(kName) + "/" + below_device + "/dev", number + "\n");
   }
-  // A volume on the block device `on`, which is named as it is in class/block.
+  // Adds a volume on the block device `on`, which is named as in class/block.
   void add_volume(const std::string& name, const std::string& number, const std::string& on) {
     const std::string directory = "devices/virtual/block/" + name;
     tree.link(directory + "/subsystem", "class/block");
@@ -162,7 +162,7 @@ TEST_F(InUse, LinksOfADirectoryAreNotFollowed) {
   EXPECT_THAT(uses(), IsEmpty());
 }
 
-// The disk is no child of the function: its path is.
+// The function's child is a path to the disk, not the disk itself.
 TEST_F(InUse, ADriveOfSeveralPathsIsFoundByItsName) {
   add_block("nvme/nvme3/nvme1c3n2", "0:0");
   tree.link("devices/virtual/nvme-subsystem/nvme-subsys1/nvme1n2/subsystem", "class/block");
@@ -172,7 +172,7 @@ TEST_F(InUse, ADriveOfSeveralPathsIsFoundByItsName) {
   EXPECT_THAT(uses(), ElementsAre("nvme1n2 is mounted on /srv > umount -A /dev/nvme1n2"));
 }
 
-// Its number in the mount table is no device's.
+// Its device number in the mount table does not belong to a device.
 TEST_F(InUse, BtrfsIsFoundByItsSourceAndItsOtherDisksBySysfs) {
   add_block("ata1/block/sda", "8:0");
   add_block("ata2/block/sdb", "8:16");
@@ -234,7 +234,7 @@ TEST_F(InUse, NamesDoNotActUponTheTerminal) {
   EXPECT_THAT(refusal(), Not(HasSubstr("\x1b")));
 }
 
-// What cannot be understood may hide a mount.
+// A line that cannot be parsed may hide a mount.
 class InUseUnknown : public InUse, public testing::WithParamInterface<const char*> {};
 
 TEST_P(InUseUnknown, IsAnErrorAndNotAnAnswer) {
@@ -276,7 +276,7 @@ TEST_F(InUse, SwapsThatCannotBeUnderstoodAreAnError) {
 }
 
 TEST_F(InUse, AWalkWithoutEndIsGivenUp) {
-  add_block("ata1/host0/block/sda", "8:0");  // the function, ata1, host0, block, sda
+  add_block("ata1/host0/block/sda", "8:0");  // directories: the function, ata1, host0, block, sda
   EXPECT_TRUE(find_dependents(tree.sysfs(), kDevice, 5));
   const auto found = find_dependents(tree.sysfs(), kDevice, 4);
   ASSERT_FALSE(found);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is said of /proc's tables of mounts and swaps that are not read to their end, word by word.
+// Tests of the exact errors if /proc's tables of mounts and swaps cannot be read completely.
 #include "prepare/mounts.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ class MountTables : public testing::Test {
   [[nodiscard]] std::filesystem::path proc() const { return tree.root() / "proc"; }
   [[nodiscard]] Error refusal() const {
     const auto mounts = Mounts::read(proc());
-    return mounts ? Error{.operation = "they were read"} : mounts.error();
+    return mounts ? Error{.operation = "read the tables unexpectedly"} : mounts.error();
   }
   void expect_refused(int code, const std::string& words) const {
     const Error refused = refusal();

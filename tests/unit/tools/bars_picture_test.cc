@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What `passthru bars` draws: the scale, and that whoever names a device or a span draws nothing
-// but text.
+// Tests of the pictures of `passthru bars`: the scale, and that names of devices and spans only
+// ever produce text.
 #include "tools/bars/bars_picture.h"
 
 #include <gmock/gmock.h>
@@ -49,7 +49,7 @@ TEST(BarsScale, APageIn16MiBIsStillSeen) {
 }
 
 TEST(BarsScale, WhatBecomesTooNarrowByOthersIsWidenedToo) {
-  // A hundredth more than the least of 100 cells; of the 76 that the pages leave, it is less.
+  // Slightly above the minimum in 100 cells, but below it in the 76 cells that the pages leave.
   EXPECT_THAT(share({98202 * kKiB, 4198 * kKiB, kPage, kPage, kPage, kPage, kPage, kPage},
                     {.cells = 100, .least = 4}),
               ElementsAre(72, 4, 4, 4, 4, 4, 4, 4));
@@ -65,7 +65,7 @@ TEST(BarsScale, WidthsAddUpAndNoneIsBelowTheLeast) {
       {"one", {4096}},
       {"thirds", {1, 1, 1}},
       {"nothing", {0, 0}},
-      {"all there is", {UINT64_MAX, UINT64_MAX, 1}},
+      {"the whole address space", {UINT64_MAX, UINT64_MAX, 1}},
       {"a TiB and a page", {kTiB - 4 * kKiB, 4 * kKiB}},
       {"many alike", std::vector<uint64_t>(47, 4096)},
       {"many unlike", {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000}},
@@ -115,7 +115,7 @@ TEST(BarsSizes, AreAsPeopleWriteThem) {
   EXPECT_EQ(size_text(uint64_t{1} << 63), "8 EiB");
 }
 
-/// A drive: 16 MiB with the table and the pending bits in one page in the middle.
+/// A 16 MiB drive BAR with the table and the pending bits in one page in the middle.
 DeviceBars drive() {
   DeviceBars device{.device = {.bus = 1}, .name = "A Drive", .guest_address = Bdf{.device = 3}};
   device.msix = MsixLayout{.vectors = 65, .table_offset = 0x2000, .pba_offset = 0x2800};
@@ -318,7 +318,7 @@ TEST(BarsSvg, HasThePiecesWithTheirHatchesAndHeat) {
   EXPECT_THAT(svg, HasSubstr("<title>0x2800, 16 bytes: pending bits</title>"));
   EXPECT_THAT(svg, HasSubstr("fill=\"url(#table)\""));
   EXPECT_THAT(svg, HasSubstr("fill=\"url(#pba)\""));
-  EXPECT_THAT(svg, HasSubstr("fill=\"#c22f1e\"><title>0x2000"));  // the hottest
+  EXPECT_THAT(svg, HasSubstr("fill=\"#c22f1e\"><title>0x2000"));  // the most accessed page
   EXPECT_THAT(svg, HasSubstr("0000:01:00.0  A Drive</text>"));
 }
 
@@ -358,7 +358,7 @@ TEST(BarsJson, OfAPlanHasNoCounts) {
 TEST(Printable, KeepsLettersOfAnyScript) {
   EXPECT_EQ(printable("Gerät 世界 \xf0\x9f\x98\x80"), "Gerät 世界 \xf0\x9f\x98\x80");
   EXPECT_EQ(printable("\xc0\xaf \xed\xa0\x80 \xef\xbf\xbf \xe4\xb8"), "?? ??? ??? ??");
-  EXPECT_EQ(printable("\xe0\x80\xaf"), "???");  // a longer way to write '/'
+  EXPECT_EQ(printable("\xe0\x80\xaf"), "???");  // an overlong encoding of '/'
   EXPECT_EQ(printable(std::string_view("\xe4\xb8\x96", 2)), "??");
   EXPECT_EQ(columns_of("Gerät 世界"), 10U);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a guest would get of a device that none has, from what sysfs tells.
+// Tests of the planned BARs of a device that no guest has, from sysfs.
 #include "tools/bars/bars_plan.h"
 
 #include <gmock/gmock.h>
@@ -19,7 +19,7 @@ using ::testing::SizeIs;
 
 constexpr uint64_t kPage = 4096;
 
-// A drive, with ports and a ROM, as Linux prints them.
+// The resources of a drive with ports and a ROM, as Linux prints them.
 constexpr const char* kResources =
     "0x0000004000000000 0x0000004000003fff 0x0000000000140204\n"
     "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
@@ -44,7 +44,7 @@ TEST(BarsPlan, ReadsWhatLinuxPrints) {
   EXPECT_EQ(bars[1], HostBar{});
   EXPECT_EQ(bars[2], (HostBar{{.size = 0x200, .prefetchable = true}, 0xfe000000}));
   EXPECT_EQ(bars[3], (HostBar{{.size = 32, .io = true}, 0xc040}));
-  EXPECT_EQ(bars[5], (HostBar{{.size = 0x1000}, std::nullopt}));  // not assigned
+  EXPECT_EQ(bars[5], (HostBar{{.size = 0x1000}, std::nullopt}));  // no address assigned
   EXPECT_EQ(bars[6], (HostBar{{.size = 0x40000, .prefetchable = true}, 0xfe040000}));
 }
 

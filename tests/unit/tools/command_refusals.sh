@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tests/unit/tools/command_refusals.sh - that what the command refuses without any device is refused with the exit status that
-# scripts rely on, and with one line that says what to do; and that output nobody takes is no crash.
+# tests/unit/tools/command_refusals.sh - tests of the command's errors that need no device: the exit status, and one
+# line with a hint. Output that cannot be written must not crash the command.
 # usage: command_refusals.sh PASSTHRU
 # SPDX-License-Identifier: MIT
 set -euo pipefail
@@ -26,7 +26,7 @@ check() {
   fi
 }
 
-# refused STATUS WORDS... -- ARGUMENT...
+# refused STATUS WORDS... -- ARGUMENT...: the command must exit with STATUS and print one line that contains WORDS.
 refused() {
   local wanted=$1 status=0 words=()
   shift
@@ -72,7 +72,7 @@ for command in bind unbind; do
   refused 3 "$absent" 'no PCI function at this address' -- "$command" --group "$absent"
 done
 
-# What `run` refuses before it looks for KVM or a device.
+# Errors of `run` before it opens KVM or a device.
 refused 2 '--kernel is required' "'passthru run --help'" -- run
 refused 2 '134217729 bytes of memory are not whole' 'multiple of 2 MiB' -- run --kernel /x --memory 134217729
 refused 2 '1048576 bytes of memory are out of range' 'from 64 MiB to 261120 MiB' -- run --kernel /x --memory 1M
@@ -123,8 +123,9 @@ for command in 'msix show' 'msix watch' 'msix audit' bars; do
   refused 3 'connect to the VMM at /no/such' 'No such file' "'passthru run --inspect'" -- $command "$absent" --socket /no/such
 done
 
-# What a VMM answers, who has `absent` and says ANSWER to whatever else it is asked.
-vmm_says() { # ANSWER COMMAND...
+# vmm_says ANSWER COMMAND...: runs the command against a fake VMM that has the device `absent`. The VMM sends ANSWER to
+# every request except `list`.
+vmm_says() {
   local answer=$1 status=0 vmm
   shift
   rm -f "$directory/vmm"
@@ -139,15 +140,15 @@ vmm_says() { # ANSWER COMMAND...
   until [ -S "$directory/vmm" ] || ! kill -0 "$vmm"; do sleep 0.05; done
   "$passthru" "$@" --socket "$directory/vmm" >"$said" 2>&1 || status=$?
   kill -TERM "$vmm"
-  wait "$vmm" || true # it was stopped
+  wait "$vmm" || true # TERM has ended it
   return "$status"
 }
-# answered STATUS TEXT ANSWER COMMAND...
+# answered STATUS TEXT ANSWER COMMAND...: with that answer, the command must exit with STATUS and print TEXT.
 answered() {
   local wanted=$1 text=$2 status=0
   shift 2
   vmm_says "$@" || status=$?
-  check "$2 $3, of a VMM that says $1" "$status" "$wanted" "$text"
+  check "$2 $3, VMM answers $1" "$status" "$wanted" "$text"
 }
 answered 1 "$absent: vector 0: did not arrive within a second: 'passthru msix show' says more" \
   '{"version":1,"arrived":false,"pending":false}' msix trigger "$absent" 0
@@ -169,5 +170,5 @@ check 'generate, without an output' "$status" 3 'write the output'
 status=0
 "$passthru" msix show nvme0 2>/dev/full || status=$?
 : >"$said"
-check 'an error that nobody can read' "$status" 2
+check 'an error that cannot be written' "$status" 2
 [ "$failures" = 0 ]

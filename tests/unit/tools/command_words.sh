@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# tests/unit/tools/command_words.sh - that the generated completions, of bash and zsh, complete what the command knows, and that
-# the manual page has all of it in words of its field. usage: command_words.sh PASSTHRU
+# tests/unit/tools/command_words.sh - tests of the generated completions for bash and zsh and of the generated manual
+# page.
+# usage: command_words.sh PASSTHRU
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 
@@ -11,8 +12,8 @@ source "${BASH_SOURCE[0]%/*}/equal.sh"
 # shellcheck source=/dev/null
 source <("$passthru" generate bash)
 
-# completed WORD...: what the last of them is completed to, as bash has it for a function: what it is to put after the
-# last colon of the word, where colons divide words.
+# completed WORD...: prints the completions of the last word, as bash receives them. If colons divide words, this is
+# only the part after the last colon.
 completed() {
   local words=(passthru "$@")
   COMP_LINE=${words[*]} COMPREPLY=()
@@ -21,21 +22,21 @@ completed() {
   echo "${COMPREPLY[*]}"
 }
 equal 'a subcommand' "$(completed tr)" trace
-equal 'one below it' "$(completed msix a)" audit
-equal 'all below it' "$(completed msix '')" '--help show watch audit trigger'
+equal 'a subcommand of msix' "$(completed msix a)" audit
+equal 'all subcommands of msix' "$(completed msix '')" '--help show watch audit trigger'
 equal 'an option' "$(completed run --ke)" --kernel
-equal 'none of another subcommand' "$(completed trace --ke)" ''
-equal 'nothing that is not for people' "$(completed gen)" ''
+equal 'no option of another subcommand' "$(completed trace --ke)" ''
+equal 'no internal subcommand' "$(completed gen)" ''
 if [ -d /sys/bus/pci/devices ]; then
   device=$(ls /sys/bus/pci/devices | head -n 1)
   COMP_WORDBREAKS=' '
   equal 'a device' "$(completed msix show "${device%.*}" | tr ' ' '\n' | head -n 1)" "$device"
-  equal 'a device to run with' "$(completed run --device "$device")" "$device"
+  equal 'a device of run' "$(completed run --device "$device")" "$device"
   COMP_WORDBREAKS=' :'
   equal 'a device, where colons divide words' "$(completed run --device "$device")" "${device##*:}"
 fi
 
-# In zsh itself, on a terminal: what is typed and completed there is run.
+# Types the words into a real zsh on a terminal, which completes and runs them.
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 "$passthru" generate zsh >"$directory/_passthru"
@@ -48,24 +49,24 @@ zpty -r shell said '*ran:*:end*'
 print -r -- ${${said##*ran:}%%:end*}
 zpty -d shell
 ZSH
-# zsh_completed WORDS: the words that are run, without the space that ends them.
+# zsh_completed WORDS: prints the words that zsh runs, without the last space.
 zsh_completed() { timeout 60 zsh -f "$directory/type" "$directory" "$1" | tr -d '\r' || echo "nothing ($?)"; }
 equal 'zsh: a subcommand' "$(zsh_completed tr)" trace
-equal 'zsh: one below it' "$(zsh_completed 'msix a')" 'msix audit'
+equal 'zsh: a subcommand of msix' "$(zsh_completed 'msix a')" 'msix audit'
 equal 'zsh: an option' "$(zsh_completed 'run --ke')" 'run --kernel'
-equal 'zsh: none of another subcommand' "$(zsh_completed 'trace --ke')" 'trace --ke'
-equal 'zsh: nothing that is not for people' "$(zsh_completed gen)" gen
+equal 'zsh: no option of another subcommand' "$(zsh_completed 'trace --ke')" 'trace --ke'
+equal 'zsh: no internal subcommand' "$(zsh_completed gen)" gen
 equal 'zsh: a file' "$(zsh_completed "run --kernel $directory/ty")" "run --kernel $directory/type"
 if [ -d /sys/bus/pci/devices ]; then
-  # The shortest beginning that no other device has.
+  # The shortest prefix of the device that is unique.
   for ((length = 1; length <= ${#device}; ++length)); do
     [ "$(find /sys/bus/pci/devices -name "${device:0:length}*" | wc -l)" != 1 ] || break
   done
   equal 'zsh: a device' "$(zsh_completed "msix show ${device:0:length}")" "msix show $device"
-  equal 'zsh: a device to run with' "$(zsh_completed "run --device ${device:0:length}")" "run --device $device"
+  equal 'zsh: a device of run' "$(zsh_completed "run --device ${device:0:length}")" "run --device $device"
 fi
 
-# What the help of `msix audit` says to do for a node exporter, with an audit that ends with each of its statuses.
+# The recipe for a node exporter in the help of `msix audit`, run with each exit status of an audit.
 recipe=$("$passthru" msix audit --help | grep 'format=prometheus')
 for status in 0 1 3; do
   rm -f "$directory"/*.prom
@@ -75,9 +76,9 @@ for status in 0 1 3; do
       echo metrics
       return $status
     }
-    eval "$recipe" || true # the status of what is not done
+    eval "$recipe" || true # fails if it skips the move
   )
-  equal "what an audit writes that ends with $status is taken" "$([ -s "$directory/passthru.prom" ] && echo yes || echo no)" \
+  equal "output of an audit with status $status is used" "$([ -s "$directory/passthru.prom" ] && echo yes || echo no)" \
     "$([ $status -lt 2 ] && echo yes || echo no)"
 done
 
@@ -85,9 +86,10 @@ page=$("$passthru" generate man)
 for command in list 'msix show' 'msix audit' trace run bind; do
   equal "the manual has '$command'" "$(grep -c "^\.SS passthru $command\$" <<<"$page")" 1
 done
-equal 'and its options' "$(grep -c '^\.B \\-\\-kernel' <<<"$page")" 1
-equal "and no type of a programming language's" \
+equal 'the manual has its options' "$(grep -c '^\.B \\-\\-kernel' <<<"$page")" 1
+equal 'the manual has no type names of a programming language' \
   "$(grep -E '^\.B ' <<<"$page" | grep -cE 'UINT|INT|FLOAT|TEXT| in \[|:SIZE|\{' || [ $? -eq 1 ])" 0
-equal 'and what holds without an option' "$(grep -A2 '^\.B .*interval SECONDS$' <<<"$page" | grep -c 'default: 1)')" 1
-equal 'no line of text is taken for a request' "$(grep -vE '^\.(TH|SH|SS|TP|B|I|PP|nf|fi)\b' <<<"$page" | grep -c '^\.' || [ $? -eq 1 ])" 0
+equal 'the manual has defaults' "$(grep -A2 '^\.B .*interval SECONDS$' <<<"$page" | grep -c 'default: 1)')" 1
+equal 'no text line of the manual is a troff request' \
+  "$(grep -vE '^\.(TH|SH|SS|TP|B|I|PP|nf|fi)\b' <<<"$page" | grep -c '^\.' || [ $? -eq 1 ])" 0
 [ "$failures" = 0 ]

@@ -1,9 +1,9 @@
-# tests/unit/tools/equal.sh - one check of a shell test: prints a line, and counts failures. Sourced by the shell tests.
+# tests/unit/tools/equal.sh - a check for shell tests, which source this file. It prints a line and counts failures.
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 failures=0
 
-# equal WHAT GOT WANTED
+# equal WHAT GOT WANTED: compares two strings.
 equal() {
   if [ "$2" = "$3" ]; then
     echo "ok      $1"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what another process writes on a terminal or into a pipe, read as it comes, for tests of
-// what goes on until it is ended.
+// The output of another process on a terminal or pipe, read while the process runs. For tests of
+// commands that run until they are stopped.
 #pragma once
 
 #include <fcntl.h>
@@ -19,12 +19,12 @@ namespace passthru {
 
 class LiveOutput {
  public:
-  /// From the terminal's other side, or the pipe's.
+  /// Reads from the terminal's other side, or from the pipe.
   explicit LiveOutput(Fd from) : from_(std::move(from)) {
     ::fcntl(from_.get(), F_SETFL, O_NONBLOCK);
   }
 
-  /// Waits for these words, after those that were waited for last.
+  /// Waits until these words appear after those of the last call.
   [[nodiscard]] bool shows(const std::string& words) {
     return eventually([&] {
       take();
@@ -35,12 +35,12 @@ class LiveOutput {
     });
   }
 
-  /// What has come since, without waiting: whoever writes into a full pipe would wait for us.
+  /// Reads the available output without waiting. Call it often: a writer blocks on a full pipe.
   void take() {
     std::array<char, 4096> bytes{};
     ssize_t got = 0;
     while ((got = ::read(from_.get(), bytes.data(), bytes.size())) > 0) {
-      // A terminal makes two of the end of a line.
+      // A terminal turns "\n" into "\r\n".
       std::remove_copy(bytes.begin(), bytes.begin() + got, std::back_inserter(text_), '\r');
     }
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// More of the kernel's device events than are taken in time: that some are lost is told, and what
-// follows is heard again. In a network namespace of its own, so that nobody else hears any.
+// Tests of a burst of kernel device events that exceeds the socket's buffer. The loss is reported,
+// and later events are received. The test uses its own network namespace, so that no other process
+// receives the events.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/netlink.h>
@@ -25,12 +26,13 @@
 namespace passthru {
 namespace {
 
-/// For as long as it lives, and for the thread that made it.
+/// A new network namespace for the calling thread, while this object lives.
 class NetworkOfItsOwn {
  public:
   NetworkOfItsOwn() : entered_(before_ && ::unshare(CLONE_NEWNET) == 0) {}
   ~NetworkOfItsOwn() {
-    if (entered_ && ::setns(before_.get(), CLONE_NEWNET) != 0) ADD_FAILURE() << "it stays in it";
+    if (entered_ && ::setns(before_.get(), CLONE_NEWNET) != 0)
+      ADD_FAILURE() << "the thread cannot leave the namespace";
   }
   NetworkOfItsOwn(const NetworkOfItsOwn&) = delete;
   NetworkOfItsOwn& operator=(const NetworkOfItsOwn&) = delete;
@@ -44,16 +46,16 @@ class NetworkOfItsOwn {
 class LostEvents : public testing::Test {
  protected:
   void SetUp() override {
-    if (!network.entered()) GTEST_SKIP() << "needs root, for a network namespace";
+    if (!network.entered()) GTEST_SKIP() << "needs root to create a network namespace";
   }
-  /// To all who listen for the kernel's events.
+  /// Sends more to all listeners of the kernel's events than a socket buffer holds.
   static void flood() {
     const Fd sender(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT));
     sockaddr_nl all{};
     all.nl_family = AF_NETLINK;
     all.nl_groups = 1;
     const std::string datagram(4096, 'x');
-    // 4 MiB: a listener that wants 1 MiB kept is given twice that at most (socket(7), SO_RCVBUF).
+    // 4 MiB: a listener that asks for 1 MiB gets a buffer of at most 2 MiB (socket(7), SO_RCVBUF).
     for (unsigned sent = 0; sent < 1024; ++sent) {
       ASSERT_EQ(::sendto(sender.get(), datagram.data(), datagram.size(), 0,
                          reinterpret_cast<const sockaddr*>(&all), sizeof all),
@@ -76,7 +78,7 @@ TEST_F(LostEvents, AreAnErrorOnceAndTheNextCallGoesOn) {
             "receive the kernel's device events: No buffer space available");
   const auto next = events->receive();
   ASSERT_TRUE(next) << next.error().message();
-  EXPECT_EQ(*next, std::nullopt) << "a process sent it, not the kernel";
+  EXPECT_EQ(*next, std::nullopt) << "a message from a process instead of the kernel is ignored";
 }
 
 struct Watched {
@@ -85,7 +87,7 @@ struct Watched {
   const char* lost;
 };
 
-/// `passthru topology --watch`, in a process that can be made to take nothing for a while.
+/// `passthru topology --watch` in its own process, which the test can stop and continue.
 class LostEventsOfAWatch : public LostEvents, public testing::WithParamInterface<Watched> {
  protected:
   void TearDown() override {
@@ -116,7 +118,7 @@ TEST_P(LostEventsOfAWatch, AreToldAndTheWholeTreeIsShownAnew) {
   ASSERT_EQ(::kill(process, SIGSTOP), 0);
   int status = 0;
   ASSERT_EQ(::waitpid(process, &status, WUNTRACED), process);
-  ASSERT_TRUE(WIFSTOPPED(status)) << "it has ended: " << output.text();
+  ASSERT_TRUE(WIFSTOPPED(status)) << "the process has ended: " << output.text();
   ASSERT_NO_FATAL_FAILURE(flood());
   ASSERT_EQ(::kill(process, SIGCONT), 0);
   EXPECT_TRUE(output.shows(GetParam().lost)) << output.text();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a monitoring system is told of devices, whatever their VMMs say.
+// Tests of the metrics for a monitoring system, whatever the VMMs answer.
 #include "tools/msix/msix_metrics.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is told of a device of a host driver whose table the kernel lets nobody see.
+// Test of a device on a host driver whose table the kernel hides.
 #include "tools/msix/msix_view.h"
 
 #include <gmock/gmock.h>
@@ -14,7 +14,7 @@ namespace {
 TEST(MsixView, MessageControlIsJudgedWhereTheTableIsOutOfSight) {
   std::vector<std::byte> config(256);
   FakeConfig(FakeSpec::nvme()).read(0, config);
-  config[4] = std::byte{2};  // decodes memory
+  config[4] = std::byte{2};  // memory decode is on
   const auto layout = find_msix(config);
   ASSERT_TRUE(layout);
   config[layout->capability + 3U] = std::byte{0xc0};  // Enable, Function Mask

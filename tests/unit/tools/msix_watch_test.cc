@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// `passthru msix watch` on a terminal: its keys, its screen, and that the terminal is afterwards as
-// it was. The terminal is the kernel's, and the VMM that is asked is played.
+// Tests of `passthru msix watch` on a terminal: its keys, its screen, and that it restores the
+// terminal. The terminal is a real pseudo-terminal; the VMM is scripted.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>
@@ -37,7 +37,8 @@ constexpr tcflag_t kByLine = ICANON | ECHO;
 constexpr const char* kOwnScreen = "\x1b[?1049h";
 constexpr const char* kScreenBefore = "\x1b[?1049l";
 
-/// Of this machine, since its sysfs is read; the host's counts of a busy one would be shown too.
+/// A real function, because the command reads the machine's sysfs. The host's counts of a busy
+/// function would disturb the test.
 std::optional<Bdf> any_quiet_function() {
   const Sysfs sysfs;
   for (const Bdf bdf : sysfs.functions().value_or(std::vector<Bdf>{})) {
@@ -50,7 +51,7 @@ class MsixWatch : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto found = any_quiet_function();
-    if (!found) GTEST_SKIP() << "this machine has no PCI function without interrupts";
+    if (!found) GTEST_SKIP() << "needs a PCI function that uses no interrupts";
     device = *found;
     std::array<char, 32> name{"/tmp/passthru-XXXXXX"};
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
@@ -59,7 +60,7 @@ class MsixWatch : public ::testing::Test {
     int ours = -1;
     int its = -1;
     ASSERT_EQ(::openpty(&ours, &its, nullptr, nullptr, nullptr), 0);
-    // Held open: what the process wrote last, and its modes, outlive it.
+    // Stays open, so that the process's last output and modes outlive the process.
     terminal = Fd(its);
     screen = std::make_unique<LiveOutput>(Fd(ours));
     resize(24);
@@ -73,7 +74,7 @@ class MsixWatch : public ::testing::Test {
     if (!directory.empty()) fs::remove_all(directory);
   }
 
-  /// Has it run there, and waits for the first table.
+  /// Starts the command on the terminal and waits for the first table.
   [[nodiscard]] bool start(unsigned max_looks = UINT_MAX) {
     std::fflush(stdout);
     process = ::fork();
@@ -87,7 +88,7 @@ class MsixWatch : public ::testing::Test {
     const winsize size{.ws_row = rows, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
     EXPECT_EQ(::ioctl(terminal.get(), TIOCSWINSZ, &size), 0);
   }
-  /// Its exit status, once it has ended.
+  /// Waits until the process has ended. Returns its exit status.
   std::optional<int> ended() {
     int status = 0;
     const bool gone = eventually([&] {
@@ -110,11 +111,11 @@ class MsixWatch : public ::testing::Test {
   fs::path directory{};
   std::unique_ptr<ScriptedVmm> vmm{};
   std::unique_ptr<LiveOutput> screen{};
-  Fd terminal{};  // the side that the process has
+  Fd terminal{};  // the side of the process
   pid_t process = 0;
 
  private:
-  // In the process of its own. Nothing may leave it for the test that it is a copy of.
+  // Runs in the child process, a copy of the test. Must not return or throw into the test's code.
   int watch() const {
     constexpr int kNoTerminal = 98, kThrown = 99;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -136,13 +137,13 @@ class MsixWatch : public ::testing::Test {
 
 TEST_F(MsixWatch, EachSTakesTheNextOrder) {
   ASSERT_TRUE(start());
-  ASSERT_TRUE(shows("VERDICT\n     1 ")) << "comes most often";
+  ASSERT_TRUE(shows("VERDICT\n     1 ")) << "vector 1 has the highest rate";
   press('s');
   ASSERT_TRUE(shows("  by vector   space"));
   ASSERT_TRUE(shows("VERDICT\n     0 "));
   press('s');
   ASSERT_TRUE(shows("  by latency   space"));
-  ASSERT_TRUE(shows("VERDICT\n     2 ")) << "is the only one that was timed";
+  ASSERT_TRUE(shows("VERDICT\n     2 ")) << "only vector 2 was timed";
   ASSERT_TRUE(shows(" 2048 ns "));
   press('s');
   ASSERT_TRUE(shows("  by rate   space"));
@@ -191,7 +192,7 @@ TEST_P(MsixWatchEnds, AndTheTerminalIsAsItWas) {
   const auto before = modes();
   ASSERT_EQ(before[0] & kByLine, kByLine);
   ASSERT_TRUE(start());
-  EXPECT_EQ(modes()[0] & kByLine, 0U) << "keys come one by one, and are not shown";
+  EXPECT_EQ(modes()[0] & kByLine, 0U) << "keys arrive one by one without echo";
   press(GetParam().key);
   EXPECT_EQ(ended(), kDone) << screen->text();
   EXPECT_TRUE(shows(kScreenBefore)) << screen->text();

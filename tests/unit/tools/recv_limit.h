@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A limit for how long a test waits for the other side of a socket.
+// A limit on the time that a test waits for the other side of a socket.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 
 namespace passthru {
 
-/// From now on a `recv` fails with EAGAIN after a minute without a byte.
+/// Makes `recv` fail with EAGAIN after a minute without a byte.
 inline void limit_recv(const Fd& socket) {
   const timeval limit{.tv_sec = 60, .tv_usec = 0};
   EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);

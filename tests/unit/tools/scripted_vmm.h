@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a VMM at a socket with one device of ten vectors, for tests of the command: whichever order
-// they are sorted by, another of the first three comes first.
+// A VMM at a socket with one device of ten vectors, for tests of the command. Each sort order puts
+// a different one of the first three vectors on top.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ namespace passthru {
 
 class ScriptedVmm {
  public:
-  /// From now on one can connect; nobody is answered yet, and there is no thread.
+  /// Accepts connections from now on, but answers nothing and starts no thread.
   ScriptedVmm(const std::filesystem::path& socket, Bdf device) : device_(device) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -37,7 +37,7 @@ class ScriptedVmm {
     EXPECT_EQ(::bind(listener_.get(), name, sizeof(address)), 0);
     EXPECT_EQ(::listen(listener_.get(), 1), 0);
   }
-  /// Whoever is connected has gone by then.
+  /// Call it when the client has disconnected.
   ~ScriptedVmm() {
     ::shutdown(listener_.get(), SHUT_RDWR);
     if (thread_.joinable()) thread_.join();
@@ -45,7 +45,7 @@ class ScriptedVmm {
   ScriptedVmm(const ScriptedVmm&) = delete;
   ScriptedVmm& operator=(const ScriptedVmm&) = delete;
 
-  /// Answers one client, and hangs up where it asks to look at the device once more than this.
+  /// Answers one client. Disconnects it on inspection request number `max_looks` + 1.
   void serve(unsigned max_looks) {
     thread_ = std::thread([this, max_looks] {
       const Fd client(::accept(listener_.get(), nullptr, nullptr));
@@ -60,7 +60,7 @@ class ScriptedVmm {
         const std::string line = (looks ? look() : list()).dump() + '\n';
         static_cast<void>(::send(client.get(), line.data(), line.size(), MSG_NOSIGNAL));
       }
-      EXPECT_FALSE(got < 0 && errno == EAGAIN) << "the client does not hang up";
+      EXPECT_FALSE(got < 0 && errno == EAGAIN) << "the client does not disconnect";
     });
   }
   [[nodiscard]] unsigned looks() const { return looks_; }
@@ -71,7 +71,7 @@ class ScriptedVmm {
     return {{"version", InspectService::kVersion}, {"devices", std::move(devices)}};
   }
   [[nodiscard]] Json list() const { return answer(std::vector<std::string>{device_.str()}); }
-  // Between two looks vector 1 comes most often, and what comes of vector 2 is timed.
+  // Between two answers, vector 1 has the highest rate, and vector 2 has a timed interrupt.
   Json look() {
     const unsigned look = ++looks_;
     Inspection inspection;

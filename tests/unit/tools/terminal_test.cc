@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// When Ctrl-C ends what is under way.
+// Tests of the moment at which Ctrl-C takes effect.
 #include "tools/terminal.h"
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ TEST(SignalsHeld, WaitUntilWhatIsUnderWayIsDone) {
   }
   EXPECT_TRUE(StopFlag::is_set());
   const StopFlag another;
-  EXPECT_FALSE(StopFlag::is_set()) << "what ended the last one does not end the next";
+  EXPECT_FALSE(StopFlag::is_set()) << "an earlier signal does not stop a new operation";
 }
 
 }  // namespace

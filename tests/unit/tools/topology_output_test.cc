@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `passthru topology` prints of a tree, for a person and for a script.
+// Tests of the text and JSON output of `passthru topology`.
 #include "tools/topology/topology_output.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 namespace passthru::tools {
 namespace {
 
-/// A port with ACS, a bridge behind it that only root could read more of, and two functions.
+/// A port with ACS, behind it a bridge whose capabilities only root can read, and two functions.
 Topology small_machine() {
   ConfigImage port(4096);
   port.put8(0x0e, 1);
@@ -67,7 +67,7 @@ constexpr Bdf kSecond{.bus = 2, .device = 2};
 class TopologyOutput : public testing::Test {
  protected:
   const Topology topology = small_machine();
-  const PciNames names{"/nonexistent"};  // numbers
+  const PciNames names{"/nonexistent"};  // no list of ids, so names are numbers
 };
 
 TEST_F(TopologyOutput, IsALineAFunctionBelowItsBridge) {

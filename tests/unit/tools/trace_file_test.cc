@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The trace that Perfetto opens, made of what a VMM answers.
+// Tests of the trace file for Perfetto, made from a VMM's answers.
 #include "tools/trace/trace_file.h"
 
 #include <gmock/gmock.h>
@@ -32,7 +32,7 @@ class TraceFileTest : public testing::Test {
     return found;
   }
 
-  // Tests run side by side, each in a process of its own.
+  // Tests run in parallel, each in its own process.
   const std::string path = (std::filesystem::temp_directory_path() /
                             ("passthru-trace-" + std::to_string(::getpid()) + ".json"))
                                .string();
@@ -70,12 +70,12 @@ TEST_F(TraceFileTest, AnInterruptIsASliceOnTheTrackOfItsVector) {
 
   const Json trace = written();
   const Json slices = events(trace, "X");
-  ASSERT_EQ(slices.size(), 2U) << "another device's are left out";
-  EXPECT_EQ(slices[0]["ts"], 3.0) << "us, from when it was seen";
+  ASSERT_EQ(slices.size(), 2U) << "another device's interrupts are left out";
+  EXPECT_EQ(slices[0]["ts"], 3.0) << "microseconds, from when the signal was seen";
   EXPECT_EQ(slices[0]["dur"], 2.0);
   EXPECT_EQ(slices[0]["tid"], slices[1]["tid"]);
   const Json names = events(trace, "M");
-  ASSERT_EQ(names.size(), 2U) << "each name once";
+  ASSERT_EQ(names.size(), 2U) << "each name appears once";
   EXPECT_EQ(names[0]["args"]["name"], device + " a drive");
   EXPECT_EQ(names[1]["args"]["name"], "vector 3");
   EXPECT_EQ(names[1]["tid"], slices[0]["tid"]);
@@ -129,7 +129,7 @@ TEST_F(TraceFileTest, AnAnswerIsInTheFileAsSoonAsItIsAdded) {
   std::ifstream in(path);
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   EXPECT_THAT(text, HasSubstr("\"dur\":2.0"));
-  EXPECT_FALSE(file->is_whole()) << "its end is missing";
+  EXPECT_FALSE(file->is_whole()) << "the end of the file is missing";
   ASSERT_TRUE(file->finish({}));
   EXPECT_TRUE(file->is_whole());
 }
@@ -152,7 +152,7 @@ TEST_F(TraceFileTest, WhatFailedFirstIsSaidToTheEnd) {
   ASSERT_TRUE(file);
   expect_full(file->add(one_interrupt, device, ""));
   expect_full(file->finish({}));
-  expect_full(file->finish({}));  // closed by now, which would be EBADF
+  expect_full(file->finish({}));  // the file is closed; another write would be EBADF
   EXPECT_FALSE(file->is_whole());
 }
 

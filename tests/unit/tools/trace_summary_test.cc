@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `passthru trace` tells when it is done, as docs/json.md has it.
+// Tests of the summary of `passthru trace`, after docs/json.md.
 #include "tools/trace/trace_summary.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the command says of a VMM that does not answer as one does.
+// Tests of the command's errors about a VMM with wrong or missing answers.
 #include "tools/vmm_client.h"
 
 #include <gmock/gmock.h>
@@ -29,7 +29,7 @@ using ::testing::HasSubstr;
 
 constexpr Bdf kDrive{.device = 2};
 
-/// Answers requests with the lines that it is given, in their order, and then hangs up.
+/// Answers requests with the given lines in order, then disconnects.
 class VmmClientTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -58,7 +58,7 @@ class VmmClientTest : public ::testing::Test {
       for (; left > 0ms && ::send(client.get(), " ", 1, MSG_NOSIGNAL) == 1; left -= pause) {
         std::this_thread::sleep_for(pause);
       }
-      EXPECT_GT(left, 0ms) << "the client does not hang up";
+      EXPECT_GT(left, 0ms) << "the client does not disconnect";
     });
   }
   void answer(std::vector<std::string> lines) {
@@ -114,7 +114,8 @@ TEST_F(VmmClientTest, OneThatTakesNobodyAnyMoreDoesNotAnswerEither) {
   }
   const auto refused = VmmClient::connect(path, 50ms);
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ETIMEDOUT) << "as one that is dead does not: it is not left out";
+  EXPECT_EQ(refused.error().code, ETIMEDOUT)
+      << "a VMM that does not accept is reported, not skipped like a dead one";
   EXPECT_THAT(refused.error().message(), HasSubstr("ask the VMM at " + path.string() +
                                                    ": it does not answer. Look whether it still"));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `passthru msix watch` shows between two looks.
+// Tests of the lines of `passthru msix watch`, made from two samples.
 #include "tools/msix/watch_lines.h"
 
 #include <gmock/gmock.h>
@@ -93,13 +93,13 @@ TEST(WatchLines, WhatBeganCeasedOrChangedIsMarked) {
   third.vectors[2].verdict = Verdict::Cleared;
   const auto lines =
       compare(first, second, compare(first, first, {}, WatchOrder::Vector), WatchOrder::Vector);
-  EXPECT_TRUE(lines[0].changed) << "it began";
-  EXPECT_TRUE(lines[1].changed) << "another owner";
+  EXPECT_TRUE(lines[0].changed) << "interrupts started";
+  EXPECT_TRUE(lines[1].changed) << "the owner changed";
   EXPECT_FALSE(lines[2].changed);
   const auto later = compare(second, third, lines, WatchOrder::Vector);
-  EXPECT_TRUE(later[0].changed) << "it ceased";
+  EXPECT_TRUE(later[0].changed) << "interrupts stopped";
   EXPECT_FALSE(later[1].changed);
-  EXPECT_TRUE(later[2].changed) << "another verdict";
+  EXPECT_TRUE(later[2].changed) << "the verdict changed";
   EXPECT_THAT(table_of(later, true), HasSubstr("\x1b[7m     2"));
   EXPECT_THAT(table_of(later, false), Not(HasSubstr("\x1b")));
 }
@@ -127,7 +127,7 @@ TEST(WatchLines, TheTableFitsAScreenAndSaysWhatIsLeftOut) {
   EXPECT_THAT(table, HasSubstr("\n     2 "));
   EXPECT_THAT(table, Not(HasSubstr("\n     3 ")));
   EXPECT_THAT(table, testing::EndsWith("   ...  7 more\n"));
-  EXPECT_EQ(lines_of(table_of(lines, false, 1)), 2) << "its heading, and that there are some";
+  EXPECT_EQ(lines_of(table_of(lines, false, 1)), 2) << "the heading and the number of hidden lines";
 }
 
 TEST(WatchLines, AsJsonARoundHasEveryMemberInTheOrderOfVectors) {
@@ -163,7 +163,7 @@ TEST(WatchLines, AsJsonARoundHasEveryMemberInTheOrderOfVectors) {
                            {"p99_ns", 16},
                            {"verdict", "ok"},
                            {"changed", false}}}}}));
-  EXPECT_EQ(json_line(json).find('\n'), json_line(json).size() - 1) << "a line";
+  EXPECT_EQ(json_line(json).find('\n'), json_line(json).size() - 1) << "JSON in one line";
 }
 
 TEST(WatchLines, AsJsonWhatNeverCameIsLeftOutUnlessItIsDamagedOrHasChanged) {
@@ -174,7 +174,7 @@ TEST(WatchLines, AsJsonWhatNeverCameIsLeftOutUnlessItIsDamagedOrHasChanged) {
                                 {.index = 6, .verdict = Verdict::Ok}});
   ASSERT_EQ(json["vectors"].size(), 2U);
   EXPECT_EQ(json["vectors"][0]["index"], 8);
-  EXPECT_EQ(json["vectors"][0]["owner"], nullptr) << "nobody has it";
+  EXPECT_EQ(json["vectors"][0]["owner"], nullptr) << "no owner";
   EXPECT_EQ(json["vectors"][1]["index"], 9);
 }
 

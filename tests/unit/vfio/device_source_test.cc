@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That a device is opened by what the machine has, or as its VMM says, and that what contradicts
-// itself is refused with the descriptors closed.
+// Tests of choosing how to open a device: from the host's features or the VMM's options.
+// Contradictory options are refused, and the descriptors are closed.
 #include "vfio/device_source.h"
 
 #include <gmock/gmock.h>
@@ -48,11 +48,11 @@ TEST_F(DeviceSourceTest, TheNodeIsTakenWhereThereIsOneAndAnIommufd) {
 
 TEST_F(DeviceSourceTest, TheGroupIsTakenWhereEitherIsMissing) {
   plug(true);
-  EXPECT_EQ(find()->backend, Backend::Group) << "no iommufd";
+  EXPECT_EQ(find()->backend, Backend::Group) << "without iommufd";
   tree_.remove("0000:00:02.0");
   plug(false);
   tree_.add_iommufd();
-  EXPECT_EQ(find()->backend, Backend::Group) << "no node";
+  EXPECT_EQ(find()->backend, Backend::Group) << "without a node";
 }
 
 TEST_F(DeviceSourceTest, TheVmmMayChoose) {
@@ -62,13 +62,14 @@ TEST_F(DeviceSourceTest, TheVmmMayChoose) {
   EXPECT_EQ(find({.backend = Backend::Cdev})->backend, Backend::Cdev);
 }
 
-// Its group asks for the token, and its own node may not before Linux 6.17.
+// The group requires the token; the device's own node may not require it before Linux 6.17.
 TEST_F(DeviceSourceTest, TheGroupIsTakenOfAVirtualFunctionWithAToken) {
   plug(true);
   tree_.add_iommufd();
   tree_.add({.bdf = "0000:01:00.0", .driver = "nvme", .group = 7});
   tree_.link("bus/pci/devices/0000:00:02.0/physfn", "bus/pci/devices/0000:01:00.0");
-  EXPECT_EQ(find()->backend, Backend::Cdev) << "the host's driver knows of no token";
+  EXPECT_EQ(find()->backend, Backend::Cdev)
+      << "on a host driver, the physical function has no token";
   tree_.remove("0000:01:00.0");
   tree_.add({.bdf = "0000:01:00.0", .driver = "vfio-pci", .group = 7, .vfio_dev = true});
   EXPECT_EQ(find()->backend, Backend::Group);
@@ -76,7 +77,7 @@ TEST_F(DeviceSourceTest, TheGroupIsTakenOfAVirtualFunctionWithAToken) {
   const int fd = kernel_.open_cdev(spec_.cdev())->release();
   EXPECT_EQ(find({.cdev_fd = fd})->backend, Backend::Cdev);
   std::filesystem::remove_all(tree_.root() / "class/vfio/2");
-  EXPECT_EQ(find()->backend, Backend::Cdev) << "VFIO without groups";
+  EXPECT_EQ(find()->backend, Backend::Cdev) << "a kernel with VFIO but without groups";
 }
 
 TEST_F(DeviceSourceTest, ANodeThatIsWantedAndNotThereIsRefused) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A drive with virtual functions on vfio-pci as a whole: who opens it sets the token, who opens one
-// of its virtual functions needs it.
+// Tests of a drive whose virtual functions are also on vfio-pci. Opening the physical function sets
+// the token; opening a virtual function requires it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -52,7 +52,7 @@ TEST_F(AssignedVfTokenTest, OnlyWhoHasTheTokenOfThePhysicalFunctionsOwnerOpensAV
 }
 
 TEST_F(AssignedVfTokenTest, WhileAVirtualFunctionIsInUseItsPhysicalFunctionOpensWithItsTokenOnly) {
-  ASSERT_TRUE(open(kPhysical, right)) << "closed again";
+  ASSERT_TRUE(open(kPhysical, right)) << "opened and closed";
   const auto user = open(kVirtual, right);
   ASSERT_TRUE(user) << user.error().message();
   EXPECT_THAT(open(kPhysical, {}).error().message(), HasSubstr("its virtual functions are in use"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// That what devices may have written to is logged in each address space, and told of whole memory.
+// Tests of dirty-page tracking in each address space, reported for a whole range of memory.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -30,9 +30,9 @@ TEST_F(DirtyLog, TellsOfMappedMemoryThatDevicesMayWrite) {
   ASSERT_TRUE(dma_.add(0x100000, pages(3), false));
   ASSERT_TRUE(dma_.attach_group(kDrive));
   ASSERT_TRUE(dma_.start_dirty_log());
-  ASSERT_TRUE(dma_.add(0x200000, pages(1), true)) << "memory that comes later";
+  ASSERT_TRUE(dma_.add(0x200000, pages(1), true)) << "memory added later";
   EXPECT_EQ(dirty(0), Bits{3});
-  EXPECT_EQ(dirty(0x100000), Bits{0}) << "they cannot write it";
+  EXPECT_EQ(dirty(0x100000), Bits{0}) << "devices cannot write to it";
   EXPECT_EQ(dirty(0x200000), Bits{1});
   EXPECT_EQ(dma_.dirty_pages(0x1000).error().code, ENOENT);
   dma_.stop_dirty_log();
@@ -43,7 +43,7 @@ TEST_F(DirtyLog, TellsOfMappedMemoryThatDevicesMayWrite) {
 TEST_F(DirtyLog, IncludesDevicesThatComeLater) {
   ASSERT_TRUE(dma_.add(0, pages(2), true));
   ASSERT_TRUE(dma_.start_dirty_log());
-  EXPECT_EQ(dirty(0), Bits{0}) << "nobody is there to write";
+  EXPECT_EQ(dirty(0), Bits{0}) << "no device is attached";
   ASSERT_TRUE(dma_.attach_group(kDrive));
   EXPECT_EQ(dirty(0), Bits{3});
   dma_.detach_group(kDrive);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a user is told when a group cannot be attached or memory cannot be mapped, and what to do.
+// Tests of the errors and hints if a group cannot be attached or memory cannot be mapped.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -67,7 +67,7 @@ TEST_F(DmaSpaceTest, WhatIsNoContainerIsRefusedAndTheRightOneMayFollow) {
                 "descriptor " + std::to_string(fd) + " is not a VFIO container");
       EXPECT_THAT(refused.error().advice, HasSubstr("/dev/vfio/vfio"));
     }
-    EXPECT_EQ(kernel_.open_fds(), 0U) << "what was given is closed";
+    EXPECT_EQ(kernel_.open_fds(), 0U) << "the given descriptors are closed";
 
     ASSERT_TRUE(dma.use_container(kernel_.open_container()->release()));
     EXPECT_TRUE(dma.attach_group(2));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That a VM's memory is in its IOAS while a device is attached by its own node, that a failure on
-// the way leaves nothing, and that both doors together have all of it.
+// Tests of a VM's memory in its IOAS while a device is attached through its own node. A failure on
+// the way leaves nothing behind, and container and IOAS together both have all memory.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,12 +19,12 @@ using ::testing::SizeIs;
 
 class DmaSpaceCdev : public DmaSpaceTest {
  protected:
-  /// The drive, by its own node.
+  /// Attaches the drive through its own node.
   Result<Fd> attach() {
     Fd node = PASSTHRU_TRY(kernel_.open_cdev(FakeSpec::nvme().cdev()));
     return dma_.attach_cdev(std::move(node));
   }
-  /// An iommufd that somebody else has opened.
+  /// Returns an iommufd that another process has opened.
   int handed_over() { return kernel_.open_iommufd()->release(); }
 };
 
@@ -32,7 +32,7 @@ TEST_F(DmaSpaceCdev, TheFirstDeviceGetsAllMemoryAndTheLastTakesItAway) {
   ASSERT_TRUE(dma_.add(0, pages(2), true));
   auto drive = attach();
   ASSERT_TRUE(drive) << drive.error().message();
-  ASSERT_TRUE(dma_.add(0x100000, pages(1), true)) << "memory that comes later";
+  ASSERT_TRUE(dma_.add(0x100000, pages(1), true)) << "memory added later";
   EXPECT_EQ(kernel_.dma_mappings(), 2U);
   const auto maps = dma_.maps();
   ASSERT_THAT(maps, SizeIs(1));
@@ -93,7 +93,7 @@ TEST_F(DmaSpaceCdev, OfferedMemoryThatTheKernelRefusesKeepsNoDeviceAway) {
   auto drive = attach();
   ASSERT_TRUE(drive) << drive.error().message();
   EXPECT_EQ(kernel_.dma_mappings(), 0U);
-  EXPECT_TRUE(dma_.remove(0x200000)) << "it was never mapped, and goes all the same";
+  EXPECT_TRUE(dma_.remove(0x200000)) << "memory that was never mapped can be removed";
   dma_.detach_cdev(std::move(*drive));
 }
 
@@ -103,17 +103,18 @@ TEST_F(DmaSpaceCdev, OfferedMemoryIsWhereItIsTaken) {
   ASSERT_TRUE(dma_.attach_group(3));
   kernel_.fail("IOMMU_IOAS_MAP", EFAULT);
   ASSERT_TRUE(dma_.offer(0x200000, pages(1)));
-  EXPECT_EQ(kernel_.dma_mappings(), 1U) << "the container's";
+  EXPECT_EQ(kernel_.dma_mappings(), 1U) << "only the container's mapping";
   kernel_.fail("VFIO_IOMMU_MAP_DMA", EFAULT);
   kernel_.fail("IOMMU_IOAS_MAP", EFAULT);
-  EXPECT_EQ(dma_.offer(0x300000, pages(1)).error().code, EFAULT) << "nobody took it";
+  EXPECT_EQ(dma_.offer(0x300000, pages(1)).error().code, EFAULT)
+      << "neither space accepted the memory";
   EXPECT_EQ(dma_.remove(0x300000).error().code, ENOENT);
 
   ASSERT_TRUE(dma_.offer(0x300000, pages(1)));
   EXPECT_EQ(kernel_.dma_mappings(), 3U);
   kernel_.fail("VFIO_IOMMU_UNMAP_DMA", EIO);
   dma_.forget(0x300000);
-  EXPECT_EQ(kernel_.dma_mappings(), 2U) << "the IOAS lets it go, whatever the container says";
+  EXPECT_EQ(kernel_.dma_mappings(), 2U) << "the IOAS unmaps it even if the container fails";
   dma_.detach_group(3);
   dma_.detach_cdev(std::move(*drive));
   EXPECT_TRUE(kernel_.nothing_leaked());
@@ -130,10 +131,10 @@ TEST_F(DmaSpaceCdev, BothDoorsOfOneVmHaveAllMemory) {
 
   kernel_.fail("IOMMU_IOAS_MAP", EFAULT);
   EXPECT_EQ(dma_.add(0x200000, pages(1), true).error().code, EFAULT);
-  EXPECT_EQ(kernel_.dma_mappings(), 4U) << "the container had it for a moment";
+  EXPECT_EQ(kernel_.dma_mappings(), 4U) << "the container's mapping is undone";
   kernel_.fail("IOMMU_IOAS_UNMAP", EIO);
   EXPECT_EQ(dma_.remove(0).error().code, EIO);
-  EXPECT_EQ(kernel_.dma_mappings(), 4U) << "the container has it back";
+  EXPECT_EQ(kernel_.dma_mappings(), 4U) << "the container maps it again";
 
   dma_.detach_group(3);
   EXPECT_EQ(kernel_.dma_mappings(), 2U);
@@ -166,7 +167,7 @@ TEST_F(DmaSpaceCdev, AnIommufdFromOutsideIsKeptForTheNextDevice) {
       auto node = kernel_.open_cdev(FakeSpec::nvme().cdev());
       auto drive = dma.attach_cdev(std::move(*node));
       ASSERT_TRUE(drive) << drive.error().message();
-      EXPECT_TRUE(dma.use_iommufd(given)) << "the one that it has";
+      EXPECT_TRUE(dma.use_iommufd(given)) << "the same iommufd is accepted again";
       EXPECT_EQ(dma.use_iommufd(handed_over()).error().code, EINVAL);
       dma.detach_cdev(std::move(*drive));
     }
@@ -186,7 +187,7 @@ TEST_F(DmaSpaceCdev, WhatIsNoIommufdIsRefusedAndTheRightOneMayFollow) {
       EXPECT_EQ(refused.error().cause, "descriptor " + std::to_string(fd) + " is no iommufd");
       EXPECT_THAT(refused.error().advice, HasSubstr("/dev/iommu"));
     }
-    EXPECT_EQ(kernel_.open_fds(), 0U) << "what was given is closed";
+    EXPECT_EQ(kernel_.open_fds(), 0U) << "the given descriptors are closed";
 
     ASSERT_TRUE(dma.use_iommufd(handed_over()));
     auto node = kernel_.open_cdev(FakeSpec::nvme().cdev());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a DmaSpace over a fake kernel with an NVMe drive in group 2 and a NIC in group 3, and guest
-// memory to put into it.
+// A DmaSpace over a fake kernel with an NVMe drive in group 2 and a NIC in group 3, and guest
+// memory for it.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How guest memory reaches the IOMMU, in which order a container is set up, and that whatever fails
-// leaves nothing behind.
+// Tests of mapping guest memory into the IOMMU: the order of a container's set-up, and failures
+// that leave nothing behind.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

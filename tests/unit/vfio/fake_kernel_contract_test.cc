@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// That the fake kernel keeps the contract that tests/hil/contract_test.cc asks of the running
-// Linux.
+// The contract tests on the fake kernel. tests/hil/contract_test.cc runs them on the running Linux.
 #include "tests/contract/attach_contract.h"
 #include "tests/contract/gone_contract.h"
 #include "tests/contract/interrupt_contract.h"
@@ -41,7 +40,8 @@ const std::vector<ContractSource> kSources = {
     fake("e1000e", FakeSpec::e1000e()), fake("conventional", conventional()),
     fake("nvme_cdev", dynamic_nvme(), Backend::Cdev)};
 const std::vector<ContractSource> kAttached = {fake("nvme", FakeSpec::nvme())};
-// Such a reset leaves a virtual function's memory decode on: its BackdoorResetContract is another.
+// A backdoor reset leaves a virtual function's memory decode on, so BackdoorResetContract excludes
+// it.
 const std::vector<ContractSource> kVirtual = {fake("nvme_vf", FakeSpec::nvme_vf())};
 
 INSTANTIATE_TEST_SUITE_P(Fake, KernelContract, testing::ValuesIn(kSources),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the fake kernel and its devices do beyond the contract with Linux: the hardware's side, the
-// record, the failures asked for.
+// Tests of the fake kernel and its devices beyond the contract with Linux: the hardware's side, the
+// recorded calls, and injected failures.
 #include "tests/fakes/fake_kernel.h"
 
 #include <gtest/gtest.h>
@@ -72,7 +72,7 @@ TEST_F(FakeKernelTest, AfterABackdoorResetNothingFiresUntilTheIndexIsCycled) {
   ASSERT_TRUE(bind(0, {fd(0)}));
   nvme_.backdoor_reset();
   ASSERT_TRUE(bind(0, {fd(0)}));
-  EXPECT_EQ(nvme_.entry(0), PhysicalEntry{}) << "BARs that decode nothing swallow the message";
+  EXPECT_EQ(nvme_.entry(0), PhysicalEntry{}) << "without decode, the kernel's write is lost";
   const std::array<std::byte, 2> command{std::byte{6}, std::byte{0}};
   ASSERT_TRUE(device_->write(Region::Config, 4, command));
   ASSERT_TRUE(bind(0, {fd(0)}));
@@ -90,7 +90,7 @@ TEST_F(FakeKernelTest, LevelInterruptsAreMaskedByTheKernelUntilUnmasked) {
   nvme_.set_intx(true);
   EXPECT_EQ(drained(0), 1U);
   ASSERT_TRUE(device_->act_on_irqs(Irq::Intx, IrqAction::Unmask, 0, 1));
-  EXPECT_EQ(drained(0), 1U) << "still asserted";
+  EXPECT_EQ(drained(0), 1U) << "the level is still asserted";
   nvme_.set_intx(false);
   ASSERT_TRUE(kernel_.signal_eventfd(fd(1)));
   EXPECT_EQ(drained(0), 0U);
@@ -112,7 +112,7 @@ TEST_F(FakeKernelTest, ASetIrqsThatFailsWhenAskedToUnbindsTheVectorsThatItNames)
   EXPECT_EQ(bind(0, {fd(0)}).error().code, ENOSPC);
   EXPECT_FALSE(nvme_.bound(0));
   EXPECT_EQ(nvme_.fire(1), Fired::Delivered);
-  EXPECT_EQ(drained(1), 1U) << "its neighbour is bound as before";
+  EXPECT_EQ(drained(1), 1U) << "the other vector stays bound";
   EXPECT_TRUE(bind(0, {fd(0)}));
 }
 
@@ -131,7 +131,7 @@ TEST_F(FakeKernelTest, TheHookSeesEachCallBeforeAndAfterIt) {
   std::vector<std::string> seen;
   kernel_.hook.set([&](std::string_view call, bool after) {
     seen.push_back((after ? "after " : "before ") + std::string(call));
-    if (!after) ignore(kernel_.drain_eventfd(fd(0)), "not hooked itself");
+    if (!after) ignore(kernel_.drain_eventfd(fd(0)), "the hook does not run for its own call");
   });
   nvme_.set_pause([&] { seen.emplace_back("within"); });
   ASSERT_TRUE(bind(0, {fd(0), fd(1)}));
@@ -167,7 +167,7 @@ TEST_F(FakeKernelTest, FiringAndBindingMayMeetOnTwoThreads) {
   });
   for (int i = 0; i < 50; ++i) EXPECT_TRUE(bind(0, {fd(0)}));
   hardware.join();
-  // A rebinding masks the entry for a moment: what fires then is pending, and delivered after it.
+  // Binding again masks the entry briefly; interrupts become pending and are delivered afterwards.
   EXPECT_EQ(nvme_.lost(), 0U);
   EXPECT_FALSE(nvme_.pending(0));
   EXPECT_GE(drained(0), 1U);

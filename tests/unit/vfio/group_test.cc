@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which devices can be assigned, and what a user is told about the others, word by word.
+// Tests of which devices can be assigned, and of the exact errors about the others.
 #include "vfio/group.h"
 
 #include <gtest/gtest.h>

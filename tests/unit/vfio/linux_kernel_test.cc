@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What LinuxKernel hands to ioctl and makes of its answers, those included that a healthy kernel
-// seldom gives. This binary's ioctl asks the test first.
+// Tests of LinuxKernel's ioctl arguments and of its handling of answers, including answers that a
+// kernel seldom gives. This binary's ioctl asks the test first.
 #include "vfio/linux_kernel.h"
 
 #include <fcntl.h>
@@ -22,7 +22,7 @@ namespace {
 using Answer = std::function<int(unsigned long request, void* argument)>;
 thread_local Answer* t_answer = nullptr;
 
-/// No ioctl of the test reaches a kernel while this is in scope.
+/// While this is in scope, it answers the thread's ioctls instead of the kernel.
 class Answering {
  public:
   explicit Answering(Answer answer) : answer_(std::move(answer)) { t_answer = &answer_; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Memory that faults: a file that is shorter than its mapping answers with SIGBUS, as a BAR does
-// whose decode is off.
+// Tests of reading memory that faults. A file shorter than its mapping raises SIGBUS, as a BAR does
+// while decode is off.
 #include "vfio/mmio_read.h"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ class GuardedLoad : public testing::Test {
   ~GuardedLoad() override { munmap(memory, 2 * kPage); }
 
   Fd file{memfd_create("faulting", 0)};
-  std::byte* memory = nullptr;  ///< one page, and one more that faults
+  std::byte* memory = nullptr;  ///< a valid page, then a page that faults
   std::array<uint32_t, 4> words{};
 };
 
@@ -45,8 +45,9 @@ TEST_F(GuardedLoad, ReadsWhatIsThere) {
 TEST_F(GuardedLoad, SurvivesAFaultAgainAndAgain) {
   for (unsigned i = 0; i < 3; ++i) {
     EXPECT_FALSE(try_read_mmio(memory + kPage, words));
-    EXPECT_FALSE(try_read_mmio(memory + kPage - 8, words)) << "in the middle";
-    EXPECT_TRUE(try_read_mmio(memory, words)) << "and what is there can still be read";
+    EXPECT_FALSE(try_read_mmio(memory + kPage - 8, words))
+        << "the fault is in the middle of the read";
+    EXPECT_TRUE(try_read_mmio(memory, words)) << "the valid page can still be read";
   }
 }
 
@@ -64,7 +65,7 @@ TEST_F(GuardedLoad, EveryThreadFindsItsOwnWayBack) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// Of the library's own threads, which take no other signals.
+// On a thread of the library, which blocks all other signals.
 TEST_F(GuardedLoad, AFaultOnAQuietThreadIsCaughtToo) {
   bool loaded = true;
   auto thread =
@@ -80,10 +81,10 @@ TEST_F(GuardedLoadDeath, WhatFaultsElsewhereEndsAsItWould) {
   EXPECT_TRUE(try_read_mmio(memory, words));
   const volatile std::byte* gone = memory + kPage;
   EXPECT_DEATH(static_cast<void>(*gone), "");
-  EXPECT_DEATH(raise(SIGBUS), "") << "sent, not faulted";
+  EXPECT_DEATH(raise(SIGBUS), "") << "a signal that was sent, not a fault";
 }
 
-// A vCPU's thread of a VMM that takes its signals elsewhere.
+// On a VMM's vCPU thread that blocks its signals.
 TEST_F(GuardedLoad, AFaultOnAThreadThatBlocksSigbusIsCaughtToo) {
   std::thread([&] {
     sigset_t all;
@@ -95,7 +96,7 @@ TEST_F(GuardedLoad, AFaultOnAThreadThatBlocksSigbusIsCaughtToo) {
       sigset_t now;
       sigemptyset(&now);
       pthread_sigmask(SIG_SETMASK, nullptr, &now);
-      EXPECT_EQ(sigismember(&now, SIGBUS), 1) << "it is blocked as before";
+      EXPECT_EQ(sigismember(&now, SIGBUS), 1) << "SIGBUS stays blocked";
     }
   }).join();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a capability chain says, and that a malformed one is refused without a read beyond the
+// Tests of parsing a capability chain. A malformed chain is refused without a read beyond the
 // answer.
 #include "vfio/region_caps.h"
 
@@ -14,7 +14,7 @@ namespace {
 constexpr uint32_t kFirst = sizeof(vfio_region_info);
 constexpr uint64_t kRegion = 0x10000;
 
-/// An answer of VFIO_DEVICE_GET_REGION_INFO, written by hand.
+/// A hand-written answer of VFIO_DEVICE_GET_REGION_INFO.
 class Answer {
  public:
   Answer() : bytes_(kFirst) {}
@@ -121,7 +121,7 @@ TEST(RegionCaps, EveryTruncationOfAGoodAnswerIsHandled) {
   Answer answer;
   answer.sparse(kFirst + 32, {{0, 0x1000}}).header(VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, 0);
   for (size_t size = 0; size < answer.bytes().size(); ++size) {
-    // An allocation of exactly that size: a read beyond it is the sanitizer's to see.
+    // An allocation of exactly that size, so that a sanitizer detects any read beyond it.
     const std::vector<std::byte> cut(answer.bytes().begin(),
                                      answer.bytes().begin() + static_cast<std::ptrdiff_t>(size));
     EXPECT_FALSE(parse_region_caps(cut, kFirst, kRegion)) << size;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a VF token is, what the kernel is told of it, and what a user is told where it is wrong.
+// Tests of VF tokens: parsing, the option for the kernel, and the errors for a wrong token.
 #include "vfio/vf_token.h"
 
 #include <gmock/gmock.h>

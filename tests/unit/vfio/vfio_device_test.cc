@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What an opened device knows of itself, the bounds of its accesses, and who keeps what open.
+// Tests of an opened device: its facts, the bounds of its accesses, and the descriptors that it
+// keeps open.
 #include "vfio/device.h"
 
 #include <gmock/gmock.h>
@@ -94,12 +95,12 @@ TEST_F(VfioDeviceTest, VectorsBeyondTheIndexNeverReachTheKernel) {
   EXPECT_EQ((*device)->bind_irqs(Irq::Msix, UINT32_MAX, std::span(fds).first(2)).error().code,
             EINVAL);
   EXPECT_EQ((*device)->bind_irqs(Irq::Msix, 0, {}).error().code, EINVAL)
-      << "would disable the index";
+      << "an empty list would disable the index";
   EXPECT_EQ((*device)->act_on_irqs(Irq::Msix, IrqAction::Trigger, 65, 1).error().code, EINVAL);
   EXPECT_EQ((*device)->act_on_irqs(Irq::Msix, IrqAction::Trigger, 1, UINT32_MAX).error().code,
             EINVAL);
   EXPECT_EQ((*device)->bind_irqs(Irq::Msi, 0, std::span(fds).first(1)).error().code, EINVAL)
-      << "has none";
+      << "the device has no MSI";
   EXPECT_TRUE(kernel_.calls().empty());
   EXPECT_TRUE((*device)->bind_irqs(Irq::Msix, 0, std::span(fds).first(65)));
 }
@@ -186,7 +187,7 @@ TEST_F(VfioDeviceTest, WhicheverCallOfAnOpenFailsNothingIsLeft) {
   EXPECT_TRUE(open(nvme_.spec()));
 }
 
-// A guest writes COMMAND between the read and the write of it.
+// A guest writes COMMAND between the library's read and write of COMMAND.
 TEST_F(VfioDeviceTest, TurningDecodeOnUndoesNoWriteOfCommand) {
   const auto device = open(nvme_.spec());
   ASSERT_TRUE(device);
@@ -200,7 +201,7 @@ TEST_F(VfioDeviceTest, TurningDecodeOnUndoesNoWriteOfCommand) {
       EXPECT_TRUE((*device)->write(Region::Config, 4, bytes));
       written = true;
     });
-    // Done by then, unless it waits.
+    // The guest's write is done by then, unless it waits.
     for (int i = 0; i < 50 && !written; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The reading of an ELF kernel: its segments, its PVH entry, and files that are something else.
+// Tests of reading an ELF kernel: its segments, its PVH entry, and invalid files.
 #include "vmm/elf_kernel.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The first CPU's registers in either mode.
+// Tests of the first CPU's registers in each mode.
 #include "vmm/entry_state.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 namespace passthru {
 namespace {
 
-/// The registers of `entry` on a CPU whose registers were all ones.
+/// The registers after `entry` is applied to registers of all ones.
 struct Registers {
   explicit Registers(const BootEntry& entry) {
     std::memset(&sregs, 0xFF, sizeof(sregs));

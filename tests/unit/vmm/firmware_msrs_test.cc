@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a CPU's model-specific registers hold at its first instruction.
+// Tests of a CPU's model-specific registers at its first instruction.
 #include "vmm/firmware_msrs.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ uint64_t after_firmware(uint32_t index, uint64_t after_reset) {
 
 TEST(FirmwareMsrs, TheMtrrsAreOnAndTheirDefaultIsWriteBack) {
   EXPECT_EQ(after_firmware(0x2FF, 0), 0x806U);
-  EXPECT_EQ(after_firmware(0x2FF, 0xC01), 0x806U) << "no fixed ranges, whatever was there";
+  EXPECT_EQ(after_firmware(0x2FF, 0xC01), 0x806U) << "fixed ranges are off, whatever the old value";
 }
 
 // KVM's reset sets bits 11 and 12: the CPU has no branch trace storage and no event-based sampling.

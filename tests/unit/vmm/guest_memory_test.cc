@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what guest RAM is made of, where it is in this process, and what is said where the host has
-// no huge pages for it.
+// Tests of guest RAM: its kinds of memory, its address in this process, and the errors if the host
+// lacks huge pages.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@ using Kind = MemoryBacking::Kind;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-/// The line of /proc/self/maps that has `address`.
+/// Returns the line of /proc/self/maps that contains `address`.
 std::string mapping_of(const std::byte* address) {
   std::ifstream maps("/proc/self/maps");
   const auto wanted = reinterpret_cast<uintptr_t>(address);
@@ -129,7 +129,7 @@ TEST_F(HugePageFiles, AreReadOfTheSizeThatIsAskedFor) {
   const auto small = huge_pages_of_host(2 * kMiB, directory);
   ASSERT_TRUE(small);
   EXPECT_EQ(small->total, 100U);
-  EXPECT_EQ(small->available(), 20U) << "what is promised to others is not ours";
+  EXPECT_EQ(small->available(), 20U) << "reserved pages are not available";
   EXPECT_EQ(huge_pages_of_host(kGiB, directory)->available(), 1U);
   EXPECT_FALSE(huge_pages_of_host(kMiB, directory));
 }
@@ -140,7 +140,7 @@ TEST_F(HugePageFiles, TooFewSayHowManyAreFreeAndTheCommandThatReservesTheRest) {
     const Error error = explain_huge_pages(code, 256 * kMiB, 2 * kMiB, directory);
     EXPECT_EQ(error.code, ENOMEM);
     EXPECT_THAT(error.cause, HasSubstr("128 pages of 2 MiB are needed, 20 are free"));
-    // 80 are in use or promised, and stay so.
+    // 80 pages are in use or reserved; 128 more are needed.
     EXPECT_THAT(error.advice,
                 HasSubstr("'echo 208 > " + (directory / "hugepages-2048kB/nr_hugepages").string()));
   }

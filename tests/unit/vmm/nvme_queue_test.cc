@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The queues of the tests' own NVMe driver, with a drive that is played by the test.
+// Tests of the queues of the tests' own NVMe driver; the test plays the drive.
 #include "tests/hil/nvme_driver/nvme_queue.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@ namespace {
 
 class NvmeQueueTest : public ::testing::Test {
  protected:
-  /// The drive completes a command in the next entry of its completion queue.
+  /// Completes a command in the next entry of the completion queue, as the drive does.
   void complete(uint16_t command, uint32_t result = 0, uint16_t status = 0) {
     const std::array<uint32_t, 4> words = {result, 0, 0,
                                            command | phase_ << 16 | uint32_t{status} << 17};
@@ -21,7 +21,7 @@ class NvmeQueueTest : public ::testing::Test {
     completed_ = (completed_ + 1) % NvmeQueue::kEntries;
     if (completed_ == 0) phase_ ^= 1;
   }
-  /// A dword of a command.
+  /// Returns a dword of a command.
   uint32_t word(unsigned entry, unsigned number) {
     uint32_t value = 0;
     std::memcpy(&value, commands_.data() + entry * NvmeQueue::kCommandSize + number * 4, 4);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Text for an output that is read, that nobody reads, and that is read again.
+// Tests of writing to an output that is read, not read, and read again.
 #include "vmm/output_writer.h"
 
 #include <fcntl.h>
@@ -34,7 +34,7 @@ using testing::Not;
 constexpr size_t kBuffer = 64 << 10;
 constexpr std::chrono::milliseconds kShort{50};
 
-// Bytes that differ from their neighbours, without the end of a line.
+// Returns text without newlines in which neighbouring bytes differ.
 std::string text_of(size_t size) {
   std::string text;
   while (text.size() < size) text += std::to_string(text.size()) + ' ';
@@ -51,7 +51,7 @@ class OutputWriterTest : public testing::Test {
     reader_ = std::make_unique<LiveOutput>(Fd(ends[0]));
   }
 
-  // A terminal instead of a pipe.
+  // Uses a terminal instead of a pipe.
   void use_terminal() {
     int ours = -1, theirs = -1;
     termios raw{};
@@ -69,7 +69,7 @@ class OutputWriterTest : public testing::Test {
     return std::move(*writer);
   }
 
-  // The pipe takes no more byte. Returns how many it has.
+  // Fills the pipe. Returns how many bytes it holds.
   size_t fill() {
     const std::string page(4096, ' ');
     size_t size = 0;
@@ -79,7 +79,7 @@ class OutputWriterTest : public testing::Test {
     return size;
   }
 
-  // Whether `work` returns while nobody reads. If not, the output loses its reader.
+  // Returns whether `work` returns while nothing is read. If it does not, closes the reader.
   bool returns(const std::function<void()>& work) {
     std::atomic<bool> returned{false};
     std::thread thread([&] {
@@ -96,7 +96,7 @@ class OutputWriterTest : public testing::Test {
     for (const char& byte : text) writer.write(std::string_view(&byte, 1));
   }
 
-  // Reads on while `writer` finishes.
+  // Reads while `writer` finishes.
   void finish_read(OutputWriter& writer) {
     std::atomic<bool> finished{false};
     std::thread thread([&] {
@@ -115,7 +115,7 @@ class OutputWriterTest : public testing::Test {
   std::unique_ptr<LiveOutput> reader_;
 };
 
-// The number in the line about dropped bytes, and what is before and after that line.
+// The number in the line about dropped bytes, and the text before and after that line.
 struct Told {
   std::string before, after;
   uint64_t dropped = 0;
@@ -187,7 +187,7 @@ TEST_F(OutputWriterTest, DropsUntilHalfOfItsBufferIsFree) {
   write_bytewise(*writer, text_of(2 * kBuffer));
   std::array<char, kBuffer / 4> some{};
   ASSERT_EQ(::read(reader_->fd(), some.data(), some.size()), static_cast<ssize_t>(some.size()));
-  // The writer has moved something, so its buffer has room. It moves at most a quarter.
+  // The writer has moved at least this much, so its buffer has room. It moves at most a quarter.
   constexpr size_t kMoved = 1024;
   EXPECT_TRUE(eventually([&] {
     int size = 0;
@@ -232,7 +232,7 @@ TEST_F(OutputWriterTest, EndsWhileNobodyReadsATerminal) {
 
 TEST_F(OutputWriterTest, ANonblockingOutputLosesNothing) {
   ::fcntl(output_.get(), F_SETFL, O_NONBLOCK);
-  ::fcntl(output_.get(), F_SETPIPE_SZ, 4096);  // full, again and again
+  ::fcntl(output_.get(), F_SETPIPE_SZ, 4096);  // fills up repeatedly
   const auto writer = start();
   const std::string text = text_of(kBuffer / 2);
   writer->write(text);
@@ -283,7 +283,7 @@ TEST_F(OutputWriterTest, AConsoleThatNobodyReadsHoldsUpNoVcpu) {
     for (int i = 0; i < 1 << 20; ++i) (*console)->write(std::byte{'x'});
   }));
   reader_.reset();
-  EXPECT_GE((*console)->finish(), (1u << 20) - 65536) << "all but what is in the pipe";
+  EXPECT_GE((*console)->finish(), (1u << 20) - 65536) << "all bytes except those in the pipe";
 }
 
 TEST_F(OutputWriterTest, AConsoleWritesItsLastLineBeforeItEnds) {

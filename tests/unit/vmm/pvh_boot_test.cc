@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The boot plan of an ELF kernel, and guest RAM after it is written.
+// Tests of the boot plan of an ELF kernel, and of guest RAM after the plan is written.
 #include "vmm/pvh_boot.h"
 
 #include <gtest/gtest.h>
@@ -22,12 +22,12 @@ uint64_t word(const GuestMemory& memory, uint64_t address, size_t width) {
   return from_bytes(memory.at(address, width).value());
 }
 
-/// What a kernel finds in a machine of `memory` bytes of RAM, which were not zero before.
+/// A machine of `memory` bytes of RAM with a loaded kernel. The RAM was not zero before.
 class Loaded {
  public:
   Loaded(uint64_t memory, const std::vector<std::byte>& initrd, const std::string& command_line) {
     ram_ = GuestMemory::create(memory).value();
-    // As far as this test looks.
+    // The part of RAM that the tests check.
     const auto dirty = ram_->at(0, 32 * kMiB).value();
     std::fill(dirty.begin(), dirty.end(), std::byte{0xEE});
     const auto image = ElfKernel::parse(file_, "k").value();

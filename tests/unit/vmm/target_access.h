@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns a guest's loads and stores as numbers, for tests of what answers them.
+// A guest's loads and stores as numbers, for tests of access targets.
 #pragma once
 
 #include <array>

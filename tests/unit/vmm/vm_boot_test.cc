@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns how the VMM puts Linux into memory: guest RAM, the kernel image, boot parameters.
+// Tests of loading Linux: guest RAM, the kernel image, boot parameters.
 #include <gtest/gtest.h>
 
 #include <algorithm>

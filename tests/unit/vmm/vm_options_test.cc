@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what the VMM says to options that cannot work; none of it needs KVM.
+// Tests of the VMM's errors for invalid options; they need no KVM.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -265,7 +265,7 @@ TEST_F(VmCreate, AKernelImageThatIsNotOneSaysWhatToGive) {
 }
 
 TEST_F(VmCreate, AnInitrdThatIsNotThereIsNamed) {
-  // As much of a bzImage as it takes to get to the initrd.
+  // The bzImage fields that are read before the initrd is opened.
   std::string image(4096, '\0');
   const auto put = [&](size_t offset, const std::string& bytes) {
     image.replace(offset, bytes.size(), bytes);
@@ -302,7 +302,7 @@ TEST(KvmMachine, SaysWhatToDoWhereKvmIsNotOurs) {
   ASSERT_GE(created, 0);
   ::close(created);
   const uid_t user = ::geteuid();
-  constexpr uid_t kNobody = 65534;  // root may open anything
+  constexpr uid_t kNobody = 65534;  // root can open any file
   const bool root = user == 0;
   ASSERT_EQ(root ? ::seteuid(kNobody) : 0, 0);
   const auto machine = KvmMachine::create(path);

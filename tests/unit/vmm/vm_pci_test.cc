@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The VMM's PCI bus: its two doors, who is on it, and where its interrupt pins go.
+// Tests of the VMM's PCI bus: both ways to config space, its functions, and their interrupt pins.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ namespace {
 
 using testing::ElementsAre;
 
-/// Every byte of its config space is its offset's low byte; remembers accesses.
+/// A function whose config bytes equal the low byte of their offset. It records accesses.
 class Recorder final : public GuestFunction {
  public:
   uint32_t config_read(uint32_t offset, unsigned width) override {
@@ -108,7 +108,7 @@ TEST_F(PciBusTest, TheResetPortBetweenThemResetsOnItsCpuBitOnly) {
   EXPECT_EQ(resets_, 0);
   write(ports_, kResetPort - kPciConfigPort, 1, 0x06);
   EXPECT_EQ(resets_, 1);
-  point_ports_at(3, 0xFC);  // a double word over the same port is not a reset
+  point_ports_at(3, 0xFC);  // a double word that covers the port is not a reset
   EXPECT_EQ(resets_, 1);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How a guest turns the VMM's machine off, and resets it.
+// Tests of a guest that powers off or resets the VMM's machine.
 #include <gtest/gtest.h>
 
 #include "tests/unit/vmm/target_access.h"
@@ -11,7 +11,7 @@ namespace {
 TEST(PowerRegisters, PowersOffOnTheSleepTypeOfS5AndNoOther) {
   int offs = 0;
   PowerRegisters power([&] { ++offs; });
-  write(power, PowerRegisters::kPm1Control, 2, 5 << 10);            // no SLP_EN
+  write(power, PowerRegisters::kPm1Control, 2, 5 << 10);            // without SLP_EN
   write(power, PowerRegisters::kPm1Control, 2, 1 << 13 | 3 << 10);  // S3
   write(power, PowerRegisters::kPm1Event, 2, 1 << 13 | 5 << 10);
   EXPECT_EQ(offs, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The VMM's serial port.
+// Tests of the VMM's serial port.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -39,11 +39,11 @@ TEST_F(SerialTest, EachSentByteIsAnInterruptOfItsOwn) {
   write(serial_, 1, 1, 0x02);
   EXPECT_THAT(line_, ElementsAre(true));
   EXPECT_EQ(read(serial_, 2, 1), 0x02u);
-  EXPECT_EQ(read(serial_, 2, 1), 0x01u) << "reading the cause takes it away";
+  EXPECT_EQ(read(serial_, 2, 1), 0x01u) << "reading the cause clears it";
   EXPECT_THAT(line_, ElementsAre(true, false));
   write(serial_, 0, 1, 'a');
   write(serial_, 0, 1, 'b');
-  EXPECT_THAT(line_, ElementsAre(true, false, true, false, true)) << "an edge for each";
+  EXPECT_THAT(line_, ElementsAre(true, false, true, false, true)) << "one edge for each byte";
 }
 
 TEST_F(SerialTest, ReceivedBytesInterruptUntilAllAreRead) {
@@ -76,7 +76,7 @@ TEST_F(SerialTest, DropsWhatFindsNoRoomAndTellsWhenThereIsRoomAgain) {
   EXPECT_EQ(rooms_, 1);
   EXPECT_EQ(serial_.room(), 1u);
   read(serial_, 0, 1);
-  EXPECT_EQ(rooms_, 1) << "only a full queue has somebody waiting";
+  EXPECT_EQ(rooms_, 1) << "only a queue that was full has a waiting sender";
 }
 
 TEST_F(SerialTest, ClearingTheReceiverMakesRoom) {
@@ -89,7 +89,7 @@ TEST_F(SerialTest, ClearingTheReceiverMakesRoom) {
 TEST_F(SerialTest, LoopsBackToItselfAndSendsNothingThen) {
   write(serial_, 4, 1, 0x1A);  // as Linux probes: loop, OUT2, RTS
   EXPECT_EQ(read(serial_, 6, 1) & 0xF0, 0x90u);
-  EXPECT_EQ(serial_.room(), 0u) << "the line is cut";
+  EXPECT_EQ(serial_.room(), 0u) << "loopback cuts the line";
   write(serial_, 0, 1, 'q');
   EXPECT_EQ(read(serial_, 0, 1), 'q');
   EXPECT_EQ(sent_, "");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what the VMM tells its guest about the machine: ACPI tables and CPUID.
+// Tests of the VMM's machine description for its guest: ACPI tables and CPUID.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -33,13 +33,13 @@ class AcpiTest : public testing::Test {
     for (size_t i = 0; i < size; ++i) total += static_cast<unsigned>(word(address + i, 1));
     return total & 0xFF;
   }
-  /// The table that the XSDT has under `signature`.
+  /// Returns the address of the XSDT's table with this signature.
   uint64_t find(const std::string& signature) const {
     const uint64_t xsdt = word(kBase + 24, 8);
     for (uint64_t at = xsdt + 36; at < xsdt + word(xsdt + 4, 4); at += 8) {
       if (text(word(at, 8), 4) == signature) return word(at, 8);
     }
-    ADD_FAILURE() << "no " << signature;
+    ADD_FAILURE() << "no table " << signature;
     return kBase;
   }
 
@@ -134,13 +134,14 @@ TEST_F(CpuidTest, EveryLeafThatNamesTheApicIdNamesThisCpus) {
 
 TEST_F(CpuidTest, TheTopologyIsOneSocketOfSingleThreadedCores) {
   const auto entries = cpuid_of(host(kAuth), 0, 3);
-  EXPECT_EQ(find(entries, 1)->ebx >> 16 & 0xFF, 4u) << "ids are counted in powers of two";
+  EXPECT_EQ(find(entries, 1)->ebx >> 16 & 0xFF, 4u)
+      << "the number of ids is rounded up to a power of two";
   EXPECT_TRUE(find(entries, 1)->edx & 1u << 28);
   EXPECT_EQ(find(entries, 0xB, 0)->eax, 0u);
   EXPECT_EQ(find(entries, 0xB, 0)->ebx, 1u);
-  EXPECT_EQ(find(entries, 0xB, 1)->eax, 2u) << "two bits of APIC id make up the socket";
+  EXPECT_EQ(find(entries, 0xB, 1)->eax, 2u) << "the socket has two bits of APIC id";
   EXPECT_EQ(find(entries, 0xB, 1)->ebx, 3u);
-  EXPECT_FALSE(find(entries, 0x1F)) << "the host's own";
+  EXPECT_FALSE(find(entries, 0x1F)) << "the host's leaf is removed";
   EXPECT_EQ(find(entries, 0x80000008)->ecx, 2u | 2u << 12);
   EXPECT_EQ(find(entries, 0x8000001E)->ebx, 0u);
 }
@@ -157,7 +158,7 @@ TEST_F(CpuidTest, CachesAreSharedFromTheThirdLevelOn) {
   EXPECT_EQ(find(entries, 4, 0)->eax >> 14 & 0xFFF, 0u);
   EXPECT_EQ(find(entries, 4, 3)->eax >> 14 & 0xFFF, 7u);
   EXPECT_EQ(find(entries, 4, 3)->eax >> 26, 7u);
-  EXPECT_EQ(find(entries, 4, 3)->eax & 0x3FFF, 0x163u) << "what kind of cache it is stays";
+  EXPECT_EQ(find(entries, 4, 3)->eax & 0x3FFF, 0x163u) << "the cache's type stays";
 }
 
 TEST_F(CpuidTest, AnIntelCpuKeepsAmdsLeavesAsTheyAre) {
@@ -172,9 +173,9 @@ TEST(KvmTable, HasTheKernelsLayoutAndRequestNumbers) {
   const auto* words = static_cast<const uint32_t*>(table.argument());
   EXPECT_EQ(words[0], 3u);
   EXPECT_EQ(words[1], 0u);
-  EXPECT_EQ(words[2], 1u) << "entries follow the two words at once";
+  EXPECT_EQ(words[2], 1u) << "entries directly follow the two words";
   EXPECT_EQ(table.entries(), entries);
-  // KVM_GET_SUPPORTED_CPUID, whatever size the header's struct has.
+  // KVM_GET_SUPPORTED_CPUID, whatever the size of the header's struct.
   EXPECT_EQ(kvm_table_request(_IOC(_IOC_READ | _IOC_WRITE, 0xAE, 0x05, 12)), 0xC008AE05u);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a guest that broke its VMM would try: tests/unit/examples/unprivileged.sh runs this in the
-// example.
+// Attacks by a guest that broke out of its VMM. tests/unit/examples/unprivileged.sh runs this in
+// the example.
 #include "attacks.h"
 
 #include <sys/ioctl.h>
@@ -17,7 +17,7 @@
 
 int inject() {
   for (const char letter : std::string_view("injected\n")) {
-    // The kernel ignores the upper half, which a careless filter compares.
+    // The kernel ignores the upper half; a careless filter compares it.
     for (const unsigned long request : {uint64_t{TIOCSTI}, uint64_t{TIOCSTI} | uint64_t{1} << 32}) {
       if (::syscall(SYS_ioctl, STDIN_FILENO, request, &letter) == 0) break;
       std::printf("TIOCSTI: %s\n", std::strerror(errno));

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT
-// What a guest that broke its VMM would try. An attack returns 0 when it succeeds, otherwise 1.
+// Attacks by a guest that broke out of its VMM. Each returns 0 on success, otherwise 1.
 #pragma once
 
 #include <sys/types.h>
 
-/// Types a line into the terminal that is its standard input.
+/// Types a line into the terminal on standard input.
 int inject();
 
 /// Takes descriptor 3 of another process.
 int take(pid_t victim);
 
-/// Prints the environment that it got.
+/// Prints its environment.
 int print_environment();
 
-/// Ignores all signals that can be ignored, leaves a process behind, and does not end.
+/// Ignores all signals that it can, leaves a process behind, and does not exit.
 [[noreturn]] int outlive();
 
-/// Has the kernel refuse system calls as the example does, and makes each. Here 0 means that the
-/// refused ones failed with the errno that the filter gives, and the others as before.
+/// Makes each system call that the example filters. Returns 0 if the refused calls fail with the
+/// filter's errno and the other calls behave as without the filter.
 int make_refused_calls();
 
-/// Runs a command as the first process of a new terminal's session, copies what it writes to
-/// stdout, and types TEXT when it writes "type TEXT", a line. Returns the command's exit status.
+/// Runs a command as session leader of a new terminal and copies its output to stdout. When the
+/// command writes "type TEXT", it types TEXT and a newline. Returns the command's exit status.
 int run_on_terminal(char** command);

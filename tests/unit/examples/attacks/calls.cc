@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Each system call that the example's filter refuses, with arguments by which it does no harm and,
-// made by root without the filter, does not fail with EPERM.
+// The system calls that the example's filter refuses. The arguments make each call harmless.
+// Without the filter, root's call does not fail with EPERM.
 #include <linux/io_uring.h>
 #include <linux/kvm.h>
 #include <sched.h>
@@ -20,8 +20,8 @@
 
 namespace {
 
-constexpr long kBad = -1;     // no descriptor, no flags that there are
-constexpr long kNowhere = 1;  // no address
+constexpr long kBad = -1;     // an invalid descriptor and invalid flags
+constexpr long kNowhere = 1;  // an invalid address
 constexpr int kAsBefore = 0;
 constexpr long kUpperHalf = 1L << 32;
 
@@ -32,7 +32,7 @@ struct Call {
   std::array<long, 6> arguments;
 };
 
-// With CLONE_THREAD alone, no clone() starts anything.
+// With CLONE_THREAD alone, clone() always fails.
 Call clone_of(const char* name, long kind, int wanted = EPERM) {
   return {name, wanted, SYS_clone, {kind | CLONE_THREAD}};
 }
@@ -80,9 +80,9 @@ const Call kCalls[] = {
     clone_of("clone: PID", CLONE_NEWPID),
     clone_of("clone: network", CLONE_NEWNET),
     clone_of("clone: cgroup", CLONE_NEWCGROUP),
-    clone_of("clone: two of them", CLONE_NEWUSER | CLONE_NEWNET),
+    clone_of("clone: two namespaces", CLONE_NEWUSER | CLONE_NEWNET),
     {"clone3", ENOSYS, SYS_clone3, {0}},
-    // What a VMM lives by.
+    // Calls that a VMM needs.
     {"KVM_RUN", kAsBefore, SYS_ioctl, {kBad, KVM_RUN}},
     {"TCGETS", kAsBefore, SYS_ioctl, {kBad, TCGETS}},
     clone_of("clone: a thread", 0, kAsBefore),
@@ -108,13 +108,14 @@ int make_refused_calls() {
     const Call& call = kCalls[i];
     const int now = make(call);
     const bool as_wanted = now == (call.wanted == kAsBefore ? before[i] : call.wanted);
-    // A container that takes these rights from root fails here, and cannot show more.
+    // A container that drops these rights of root fails here: the test cannot show that the filter
+    // works.
     const bool shown = call.wanted == kAsBefore || before[i] != call.wanted;
     std::printf("%s %s: %s, without the filter %s\n", as_wanted && shown ? "ok    " : "FAILED",
                 call.name, std::strerror(now), std::strerror(before[i]));
     if (!as_wanted || !shown) failed = 1;
   }
   bool ran = false;
-  std::thread([&ran] { ran = true; }).join();  // without clone3
+  std::thread([&ran] { ran = true; }).join();  // the C library falls back from clone3
   return ran ? failed : 1;
 }

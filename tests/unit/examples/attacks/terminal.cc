@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Somebody at a terminal, as far as tests need one.
+// A terminal with a simulated user, for tests.
 #include <pty.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@
 
 namespace {
 
-// "^C" and "^\\" are keys, everything else is a line.
+// Types "^C" and "^\\" as keys, and other text as a line.
 void type(int terminal, const std::string& text) {
   const std::string keys = text == "^C" ? "\x03" : text == "^\\" ? "\x1c" : text + '\n';
   if (::write(terminal, keys.data(), keys.size()) < 0) std::perror("type");
@@ -33,7 +33,7 @@ int run_on_terminal(char** command) {
   }
   std::string line;
   std::array<char, 256> bytes{};
-  // Reading fails when nobody has the terminal open.
+  // The read fails when no process has the terminal open.
   for (ssize_t got = 0; (got = ::read(terminal, bytes.data(), bytes.size())) > 0;) {
     for (ssize_t i = 0; i < got; ++i) {
       const char byte = bytes[static_cast<size_t>(i)];
