@@ -2,6 +2,8 @@
 // AssignedDevice: opening, config accesses, resets by the guest, and reports of events.
 #include "device/assigned_device.h"
 
+#include <linux/pci_regs.h>
+
 #include <fmt/format.h>
 
 #include "device/assigned_device_impl.h"
@@ -10,7 +12,6 @@
 namespace passthru {
 namespace {
 
-constexpr uint32_t kInterruptPin = 0x3d;
 constexpr unsigned kAboutIntx = UINT32_MAX;
 
 /// Returns the pin; 0 is INTA#. Does not read through the guest's view: there, a failed read would
@@ -18,7 +19,7 @@ constexpr unsigned kAboutIntx = UINT32_MAX;
 Result<std::optional<unsigned>> intx_pin(VfioDevice& device) {
   uint8_t pin = 0;
   PASSTHRU_TRY(
-      device.read(Region::Config, kInterruptPin, std::as_writable_bytes(std::span{&pin, 1})));
+      device.read(Region::Config, PCI_INTERRUPT_PIN, std::as_writable_bytes(std::span{&pin, 1})));
   // The register holds 1 for INTA#, and 0 for no pin.
   if (pin < 1 || pin > 4) return std::nullopt;
   return pin - 1U;

@@ -4,15 +4,12 @@
 #include <fmt/format.h>
 
 #include "device/assigned_device_impl.h"
+
+#include <linux/pci_regs.h>
 #include "device/busy_reset.h"
 #include "mmap/config_reader.h"
 
 namespace passthru {
-namespace {
-
-constexpr uint32_t kStatus = 0x06;
-
-}  // namespace
 
 void AssignedDevice::Impl::handle_events() {
   const FiredEvents notice = notices_->take();
@@ -66,7 +63,7 @@ Result<uint32_t> AssignedDevice::Impl::audit() {
 bool AssignedDevice::Impl::answers() {
   uint16_t status = UINT16_MAX;
   const auto read =
-      device_->read(Region::Config, kStatus, std::as_writable_bytes(std::span{&status, 1}));
+      device_->read(Region::Config, PCI_STATUS, std::as_writable_bytes(std::span{&status, 1}));
   if (!read || !is_answer(status)) return false;
   silent_since_.reset();
   return true;

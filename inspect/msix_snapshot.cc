@@ -2,6 +2,8 @@
 // The snapshot through VFIO, and the choice between VFIO and sysfs.
 #include "inspect/msix_snapshot.h"
 
+#include <linux/pci_regs.h>
+
 #include <fmt/format.h>
 
 #include <memory>
@@ -15,24 +17,21 @@
 namespace passthru {
 namespace {
 
-constexpr uint64_t kCommand = 0x04;
-constexpr uint16_t kCommandMemory = 1U << 1;
-constexpr size_t kUnprivilegedConfig = 64;
-
 // Switches memory decode on while it exists. Without it VFIO refuses accesses to BARs.
 class MemoryDecode {
  public:
   static Result<MemoryDecode> on(std::shared_ptr<VfioDevice> device) {
     uint16_t command = 0;
     PASSTHRU_TRY(
-        device->read(Region::Config, kCommand, std::as_writable_bytes(std::span(&command, 1))));
+        device->read(Region::Config, PCI_COMMAND, std::as_writable_bytes(std::span(&command, 1))));
     MemoryDecode decode(std::move(device), command);
-    if ((command & kCommandMemory) == 0) PASSTHRU_TRY(decode.write(command | kCommandMemory));
+    if ((command & PCI_COMMAND_MEMORY) == 0)
+      PASSTHRU_TRY(decode.write(command | PCI_COMMAND_MEMORY));
     return decode;
   }
   MemoryDecode(MemoryDecode&& other) noexcept = default;
   ~MemoryDecode() {
-    if (device_ && (before_ & kCommandMemory) == 0)
+    if (device_ && (before_ & PCI_COMMAND_MEMORY) == 0)
       ignore(write(before_), "the device is closed next");
   }
 
@@ -41,7 +40,7 @@ class MemoryDecode {
       : device_(std::move(device)), before_(before) {}
   Result<void> write(int command) {
     const auto value = static_cast<uint16_t>(command);
-    return device_->write(Region::Config, kCommand, std::as_bytes(std::span(&value, 1)));
+    return device_->write(Region::Config, PCI_COMMAND, std::as_bytes(std::span(&value, 1)));
   }
 
   std::shared_ptr<VfioDevice> device_;
@@ -52,7 +51,7 @@ class MemoryDecode {
 
 Result<MsixLayout> msix_layout_of(const PciFunction& function) {
   if (const auto layout = find_msix(function.config)) return *layout;
-  if (function.config.size() <= kUnprivilegedConfig) {
+  if (function.config.size() <= PCI_STD_HEADER_SIZEOF) {
     return tl::unexpected(
         Error{.code = EACCES,
               .operation = "find the MSI-X table",

@@ -10,8 +10,6 @@
 namespace passthru {
 namespace {
 
-constexpr uint16_t kSpaceEnd = 256;  // of the space of the standard list
-
 /// Returns the size of a capability in bytes as the spec defines it, or 0 if the spec leaves it
 /// open.
 size_t spec_size(std::span<const std::byte> config, uint16_t id, size_t offset) {
@@ -48,7 +46,8 @@ size_t spec_size(std::span<const std::byte> config, uint16_t id, size_t offset) 
 /// Returns where the next capability begins, or where the space of this capability ends.
 size_t limit_of(const Capability& capability, const std::vector<Capability>& all,
                 size_t config_size) {
-  size_t limit = capability.extended ? config_size : std::min<size_t>(kSpaceEnd, config_size);
+  size_t limit =
+      capability.extended ? config_size : std::min<size_t>(PCI_CFG_SPACE_SIZE, config_size);
   for (const Capability& other : all) {
     if (other.offset > capability.offset) limit = std::min<size_t>(limit, other.offset);
   }

@@ -11,8 +11,6 @@
 namespace passthru {
 namespace {
 
-constexpr size_t kConventionalSize = 256;
-
 constexpr std::array<std::pair<uint16_t, const char*>, 7> kBits = {{
     {PCI_ACS_SV, "source validation"},
     {PCI_ACS_TB, "translation blocking"},
@@ -36,7 +34,7 @@ std::optional<Acs> find_acs(std::span<const std::byte> config) {
 }
 
 bool shows_extended_config(std::span<const std::byte> config) {
-  return config.size() >= kConventionalSize;
+  return config.size() >= PCI_CFG_SPACE_SIZE;
 }
 
 std::vector<std::string> acs_words(uint16_t bits) {

@@ -2,6 +2,8 @@
 // An access beyond a region or an interrupt index never reaches the kernel.
 #include "vfio/device.h"
 
+#include <linux/pci_regs.h>
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -12,9 +14,6 @@
 
 namespace passthru {
 namespace {
-
-constexpr uint64_t kCommand = 0x04;
-constexpr uint16_t kIoDecode = 0x1, kMemoryDecode = 0x2;
 
 std::string to_string(Region region) {
   switch (region) {
@@ -198,7 +197,8 @@ Result<void> VfioDevice::write(Region region, uint64_t offset, std::span<const s
   if (!within(offset, data.size(), info.size)) {
     return of(bdf_, region, beyond("pwrite", offset, data.size(), info.size));
   }
-  if (region != Region::Config || offset >= kCommand + 2 || offset + data.size() <= kCommand) {
+  if (region != Region::Config || offset >= PCI_COMMAND + 2 ||
+      offset + data.size() <= PCI_COMMAND) {
     return put(region, offset, data);
   }
   MutexLock lock(command_mutex_);
@@ -214,10 +214,10 @@ Result<void> VfioDevice::put(Region region, uint64_t offset, std::span<const std
 Result<void> VfioDevice::turn_decode_on() {
   MutexLock lock(command_mutex_);
   uint16_t command = 0;
-  PASSTHRU_TRY(read(Region::Config, kCommand, std::as_writable_bytes(std::span{&command, 1})));
-  if ((command & kMemoryDecode) != 0) return {};
-  command |= kMemoryDecode | kIoDecode;
-  return put(Region::Config, kCommand, std::as_bytes(std::span{&command, 1}));
+  PASSTHRU_TRY(read(Region::Config, PCI_COMMAND, std::as_writable_bytes(std::span{&command, 1})));
+  if ((command & PCI_COMMAND_MEMORY) != 0) return {};
+  command |= PCI_COMMAND_MEMORY | PCI_COMMAND_IO;
+  return put(Region::Config, PCI_COMMAND, std::as_bytes(std::span{&command, 1}));
 }
 
 Result<MappedRegion> VfioDevice::map(Region region, uint64_t offset, uint64_t size) {
