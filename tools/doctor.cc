@@ -23,10 +23,10 @@ namespace {
 
 constexpr const char* kDoctorFooter =
     "Prints a line per check: 'ok'; 'no', required and missing; 'warn', missing but optional;\n"
-    "'-', unknown. The line also says how to fix it. With DEVICE, checks whether a guest can get\n"
-    "this device now. Changes nothing, and does not open the device, because that would reset it.\n"
-    "Results apply to the calling user: for a guest that does not run as root, check without "
-    "sudo.\n"
+    "'-', unknown. The line also says how to fix it. With DEVICE, checks whether a guest can\n"
+    "get this device now. Changes nothing, and does not open the device, because that would\n"
+    "reset it. Results apply to the calling user: for a guest that does not run as root,\n"
+    "check without sudo.\n"
     "\n"
     "Exit status: 0 all requirements are met, 3 a requirement is missing.\n"
     "\n"

@@ -259,7 +259,7 @@ class SvgDrawing {
         rect(static_cast<unsigned>(kMargin + 18 * i), y_ - 11, 18, 13, kColourByHeat[i]);
       }
       text(kMargin + 98, "",
-           "heat, of accesses: none, fewer, a hundredth, a tenth, half of the hottest span's or "
+           "heat, by accesses of the hottest span: none, fewer, a hundredth, a tenth, half or "
            "more",
            kLine + 3);
     }

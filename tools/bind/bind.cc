@@ -11,10 +11,10 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kBindFooter =
-    "The host loses the device at once. Refuses a device that the host needs: its disks have a\n"
-    "mounted file system, swap or a volume (dm, md), or its network interface is up. The refusal\n"
-    "says how to free the device; --force takes the device anyway.\n"
-    "Binds all the devices, or no device if the bind of a device fails. /run/passthru/DEVICE\n"
+    "The host loses the device at once. Refuses a device that the host needs: its disks have\n"
+    "a mounted file system, swap or a volume (dm, md), or its network interface is up. The\n"
+    "refusal says how to free the device; --force takes the device anyway.\n"
+    "Binds all the devices or, if one device cannot be bound, no device. /run/passthru/DEVICE\n"
     "keeps the driver of each device, for 'passthru unbind'. Needs root.\n"
     "\n"
     "Examples:\n"

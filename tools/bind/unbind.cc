@@ -11,9 +11,9 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kUnbindFooter =
-    "Gives each device back to the driver that 'passthru bind' took it from. If that driver is "
-    "not\n"
-    "known, the kernel chooses a driver. Refuses a device that a guest still uses. Needs root.\n"
+    "Gives each device back to the driver that 'passthru bind' took it from. If that driver\n"
+    "is not known, the kernel chooses a driver. Refuses a device that a guest still uses.\n"
+    "Needs root.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru unbind 0000:01:00.0\n"

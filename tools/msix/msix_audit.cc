@@ -17,16 +17,14 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kMsixAuditFooter =
-    "Checks the vectors as 'passthru msix show' does, and reports the damaged vectors. Does not\n"
-    "open unused devices. --all checks each device with interrupts of the host, and each device "
-    "of\n"
-    "a VMM with an inspect socket. --heal lets the VMM restore the damaged vectors, then checks\n"
-    "again; only a VMM with an inspect socket can do that. A device's own table that cannot be "
-    "read\n"
-    "is reported as 'not seen', which is not a failure.\n"
+    "Checks the vectors as 'passthru msix show' does, and reports the damaged vectors. Does\n"
+    "not open unused devices. --all checks each device with interrupts of the host, and each\n"
+    "device of a VMM with an inspect socket. --heal lets the VMM restore the damaged vectors,\n"
+    "then checks again; this needs a VMM with an inspect socket. A device's own table that\n"
+    "cannot be read is reported as 'not seen', which is not a failure.\n"
     "\n"
-    "Exit status: 0 no vector is damaged (any longer), 1 a vector is damaged,\n"
-    "3 a device could not be checked, or a VMM does not answer.\n"
+    "Exit status: 0 no vector is damaged (any longer), 1 a vector is damaged, 3 a device\n"
+    "could not be checked, or a VMM does not answer.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru msix audit --all\n"

@@ -23,12 +23,13 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kMsixWatchFooter =
-    "Shows the rate and the verdict of each vector. Vectors that have just started, stopped or\n"
-    "changed are highlighted; damaged vectors are at the top.\n"
-    "Keys: space pauses, s sorts by rate, vector or latency, q quits.\n"
-    "In a pipe, prints a line for each vector that fired, and at first for each damaged vector.\n"
-    "p50 and p99 are upper limits, in ns. The guest continues as before. With --latency, its\n"
-    "interrupts pass through the VMM's forwarder, which times them, until the command ends.\n"
+    "Shows the rate and the verdict of each vector. Vectors that have just started, stopped\n"
+    "or changed are highlighted; damaged vectors are at the top. Keys: space pauses, s sorts\n"
+    "by rate, vector or latency, q quits.\n"
+    "In a pipe, prints a line for each vector that fired, and at first for each damaged\n"
+    "vector. p50 and p99 are upper limits, in ns.\n"
+    "The guest continues as before. With --latency, its interrupts pass through the VMM's\n"
+    "forwarder, which times them, until the command ends.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru msix watch 0000:01:00.0\n"

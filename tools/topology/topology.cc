@@ -18,13 +18,11 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kTopologyFooter =
-    "Each function is below its bridge, by the bridges' present bus numbers.\n"
-    "'ACS' is the traffic between functions that a bridge keeps apart; only root sees it. "
-    "Functions\n"
-    "whose traffic is not kept apart are in one group.\n"
-    "'reset' lists the ways to reset the function alone, in the order in which the kernel tries\n"
-    "them. The exception is 'bus', a hot reset: it also resets all functions behind the same "
-    "bridge.\n"
+    "Each function is below its bridge, by the bridges' present bus numbers. 'ACS' is the\n"
+    "traffic between functions that a bridge keeps apart; only root sees it. Functions whose\n"
+    "traffic is not kept apart are in one group. 'reset' lists the ways to reset the function\n"
+    "alone, in the order in which the kernel tries them. The exception is 'bus', a hot reset:\n"
+    "it also resets all functions behind the same bridge.\n"
     "Bus numbers that do not form a tree are reported as faults, with exit status 1.\n"
     "\n"
     "Examples:\n"

@@ -20,10 +20,10 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kTraceFooter =
-    "Open the file with https://ui.perfetto.dev or chrome://tracing. A track is a vector. A slice\n"
-    "is an interrupt, from when the VMM saw it to when the guest had it. Marks show when the "
-    "guest\n"
-    "masks and unmasks, vectors are restored, the device is reset, and its BARs move.\n"
+    "Open the file with https://ui.perfetto.dev or chrome://tracing. A track is a vector. A\n"
+    "slice is an interrupt, from when the VMM saw it to when the guest had it. Marks show\n"
+    "when the guest masks and unmasks, vectors are restored, the device is reset, and its\n"
+    "BARs move.\n"
     "During the trace the interrupts pass through the VMM's forwarder, which costs a few\n"
     "microseconds each. Ctrl-C ends the trace.\n"
     "\n"

@@ -74,8 +74,8 @@ TEST(TraceSummary, AsTextSaysWhatIsMissing) {
   EXPECT_EQ(
       trace_text(summary),
       "0000:00:02.0: 13 interrupts and 2 marks in x.json\n"
-      "No vector of it was in use: its guest has no driver for it, or one that uses INTx, which "
-      "is not traced\n");
+      "No vector of the device was in use: the guest has no driver for it, or its driver uses "
+      "INTx, which is not traced\n");
 }
 
 }  // namespace

@@ -183,7 +183,7 @@ TEST(PvhBoot, TakesACommandLineAsLongAsLinuxDoes) {
   const auto refused = plan_boot(ram, image, {}, std::string(2048, 'x'));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, E2BIG);
-  EXPECT_NE(refused.error().message().find("2048 characters, the kernel takes 2047"),
+  EXPECT_NE(refused.error().message().find("2048 characters, the kernel accepts 2047"),
             std::string::npos);
 }
 
