@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the one place where an error reaches the user, and the reading of device names.
+// The one place that prints errors, and the reading of device names.
 #include "tools/commands.h"
 
 #include <fmt/format.h>
@@ -21,7 +21,7 @@ std::string error_line(const Error& error) {
 }
 
 void say(const std::string& text) {
-  static_cast<void>(std::fputs(text.c_str(), stderr));  // who closed it does not want to know
+  static_cast<void>(std::fputs(text.c_str(), stderr));  // a closed stderr is not an error
 }
 
 int report_error(const Error& error) {
@@ -39,7 +39,7 @@ CLI::Validator number_from(double least, double most) {
             double value = 0;
             if (CLI::detail::lexical_cast(word, value) && value >= least && value <= most)
               return {};
-            return fmt::format("'{}' is no number from {:g} to {:g}", word, least, most);
+            return fmt::format("'{}' is not a number from {:g} to {:g}", word, least, most);
           },
           ""};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the list of subcommands and what they share: one `add_NAME` in tools/NAME.cc for each, the
-// exit statuses, and how an error is told. Only main.cc calls the `add_` functions.
+// The subcommands, each with an `add_NAME`, and the parts that they share: exit statuses, error
+// reports and help texts. Only main.cc calls the `add_` functions.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -12,7 +12,7 @@
 
 namespace passthru::tools {
 
-/// What the command exits with. Scripts rely on these numbers.
+/// Exit statuses of the command. Scripts rely on these numbers.
 enum ExitStatus : int {
   kDone = 0,
   kNo = 1,       ///< the question was answered, and the answer is no
@@ -20,9 +20,9 @@ enum ExitStatus : int {
   kRefused = 3,  ///< the system, the kernel or the device refused
 };
 
-// Each registers one subcommand whose callback stores the exit status in `status`. `status` and
-// `app` outlive the parse. An error is told once, by `refuse` or `wrong_usage`, and never printed
-// elsewhere. `run` is an exception: its VMM's errors are messages of the run.
+// Each registers a subcommand, whose callback stores the exit status in `status`. `status` and
+// `app` must outlive the parse. A callback reports an error once, by `report_error` or
+// `wrong_usage`. Only `run` prints its VMM's errors itself, as messages of the run.
 CLI::App* add_list(CLI::App& app, int& status);
 CLI::App* add_doctor(CLI::App& app, int& status);
 CLI::App* add_topology(CLI::App& app, int& status);
@@ -33,32 +33,33 @@ CLI::App* add_msix(CLI::App& app, int& status);
 CLI::App* add_trace(CLI::App& app, int& status);
 CLI::App* add_run(CLI::App& app, int& status);
 
-/// Writes to standard error. Unlike fmt::print never throws: nobody may read it, and a guest goes
-/// on.
+/// Writes to standard error. Unlike fmt::print it never throws: a guest goes on without a reader.
 void say(const std::string& text);
-/// "passthru: MESSAGE", and the end of the line.
+/// Returns "passthru: MESSAGE" with a newline.
 std::string error_line(const Error& error);
 /// Prints that line on standard error and returns kRefused.
 int report_error(const Error& error);
-/// The same for a command line that CLI11 accepts and we do not; returns kUsage.
+/// Prints the error of a command line that CLI11 accepts and Passthru does not. Returns kUsage.
 int wrong_usage(const Error& error);
 
-/// For a number of the command line: no other is taken. Unlike CLI11's own it adds nothing to the
-/// option's type in `--help` and the manual.
+/// Returns a validator that accepts only numbers from `least` to `most`. Unlike CLI11's own it adds
+/// nothing to the option's type in `--help` and the manual.
 CLI::Validator number_from(double least, double most);
 
-/// The devices named on a command line, in that order, each once. EINVAL: one is no PCI address.
+/// Returns the devices named on a command line, in that order, without duplicates.
+/// Errors:
+/// - EINVAL: a word is not a PCI address.
 Result<std::vector<Bdf>> parse_devices(const std::vector<std::string>& words);
 
-/// What every listing says of its `--json`.
-inline constexpr const char* kJsonHelp = "Print JSON; what its members mean is in docs/json.md";
+/// Help of `--json` for a command that prints a single document.
+inline constexpr const char* kJsonHelp = "Print JSON; docs/json.md describes its members";
 
-/// And one that goes on.
+/// Help of `--json` for a command that runs until it is stopped.
 inline constexpr const char* kJsonLinesHelp =
-    "Print JSON, a document a line; what its members mean is in docs/json.md";
+    "Print JSON, a document per line; docs/json.md describes its members";
 
-/// What every question to a VMM says of its `--socket`.
+/// Help of `--socket` for every command that asks a VMM.
 inline constexpr const char* kSocketHelp =
-    "The VMM's inspect socket, if 'passthru run --inspect' has it elsewhere";
+    "Inspect socket of the VMM (default: search the sockets of 'passthru run --inspect')";
 
 }  // namespace passthru::tools

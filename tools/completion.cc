@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the completion of words: a function for bash and one for zsh, with a case for each
+// The shell completions: a function for bash and a function for zsh, with a case for each
 // subcommand.
 #include <fmt/format.h>
 
@@ -11,8 +11,8 @@
 namespace passthru::tools {
 namespace {
 
-// `reached` is the subcommand, `choices` what may follow it. Not `path` and `words`: zsh has its
-// own.
+// `reached` is the subcommand, `choices` are the words that may follow it. The names `path` and
+// `words` belong to zsh.
 constexpr const char* kBash = R"(# completion of 'passthru' in bash, generated when it was built
 _passthru() {
   # Not COMP_WORDS: bash divides a PCI address at its colons.
@@ -46,7 +46,7 @@ complete -F _passthru passthru
 )";
 
 constexpr const char* kZsh = R"(#compdef passthru
-# completion of 'passthru' in zsh, generated when it was built: to be found in a directory of $fpath
+# completion of 'passthru' in zsh, generated when it was built; put it into a directory of $fpath
 local reached='' choices='' devices='' prev='' word
 local -a candidates
 for word in "${(@)words[1,CURRENT-1]}"; do
@@ -72,7 +72,7 @@ compadd -a candidates
 
 struct Cases {
   std::string paths{};    // of subcommands
-  std::string choices{};  // what may follow each
+  std::string choices{};  // words that may follow each
   std::string files{};    // options whose value is a file
 };
 
@@ -129,7 +129,7 @@ std::string zsh_completion(const CLI::App& app) {
 
 CLI::App* add_generate(CLI::App& app, int& /*status*/) {
   CLI::App* command = app.add_subcommand("generate", "Print the manual page, or a completion");
-  command->group("");  // not for people
+  command->group("");  // hidden: only the build calls it
   const auto what = std::make_shared<std::string>();
   command->add_option("WHAT", *what, "man, bash or zsh")
       ->type_name("")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns `passthru doctor`: what this machine has of all that assigning a device needs, and what
-// mends what is missing.
+// `passthru doctor`: the requirements of device assignment on this machine, and how to meet the
+// missing requirements.
 #include <fmt/format.h>
 
 #include <memory>
@@ -22,15 +22,13 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kDoctorFooter =
-    "One line a check: 'ok'; 'no', it is needed and missing; 'warn', it works without; '-', it "
-    "cannot be told.\n"
-    "What mends it follows. With DEVICE also whether that one can be given to a guest now. Nothing "
-    "is changed,\n"
-    "and the device is not opened, which would reset it. The answers are those for who asks: a "
-    "guest that does\n"
-    "not run as root needs the same without sudo.\n"
+    "Prints a line per check: 'ok'; 'no', required and missing; 'warn', missing but optional;\n"
+    "'-', unknown. The line also says how to fix it. With DEVICE, checks whether a guest can\n"
+    "get this device now. Changes nothing, and does not open the device, because that would\n"
+    "reset it. Results apply to the calling user: for a guest that does not run as root,\n"
+    "check without sudo.\n"
     "\n"
-    "Exit status: 0 all that is needed is there, 3 something is missing.\n"
+    "Exit status: 0 all requirements are met, 3 a requirement is missing.\n"
     "\n"
     "Examples:\n"
     "  passthru doctor\n"
@@ -69,8 +67,8 @@ void print_line(const HostCheck& check) {
   const std::string line =
       fmt::format("{:<4}  {:<19}  {}{}{}", unknown ? "-" : to_string(check.answer), check.name,
                   check.what, check.remedy.empty() ? "" : ". ", check.remedy);
-  constexpr size_t kIndent = 27;  // of what is said of a check
-  // One line for a pipe, where somebody may look for one.
+  constexpr size_t kIndent = 27;  // column of a check's text
+  // In a pipe a check is one line, which grep finds whole.
   const auto lines = terminal_columns() ? wrapped(printable(line), *terminal_columns(), kIndent)
                                         : std::vector{line};
   for (const std::string& each : lines) fmt::print("{}\n", each);
@@ -94,17 +92,19 @@ int doctor(const std::optional<Bdf>& device, bool as_json) {
 
 CLI::App* add_doctor(CLI::App& app, int& status) {
   CLI::App* command =
-      app.add_subcommand("doctor", "Say what this machine lacks for assigning devices");
+      app.add_subcommand("doctor", "Check what this machine lacks for device assignment");
   const auto word = std::make_shared<std::string>();
   const auto json = std::make_shared<bool>(false);
   const CLI::Option* named =
-      command->add_option("DEVICE", *word, "A PCI address, as 'passthru list' shows it")
+      command
+          ->add_option("DEVICE", *word,
+                       "PCI address, as 'passthru list' shows it (default: check the machine only)")
           ->type_name("");
   command->add_flag("--json", *json, kJsonHelp);
   command->footer(kDoctorFooter);
   command->callback([named, word, json, &status] {
     std::optional<Bdf> device;
-    if (named->count() != 0) {  // also an empty word, of a script without its device
+    if (named->count() != 0) {  // also by an empty word, from an empty shell variable
       const auto parsed = Bdf::parse(*word);
       if (!parsed) {
         status = wrong_usage(parsed.error());

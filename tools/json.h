@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns how the command writes values that JSON has no type for, the same in every listing.
-// Documented in docs/json.md; scripts rely on it.
+// JSON values that several listings share. docs/json.md documents them; scripts rely on them.
 #pragma once
 
 #include <fmt/format.h>
@@ -17,7 +16,7 @@ namespace passthru::tools {
 /// Members stay in the order in which they are written.
 using Json = nlohmann::ordered_json;
 
-/// null for what is not there.
+/// Returns null for an empty text or an absent value.
 inline Json json_or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
 }
@@ -32,7 +31,8 @@ inline Json json_msix_layout(const MsixLayout& layout) {
           {"pba", {{"bar", layout.pba_bar}, {"offset", layout.pba_offset}}}};
 }
 
-/// SR-IOV, by the same names in each listing of functions: whose it is, and how many it has.
+/// The SR-IOV members of each listing: a virtual function's physical function, and the numbers of
+/// virtual functions of a physical function.
 inline Json json_physical_function(const PciFunction& function) {
   return function.physical_function ? Json(function.physical_function->str()) : Json();
 }
@@ -42,12 +42,12 @@ inline Json json_virtual_functions(const PciFunction& function) {
   return {{"enabled", virtual_functions->enabled}, {"possible", virtual_functions->possible}};
 }
 
-/// Text that the device or a file gave us may not be UTF-8; it is replaced, not thrown at.
+/// Prints `json`. Replaces text that is not UTF-8: names come from devices and files.
 inline void print_json(const Json& json) {
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
-/// One document of many: what goes on prints each on a line of its own.
+/// Returns `json` on a line of its own, for a command that prints many documents.
 inline std::string json_line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns `passthru list`: every PCI function of the machine, and whether it can be assigned.
+// `passthru list`: every PCI function of the machine, and whether it can be assigned.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -19,11 +19,9 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kListFooter =
-    "ASSIGNABLE is 'yes' for a device that a guest can be given now. Otherwise it says what is "
-    "missing, and\n"
-    "'passthru bind DEVICE' is mostly the cure. Devices of one GROUP leave the host together. "
-    "MSI-X is the\n"
-    "number of interrupt vectors; '?' without root.\n"
+    "ASSIGNABLE is 'yes' if a guest can get the device now. Otherwise it says why not; usually\n"
+    "'passthru bind DEVICE' is enough. Devices of one GROUP leave the host together.\n"
+    "MSI-X is the number of interrupt vectors; '?' without root.\n"
     "\n"
     "Examples:\n"
     "  passthru list\n"
@@ -79,7 +77,7 @@ Json to_json(const Listed& entry) {
           {"advice", entry.obstacle ? json_or_null(entry.obstacle->advice) : Json()}};
 }
 
-/// Whose virtual function it is comes first: the end of a name is cut off on a terminal.
+/// Returns the name, with a physical function in front: a terminal cuts off the end of a name.
 std::string name_of(const Listed& entry) {
   const auto& physical = entry.function.physical_function;
   return physical ? fmt::format("VF of {}: {}", physical->str(), entry.name) : entry.name;
@@ -91,7 +89,7 @@ std::string vectors(const Listed& entry) {
 }
 
 void print_table(const std::vector<Listed>& listed) {
-  // Whole names for a pipe or a file, where somebody may look for one.
+  // In a pipe or a file names are whole, so that grep finds them.
   const size_t name_width = ::isatty(STDOUT_FILENO) != 0 ? 44 : 0;
   Table table({{.heading = "DEVICE"},
                {.heading = "ID"},

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the command line of `passthru`: registers every subcommand, turns what CLI11 refuses into
-// our exit status.
+// The command line of `passthru`: its subcommands, and CLI11's errors as exit statuses.
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -17,22 +16,22 @@ namespace {
 
 constexpr const char* kExamples =
     "Examples:\n"
-    "  passthru doctor                        what this machine lacks, and what mends it\n"
-    "  passthru list                          what is there, and what can be assigned\n"
+    "  passthru doctor                        check what this machine lacks, and how to fix it\n"
+    "  passthru list                          list the devices, and which can be assigned\n"
     "  sudo passthru bind 0000:01:00.0        take a device from its host driver\n"
-    "  sudo passthru msix show 0000:01:00.0   its interrupts, and what is wrong with them\n"
-    "  sudo passthru unbind 0000:01:00.0      give it back\n"
+    "  sudo passthru msix show 0000:01:00.0   show its interrupts and their faults\n"
+    "  sudo passthru unbind 0000:01:00.0      give it back to the host\n"
     "\n"
     "Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 the system refused.\n"
     "'passthru COMMAND --help' explains a command.";
 
-// The subcommand that the words had reached when they went wrong: "passthru msix".
+// Returns the subcommand that the parser had reached at the error: "passthru msix".
 std::string reached(const CLI::App& app) {
   const auto chosen = app.get_subcommands();
   return chosen.empty() ? app.get_name() : app.get_name() + " " + reached(*chosen.front());
 }
 
-// CLI11 says of a word that is no subcommand only that one is missing.
+// Names an unknown subcommand: CLI11 only says that a subcommand is missing.
 std::string what_is_wrong(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* deepest = &app;
   for (auto chosen = deepest->get_subcommands(); !chosen.empty();
@@ -44,7 +43,7 @@ std::string what_is_wrong(const CLI::App& app, const CLI::ParseError& error) {
       deepest->get_subcommands({}).empty()) {
     return error.what();
   }
-  return fmt::format("'{}' is no command", words.front());
+  return fmt::format("'{}' is not a command", words.front());
 }
 
 int main(int argc, char** argv) {
@@ -71,9 +70,9 @@ int main(int argc, char** argv) {
     say(fmt::format("passthru: {}. '{} --help' shows how to use it\n", what_is_wrong(app, error),
                     reached(app)));
     return kUsage;
-  } catch (const std::system_error& error) {  // fmt::print, for which there is no room or reader
+  } catch (const std::system_error& error) {  // fmt::print: the disk is full, or the reader is gone
     return report_error({.code = error.code().value(), .operation = "write the output"});
-  } catch (const std::exception& error) {  // of JSON that a VMM sent, and is none of ours
+  } catch (const std::exception& error) {  // a VMM sent JSON of an unknown form
     return report_error(
         {.code = EPROTO, .operation = "understand an answer", .cause = error.what()});
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the manual page.
+// The manual page, in roff.
 #include <fmt/format.h>
 
 #include <vector>
@@ -9,7 +9,7 @@
 namespace passthru::tools {
 namespace {
 
-// Text as man(7) takes it: no line is a request, no backslash an escape, no hyphen a dash.
+// Escapes text for man(7): lines do not become requests, backslashes escapes, or hyphens dashes.
 std::string escaped_for_roff(const std::string& text) {
   std::string out;
   for (const char c : text) {
@@ -83,7 +83,7 @@ std::string manual_page(const CLI::App& app, const std::string& version) {
       "0 done; 1 the answer is no; 2 wrong usage; 3 the system refused.\n"
       ".SH FILES\n"
       ".TP\n.I /run/passthru\nthe driver that each bound device had before\n"
-      ".TP\n.I /run/passthru/vm\nwhere VMMs let themselves be asked\n",
+      ".TP\n.I /run/passthru/vm\nthe inspect sockets of running VMMs\n",
       "PASSTHRU", escaped_for_roff(version), name, name, escaped_for_roff(app.get_description()),
       commands_below(app, name));
 }

@@ -17,7 +17,7 @@ bool shown(uint32_t code) {
   return !control && !surrogate && !directs && !no_character;
 }
 
-/// Length of the character that `text` begins with, if it is one of UTF-8 that can be shown; or 0.
+/// Returns the length of the UTF-8 character at the start of `text`, or 0 if it cannot be shown.
 size_t shown_character(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   if (byte(0) < 0x80) return shown(byte(0)) ? 1 : 0;
@@ -32,14 +32,14 @@ size_t shown_character(std::string_view text) {
   return code >= kMinCode[length] && shown(code) ? length : 0;
 }
 
-/// Of the character that begins with this byte. Some of those beyond U+0800 take two.
+/// Returns the columns of the character that starts with this byte. Assumes two from U+0800 on.
 size_t columns_of(char byte) {
   const auto lead = static_cast<unsigned char>(byte);
   if ((lead & 0xc0) == 0x80) return 0;
   return lead >= 0xe0 ? 2 : 1;
 }
 
-/// Bytes of the longest start of `text` that is no wider than `columns`.
+/// Returns the length in bytes of the longest prefix of `text` that fits into `columns`.
 size_t fitting(std::string_view text, size_t columns) {
   size_t width = 0;
   for (size_t i = 0; i < text.size(); ++i) {

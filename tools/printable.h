@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns how text that others wrote is shown: without what would steer a terminal, and in lines that
-// fit. Pure.
+// Untrusted text for display: without control sequences, and in lines that fit. Pure.
 #pragma once
 
 #include <cstddef>
@@ -10,15 +9,15 @@
 
 namespace passthru::tools {
 
-/// What can be shown as it is, in a terminal and in XML: control characters, those that nobody sees
-/// or that turn the direction of what follows, and what is no UTF-8 are replaced by '?'.
+/// Returns `text` for a terminal or XML. A '?' replaces control characters, invisible characters,
+/// characters that change the text direction, and bytes that are not UTF-8.
 std::string printable(std::string_view text);
 
-/// How wide it is at most, in columns of a terminal; `text` is printable.
+/// Returns the maximum width of `text` in columns of a terminal; `text` is printable.
 size_t columns_of(std::string_view text);
 
-/// Lines of at most `columns` (8 or more), broken between words where possible; all but the first
-/// begin with `indent` spaces, but never with more than half a line of them. `text` is printable.
+/// Wraps `text`, which is printable, into lines of at most `columns` (8 or more), if possible
+/// between words. All lines but the first begin with `indent` spaces, at most half a line.
 std::vector<std::string> wrapped(std::string_view text, size_t columns, size_t indent = 0);
 
 }  // namespace passthru::tools

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the widths: fmt counts them as a terminal does, which matters for names with letters beyond
-// ASCII.
+// Column widths in characters, as fmt counts them: names have letters beyond ASCII.
 #include "tools/table.h"
 
 #include <fmt/format.h>
@@ -10,7 +9,7 @@
 namespace passthru::tools {
 namespace {
 
-// Bytes that start a character of UTF-8.
+// Counts the bytes that start a UTF-8 character.
 size_t characters(const std::string& text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns how a listing is laid out for a person: columns as wide as what is in them. Used by
-// subcommands.
+// Listings for people: columns as wide as their contents. Used by subcommands.
 #pragma once
 
 #include <string>
@@ -13,12 +12,12 @@ class Table {
  public:
   struct Column {
     std::string heading{};
-    bool right = false;  ///< numbers are easier to compare when their last digits are in line
-    size_t widest = 0;   ///< characters; what is longer is cut, with "..". 0: no limit
+    bool right = false;  ///< right-aligned, so that digits of numbers are in line
+    size_t widest = 0;   ///< in characters; longer cells are cut, with ".."; 0: no limit
   };
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
-  /// One cell a column.
+  /// Adds a row with a cell per column.
   void add(std::vector<std::string> cells);
   [[nodiscard]] std::string str() const;
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the modes of the terminal.
 #include "tools/terminal.h"
 
 #include <fmt/format.h>
@@ -17,7 +16,7 @@ namespace {
 volatile std::sig_atomic_t stop_requested = 0;
 constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
 
-// Zeros where it is none or does not say.
+// Returns zeros if stdout is not a terminal, or its size is unknown.
 winsize size_of_terminal() {
   winsize size{};
   const bool known = ::isatty(STDOUT_FILENO) != 0 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
@@ -86,7 +85,7 @@ std::optional<char> Terminal::key(std::chrono::milliseconds wait) {
   pollfd ready{.fd = before_ ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0};
   if (::poll(&ready, 1, static_cast<int>(wait.count())) <= 0) return std::nullopt;
   char key = 0;
-  if (::read(STDIN_FILENO, &key, 1) != 1) return 'q';  // nobody will press one any more
+  if (::read(STDIN_FILENO, &key, 1) != 1) return 'q';  // end of file
   return key;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a terminal while a live view is on it: keys come one by one, the view has a screen of its
-// own, and the terminal is as it was afterwards. And what Ctrl-C ends, and when.
+// A terminal during a live view: single keys, a separate screen, and the old mode afterwards. Also
+// the handling of Ctrl-C.
 #pragma once
 
 #include <termios.h>
@@ -12,14 +12,14 @@
 
 namespace passthru::tools {
 
-/// Whether standard output is a terminal that a person looks at.
+/// Returns whether standard output is a terminal.
 bool is_terminal();
-/// How wide it is, in characters; nothing where it is none or does not say.
+/// Returns its width in characters; nothing if it is not a terminal or its size is unknown.
 std::optional<size_t> terminal_columns();
-/// How many lines it has; nothing likewise.
+/// Returns its number of lines; nothing in the same cases.
 std::optional<size_t> terminal_rows();
 
-/// SIGINT, SIGTERM and SIGHUP set a flag instead of ending the process, for as long as this lives.
+/// While it exists, SIGINT, SIGTERM and SIGHUP set a flag instead of ending the process.
 class StopFlag {
  public:
   StopFlag();
@@ -29,7 +29,7 @@ class StopFlag {
   [[nodiscard]] static bool is_set();
 };
 
-/// SIGINT, SIGTERM and SIGHUP wait for as long as this lives, and then end the process.
+/// While it exists, SIGINT, SIGTERM and SIGHUP are blocked; afterwards they end the process.
 class SignalsHeld {
  public:
   SignalsHeld();
@@ -43,15 +43,15 @@ class SignalsHeld {
 
 class Terminal {
  public:
-  /// Standard input and output, if both are one and it is `wanted`; otherwise nothing is done.
+  /// Takes standard input and output if `wanted` and both are terminals; otherwise does nothing.
   explicit Terminal(bool wanted);
   ~Terminal();
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
 
-  /// The next key, or nothing after `wait` or when a signal came.
+  /// Returns the next key, or nothing after `wait` or a signal.
   std::optional<char> key(std::chrono::milliseconds wait);
-  /// Clears the screen and goes to its first line.
+  /// Returns the sequence that clears the screen and goes to its first line.
   static const char* clear() { return "\x1b[2J\x1b[H"; }
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the lines on the socket, and where sockets are looked for.
+// The lines on the socket, and the search for sockets.
 #include "tools/vmm_client.h"
 
 #include <fmt/format.h>
@@ -31,8 +31,8 @@ constexpr size_t kMaxAnswer = size_t{256} << 20;
 Error no_answer(const std::string& socket, int code, std::string cause) {
   return Error{.code = code, .operation = "ask the VMM at " + socket}
       .because(std::move(cause))
-      .advise(code == EPROTO ? "Look whether another version of it runs"
-                             : "Look whether it still runs");
+      .advise(code == EPROTO ? "Check whether the VMM is of another version"
+                             : "Check whether the VMM still runs");
 }
 
 void add_sockets(const fs::path& directory, std::vector<fs::path>& sockets) {
@@ -65,7 +65,7 @@ bool contains(const std::vector<Bdf>& devices, Bdf device) {
   return std::find(devices.begin(), devices.end(), device) != devices.end();
 }
 
-// Of one that does not answer it is told: it may be the one that is looked for.
+// Reports a VMM that does not answer: it may have the device.
 std::optional<std::vector<Bdf>> devices_if_it_answers(VmmClient& client) {
   auto devices = devices_of(client);
   if (devices) return std::move(*devices);
@@ -73,7 +73,7 @@ std::optional<std::vector<Bdf>> devices_if_it_answers(VmmClient& client) {
   return std::nullopt;
 }
 
-// What is nested deeper than any answer is not followed, for there is no end to it.
+// Replaces values that are nested deeper than any answer by null, which bounds the recursion.
 void make_printable(nlohmann::json& json, unsigned levels = 16) {
   if (json.is_string()) json = printable(json.get_ref<const std::string&>());
   if (!json.is_structured()) return;
@@ -93,12 +93,12 @@ Result<VmmClient> VmmClient::connect(const fs::path& socket, std::chrono::millis
   if (socket.native().size() >= sizeof(address.sun_path)) return fail(ENAMETOOLONG, operation);
   std::memcpy(address.sun_path, socket.c_str(), socket.native().size());
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd) return fail(errno, "socket");
+  if (!fd) return fail(errno, "create a socket");
   const timeval timeout{.tv_sec = patience.count() / 1000,
                         .tv_usec = patience.count() % 1000 * 1000};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    // It is there, and many wait that it never took.
+    // The VMM exists, and its queue of connections is full.
     if (errno == EAGAIN) return tl::unexpected(no_answer(socket, ETIMEDOUT, "it does not answer"));
     return tl::unexpected(Error{.code = errno, .operation = operation}.advise(
         "Start the guest with 'passthru run --inspect', or name its socket with --socket"));
@@ -106,7 +106,7 @@ Result<VmmClient> VmmClient::connect(const fs::path& socket, std::chrono::millis
   ucred peer{};
   socklen_t size = sizeof(peer);
   if (::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    return fail(errno, "getsockopt SO_PEERCRED");
+    return fail(errno, "read the VMM's process id");
   }
   return VmmClient(std::move(fd), socket.string(), peer.pid, patience);
 }
@@ -114,7 +114,7 @@ Result<VmmClient> VmmClient::connect(const fs::path& socket, std::chrono::millis
 Result<std::string> VmmClient::receive() {
   std::string line;
   std::array<char, 65536> bytes{};
-  // For the whole answer: one byte now and then does not put it off.
+  // The deadline is for the whole answer: single bytes do not extend it.
   const auto deadline = std::chrono::steady_clock::now() + patience_;
   for (;;) {
     const auto left =
@@ -125,28 +125,29 @@ Result<std::string> VmmClient::receive() {
     const ssize_t got =
         polled < 0 ? -1 : ::recv(fd_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (got < 0) return fail(errno, "recv");
-    if (got == 0) return tl::unexpected(no_answer(socket_, EPIPE, "it has hung up"));
+    if (got < 0) return fail(errno, "read the VMM's answer");
+    if (got == 0) return tl::unexpected(no_answer(socket_, EPIPE, "it closed the connection"));
     line.append(bytes.data(), static_cast<size_t>(got));
     if (line.back() == '\n') return line;
     if (line.size() > kMaxAnswer) {
-      return tl::unexpected(no_answer(socket_, EPROTO, "its answer has no end"));
+      return tl::unexpected(no_answer(socket_, EPROTO, "its answer is too long"));
     }
   }
 }
 
 Result<nlohmann::json> VmmClient::ask(const nlohmann::json& request) {
   const std::string text = request.dump() + '\n';
-  // One that hangs up at once may have said why.
+  // A VMM that closes the connection at once may have sent an error before.
   const ssize_t sent = ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL);
   if (sent != static_cast<ssize_t>(text.size()) && (sent >= 0 || errno != EPIPE)) {
-    return tl::unexpected(no_answer(socket_, sent < 0 ? errno : EIO, "it takes no request"));
+    return tl::unexpected(
+        no_answer(socket_, sent < 0 ? errno : EIO, "it does not accept the request"));
   }
   const std::string line = PASSTHRU_TRY(receive());
   nlohmann::json answer = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!answer.is_object() ||
       answer.value("version", nlohmann::json()) != InspectService::kVersion) {
-    return tl::unexpected(no_answer(socket_, EPROTO, "it is of another version"));
+    return tl::unexpected(no_answer(socket_, EPROTO, "its answer is not of this version"));
   }
   make_printable(answer);
   const auto error = answer.find("error");
@@ -190,7 +191,7 @@ VmmClient* KnownVmms::of(Bdf device) {
 
 Error does_not_have(const std::string& socket, Bdf device) {
   return Error{.code = ENODEV, .operation = "ask the VMM at " + socket, .device = device.str()}
-      .because("this VM does not have it");
+      .because("this VM does not have the device");
 }
 
 Result<KnownVmms> known_vmms(const std::string& socket) {
@@ -217,7 +218,7 @@ Result<std::optional<VmmClient>> find_vmm(Bdf device, const std::string& socket)
     if (contains(PASSTHRU_TRY(devices_of(client)), device)) return std::optional(std::move(client));
     return tl::unexpected(does_not_have(socket, device));
   }
-  bool silent = false;  // of which it is told, and another may have it
+  bool silent = false;  // reported already; another VMM may have the device
   for (VmmClient& client : all_vmms(silent)) {
     const auto devices = devices_if_it_answers(client);
     if (devices && contains(*devices, device)) return std::optional(std::move(client));
@@ -229,8 +230,8 @@ Result<VmmClient> need_vmm(Bdf device, const std::string& socket) {
   auto client = PASSTHRU_TRY(find_vmm(device, socket));
   if (client) return std::move(*client);
   return tl::unexpected(
-      Error{.code = ENODEV, .operation = "ask the VMM that has it", .device = device.str()}
-          .because("no VMM that lets itself be asked has it")
+      Error{.code = ENODEV, .operation = "find its VMM", .device = device.str()}
+          .because("no VMM with an inspect socket has it")
           .advise("Start its guest with 'passthru run --inspect', or name the VMM's socket with "
                   "--socket"));
 }

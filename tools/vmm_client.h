@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the command's side of an inspect socket: finds the VMM that has a device, and asks it. What
-// can be asked is described in docs/inspect.md.
+// The command's side of an inspect socket: the search for a device's VMM, and requests to it.
+// docs/inspect.md describes the requests.
 #pragma once
 
 #include <sys/types.h>
@@ -19,24 +19,29 @@
 
 namespace passthru::tools {
 
-/// A connection to a VMM. What was asked to be watched is watched until it ends.
+/// A connection to a VMM. Its watches end with the connection.
 class VmmClient {
  public:
-  /// An answer has to be whole within `patience`.
-  /// ECONNREFUSED, ENOENT: nobody serves there, as one leaves it that was killed; EACCES: the
-  /// socket is another user's; ETIMEDOUT: it is served, and takes nobody.
+  /// Connects to a VMM. Each of its answers must be complete within `patience`.
+  /// Errors:
+  /// - ECONNREFUSED, ENOENT: no VMM serves the socket. A killed VMM leaves its socket behind.
+  /// - EACCES: the socket belongs to another user.
+  /// - ETIMEDOUT: the VMM does not accept the connection.
   static Result<VmmClient> connect(const std::filesystem::path& socket,
                                    std::chrono::milliseconds patience = std::chrono::seconds(10));
 
-  /// One request, one answer, of which every text is printable: a VMM may say what it likes. The
-  /// errno and message of the VMM where it refuses; ETIMEDOUT, EPIPE, EPROTO: it does not answer as
-  /// one does.
+  /// Sends a request and returns its answer. All its texts are made printable: a VMM is untrusted.
+  /// Errors:
+  /// - the VMM's errno and message, if it refuses the request.
+  /// - ETIMEDOUT: the VMM does not answer in time.
+  /// - EPIPE: the VMM closed the connection.
+  /// - EPROTO: the answer is not of this protocol.
   Result<nlohmann::json> ask(const nlohmann::json& request);
-  /// Of one device, or of all.
+  /// Returns the state of `device`, or of all devices.
   Result<std::vector<Inspection>> inspect(std::optional<Bdf> device = {});
 
   [[nodiscard]] const std::string& socket() const { return socket_; }
-  /// Of the VMM.
+  /// Returns the VMM's process id.
   [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
@@ -50,35 +55,37 @@ class VmmClient {
   std::chrono::milliseconds patience_;
 };
 
-/// Every VMM of this user that serves in `inspect_directory`. Those of other users could tell root
-/// what they like; they are asked where somebody names their socket. `silent` becomes true where
-/// one takes nobody, of which it is told.
+/// Connects to every VMM of this user in `inspect_directory`. VMMs of other users could deceive
+/// root; they are asked only if the user names their socket. Reports each VMM that does not accept
+/// the connection, and then sets `silent`.
 std::vector<VmmClient> all_vmms(bool& silent);
 
-/// All of them, each asked once for its devices.
+/// VMMs with their devices, for which each VMM was asked once.
 struct KnownVmms {
   struct One {
     VmmClient client;
     std::vector<Bdf> devices;
   };
   std::vector<One> all{};
-  bool silent = false;  ///< some do not answer, of which was told: what they have is not known
+  bool silent = false;  ///< a VMM did not answer, which was reported; its devices are unknown
 
-  /// The one that has a device; null: none.
+  /// Returns the VMM that has `device`, or null.
   [[nodiscard]] VmmClient* of(Bdf device);
 };
-/// Those, or the one at `socket` where that is not empty: then the errors are those of `connect`
-/// and `ask`.
+/// Returns the VMMs of `all_vmms`, or the VMM at `socket` if that is not empty. Errors of `connect`
+/// and `ask`, for `socket` only.
 Result<KnownVmms> known_vmms(const std::string& socket);
 
-/// ENODEV: the VMM at `socket` does not have the device.
+/// Returns the error ENODEV: the VMM at `socket` does not have the device.
 [[nodiscard]] Error does_not_have(const std::string& socket, Bdf device);
 
-/// The VMM that has a device: the one at `socket`, or if that is empty the one among `all_vmms`, of
-/// which it is told who does not answer. Nothing: none has it. Errors, of `socket` only: ENODEV, it
-/// does not have it; those of `connect` and `ask`.
+/// Returns the VMM that has the device: the VMM at `socket`, or if that is empty a VMM of
+/// `all_vmms`. Returns nothing if no VMM has it. Reports VMMs that do not answer.
+/// Errors, for `socket` only:
+/// - ENODEV: the VMM does not have the device.
+/// - errors of `connect` and `ask`.
 Result<std::optional<VmmClient>> find_vmm(Bdf device, const std::string& socket);
-/// The same, for what cannot be done without. ENODEV.
+/// Returns the same, or ENODEV if no VMM has the device.
 Result<VmmClient> need_vmm(Bdf device, const std::string& socket);
 
 }  // namespace passthru::tools

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the layout of the tables (ACPI 6.3, chapter 5.2; PCI Firmware 3.2, 4.1.2 for MCFG).
+// The layout of the tables (ACPI 6.3, chapter 5.2; PCI Firmware 3.2, 4.1.2 for MCFG).
 #include "vmm/acpi.h"
 
 #include <array>
@@ -40,7 +40,7 @@ class Table {
     bytes_.resize(bytes_.size() + width);
     set(bytes_.size() - width, width, value);
   }
-  /// Generic address structure (5.2.3.2) of a port.
+  /// Sets the generic address structure (5.2.3.2) of a port.
   void set_port(size_t offset, uint64_t port, unsigned bits) {
     constexpr uint64_t kSystemIo = 1;
     set(offset, 1, kSystemIo);
@@ -53,7 +53,7 @@ class Table {
     bytes_[kTableChecksum] = checksum(bytes_);
     return std::move(bytes_);
   }
-  /// What makes the sum of all bytes zero.
+  /// Returns the byte that makes the sum of all bytes zero.
   static std::byte checksum(std::span<const std::byte> bytes) {
     unsigned sum = 0;
     for (const std::byte byte : bytes) sum += std::to_integer<unsigned>(byte);
@@ -88,8 +88,8 @@ std::vector<std::byte> facs() {
   return bytes;
 }
 
-// A PC with fixed ACPI hardware, PIC and PIT rather than a "hardware-reduced" one: every kernel
-// knows how to find its timer and its legacy interrupts there.
+// A PC with fixed ACPI hardware, PIC and PIT, not a "hardware-reduced" PC: every kernel finds its
+// timer and its legacy interrupts there.
 std::vector<std::byte> fadt(uint64_t facs_address, uint64_t dsdt_address) {
   constexpr uint64_t kLegacyDevices = 1 << 0, kNoVga = 1 << 2, kNoAspm = 1 << 4, kNoRtc = 1 << 5;
   constexpr uint64_t kWbinvd = 1 << 0, kHaltC1 = 1 << 2, kNoPowerButton = 1 << 4;
@@ -142,7 +142,7 @@ std::vector<std::byte> madt(unsigned cpus) {
   table.append(2, 0);       // id
   table.append(4, kIoapic);
   table.append(4, 0);       // its first GSI
-  table.append(2, 0x0A02);  // type 2, 10 bytes: how an ISA interrupt differs. The SCI is level.
+  table.append(2, 0x0A02);  // type 2, 10 bytes: an ISA interrupt's override. The SCI is level.
   table.append(1, 0);
   table.append(1, kSciGsi);
   table.append(4, kSciGsi);

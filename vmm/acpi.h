@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the ACPI tables of the guest. A pure function; the DSDT is compiled from dsdt.asl.
+// The ACPI tables of the guest. A pure function; the DSDT is compiled from dsdt.asl.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,9 @@
 
 namespace passthru {
 
-/// RSDP first, then XSDT, FADT, FACS, DSDT, MADT and MCFG, with checksums, for a guest that finds
-/// them at guest-physical `address` (64-byte aligned). `cpus` is at most 254; CPU n has APIC id n.
+/// Returns the RSDP first, then DSDT, FACS, FADT, MADT, MCFG and XSDT, with checksums. The guest
+/// must find them at guest-physical `address` (64-byte aligned). `cpus` is at most 254; CPU n has
+/// APIC id n.
 std::vector<std::byte> build_acpi_tables(uint64_t address, unsigned cpus);
 
 }  // namespace passthru

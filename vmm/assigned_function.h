@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns how an AssignedDevice sits in a slot of the VMM's bus.
+// An AssignedDevice in a slot of the VMM's bus.
 #pragma once
 
 #include <memory>

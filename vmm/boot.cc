@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the layout of the boot parameters (Linux, Documentation/arch/x86/zero-page.rst).
+// The layout of the boot parameters (Linux, Documentation/arch/x86/zero-page.rst).
 #include "vmm/boot.h"
 
 #include <fmt/format.h>
@@ -50,7 +50,7 @@ class BootParameters {
   std::vector<std::byte> bytes_ = std::vector<std::byte>(kPage);
 };
 
-// Four GiB one to one, in pages of 2 MiB: a root, one directory of four, and those four.
+// Maps 4 GiB one to one, in pages of 2 MiB: a root, a table of four directories, and these four.
 std::vector<std::byte> page_tables() {
   constexpr uint64_t kPresentWritable = 0x3, kLarge = 0x80;
   constexpr size_t kEntries = 512, kDirectories = 4;
@@ -68,7 +68,7 @@ std::vector<std::byte> page_tables() {
   return pages;
 }
 
-// The protocol wants flat code at selector 0x10 and data at 0x18.
+// The protocol requires flat code at selector 0x10 and flat data at 0x18.
 std::vector<std::byte> gdt() {
   constexpr std::array<uint64_t, 4> kEntries = {0, 0, 0x00AF9B000000FFFF, 0x00CF93000000FFFF};
   std::vector<std::byte> bytes(sizeof(kEntries));
@@ -85,9 +85,9 @@ Result<BootPlan> plan_boot(const RamLayout& ram, const BzImage& image,
   PASSTHRU_TRY(check_command_line(command_line, image.command_line_max));
   if (image.preferred_address >= kHighRamStart) {
     return fail(EINVAL, "load the kernel",
-                fmt::format("it wants to be at {:#x}, above 4 GiB", image.preferred_address));
+                fmt::format("its preferred address {:#x} is above 4 GiB", image.preferred_address));
   }
-  // Where it is loaded, the kernel decompresses itself to its preferred address.
+  // The kernel decompresses itself from kKernel to its preferred address.
   const uint64_t kernel_end = std::max(kKernel, image.preferred_address) +
                               std::max<uint64_t>(image.init_size, image.kernel.size());
   const uint64_t initrd_address =

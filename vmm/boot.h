@@ -15,9 +15,9 @@ namespace passthru {
 
 /// Plans the boot of `image`. The plan refers to the bytes of `image` and `initrd`.
 /// Errors:
-///   ENOMEM: kernel and initrd do not fit; says how much memory is enough, if any is.
-///   E2BIG: the command line is longer than the kernel takes.
-///   EINVAL: the kernel wants to be above 4 GiB.
+/// - ENOMEM: kernel and initrd do not fit; says how much memory is enough, if any is.
+/// - E2BIG: the command line is longer than the kernel accepts.
+/// - EINVAL: the kernel's preferred address is above 4 GiB.
 Result<BootPlan> plan_boot(const RamLayout& ram, const BzImage& image,
                            std::span<const std::byte> initrd, const std::string& command_line);
 

@@ -59,17 +59,17 @@ Result<uint64_t> place_initrd(const RamLayout& ram, uint64_t kernel_end, uint64_
           .advise(
               needed_mib <= max_mib
                   ? fmt::format("They need {} MiB; give the guest more with --memory", needed_mib)
-                  : fmt::format("They need {} MiB, and {} MiB are the most that any guest has "
-                                "for them; give a smaller kernel or initrd",
+                  : fmt::format("They need {} MiB, but a guest has at most {} MiB for them; use a "
+                                "smaller kernel or initrd",
                                 needed_mib, max_mib)));
 }
 
 Result<void> check_command_line(const std::string& text, uint64_t longest) {
   longest = std::min(longest, kLowRamUsable - kCommandLine - 1);
   if (text.size() <= longest) return {};
-  return fail(
-      E2BIG, "load the kernel",
-      fmt::format("the command line has {} characters, the kernel takes {}", text.size(), longest));
+  return fail(E2BIG, "load the kernel",
+              fmt::format("the command line has {} characters, the kernel accepts {}", text.size(),
+                          longest));
 }
 
 }  // namespace passthru

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What is in guest RAM before the first instruction, and the state of the first CPU, as a value.
-// Each boot protocol makes one from a kernel image: boot.h from a bzImage, pvh_boot.h from an ELF.
+// The contents of guest RAM and the state of the first CPU before the first instruction, as a
+// value. A boot protocol makes it from a kernel image: boot.h from a bzImage, pvh_boot.h from an
+// ELF file.
 #pragma once
 
 #include <cstddef>
@@ -39,7 +40,7 @@ struct BootPlan {
     }
   };
 
-  std::vector<Piece> pieces{};  ///< all in RAM, none overlaps another
+  std::vector<Piece> pieces{};  ///< all in RAM, without overlaps
   BootEntry entry{};
 
   void add(uint64_t address, std::span<const std::byte> of_file, uint64_t size);
@@ -47,20 +48,22 @@ struct BootPlan {
   /// Adds the command line with its terminating zero.
   void add_command_line(const std::string& text);
 
-  /// Writes every piece. EINVAL: a piece is not in RAM.
+  /// Writes every piece.
+  /// Errors:
+  /// - EINVAL: a piece is not in RAM.
   Result<void> write_to(const GuestMemory& memory) const;
 };
 
 /// Returns the highest page-aligned address for an initrd of `size` bytes that begins after
 /// `kernel_end` and ends before `limit`.
 /// Errors:
-///   ENOMEM: kernel and initrd do not fit; says how much memory is enough, if any is.
+/// - ENOMEM: kernel and initrd do not fit; says how much memory is enough, if any is.
 Result<uint64_t> place_initrd(const RamLayout& ram, uint64_t kernel_end, uint64_t limit,
                               uint64_t size);
 
+/// Checks the length of a command line. The kernel accepts `longest` bytes without the final zero.
 /// Errors:
-///   E2BIG: `text` is longer than the kernel takes, which is `longest` without the terminating
-///   zero.
+/// - E2BIG: `text` is longer.
 Result<void> check_command_line(const std::string& text, uint64_t longest);
 
 }  // namespace passthru

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns how a register's value becomes the bytes that a guest's bus carries: little-endian, 1 to 8
-// of them. Used by the VMM's own devices and by what is built for the guest in its memory.
+// Conversions between a register's value and 1 to 8 little-endian bytes. Used by the VMM's devices
+// and for structures in the guest's memory.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace passthru {
 
-/// At most the first 8 bytes.
+/// Returns the value of the first 8 bytes at most.
 inline uint64_t from_bytes(std::span<const std::byte> bytes) {
   uint64_t value = 0;
   for (size_t i = 0; i < bytes.size() && i < sizeof(value); ++i) {
@@ -18,7 +18,7 @@ inline uint64_t from_bytes(std::span<const std::byte> bytes) {
   return value;
 }
 
-/// Fills all of `bytes`; those beyond the value's 8 are zero.
+/// Fills all of `bytes`. Bytes beyond the value's 8 become zero.
 inline void to_bytes(uint64_t value, std::span<std::byte> bytes) {
   for (size_t i = 0; i < bytes.size(); ++i) {
     bytes[i] = i < sizeof(value) ? static_cast<std::byte>(value >> (8 * i)) : std::byte{0};

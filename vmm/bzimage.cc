@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the offsets of the setup header and the checks that an image is one.
+// The offsets of the setup header, and the checks of an image.
 #include "vmm/bzimage.h"
 
 #include <algorithm>
@@ -21,7 +21,7 @@ constexpr size_t kExtendedLoadFlags = 0x236;
 constexpr size_t kCommandLineMaxOffset = 0x238;
 constexpr size_t kPreferredAddress = 0x258;
 constexpr size_t kInitSize = 0x260;
-constexpr size_t kHeaderRead = 0x264;  // everything above is before this
+constexpr size_t kHeaderRead = 0x264;  // the fields above end before it
 
 constexpr uint64_t kBootFlagValue = 0xAA55;
 constexpr uint64_t kMagicValue = 0x53726448;  // "HdrS"
@@ -54,7 +54,7 @@ Result<BzImage> BzImage::parse(std::span<const std::byte> file, const std::strin
       !(field(kExtendedLoadFlags, 2) & kEntry64Bit)) {
     return not_one(name, "it is a bzImage without a 64-bit entry");
   }
-  // Zero means four, from before the field existed.
+  // Zero means four, in images from before the field existed.
   const size_t sectors = field(kSetupSectors, 1) == 0 ? 4 : field(kSetupSectors, 1);
   const size_t kernel = (sectors + 1) * kSector;
   const size_t header_end = kMagic + field(kHeaderLength, 1);

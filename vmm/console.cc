@@ -44,7 +44,7 @@ Console::Input Console::read(std::span<std::byte> buffer) {
   }
   Input input;
   for (const std::byte byte : buffer.first(static_cast<size_t>(got))) {
-    // Only a terminal has a person behind it; a file's bytes are all the guest's.
+    // Only a terminal has an escape key; all bytes of a file are the guest's.
     if (terminal_ >= 0 && escape_) {
       escape_ = false;
       if (byte == kQuit) input.quit = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The VMM's side of the serial line: two descriptors, and the terminal's mode while they are one.
-// Used by Vm::run only.
+// The VMM's side of the serial line: two descriptors, and the mode of a terminal. Used by Vm::run
+// only.
 #pragma once
 
 #include <termios.h>
@@ -14,30 +14,33 @@
 
 namespace passthru {
 
-/// A terminal that is in the foreground is raw while a Console exists: every key is the guest's but
-/// Ctrl-A x, which ends the VM, and Ctrl-A Ctrl-A, which is one Ctrl-A.
+/// Keeps a foreground terminal in raw mode while it exists. The guest gets every key, except for
+/// Ctrl-A x, which ends the VM, and Ctrl-A Ctrl-A, which sends one Ctrl-A.
 class Console {
  public:
-  /// The descriptors stay the caller's; `in` may be -1. EAGAIN: no thread can be had.
+  /// Opens a console. The caller keeps the descriptors; `in` may be -1.
+  /// Errors:
+  /// - EAGAIN: the process cannot create a thread.
   static Result<std::unique_ptr<Console>> open(int in, int out);
-  /// After `finish`, gives the terminal its mode back.
+  /// Calls `finish`, then restores the terminal's mode.
   ~Console();
   Console(const Console&) = delete;
   Console& operator=(const Console&) = delete;
 
-  /// To wait for input on; -1 when there is none and never will be.
+  /// Returns the descriptor to poll for input; -1 if no input will ever come.
   [[nodiscard]] int input() const { return in_; }
 
   struct Input {
-    size_t size = 0;    ///< bytes that were put into the buffer
-    bool quit = false;  ///< the person at the terminal ends the VM
+    size_t size = 0;    ///< bytes in the buffer
+    bool quit = false;  ///< Ctrl-A x was pressed
   };
-  /// Reads what is there, at most `buffer.size()` bytes. After end of file there is no input.
+  /// Reads the available input, at most `buffer.size()` bytes. At end of file, `input` becomes -1.
   Input read(std::span<std::byte> buffer);
 
-  /// Any thread. Waits for no reader: OutputWriter drops what finds no room.
+  /// Writes a byte. Never waits for a reader: OutputWriter drops bytes if it has no room. Callable
+  /// from any thread.
   void write(std::byte byte) { output_->write(std::span(&byte, 1)); }
-  /// Writes what is left, as OutputWriter::finish does. Returns how many bytes were dropped.
+  /// Writes the remaining bytes, as OutputWriter::finish does. Returns how many were dropped.
   uint64_t finish() {
     output_->finish();
     return output_->dropped();
@@ -48,7 +51,7 @@ class Console {
 
   int in_;
   const std::unique_ptr<OutputWriter> output_;
-  int terminal_ = -1;  ///< whose mode was changed
+  int terminal_ = -1;  ///< terminal whose mode was changed, or -1
   termios mode_before_{};
   bool escape_ = false;  ///< the last key was Ctrl-A
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the leaves that depend on the vCPU (Intel SDM 2A, CPUID; AMD APM 3, appendix E).
+// The leaves that depend on the vCPU (Intel SDM 2A, CPUID; AMD APM 3, appendix E).
 #include "vmm/cpuid.h"
 
 #include <algorithm>
@@ -56,9 +56,9 @@ std::vector<CpuidEntry> cpuid_of(std::vector<CpuidEntry> supported, unsigned cpu
   constexpr uint32_t kHyperthreading = 1u << 28, kTscDeadline = 1u << 24, kHypervisor = 1u << 31;
   constexpr uint32_t kAmdCoreCountValid = 1u << 1;
   const auto shift = static_cast<unsigned>(std::bit_width(cpus - 1));
-  const uint32_t ids = uint32_t{1} << shift;  // APIC ids that the socket takes up
+  const uint32_t ids = uint32_t{1} << shift;  // APIC ids of the socket
 
-  // The host's own places are in these.
+  // These leaves have the host's topology.
   std::erase_if(supported, [](const auto& e) { return e.leaf == 0xB || e.leaf == 0x1F; });
   const auto basic =
       std::find_if(supported.begin(), supported.end(), [](const auto& e) { return e.leaf == 0; });
@@ -70,7 +70,7 @@ std::vector<CpuidEntry> cpuid_of(std::vector<CpuidEntry> supported, unsigned cpu
       case 0x1:
         entry.ebx = bits(entry.ebx, 24, 8, cpu);
         entry.ebx = bits(entry.ebx, 16, 8, cpus > 1 ? std::min<uint32_t>(ids, 255) : 0);
-        // KVM emulates the deadline timer for every CPU but leaves it to us to say so.
+        // KVM emulates the deadline timer for every CPU, but the VMM must report it.
         entry.ecx |= kTscDeadline | kHypervisor;
         entry.edx = cpus > 1 ? entry.edx | kHyperthreading : entry.edx & ~kHyperthreading;
         break;

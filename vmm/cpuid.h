@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what a vCPU says about itself: KVM's supported CPUID with this vCPU's place in the machine.
-// A pure function.
+// The CPUID of a vCPU: KVM's supported leaves with this vCPU's place in the machine. A pure
+// function.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ struct CpuidEntry {
   auto operator<=>(const CpuidEntry&) const = default;
 };
 
-/// `supported`, told from CPU `cpu` of `cpus` (at most 254): one socket, one core each, no threads,
-/// APIC id `cpu`.
+/// Returns `supported` as CPU `cpu` of `cpus` (at most 254) shows it: one socket, a core per CPU,
+/// no threads, APIC id `cpu`.
 std::vector<CpuidEntry> cpuid_of(std::vector<CpuidEntry> supported, unsigned cpu, unsigned cpus);
 
 }  // namespace passthru

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the words that may follow a BDF.
+// The options that may follow a BDF.
 #include "vmm/device_argument.h"
 
 #include <fmt/format.h>
@@ -21,7 +21,7 @@ Error refused(std::string_view option, const char* cause, std::string advice) {
       .advise(std::move(advice));
 }
 
-/// The number of a BAR: one digit, 0 to 5.
+/// Returns the number of a BAR: one digit, 0 to 5.
 std::optional<unsigned> bar_number(std::string_view text) {
   if (text.size() != 1 || text[0] < '0' || text[0] > '5') return std::nullopt;
   return static_cast<unsigned>(text[0] - '0');
@@ -34,7 +34,7 @@ std::optional<uint32_t> number(std::string_view text) {
   return value;
 }
 
-/// Where the option puts a descriptor; null: it is another option.
+/// Returns where the option stores its descriptor, or null for another option.
 int* descriptor(std::string_view name, DeviceSource& source) {
   if (name == "fd") return &source.cdev_fd;
   if (name == "iommufd") return &source.iommufd;
@@ -59,7 +59,7 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
       equals == std::string_view::npos ? std::string_view{} : option.substr(equals + 1);
   if (name == "nomap") {
     const auto bar = bar_number(value);
-    if (!bar) return tl::unexpected(refused(option, "it names no BAR", "BARs are 0 to 5"));
+    if (!bar) return tl::unexpected(refused(option, "it does not name a BAR", "Use 0 to 5"));
     options.unmapped_bars |= 1U << *bar;
     return {};
   }
@@ -67,13 +67,15 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
     const auto choice = msix_choice(value);
     if (!choice) {
       return tl::unexpected(
-          refused(option, "there is no such place", "Use auto, inplace, or bar0 to bar5"));
+          refused(option, "the value is unknown", "Use auto, inplace, or bar0 to bar5"));
     }
     options.msix = *choice;
     return {};
   }
   if (name == "rom") {
-    if (value.empty()) return tl::unexpected(refused(option, "it names no file", "Or use rom=off"));
+    if (value.empty())
+      return tl::unexpected(
+          refused(option, "it does not name a file", "Name a file, or use rom=off"));
     options.rom = value == "off" ? RomChoice{.kind = RomChoice::Kind::Off}
                                  : RomChoice{RomChoice::Kind::File, std::string(value)};
     return {};
@@ -81,8 +83,8 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
   if (name == "moderate") {
     const uint32_t rate = number(value).value_or(0);
     if (rate == 0 || rate > kMaxPerSecond) {
-      return tl::unexpected(refused(option, "it is no number of interrupts a second",
-                                    fmt::format("Use 1 to {}", kMaxPerSecond)));
+      return tl::unexpected(refused(option, "it is not a valid interrupt rate",
+                                    fmt::format("Use 1 to {} interrupts a second", kMaxPerSecond)));
     }
     options.max_interrupts_per_second = rate;
     return {};
@@ -94,8 +96,8 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
   if (int* const fd = descriptor(name, options.source)) {
     const auto given = number(value);
     if (!given || *given > INT32_MAX) {
-      return tl::unexpected(refused(option, "it is no number of a descriptor",
-                                    "Use one that this process has open, for example fd=3"));
+      return tl::unexpected(refused(option, "it is not a descriptor number",
+                                    "Use a descriptor that is open here, for example fd=3"));
     }
     *fd = static_cast<int>(*given);
     return {};
@@ -104,8 +106,8 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
     options.vf_token = PASSTHRU_TRY(VfToken::parse(value));
     return {};
   }
-  return tl::unexpected(refused(option, "there is no such option of a device",
-                                fmt::format("There are {}", kOptions)));
+  return tl::unexpected(refused(option, "a device does not have this option",
+                                fmt::format("The options are {}", kOptions)));
 }
 
 }  // namespace
@@ -129,8 +131,8 @@ Result<AssignOptions> parse_device_argument(std::string_view text) {
   }
   if (options.device == Bdf{} && options.source.cdev_fd < 0) {
     return tl::unexpected(
-        refused(whole, "it names no device",
-                "Begin with its address, as 0000:00:02.0, or give fd=N; group-fd=N needs bdf=BDF"));
+        refused(whole, "it does not name a device",
+                "Begin with an address like 0000:00:02.0, or give fd=N; group-fd=N needs bdf=BDF"));
   }
   return options;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns what the guest learns of the machine by ACPI: the PCI host bridge with its windows and
-// interrupt wiring, the serial port, and how to power off. Addresses are those of memory_map.h.
+// The machine as ACPI describes it to the guest: the PCI host bridge with its windows and interrupt
+// wiring, the serial port, and power-off. Addresses are those of memory_map.h.
 DefinitionBlock ("", "DSDT", 2, "PASSTH", "PASSTHRU", 1)
 {
-    // SLP_TYPa that power.cc takes for power-off.
+    // The SLP_TYPa for which power.cc powers off.
     Name (\_S5, Package () { 5, 0, 0, 0 })
 
     Scope (\_SB)
@@ -53,7 +53,7 @@ DefinitionBlock ("", "DSDT", 2, "PASSTH", "PASSTHRU", 1)
                 Return (WIRE)
             }
 
-            // There is no firmware that would want to keep a PCIe feature: grant what is asked for.
+            // No firmware uses a PCIe feature: grant every request.
             Method (_OSC, 4, NotSerialized)
             {
                 CreateDWordField (Arg3, 0, CDW1)
@@ -65,7 +65,7 @@ DefinitionBlock ("", "DSDT", 2, "PASSTH", "PASSTHRU", 1)
             }
         }
 
-        // What is in use outside of the windows, so that nobody puts a BAR there.
+        // The addresses in use outside of the windows, so that the guest puts no BAR there.
         Device (MBRD)
         {
             Name (_HID, EisaId ("PNP0C02"))

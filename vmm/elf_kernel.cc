@@ -56,7 +56,7 @@ class Reader {
                               .advise(advice));
   }
 
-  // The bytes at `offset`, or nothing if the file ends before them.
+  // Returns the bytes at `offset`, or nothing if the file ends before them.
   [[nodiscard]] std::optional<std::span<const std::byte>> part(uint64_t offset,
                                                                uint64_t size) const {
     if (offset > file_.size() || size > file_.size() - offset) return std::nullopt;
@@ -71,7 +71,7 @@ class Reader {
     if (header.e_ident[EI_DATA] != ELFDATA2LSB) return refuse("it is not a little-endian ELF file");
     if (header.e_machine != EM_X86_64) return refuse("it is an ELF file of another machine");
     if (header.e_type != ET_EXEC) {
-      return refuse(fmt::format("it is no kernel but {}", kind_of(header.e_type)));
+      return refuse(fmt::format("it is not a kernel but {}", kind_of(header.e_type)));
     }
     if (header.e_phnum == 0) return {};
     if (header.e_phentsize != sizeof(Elf64_Phdr)) {
@@ -143,7 +143,7 @@ class Reader {
     return refuse(fmt::format("its PVH entry {:#x} is outside of its segments", address));
   }
 
-  // The description of the entry's note, if it is among `notes`, which have this alignment.
+  // Returns the description of the entry's note, if `notes`, which have this alignment, have it.
   [[nodiscard]] Result<std::optional<std::span<const std::byte>>> find_entry(
       std::span<const std::byte> notes, size_t alignment) const {
     const auto aligned = [&](uint64_t offset) {
@@ -156,7 +156,7 @@ class Reader {
       const uint64_t description = aligned(name + header.n_namesz);
       const uint64_t end = description + header.n_descsz;
       at = aligned(end);
-      // Nothing follows the last one, not even its padding.
+      // The last note may lack its padding.
       if ((header.n_descsz == 0 ? name + header.n_namesz : end) > notes.size()) {
         return refuse("its notes are damaged");
       }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The reader of an uncompressed kernel (vmlinux): which parts of the file go where, and the PVH
-// entry. A pure function of the file's bytes, which may be anything.
+// The parser of an uncompressed kernel (vmlinux): its segments and its PVH entry. A pure function
+// of the file's bytes, which are untrusted.
 #pragma once
 
 #include <cstddef>
@@ -25,15 +25,15 @@ struct ElfKernel {
     std::span<const std::byte> bytes{};  ///< its first bytes; the rest is zero
     [[nodiscard]] uint64_t end() const { return address + size; }
   };
-  std::vector<Segment> segments{};  ///< ascending, below 4 GiB, none overlaps another, at least one
+  std::vector<Segment> segments{};  ///< at least one; ascending, below 4 GiB, without overlaps
   uint32_t entry = 0;               ///< guest-physical; within the bytes of a segment
 
-  /// Returns whether `file` is to be read by `parse`: it begins like an ELF file.
+  /// Returns whether `file` begins like an ELF file, which `parse` can read.
   static bool recognizes(std::span<const std::byte> file);
 
-  /// Reads `file`, which `recognizes` accepts. `name` is for the error.
+  /// Parses `file`, which `recognizes` accepts. `name` is for the error.
   /// Errors:
-  ///   EINVAL: not such a kernel, or a damaged one; says why and what to give.
+  /// - EINVAL: the file is not an x86-64 kernel with a PVH entry; says why and what to give.
   static Result<ElfKernel> parse(std::span<const std::byte> file, const std::string& name);
 };
 

@@ -29,7 +29,7 @@ kvm_segment flat_segment(uint16_t selector, uint8_t type) {
   return segment;
 }
 
-// Both protocols take flat segments; the GDT of the 64-bit one has them at these selectors.
+// Both protocols accept flat segments; the GDT of the 64-bit protocol has them at these selectors.
 void set_flat_segments(kvm_sregs& sregs) {
   sregs.cs = flat_segment(0x10, kCode);
   sregs.ds = sregs.es = sregs.ss = sregs.fs = sregs.gs = flat_segment(0x18, kDataType);

@@ -9,8 +9,8 @@ struct kvm_sregs;
 
 namespace passthru {
 
-/// Sets in `sregs` and `regs` what the boot protocol of `entry` defines. The other members of
-/// `sregs` keep what KVM gave them for a CPU after its reset.
+/// Sets the members of `sregs` and `regs` that the boot protocol of `entry` defines. The other
+/// members of `sregs` keep KVM's values for a CPU after reset.
 void set_entry_state(const BootEntry& entry, kvm_sregs& sregs, kvm_regs& regs);
 
 }  // namespace passthru

@@ -22,9 +22,9 @@ struct FirmwareMsr {
   }
 };
 
-/// Linux up to 6.1 uses no write combining while the MTRRs are off, and KVM before 6.11 then makes
-/// all memory of a guest uncached, on an Intel host where a device is behind an IOMMU without snoop
-/// control. Linux on Intel uses no fast string operations unless their bit is on.
+/// While the MTRRs are off, Linux up to 6.1 uses no write combining. KVM before 6.11 then also
+/// makes all memory of a guest uncached, if the host is Intel and a device is behind an IOMMU
+/// without snoop control. Linux on Intel uses fast string operations only if their bit is on.
 ///
 /// Intel SDM 4, table 2-2; volume 3A, 12.11.2.1: bit 11 of the default type turns the MTRRs on.
 inline constexpr std::array<FirmwareMsr, 2> kFirmwareMsrs{{

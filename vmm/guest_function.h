@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what the VMM's PCI bus needs from whatever is plugged into a slot.
+// The interface of a function in a slot of the VMM's PCI bus.
 #pragma once
 
 #include <cstdint>

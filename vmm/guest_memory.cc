@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns how RAM is laid out around the hole below 4 GiB.
+// RAM around the hole below 4 GiB.
 #include "vmm/guest_memory.h"
 
 #include <fmt/format.h>
@@ -12,8 +12,7 @@
 
 namespace passthru {
 
-// What is above the hole begins at the same place within a huge page, of whatever size, as in the
-// guest.
+// RAM above the hole has the same offset within a huge page here as in the guest, for every size.
 static_assert(kLowRamEnd % MemoryBacking::kMaxHugePage == 0);
 
 Result<std::unique_ptr<GuestMemory>> GuestMemory::create(uint64_t bytes,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the guest's RAM in this process and where it is in the guest. Freed with its owner.
+// The guest's RAM in this process, and its addresses in the guest.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,8 @@
 
 namespace passthru {
 
-/// Fixed after `create`. Its bytes are shared with the guest and with its devices' DMA.
+/// Owns the guest's RAM. Fixed after `create`. Its bytes are shared with the guest and with its
+/// devices' DMA.
 class GuestMemory {
  public:
   struct Range {
@@ -22,21 +23,23 @@ class GuestMemory {
     std::span<std::byte> bytes{};
   };
 
-  /// Whole pages, of the backing's size. What does not fit below the hole under 4 GiB goes above
-  /// it. Errors of MappedMemory::map.
+  /// Maps RAM of `bytes`, a multiple of the backing's page. RAM that does not fit below the hole
+  /// under 4 GiB goes above it. Errors of MappedMemory::map.
   static Result<std::unique_ptr<GuestMemory>> create(uint64_t bytes,
                                                      const MemoryBacking& backing = {});
   GuestMemory(const GuestMemory&) = delete;
   GuestMemory& operator=(const GuestMemory&) = delete;
 
-  /// One range, or two; ascending.
+  /// Returns one or two ranges, ascending.
   [[nodiscard]] const std::vector<Range>& ranges() const { return ranges_; }
-  /// Where they are.
+  /// Returns their layout.
   [[nodiscard]] RamLayout layout() const { return RamLayout::of(mapped_.bytes().size()); }
 
-  /// The bytes at [address, address + size). EINVAL where that is not all RAM.
+  /// Returns the bytes at [address, address + size).
+  /// Errors:
+  /// - EINVAL: these addresses are not all RAM.
   [[nodiscard]] Result<std::span<std::byte>> at(uint64_t address, uint64_t size) const;
-  /// Copies `bytes` to `address`.
+  /// Copies `bytes` to `address`. Errors of `at`.
   Result<void> write(uint64_t address, std::span<const std::byte> bytes) const;
 
  private:

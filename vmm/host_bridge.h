@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the function that every PC has at 00:00.0: a host bridge without registers of its own.
+// The host bridge that every PC has at 00:00.0, without registers of its own.
 #pragma once
 
 #include "vmm/guest_function.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the names of sysfs for huge pages (Documentation/admin-guide/mm/hugetlbpage.rst), and the
-// wording.
+// The files of sysfs for huge pages (Documentation/admin-guide/mm/hugetlbpage.rst), and the text of
+// the error.
 #include "vmm/huge_pages.h"
 
 #include <fmt/format.h>
@@ -49,13 +49,13 @@ Error explain_huge_pages(int code, uint64_t bytes, uint64_t page_size,
   Error error{.code = code, .operation = "allocate the guest's memory in huge pages"};
   if (code == ENOSYS) {
     return std::move(error)
-        .because("this kernel has none (CONFIG_HUGETLBFS)")
-        .advise("Say --memory-from memfd or anonymous");
+        .because("this kernel has no huge pages (CONFIG_HUGETLBFS)")
+        .advise("Use --memory-from memfd or anonymous");
   }
   if (code == ENODEV || code == EINVAL) {
     return std::move(error)
-        .because(fmt::format("this host has none of {}", name))
-        .advise(fmt::format("'ls {}' shows which sizes there are; choose with --huge-page-size",
+        .because(fmt::format("this host has no huge pages of {}", name))
+        .advise(fmt::format("'ls {}' lists the sizes; choose a size with --huge-page-size",
                             directory.string()));
   }
   if (code != ENOMEM && code != ENOSPC) return error;
@@ -66,14 +66,14 @@ Error explain_huge_pages(int code, uint64_t bytes, uint64_t page_size,
   const auto pages = huge_pages_of_host(page_size, directory);
   if (!pages) {
     return std::move(error)
-        .because(wanted + ", and there are not so many")
-        .advise("The host's administrator reserves them: vm.nr_hugepages");
+        .because(wanted + ", but the host has fewer")
+        .advise("Ask the host's administrator to reserve them (vm.nr_hugepages)");
   }
   if (pages->available() >= needed) {
     return std::move(error)
-        .because(fmt::format("{}; {} are free, but this process may not have so many", wanted,
+        .because(fmt::format("{}; {} are free, but this process may not use as many", wanted,
                              pages->available()))
-        .advise("Look at the hugetlb limit of its control group, and at its NUMA policy");
+        .advise("Raise the hugetlb limit of its control group, or change its NUMA policy");
   }
   return std::move(error)
       .because(fmt::format("{}, {} are free", wanted, pages->available()))

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the loop that reads a file to its end.
 #include "vmm/image_file.h"
 
 #include <fcntl.h>
@@ -21,8 +20,8 @@ Result<std::vector<std::byte>> read_image(const std::string& path, const std::st
   constexpr size_t kLimit = 2 * kGiB, kStep = kMiB;
   const auto too_large = [&] { return fail(EFBIG, operation, "it is larger than 2 GiB"); };
   std::vector<std::byte> bytes;
-  // One piece of memory, which goes back to the system as one. A vector that grows leaves the
-  // allocator holding what it has outgrown: 15 MB of an initramfs of 12.
+  // Reserves one block, which the allocator returns to the system. A vector that grows leaves its
+  // old blocks in the allocator: 15 MB for an initramfs of 12 MB.
   struct stat status = {};
   if (::fstat(file.get(), &status) == 0 && status.st_size > 0) {
     if (static_cast<size_t>(status.st_size) > kLimit) return too_large();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the reading of a kernel or an initrd from its file, whatever kind of file that is.
+// The reading of a kernel or an initrd from a file of any kind.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,10 @@
 
 namespace passthru {
 
-/// All bytes of `path`. `what` names its role in the error: "the kernel image". EFBIG beyond 2 GiB,
-/// which no guest could be given below 4 GiB.
+/// Returns all bytes of `path`. `what` names its role in the error: "the kernel image".
+/// Errors:
+/// - EFBIG: the file is larger than 2 GiB, for which no guest has room below 4 GiB.
+/// - errors of open(2) and read(2).
 Result<std::vector<std::byte>> read_image(const std::string& path, const std::string& what);
 
 }  // namespace passthru

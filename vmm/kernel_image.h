@@ -16,9 +16,9 @@ namespace passthru {
 
 using KernelImage = std::variant<BzImage, ElfKernel>;
 
-/// Reads `file` as its first bytes say. `name` is for the error.
+/// Parses `file`, whose first bytes tell its kind. `name` is for the error.
 /// Errors:
-///   EINVAL: neither kind, or a damaged one; says why and what to give.
+/// - EINVAL: the file is of neither kind, or damaged; says why and what to give.
 Result<KernelImage> parse_kernel(std::span<const std::byte> file, const std::string& name);
 
 /// Plans the boot of `image` by its own protocol. Errors of plan_boot in boot.h and pvh_boot.h.

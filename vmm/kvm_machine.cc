@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the making of a VM: what is asked of KVM, in which order, and what its refusals mean.
+// The creation of a VM: the calls of KVM in their order, and the meaning of their errors.
 #include "vmm/kvm_machine.h"
 
 #include <fcntl.h>
@@ -33,10 +33,10 @@ Result<std::unique_ptr<KvmMachine>> KvmMachine::create_on(int kvm_fd) {
   const std::string operation = fmt::format("use descriptor {} as /dev/kvm", kvm_fd);
   if (!copy) {
     return tl::unexpected(Error{.code = errno, .operation = operation}.advise(
-        "Whoever starts this process leaves it open there: in a shell, '3<>/dev/kvm'"));
+        "Let the parent process open /dev/kvm: in a shell, '3<>/dev/kvm'"));
   }
   const auto version = kvm_call(copy.get(), KVM_GET_API_VERSION, "KVM_GET_API_VERSION");
-  if (!version) return fail(version.error().code, operation, "it is something else");
+  if (!version) return fail(version.error().code, operation, "the descriptor is of another file");
   return make(std::move(copy));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the VM as KVM has it: its descriptor, its irqchip and the slots of its RAM. vCPUs and
-// KvmHypervisor are made on its descriptors.
+// The VM in KVM: its descriptor, its irqchip and the slots of its RAM. vCPUs and KvmHypervisor use
+// its descriptors.
 #pragma once
 
 #include <cstddef>
@@ -16,29 +16,34 @@
 
 namespace passthru {
 
-/// The whole irqchip is KVM's (PIC, IOAPIC, local APICs, PIT), not only the local APICs: a
-/// level-triggered INTx line is then resampled without an exit, and there is no IOAPIC to write.
+/// The whole irqchip is KVM's (PIC, IOAPIC, local APICs, PIT), not only the local APICs. KVM then
+/// resamples a level-triggered INTx line without an exit, and the VMM needs no IOAPIC of its own.
 class KvmMachine {
  public:
-  /// The first slot that is not RAM's.
+  /// The first memory slot behind RAM's.
   static constexpr uint32_t kFirstFreeSlot = 8;
 
   static constexpr const char* kDevice = "/dev/kvm";
-  /// ENOENT or EACCES: KVM is missing or not ours to open, with what to do about it.
+  /// Opens KVM and creates a VM.
+  /// Errors:
+  /// - ENOENT: KVM is missing; says what to do.
+  /// - EACCES: this process may not open KVM; says what to do.
   static Result<std::unique_ptr<KvmMachine>> create(const std::string& device = kDevice);
-  /// On an opened /dev/kvm, which stays the caller's: nothing is opened. EBADF: it is not open;
-  /// ENOTTY and others: it is something else.
+  /// Creates a VM on an open /dev/kvm, which stays the caller's.
+  /// Errors:
+  /// - EBADF: the descriptor is not open.
+  /// - ENOTTY and others: the descriptor is of another file.
   static Result<std::unique_ptr<KvmMachine>> create_on(int kvm_fd);
 
-  /// `memory` outlives the KvmMachine.
+  /// Makes `memory` the guest's RAM. It must outlive the KvmMachine.
   Result<void> add_memory(const GuestMemory& memory);
-  /// Sets the level of IOAPIC pin (and PIC input) `gsi`. Any thread.
+  /// Sets the level of IOAPIC pin (and PIC input) `gsi`. Callable from any thread.
   void set_line(uint32_t gsi, bool level);
 
-  /// What this host's KVM can show to a guest.
+  /// Returns the CPUID leaves that this host's KVM can show to a guest.
   [[nodiscard]] Result<std::vector<CpuidEntry>> supported_cpuid() const;
   [[nodiscard]] unsigned max_cpus() const { return max_cpus_; }
-  /// Size of a vCPU's shared page, bytes.
+  /// Returns the size of a vCPU's shared page, in bytes.
   [[nodiscard]] size_t run_size() const { return run_size_; }
   [[nodiscard]] int vm() const { return vm_.get(); }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the mapping behind guest RAM: address space first, aligned; then memory placed there.
+// The mapping of guest RAM: first aligned address space, then memory in it.
 #include "vmm/memory_backing.h"
 
 #include <fcntl.h>
@@ -43,20 +43,20 @@ unsigned memfd_flags(const MemoryBacking& backing) {
 }
 
 Result<Fd> make_file(uint64_t bytes, const MemoryBacking& backing) {
-  // What /proc/PID/maps and smaps call it.
+  // The name appears in /proc/PID/maps and smaps.
   Fd file(::memfd_create("guest-ram", memfd_flags(backing)));
   if (!file && backing.kind == Kind::Hugetlbfs) {
     return tl::unexpected(explain_huge_pages(errno, bytes, backing.huge_page()));
   }
-  if (!file) return fail(errno, "memfd_create");
+  if (!file) return fail(errno, "create a memfd");
   if (::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0) {
     return tl::unexpected(refused(errno, bytes));
   }
   return file;
 }
 
-// The mapping has reserved them, but of no NUMA node and past no control group: one that cannot be
-// had when it is touched first is SIGBUS, so each is taken now. Returns errno, or 0.
+// Allocates all huge pages now. The mapping has reserved them, but regardless of NUMA nodes and
+// control groups: a missing page would raise SIGBUS at its first access. Returns errno, or 0.
 int take_huge_pages(const Fd& file, uint64_t bytes) {
   for (;;) {
     if (::fallocate(file.get(), 0, 0, static_cast<off_t>(bytes)) == 0) return 0;
@@ -85,12 +85,12 @@ Result<MappedMemory> MappedMemory::map(uint64_t bytes, const MemoryBacking& back
   }
   const int refusal = backing.kind == Kind::Hugetlbfs ? take_huge_pages(file, bytes) : 0;
   if (refusal != 0) {
-    // How many are free is told after those are given back that this took and reserved.
+    // Frees the allocated and reserved pages first, so that the error counts them as free.
     static_cast<void>(MappedMemory(std::move(memory)));
     file.reset();
     return tl::unexpected(explain_huge_pages(refusal, bytes, backing.huge_page()));
   }
-  // Both are wishes: a kernel without huge pages or a fork without them works as well.
+  // Both may fail: guest RAM works without huge pages, and a fork works with it mapped.
   if (backing.kind != Kind::Hugetlbfs) {
     static_cast<void>(::madvise(memory.bytes().data(), bytes, MADV_HUGEPAGE));
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns where everything is in the guest's address spaces. dsdt.asl tells the guest the same: change
+// The layout of the guest's address spaces. dsdt.asl has the same numbers for the guest: change
 // both together.
 #pragma once
 
@@ -10,9 +10,9 @@ namespace passthru {
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 constexpr uint64_t kPage = 4096;
-constexpr uint64_t kMemoryStep = 2 * kMiB;  ///< what guest RAM is a multiple of
+constexpr uint64_t kMemoryStep = 2 * kMiB;  ///< guest RAM is a multiple of it
 
-// Memory. RAM begins at 0, has a hole from kLowRamEnd to 4 GiB, and goes on there.
+// Memory. RAM begins at 0, has a hole from kLowRamEnd to 4 GiB, and continues there.
 constexpr uint64_t kLowRamEnd = 0xC0000000;
 constexpr uint64_t kHighRamStart = 4 * kGiB;
 constexpr uint64_t kWindow32 = 0xC0000000;  ///< for BARs: 512 MiB
@@ -36,15 +36,15 @@ constexpr uint16_t kPciConfigPort = 0xCF8;
 // Interrupts: GSI n is pin n of the IOAPIC.
 constexpr uint32_t kSerialGsi = 4;
 constexpr uint32_t kSciGsi = 9;
-constexpr uint32_t kIntxGsi = 16;  ///< the first of eight that the INTx pins are swizzled over
+constexpr uint32_t kIntxGsi = 16;  ///< the first of eight GSIs of the swizzled INTx pins
 constexpr uint32_t kPins = 24;
 
-/// The GSI of INTx pin `pin` (0 = INTA#) in slot `slot`, as _PRT in dsdt.asl has it.
+/// Returns the GSI of INTx pin `pin` (0 = INTA#) in slot `slot`, as _PRT in dsdt.asl has it.
 constexpr uint32_t intx_gsi(unsigned slot, unsigned pin) {
   return kIntxGsi + (slot + pin) % 8;
 }
 
-// What the VMM puts into low RAM before the guest starts.
+// The structures that the VMM puts into low RAM before the guest starts.
 constexpr uint64_t kGdt = 0x500;
 constexpr uint64_t kBootParams = 0x7000;  ///< of a bzImage: a page
 constexpr uint64_t kPageTables = 0x9000;  ///< of a bzImage: six pages
@@ -53,9 +53,8 @@ constexpr uint64_t kStartInfo = kBootParams;
 constexpr uint64_t kModuleList = kStartInfo + 0x40;
 constexpr uint64_t kStartInfoMap = kStartInfo + 0x80;
 constexpr uint64_t kCommandLine = 0x20000;
-constexpr uint64_t kLowRamUsable =
-    0x9FC00;                               ///< below: RAM; above: where a PC has its EBDA and ROMs
-constexpr uint64_t kAcpiTables = 0xE0000;  ///< where ACPI 5.2.5.1 has the RSDP searched
+constexpr uint64_t kLowRamUsable = 0x9FC00;  ///< RAM is below; a PC's EBDA and ROMs are above
+constexpr uint64_t kAcpiTables = 0xE0000;    ///< a guest searches the RSDP here (ACPI 5.2.5.1)
 constexpr uint64_t kKernel = kMiB;
 
 }  // namespace passthru

@@ -17,7 +17,7 @@
 namespace passthru {
 namespace {
 
-// A slow line shows progress after each write: at 9600 baud, one of this size takes half a second.
+// A slow line shows progress after each write: at 9600 baud, this size takes half a second.
 constexpr size_t kMaxWrite = 512;
 // A signal that comes just before the thread's write interrupts nothing, so it is sent again.
 constexpr std::chrono::milliseconds kSignalAgain{10};
@@ -27,14 +27,14 @@ struct Written {
   bool failed = false;
 };
 
-// Nothing: a signal came, or a nonblocking output has room again.
+// Returns 0 bytes if a signal came, or if a nonblocking output has room again.
 Written write_some(int fd, std::span<const std::byte> bytes) {
   const ssize_t size = ::write(fd, bytes.data(), bytes.size());
   if (size >= 0) return {.size = static_cast<size_t>(size)};
   if (errno == EINTR) return {};
   if (errno != EAGAIN) return {.failed = true};
   pollfd ready{.fd = fd, .events = POLLOUT, .revents = 0};
-  static_cast<void>(::poll(&ready, 1, -1));  // a signal ends it; the next write tells all else
+  static_cast<void>(::poll(&ready, 1, -1));  // a signal ends it; the next write reports errors
   return {};
 }
 
@@ -119,7 +119,7 @@ void OutputWriter::remove(size_t size, bool written) {
   begin_ = (begin_ + size) % buffer_.size();
   size_ -= size;
   removed_ += size;
-  // No line about these: it would fail as they did.
+  // No line about these bytes: its write would fail too.
   if (!written) dropped_ += size;
   resume();
   if (finishing_) changed_.notify_all();

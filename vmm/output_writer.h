@@ -19,39 +19,41 @@
 
 namespace passthru {
 
-/// Writes in the order of the calls of `write`. When the buffer is full, it drops what comes until
-/// half of the buffer is free again, and then adds one line: "[N bytes of WHAT were dropped]".
+/// Writes in the order of the calls of `write`. When the buffer is full, it drops new bytes until
+/// half of the buffer is free again. Then it adds one line: "[N bytes of WHAT were dropped]".
 /// Thread-safe, except for `finish` and the destructor.
 class OutputWriter {
  public:
   static constexpr size_t kCapacity = size_t{64} << 10;
-  /// How long `finish` waits for an output that takes no byte.
+  /// How long `finish` waits for an output that accepts no byte.
   static constexpr std::chrono::milliseconds kPatience{5000};
 
   struct Options {
     std::string what{};           ///< for the line about dropped bytes: "console output"
-    size_t capacity = kCapacity;  ///< bytes; half of them have room for that line
+    size_t capacity = kCapacity;  ///< bytes; that line must fit into half of them
     std::chrono::milliseconds patience = kPatience;
   };
 
-  /// `fd` stays the caller's and outlives the writer; it may block or not. EAGAIN: no thread can be
-  /// had.
+  /// Starts a writer. The caller keeps `fd`, which must outlive the writer and may be nonblocking.
+  /// Errors:
+  /// - EAGAIN: the process cannot create a thread.
   static Result<std::unique_ptr<OutputWriter>> start(int fd, Options options);
-  /// As `finish`.
+  /// Calls `finish`.
   ~OutputWriter();
   OutputWriter(const OutputWriter&) = delete;
   OutputWriter& operator=(const OutputWriter&) = delete;
 
-  /// Takes all of `bytes`, or drops and counts all of them. Waits for no reader.
+  /// Queues all of `bytes`, or drops and counts all of them. Never waits for a reader.
   void write(std::span<const std::byte> bytes) PASSTHRU_EXCLUDES(buffer_mutex_);
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
 
-  /// Waits until the output has all that was written, and ends the thread. Gives up when the output
-  /// took no byte for `patience`; what is left is dropped. So is what is written from now on. A
-  /// write that no signal interrupts, to a network file system for example, is waited for.
+  /// Waits until the output has all bytes, and ends the thread. Gives up if the output accepts no
+  /// byte for `patience`, and drops the remaining bytes. Later calls of `write` drop their bytes.
+  /// Waits for a write that no signal interrupts, for example to a network file system.
   void finish() PASSTHRU_EXCLUDES(buffer_mutex_);
 
-  /// How many bytes were dropped so far: no room, an output that fails, or a `finish` that gave up.
+  /// Returns how many bytes were dropped so far: because there was no room, the output failed, or
+  /// `finish` gave up.
   [[nodiscard]] uint64_t dropped() const PASSTHRU_EXCLUDES(buffer_mutex_);
 
  private:
@@ -82,7 +84,7 @@ class OutputWriter {
   uint64_t removed_ PASSTHRU_GUARDED_BY(buffer_mutex_) = 0;  ///< bytes, to see progress
   bool finishing_ PASSTHRU_GUARDED_BY(buffer_mutex_) = false;
   bool gave_up_ PASSTHRU_GUARDED_BY(buffer_mutex_) = false;
-  bool ended_ PASSTHRU_GUARDED_BY(buffer_mutex_) = false;  ///< the thread makes no more call
+  bool ended_ PASSTHRU_GUARDED_BY(buffer_mutex_) = false;  ///< the thread makes no further call
 
   std::thread thread_;
 };

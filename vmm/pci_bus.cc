@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the decoding of config accesses: which function and register an address means.
+// The decoding of config accesses: the function and the register of an address.
 #include "vmm/pci_bus.h"
 
 #include <fmt/format.h>
@@ -30,7 +30,7 @@ uint64_t ecam_address(uint32_t config_address) {
 Result<void> PciBus::plug(unsigned slot, std::shared_ptr<GuestFunction> function) {
   if (slot >= kSlots) {
     return fail(EINVAL, "plug a PCI device",
-                fmt::format("there is no slot {}: a bus has {}", slot, kSlots));
+                fmt::format("slot {} does not exist: a bus has {} slots", slot, kSlots));
   }
   if (slots_[slot]) return fail(EBUSY, "plug a PCI device", fmt::format("slot {} is taken", slot));
   slots_[slot] = std::move(function);
@@ -87,7 +87,7 @@ void ConfigPorts::write(uint64_t offset, std::span<const std::byte> data) {
                    std::memory_order_relaxed);
     return;
   }
-  // Only whole double words are CONFIG_ADDRESS: narrower ones are other ports.
+  // CONFIG_ADDRESS takes only whole double words: narrower accesses are to other ports.
   if (offset == kResetControl && data.size() == 1) {
     if (from_bytes(data) & kResetCpu) reset_();
     return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the guest's PCI bus 0: which function is in which slot, and the two ways to its config
-// space, ECAM and the ports 0xCF8 to 0xCFF.
+// The guest's PCI bus 0: the functions in its slots, and the two ways to their config space, ECAM
+// and the ports 0xCF8 to 0xCFF.
 #pragma once
 
 #include <array>
@@ -20,11 +20,14 @@ class PciBus {
  public:
   static constexpr unsigned kSlots = 32;
 
-  /// EINVAL: no such slot; EBUSY: taken.
+  /// Puts a function into a slot.
+  /// Errors:
+  /// - EINVAL: the slot does not exist.
+  /// - EBUSY: the slot is taken.
   Result<void> plug(unsigned slot, std::shared_ptr<GuestFunction> function);
 
-  /// `address` is ECAM's: bus << 20 | device << 15 | function << 12 | register; the access is
-  /// naturally aligned. Absent functions read all ones and drop writes.
+  /// Read and write config space. `address` is ECAM's: bus << 20 | device << 15 | function << 12 |
+  /// register. The access is naturally aligned. Absent functions read all ones and drop writes.
   uint32_t read(uint64_t address, unsigned width) const;
   void write(uint64_t address, unsigned width, uint32_t value) const;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the values of the ACPI registers and what a write to them sets off.
+// The values of the ACPI registers, and the effects of writes to them.
 #include "vmm/power.h"
 
 #include <algorithm>
@@ -24,7 +24,8 @@ constexpr std::byte kPulseReset{0xFE};
 uint32_t PowerRegisters::timer() const {
   const auto elapsed = std::chrono::steady_clock::now() - start_;
   const auto ns = static_cast<uint64_t>(std::chrono::nanoseconds(elapsed).count());
-  // Seconds and the rest apart: the product of both with the frequency would overflow in an hour.
+  // Converts seconds and the remainder apart: the product of all ns and the frequency would
+  // overflow in an hour.
   constexpr uint64_t kSecond = 1'000'000'000;
   return static_cast<uint32_t>(ns / kSecond * kPmTimerHz + ns % kSecond * kPmTimerHz / kSecond);
 }
@@ -32,7 +33,7 @@ uint32_t PowerRegisters::timer() const {
 void PowerRegisters::read(uint64_t offset, std::span<std::byte> data) {
   std::array<std::byte, kSize> registers{};
   to_bytes(enable_.load(), std::span(registers).subspan(kPm1Event + 2, 2));
-  // There is no SMI command to leave legacy mode with: ACPI is always on.
+  // There is no SMI command that leaves legacy mode: ACPI is always on.
   to_bytes(kSciEnable, std::span(registers).subspan(kPm1Control, 2));
   to_bytes(timer(), std::span(registers).subspan(kPmTimer, 4));
   for (size_t i = 0; i < data.size(); ++i) {

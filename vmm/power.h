@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns how a guest ends itself: the ACPI registers that the FADT names (PM1, PM timer) and the
-// keyboard controller's reset. The third way, port 0xCF9, is in pci_bus.h.
+// The registers by which a guest ends itself: the ACPI registers of the FADT (PM1, PM timer) and
+// the keyboard controller's reset. The third way, port 0xCF9, is in pci_bus.h.
 #pragma once
 
 #include <atomic>
@@ -36,7 +36,7 @@ class PowerRegisters final : public AccessTarget {
   std::atomic<uint16_t> enable_{0};
 };
 
-/// The command port of a keyboard controller of which nothing is left but the reset line.
+/// The command port of a keyboard controller that has only the reset line.
 class KeyboardReset final : public AccessTarget {
  public:
   explicit KeyboardReset(std::function<void()> reset) : reset_(std::move(reset)) {}

@@ -53,7 +53,7 @@ static_assert(sizeof(MapEntry) == 24);
 static_assert(kStartInfo + sizeof(StartInfo) <= kModuleList);
 static_assert(kModuleList + sizeof(Module) <= kStartInfoMap);
 
-/// The page that the start info and what it points to are in.
+/// The page with the start info and the structures that it points to.
 class StartInfoPage {
  public:
   template <class Structure>
@@ -73,7 +73,7 @@ Result<void> check_places(const ElfKernel& image) {
         EINVAL, "load the kernel",
         fmt::format("its segment at {:#x} to {:#x} {}", segment.address, segment.end() - 1, why));
   };
-  // Ascending: the first and the last say it for all.
+  // Segments are ascending: the checks of the first and the last are enough.
   const ElfKernel::Segment& first = image.segments.front();
   const ElfKernel::Segment& last = image.segments.back();
   if (first.address < kKernel) {

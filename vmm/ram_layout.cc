@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// The memory map that every guest is given.
 #include "vmm/ram_layout.h"
 
 namespace passthru {

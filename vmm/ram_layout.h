@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where the guest's RAM is, and the memory map that the guest is given. Values, without any memory.
+// The addresses of the guest's RAM, and the memory map that the guest gets. Pure.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@ struct RamLayout {
   uint64_t low = 0;   ///< bytes from 0 on, at most up to the hole below 4 GiB
   uint64_t high = 0;  ///< bytes from 4 GiB on
 
-  /// The layout of `bytes` of RAM. RAM that does not fit below the hole is above it.
+  /// Returns the layout of `bytes` of RAM. RAM that does not fit below the hole is above it.
   static constexpr RamLayout of(uint64_t bytes) {
     const uint64_t low = std::min(bytes, kLowRamEnd);
     return {.low = low, .high = bytes - low};
@@ -30,8 +30,8 @@ struct MemoryRange {
   Kind kind = Kind::Usable;
 };
 
-/// Returns the memory map, whatever the protocol that hands it over: ascending, without overlaps.
-/// `ram.low` is more than 1 MiB.
+/// Returns the memory map, the same for each boot protocol: ascending, without overlaps. `ram.low`
+/// is more than 1 MiB.
 std::vector<MemoryRange> memory_map(const RamLayout& ram);
 
 }  // namespace passthru

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the registers of the 16550A (National PC16550D data sheet, section 8).
+// The registers of the 16550A (National PC16550D data sheet, section 8).
 #include "vmm/serial.h"
 
 #include <optional>
@@ -111,7 +111,7 @@ uint8_t Serial::read_register(uint64_t offset) {
       return line_control_ & kLcrDivisorLatch ? divisor_[1] : interrupt_enable_;
     case kInterruptIdentity: {
       const uint8_t identity = interrupt_identity();
-      // Being told of the empty transmitter takes the reason away.
+      // Reading the identity clears the event of the empty transmitter.
       if (identity == kIirTransmitterEmpty) transmitter_empty_event_ = false;
       return static_cast<uint8_t>(identity | (fifo_control_ & kFcrEnable ? kIirFifosEnabled : 0));
     }
@@ -170,7 +170,7 @@ void Serial::write_register(uint64_t offset, uint8_t value) {
     case kScratch:
       scratch_ = value;
       break;
-    default:  // the status registers are the device's own
+    default:  // the status registers are read-only
       break;
   }
 }

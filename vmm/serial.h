@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the guest's serial port, a 16550A: registers in front, a byte stream behind. Its line is
-// never slow: what the guest sends is gone at once.
+// The guest's serial port, a 16550A: registers towards the guest, a byte stream towards the VMM.
+// Its line takes no time: it sends the guest's bytes at once.
 #pragma once
 
 #include <array>
@@ -24,13 +24,13 @@ class Serial final : public AccessTarget {
   struct Wires {
     std::function<void(bool level)> interrupt;  ///< called with the Serial's lock held
     std::function<void(std::byte)> send;        ///< called on the vCPU's thread, no lock held
-    std::function<void()> room;                 ///< the guest has emptied the full receive FIFO
+    std::function<void()> room;                 ///< the full receive FIFO has room again
   };
   explicit Serial(Wires wires) : wires_(std::move(wires)) {}
 
-  /// How many bytes `receive` would take now.
+  /// Returns how many bytes `receive` would accept now.
   [[nodiscard]] size_t room() PASSTHRU_EXCLUDES(registers_mutex_);
-  /// Bytes for the guest; those that find no room are dropped, as on a line without flow control.
+  /// Passes bytes to the guest. Drops bytes without room, as a line without flow control does.
   void receive(std::span<const std::byte> bytes) PASSTHRU_EXCLUDES(registers_mutex_);
 
   void read(uint64_t offset, std::span<std::byte> data) override

@@ -17,7 +17,8 @@ Result<void> install_stop_signal() {
   struct sigaction action = {};
   action.sa_handler = [](int) {};
   // No SA_RESTART: interrupting is the purpose.
-  if (::sigaction(stop_signal(), &action, nullptr) != 0) return fail(errno, "sigaction");
+  if (::sigaction(stop_signal(), &action, nullptr) != 0)
+    return fail(errno, "install a signal handler");
   return {};
 }
 

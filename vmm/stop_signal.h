@@ -7,14 +7,14 @@
 
 namespace passthru {
 
-/// For pthread_kill.
+/// Returns its number, for pthread_kill.
 int stop_signal();
 
-/// Gives the signal a handler that does nothing. Any number of times, before the first thread that
-/// is to be interrupted.
+/// Installs a handler that does nothing. Call it, any number of times, before the start of the
+/// first thread that the signal must interrupt.
 Result<void> install_stop_signal();
 
-/// Lets the signal through to the calling thread, if it was blocked there.
+/// Unblocks the signal in the calling thread.
 void unblock_stop_signal();
 
 }  // namespace passthru

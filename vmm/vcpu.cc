@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the vCPU's loop and its state at the first instruction.
+// The vCPU's creation, and its loop.
 #include "vmm/vcpu.h"
 
 #include <fmt/format.h>
@@ -22,7 +22,7 @@
 namespace passthru {
 namespace {
 
-// How long a vCPU waits for a mapped BAR whose device does not answer: a reset takes up to a second
+// How long a vCPU waits for a mapped BAR whose device does not answer. A reset can last a second
 // (PCIe 6.6.2: 100 ms for a function-level reset, more until the device is ready).
 constexpr auto kFaultPause = std::chrono::milliseconds(1);
 constexpr unsigned kFaultPauses = 2000;
@@ -77,7 +77,7 @@ Vcpu::~Vcpu() {
   ::munmap(shared_, shared_size_);
 }
 
-// An INIT leaves these registers alone, so a CPU that another one starts has them too.
+// INIT does not change these registers, so a CPU that another CPU starts has them too.
 Result<void> Vcpu::set_firmware_msrs() {
   for (const FirmwareMsr& msr : kFirmwareMsrs) {
     kvm_msr_entry entry{};
@@ -89,7 +89,7 @@ Result<void> Vcpu::set_firmware_msrs() {
     KvmTable<kvm_msr_entry> set(std::span<const kvm_msr_entry>(&entry, 1));
     const int done = PASSTHRU_TRY(
         kvm_call(fd_.get(), kvm_table_request(KVM_SET_MSRS), "KVM_SET_MSRS", set.argument()));
-    if (got == 1 && done == 1) continue;  // both return how many registers they took
+    if (got == 1 && done == 1) continue;  // both return the number of registers
     return fail(EINVAL, fmt::format("set {} of vCPU {}", msr.name, id_), "this KVM refuses it");
   }
   return {};
@@ -107,7 +107,7 @@ Result<void> Vcpu::start_at(const BootEntry& entry) {
 
 void Vcpu::stop() {
   stopping_ = true;
-  // Without this flag a signal between the loop's look at stopping_ and KVM_RUN would be lost.
+  // Without this flag a signal between the loop's check of stopping_ and KVM_RUN would be lost.
   __atomic_store_n(&shared_->immediate_exit, uint8_t{1}, __ATOMIC_SEQ_CST);
   if (const pthread_t thread = thread_) ::pthread_kill(thread, stop_signal());
 }
@@ -133,8 +133,8 @@ Result<Vcpu::End> Vcpu::loop(const AddressSpace& ports, const AddressSpace& mmio
     if (!ran) {
       const int code = ran.error().code;
       if (code == EINTR || code == EAGAIN) continue;
-      // The guest touched a mapped BAR while its device is in reset or its decode is off: the
-      // kernel has no page to give. It comes back.
+      // The guest touched a mapped BAR while its device is in reset or its decode is off. The
+      // kernel has no page for it, but will have it again.
       if (code == EFAULT && ++faults <= kFaultPauses) {
         std::this_thread::sleep_for(kFaultPause);
         continue;
@@ -165,7 +165,7 @@ Result<Vcpu::End> Vcpu::loop(const AddressSpace& ports, const AddressSpace& mmio
 void Vcpu::carry_port_access(const AddressSpace& ports) {
   const auto& io = shared_->io;
   std::byte* data = reinterpret_cast<std::byte*>(shared_) + io.data_offset;
-  // A string instruction brings `count` accesses to the same port.
+  // A string instruction makes `count` accesses to the same port.
   for (uint32_t i = 0; i < io.count; ++i, data += io.size) {
     const std::span bytes(data, io.size);
     if (io.direction == KVM_EXIT_IO_IN) {

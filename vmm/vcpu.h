@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns one virtual CPU: its KVM descriptor, its first state, and the loop on its thread that
-// carries exits to the address spaces.
+// A virtual CPU: its KVM descriptor, its first state, and the loop on its thread that carries exits
+// to the address spaces.
 #pragma once
 
 #include <pthread.h>
@@ -24,25 +24,27 @@ namespace passthru {
 
 class Vcpu {
  public:
-  /// Why a vCPU's loop ended without a fault of the VMM.
+  /// Why a vCPU's loop ended without an error.
   enum class End { Stopped, PowerOff, Reset };
 
-  /// vCPU `id` of `machine`, waiting to be started by another CPU unless `start_at` is called. Its
-  /// model-specific registers are as firmware leaves them.
+  /// Creates vCPU `id` of `machine`. Unless `start_at` is called, it waits until another CPU starts
+  /// it. Its model-specific registers are as firmware leaves them.
   static Result<std::unique_ptr<Vcpu>> create(const KvmMachine& machine, unsigned id,
                                               const std::vector<CpuidEntry>& cpuid);
   ~Vcpu();
   Vcpu(const Vcpu&) = delete;
   Vcpu& operator=(const Vcpu&) = delete;
 
-  /// Before the first run: the state of `entry`.
+  /// Sets the state of `entry`. Call it before the first `run`.
   Result<void> start_at(const BootEntry& entry);
 
   /// Runs the guest on the calling thread until `stop`, or until the guest ends the machine by a
-  /// triple fault. EIO: KVM cannot go on; says why.
+  /// triple fault.
+  /// Errors:
+  /// - EIO: KVM cannot continue; says why.
   Result<End> run(const AddressSpace& ports, const AddressSpace& mmio);
-  /// Makes `run` return soon, also one that has not begun. Any thread, any number of times. Needs
-  /// install_stop_signal.
+  /// Makes `run` return soon, also if it has not begun. Callable from any thread, any number of
+  /// times. Needs install_stop_signal.
   void stop();
 
  private:
@@ -58,7 +60,7 @@ class Vcpu {
   kvm_run* const shared_;  ///< KVM's side of every exit; `immediate_exit` in it is set by `stop`
   const size_t shared_size_;
   std::atomic<bool> stopping_{false};
-  std::atomic<pthread_t> thread_{};  ///< whom to interrupt, 0 while nobody runs
+  std::atomic<pthread_t> thread_{};  ///< thread that runs it, or 0
 };
 
 }  // namespace passthru

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the order in which a machine is made, run and taken apart.
+// Creation, run and end of a machine, in their order.
 #include "vmm/vm.h"
 
 #include <fmt/format.h>
@@ -33,7 +33,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmOptions& options, std::shared_ptr
   PASSTHRU_TRY(options.check());
   std::unique_ptr<Vm> vm(new Vm(options));
   vm->wake_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!vm->wake_) return fail(errno, "eventfd");
+  if (!vm->wake_) return fail(errno, "create an eventfd");
   PASSTHRU_TRY(vm->load(options));
   PASSTHRU_TRY(vm->make_machine(options, std::move(kernel)));
   PASSTHRU_TRY(vm->make_fixed_devices());
@@ -156,7 +156,7 @@ void Vm::end(ExitReason reason) {
 
 void Vm::wake() {
   const uint64_t one = 1;
-  // Fails only when the counter is full: then whoever waits is awake already.
+  // Fails only if the counter is full: then the waiting thread is awake already.
   static_cast<void>(::write(wake_.get(), &one, sizeof(one)) == sizeof(one));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a virtual machine from its options to its end: memory, firmware tables, devices, vCPUs and
-// the console. The one class that `passthru run` includes.
+// A virtual machine from its options to its end: memory, firmware tables, devices, vCPUs and the
+// console. `passthru run` includes only this class.
 #pragma once
 
 #include <atomic>
@@ -39,28 +39,30 @@ enum class ExitReason {
   Stopped,   ///< `stop` was called, or the person at the console ended it
 };
 
-/// A PC with up to 31 assigned devices. Its end, however it comes, detaches them; a process that is
-/// killed leaves nothing behind but what the kernel closes for it.
+/// A PC with up to 31 assigned devices. Every end of the VM detaches them. If the process is
+/// killed, the kernel closes its descriptors, and nothing else is left behind.
 class Vm {
  public:
-  /// Makes everything up to the first instruction. `kernel` is LinuxKernel outside of tests.
-  /// Errors say what is wrong and what to do; nothing is left behind then.
+  /// Creates everything up to the first instruction. `kernel` is LinuxKernel outside of tests.
+  /// Errors say the cause and what to do; nothing is left behind then.
   static Result<std::unique_ptr<Vm>> create(const VmOptions& options,
                                             std::shared_ptr<Kernel> kernel);
   ~Vm();
   Vm(const Vm&) = delete;
   Vm& operator=(const Vm&) = delete;
 
-  /// Runs the guest until it ends; call it once. The calling thread serves the console. EIO: a vCPU
-  /// could not go on. Waits for a reader of the console's last bytes, at most
-  /// OutputWriter::kPatience after it took the last one.
+  /// Runs the guest until it ends; call it once. The calling thread serves the console. At the end
+  /// it waits for a reader of the console's last bytes, at most OutputWriter::kPatience after the
+  /// reader's last progress.
+  /// Errors:
+  /// - EIO: a vCPU could not continue.
   Result<ExitReason> run();
-  /// Bytes of the guest's console that `run` dropped, because they were not read in time.
+  /// Returns how many bytes of console output `run` dropped because they were not read in time.
   [[nodiscard]] uint64_t console_dropped() const { return console_dropped_; }
-  /// Ends `run` soon. Any thread, and signal handlers.
+  /// Ends `run` soon. Callable from any thread and from signal handlers.
   void stop() { end(ExitReason::Stopped); }
 
-  /// Each device in the order of the options. Any time.
+  /// Returns the state of each device, in the order of the options. Callable at any time.
   [[nodiscard]] std::vector<Inspection> inspect() const;
 
  private:
@@ -79,11 +81,11 @@ class Vm {
   void serve_console();
   void stop_threads();
 
-  // In the order of making; torn down the other way round. RAM outlives whoever maps it, the
-  // machine outlives its routes, devices go before the domain that they live in.
+  // In the order of creation; destroyed in reverse. RAM outlives its mappings, the machine outlives
+  // its routes, and devices are destroyed before their domain.
   const int console_in_;
   const int console_out_;
-  Fd wake_;  ///< eventfd: look at ended_ and at the serial port's room again
+  Fd wake_;  ///< eventfd: check ended_ and the serial port's room
   std::unique_ptr<GuestMemory> memory_;
   BootEntry entry_;
   std::unique_ptr<KvmMachine> machine_;
@@ -94,13 +96,13 @@ class Vm {
   uint64_t console_dropped_ = 0;
   PciBus bus_;
   std::vector<std::shared_ptr<AssignedFunction>> devices_;
-  std::unique_ptr<DeviceMonitor> monitor_;  ///< null: no device to look after
-  std::unique_ptr<InspectServer> inspect_;  ///< null: nobody may look
+  std::unique_ptr<DeviceMonitor> monitor_;  ///< null: no devices
+  std::unique_ptr<InspectServer> inspect_;  ///< null: no inspect socket
   std::vector<std::unique_ptr<Vcpu>> vcpus_;
   std::vector<std::thread> threads_;
 
   static constexpr int kRunning = -1;
-  std::atomic<int> ended_{kRunning};  ///< an ExitReason; the first one counts
+  std::atomic<int> ended_{kRunning};  ///< an ExitReason; the first counts
   Mutex failure_mutex_;
   std::optional<Error> failure_ PASSTHRU_GUARDED_BY(failure_mutex_);  ///< of the first vCPU to fail
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the judgement of a VM's options.
+// The checks of a VM's options.
 #include "vmm/vm_options.h"
 
 #include <fmt/format.h>
@@ -24,40 +24,40 @@ Result<void> check_backing(const MemoryBacking& backing, uint64_t memory) {
   const char* const operation = "make the guest's memory";
   if (backing.kind != MemoryBacking::Kind::Hugetlbfs) {
     if (backing.huge_page_size == 0) return {};
-    return refuse(EINVAL, operation, "a size of huge pages is given, and it is not made of them",
-                  "Say --memory-from hugetlbfs as well");
+    return refuse(EINVAL, operation, "--huge-page-size requires --memory-from hugetlbfs",
+                  "Add --memory-from hugetlbfs, or leave out --huge-page-size");
   }
   const uint64_t page = backing.huge_page();
   if (page != MemoryBacking::kUsualHugePage && page != MemoryBacking::kMaxHugePage) {
     return refuse(EINVAL, operation, fmt::format("x86 has no huge pages of {} bytes", page),
-                  "Say --huge-page-size 2M or 1G");
+                  "Use --huge-page-size 2M or 1G");
   }
   if (memory % page == 0) return {};
   return refuse(EINVAL, operation,
-                fmt::format("{} MiB are not a multiple of its huge pages of {} MiB", memory / kMiB,
-                            page / kMiB),
-                fmt::format("Give it {} MiB with --memory, or smaller pages with --huge-page-size",
+                fmt::format("{} MiB are not a multiple of the huge page size, {} MiB",
+                            memory / kMiB, page / kMiB),
+                fmt::format("Use --memory {}M, or a smaller --huge-page-size",
                             (memory / page + 1) * page / kMiB));
 }
 
-/// What each descriptor is said to be. With two roles it would have two owners: the second one
-/// would close what may be another file by then.
+/// The role of each descriptor. With two roles it would have two owners, and the second owner could
+/// close another file.
 class Descriptors {
  public:
   Result<void> give(int fd, std::string_view role) {
     if (fd < 0) return {};
     const auto [known, is_new] = roles_.emplace(fd, role);
     if (is_new || known->second == role) return {};
-    return refuse(EINVAL, fmt::format("take descriptor {}", fd),
+    return refuse(EINVAL, fmt::format("use descriptor {}", fd),
                   fmt::format("it is given as {} and as {}", known->second, role),
-                  "Give each file by the descriptor that it is open as");
+                  "Give each file by its own descriptor");
   }
   Result<void> give(const DeviceSource& source) {
     for (const int fd : {source.cdev_fd, source.group_fd}) {
       if (fd < 0 || devices_.insert(fd).second) continue;
       return refuse(EINVAL, fmt::format("assign the device of descriptor {}", fd),
                     "the descriptor is given twice",
-                    "Give it once; the other devices of a group follow by their addresses alone");
+                    "Give it once, and the other devices of a group by their addresses alone");
     }
     PASSTHRU_TRY(give(source.cdev_fd, "a device"));
     PASSTHRU_TRY(give(source.group_fd, "a group"));
@@ -77,29 +77,30 @@ Result<void> VmOptions::check() const {
   const char* const operation = "make a virtual machine";
   if (memory < kMinMemory || memory > kMaxMemory) {
     return refuse(EINVAL, operation, fmt::format("{} bytes of memory are out of range", memory),
-                  fmt::format("Give it from {} MiB to {} MiB, for example --memory 512M",
+                  fmt::format("Give the guest from {} MiB to {} MiB, for example --memory 512M",
                               kMinMemory / kMiB, kMaxMemory / kMiB));
   }
   if (memory % kMemoryStep != 0) {
-    return refuse(EINVAL, operation, fmt::format("{} bytes of memory are not whole", memory),
-                  fmt::format("Give a multiple of {} MiB", kMemoryStep / kMiB));
+    return refuse(EINVAL, operation,
+                  fmt::format("{} bytes of memory are not a whole number of steps", memory),
+                  fmt::format("Use a multiple of {} MiB", kMemoryStep / kMiB));
   }
   PASSTHRU_TRY(check_backing(memory_from, memory));
   if (cpus < 1 || cpus > kMaxCpus) {
     return refuse(EINVAL, operation, fmt::format("{} CPUs are out of range", cpus),
-                  fmt::format("Give it 1 to {} CPUs", kMaxCpus));
+                  fmt::format("Use 1 to {} CPUs", kMaxCpus));
   }
   if (devices.size() > kMaxDevices) {
     return refuse(ENOSPC, operation,
-                  fmt::format("{} devices are more than the {} slots that its PCI bus has",
+                  fmt::format("{} devices are more than the {} slots of the PCI bus",
                               devices.size(), kMaxDevices),
-                  "Leave some out");
+                  "Assign fewer devices");
   }
   std::set<Bdf> seen;
   Descriptors descriptors;
   PASSTHRU_TRY(descriptors.give(kvm_fd, "/dev/kvm"));
   for (const AssignOptions& options : devices) {
-    // One that is known by its descriptor alone is told apart when it is opened.
+    // A device that is given only by its descriptor is compared when it is opened.
     if (options.device != Bdf{} && !seen.insert(options.device).second) {
       return refuse(EINVAL, "assign " + options.device.str(), "the device is named twice",
                     "Name each device once");

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// The steps by which a process of root's becomes one that can do nothing but run its guest.
 #include "confinement.h"
 
 #include <grp.h>
@@ -26,12 +25,11 @@ bool has_ipc() {
 }  // namespace
 
 void enter_namespaces() {
-  // A process can type into its controlling terminal (TIOCSTI), and root's shell runs what it
-  // reads.
+  // A process can type into its controlling terminal (TIOCSTI), and root's shell runs this input.
   must(::setsid() >= 0, "leave the terminal's session");
   must(::unshare(CLONE_NEWNS | CLONE_NEWNET | (has_ipc() ? CLONE_NEWIPC : 0)) == 0,
-       "make namespaces");
-  must(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "keep mounts private");
+       "create namespaces");
+  must(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "make mounts private");
   must(::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0,
        "mount a /proc without the other processes");
   must(::mount("none", "/dev", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NOEXEC, "mode=755") == 0,
@@ -52,8 +50,8 @@ void give_up_all_rights(uint32_t user, rlim_t memlock) {
   must(::setresuid(user, user, user) == 0, "change the user");
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
-  must(::syscall(SYS_capset, &header, none) == 0, "give up the capabilities that are left");
-  must(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "give up new rights of programs");
+  must(::syscall(SYS_capset, &header, none) == 0, "drop the remaining capabilities");
+  must(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "set no_new_privs");
   // This process still has root's environment in its memory, and the command has the same user.
   must(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0, "hide this process's memory");
 }
@@ -61,7 +59,7 @@ void give_up_all_rights(uint32_t user, rlim_t memlock) {
 // A change of the user clears the signal, so this comes after give_up_all_rights().
 void die_with(int parent_pidfd) {
   // SIGKILL, because the guest's process cannot ignore it.
-  must(::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "ask for a signal");
+  must(::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "request a signal for the end of the parent");
   pollfd ended{.fd = parent_pidfd, .events = POLLIN, .revents = 0};
-  if (::poll(&ended, 1, 0) != 0) std::exit(kRefused);  // it ended before we asked
+  if (::poll(&ended, 1, 0) != 0) std::exit(kRefused);  // it ended before the request
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// What the parent opens for the guest.
 #include "descriptors.h"
 
 #include <fcntl.h>
@@ -20,21 +19,21 @@ std::string open_node(const std::string& path) {
   return std::to_string(fd);
 }
 
-// The device of VFIO that a function has while it is bound to vfio-pci: "vfio3".
+// Returns the name of a function's VFIO device, "vfio3", which exists while vfio-pci has it.
 std::string cdev_of(const std::string& bdf) {
   std::error_code error;
   for (const auto& entry :
        fs::directory_iterator("/sys/bus/pci/devices/" + bdf + "/vfio-dev", error)) {
     return entry.path().filename();
   }
-  refuse(bdf + " has no device of VFIO: it is not bound to vfio-pci ('passthru bind " + bdf +
-         "'), or the kernel has none (CONFIG_VFIO_DEVICE_CDEV; then say --group)");
+  refuse(bdf + " has no VFIO device: it is not bound to vfio-pci (run 'passthru bind " + bdf +
+         "'), or the kernel lacks CONFIG_VFIO_DEVICE_CDEV (use --group)");
 }
 
 std::string group_of(const std::string& bdf) {
   std::error_code error;
   const fs::path link = fs::read_symlink("/sys/bus/pci/devices/" + bdf + "/iommu_group", error);
-  if (error) refuse(bdf + " is in no IOMMU group: there is no such device, or no IOMMU");
+  if (error) refuse(bdf + " has no IOMMU group: the device does not exist, or the IOMMU is off");
   return link.filename();
 }
 
@@ -57,7 +56,7 @@ std::vector<std::string> open_all(const std::vector<std::string>& devices, bool 
   std::set<std::string> groups;
   for (const std::string& bdf : devices) {
     std::string device = bdf;
-    // A group can be opened once, and is named once: it is there for the others of its devices.
+    // A group can be opened only once. Its other devices are given by their addresses alone.
     if (const std::string group = group_of(bdf); groups.insert(group).second) {
       device = "group-fd=" + open_node("/dev/vfio/" + group);
       device.append(",container-fd=").append(container).append(",bdf=").append(bdf);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How every part of the example fails: with one line on stderr and exit status 3, as passthru does.
+// Failure of the example: a line on stderr and exit status 3, as passthru does.
 #pragma once
 
 #include <cerrno>

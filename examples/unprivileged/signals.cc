@@ -21,9 +21,9 @@ sigset_t awaited() {
 sigset_t hold_signals() {
   const sigset_t held = awaited();
   sigset_t before;
-  must(::sigprocmask(SIG_BLOCK, &held, &before) == 0, "hold back signals");
+  must(::sigprocmask(SIG_BLOCK, &held, &before) == 0, "block signals");
   // The caller may have ignored it. Then the kernel keeps no exit status.
-  must(std::signal(SIGCHLD, SIG_DFL) != SIG_ERR, "be told when the guest ends");
+  must(std::signal(SIGCHLD, SIG_DFL) != SIG_ERR, "set the handler of SIGCHLD");
   return before;
 }
 

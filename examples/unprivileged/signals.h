@@ -6,8 +6,8 @@
 
 #include <csignal>
 
-/// Holds back, from now on, the signals by which a guest is ended, so that none is lost before
-/// wait_for(). Returns the mask that was there: the guest's process gets it back.
+/// Blocks the signals that end a guest, so that wait_for() loses no signal. Returns the old mask,
+/// which the guest's process gets back.
 sigset_t hold_signals();
 
 /// Forwards these signals to the child until it ends. Returns its exit status as shells count it.

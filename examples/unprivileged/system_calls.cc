@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The system calls that the guest's process is refused, with EPERM: no VMM needs them. All others
-// are allowed, also KVM's and VFIO's requests and io_uring. A filter does not see the operations of
-// io_uring, but none of them does what a refused call does.
+// The system calls that fail with EPERM in the guest's process: no VMM needs them. All others are
+// allowed, also KVM's and VFIO's requests and io_uring. A filter does not see the operations of
+// io_uring, but no operation does what a refused call does.
 #include "system_calls.h"
 
 #include <sched.h>
@@ -46,23 +46,23 @@ void must_be_zero(int error, const char* what) {
 
 void refuse_system_calls() {
   const scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_ALLOW);
-  must(filter != nullptr, "make a filter of system calls");
+  must(filter != nullptr, "create a filter of system calls");
   const auto refuse_call = [filter](int error, int call, auto... arguments) {
     must_be_zero(::seccomp_rule_add(filter, SCMP_ACT_ERRNO(static_cast<uint16_t>(error)), call,
                                     sizeof...(arguments), arguments...),
                  "refuse a system call");
   };
   for (const int call : kCalls) refuse_call(EPERM, call);
-  // The kernel looks at 32 bits of a request only: compared as it is, one with another bit would
-  // pass.
+  // The kernel uses only 32 bits of a request. An exact comparison would let a request with a
+  // higher bit pass.
   for (const uint64_t request : kRequests) {
     refuse_call(EPERM, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, request));
   }
   for (const uint64_t kind : kNamespaces) {
     refuse_call(EPERM, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, kind, kind));
   }
-  // Its flags are in memory, where no filter looks. Told that there is no such call, the C library
-  // makes threads by clone().
+  // The flags of clone3() are in memory, which a filter cannot read. After ENOSYS the C library
+  // creates threads by clone().
   refuse_call(ENOSYS, SCMP_SYS(clone3));
   must_be_zero(::seccomp_load(filter), "load the filter of system calls");
   ::seccomp_release(filter);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The system calls that the guest's process is refused.
+// The filter of the guest's system calls.
 #pragma once
 
-/// Has the kernel refuse them to this process and to all that it starts, for good. It needs
+/// Makes the kernel refuse system calls to this process and its children, permanently. Needs
 /// no_new_privs or CAP_SYS_ADMIN.
 void refuse_system_calls();

@@ -23,15 +23,15 @@ namespace {
 constexpr const char* kUsage =
     "usage: unprivileged [--group] [--user UID] [--memlock MIB] BDF... -- passthru run "
     "ARGUMENT...\n"
-    "Runs the command without any right, as a user that no process has, or as UID. It may lock "
-    "MIB\n"
-    "of memory (default: all). It gets /dev/kvm and the devices, which are bound to vfio-pci, as\n"
-    "open descriptors; --group: by VFIO's groups, for kernels without /dev/iommu. Of the\n"
-    "environment it gets TERM, LANG, LC_* and PASSTHRU_*.\n";
+    "Runs the command without any right. It gets open descriptors of /dev/kvm and of the devices,\n"
+    "which must be bound to vfio-pci, and the variables TERM, LANG, LC_* and PASSTHRU_*.\n"
+    "  --group        open the devices by VFIO's groups, for kernels without /dev/iommu\n"
+    "  --user UID     user of the command (default: a user that no process has)\n"
+    "  --memlock MIB  limit of locked memory (default: no limit)\n";
 
 struct Arguments {
   bool by_group = false;
-  uint32_t user = 0;  // 0: a fresh one
+  uint32_t user = 0;  // 0: a user that no process has
   rlim_t memlock = RLIM_INFINITY;
   std::vector<std::string> devices{};
   std::vector<std::string> command{};
@@ -105,8 +105,8 @@ std::vector<std::string> clean_environment() {
 
 int main(int /*argc*/, char** argv) {
   Arguments arguments = parse(argv + 1);
-  // The child gets nothing that is open here by accident.
-  must(::close_range(3, ~0U, 0) == 0, "close what was inherited");
+  // The child must not inherit descriptors that are open here by accident.
+  must(::close_range(3, ~0U, 0) == 0, "close inherited descriptors");
   if (arguments.user == 0) arguments.user = fresh_user();
   must_be_unused(arguments.user);
   std::vector<std::string> command = arguments.command;
@@ -117,7 +117,7 @@ int main(int /*argc*/, char** argv) {
   const sigset_t mask = hold_signals();
   const int parent = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));
   must(parent >= 0, "open a pidfd");
-  must(::unshare(CLONE_NEWPID) == 0, "make a PID namespace");
+  must(::unshare(CLONE_NEWPID) == 0, "create a PID namespace");
   const pid_t init = ::fork();
   must(init >= 0, "fork");
   if (init == 0) {

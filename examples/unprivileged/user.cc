@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A user of its own for each guest. It has no name and no line in /etc/passwd: the kernel needs
-// none.
+// The users of guests have no name and no line in /etc/passwd: the kernel needs neither.
 #include "user.h"
 
 #include <unistd.h>
@@ -46,7 +45,8 @@ uint32_t fresh_user() {
   for (uint32_t user = kFirst + static_cast<uint32_t>(::getpid()); user < kLast; user += kPids) {
     if (process_of(user).empty()) return user;
   }
-  refuse("cannot find a user for the guest: processes have all that were tried. Say --user");
+  refuse(
+      "cannot find a user for the guest: processes have all the users that were tried. Use --user");
 }
 
 void must_be_unused(uint32_t user) {

@@ -7,6 +7,6 @@
 /// Returns a user that no process has, and that no other parent gets while this process lives.
 uint32_t fresh_user();
 
-/// Refuses a user that a process has: guests of one user can signal each other and, where nothing
-/// else stands between, read each other's memory and take each other's devices.
+/// Refuses a user that a process has. Guests of the same user can signal each other. Without other
+/// protection they can also read each other's memory and take each other's devices.
 void must_be_unused(uint32_t user);

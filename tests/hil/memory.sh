@@ -51,7 +51,7 @@ too_few_huge_pages() {
   equal 'none of them is in use after that' "$(pages_in_use $small)" 0
   refused 'one page of 1 GiB for two' 3 '2 pages of 1 GiB are needed, 1 are free' "echo 2 > $large/nr_hugepages" -- \
     "${run[@]}" --memory 2G --memory-from hugetlbfs --huge-page-size 1G
-  refused 'a part of a page of 1 GiB' 2 'not a multiple' 'Give it 1024 MiB' -- \
+  refused 'a part of a page of 1 GiB' 2 'not a multiple' 'Use --memory 1024M' -- \
     "${run[@]}" "${huge[@]}" --huge-page-size 1G
 }
 

@@ -56,7 +56,7 @@ addresses() {
 slots() {
   local devices=() i
   for ((i = 0; i < 32; i++)); do devices+=(--device "$(printf '0000:01:%02x.0' "$i")"); done
-  refused 'run: more devices than slots' 2 '32 devices' '31 slots' 'Leave some out' -- "${run[@]}" "${devices[@]}"
+  refused 'run: more devices than slots' 2 '32 devices' '31 slots' 'Assign fewer devices' -- "${run[@]}" "${devices[@]}"
 }
 
 bridges_and_drivers() {
@@ -129,12 +129,12 @@ kvm() {
 
 # Of a device that nobody has.
 looking() {
-  refused 'msix trigger: no such vector' 3 $nvme '2047' 'it has 65 vectors' -- "$passthru" msix trigger $nvme 2047
-  refused 'bars: a full disk' 3 'write /dev/full' 'No space left' 'not the whole picture' -- \
+  refused 'msix trigger: no such vector' 3 $nvme '2047' 'the device has 65 vectors' -- "$passthru" msix trigger $nvme 2047
+  refused 'bars: a full disk' 3 'write /dev/full' 'No space left' 'it is incomplete' -- \
     "$passthru" bars $nvme --svg /dev/full
   refused 'bars: a file that is there' 3 "write $reachable/picture" 'File exists' '--force' -- \
     "$passthru" bars $nvme --svg $reachable/picture
-  refused 'trace: nobody to ask' 3 $nvme 'no VMM that lets itself be asked' "'passthru run --inspect'" -- \
+  refused 'trace: nobody to ask' 3 $nvme 'no VMM with an inspect socket' "'passthru run --inspect'" -- \
     "$passthru" trace $nvme -o $reachable/trace
 }
 

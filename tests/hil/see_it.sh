@@ -204,7 +204,7 @@ has healed 'restored'
 has audit.all "^$nic: ok, 0 vectors in use"
 has silent "^$nvme: ok, [1-9]"
 for name in silent silent.full; do
-  has $name 'ask the VMM at /run/passthru/vm/silent.sock: it does not answer. Look whether it still runs'
+  has $name 'ask the VMM at /run/passthru/vm/silent.sock: it does not answer. Check whether the VMM still runs'
 done
 has busy "another process uses IOMMU group"
 

@@ -140,7 +140,7 @@ compare 'a hot reset of a switch takes all behind the port' "$(hot_reset "$switc
 compare 'a hot reset of conventional PCI takes all behind the bridge to it' \
   "$(hot_reset "$(behind $other_port | sed -n 2p)")" "$(behind "$(behind $other_port | head -n 1)")"
 equal 'that is what is said of one device' "$($passthru topology "$one" | tail -n 1)" \
-  "a hot reset of $one takes with it: ${one%.1}.0"
+  "a hot reset of $one also resets: ${one%.1}.0"
 compare 'of one device, only the way to it is shown' "$($passthru topology "$one" | sed '$d' | awk '{ print $1 }')" \
   "$(lspci -D -n -PP | awk -v one="$one" '{ n = split($1, path, "/"); if (substr(path[1], 1, 5) path[n] == one) {
      print path[1]; for (i = 2; i <= n; i++) print substr(path[1], 1, 5) path[i] } }')"

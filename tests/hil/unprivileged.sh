@@ -83,10 +83,10 @@ what_is_missing_is_said() {
     setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs '--bounding-set=-all')
   refused 'without --kvm-fd' 3 /dev/kvm 'No such file' -- "${no_dev[@]}" "${run[@]}"
   refused 'a descriptor that is not open' 3 'descriptor 9' '3<>/dev/kvm' -- "${no_dev[@]}" "${run[@]}" --kvm-fd 9
-  refused 'a descriptor of something else' 3 'descriptor 0' 'something else' -- "${no_dev[@]}" "${run[@]}" --kvm-fd 0
+  refused 'a descriptor of something else' 3 'descriptor 0' 'of another file' -- "${no_dev[@]}" "${run[@]}" --kvm-fd 0
   refused 'an inspect socket where nobody may write' 3 'create the inspect socket /sys/x' -- \
     "$example" -- "${run[@]}" --inspect /sys/x
-  refused 'the example: no such device' 3 0000:00:19.0 'no device of VFIO' "'passthru bind 0000:00:19.0'" -- \
+  refused 'the example: no such device' 3 0000:00:19.0 'no VFIO device' "'passthru bind 0000:00:19.0'" -- \
     "$example" 0000:00:19.0 -- "${run[@]}"
   refused 'the example: no such device, by group' 3 0000:00:19.0 'no IOMMU group' -- \
     "$example" --group 0000:00:19.0 -- "${run[@]}"

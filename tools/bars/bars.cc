@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns `passthru bars`: where what is drawn comes from, a running guest or sysfs, and where it
-// goes.
+// `passthru bars`: the source of the picture, a running guest or sysfs, and its destination.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -26,23 +25,19 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kBarsFooter =
-    "Draws each BAR of a device, and its expansion ROM, to scale: '=' is mapped, the guest reaches "
-    "it without\n"
-    "an exit; '#' is trapped, each access costs an exit; 'T' is the MSI-X table, 'P' its pending "
-    "bits. Pieces that\n"
-    "would be too narrow to be seen are drawn wider. Below is the list of the spans: why they are "
-    "trapped, and for\n"
-    "a running guest how often it has used them.\n"
+    "Draws each BAR of a device, and its expansion ROM, to scale. '=' is mapped: the guest\n"
+    "reaches it without an exit. '#' is trapped: each access costs an exit. 'T' is the MSI-X\n"
+    "table, 'P' its pending bits. Very narrow pieces are drawn wider. The list below shows\n"
+    "for each span why it is trapped and, for a running guest, how often the guest used it.\n"
     "\n"
-    "A running guest is asked where 'passthru run --inspect' lets one. Of a device that no guest "
-    "has, it is a plan:\n"
-    "what a guest would get. The device is not opened for that, which would reset it. Only root "
-    "sees where the\n"
-    "MSI-X table is. Colours on a terminal, unless NO_COLOR is set.\n"
+    "For the device of a running guest, asks the VMM, which needs 'passthru run --inspect'.\n"
+    "Otherwise draws a plan: the BARs that a guest would get. Does not open the device for\n"
+    "that, because that would reset it. Only root sees where the MSI-X table is. Uses colours\n"
+    "on a terminal, unless NO_COLOR is set.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru bars 0000:01:00.0\n"
-    "  sudo passthru bars 0000:01:00.0 --svg bars.svg    the same as a picture\n"
+    "  sudo passthru bars 0000:01:00.0 --svg bars.svg    the same as an SVG\n"
     "  sudo passthru bars 0000:01:00.0 --json | jq '.bars[].spans[] | select(.mapped | not)'";
 
 struct Options {
@@ -64,7 +59,7 @@ Result<DeviceBars> of_guest(const Sysfs& sysfs, Bdf bdf, VmmClient& vmm) {
                                 .operation = "ask the VMM at " + vmm.socket(),
                                 .device = bdf.str(),
                                 .cause = "it answers for other devices",
-                                .advice = "Look whether another version of it runs"});
+                                .advice = "Check whether the VMM is of another version"});
   }
   Inspection& inspection = inspections.front();
   DeviceBars device{.device = bdf,
@@ -74,10 +69,10 @@ Result<DeviceBars> of_guest(const Sysfs& sysfs, Bdf bdf, VmmClient& vmm) {
   device.notes.push_back(fmt::format("{} in the guest of process {}, asked at {}",
                                      inspection.guest_address.str(), vmm.pid(), vmm.socket()));
   if (!inspection.detached.empty()) {
-    device.notes.push_back("The guest has it no more: " + inspection.detached +
-                           ". This is how it was at the end");
+    device.notes.push_back("The guest no longer has this device: " + inspection.detached +
+                           ". This is its last state");
   }
-  // What follows is the host's to know; where it is gone from the host, it is left out.
+  // The host knows the rest, unless the device has left the host.
   const HostBars bars = host_bars(sysfs, bdf);
   for (unsigned i = 0; i < kBars; ++i) device.host_addresses[i] = bars[i].address;
   if (const auto function = sysfs.function(bdf)) {
@@ -90,7 +85,7 @@ Result<DeviceBars> of_guest(const Sysfs& sysfs, Bdf bdf, VmmClient& vmm) {
 std::string holder(const PciFunction& function) {
   if (function.driver.empty()) return "It has no driver now";
   if (!function.on_vfio) return fmt::format("The host's driver {} has it now", function.driver);
-  return fmt::format("{} has it, and no VMM that can be asked", function.driver);
+  return fmt::format("{} has it, but no VMM with an inspect socket", function.driver);
 }
 
 Result<DeviceBars> planned(const Sysfs& sysfs, Bdf bdf) {
@@ -103,15 +98,17 @@ Result<DeviceBars> planned(const Sysfs& sysfs, Bdf bdf) {
       .device = bdf, .name = PciNames().device(function.vendor, function.device), .plan = true};
   for (unsigned i = 0; i < kBars; ++i) device.host_addresses[i] = bars[i].address;
   device.notes.push_back(
-      "A plan, no running guest: what one would get if VFIO maps all that it may. " +
+      "A plan, not a running guest: the BARs that a guest would get if VFIO maps all that it "
+      "may. " +
       holder(function));
-  if (function.bridge) device.notes.emplace_back("It is a bridge, which no guest is given");
+  if (function.bridge) device.notes.emplace_back("It is a bridge, which cannot be assigned");
 
   const auto msix = msix_layout_of(function);
   if (!msix && msix.error().code == EACCES) {
     device.notes.emplace_back(
-        "Only root sees where the MSI-X table is, and so what of the memory BARs is mapped. Run it "
-        "with sudo");
+        "Only root sees where the MSI-X table is, and so which parts of the memory BARs are "
+        "mapped. "
+        "Run the command with sudo");
     device.bars = outline_bars(bars, page_size);
     return device;
   }
@@ -146,8 +143,8 @@ TextStyle style_of_stdout() {
   return style;
 }
 
-/// A file that is there is replaced only if that is asked for; what is no file (/dev/stdout, a
-/// pipe) is written to.
+/// Opens `file` for writing. Replaces an existing regular file only if `replace` is set. Always
+/// opens a device or a pipe (/dev/stdout).
 Result<Fd> open_new(const std::string& file, bool replace) {
   constexpr mode_t kMode = 0666;
   Fd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode));
@@ -170,7 +167,7 @@ Result<void> write_svg(const std::string& file, bool replace, const std::string&
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) {
       return tl::unexpected(Error{.code = errno, .operation = "write " + file}.advise(
-          "What is there now is not the whole picture"));
+          "Remove the file or write it again: it is incomplete"));
     }
     done += static_cast<size_t>(wrote);
   }
@@ -198,17 +195,17 @@ int show(const Options& options) {
 
 CLI::App* add_bars(CLI::App& app, int& status) {
   CLI::App* command =
-      app.add_subcommand("bars", "Draw a device's BARs: what is mapped, what is trapped");
+      app.add_subcommand("bars", "Draw a device's BARs with their mapped and trapped spans");
   const auto options = std::make_shared<Options>();
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
       ->type_name("")
       ->required();
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
-  CLI::Option* svg = command
-                         ->add_option("--svg", options->svg,
-                                      "Write the picture as an SVG to FILE, and print nothing")
-                         ->type_name("FILE");
-  command->add_flag("--force", options->force, "Replace FILE if it is there")->needs(svg);
+  CLI::Option* svg =
+      command
+          ->add_option("--svg", options->svg, "Write the picture as SVG to FILE, and print nothing")
+          ->type_name("FILE");
+  command->add_flag("--force", options->force, "Replace FILE if it exists")->needs(svg);
   command->add_flag("--json", options->json, kJsonHelp)->excludes(svg);
   command->footer(kBarsFooter);
   command->callback([options, &status] { status = show(*options); });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the members of `passthru bars --json`, described in docs/json.md.
+// The members of `passthru bars --json`, which docs/json.md describes.
 #include <optional>
 #include <string>
 
@@ -22,7 +22,7 @@ Json json_span(const SpanRow& row, bool counted) {
 Json json_bar(const DeviceBars& device, const BarInspection& bar, const BarRow& row) {
   Json spans = Json::array();
   for (const SpanRow& span : row.spans) spans.push_back(json_span(span, !device.plan));
-  Json host;  // not json_or_null: GCC 12 takes what is not there for uninitialised
+  Json host;  // not json_or_null: GCC 12 warns that an absent value is uninitialised
   if (bar.index < kBars && device.host_addresses[bar.index]) {
     host = *device.host_addresses[bar.index];
   }

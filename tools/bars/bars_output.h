@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the ways in which BARs are shown: as text, as an SVG, as JSON. Pure; `passthru bars` chooses
-// one and writes it.
+// The output of BARs as text, as SVG and as JSON. Pure; `passthru bars` chooses the format and
+// writes it.
 #pragma once
 
 #include <string>
@@ -11,16 +11,16 @@
 namespace passthru::tools {
 
 struct TextStyle {
-  unsigned columns = 100;  ///< no line is wider; 24 at least are taken
-  bool colour = false;     ///< the sequences of ECMA-48; nothing is said by colour alone
+  unsigned columns = 100;  ///< maximum width of a line; at least 24
+  bool colour = false;     ///< by sequences of ECMA-48; colours only repeat other information
 };
 
 std::string bars_text(const DeviceBars& device, const TextStyle& style);
 
-/// A whole file, which needs no other; 1,000 wide, and with a background of its own.
+/// Returns a complete, self-contained file, 1,000 wide, with its own background.
 std::string bars_svg(const DeviceBars& device);
 
-/// What docs/json.md says.
+/// Returns the members that docs/json.md describes.
 Json bars_json(const DeviceBars& device);
 
 }  // namespace passthru::tools

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the reading of `resource`, and what VFIO makes of it.
+// The parser of `resource`, and VFIO's rules for mapping BARs.
 #include "tools/bars/bars_plan.h"
 
 #include <algorithm>
@@ -39,7 +39,7 @@ bool within(const HostBars& bars, unsigned bar, uint64_t offset, uint64_t size) 
   return !shape.io && size <= shape.size && offset <= shape.size - size;
 }
 
-/// What vfio-pci says of it (vfio_pci_probe_mmaps).
+/// Returns whether vfio-pci allows to map the BAR (vfio_pci_probe_mmaps).
 bool mappable(const HostBar& bar, uint64_t page_size) {
   if (bar.shape.size >= page_size) return true;
   return bar.address && *bar.address % page_size == 0;

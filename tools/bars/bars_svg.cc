@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the picture as SVG. Blue for what is mapped, amber to red by heat for what is trapped: told
-// apart by who sees no red or green, too. Hatches lie over the colours.
+// The picture as SVG. Mapped spans are blue, trapped spans amber to red by heat; red-green colour
+// blindness does not confuse these. Hatches lie over the colours.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,7 +29,7 @@ constexpr const char* kMapped = "#9cc3e6";
 constexpr const char* kUnknown = "#dcdcdc";
 constexpr std::array kColourByHeat = {"#f6e3b4", "#fbcb6b", "#f7a145", "#e8692c", "#c22f1e"};
 
-// Columns of the list of spans; numbers end where theirs is.
+// Columns of the list of spans; numbers end at their column.
 constexpr unsigned kSwatch = kMargin, kOffset = 56, kSize = 260, kAccess = 280, kReads = 420,
                    kWrites = 500, kHeat = 516, kWhy = 580, kWhyOfPlan = 360;
 
@@ -117,7 +117,7 @@ class SvgDrawing {
   }
 
  private:
-  /// A line at x; the next is `step` below.
+  /// Adds a line of text at x; the next line is `step` below.
   void text(unsigned x, const char* style, const std::string& what, unsigned step = 0) {
     fmt::format_to(std::back_inserter(body_), "<text x=\"{}\" y=\"{}\" class=\"{}\">{}</text>\n", x,
                    y_, style, escaped_for_xml(what));
@@ -166,7 +166,7 @@ class SvgDrawing {
 
     const std::string tip = fmt::format("<title>{:#x}, {}: {}</title>", piece.offset,
                                         size_text(piece.size), to_string(piece.part));
-    // A hair of white between pieces, where there is room for it.
+    // A thin gap between pieces, if there is room for it.
     const unsigned gap = piece.cells > 3 && piece.first + piece.cells < kBarWidth ? 1 : 0;
     rect(x, y_, piece.cells - gap, kBarHeight, fill(piece), tip);
     hatched(x, y_, piece.cells - gap, kBarHeight, piece.part);
@@ -178,8 +178,8 @@ class SvgDrawing {
                    y_ + kBarHeight / 2 + 4, dark ? " style=\"fill:#ffffff\"" : "", label);
   }
 
-  /// Where the BAR ends, and where spans begin, as far as the labels do not touch: those of what is
-  /// trapped first.
+  /// Labels the end of the BAR and the begins of spans, trapped spans first. Leaves out labels that
+  /// would touch another label.
   void offsets(const BarRow& bar) {
     constexpr unsigned kLetter = 8;
     const auto width_of = [](const std::string& label) {
@@ -260,7 +260,7 @@ class SvgDrawing {
         rect(static_cast<unsigned>(kMargin + 18 * i), y_ - 11, 18, 13, kColourByHeat[i]);
       }
       text(kMargin + 98, "",
-           "heat, of accesses: none, fewer, a hundredth, a tenth, half of the hottest span's or "
+           "heat, by accesses of the hottest span: none, fewer, a hundredth, a tenth, half or "
            "more",
            kLine + 3);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the picture in characters.
+// The picture in characters.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,8 +15,8 @@ namespace passthru::tools {
 namespace {
 
 constexpr unsigned kNarrowest = 24;
-constexpr unsigned kWidest = 100;         // a bar's; beyond that, nobody sees more in it
-constexpr unsigned kLeastCharacters = 2;  // characters that a piece has
+constexpr unsigned kWidest = 100;         // of a BAR; more characters would show nothing new
+constexpr unsigned kLeastCharacters = 2;  // minimum of a piece
 
 char glyph(Part part) {
   switch (part) {
@@ -34,7 +34,7 @@ char glyph(Part part) {
   return '?';
 }
 
-/// Of Select Graphic Rendition.
+/// Returns the parameters of Select Graphic Rendition.
 const char* colour(Part part, bool mapped, unsigned heat) {
   if (mapped) return "36";
   if (part == Part::Unknown) return "2";
@@ -90,8 +90,8 @@ class TextDrawing {
     list(bar);
   }
 
-  /// The BAR's size at the right, and below the first cell of each span its offset, as far as they
-  /// do not touch: those of what is trapped first.
+  /// Adds the BAR's size at the right, and each span's offset below its first cell, trapped spans
+  /// first. Leaves out offsets that would touch another label.
   void offsets(const BarRow& bar) {
     std::string line(style_.columns, ' ');
     const size_t right = std::min<size_t>(style_.columns, kWidest);
@@ -114,8 +114,8 @@ class TextDrawing {
     text_ += line + '\n';
   }
 
-  /// Columns as wide as what is in them; why a span is trapped comes last and may go on below
-  /// itself.
+  /// Adds the list of spans, in columns as wide as their contents. The last column says why a span
+  /// is trapped, and may continue on the next lines.
   void list(const BarRow& bar) {
     std::vector<std::vector<std::string>> rows = {{"", "OFFSET", "SIZE", "ACCESS"}};
     if (picture_.counted) rows[0].insert(rows[0].end(), {"READS", "WRITES", "HEAT"});
@@ -156,7 +156,7 @@ class TextDrawing {
     return cells;
   }
 
-  /// Of what is in the picture.
+  /// Explains the characters that are in the picture.
   void legend() {
     constexpr std::array<std::pair<Part, const char*>, 5> kParts = {
         {{Part::Mapped, "mapped, no exit"},
@@ -178,11 +178,11 @@ class TextDrawing {
     text_ += '\n';
     add(line, 2, "2");
     add(fmt::format(
-            "Each BAR is to scale, but for pieces that would be narrower than {} characters.",
+            "Each BAR is to scale, except pieces that would be narrower than {} characters.",
             kLeastCharacters),
         2, "2");
     if (picture_.counted) {
-      add("HEAT, beside the hottest span: **** half its accesses or more, *** a tenth, "
+      add("HEAT, relative to the hottest span: **** half its accesses or more, *** a tenth, "
           "** a hundredth, * any.",
           2, "2");
     }

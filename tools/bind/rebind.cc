@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the run of a rebinding: before, plan, changes, after; and the words that ask for it.
+// The steps of a rebinding (state before, plan, changes, report) and its options.
 #include "tools/bind/rebind.h"
 
 #include <fmt/format.h>
@@ -35,7 +35,7 @@ void print_plan(const ChangePlan& plan, bool json) {
   if (json) print_json({{"changes", lines}});
 }
 
-// On vfio-pci and still not assignable: somebody else is in its group.
+// Explains why a device on vfio-pci is not assignable yet: another device of its group is not.
 std::string remark(const Sysfs& sysfs, const PciFunction& now) {
   if (!now.on_vfio) return {};
   const auto group = assignable_group(sysfs, now.bdf);
@@ -67,7 +67,7 @@ int report(const Sysfs& sysfs, const std::vector<Rebound>& rebound, bool as_json
   return kDone;
 }
 
-// Each once: two of the devices may be of one group.
+// Returns each device once: two of `named` may be in the same group.
 Result<std::vector<Bdf>> with_their_groups(const Sysfs& sysfs, const std::vector<Bdf>& named) {
   std::vector<Bdf> devices;
   for (const Bdf bdf : named) {
@@ -87,9 +87,9 @@ std::shared_ptr<RebindOptions> add_rebind_options(CLI::App& command) {
       ->type_name("")
       ->required();
   command.add_flag("--group", options->whole_groups,
-                   "Also all that is in their IOMMU groups, except bridges");
+                   "Also take all other devices of their IOMMU groups, except bridges");
   command.add_flag("--dry-run", options->dry_run,
-                   "Print the changes as shell commands, and make none");
+                   "Print the changes as shell commands without making them");
   command.add_flag("--json", options->json, kJsonHelp);
   return options;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what `bind` and `unbind` have in common: their arguments, several devices, one plan, all or
-// none of it, and the report.
+// The common parts of `bind` and `unbind`: the arguments, one plan for several devices, which is
+// carried out as a whole or not at all, and the report.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -18,16 +18,16 @@ namespace passthru::tools {
 
 struct RebindOptions {
   std::vector<std::string> devices{};
-  bool whole_groups = false;  ///< and what shares an IOMMU group with them
+  bool whole_groups = false;  ///< and all other devices of their IOMMU groups
   bool dry_run = false;
   bool json = false;
 };
 
-/// The command's arguments, filled when it is called.
+/// Adds the arguments to `command`. Parsing fills the returned options.
 std::shared_ptr<RebindOptions> add_rebind_options(CLI::App& command);
 
-/// Plans each device, carries all plans out as one, tells which driver each has now. Returns the
-/// exit status.
+/// Plans each device, carries out all plans as one, and prints the new driver of each device.
+/// Returns the exit status.
 int rebind(const Sysfs& sysfs, const RebindOptions& options,
            const std::function<Result<ChangePlan>(Bdf)>& plan_for);
 

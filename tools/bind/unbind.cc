@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns `passthru unbind`: devices go from vfio-pci back to the drivers they had.
+// `passthru unbind`: moves devices from vfio-pci back to their host drivers.
 #include <fmt/format.h>
 
 #include "prepare/binding.h"
@@ -11,16 +11,16 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kUnbindFooter =
-    "Each device goes back to the driver that 'passthru bind' took it from; where that is not "
-    "known, to the one\n"
-    "that the kernel chooses. A device that a guest still uses stays with it. Needs root.\n"
+    "Gives each device back to the driver that 'passthru bind' took it from. If that driver\n"
+    "is not known, the kernel chooses a driver. Refuses a device that a guest still uses.\n"
+    "Needs root.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru unbind 0000:01:00.0\n"
-    "  sudo passthru unbind --group 0000:01:00.0    and what shares its IOMMU group\n"
-    "  passthru unbind --dry-run 0000:01:00.0       only show what would be written";
+    "  sudo passthru unbind --group 0000:01:00.0    and all other devices of its IOMMU group\n"
+    "  passthru unbind --dry-run 0000:01:00.0       only print the changes";
 
-// The kernel would let the writer of `unbind` wait, without end, for who uses the device.
+// Checks first: a write to `unbind` would wait without limit for the user of the device.
 Result<void> require_no_guest(const Sysfs& sysfs, Bdf bdf) {
   const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
   if (!function.on_vfio || !function.iommu_group) return {};
@@ -29,10 +29,10 @@ Result<void> require_no_guest(const Sysfs& sysfs, Bdf bdf) {
   if (group || group.error().code != EBUSY) return {};
   return tl::unexpected(Error{
       .code = EBUSY,
-      .operation = "cannot be unbound",
+      .operation = "unbind the device",
       .device = bdf.str(),
       .cause = fmt::format("another process uses IOMMU group {}", *function.iommu_group),
-      .advice = fmt::format("End the guest that has it; 'fuser -v /dev/vfio/{}' shows whose it is",
+      .advice = fmt::format("End the guest that has it; 'fuser -v /dev/vfio/{}' shows its process",
                             *function.iommu_group)});
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns `passthru msix audit`: whether any vector is damaged, for a person, for scripts by its exit
-// status, for a monitoring system as metrics; and the healing of what a VMM can heal.
+// `passthru msix audit`: damaged vectors as text, as exit status and as metrics, and their
+// restoring by the VMM.
 #include <fmt/format.h>
 
 #include <memory>
@@ -17,16 +17,14 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kMsixAuditFooter =
-    "Looks at what 'passthru msix show' shows and tells what is damaged. Devices that nobody uses "
-    "are left alone.\n"
-    "--all takes those with interrupts of the host, and those that a VMM with an inspect socket "
-    "has.\n"
-    "--heal has the VMM restore what is damaged, and looks again; a device that no VMM with an "
-    "inspect socket has\n"
-    "can only be told of. Exit status: 0 nothing is damaged (any more), 1 something is,\n"
-    "3 a device could not be looked at, or a VMM does not answer. A device's own table that cannot "
-    "be seen is told\n"
-    "as 'not seen', and is no failure.\n"
+    "Checks the vectors as 'passthru msix show' does, and reports the damaged vectors. Does\n"
+    "not open unused devices. --all checks each device with interrupts of the host, and each\n"
+    "device of a VMM with an inspect socket. --heal lets the VMM restore the damaged vectors,\n"
+    "then checks again; this needs a VMM with an inspect socket. A device's own table that\n"
+    "cannot be read is reported as 'not seen', which is not a failure.\n"
+    "\n"
+    "Exit status: 0 no vector is damaged (any longer), 1 a vector is damaged, 3 a device\n"
+    "could not be checked, or a VMM does not answer.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru msix audit --all\n"
@@ -54,7 +52,7 @@ Result<RestoredView> audit(const Sysfs& sysfs, Bdf bdf, KnownVmms& vmms,
   return restore_msix(sysfs, *client, std::move(view));
 }
 
-// Those that can be damaged: with interrupts of the host now, or that should have them.
+// Returns the devices that can be damaged: they have interrupts of the host, or should have them.
 Result<std::vector<Bdf>> used_devices(const Sysfs& sysfs, KnownVmms& vmms) {
   std::vector<Bdf> used;
   for (const Bdf bdf : PASSTHRU_TRY(sysfs.functions())) {
@@ -82,8 +80,7 @@ std::string text_of(const RestoredView& audited) {
   if (audited.restored) text += fmt::format("{}: {} vectors restored\n", device, *audited.restored);
   if (view.damaged() && view.vmm == 0) {
     text += fmt::format(
-        "{}: no VMM with an inspect socket has it, which could restore it; its driver may, by a "
-        "reset\n",
+        "{}: no VMM with an inspect socket can restore it; its driver may restore it by a reset\n",
         device);
   }
   for (const std::string& missing : view.missing) {
@@ -126,8 +123,8 @@ int run(const AuditOptions& options) {
   if (options.all == !options.devices.empty()) {
     return wrong_usage({.code = EINVAL,
                         .operation = "audit",
-                        .cause = "it takes either devices or --all",
-                        .advice = "Name devices, or say --all"});
+                        .cause = "the command takes either devices or --all",
+                        .advice = "Name devices, or use --all"});
   }
   const auto named = parse_devices(options.devices);
   if (!named) return wrong_usage(named.error());
@@ -142,7 +139,7 @@ int run(const AuditOptions& options) {
   for (const Bdf bdf : *devices) {
     auto audited = audit(sysfs, bdf, *vmms, options);
     if (!audited) {
-      // Of all of a machine, some may go away meanwhile.
+      // With --all, a device may be unplugged meanwhile.
       if (options.all && audited.error().code == ENOENT) continue;
       report_error(audited.error());
       failed = true;
@@ -153,7 +150,7 @@ int run(const AuditOptions& options) {
       failed = true;
     }
     damaged |= audited->view.damaged();
-    // A guest has it, and what that wants is not known.
+    // A guest has the device, but the guest's view is unknown.
     failed |= vmms->silent && audited->view.vmm == 0 && audited->view.function.on_vfio;
     all.push_back(std::move(*audited));
   }
@@ -164,15 +161,15 @@ int run(const AuditOptions& options) {
 }  // namespace
 
 void add_msix_audit(CLI::App& msix, int& status) {
-  CLI::App* command = msix.add_subcommand("audit", "Tell which vectors are damaged, and heal them");
+  CLI::App* command = msix.add_subcommand("audit", "Check for damaged vectors, and restore them");
   const auto options = std::make_shared<AuditOptions>();
   command->add_option("DEVICE", options->devices, "PCI addresses, as 'passthru list' shows them")
       ->type_name("");
   command->add_flag("--all", options->all,
-                    "All devices whose interrupts are in use, and guests' devices");
-  command->add_flag("--heal", options->heal, "Have what is damaged restored");
+                    "Check all devices whose interrupts are in use, and guests' devices");
+  command->add_flag("--heal", options->heal, "Let the VMM restore damaged vectors");
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
-  command->add_option("--format", options->format, "text, json or prometheus")
+  command->add_option("--format", options->format, "Output format: text, json or prometheus")
       ->check(CLI::IsMember({"text", "json", "prometheus"}).description(""))
       ->type_name("FORMAT")
       ->capture_default_str();

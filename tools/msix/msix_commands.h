@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the list of subcommands of `passthru msix`. Only tools/msix/msix.cc calls them.
+// The subcommands of `passthru msix`. Only tools/msix/msix.cc calls these functions.
 #pragma once
 
 #include <CLI/CLI.hpp>

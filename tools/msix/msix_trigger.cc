@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns `passthru msix trigger`: the kernel's own loopback of a vector, and whether it got through.
+// `passthru msix trigger`: the kernel's loopback of a vector, and whether the interrupt arrives.
 #include <fmt/format.h>
 #include <poll.h>
 
@@ -23,14 +23,13 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kMsixTriggerFooter =
-    "VFIO signals the vector's eventfd as if the device had interrupted. With a VMM that has an "
-    "inspect socket the\n"
-    "guest gets that interrupt, and the time is from the kernel's call to the message in the "
-    "guest; "
-    "a driver in the\n"
-    "guest takes one interrupt too many for spurious. A device that is bound to vfio-pci and free "
-    "is opened for it,\n"
-    "which resets it. Exit status: 0 it arrived, 1 it did not.\n"
+    "VFIO signals the vector's eventfd as if the device had interrupted. If a VMM with an\n"
+    "inspect socket has the device, the guest gets that interrupt. The time is then from the\n"
+    "call of the kernel to the message in the guest. The guest's driver treats the extra\n"
+    "interrupt as spurious. A device that is bound to vfio-pci and free is opened for the\n"
+    "test, which resets it.\n"
+    "\n"
+    "Exit status: 0 the interrupt arrived, 1 it did not arrive.\n"
     "\n"
     "Example:\n"
     "  sudo passthru msix trigger 0000:01:00.0 0";
@@ -54,7 +53,7 @@ Result<Outcome> through_vmm(VmmClient& vmm, Bdf bdf, unsigned vector) {
                  .by_vmm = true};
 }
 
-// Of a device that is free: bound to an eventfd of ours for the time of the look.
+// Triggers a vector of a free device, with an eventfd of its own.
 Result<Outcome> through_vfio(Bdf bdf, unsigned vector) {
   LinuxKernel kernel;
   const Sysfs sysfs;
@@ -66,7 +65,7 @@ Result<Outcome> through_vfio(Bdf bdf, unsigned vector) {
   if (vector >= count) {
     return tl::unexpected(
         Error{.code = EINVAL, .operation = "trigger a vector", .device = bdf.str(), .index = vector}
-            .because(fmt::format("it has {} vectors", count)));
+            .because(fmt::format("the device has {} vectors", count)));
   }
   const Fd eventfd = PASSTHRU_TRY(kernel.make_eventfd());
   const std::array<int, 1> bound = {eventfd.get()};
@@ -120,12 +119,12 @@ int run(const TriggerOptions& options) {
 
 void add_msix_trigger(CLI::App& msix, int& status) {
   CLI::App* command =
-      msix.add_subcommand("trigger", "Signal a vector, and tell whether it arrives");
+      msix.add_subcommand("trigger", "Signal a vector, and report whether it arrives");
   const auto options = std::make_shared<TriggerOptions>();
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
       ->type_name("")
       ->required();
-  command->add_option("VECTOR", options->vector, "Its number, from 0")
+  command->add_option("VECTOR", options->vector, "Number of the vector, from 0")
       ->type_name("")
       ->required()
       ->check(number_from(0, 2047));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns `passthru msix watch`: a device's vectors live, like top; in a pipe, lines; or JSON, a
-// document for each look.
+// `passthru msix watch`: a device's vectors live, like top; in a pipe as lines; or as JSON, a
+// document per sample.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,15 +23,13 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kMsixWatchFooter =
-    "Shows how often each vector comes, and what is wrong with it; what has just begun, ceased or "
-    "changed is\n"
-    "highlighted, and what is damaged is at the top. Keys: space pauses, s sorts by rate, vector "
-    "or latency, q ends.\n"
-    "In a pipe, a line for each vector that came, and at first for each that is damaged; p50 and "
-    "p99 are no more than\n"
-    "so many ns. The guest goes on as before; with --latency its interrupts pass through the "
-    "forwarder of the VMM,\n"
-    "where they are timed, until this ends.\n"
+    "Shows the rate and the verdict of each vector. Vectors that have just started, stopped\n"
+    "or changed are highlighted; damaged vectors are at the top. Keys: space pauses, s sorts\n"
+    "by rate, vector or latency, q quits.\n"
+    "In a pipe, prints a line for each vector that fired, and at first for each damaged\n"
+    "vector. p50 and p99 are upper limits, in ns.\n"
+    "The guest continues as before. With --latency, its interrupts pass through the VMM's\n"
+    "forwarder, which times them, until the command ends.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru msix watch 0000:01:00.0\n"
@@ -41,15 +39,15 @@ constexpr const char* kMsixWatchFooter =
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kRows = 24;  // of a terminal that does not say
-// What is above the table, and the line that the cursor is on below it.
+constexpr size_t kRows = 24;  // if the terminal's size is unknown
+// The lines above the table, and the cursor's line below it.
 constexpr size_t kHeaderRows = 3;
 
 struct WatchOptions {
   std::string device{};
   std::string socket{};
   double seconds = 1;
-  unsigned count = 0;  ///< 0: until it is ended
+  unsigned count = 0;  ///< 0: until stopped
   bool latency = false;
   bool json = false;
 };
@@ -71,7 +69,7 @@ Result<WatchSample> look(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm) {
   return sample;
 }
 
-// The first time also what is damaged and does not come at all.
+// Prints the vectors that fired or changed; the first time also damaged vectors that never fire.
 void print_lines(const std::vector<WatchLine>& lines, bool first) {
   for (const WatchLine& line : lines) {
     const bool sound = line.verdict == Verdict::Ok || line.verdict == Verdict::Unused;
@@ -83,7 +81,7 @@ void print_lines(const std::vector<WatchLine>& lines, bool first) {
   }
 }
 
-/// A device under watch, and what was seen of it.
+/// A watched device and its last samples.
 class VectorWatch {
  public:
   enum class As { Screen, Lines, Json };
@@ -129,7 +127,7 @@ class VectorWatch {
  private:
   VmmClient* client() { return vmm_ ? &*vmm_ : nullptr; }
 
-  // Also the vectors that have come into use since the last time are timed.
+  // Asks again each time, so that the VMM also times vectors that came into use meanwhile.
   Result<WatchSample> look_and_time() {
     if (latency_) {
       static_cast<void>(
@@ -166,7 +164,7 @@ int run(const WatchOptions& options) {
     Terminal terminal(as == As::Screen);
     bool paused = false;
     const auto interval = milliseconds(static_cast<int64_t>(options.seconds * 1000));
-    auto next = Clock::now() + interval;  // also while keys are pressed
+    auto next = Clock::now() + interval;  // keys do not delay it
     for (unsigned shown = 0; options.count == 0 || shown < options.count;) {
       const auto left = std::chrono::ceil<milliseconds>(next - Clock::now());
       const auto key = terminal.key(std::max(left, milliseconds(0)));
@@ -183,8 +181,7 @@ int run(const WatchOptions& options) {
       }
       watch.print(paused);
       if (std::fflush(stdout) == 0) continue;
-      if (errno != EPIPE)
-        done = fail(errno, "write the output");  // otherwise nobody reads any more
+      if (errno != EPIPE) done = fail(errno, "write the output");  // EPIPE: the reader is gone
       break;
     }
   }
@@ -194,18 +191,19 @@ int run(const WatchOptions& options) {
 }  // namespace
 
 void add_msix_watch(CLI::App& msix, int& status) {
-  CLI::App* command = msix.add_subcommand("watch", "Show how often each vector comes, live");
+  CLI::App* command = msix.add_subcommand("watch", "Show the rate of each vector, live");
   const auto options = std::make_shared<WatchOptions>();
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
       ->type_name("")
       ->required();
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
-  command->add_option("--interval", options->seconds, "Seconds between two looks")
+  command->add_option("--interval", options->seconds, "Seconds between two samples")
       ->check(number_from(0.05, 3600))
       ->type_name("SECONDS")
       ->capture_default_str();
-  command->add_option("--count", options->count, "End after so many looks")->type_name("N");
-  command->add_flag("--latency", options->latency, "Time the interrupts too");
+  command->add_option("--count", options->count, "End after N samples (default: run until stopped)")
+      ->type_name("N");
+  command->add_flag("--latency", options->latency, "Measure the latency of interrupts too");
   command->add_flag("--json", options->json, kJsonLinesHelp);
   command->footer(kMsixWatchFooter);
   command->callback([options, &status] { status = run(*options); });

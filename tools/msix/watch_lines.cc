@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the arithmetic between two looks.
 #include "tools/msix/watch_lines.h"
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what `passthru msix watch` shows of a device between two looks: rates, latencies, changes,
+// The lines of `passthru msix watch` from two samples of a device: rates, latencies and changes,
 // sorted, as a table and as JSON. Pure.
 #pragma once
 
@@ -15,7 +15,7 @@
 
 namespace passthru::tools {
 
-/// A vector at one look.
+/// A vector in a sample.
 struct WatchedVector {
   unsigned index = 0;
   uint64_t count = 0;                   ///< interrupts since some moment
@@ -37,36 +37,36 @@ struct WatchLine {
   std::optional<EventfdOwner> owner{};
   Verdict verdict = Verdict::Unused;
   bool damaged = false;
-  /// Between the looks, in ns: no more than this; nothing where none was timed.
+  /// Upper limits of the latencies between the samples, in ns; nothing if no interrupt was timed.
   std::optional<uint64_t> p50{};
   std::optional<uint64_t> p99{};
-  bool changed = false;  ///< it began or ceased to come, or its owner or verdict is another
+  bool changed = false;  ///< it started or stopped firing, or its owner or verdict changed
 };
 
 enum class WatchOrder { Rate, Vector, Latency };
 
-/// A vector that is not in `before`, or whose count has become less, counts from 0. What is damaged
-/// is first: it does not come, and would be last. Then highest first, except for vectors.
+/// Compares two samples. A vector that is not in `before`, or whose count has decreased, counts
+/// from 0. Damaged vectors are first, because their rates would put them last. Then the highest
+/// value is first, or the lowest vector for WatchOrder::Vector.
 std::vector<WatchLine> compare(const WatchSample& before, const WatchSample& now,
                                const std::vector<WatchLine>& lines_before, WatchOrder order);
 
-/// In that order.
+/// Sorts in the order of `compare`.
 void sort_lines(std::vector<WatchLine>& lines, WatchOrder order);
 
-/// The upper end of the bucket that has the share's sample; nothing without samples.
+/// Returns the upper end of the bucket that has the percentile's sample; nothing without samples.
 std::optional<uint64_t> percentile(const LatencyBuckets& buckets, double share);
 
-/// Whether there is anything to tell: it came once, something is wrong with it, or has changed.
+/// Returns whether the vector has ever fired, has a fault, or has changed.
 [[nodiscard]] bool is_worth_telling(const WatchLine& line);
 
-/// One round as JSON (docs/json.md), its vectors in ascending order; those that are not worth
-/// telling are left out.
+/// Returns a sample as JSON (docs/json.md): the vectors that are worth telling, ascending.
 Json watch_json(const std::string& device, const WatchSample& before, const WatchSample& now,
                 const std::vector<WatchLine>& lines);
 
-/// A table with a heading, of at most `most` lines; the last then tells how many are left out. A
-/// vector that never came is left out unless something is wrong with it. `highlight` marks what has
-/// changed, with the codes of a terminal.
+/// Returns a table of the vectors that are worth telling, with a heading, of at most `most` lines.
+/// If vectors do not fit, the last line says how many. `highlight` marks changed vectors with the
+/// codes of a terminal.
 std::string table_of(const std::vector<WatchLine>& lines, bool highlight, size_t most = SIZE_MAX);
 
 }  // namespace passthru::tools

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns `passthru run`: from the command line to a VM, and from its end to a summary and an exit
-// status.
+// `passthru run`: from the command line to a VM, and from its end to a summary and an exit status.
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -40,7 +39,7 @@ struct RunArguments {
   std::string summary_file;
 };
 
-/// None: by whatever the machine has.
+/// Returns nothing for "auto".
 std::optional<Backend> backend_of(const std::string& name) {
   if (name == "cdev") return Backend::Cdev;
   if (name == "group") return Backend::Group;
@@ -49,7 +48,7 @@ std::optional<Backend> backend_of(const std::string& name) {
 
 std::atomic<Vm*> running{nullptr};
 
-// Ends the VM on the usual signals for as long as it exists, so that devices are detached in order.
+// Ends the VM on the usual signals while it exists, so that its devices are detached in order.
 class StopOnSignals {
  public:
   explicit StopOnSignals(Vm& vm) {
@@ -86,26 +85,26 @@ const char* to_string(ExitReason reason) {
   return "stopped";
 }
 
-// As far as the system lets this user without asking: memory that devices reach is locked, and a
-// device with many vectors has as many descriptors.
+// Raises soft limits to the hard limits. Memory that devices reach is locked, and each vector of a
+// device has a descriptor.
 void raise_limits() {
   for (const auto resource : {RLIMIT_MEMLOCK, RLIMIT_NOFILE}) {
     rlimit limit{};
     if (::getrlimit(resource, &limit) != 0) continue;
     limit.rlim_cur = limit.rlim_max;
-    // Where it is refused, what needs more says so.
+    // After a failure, the call that needs more reports the limit.
     static_cast<void>(::setrlimit(resource, &limit));
   }
 }
 
-// Keeps other processes of this user from the descriptors that somebody with more rights has
-// opened: they can neither trace this process nor copy them (pidfd_getfd). An exec allows it again,
-// so the process that starts this one cannot do it.
+// Protects descriptors that a process with more rights opened. Other processes of this user can
+// then neither trace this process nor copy its descriptors (pidfd_getfd). An exec ends the
+// protection, so the parent process cannot set it.
 void protect_descriptors() {
   static_cast<void>(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
 }
 
-/// Before the guest runs: what it did is not to be lost for a mistyped name.
+/// Opens the file before the guest runs, so that a mistyped name does not lose the summary.
 Result<std::ofstream> open_summary(const std::string& file) {
   errno = 0;
   std::ofstream out;
@@ -147,8 +146,8 @@ int run(RunArguments& arguments) {
   if (const auto checked = options.check(); !checked) return wrong_usage(checked.error());
   auto summary_file = open_summary(arguments.summary_file);
   if (!summary_file) return report_error(summary_file.error());
-  // Events come on the vCPUs' threads, with locks held. The messages outlive the VM, so that its
-  // devices are free before a reader of them is waited for.
+  // Events come on the vCPUs' threads, with locks held. `messages` outlives the VM, so that the
+  // devices are free before this process waits for a reader.
   auto messages = OutputWriter::start(STDERR_FILENO, {.what = "messages"});
   if (!messages) return report_error(messages.error());
   const auto refused = [&messages = **messages](const Error& error) {
@@ -160,7 +159,7 @@ int run(RunArguments& arguments) {
   };
 
   raise_limits();
-  // A reader of our output that goes away does not end the guest.
+  // The guest does not end when a reader of the output exits.
   std::signal(SIGPIPE, SIG_IGN);
   auto vm = Vm::create(options, std::make_shared<LinuxKernel>());
   if (!vm) return refused(vm.error());
@@ -188,16 +187,20 @@ CLI::App* add_run(CLI::App& app, int& status) {
   auto arguments = std::make_shared<RunArguments>();
   VmOptions& vm = arguments->vm;
   CLI::App* command =
-      app.add_subcommand("run", "Boot a Linux guest that owns the devices you name");
+      app.add_subcommand("run", "Boot a Linux guest with the devices that you name");
   command
       ->add_option("--kernel", vm.kernel,
-                   "A bzImage, for example /boot/vmlinuz-VERSION, or a vmlinux with CONFIG_PVH=y")
+                   "Kernel: a bzImage, for example /boot/vmlinuz-VERSION, or a vmlinux with "
+                   "CONFIG_PVH=y")
       ->required()
       ->type_name("FILE");
-  command->add_option("--initrd", vm.initrd, "The guest's initramfs")->type_name("FILE");
-  command->add_option("--append", vm.append, "The kernel's command line; console=ttyS0 is here")
+  command->add_option("--initrd", vm.initrd, "The guest's initramfs (default: no initramfs)")
+      ->type_name("FILE");
+  command
+      ->add_option("--append", vm.append,
+                   "Kernel command line; console=ttyS0 is on stdin and stdout (default: empty)")
       ->type_name("STRING");
-  command->add_option("--memory", vm.memory, "The guest's memory, with K, M or G")
+  command->add_option("--memory", vm.memory, "Size of the guest's memory, with K, M or G")
       ->transform(CLI::AsSizeValue(false).description(""))
       ->type_name("SIZE")
       ->default_str("512M");
@@ -210,79 +213,83 @@ CLI::App* add_run(CLI::App& app, int& status) {
                                   : text == "hugetlbfs" ? Kind::Hugetlbfs
                                                         : Kind::Anonymous;
           },
-          "What the guest's memory is made of: anonymous memory (as usual), a memfd, or reserved "
-          "huge pages")
+          "Kind of the guest's memory: anonymous memory, a memfd, or reserved huge pages")
       ->check(CLI::IsMember({"anonymous", "memfd", "hugetlbfs"}).description(""))
       ->type_name("anonymous|memfd|hugetlbfs")
       ->default_str("anonymous");
   command
       ->add_option("--huge-page-size", vm.memory_from.huge_page_size,
-                   "Of hugetlbfs: the size of its pages (default 2M)")
+                   "Page size for --memory-from hugetlbfs (default: 2M)")
       ->transform(CLI::AsSizeValue(false).description(""))
       ->type_name("2M|1G")
       ->default_str("");
-  command->add_option("--cpus", vm.cpus, "How many virtual CPUs")
+  command->add_option("--cpus", vm.cpus, "Number of virtual CPUs")
       ->type_name("N")
       ->capture_default_str();
   command
       ->add_option(
           "--device", arguments->devices,
-          "A function bound to vfio-pci, for example 0000:00:02.0; give it again for each. "
-          "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off, moderate=N, vf-token=UUID. One "
-          "that another process has opened: fd=N,iommufd=N or group-fd=N,container-fd=N,bdf=BDF")
+          "PCI function to assign, bound to vfio-pci, for example 0000:00:02.0; repeat for more. "
+          "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off, moderate=N, vf-token=UUID. If "
+          "another process has opened it: fd=N,iommufd=N or group-fd=N,container-fd=N,bdf=BDF")
       ->type_name("BDF[,OPTION]...")
       ->take_all()
       ->allow_extra_args(false);
   command
       ->add_option(
           "--backend", arguments->backend,
-          "How devices are opened: by their own nodes and an iommufd (cdev), by their IOMMU "
-          "groups (group), or by what the machine has")
+          "How to open devices: by their own nodes and an iommufd (cdev), by their IOMMU groups "
+          "(group), or by what this machine supports (auto, the default)")
       ->check(CLI::IsMember({"auto", "cdev", "group"}).description(""))
       ->envname("PASSTHRU_BACKEND")
       ->type_name("auto|cdev|group");
   command
       ->add_option("--vf-token", arguments->vf_token,
-                   "SR-IOV with the physical function on vfio-pci: to assign that one, the token "
-                   "that its virtual functions shall need; to assign one of those, that token. As "
-                   "vf-token= for each device")
+                   "Token for SR-IOV with the physical function on vfio-pci. The physical function "
+                   "sets the token, its virtual functions need the same token. Same as vf-token= "
+                   "for each device (default: no token)")
       ->type_name("UUID");
   command->add_flag("--allow-unsafe-interrupts", arguments->allow_unsafe_interrupts,
-                    "Assign even without interrupt remapping: the guest can then forge interrupts");
+                    "Assign devices without interrupt remapping too; the guest can then forge "
+                    "interrupts");
   command
       ->add_option_function<std::string>(
           "--audit",
           [&vm](const std::string& text) {
             vm.audit = std::chrono::milliseconds(text == "off" ? 0 : std::stoul(text));
           },
-          "Look for damaged interrupts so often, in milliseconds (default 100), or off")
+          "Interval between checks for damaged interrupts, in milliseconds (default: 100), or off")
       ->check((CLI::IsMember({"off"}) | number_from(1, 60'000)).description(""))
       ->type_name("MS|off");
   command->add_flag("--forward-interrupts", vm.forward_interrupts,
-                    "Carry the devices' MSI and MSI-X in this process, where they are counted, "
-                    "instead of by KVM's irqfds, which is faster");
+                    "Deliver MSI and MSI-X through this process, which counts them (default: "
+                    "KVM's irqfds, which are faster)");
   command
       ->add_option_function<std::string>(
           "--inspect", [&vm](const std::string& path) { vm.inspect = path; },
-          "Let 'passthru msix', 'trace' and 'bars' look at the running guest, through a socket at "
-          "PATH, or where they look for it")
+          "Let 'passthru msix', 'trace' and 'bars' inspect the running guest, through a socket at "
+          "PATH or, without PATH, where they search (default: no socket)")
       ->expected(0, 1)
       ->type_name("[PATH]");
   command
       ->add_option("--kvm-fd", vm.kvm_fd,
-                   "Make the guest on this descriptor, on which whoever starts the command has "
-                   "opened /dev/kvm, for a process that cannot open it")
+                   "Descriptor of /dev/kvm, which the parent process opened, if this process "
+                   "cannot open it (default: open /dev/kvm)")
       ->check(CLI::Range(0, std::numeric_limits<int>::max()).description(""))
       ->type_name("N")
       ->default_str("");
-  command->add_option("--summary", arguments->summary_file, "Write what the devices did as JSON")
+  command
+      ->add_option("--summary", arguments->summary_file,
+                   "Write a summary of the devices as JSON to FILE")
       ->type_name("FILE");
   command->footer(
       "The guest's serial port is on stdin and stdout. On a terminal, Ctrl-A x ends the guest.\n"
-      "The guest never waits for a reader of stdout: what is not read in time is dropped and "
-      "counted.\n"
+      "The guest never waits for a reader of stdout: the VMM drops and counts unread output.\n"
+      "\n"
       "Exit status: 0 the guest powered off or rebooted, 1 it was stopped, 2 wrong usage,\n"
-      "3 the system refused.\n\n"
+      "3 the system refused.\n"
+      "\n"
+      "Example:\n"
       "  passthru bind 0000:00:02.0\n"
       "  passthru run --kernel bzImage --initrd initrd --append console=ttyS0 \\\n"
       "    --memory 1G --cpus 2 --device 0000:00:02.0");

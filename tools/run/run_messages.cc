@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The wording of events, and of what the console lost.
+// The texts of events, and of lost console output.
 #include "tools/run/run_messages.h"
 
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What `passthru run` says on standard error, apart from its summary, while the guest runs and
-// after.
+// Messages of `passthru run` on standard error while the guest runs and afterwards, without the
+// summary.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,11 @@
 
 namespace passthru::tools {
 
-/// One line, also for a terminal in raw mode. Empty: the event is only counted, in the summary.
+/// Returns a line, which a terminal in raw mode shows correctly too. Returns an empty text for an
+/// event that is only counted in the summary.
 std::string event_line(const Event& event);
 
-/// For the end of a run. Empty: nothing was dropped.
+/// Returns a line for the end of a run, or an empty text if nothing was dropped.
 std::string dropped_line(uint64_t console_bytes);
 
 }  // namespace passthru::tools

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the wording of the summary.
 #include "tools/run/run_summary.h"
 
 #include <fmt/format.h>
@@ -34,7 +33,7 @@ std::string bar_text(const BarInspection& bar) {
   return text;
 }
 
-// A kind that the guest never used is left out.
+// Leaves out kinds that the guest never used.
 std::string delivered_text(const DeliveredCounts& delivered) {
   std::string kinds;
   for (const auto& [kind, count] :
@@ -57,7 +56,7 @@ std::string interrupts_text(const Inspection& inspection) {
       inspection.restores, inspection.rearms);
 }
 
-// Of the first few: a guest may have 2,048 of them.
+// Lists only the first few vectors: a guest may have 2,048 of them.
 std::string unroutable_text(const Inspection& inspection) {
   constexpr unsigned kNamed = 8;
   std::string text;
@@ -68,7 +67,7 @@ std::string unroutable_text(const Inspection& inspection) {
   }
   if (found > kNamed) text += fmt::format("    and {} more vectors\n", found - kNamed);
   if (inspection.refused_messages == 0) return text;
-  return fmt::format("  {} times the guest unmasked a vector whose message is no interrupt\n",
+  return fmt::format("  {} times the guest unmasked a vector whose message is not an interrupt\n",
                      inspection.refused_messages) +
          text;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what `passthru run` tells a person about the devices when the guest has ended.
+// The summary of the devices that `passthru run` prints when the guest has ended.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace passthru::tools {
 
-/// A few lines: the device, each BAR's spans with what trapped accesses cost, its interrupts.
+/// Returns a few lines: the device, each BAR's spans with their trapped accesses, its interrupts.
 std::string summary(const Inspection& inspection);
 
 }  // namespace passthru::tools

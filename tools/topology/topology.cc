@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns `passthru topology`: the tree of bridges and functions, and what is wrong with it.
+// `passthru topology`: the tree of bridges and functions, and its faults.
 #include <fmt/format.h>
 
 #include <memory>
@@ -18,27 +18,22 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kTopologyFooter =
-    "Each function is below the bridge that it is behind, as the bridges' bus numbers have it at "
-    "this moment.\n"
-    "What a bridge keeps apart of the traffic between functions is its ACS; only root sees it. "
-    "Functions that it\n"
-    "does not keep apart are in one group. 'reset' are the ways to reset a function alone, in the "
-    "order in which\n"
-    "the kernel tries them, but for 'bus': that is a hot reset, and takes along all behind the "
-    "same "
-    "bridge.\n"
-    "Bus numbers that make no tree are reported as faults, and the exit status is 1.\n"
+    "Each function is below its bridge, by the bridges' present bus numbers. 'ACS' is the\n"
+    "traffic between functions that a bridge keeps apart; only root sees it. Functions whose\n"
+    "traffic is not kept apart are in one group. 'reset' lists the ways to reset the function\n"
+    "alone, in the order in which the kernel tries them. The exception is 'bus', a hot reset:\n"
+    "it also resets all functions behind the same bridge.\n"
+    "Bus numbers that do not form a tree are reported as faults, with exit status 1.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru topology\n"
-    "  sudo passthru topology 0000:01:00.0    what is in front of it, behind it, and reset with "
-    "it\n"
-    "  passthru topology --watch              what comes and goes from now on, until Ctrl-C\n"
-    "  passthru topology --watch --json       the same, a document a line\n"
+    "  sudo passthru topology 0000:01:00.0    a device, its bridges, and what a hot reset resets\n"
+    "  passthru topology --watch              added and removed devices, until Ctrl-C\n"
+    "  passthru topology --watch --json       the same as JSON, a document per line\n"
     "  passthru topology --json | jq -r '.devices[] | \"\\(.parent) -> \\(.device)\"'";
 
 struct TopologyOptions {
-  std::optional<std::string> device{};  ///< also an empty word, of a script without its device
+  std::optional<std::string> device{};  ///< also an empty word, from an empty shell variable
   bool json = false;
   bool watch = false;
 };
@@ -74,15 +69,17 @@ int show(const TopologyOptions& options) {
 }  // namespace
 
 CLI::App* add_topology(CLI::App& app, int& status) {
-  CLI::App* command =
-      app.add_subcommand("topology", "Show the tree of PCI bridges and what is behind them");
+  CLI::App* command = app.add_subcommand("topology", "Show the tree of PCI bridges and functions");
   const auto options = std::make_shared<TopologyOptions>();
   CLI::Option* device = command
                             ->add_option("DEVICE", options->device,
-                                         "Only what is in front of this device and behind it")
+                                         "Show only this device, the bridges in front of it and "
+                                         "the functions behind it (default: all)")
                             ->type_name("");
   command->add_flag("--json", options->json, kJsonHelp);
-  command->add_flag("--watch", options->watch, "Go on, and tell what is added, removed or changed")
+  command
+      ->add_flag("--watch", options->watch,
+                 "Continue, and report added, removed and changed functions")
       ->excludes(device);
   command->footer(kTopologyFooter);
   command->callback([options, &status] { status = show(*options); });

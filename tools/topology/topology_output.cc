@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the words for what a function of the tree is.
 #include "tools/topology/topology_output.h"
 
 #include <fmt/format.h>
@@ -29,8 +28,7 @@ std::string buses_text(const TopologyNode& node) {
   return fmt::format("[bus {:02x}-{:02x}]", secondary, subordinate);
 }
 
-/// Empty where there is nothing to say: of a function without ACS, and of one that is no bridge as
-/// long as nobody can know.
+/// Returns an empty text for an endpoint without ACS, or whose ACS this user cannot read.
 std::string acs_text(const PciFunction& function) {
   if (!shows_extended_config(function.config)) return function.bridge ? "ACS: only root sees" : "";
   const auto acs = find_acs(function.config);
@@ -107,7 +105,7 @@ Result<std::set<size_t>> nodes_around(const Topology& topology, Bdf bdf) {
 std::string topology_text(const Topology& topology, const std::set<size_t>& nodes,
                           const PciNames& names) {
   std::string text;
-  // Depth first, without recursion. Pushed in reverse, so that they come out in order.
+  // Depth first, without recursion. Children are pushed in reverse and so popped in order.
   std::vector<std::pair<size_t, size_t>> todo;  // node, depth
   const auto push = [&todo](const std::vector<size_t>& children, size_t depth) {
     for (auto child = children.rbegin(); child != children.rend(); ++child)
@@ -137,11 +135,11 @@ std::string faults_text(const Topology& topology) {
 std::string hot_reset_text(const Topology& topology, Bdf bdf) {
   std::vector<Bdf> reset = hot_reset_set(topology, bdf);
   if (reset.empty()) {
-    return fmt::format("{} has no hot reset: no bridge in front of it can send one\n", bdf.str());
+    return fmt::format("{} has no hot reset: it has no bridge that can reset it\n", bdf.str());
   }
   std::erase(reset, bdf);
   return fmt::format(
-      "a hot reset of {} takes with it: {}\n", bdf.str(),
+      "a hot reset of {} also resets: {}\n", bdf.str(),
       reset.empty() ? "nothing else" : fmt::format("{}", fmt::join(addresses(reset), " ")));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns how `passthru topology` shows a tree: a line a function, indented below its bridge, or JSON
+// The output of `passthru topology`: a line per function, indented below its bridge, or JSON
 // (docs/json.md).
 #pragma once
 
@@ -15,18 +15,20 @@
 namespace passthru::tools {
 
 [[nodiscard]] std::set<size_t> all_nodes(const Topology& topology);
-/// A function, what is in front of it and what is behind it. ENOENT: it is not in the tree.
+/// Returns a function, the bridges in front of it and the functions behind it.
+/// Errors:
+/// - ENOENT: the function is not in the tree.
 [[nodiscard]] Result<std::set<size_t>> nodes_around(const Topology& topology, Bdf bdf);
 
-/// Some of the nodes, each indented by the bridges in front of it that are among them.
+/// Returns a line for each of `nodes`, indented by those of `nodes` that are in front of it.
 std::string topology_text(const Topology& topology, const std::set<size_t>& nodes,
                           const PciNames& names);
-/// A line for each fault of the tree.
+/// Returns a line for each fault of the tree.
 std::string faults_text(const Topology& topology);
-/// "a hot reset of DEVICE takes with it: ..", or that there is none.
+/// Returns "a hot reset of DEVICE also resets: ..", or why a hot reset is impossible.
 std::string hot_reset_text(const Topology& topology, Bdf bdf);
 
-/// What `--watch` tells of an event: a line, and as JSON.
+/// Return an event of `--watch`, as a line and as JSON.
 std::string event_text(const Uevent& event);
 Json event_json(const Uevent& event);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns how events become a look at the tree: one a burst, for a switch that goes takes all behind
-// it along, each with an event of its own.
+// The update of the tree after a burst of events: a switch and each function behind it have events
+// of their own.
 #include "tools/topology/topology_watch.h"
 
 #include <poll.h>
@@ -22,7 +22,7 @@ namespace {
 constexpr int kQuietMilliseconds = 100;
 constexpr unsigned kMaxBurst = 256;
 
-/// The nearest bridge in front of a function that is there now, however much has gone with it.
+/// Returns the nearest bridge in front of the function that still exists.
 std::optional<size_t> nearest_now(const Topology& before, const Topology& now, Bdf bdf) {
   if (const auto node = now.find(bdf)) {
     const auto& bridge = now.nodes[*node].bridge;
@@ -41,7 +41,7 @@ class Watch {
   Watch(const Sysfs& sysfs, Uevents& events, bool json)
       : sysfs_(sysfs), events_(events), json_(json) {}
 
-  /// Until something fails.
+  /// Runs until an error.
   Result<void> run() {
     tree_ = PASSTHRU_TRY(read_topology(sysfs_));
     PASSTHRU_TRY(show(all_nodes(tree_)));
@@ -62,10 +62,10 @@ class Watch {
  private:
   struct Burst {
     std::set<Bdf> changed{};
-    bool lost = false;  ///< there was more
+    bool lost = false;  ///< the kernel has dropped events
   };
 
-  /// Tells of what happens, until nothing more does.
+  /// Prints events until no event comes for a moment.
   Result<Burst> next_burst() {
     Burst burst;
     for (unsigned told = 0; told < kMaxBurst;) {
@@ -74,7 +74,7 @@ class Watch {
       auto event = events_.receive();
       if (!event && event.error().code == ENOBUFS) {
         PASSTHRU_TRY(say(json_ ? json_line({{"event", "lost"}})
-                               : "some events were lost; what there is now:\n"));
+                               : "some events were lost; the tree is now:\n"));
         burst.lost = true;
         ++told;
         continue;
@@ -112,7 +112,7 @@ class Watch {
 }  // namespace
 
 int watch_topology(const Sysfs& sysfs, bool json) {
-  // Into a pipe too.
+  // By line in a pipe too.
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   auto events = Uevents::open();
   if (!events) return report_error(events.error());

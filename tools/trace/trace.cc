@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns `passthru trace`: the interrupts of a running guest's device into a file.
+// `passthru trace`: records the interrupts of a running guest's device in a file.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,31 +20,30 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kTraceFooter =
-    "Open the file with https://ui.perfetto.dev or chrome://tracing: one track for each vector, a "
-    "slice for each\n"
-    "interrupt, from when the VMM saw it to when the guest had it, and marks where the guest masks "
-    "and unmasks, where\n"
-    "vectors are restored, where the device is reset and its BARs move. Meanwhile the interrupts "
-    "pass through the\n"
-    "VMM's forwarder, which costs a few microseconds each. Ctrl-C ends it.\n"
+    "Open the file with https://ui.perfetto.dev or chrome://tracing. A track is a vector. A\n"
+    "slice is an interrupt, from when the VMM saw it to when the guest had it. Marks show\n"
+    "when the guest masks and unmasks, vectors are restored, the device is reset, and its\n"
+    "BARs move.\n"
+    "During the trace the interrupts pass through the VMM's forwarder, which costs a few\n"
+    "microseconds each. Ctrl-C ends the trace.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru trace 0000:01:00.0 -o nic.json --seconds 5\n"
     "  sudo passthru trace 0000:01:00.0 -o nic.json --seconds 5 --json | jq .marks";
 
 using Clock = std::chrono::steady_clock;
-// The VMM keeps 4,096 interrupts: 80,000 a second are seen whole.
+// The VMM keeps 4,096 interrupts: up to 80,000 a second, the trace is complete.
 constexpr std::chrono::milliseconds kPause{50};
 
 struct TraceOptions {
   std::string device{};
   std::string file{};
   std::string socket{};
-  double seconds = 0;  // 0: until it is ended
+  double seconds = 0;  // 0: until Ctrl-C
   bool json = false;
 };
 
-/// What the VMM's own counters say of the vectors that it forwards.
+/// The VMM's own counters of the vectors that it forwards.
 using Counters = std::map<unsigned, uint64_t>;
 
 double seconds_since(Clock::time_point start) {
@@ -58,7 +57,7 @@ class Tracer {
 
   Result<void> begin() {
     before_ = PASSTHRU_TRY(counters());
-    // From the newest on.
+    // Skips the interrupts and marks from before the trace.
     const auto now = PASSTHRU_TRY(
         vmm_.ask({{"request", "trace"}, {"after", UINT64_MAX}, {"marks_after", UINT64_MAX}}));
     next_ = now.value("next", uint64_t{0});
@@ -66,7 +65,7 @@ class Tracer {
     return watch(true);
   }
 
-  /// What has come since the last time; and vectors that have come to life are watched too.
+  /// Writes the interrupts and marks since the last call to the file.
   Result<void> collect() {
     const auto answer = PASSTHRU_TRY(
         vmm_.ask({{"request", "trace"}, {"after", next_}, {"marks_after", marks_next_}}));
@@ -75,7 +74,7 @@ class Tracer {
       next_ = answer.at("next").get<uint64_t>();
       marks_next_ = answer.at("marks_next").get<uint64_t>();
     } catch (const nlohmann::json::exception& error) {
-      return fail(EPROTO, "trace", error.what());
+      return fail(EPROTO, "read the VMM's trace", error.what());
     }
     return {};
   }
@@ -87,8 +86,8 @@ class Tracer {
     return {};
   }
 
-  /// Marks are kept while vectors are watched: they are fetched before that ends, and the last
-  /// interrupts after it.
+  /// Ends the watch and finishes the file. The VMM keeps marks only while it watches vectors: this
+  /// fetches marks before the end of the watch, and the last interrupts after it.
   Result<void> end() {
     PASSTHRU_TRY(collect());
     PASSTHRU_TRY(watch(false));
@@ -107,11 +106,11 @@ class Tracer {
                          {"lost", file_.counts().lost}});
   }
 
-  /// What had come until the VMM ended is a whole file too. What could not be written is left as it
-  /// is, and the summary says so.
+  /// Finishes the file after an error, for example the end of the VMM. After a failed write the
+  /// file stays incomplete, which the summary reports.
   void end_early(const Error& why) {
     ignore(file_.finish({{"device", bdf_.str()}, {"name", name_}, {"ended", why.message()}}),
-           "what it ended for is the error that is told");
+           "the caller reports the first error");
   }
 
   [[nodiscard]] TraceSummary summary() const {
@@ -163,7 +162,7 @@ int run(const TraceOptions& options) {
     return report_error(function.error());
   auto vmm = need_vmm(*bdf, options.socket);
   if (!vmm) return report_error(vmm.error());
-  const StopFlag stop;  // from here on, what is there becomes a whole file
+  const StopFlag stop;  // from here on, Ctrl-C finishes the file
   auto file = TraceFile::create(options.file);
   if (!file) return report_error(file.error());
   Tracer tracer(*bdf, std::move(*vmm), std::move(*file));
@@ -192,15 +191,16 @@ CLI::App* add_trace(CLI::App& app, int& status) {
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
       ->type_name("")
       ->required();
-  command->add_option("-o,--output", options->file, "Where to; what is there is replaced")
+  command->add_option("-o,--output", options->file, "File to write; an existing file is replaced")
       ->required()
       ->type_name("FILE");
-  command->add_option("--seconds", options->seconds, "End after so long, instead of by Ctrl-C")
+  command
+      ->add_option("--seconds", options->seconds, "Duration of the trace (default: until Ctrl-C)")
       ->check(number_from(0.05, 86'400))
       ->type_name("SECONDS");
   command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
   command->add_flag("--json", options->json,
-                    "Print what the file has as JSON; what its members mean is in docs/json.md");
+                    "Print a summary of the file as JSON; docs/json.md describes its members");
   command->footer(kTraceFooter);
   command->callback([options, &status] { status = run(*options); });
   return command;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the events of the format: "X" is a slice, "i" an instant, "M" a name; times are in us. They
-// are written by write(2) itself, whose errno a stream would lose.
+// The events of the format: "X" is a slice, "i" an instant, "M" a name; times are in us. The file
+// is written by write(2), because a stream would lose its errno.
 #include "tools/trace/trace_file.h"
 
 #include <fcntl.h>
@@ -15,7 +15,7 @@ namespace passthru::tools {
 namespace {
 
 constexpr unsigned kProcess = 1;
-constexpr unsigned kDeviceTrack = 0;  // of what is no vector's; a vector's is its number and 1
+constexpr unsigned kDeviceTrack = 0;  // for marks of the device; vector n has track n + 1
 
 double us(int64_t ns) {
   return static_cast<double>(ns) / 1000;
@@ -133,8 +133,8 @@ Result<void> TraceFile::add(const nlohmann::json& answer, const std::string& dev
 Result<void> TraceFile::finish(const nlohmann::json& other) {
   pending_ += fmt::format("\n],\"otherData\":{}}}\n",
                           other.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  ignore(flush(), "it is told below, and the file is closed all the same");
-  // NFS, for one, says only here that there was no room.
+  ignore(flush(), "so_far() returns the error below, after the file is closed");
+  // NFS reports a full disk only here.
   const int fd = out_.release();
   if (fd >= 0 && ::close(fd) != 0 && failed_ == 0) failed_ = errno;
   whole_ = failed_ == 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a trace on its way into a file, in the JSON that Perfetto and chrome://tracing open (Trace
-// Event Format): a process for each device, a track for each vector, a slice for each interrupt,
-// and marks.
+// A trace file in the JSON that Perfetto and chrome://tracing open (Trace Event Format): a process
+// for each device, a track for each vector, a slice for each interrupt, and marks.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +15,12 @@
 
 namespace passthru::tools {
 
-/// What is in a trace.
+/// Numbers of entries in a trace.
 struct TraceCounts {
   std::map<unsigned, uint64_t> slices{};  ///< by vector
   std::map<std::string, uint64_t> marks{
       {"masked", 0}, {"unmasked", 0}, {"restored", 0}, {"reset", 0}, {"bar_moved", 0}};
-  uint64_t lost = 0;  ///< came too fast to be kept
+  uint64_t lost = 0;  ///< entries that came too fast for the VMM to keep
 
   [[nodiscard]] uint64_t all_slices() const;
   [[nodiscard]] uint64_t all_marks() const;
@@ -29,20 +28,20 @@ struct TraceCounts {
 
 class TraceFile {
  public:
-  /// The error's cause says why it cannot be written.
+  /// Creates `file`, or empties it if it exists. The error's cause says why this fails.
   static Result<TraceFile> create(const std::string& file);
 
-  /// What a VMM answered to "trace", which is in the file then; entries of other devices are left
-  /// out. The errno of the first write that failed (ENOSPC, EIO): nothing is written from then on,
-  /// and each call says the same. Throws nlohmann::json::exception where it is no such answer.
+  /// Writes a VMM's answer to "trace" into the file, without entries of other devices. After the
+  /// first failed write (ENOSPC, EIO) it writes nothing, and each call returns that errno. Throws
+  /// nlohmann::json::exception if `answer` is not an answer to "trace".
   Result<void> add(const nlohmann::json& answer, const std::string& device,
                    const std::string& name);
-  /// Closes the file. `other` becomes its "otherData". Errors as `add`.
+  /// Completes and closes the file. `other` becomes its "otherData". Errors of `add`.
   Result<void> finish(const nlohmann::json& other);
 
-  /// Of what was added, whether or not the file took it.
+  /// Returns the numbers of added entries, including entries of failed writes.
   [[nodiscard]] const TraceCounts& counts() const { return counts_; }
-  /// It is finished, and took everything.
+  /// Returns whether the file is finished and complete.
   [[nodiscard]] bool is_whole() const { return whole_; }
 
  private:
@@ -50,17 +49,17 @@ class TraceFile {
   void put(const nlohmann::json& event);
   void name_track(const std::string& device, const std::string& name, unsigned track,
                   const std::string& text);
-  /// Writes what is pending.
+  /// Writes `pending_`.
   Result<void> flush();
   [[nodiscard]] Result<void> so_far() const;
 
   std::string file_;
   Fd out_;
   std::string pending_ = "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
-  int failed_ = 0;  ///< errno of the first write that did
+  int failed_ = 0;  ///< errno of the first failed write, or 0
   bool whole_ = false;
   bool first_ = true;
-  std::set<unsigned> tracks_;  ///< that have a name
+  std::set<unsigned> tracks_;  ///< tracks that have a name
   TraceCounts counts_;
 };
 

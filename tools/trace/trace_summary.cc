@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the words and the members of a trace's summary.
 #include "tools/trace/trace_summary.h"
 
 #include <fmt/format.h>
@@ -21,16 +20,15 @@ std::string trace_text(const TraceSummary& summary) {
                                        summary.counts.all_marks());
   std::string text = summary.whole
                          ? fmt::format("{}: {} in {}\n", summary.device, what, summary.file)
-                         : fmt::format("{}: {} is not whole: {} were to be in it\n", summary.device,
+                         : fmt::format("{}: {} is incomplete: {} should be in it\n", summary.device,
                                        summary.file, what);
   if (summary.counts.lost != 0) {
-    text += fmt::format("{} came too fast to be kept, and are not in it\n", summary.counts.lost);
+    text += fmt::format("{} came too fast and are not in the file\n", summary.counts.lost);
   }
   if (!summary.watched) {
     text +=
-        "No vector of it was in use: its guest has no driver for it, or one that uses INTx, which "
-        "is "
-        "not traced\n";
+        "No vector of the device was in use: the guest has no driver for it, or its driver uses "
+        "INTx, which is not traced\n";
   }
   return text;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what `passthru trace` tells when it is done: what the file has, for a person and as JSON
-// (docs/json.md). Pure.
+// The summary that `passthru trace` prints at its end, as text and as JSON (docs/json.md). Pure.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +17,10 @@ struct TraceSummary {
   std::string file{};
   double seconds = 0;
   TraceCounts counts{};
-  std::map<unsigned, uint64_t> delivered{};  ///< by vector, as the VMM has counted meanwhile
-  bool watched = true;                       ///< any vector was in use meanwhile
-  bool whole = true;                         ///< the file took all that is counted here
-  std::string ended{};                       ///< why it ended too early; empty: it did not
+  std::map<unsigned, uint64_t> delivered{};  ///< by vector, counted by the VMM during the trace
+  bool watched = true;                       ///< a vector was in use during the trace
+  bool whole = true;                         ///< the file has all entries of `counts`
+  std::string ended{};                       ///< error that ended the trace early, or empty
 };
 
 std::string trace_text(const TraceSummary& summary);

@@ -40,11 +40,11 @@ refused() {
   check "$*" "$status" "$wanted" "${words[@]}"
 }
 
-refused 2 "'nosuch' is no command" "'passthru --help'" -- nosuch
-refused 2 "'shw' is no command" "'passthru msix --help'" -- msix shw
+refused 2 "'nosuch' is not a command" "'passthru --help'" -- nosuch
+refused 2 "'shw' is not a command" "'passthru msix --help'" -- msix shw
 refused 2 'A subcommand is required' "'passthru msix --help'" -- msix
 refused 2 '--nosuch' "'passthru list --help'" -- list --nosuch
-refused 2 'either devices or --all' 'Name devices, or say --all' -- msix audit
+refused 2 'either devices or --all' 'Name devices, or use --all' -- msix audit
 refused 2 'either devices or --all' -- msix audit "$absent" --all
 refused 2 '--format' -- msix audit --all --format=xml
 refused 2 'DEVICE excludes --watch' -- topology --watch 0000:00:02.0
@@ -52,19 +52,19 @@ refused 2 'DEVICE is required' -- trace -o /tmp/x
 refused 2 '--output is required' -- trace "$absent"
 refused 2 'VECTOR' -- msix trigger "$absent" 2048
 refused 2 '--memory-from' nonsense hugetlbfs -- run --kernel x --memory-from nonsense
-refused 2 'not a multiple of its huge pages of 1024 MiB' 'Give it 2048 MiB' -- \
+refused 2 'not a multiple of the huge page size, 1024 MiB' 'Use --memory 2048M' -- \
   run --kernel x --memory 1536M --memory-from hugetlbfs --huge-page-size 1G
 refused 2 'no huge pages of 4096 bytes' '--huge-page-size 2M or 1G' -- \
   run --kernel x --memory-from hugetlbfs --huge-page-size 4K
-refused 2 'Say --memory-from hugetlbfs as well' -- run --kernel x --memory-from memfd --huge-page-size 2M
+refused 2 '--huge-page-size requires --memory-from hugetlbfs' 'Add --memory-from hugetlbfs' -- run --kernel x --memory-from memfd --huge-page-size 2M
 refused 2 '--kvm-fd' -- run --kernel x --kvm-fd -1
 refused 2 '--svg excludes --json' -- bars "$absent" --svg x --json
 refused 2 '--force requires --svg' -- bars "$absent" --force
-refused 2 "--interval: 'soon' is no number from 0.05 to 3600" -- msix watch "$absent" --interval soon
-refused 2 "--interval: '0' is no number" -- msix watch "$absent" --interval 0
+refused 2 "--interval: 'soon' is not a number from 0.05 to 3600" -- msix watch "$absent" --interval soon
+refused 2 "--interval: '0' is not a number" -- msix watch "$absent" --interval 0
 refused 2 '--count' -- msix watch "$absent" --count many
-refused 2 "--seconds: '0' is no number from 0.05 to 86400" -- trace "$absent" -o /tmp/x --seconds 0
-refused 2 "VECTOR: 'x' is no number from 0 to 2047" -- msix trigger "$absent" x
+refused 2 "--seconds: '0' is not a number from 0.05 to 86400" -- trace "$absent" -o /tmp/x --seconds 0
+refused 2 "VECTOR: 'x' is not a number from 0 to 2047" -- msix trigger "$absent" x
 for command in bind unbind; do
   refused 2 'DEVICE is required' "'passthru $command --help'" -- "$command"
   refused 2 "'nvme0'" 'like 0000:00:02.0' -- "$command" nvme0
@@ -74,13 +74,13 @@ done
 
 # Errors of `run` before it opens KVM or a device.
 refused 2 '--kernel is required' "'passthru run --help'" -- run
-refused 2 '134217729 bytes of memory are not whole' 'multiple of 2 MiB' -- run --kernel /x --memory 134217729
+refused 2 '134217729 bytes of memory are not a whole number of steps' 'multiple of 2 MiB' -- run --kernel /x --memory 134217729
 refused 2 '1048576 bytes of memory are out of range' 'from 64 MiB to 261120 MiB' -- run --kernel /x --memory 1M
 refused 2 '--memory' 'lots' -- run --kernel /x --memory lots
-refused 2 '0 CPUs are out of range' 'Give it 1 to 254 CPUs' -- run --kernel /x --cpus 0
+refused 2 '0 CPUs are out of range' 'Use 1 to 254 CPUs' -- run --kernel /x --cpus 0
 refused 2 '255 CPUs are out of range' -- run --kernel /x --cpus 255
 refused 2 '--cpus' 'two' -- run --kernel /x --cpus two
-refused 2 "--audit" "'0' is no number from 1 to 60000" -- run --kernel /x --audit 0
+refused 2 "--audit" "'0' is not a number from 1 to 60000" -- run --kernel /x --audit 0
 refused 2 "--audit" 'never not in {off}' -- run --kernel /x --audit never
 refused 2 "read the PCI address 'nvme0'" -- run --kernel /x --device nvme0
 refused 2 "$absent" 'the device is named twice' 'Name each device once' -- run --kernel /x --device "$absent" --device "$absent"
@@ -89,14 +89,14 @@ device_option() {
   shift
   refused 2 "$absent: read the option '$option'" "$@" -- run --kernel /x --device "$absent,$option"
 }
-device_option fast 'there is no such option of a device' 'There are nomap=N, msix=auto'
-device_option nomap=6 'it names no BAR' 'BARs are 0 to 5'
-device_option msix=bar9 'there is no such place' 'Use auto, inplace, or bar0 to bar5'
-device_option rom= 'it names no file' 'Or use rom=off'
-device_option moderate=0 'it is no number of interrupts a second' 'Use 1 to 1000000'
+device_option fast 'a device does not have this option' 'The options are nomap=N, msix=auto'
+device_option nomap=6 'it does not name a BAR' 'Use 0 to 5'
+device_option msix=bar9 'the value is unknown' 'Use auto, inplace, or bar0 to bar5'
+device_option rom= 'it does not name a file' 'or use rom=off'
+device_option moderate=0 'it is not a valid interrupt rate' 'Use 1 to 1000000'
 devices=()
 for ((slot = 0; slot < 32; ++slot)); do devices+=(--device "$(printf 'ffff:ff:%02x.0' "$slot")"); done
-refused 2 '32 devices are more than the 31 slots' 'Leave some out' -- run --kernel /x "${devices[@]}"
+refused 2 '32 devices are more than the 31 slots' 'Assign fewer devices' -- run --kernel /x "${devices[@]}"
 refused 3 'write the summary to /no/such/file' 'No such file' 'Name another file with --summary' -- \
   run --kernel /x --summary /no/such/file
 refused 3 'read the kernel image /no/such' 'No such file' -- run --kernel /no/such
@@ -154,8 +154,8 @@ answered 1 "$absent: vector 0: did not arrive within a second: 'passthru msix sh
   '{"version":1,"arrived":false,"pending":false}' msix trigger "$absent" 0
 answered 1 "$absent: vector 3: pending: the guest has it masked" \
   '{"version":1,"arrived":false,"pending":true}' msix trigger "$absent" 3
-answered 3 'it is of another version' '{"version":2,"arrived":true}' msix trigger "$absent" 0
-answered 3 'it is of another version' 'nonsense' msix trigger "$absent" 0
+answered 3 'its answer is not of this version' '{"version":2,"arrived":true}' msix trigger "$absent" 0
+answered 3 'its answer is not of this version' 'nonsense' msix trigger "$absent" 0
 answered 3 'no such vector' '{"version":1,"error":"no such vector","errno":22}' msix trigger "$absent" 0
 answered 3 'understand an answer' '{"version":1,"arrived":"yes","latency_ns":{}}' msix trigger "$absent" 0
 answered 3 'ask the VMM' '{"version":1,"devices":{}}' bars "$absent"

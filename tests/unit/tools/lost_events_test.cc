@@ -127,7 +127,7 @@ TEST_P(LostEventsOfAWatch, AreToldAndTheWholeTreeIsShownAnew) {
 
 INSTANTIATE_TEST_SUITE_P(Output, LostEventsOfAWatch,
                          testing::Values(Watched{"Text", false,
-                                                 "\nsome events were lost; what there is now:\n"},
+                                                 "\nsome events were lost; the tree is now:\n"},
                                          Watched{"Json", true, "\n{\"event\":\"lost\"}\n"}),
                          [](const auto& each) { return std::string(each.param.name); });
 

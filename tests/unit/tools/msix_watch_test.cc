@@ -211,7 +211,7 @@ TEST_F(MsixWatch, WhatEndsItIsToldOnTheScreenThatWasThereBefore) {
   EXPECT_EQ(ended(), kRefused) << screen->text();
   EXPECT_TRUE(shows(kScreenBefore)) << screen->text();
   EXPECT_TRUE(shows("passthru: ask the VMM at " + (directory / "vm.sock").string() +
-                    ": it has hung up. Look whether it still runs\n"))
+                    ": it closed the connection. Check whether the VMM still runs\n"))
       << screen->text();
   EXPECT_EQ(modes(), before);
 }

@@ -125,7 +125,7 @@ TEST_F(TopologyOutput, TellsFaultsAndHotResets) {
       faults_text(topology),
       "fault: 0000:09:00.0: it is on bus 09, which is neither behind a bridge nor a root bus\n");
   EXPECT_EQ(hot_reset_text(topology, kFirst),
-            "a hot reset of 0000:02:01.0 takes with it: 0000:02:02.0\n");
+            "a hot reset of 0000:02:01.0 also resets: 0000:02:02.0\n");
   EXPECT_EQ(hot_reset_text(topology, {.device = 5}),
             "0000:00:05.0 has no hot reset: no bridge in front of it can send one\n");
   const BusNumber roots[] = {{0, 2}};

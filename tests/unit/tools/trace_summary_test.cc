@@ -57,7 +57,7 @@ TEST(TraceSummary, AFileThatDidNotTakeItAllIsNotSaidToHaveIt) {
   summary.whole = false;
   summary.ended = "write x.json: No space left on device. Name another file with -o";
   EXPECT_EQ(trace_text(summary),
-            "0000:00:02.0: x.json is not whole: 13 interrupts and 2 marks were to be in it\n");
+            "0000:00:02.0: x.json is incomplete: 13 interrupts and 2 marks should be in it\n");
   const Json json = trace_json(summary);
   EXPECT_TRUE(json["file"].is_null());
   EXPECT_EQ(json["ended"], summary.ended);
@@ -67,15 +67,15 @@ TEST(TraceSummary, AsTextSaysWhatIsMissing) {
   TraceSummary summary = traced();
   EXPECT_EQ(trace_text(summary),
             "0000:00:02.0: 13 interrupts and 2 marks in x.json\n"
-            "1 came too fast to be kept, and are not in it\n");
+            "1 came too fast and are not in the file\n");
   summary.counts.lost = 0;
   EXPECT_EQ(trace_text(summary), "0000:00:02.0: 13 interrupts and 2 marks in x.json\n");
   summary.watched = false;
   EXPECT_EQ(
       trace_text(summary),
       "0000:00:02.0: 13 interrupts and 2 marks in x.json\n"
-      "No vector of it was in use: its guest has no driver for it, or one that uses INTx, which "
-      "is not traced\n");
+      "No vector of the device was in use: the guest has no driver for it, or its driver uses "
+      "INTx, which is not traced\n");
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ class VmmClientTest : public ::testing::Test {
 TEST_F(VmmClientTest, OneThatHangsUpIsNamed) {
   answer({});
   EXPECT_THAT(refusal(), HasSubstr("ask the VMM at " + path.string() +
-                                   ": it has hung up. Look whether it still runs"));
+                                   ": it closed the connection. Check whether the VMM still runs"));
 }
 
 TEST_F(VmmClientTest, OneThatIsSilentIsNotWaitedForForEver) {
@@ -100,8 +100,9 @@ TEST_F(VmmClientTest, OneThatIsSilentIsNotWaitedForForEver) {
   const auto refused = connect(50ms).ask({{"request", "list"}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ETIMEDOUT);
-  EXPECT_THAT(refused.error().message(), HasSubstr("ask the VMM at " + path.string() +
-                                                   ": it does not answer. Look whether it still"));
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("ask the VMM at " + path.string() +
+                        ": it does not answer. Check whether the VMM still"));
 }
 
 TEST_F(VmmClientTest, OneThatTakesNobodyAnyMoreDoesNotAnswerEither) {
@@ -116,8 +117,9 @@ TEST_F(VmmClientTest, OneThatTakesNobodyAnyMoreDoesNotAnswerEither) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ETIMEDOUT)
       << "a VMM that does not accept is reported, not skipped like a dead one";
-  EXPECT_THAT(refused.error().message(), HasSubstr("ask the VMM at " + path.string() +
-                                                   ": it does not answer. Look whether it still"));
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("ask the VMM at " + path.string() +
+                        ": it does not answer. Check whether the VMM still"));
 }
 
 TEST_F(VmmClientTest, OneThatHangsUpAtOnceMaySayWhy) {
@@ -173,20 +175,21 @@ TEST_F(VmmClientTest, AnAuditOfADeviceThatTheNamedOneDoesNotHaveIsRefused) {
   add_msix(app, status);
   ::testing::internal::CaptureStderr();
   app.parse("msix audit 0000:00:02.0 --socket " + path.string());
-  EXPECT_THAT(
-      ::testing::internal::GetCapturedStderr(),
-      HasSubstr("0000:00:02.0: ask the VMM at " + path.string() + ": this VM does not have it"));
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("0000:00:02.0: ask the VMM at " + path.string() +
+                        ": this VM does not have the device"));
   EXPECT_EQ(status, kRefused);
 }
 
 TEST_F(VmmClientTest, OneThatAnswersSomethingElseIsOfAnotherVersion) {
   answer({"{\"version\":2}\n"});
-  EXPECT_THAT(refusal(), HasSubstr("it is of another version"));
+  EXPECT_THAT(refusal(), HasSubstr("its answer is not of this version"));
 }
 
 TEST_F(VmmClientTest, AnAnswerWithoutAnEndIsNotReadForEver) {
   answer({std::string((size_t{256} << 20) + 65536, ' ')});
-  EXPECT_THAT(refusal(), HasSubstr("its answer has no end. Look whether another version"));
+  EXPECT_THAT(refusal(),
+              HasSubstr("its answer is too long. Check whether the VMM is of another version"));
 }
 
 TEST_F(VmmClientTest, WhatItRefusesIsToldInItsWords) {
@@ -203,7 +206,7 @@ TEST_F(VmmClientTest, DevicesThatAreNoneAreNotUnderstood) {
   const auto refused = connect().inspect();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, EPROTO);
-  EXPECT_THAT(refused.error().message(), HasSubstr("Look whether another version of it runs"));
+  EXPECT_THAT(refused.error().message(), HasSubstr("Check whether the VMM is of another version"));
 }
 
 TEST_F(VmmClientTest, APathThatIsTooLongIsRefused) {
@@ -217,8 +220,8 @@ TEST_F(VmmClientTest, OneThatIsNeededAndNowhereSaysHowToHaveOne) {
   const auto refused = need_vmm(Bdf{.segment = 0xffff}, {});
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message(),
-              HasSubstr("ffff:00:00.0: ask the VMM that has it: no VMM that lets itself be asked "
-                        "has it. Start its guest with 'passthru run --inspect'"));
+              HasSubstr("ffff:00:00.0: find its VMM: no VMM with an inspect socket has it. Start "
+                        "its guest with 'passthru run --inspect'"));
 }
 
 TEST_F(VmmClientTest, BarsOfOneThatAnswersForAnotherDeviceAreNotDrawn) {
@@ -228,8 +231,9 @@ TEST_F(VmmClientTest, BarsOfOneThatAnswersForAnotherDeviceAreNotDrawn) {
   add_bars(app, status);
   ::testing::internal::CaptureStderr();
   app.parse("bars 0000:00:02.0 --socket " + path.string());
-  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
-              HasSubstr("it answers for other devices. Look whether another version of it runs"));
+  EXPECT_THAT(
+      ::testing::internal::GetCapturedStderr(),
+      HasSubstr("it answers for other devices. Check whether the VMM is of another version"));
   EXPECT_EQ(status, kRefused);
 }
 

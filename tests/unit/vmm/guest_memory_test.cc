@@ -157,7 +157,7 @@ TEST_F(HugePageFiles, WithoutAnyTheAdviceIsAnotherSizeOrAnotherMemory) {
   EXPECT_THAT(explain_huge_pages(ENOMEM, 2 * kGiB, kGiB, directory / "none").advice,
               HasSubstr("vm.nr_hugepages"));
   EXPECT_THAT(explain_huge_pages(ENODEV, 2 * kGiB, kGiB, directory).message(),
-              HasSubstr("none of 1 GiB. 'ls " + directory.string()));
+              HasSubstr("no huge pages of 1 GiB. 'ls " + directory.string()));
   EXPECT_THAT(explain_huge_pages(ENOSYS, 2 * kGiB, kGiB, directory).advice,
               HasSubstr("--memory-from memfd"));
 }

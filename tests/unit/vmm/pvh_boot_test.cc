@@ -140,7 +140,7 @@ TEST(PvhBoot, RefusesWhatDoesNotFitAndSaysWhatWould) {
       {"a segment far beyond RAM", kGiB, 5 * kMiB, 0, ENOMEM, "They need 1030 MiB; give the guest"},
       {"an initrd without room", 18 * kMiB, 40 * kMiB, 6 * kMiB + 1, ENOMEM, "They need 66 MiB;"},
       {"an initrd without room anywhere", kLowRamEnd - 1, 1, 1, ENOMEM,
-       "They need 3074 MiB, and 3072 MiB are the most that any guest has"},
+       "They need 3074 MiB, but a guest has at most 3072 MiB for them"},
   };
   const RamLayout ram = RamLayout::of(64 * kMiB);
   for (const Case& c : cases) {
@@ -183,7 +183,7 @@ TEST(PvhBoot, TakesACommandLineAsLongAsLinuxDoes) {
   const auto refused = plan_boot(ram, image, {}, std::string(2048, 'x'));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, E2BIG);
-  EXPECT_NE(refused.error().message().find("2048 characters, the kernel takes 2047"),
+  EXPECT_NE(refused.error().message().find("2048 characters, the kernel accepts 2047"),
             std::string::npos);
 }
 

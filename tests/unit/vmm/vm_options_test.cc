@@ -64,8 +64,8 @@ TEST(VmOptions, MemoryOfHugePagesIsAWholeNumberOfThem) {
       {{Kind::Hugetlbfs, 2 * kMega}, 514 * kMega, "accepted"},
       {{Kind::Hugetlbfs, 1024 * kMega}, 3072 * kMega, "accepted"},
       {{Kind::Hugetlbfs, 1024 * kMega}, 1536 * kMega, "1536 MiB are not a multiple"},
-      {{Kind::Hugetlbfs, 1024 * kMega}, 1536 * kMega, "Give it 2048 MiB with --memory"},
-      {{Kind::Hugetlbfs, 1024 * kMega}, 512 * kMega, "Give it 1024 MiB"},
+      {{Kind::Hugetlbfs, 1024 * kMega}, 1536 * kMega, "Use --memory 2048M"},
+      {{Kind::Hugetlbfs, 1024 * kMega}, 512 * kMega, "Use --memory 1024M"},
       {{Kind::Hugetlbfs, 4096}, 512 * kMega, "2M or 1G"},
       {{Kind::Hugetlbfs, 3 * kMega}, 513 * kMega, "multiple of 2 MiB"},
       {{Kind::Hugetlbfs, 3 * kMega}, 516 * kMega, "2M or 1G"},
@@ -335,7 +335,7 @@ TEST(KvmMachine, OnADescriptorOfSomethingElseSaysSoAndLeavesItOpen) {
   const Fd other(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const auto machine = KvmMachine::create_on(other.get());
   ASSERT_FALSE(machine);
-  EXPECT_EQ(machine.error().cause, "it is something else");
+  EXPECT_EQ(machine.error().cause, "the descriptor is of another file");
   EXPECT_GE(::fcntl(other.get(), F_GETFD), 0);
 }
 
