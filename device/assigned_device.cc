@@ -29,35 +29,27 @@ constexpr uint32_t all_ones(unsigned width) {
   return UINT32_MAX >> (32 - 8 * width);
 }
 
-/// Passes on the iommufd or container that all devices of the VM attach to, if the caller gave it.
-Result<void> use_shared(DmaSpace& dma, const DeviceSource& source) {
-  auto used = source.iommufd >= 0 ? dma.use_iommufd(source.iommufd) : Result<void>{};
-  const auto container =
-      source.container_fd >= 0 ? dma.use_container(source.container_fd) : Result<void>{};
-  return used ? container : used;
-}
-
 /// Opens a device by its group if the group is attached already. The group is open here, so the
 /// device's own node would be busy.
-void follow_group(const DmaSpace& dma, const DeviceSource& source, DeviceHandle& door) {
-  if (!source.backend && !door.given && dma.has_group(door.group)) door.backend = Backend::Group;
+void follow_group(const DmaSpace& dma, std::optional<Backend> wanted, DeviceHandle& handle) {
+  if (!wanted && !handle.given && dma.has_group(handle.group)) handle.backend = Backend::Group;
 }
 
 /// Checks the token before the kernel, which only reports EINVAL. A virtual function's token is
 /// part of the name that its group is asked for. Linux 6.12 takes no token at the device's own
 /// node.
-Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, DeviceHandle& door) {
-  const PciFunction function = PASSTHRU_TRY(sysfs.function(door.bdf));
+Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, DeviceHandle& handle) {
+  const PciFunction function = PASSTHRU_TRY(sysfs.function(handle.bdf));
   std::optional<PciFunction> physical;
   if (function.physical_function)
     physical = PASSTHRU_TRY(sysfs.function(*function.physical_function));
   PASSTHRU_TRY(check_vf_token(function, physical));
-  door.vf_token = options.vf_token;
-  if (!physical || door.backend == Backend::Group) return {};
+  handle.vf_token = options.vf_token;
+  if (!physical || handle.backend == Backend::Group) return {};
   return tl::unexpected(
       Error{.code = ENOTSUP,
             .operation = "show a VF token",
-            .device = door.bdf.str(),
+            .device = handle.bdf.str(),
             .cause = "a virtual function accepts a VF token only through its group",
             .advice = "Use --backend=group"});
 }
@@ -71,17 +63,16 @@ Result<std::shared_ptr<RomImage>> load_rom(const RomChoice& rom) {
 }  // namespace
 
 Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
-    Domain& domain, const AssignOptions& options) {
-  // Resolve first: from here on every path closes the descriptors.
-  auto door = resolve_device(domain.kernel(), domain.sysfs(), options.device, options.source);
-  PASSTHRU_TRY(use_shared(domain.dma(), options.source).on(door ? door->bdf.str() : ""));
-  if (!door) return tl::unexpected(std::move(door).error());
+    Domain& domain, const AssignOptions& options, DeviceSource source) {
+  const auto wanted = source.backend;
+  DeviceHandle handle = PASSTHRU_TRY(resolve_device(domain.kernel(), domain.sysfs(), options.device,
+                                                    std::move(source), domain.dma().has_iommufd()));
   AssignOptions known = options;
-  known.device = door->bdf;
-  follow_group(domain.dma(), options.source, *door);
-  if (options.vf_token) PASSTHRU_TRY(show_token(domain.sysfs(), options, *door));
+  known.device = handle.bdf;
+  follow_group(domain.dma(), wanted, handle);
+  if (options.vf_token) PASSTHRU_TRY(show_token(domain.sysfs(), options, handle));
   const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(known.device.str()));
-  auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), std::move(*door),
+  auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), std::move(handle),
                                               options.allow_unsafe_interrupts, &domain.sysfs()));
   std::unique_ptr<Impl> impl(new Impl(domain, known, std::move(device)));
   PASSTHRU_TRY(impl->assemble(rom).on(known.device.str()));
@@ -281,8 +272,9 @@ AssignedDevice::AssignedDevice(std::unique_ptr<Impl> impl) : impl_(std::move(imp
 AssignedDevice::~AssignedDevice() = default;
 
 Result<std::unique_ptr<AssignedDevice>> AssignedDevice::open(Domain& domain,
-                                                             const AssignOptions& options) {
-  auto impl = PASSTHRU_TRY(Impl::open(domain, options));
+                                                             const AssignOptions& options,
+                                                             DeviceSource source) {
+  auto impl = PASSTHRU_TRY(Impl::open(domain, options, std::move(source)));
   return std::unique_ptr<AssignedDevice>(new AssignedDevice(std::move(impl)));
 }
 

@@ -40,9 +40,8 @@ enum class OnUnplug {
 
 /// How a device is to be assigned.
 struct AssignOptions {
-  Bdf device{};           ///< on the host; not needed if `source` has the device's descriptor
-  Bdf guest_address{};    ///< in the guest; its requester id goes with every interrupt
-  DeviceSource source{};  ///< how to open it; the default depends on the machine
+  Bdf device{};         ///< on the host; not needed if the source has the device's descriptor
+  Bdf guest_address{};  ///< in the guest; its requester id goes with every interrupt
   /// Assigns the device even without interrupt remapping. The guest could then forge interrupts of
   /// the host.
   bool allow_unsafe_interrupts = false;
@@ -68,7 +67,8 @@ struct AssignOptions {
 class AssignedDevice {
  public:
   /// Opens the device, gives it the guest's memory, resets it, and leaves it as hardware is after
-  /// power-on. Errors name the device, the cause and the remedy.
+  /// power-on. `source` says how to open it; the default depends on the machine. Errors name the
+  /// device, the cause and the remedy.
   ///
   /// Errors of the device:
   /// - ENOENT: it does not exist.
@@ -86,7 +86,8 @@ class AssignedDevice {
   /// - EINVAL: the device takes no VF token, or the ROM file is empty.
   /// - EFBIG: the ROM file is too large.
   /// - the errno of reading the ROM file.
-  static Result<std::unique_ptr<AssignedDevice>> open(Domain& domain, const AssignOptions& options);
+  static Result<std::unique_ptr<AssignedDevice>> open(Domain& domain, const AssignOptions& options,
+                                                      DeviceSource source = {});
 
   /// Detaches the device, unless it is detached.
   ///

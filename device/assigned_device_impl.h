@@ -29,7 +29,8 @@ namespace passthru {
 /// and BAR accesses start below device_mutex_ and never take it; neither do EOIs.
 class AssignedDevice::Impl : public VectorObserver {
  public:
-  static Result<std::unique_ptr<Impl>> open(Domain& domain, const AssignOptions& options);
+  static Result<std::unique_ptr<Impl>> open(Domain& domain, const AssignOptions& options,
+                                            DeviceSource source);
   ~Impl() override;
 
   uint32_t config_read(uint32_t offset, unsigned width) PASSTHRU_EXCLUDES(device_mutex_);

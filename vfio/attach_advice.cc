@@ -190,12 +190,6 @@ Error reset_takes(Bdf function, const std::string& where) {
       .advise("Assign the devices of one slot or bus to the same VM");
 }
 
-Error dirty_log_of_groups_only() {
-  return Error{.code = EOPNOTSUPP, .operation = "log dirty pages"}
-      .because("this works only for devices that are opened through their groups")
-      .advise("Open the devices through their groups: --backend=group");
-}
-
 Error explain_mapping(Error error, uint64_t needed, uint64_t limit) {
   if (error.code != ENOMEM) return error;
   if (limit == UINT64_MAX) {

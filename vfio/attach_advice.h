@@ -42,8 +42,6 @@ Error interrupts_unsafe(Backend backend, std::string what);
 /// Returns the error for a reset of the slot or bus that would also reset `function`, which is not
 /// assigned to the VM. `where` is added to its name.
 Error reset_takes(Bdf function, const std::string& where);
-/// Returns the error for a dirty-page log with a device in an IOAS. Only containers have this log.
-Error dirty_log_of_groups_only();
 /// Explains why a DMA mapping failed. ENOMEM: `needed` is the total in bytes, `limit` is
 /// RLIMIT_MEMLOCK (UINT64_MAX: no limit).
 Error explain_mapping(Error error, uint64_t needed, uint64_t limit);

@@ -11,16 +11,14 @@
 
 namespace passthru {
 
-Result<void> Container::adopt(int container) {
-  if (container == fd_.get()) return {};
-  Fd taken(container);
+Result<void> Container::adopt(Fd container) {
   if (fd_) {
     return fail(EINVAL, "use the container", "the VM already uses another container");
   }
-  if (auto checked = check(taken); !checked) {
-    return tl::unexpected(explain_given_container(std::move(checked).error(), taken.get()));
+  if (auto checked = check(container); !checked) {
+    return tl::unexpected(explain_given_container(std::move(checked).error(), container.get()));
   }
-  fd_ = std::move(taken);
+  fd_ = std::move(container);
   given_ = true;
   return {};
 }

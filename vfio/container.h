@@ -20,13 +20,12 @@ class Container final : public IommuSpace {
   /// `listener` may be null. It must outlive the container.
   Container(Kernel& kernel, VfioFileListener* listener) : kernel_(kernel), listener_(listener) {}
 
-  /// Takes over a container from the caller and keeps it until the end. Succeeds without effect if
-  /// it is in use here already.
+  /// Takes over a container from the caller and keeps it until the end.
   ///
   /// Errors:
   /// - EINVAL: another container is in use.
   /// - EBADF, EINVAL, ENOTTY, with advice: the descriptor is not a container. It is closed.
-  Result<void> adopt(int container);
+  Result<void> adopt(Fd container);
 
   /// Attaches a group, or counts one more use of it. `given` is its descriptor if the caller opened
   /// it. Returns the group's descriptor, which this object owns. An error changes nothing.
@@ -42,14 +41,6 @@ class Container final : public IommuSpace {
   Result<void> unmap(uint64_t iova, uint64_t size) override {
     return kernel_.unmap_dma(fd_.get(), iova, size);
   }
-  /// Starts or stops the log of pages that devices may have written to. Detaching the last group
-  /// ends it.
-  Result<void> log_dirty(bool on) { return kernel_.log_dirty_pages(fd_.get(), on); }
-  /// Reads the log for one whole mapping (Kernel::dirty_pages).
-  Result<void> dirty_pages(uint64_t iova, uint64_t size, std::span<uint64_t> bitmap) {
-    return kernel_.dirty_pages(fd_.get(), iova, size, bitmap);
-  }
-
   /// Resets the slot or bus of `device`, with `functions` in it.
   ///
   /// Errors:

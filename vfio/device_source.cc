@@ -19,8 +19,8 @@ Error cannot(int code, Bdf bdf, std::string cause, std::string advice = {}) {
 }
 
 Result<void> check(const DeviceSource& source, Bdf bdf) {
-  const bool cdev = source.cdev_fd >= 0;
-  const bool group = source.group_fd >= 0;
+  const bool cdev = static_cast<bool>(source.cdev);
+  const bool group = static_cast<bool>(source.group);
   if (cdev && group) {
     return tl::unexpected(cannot(EINVAL, bdf, "both its own and its group's descriptor are given",
                                  "Pass one of them"));
@@ -58,31 +58,28 @@ const char* to_string(Backend backend) {
 }
 
 Result<DeviceHandle> resolve_device(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
-                                    const DeviceSource& source) {
-  // This function must close them.
-  Fd cdev_fd(source.cdev_fd);
-  Fd group_fd(source.group_fd);
+                                    DeviceSource source, bool has_iommufd) {
   PASSTHRU_TRY(check(source, bdf));
-  if (cdev_fd) {
-    const Bdf behind = PASSTHRU_TRY(function_behind(kernel, sysfs, cdev_fd.get()));
+  if (source.cdev) {
+    const Bdf behind = PASSTHRU_TRY(function_behind(kernel, sysfs, source.cdev.get()));
     if (bdf != Bdf{} && bdf != behind) {
       return tl::unexpected(
           cannot(EINVAL, bdf, fmt::format("the descriptor belongs to {}", behind.str())));
     }
     bdf = behind;
   }
-  DeviceHandle door{.bdf = bdf, .group = PASSTHRU_TRY(assignable_group(sysfs, bdf))};
-  if (cdev_fd || group_fd) {
-    door.backend = cdev_fd ? Backend::Cdev : Backend::Group;
-    door.given = cdev_fd ? std::move(cdev_fd) : std::move(group_fd);
-    return door;
+  DeviceHandle handle{.bdf = bdf, .group = PASSTHRU_TRY(assignable_group(sysfs, bdf))};
+  if (source.cdev || source.group) {
+    handle.backend = source.cdev ? Backend::Cdev : Backend::Group;
+    handle.given = std::move(source.cdev ? source.cdev : source.group);
+    return handle;
   }
-  door.cdev = sysfs.cdev(bdf);
-  const bool possible = !door.cdev.empty() && (sysfs.has_iommufd() || source.iommufd >= 0) &&
-                        !token_guards(sysfs, bdf, door.group);
-  door.backend = source.backend.value_or(possible ? Backend::Cdev : Backend::Group);
-  if (door.backend == Backend::Group) return door;
-  if (!door.cdev.empty()) return door;
+  handle.cdev = sysfs.cdev(bdf);
+  const bool possible = !handle.cdev.empty() && (sysfs.has_iommufd() || has_iommufd) &&
+                        !token_guards(sysfs, bdf, handle.group);
+  handle.backend = source.backend.value_or(possible ? Backend::Cdev : Backend::Group);
+  if (handle.backend == Backend::Group) return handle;
+  if (!handle.cdev.empty()) return handle;
   return tl::unexpected(cannot(ENOTSUP, bdf, "the device has no node of its own",
                                "Use --backend=group. A node of its own takes Linux 6.6 with "
                                "CONFIG_VFIO_DEVICE_CDEV"));

@@ -23,17 +23,13 @@ namespace passthru {
 /// - The device is a virtual function with a VF token, because not every kernel checks the token at
 ///   the node.
 ///
-/// The descriptors are for a VMM that may not open files in /dev. Passthru takes them over and
-/// closes them if opening the device fails. Give a group's descriptor once; its other devices need
-/// no descriptor. All devices of a VM share one iommufd and one container: give them once, or with
-/// each device.
+/// The descriptors are for a VMM that may not open files in /dev. Give a group's descriptor once;
+/// its other devices need none. DmaSpace::use_iommufd and use_container take the descriptors that
+/// all devices of a VM share.
 struct DeviceSource {
   std::optional<Backend> backend{};
-  int cdev_fd = -1;       ///< /dev/vfio/devices/vfioN, not yet bound
-  int iommufd = -1;       ///< /dev/iommu
-  int group_fd = -1;      ///< /dev/vfio/GROUP, not yet in a container
-  int container_fd = -1;  ///< /dev/vfio/vfio
-  bool operator==(const DeviceSource&) const = default;
+  Fd cdev{};   ///< /dev/vfio/devices/vfioN, not yet bound
+  Fd group{};  ///< /dev/vfio/GROUP, not yet in a container
 };
 
 /// A device and how to open it.
@@ -47,15 +43,16 @@ struct DeviceHandle {
   std::optional<VfToken> vf_token{};
 };
 
-/// Decides how to open a device that can be assigned. With a `cdev_fd`, `bdf` may be 0000:00:00.0,
-/// which no assignable device has. The descriptor then determines the device.
+/// Decides how to open a device that can be assigned. With a `cdev`, `bdf` may be 0000:00:00.0,
+/// which no assignable device has. The descriptor then determines the device. `has_iommufd`: the VM
+/// has an iommufd, even if this process cannot open one.
 ///
 /// Errors:
 /// - Errors of assignable_group.
 /// - ENOTSUP: the own node is requested, but the device has no node.
 /// - EINVAL: the descriptors contradict each other or the address.
 Result<DeviceHandle> resolve_device(Kernel& kernel, const Sysfs& sysfs, Bdf bdf,
-                                    const DeviceSource& source = {});
+                                    DeviceSource source = {}, bool has_iommufd = false);
 
 /// Returns "group" or "cdev", as a user writes it.
 const char* to_string(Backend backend);

@@ -95,14 +95,19 @@ void DmaSpace::forget(uint64_t iova) {
   memory_.erase(found);
 }
 
-Result<void> DmaSpace::use_container(int container) {
+Result<void> DmaSpace::use_container(Fd container) {
   MutexLock lock(space_mutex_);
-  return container_.adopt(container);
+  return container_.adopt(std::move(container));
 }
 
-Result<void> DmaSpace::use_iommufd(int iommufd) {
+Result<void> DmaSpace::use_iommufd(Fd iommufd) {
   MutexLock lock(space_mutex_);
-  return ioas_.adopt(iommufd);
+  return ioas_.adopt(std::move(iommufd));
+}
+
+bool DmaSpace::has_iommufd() const {
+  MutexLock lock(space_mutex_);
+  return ioas_.opened();
 }
 
 Result<int> DmaSpace::attach_group(uint32_t group, bool allow_unsafe_interrupts, Fd given) {
@@ -115,7 +120,6 @@ Result<int> DmaSpace::attach_group(uint32_t group, bool allow_unsafe_interrupts,
   const int fd = PASSTHRU_TRY(container_.attach(group, std::move(given)));
   if (!first) return fd;
   auto ready = map_all(Backend::Group);
-  if (ready && dirty_log_) ready = container_.log_dirty(true);
   if (!ready) {
     container_.detach(group);
     forget_maps(Backend::Group);
@@ -140,7 +144,6 @@ Result<Fd> DmaSpace::attach_cdev(Fd device, bool allow_unsafe_interrupts) {
   if (!allow_unsafe_interrupts) {
     PASSTHRU_TRY(require_interrupt_remapping(Backend::Cdev, "bind the device to an iommufd"));
   }
-  if (dirty_log_) return tl::unexpected(dirty_log_of_groups_only());
   const bool first = !ioas_.active();
   PASSTHRU_TRY(ioas_.attach(device.get()));
   if (!first) return device;

@@ -59,11 +59,13 @@ class DmaSpace {
   /// Take over a container or an iommufd that the caller opened, and keep it until the end.
   ///
   /// Errors:
-  /// - EINVAL: the VM already has another.
+  /// - EINVAL: the VM already has one.
   /// - EBADF, EINVAL, ENOTTY, with advice: the descriptor is of another kind. It is closed; the
   ///   caller may try another.
-  Result<void> use_container(int container);
-  Result<void> use_iommufd(int iommufd);
+  Result<void> use_container(Fd container);
+  Result<void> use_iommufd(Fd iommufd);
+  /// Returns whether this VM has an iommufd open.
+  [[nodiscard]] bool has_iommufd() const;
 
   /// Attaches a group. The first group maps all memory; if a mapping fails, all mappings are undone
   /// and the group is detached. A group that is attached twice is counted. `given` is the group's
@@ -85,23 +87,6 @@ class DmaSpace {
   Result<Fd> attach_cdev(Fd device, bool allow_unsafe_interrupts = false);
   /// Detaches and closes the device.
   void detach_cdev(Fd device);
-
-  /// Starts dirty-page tracking, for live migration. Devices that are attached later are included.
-  /// While it is on, no device can be attached through its own node.
-  ///
-  /// Errors:
-  /// - EOPNOTSUPP, with advice: a device is attached through its own node. Nothing is tracked.
-  Result<void> start_dirty_log() PASSTHRU_EXCLUDES(space_mutex_);
-  void stop_dirty_log() PASSTHRU_EXCLUDES(space_mutex_);
-  /// Returns a bit for each page (4 KiB on x86) of the memory at `iova`, the lowest page first. A
-  /// set bit: a device may have written to the page since tracking began or since the last call. An
-  /// IOMMU without dirty tracking reports every page in every call; type1 supports no other (Linux
-  /// 6.12).
-  ///
-  /// Errors:
-  /// - ENOENT: no memory was added at `iova`.
-  /// - EINVAL: the log is off.
-  Result<std::vector<uint64_t>> dirty_pages(uint64_t iova) PASSTHRU_EXCLUDES(space_mutex_);
 
   /// Resets the slot or bus of `device`, with `functions` in it (Kernel::hot_reset_info).
   ///
@@ -136,7 +121,6 @@ class DmaSpace {
   Container container_ PASSTHRU_GUARDED_BY(space_mutex_);
   Ioas ioas_ PASSTHRU_GUARDED_BY(space_mutex_);
   Memories memory_ PASSTHRU_GUARDED_BY(space_mutex_);  ///< by IOVA
-  bool dirty_log_ PASSTHRU_GUARDED_BY(space_mutex_) = false;
 };
 
 }  // namespace passthru

@@ -11,17 +11,15 @@ namespace passthru {
 
 // A descriptor that cannot allocate an IOAS is not an iommufd. It is checked before it is kept:
 // after a wrong descriptor, the VM may still get the right descriptor.
-Result<void> Ioas::adopt(int iommufd) {
-  if (iommufd == iommufd_.get()) return {};
-  Fd taken(iommufd);
+Result<void> Ioas::adopt(Fd iommufd) {
   if (iommufd_) {
     return fail(EINVAL, "use the iommufd", "the VM already uses another iommufd");
   }
-  auto ioas = kernel_.alloc_ioas(taken.get());
-  if (!ioas) return tl::unexpected(explain_given_iommufd(std::move(ioas).error(), taken.get()));
+  auto ioas = kernel_.alloc_ioas(iommufd.get());
+  if (!ioas) return tl::unexpected(explain_given_iommufd(std::move(ioas).error(), iommufd.get()));
   ioas_ = *ioas;
   allocated_ = true;
-  iommufd_ = std::move(taken);
+  iommufd_ = std::move(iommufd);
   given_ = true;
   return {};
 }

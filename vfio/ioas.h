@@ -20,13 +20,12 @@ class Ioas final : public IommuSpace {
   /// `listener` may be null. It must outlive this object.
   Ioas(Kernel& kernel, VfioFileListener* listener) : kernel_(kernel), listener_(listener) {}
 
-  /// Takes over an iommufd from the caller and keeps it until the end. Succeeds without effect if
-  /// it is in use here already.
+  /// Takes over an iommufd from the caller and keeps it until the end.
   ///
   /// Errors:
   /// - EINVAL: another iommufd is in use.
   /// - EBADF, EINVAL, ENOTTY, with advice: the descriptor is not an iommufd. It is closed.
-  Result<void> adopt(int iommufd);
+  Result<void> adopt(Fd iommufd);
 
   /// Binds a device's own descriptor to the iommufd and attaches it to the IOAS. An error leaves
   /// the IOAS as before. The descriptor may stay bound; the caller can only close it.
@@ -35,6 +34,7 @@ class Ioas final : public IommuSpace {
   void detach(Fd device);
 
   [[nodiscard]] bool active() const override { return devices_ != 0; }
+  [[nodiscard]] bool opened() const { return static_cast<bool>(iommufd_); }
   Result<void> map(uint64_t iova, std::span<std::byte> memory, bool writable) override {
     return kernel_.map_ioas(iommufd_.get(), ioas_, iova, memory, writable);
   }

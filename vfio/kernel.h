@@ -186,16 +186,6 @@ class Kernel {
   /// Errors:
   /// - ENOENT: the mapping does not exist.
   virtual Result<void> unmap_dma(int container, uint64_t iova, uint64_t size) = 0;
-  /// Starts or stops the log of pages that devices may have written to (since Linux 5.8). Starting
-  /// or stopping twice is not an error.
-  virtual Result<void> log_dirty_pages(int container, bool on) = 0;
-  /// Sets a bit of `bitmap` for each page of the range that devices may have written to since the
-  /// last call, the lowest page first. `bitmap` has a bit for each page, all clear.
-  ///
-  /// Errors:
-  /// - EINVAL: the log is off, or the range cuts a mapping.
-  virtual Result<void> dirty_pages(int container, uint64_t iova, uint64_t size,
-                                   std::span<uint64_t> bitmap) = 0;
 
   // A device.
   virtual Result<DeviceInfo> device_info(int device) = 0;

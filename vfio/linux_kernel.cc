@@ -129,30 +129,6 @@ Result<void> LinuxKernel::unmap_dma(int container, uint64_t iova, uint64_t size)
   return {};
 }
 
-Result<void> LinuxKernel::log_dirty_pages(int container, bool on) {
-  vfio_iommu_type1_dirty_bitmap log{};
-  log.argsz = sizeof log;
-  log.flags = on ? VFIO_IOMMU_DIRTY_PAGES_FLAG_START : VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP;
-  return kernel_call(container, VFIO_IOMMU_DIRTY_PAGES, &log, "VFIO_IOMMU_DIRTY_PAGES");
-}
-
-Result<void> LinuxKernel::dirty_pages(int container, uint64_t iova, uint64_t size,
-                                      std::span<uint64_t> bitmap) {
-  using Get = vfio_iommu_type1_dirty_bitmap_get;
-  constexpr size_t kHead = sizeof(vfio_iommu_type1_dirty_bitmap);
-  alignas(Get) std::array<std::byte, kHead + sizeof(Get)> argument{};
-  auto* log = new (argument.data()) vfio_iommu_type1_dirty_bitmap{};
-  log->argsz = argument.size();
-  log->flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
-  auto* get = new (argument.data() + kHead) Get{};
-  get->iova = iova;
-  get->size = size;
-  get->bitmap.pgsize = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-  get->bitmap.size = bitmap.size_bytes();
-  get->bitmap.data = reinterpret_cast<__u64*>(bitmap.data());
-  return kernel_call(container, VFIO_IOMMU_DIRTY_PAGES, log, "VFIO_IOMMU_DIRTY_PAGES");
-}
-
 Result<DeviceInfo> LinuxKernel::device_info(int device) {
   vfio_device_info info{};
   info.argsz = sizeof info;

@@ -39,9 +39,6 @@ class LinuxKernel final : public Kernel {
   Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,
                        bool writable) override;
   Result<void> unmap_dma(int container, uint64_t iova, uint64_t size) override;
-  Result<void> log_dirty_pages(int container, bool on) override;
-  Result<void> dirty_pages(int container, uint64_t iova, uint64_t size,
-                           std::span<uint64_t> bitmap) override;
 
   Result<DeviceInfo> device_info(int device) override;
   Result<RegionInfo> region_info(int device, Region region) override;

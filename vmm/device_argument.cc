@@ -35,7 +35,7 @@ std::optional<uint32_t> number(std::string_view text) {
 }
 
 /// Returns where the option stores its descriptor, or null for another option.
-int* descriptor(std::string_view name, DeviceSource& source) {
+int* descriptor(std::string_view name, SourceArgument& source) {
   if (name == "fd") return &source.cdev_fd;
   if (name == "iommufd") return &source.iommufd;
   if (name == "group-fd") return &source.group_fd;
@@ -52,7 +52,8 @@ std::optional<MsixChoice> msix_choice(std::string_view text) {
   return MsixChoice{.kind = MsixChoice::Kind::Bar, .bar = *bar};
 }
 
-Result<void> read_option(std::string_view option, AssignOptions& options) {
+Result<void> read_option(std::string_view option, DeviceArgument& argument) {
+  AssignOptions& options = argument.options;
   const size_t equals = option.find('=');
   const std::string_view name = option.substr(0, equals);
   const std::string_view value =
@@ -93,7 +94,7 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
     options.device = PASSTHRU_TRY(Bdf::parse(value));
     return {};
   }
-  if (int* const fd = descriptor(name, options.source)) {
+  if (int* const fd = descriptor(name, argument.source)) {
     const auto given = number(value);
     if (!given || *given > INT32_MAX) {
       return tl::unexpected(refused(option, "it is not a descriptor number",
@@ -112,29 +113,30 @@ Result<void> read_option(std::string_view option, AssignOptions& options) {
 
 }  // namespace
 
-Result<AssignOptions> parse_device_argument(std::string_view text) {
-  AssignOptions options;
+Result<DeviceArgument> parse_device_argument(std::string_view text) {
+  DeviceArgument argument;
+  AssignOptions& options = argument.options;
   const std::string whole(text);
   // The address comes first and without a name, unless descriptors name the device.
   if (text.substr(0, text.find(',')).find('=') == std::string_view::npos) {
     options.device = PASSTHRU_TRY(Bdf::parse(text.substr(0, text.find(','))));
     const size_t comma = text.find(',');
-    if (comma == std::string_view::npos) return options;
+    if (comma == std::string_view::npos) return argument;
     text.remove_prefix(comma + 1);
   }
   for (bool more = true; more;) {
     const size_t comma = text.find(',');
-    PASSTHRU_TRY(read_option(text.substr(0, comma), options)
+    PASSTHRU_TRY(read_option(text.substr(0, comma), argument)
                      .on(options.device == Bdf{} ? "" : options.device.str()));
     more = comma != std::string_view::npos;
     if (more) text.remove_prefix(comma + 1);
   }
-  if (options.device == Bdf{} && options.source.cdev_fd < 0) {
+  if (options.device == Bdf{} && argument.source.cdev_fd < 0) {
     return tl::unexpected(
         refused(whole, "it does not name a device",
                 "Begin with an address like 0000:00:02.0, or give fd=N; group-fd=N needs bdf=BDF"));
   }
-  return options;
+  return argument;
 }
 
 }  // namespace passthru

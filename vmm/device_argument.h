@@ -3,12 +3,28 @@
 // function.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "base/result.h"
 #include "device/assigned_device.h"
 
 namespace passthru {
+
+/// How to open a device, with descriptors as the numbers that the command line has. -1: not given.
+struct SourceArgument {
+  std::optional<Backend> backend{};
+  int cdev_fd = -1;       ///< /dev/vfio/devices/vfioN
+  int iommufd = -1;       ///< /dev/iommu; all devices of a VM share it
+  int group_fd = -1;      ///< /dev/vfio/GROUP
+  int container_fd = -1;  ///< /dev/vfio/vfio; all devices of a VM share it
+};
+
+/// A device of the command line.
+struct DeviceArgument {
+  AssignOptions options{};
+  SourceArgument source{};
+};
 
 /// Parses "BDF[,OPTION]...", or for a device that another process opened "fd=N,iommufd=N" or
 /// "group-fd=N,bdf=BDF". The options, with their defaults in parentheses, are:
@@ -23,6 +39,6 @@ namespace passthru {
 ///   bdf=BDF                     address, if the argument does not begin with it
 /// Errors:
 /// - EINVAL: no BDF, an unknown option, or an invalid value; says what is valid.
-Result<AssignOptions> parse_device_argument(std::string_view text);
+Result<DeviceArgument> parse_device_argument(std::string_view text);
 
 }  // namespace passthru

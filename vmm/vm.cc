@@ -112,12 +112,31 @@ Result<void> Vm::make_fixed_devices() {
   return {};
 }
 
+// Several arguments may name the descriptor that all devices share. It is taken over once.
+Result<void> Vm::take_shared_descriptors(const VmOptions& options) {
+  std::set<int> taken;
+  for (const DeviceArgument& each : options.devices) {
+    const std::string device = each.options.device == Bdf{} ? "" : each.options.device.str();
+    const int iommufd = each.source.iommufd;
+    if (iommufd >= 0 && taken.insert(iommufd).second) {
+      PASSTHRU_TRY(domain_->dma().use_iommufd(Fd(iommufd)).on(device));
+    }
+    const int container = each.source.container_fd;
+    if (container >= 0 && taken.insert(container).second) {
+      PASSTHRU_TRY(domain_->dma().use_container(Fd(container)).on(device));
+    }
+  }
+  return {};
+}
+
 Result<void> Vm::assign_devices(const VmOptions& options) {
+  PASSTHRU_TRY(take_shared_descriptors(options));
   uint8_t slot = 1;
-  for (AssignOptions device : options.devices) {
+  for (auto [device, source] : options.devices) {
     device.guest_address = Bdf{.device = slot};
-    auto function =
-        std::make_shared<AssignedFunction>(PASSTHRU_TRY(AssignedDevice::open(*domain_, device)));
+    auto function = std::make_shared<AssignedFunction>(PASSTHRU_TRY(AssignedDevice::open(
+        *domain_, device,
+        {.backend = source.backend, .cdev = Fd(source.cdev_fd), .group = Fd(source.group_fd)})));
     PASSTHRU_TRY(bus_.plug(slot++, function));
     devices_.push_back(std::move(function));
   }

@@ -70,6 +70,7 @@ class Vm {
   Result<void> load(const VmOptions& options);
   Result<void> make_machine(const VmOptions& options, std::shared_ptr<Kernel> kernel);
   Result<void> make_fixed_devices();
+  Result<void> take_shared_descriptors(const VmOptions& options);
   Result<void> assign_devices(const VmOptions& options);
   Result<void> look_after_devices(const VmOptions& options);
   Result<void> make_vcpus(unsigned cpus);

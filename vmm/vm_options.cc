@@ -52,7 +52,7 @@ class Descriptors {
                   fmt::format("it is given as {} and as {}", known->second, role),
                   "Give each file by its own descriptor");
   }
-  Result<void> give(const DeviceSource& source) {
+  Result<void> give(const SourceArgument& source) {
     for (const int fd : {source.cdev_fd, source.group_fd}) {
       if (fd < 0 || devices_.insert(fd).second) continue;
       return refuse(EINVAL, fmt::format("assign the device of descriptor {}", fd),
@@ -99,13 +99,13 @@ Result<void> VmOptions::check() const {
   std::set<Bdf> seen;
   Descriptors descriptors;
   PASSTHRU_TRY(descriptors.give(kvm_fd, "/dev/kvm"));
-  for (const AssignOptions& options : devices) {
+  for (const auto& [options, source] : devices) {
     // A device that is given only by its descriptor is compared when it is opened.
     if (options.device != Bdf{} && !seen.insert(options.device).second) {
       return refuse(EINVAL, "assign " + options.device.str(), "the device is named twice",
                     "Name each device once");
     }
-    PASSTHRU_TRY(descriptors.give(options.source));
+    PASSTHRU_TRY(descriptors.give(source));
   }
   return {};
 }

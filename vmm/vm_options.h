@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "device/assigned_device.h"
 #include "device/device_monitor.h"
 #include "device/hypervisor.h"
+#include "vmm/device_argument.h"
 #include "vmm/memory_backing.h"
 
 namespace passthru {
@@ -30,8 +30,9 @@ struct VmOptions {
   uint64_t memory = uint64_t{512} << 20;  ///< bytes, a multiple of 2 MiB and of the huge page
   MemoryBacking memory_from{};            ///< kind of memory
   unsigned cpus = 1;
-  /// In the order of their slots, from 1 on; `guest_address` is filled in by the VM.
-  std::vector<AssignOptions> devices{};
+  /// In the order of their slots, from 1 on; the VM fills in `guest_address`. It takes the
+  /// descriptors over.
+  std::vector<DeviceArgument> devices{};
 
   /// Interval between checks of the devices' interrupts; DeviceMonitor::kOff: no checks.
   std::chrono::milliseconds audit = DeviceMonitor::kDefaultInterval;

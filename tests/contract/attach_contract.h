@@ -86,28 +86,4 @@ TEST_P(GroupContract, MappingsGoWithTheLastGroup) {
   ASSERT_DONE(kernel().map_dma(container(), 0x100000, pages.span(), true));
 }
 
-TEST_P(GroupContract, WhatDevicesMayHaveWrittenIsToldWhileItIsLogged) {
-  const Pages pages(4);
-  attach();
-  ASSERT_DONE(kernel().map_dma(container(), 0x100000, pages.span(), true));
-  std::vector<uint64_t> bitmap(1);
-  EXPECT_ERRNO(EINVAL, kernel().dirty_pages(container(), 0x100000, 0x4000, bitmap));
-  ASSERT_DONE(kernel().log_dirty_pages(container(), true));
-  ASSERT_DONE(kernel().log_dirty_pages(container(), true));
-  EXPECT_ERRNO(EINVAL, kernel().dirty_pages(container(), 0x101000, 0x3000, bitmap));
-  // A query does not clear the bits: without dirty tracking in the IOMMU, pages stay pinned and
-  // mapped.
-  for (int time = 0; time < 2; ++time) {
-    bitmap = {0};
-    ASSERT_DONE(kernel().dirty_pages(container(), 0x100000, 0x4000, bitmap));
-    EXPECT_EQ(bitmap[0], 0xfU);
-  }
-  ASSERT_DONE(kernel().map_dma(container(), 0x200000, pages.span().first(4096), true));
-  bitmap = std::vector<uint64_t>(5);
-  ASSERT_DONE(kernel().dirty_pages(container(), 0x100000, 0x101000, bitmap));
-  EXPECT_EQ(bitmap, (std::vector<uint64_t>{0xf, 0, 0, 0, 1}));
-  ASSERT_DONE(kernel().log_dirty_pages(container(), false));
-  EXPECT_ERRNO(EINVAL, kernel().dirty_pages(container(), 0x100000, 0x4000, bitmap));
-}
-
 }  // namespace passthru

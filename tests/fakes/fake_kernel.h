@@ -118,9 +118,6 @@ class FakeKernel final : public Kernel {
   Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,
                        bool writable) override;
   Result<void> unmap_dma(int container, uint64_t iova, uint64_t size) override;
-  Result<void> log_dirty_pages(int container, bool on) override;
-  Result<void> dirty_pages(int container, uint64_t iova, uint64_t size,
-                           std::span<uint64_t> bitmap) override;
   Result<DeviceInfo> device_info(int device) override;
   Result<RegionInfo> region_info(int device, Region region) override;
   Result<IrqInfo> irq_info(int device, Irq irq) override;
@@ -147,7 +144,6 @@ class FakeKernel final : public Kernel {
     bool iommu = false;
     std::set<uint32_t> groups{};
     std::map<uint64_t, uint64_t> dma{};  ///< size by IOVA
-    bool dirty_log = false;
   };
   /// An iommufd: its address spaces by id, with their mappings and the number of devices using
   /// them.

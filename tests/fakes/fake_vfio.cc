@@ -230,37 +230,4 @@ Result<void> FakeKernel::unmap_dma(int container, uint64_t iova, uint64_t size) 
   return {};
 }
 
-Result<void> FakeKernel::log_dirty_pages(int container, bool on) {
-  constexpr const char* kCall = "VFIO_IOMMU_DIRTY_PAGES";
-  MutexLock lock(kernel_mutex_);
-  PASSTHRU_TRY(enter({.name = kCall, .fd = container, .count = on ? 1U : 0U}));
-  auto found = PASSTHRU_TRY(find_container(container, kCall));
-  if (!found->iommu) return passthru::fail(EINVAL, kCall);
-  found->dirty_log = on;
-  return {};
-}
-
-// Without dirty tracking in the IOMMU, every query reports all mapped pages as dirty.
-Result<void> FakeKernel::dirty_pages(int container, uint64_t iova, uint64_t size,
-                                     std::span<uint64_t> bitmap) {
-  constexpr const char* kCall = "VFIO_IOMMU_DIRTY_PAGES";
-  MutexLock lock(kernel_mutex_);
-  PASSTHRU_TRY(enter({.name = kCall, .fd = container, .offset = iova, .size = size}));
-  auto found = PASSTHRU_TRY(find_container(container, kCall));
-  if (!found->iommu || !found->dirty_log || size == 0 || (iova | size) % kPage != 0 ||
-      iova > UINT64_MAX - (size - 1) || bitmap.size() * 64 < size / kPage) {
-    return passthru::fail(EINVAL, kCall);
-  }
-  const uint64_t last = iova + (size - 1);
-  for (const auto& [start, length] : found->dma) {
-    const uint64_t end = start + (length - 1);
-    if (last < start || end < iova) continue;
-    if (start < iova || last < end) return passthru::fail(EINVAL, kCall);
-    for (uint64_t page = (start - iova) / kPage; page <= (end - iova) / kPage; ++page) {
-      bitmap[page / 64] |= uint64_t{1} << page % 64;
-    }
-  }
-  return {};
-}
-
 }  // namespace passthru

@@ -33,9 +33,9 @@ class AssignedEdu : public ::testing::Test {
     ASSERT_TRUE(taken) << taken.error().message();
     borrowed = std::move(*taken);
     host.by_level = by_level;
-    auto opened = AssignedDevice::open(domain, {.device = found.front(),
-                                                .guest_address = {.device = 1},
-                                                .source = {.backend = tested_backend()}});
+    auto opened =
+        AssignedDevice::open(domain, {.device = found.front(), .guest_address = {.device = 1}},
+                             {.backend = tested_backend()});
     ASSERT_TRUE(opened) << opened.error().message();
     device = std::move(*opened);
     device->config_write(PCI_BASE_ADDRESS_0, 4, kGuest);

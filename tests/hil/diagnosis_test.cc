@@ -73,9 +73,9 @@ class Diagnosis : public testing::TestWithParam<BoundDevice> {
     cpu.emplace(*machine, 0);
     host = std::move(*KvmHypervisor::create(machine->vm(), {.first_gsi = kFirstGsi}));
     domain.emplace(std::make_shared<LinuxKernel>(), *host);
-    auto opened = AssignedDevice::open(*domain, {.device = GetParam().bdf,
-                                                 .guest_address = {.device = 1},
-                                                 .source = {.backend = tested_backend()}});
+    auto opened =
+        AssignedDevice::open(*domain, {.device = GetParam().bdf, .guest_address = {.device = 1}},
+                             {.backend = tested_backend()});
     ASSERT_TRUE(opened) << opened.error().message();
     device = std::move(*opened);
     enable();

@@ -220,34 +220,6 @@ TEST_F(DmaOfEdu, MemoryThatIsRefusedLeavesTheMapAsItWas) {
   EXPECT_TRUE(moves(kSecond, second.first_page(), kFirst, first.first_page()));
 }
 
-TEST_F(DmaOfEdu, WhatTheDeviceWritesIsInTheDirtyLog) {
-  attach();
-  if (IsSkipped() || HasFatalFailure()) return;
-  const HostMemory first(k2M), second(kPage), rom(kPage);
-  ASSERT_TRUE(domain.add_memory(kFirst, first.bytes()));
-  ASSERT_TRUE(domain.add_memory(kSecond, second.bytes()));
-  DmaSpace& dma = domain.dma();
-  const auto started = dma.start_dirty_log();
-  if (dma.maps().front().backend == Backend::Cdev) {
-    ASSERT_FALSE(started);
-    EXPECT_EQ(started.error().code, EOPNOTSUPP);
-    return;
-  }
-  ASSERT_TRUE(started) << started.error().message();
-  fill(rom.first_page(), 0);
-  ASSERT_TRUE(domain.add_memory(kFirst + k2M, rom.bytes(), /*writable=*/false));
-  EXPECT_TRUE(moves(kSecond, second.first_page(), kFirst + k2M - kPage, first.last_page()));
-  const auto dirty = dma.dirty_pages(kFirst);
-  ASSERT_TRUE(dirty) << dirty.error().message();
-  ASSERT_EQ(dirty->size(), k2M / kPage / 64);
-  EXPECT_NE(dirty->back() >> 63, 0U) << "the last page was written";
-  const auto of_rom = dma.dirty_pages(kFirst + k2M);
-  ASSERT_TRUE(of_rom) << of_rom.error().message();
-  EXPECT_EQ(*of_rom, std::vector<uint64_t>{0}) << "it cannot be";
-  dma.stop_dirty_log();
-  EXPECT_EQ(dma.dirty_pages(kFirst).error().code, EINVAL);
-}
-
 TEST_F(DmaOfEdu, AGroupThatItsGiverHasOpenStillIsTakenOutOfItsContainer) {
   attach();
   if (IsSkipped() || HasFatalFailure()) return;

@@ -31,9 +31,9 @@ class HotReset : public ::testing::Test {
     }
     for (size_t i = 0; i < devices.size(); ++i) {
       const auto slot = static_cast<uint8_t>(i + 1);
-      auto opened = AssignedDevice::open(domain, {.device = found[i],
-                                                  .guest_address = {.device = slot},
-                                                  .source = {.backend = tested_backend()}});
+      auto opened =
+          AssignedDevice::open(domain, {.device = found[i], .guest_address = {.device = slot}},
+                               {.backend = tested_backend()});
       ASSERT_TRUE(opened) << opened.error().message();
       devices[i] = std::move(*opened);
       place(i);

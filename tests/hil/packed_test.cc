@@ -119,10 +119,9 @@ class PackedBars : public testing::Test {
   /// Opens all three and places their BARs at `guest + distance * n`.
   void assign(uint64_t guest, uint64_t distance) {
     for (size_t i = 0; i < bdfs.size(); ++i) {
-      auto opened =
-          AssignedDevice::open(domain, {.device = bdfs[i],
-                                        .guest_address = {.device = static_cast<uint8_t>(i + 1)},
-                                        .source = {.backend = tested_backend()}});
+      auto opened = AssignedDevice::open(
+          domain, {.device = bdfs[i], .guest_address = {.device = static_cast<uint8_t>(i + 1)}},
+          {.backend = tested_backend()});
       ASSERT_TRUE(opened) << opened.error().message();
       devices.push_back(std::move(*opened));
       bases.push_back(guest + i * distance);

@@ -138,9 +138,9 @@ int run(RunArguments& arguments) {
   for (const std::string& text : arguments.devices) {
     auto device = parse_device_argument(text);
     if (!device) return wrong_usage(device.error());
-    device->allow_unsafe_interrupts = arguments.allow_unsafe_interrupts;
+    device->options.allow_unsafe_interrupts = arguments.allow_unsafe_interrupts;
     device->source.backend = backend_of(arguments.backend);
-    if (!device->vf_token) device->vf_token = token;
+    if (!device->options.vf_token) device->options.vf_token = token;
     options.devices.push_back(*device);
   }
   if (const auto checked = options.check(); !checked) return wrong_usage(checked.error());

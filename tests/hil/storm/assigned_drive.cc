@@ -46,8 +46,7 @@ Result<void> AssignedDrive::assign(Bdf bdf) {
   const std::span<std::byte> memory(memory_.get(), size_);
   PASSTHRU_TRY(domain_.add_memory(0, memory));
   device_ = PASSTHRU_TRY(AssignedDevice::open(
-      domain_,
-      {.device = bdf, .guest_address = {.device = 1}, .source = {.backend = tested_backend()}}));
+      domain_, {.device = bdf, .guest_address = {.device = 1}}, {.backend = tested_backend()}));
   device_->config_write(PCI_BASE_ADDRESS_0, 4, kBar);
   device_->config_write(PCI_BASE_ADDRESS_1, 4, 0);
   device_->config_write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);

@@ -67,13 +67,14 @@ class VmFixture : public ::testing::Test {
 
 class AssignedFixture : public VmFixture {
  protected:
-  Result<std::unique_ptr<AssignedDevice>> try_open(AssignOptions options = {}) {
+  Result<std::unique_ptr<AssignedDevice>> try_open(AssignOptions options = {},
+                                                   DeviceSource source = {}) {
     options.device = hardware->spec().bdf;
     options.guest_address = {.device = 5};
-    return AssignedDevice::open(domain, options);
+    return AssignedDevice::open(domain, options, std::move(source));
   }
-  void open(const AssignOptions& options = {}) {
-    auto opened = try_open(options);
+  void open(const AssignOptions& options = {}, DeviceSource source = {}) {
+    auto opened = try_open(options, std::move(source));
     ASSERT_TRUE(opened) << opened.error().message();
     device = std::move(*opened);
     kernel->forget_calls();

@@ -27,16 +27,15 @@ class AssignedSource : public AssignedFixture {
     hardware = &kernel->add(spec);
     ASSERT_TRUE(domain.add_memory(0, memory_));
   }
-  int node() { return kernel->open_cdev(hardware->spec().cdev())->release(); }
-  int iommufd() { return kernel->open_iommufd()->release(); }
+  Fd node() { return std::move(*kernel->open_cdev(hardware->spec().cdev())); }
 
   alignas(4096) static inline std::array<std::byte, 4096> memory_{};
 };
 
 TEST_F(AssignedSource, ADeviceGivenByItsOwnDescriptorNeedsNoAddress) {
-  const auto opened = AssignedDevice::open(
-      domain,
-      {.guest_address = {.device = 5}, .source = {.cdev_fd = node(), .iommufd = iommufd()}});
+  ASSERT_TRUE(domain.dma().use_iommufd(std::move(*kernel->open_iommufd())));
+  const auto opened =
+      AssignedDevice::open(domain, {.guest_address = {.device = 5}}, {.cdev = node()});
   ASSERT_TRUE(opened) << opened.error().message();
   EXPECT_EQ((*opened)->bdf(), hardware->spec().bdf);
   EXPECT_EQ((*opened)->inspect().dma.backend, Backend::Cdev);
@@ -47,9 +46,8 @@ TEST_F(AssignedSource, ADeviceGivenByItsOwnDescriptorNeedsNoAddress) {
 }
 
 TEST_F(AssignedSource, ADeviceGivenByItsGroupsDescriptorIsAssigned) {
-  const int group = kernel->open_group(2)->release();
-  const int container = kernel->open_container()->release();
-  open({.source = {.group_fd = group, .container_fd = container}});
+  ASSERT_TRUE(domain.dma().use_container(std::move(*kernel->open_container())));
+  open({}, {.group = std::move(*kernel->open_group(2))});
   EXPECT_EQ(device->inspect().dma.backend, Backend::Group);
   device.reset();
   EXPECT_EQ(kernel->dma_mappings(), 0U);
@@ -63,22 +61,22 @@ TEST_F(AssignedSource, TheOtherDevicesOfAGroupThatWasGivenFollowByTheirAddresses
              .vfio_dev = true,
              .cdev = neighbour.cdev()});
   kernel->add(neighbour);
-  const int group = kernel->open_group(2)->release();
-  open({.source = {.group_fd = group, .container_fd = kernel->open_container()->release()}});
+  ASSERT_TRUE(domain.dma().use_container(std::move(*kernel->open_container())));
+  open({}, {.group = std::move(*kernel->open_group(2))});
   const auto second = AssignedDevice::open(domain, {.device = neighbour.bdf});
   ASSERT_TRUE(second) << second.error().message();
   EXPECT_EQ((*second)->inspect().dma.backend, Backend::Group);
   EXPECT_TRUE(kernel->calls("open_cdev").empty());
 
   const auto asked =
-      AssignedDevice::open(domain, {.device = neighbour.bdf, .source = {.backend = Backend::Cdev}});
+      AssignedDevice::open(domain, {.device = neighbour.bdf}, {.backend = Backend::Cdev});
   ASSERT_FALSE(asked) << "the error says that the node is not available";
   EXPECT_EQ(asked.error().code, EBUSY);
 }
 
 TEST_F(AssignedSource, TheVmmKnowsTheFileWhileTheGuestHasTheDevice) {
   for (const Backend backend : {Backend::Cdev, Backend::Group}) {
-    open({.source = {.backend = backend}});
+    open({}, {.backend = backend});
     EXPECT_THAT(host.files, SizeIs(1));
     device->detach();
     EXPECT_THAT(host.files, IsEmpty());
@@ -90,7 +88,7 @@ TEST_F(AssignedSource, TheVmmKnowsTheFileWhileTheGuestHasTheDevice) {
 TEST_F(AssignedSource, AFileThatTheVmmRefusesIsNotAssigned) {
   for (const Backend backend : {Backend::Cdev, Backend::Group}) {
     host.fail_next("file_added", EPERM);
-    const auto refused = try_open({.source = {.backend = backend}});
+    const auto refused = try_open({}, {.backend = backend});
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, EPERM);
     EXPECT_THAT(host.files, IsEmpty());
@@ -102,8 +100,8 @@ TEST_F(AssignedSource, WhatWasGivenIsClosedWhereTheDeviceCannotBeAssigned) {
   kernel->fail("VFIO_DEVICE_ATTACH_IOMMUFD_PT", EIO);
   {
     Domain of_its_own(kernel, host, sysfs.sysfs());
-    EXPECT_FALSE(
-        AssignedDevice::open(of_its_own, {.source = {.cdev_fd = node(), .iommufd = iommufd()}}));
+    ASSERT_TRUE(of_its_own.dma().use_iommufd(std::move(*kernel->open_iommufd())));
+    EXPECT_FALSE(AssignedDevice::open(of_its_own, {}, {.cdev = node()}));
   }
   EXPECT_TRUE(kernel->nothing_leaked());
 }

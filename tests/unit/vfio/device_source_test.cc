@@ -27,9 +27,10 @@ class DeviceSourceTest : public ::testing::Test {
                .vfio_dev = true,
                .cdev = with_node ? spec_.cdev() : ""});
   }
-  Result<DeviceHandle> find(const DeviceSource& source = {}) {
-    return resolve_device(kernel_, tree_.sysfs(), spec_.bdf, source);
+  Result<DeviceHandle> find(DeviceSource source = {}, bool has_iommufd = false) {
+    return resolve_device(kernel_, tree_.sysfs(), spec_.bdf, std::move(source), has_iommufd);
   }
+  Fd node() { return std::move(*kernel_.open_cdev(spec_.cdev())); }
 
   const FakeSpec spec_ = FakeSpec::nvme();
   FakeKernel kernel_;
@@ -39,16 +40,17 @@ class DeviceSourceTest : public ::testing::Test {
 TEST_F(DeviceSourceTest, TheNodeIsTakenWhereThereIsOneAndAnIommufd) {
   plug(true);
   tree_.add_iommufd();
-  const auto door = find();
-  ASSERT_TRUE(door) << door.error().message();
-  EXPECT_EQ(door->backend, Backend::Cdev);
-  EXPECT_EQ(door->cdev, spec_.cdev());
-  EXPECT_EQ(door->group, 2U);
+  const auto handle = find();
+  ASSERT_TRUE(handle) << handle.error().message();
+  EXPECT_EQ(handle->backend, Backend::Cdev);
+  EXPECT_EQ(handle->cdev, spec_.cdev());
+  EXPECT_EQ(handle->group, 2U);
 }
 
 TEST_F(DeviceSourceTest, TheGroupIsTakenWhereEitherIsMissing) {
   plug(true);
   EXPECT_EQ(find()->backend, Backend::Group) << "without iommufd";
+  EXPECT_EQ(find({}, true)->backend, Backend::Cdev) << "the VM has an iommufd";
   tree_.remove("0000:00:02.0");
   plug(false);
   tree_.add_iommufd();
@@ -74,58 +76,56 @@ TEST_F(DeviceSourceTest, TheGroupIsTakenOfAVirtualFunctionWithAToken) {
   tree_.add({.bdf = "0000:01:00.0", .driver = "vfio-pci", .group = 7, .vfio_dev = true});
   EXPECT_EQ(find()->backend, Backend::Group);
   EXPECT_EQ(find({.backend = Backend::Cdev})->backend, Backend::Cdev);
-  const int fd = kernel_.open_cdev(spec_.cdev())->release();
-  EXPECT_EQ(find({.cdev_fd = fd})->backend, Backend::Cdev);
+  EXPECT_EQ(find({.cdev = node()})->backend, Backend::Cdev);
   std::filesystem::remove_all(tree_.root() / "class/vfio/2");
   EXPECT_EQ(find()->backend, Backend::Cdev) << "a kernel with VFIO but without groups";
 }
 
 TEST_F(DeviceSourceTest, ANodeThatIsWantedAndNotThereIsRefused) {
   plug(false);
-  const auto door = find({.backend = Backend::Cdev});
-  ASSERT_FALSE(door);
-  EXPECT_EQ(door.error().code, ENOTSUP);
-  EXPECT_THAT(door.error().message(), HasSubstr("no node of its own"));
-  EXPECT_THAT(door.error().advice, HasSubstr("--backend=group"));
+  const auto handle = find({.backend = Backend::Cdev});
+  ASSERT_FALSE(handle);
+  EXPECT_EQ(handle.error().code, ENOTSUP);
+  EXPECT_THAT(handle.error().message(), HasSubstr("no node of its own"));
+  EXPECT_THAT(handle.error().advice, HasSubstr("--backend=group"));
 }
 
 TEST_F(DeviceSourceTest, ADescriptorTellsWhichDeviceItIs) {
   plug(true);
-  const int fd = kernel_.open_cdev(spec_.cdev())->release();
-  auto door = resolve_device(kernel_, tree_.sysfs(), {}, {.cdev_fd = fd});
-  ASSERT_TRUE(door) << door.error().message();
-  EXPECT_EQ(door->bdf, spec_.bdf);
-  EXPECT_EQ(door->backend, Backend::Cdev);
-  EXPECT_EQ(door->given.get(), fd);
+  Fd given = node();
+  const int fd = given.get();
+  auto handle = resolve_device(kernel_, tree_.sysfs(), {}, {.cdev = std::move(given)});
+  ASSERT_TRUE(handle) << handle.error().message();
+  EXPECT_EQ(handle->bdf, spec_.bdf);
+  EXPECT_EQ(handle->backend, Backend::Cdev);
+  EXPECT_EQ(handle->given.get(), fd);
 }
 
 TEST_F(DeviceSourceTest, ADescriptorOfAnotherDeviceIsRefused) {
   plug(true);
   tree_.add({.bdf = "0000:00:03.0", .driver = "vfio-pci", .group = 3});
-  const int fd = kernel_.open_cdev(spec_.cdev())->release();
-  const auto door = resolve_device(kernel_, tree_.sysfs(), {.device = 3}, {.cdev_fd = fd});
-  ASSERT_FALSE(door);
-  EXPECT_EQ(door.error().code, EINVAL);
-  EXPECT_THAT(door.error().message(), HasSubstr("belongs to 0000:00:02.0"));
+  const auto handle = resolve_device(kernel_, tree_.sysfs(), {.device = 3}, {.cdev = node()});
+  ASSERT_FALSE(handle);
+  EXPECT_EQ(handle.error().code, EINVAL);
+  EXPECT_THAT(handle.error().message(), HasSubstr("belongs to 0000:00:02.0"));
   EXPECT_EQ(kernel_.open_fds(), 0U) << "what was given is closed";
 }
 
 TEST_F(DeviceSourceTest, ADescriptorThatIsNoDevicesIsRefused) {
   plug(true);
-  const int fd = kernel_.open_iommufd()->release();
-  const auto door = resolve_device(kernel_, tree_.sysfs(), {}, {.cdev_fd = fd});
-  ASSERT_FALSE(door);
-  EXPECT_EQ(door.error().code, EINVAL);
+  Fd iommufd = std::move(*kernel_.open_iommufd());
+  const auto handle = resolve_device(kernel_, tree_.sysfs(), {}, {.cdev = std::move(iommufd)});
+  ASSERT_FALSE(handle);
+  EXPECT_EQ(handle.error().code, EINVAL);
   EXPECT_EQ(kernel_.open_fds(), 0U);
 }
 
 TEST_F(DeviceSourceTest, DescriptorsThatContradictEachOtherAreRefused) {
   plug(true);
-  const auto node = [&] { return kernel_.open_cdev(spec_.cdev())->release(); };
-  const auto group = [&] { return kernel_.open_group(2)->release(); };
-  EXPECT_EQ(find({.cdev_fd = node(), .group_fd = group()}).error().code, EINVAL);
-  EXPECT_EQ(find({.backend = Backend::Group, .cdev_fd = node()}).error().code, EINVAL);
-  EXPECT_EQ(find({.backend = Backend::Cdev, .group_fd = group()}).error().code, EINVAL);
+  const auto group = [&] { return std::move(*kernel_.open_group(2)); };
+  EXPECT_EQ(find({.cdev = node(), .group = group()}).error().code, EINVAL);
+  EXPECT_EQ(find({.backend = Backend::Group, .cdev = node()}).error().code, EINVAL);
+  EXPECT_EQ(find({.backend = Backend::Cdev, .group = group()}).error().code, EINVAL);
   EXPECT_EQ(kernel_.open_fds(), 0U);
 }
 

@@ -60,7 +60,7 @@ TEST_F(DmaSpaceTest, WhatIsNoContainerIsRefusedAndTheRightOneMayFollow) {
     constexpr int kClosed = 1000;
     const int something_else = kernel_.open_group(3)->release();
     for (const auto& [fd, code] : {std::pair{kClosed, EBADF}, std::pair{something_else, ENOTTY}}) {
-      const auto refused = dma.use_container(fd);
+      const auto refused = dma.use_container(Fd(fd));
       ASSERT_FALSE(refused);
       EXPECT_EQ(refused.error().code, code);
       EXPECT_EQ(refused.error().cause,
@@ -69,7 +69,7 @@ TEST_F(DmaSpaceTest, WhatIsNoContainerIsRefusedAndTheRightOneMayFollow) {
     }
     EXPECT_EQ(kernel_.open_fds(), 0U) << "the given descriptors are closed";
 
-    ASSERT_TRUE(dma.use_container(kernel_.open_container()->release()));
+    ASSERT_TRUE(dma.use_container(std::move(*kernel_.open_container())));
     EXPECT_TRUE(dma.attach_group(2));
     dma.detach_group(2);
   }

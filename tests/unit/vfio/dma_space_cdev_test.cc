@@ -25,7 +25,7 @@ class DmaSpaceCdev : public DmaSpaceTest {
     return dma_.attach_cdev(std::move(node));
   }
   /// Returns an iommufd that another process has opened.
-  int handed_over() { return kernel_.open_iommufd()->release(); }
+  Fd handed_over() { return std::move(*kernel_.open_iommufd()); }
 };
 
 TEST_F(DmaSpaceCdev, TheFirstDeviceGetsAllMemoryAndTheLastTakesItAway) {
@@ -159,15 +159,13 @@ TEST_F(DmaSpaceCdev, ADeviceThatIsInUseSaysSo) {
 }
 
 TEST_F(DmaSpaceCdev, AnIommufdFromOutsideIsKeptForTheNextDevice) {
-  const int given = handed_over();
   {
     DmaSpace dma(kernel_);
-    ASSERT_TRUE(dma.use_iommufd(given));
+    ASSERT_TRUE(dma.use_iommufd(handed_over()));
     for (int round = 0; round < 2; ++round) {
       auto node = kernel_.open_cdev(FakeSpec::nvme().cdev());
       auto drive = dma.attach_cdev(std::move(*node));
       ASSERT_TRUE(drive) << drive.error().message();
-      EXPECT_TRUE(dma.use_iommufd(given)) << "the same iommufd is accepted again";
       EXPECT_EQ(dma.use_iommufd(handed_over()).error().code, EINVAL);
       dma.detach_cdev(std::move(*drive));
     }
@@ -181,10 +179,10 @@ TEST_F(DmaSpaceCdev, WhatIsNoIommufdIsRefusedAndTheRightOneMayFollow) {
     constexpr int kClosed = 1000;
     const int something_else = kernel_.open_container()->release();
     for (const auto& [fd, code] : {std::pair{kClosed, EBADF}, std::pair{something_else, ENOTTY}}) {
-      const auto refused = dma.use_iommufd(fd);
+      const auto refused = dma.use_iommufd(Fd(fd));
       ASSERT_FALSE(refused);
       EXPECT_EQ(refused.error().code, code);
-      EXPECT_EQ(refused.error().cause, "descriptor " + std::to_string(fd) + " is no iommufd");
+      EXPECT_EQ(refused.error().cause, "descriptor " + std::to_string(fd) + " is not an iommufd");
       EXPECT_THAT(refused.error().advice, HasSubstr("/dev/iommu"));
     }
     EXPECT_EQ(kernel_.open_fds(), 0U) << "the given descriptors are closed";

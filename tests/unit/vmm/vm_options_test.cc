@@ -85,7 +85,7 @@ TEST(VmOptions, MemoryOfHugePagesIsAWholeNumberOfThem) {
 TEST(VmOptions, ADeviceNamedTwiceIsRefusedByName) {
   VmOptions options;
   for (const char* bdf : {"0000:00:02.0", "0000:00:03.0", "00:02.0"}) {
-    options.devices.push_back({.device = Bdf::parse(bdf).value()});
+    options.devices.push_back({.options = {.device = Bdf::parse(bdf).value()}});
   }
   const std::string message = message_of(options.check());
   EXPECT_NE(message.find("0000:00:02.0"), std::string::npos) << message;
@@ -93,10 +93,10 @@ TEST(VmOptions, ADeviceNamedTwiceIsRefusedByName) {
 }
 
 TEST(VmOptions, ADescriptorGivenTwiceIsRefusedByNumber) {
-  for (const auto member : {&DeviceSource::cdev_fd, &DeviceSource::group_fd}) {
+  for (const auto member : {&SourceArgument::cdev_fd, &SourceArgument::group_fd}) {
     VmOptions options;
     for (const uint8_t device : {uint8_t{2}, uint8_t{3}}) {
-      AssignOptions each{.device = {.device = device}};
+      DeviceArgument each{.options = {.device = {.device = device}}};
       each.source.*member = 7;
       options.devices.push_back(each);
     }
@@ -109,8 +109,8 @@ TEST(VmOptions, ADescriptorGivenTwiceIsRefusedByNumber) {
 
 TEST(VmOptions, ADescriptorInTwoRolesIsRefusedWithBoth) {
   const struct {
-    DeviceSource first;
-    DeviceSource second;
+    SourceArgument first;
+    SourceArgument second;
     int kvm;
     const char* says;
   } cases[] = {
@@ -125,8 +125,8 @@ TEST(VmOptions, ADescriptorInTwoRolesIsRefusedWithBoth) {
   };
   for (const auto& each : cases) {
     VmOptions options;
-    options.devices.push_back({.device = {.device = 2}, .source = each.first});
-    options.devices.push_back({.device = {.device = 3}, .source = each.second});
+    options.devices.push_back({.options = {.device = {.device = 2}}, .source = each.first});
+    options.devices.push_back({.options = {.device = {.device = 3}}, .source = each.second});
     options.kvm_fd = each.kvm;
     const std::string message = message_of(options.check());
     EXPECT_NE(message.find(each.says), std::string::npos) << message;
@@ -135,9 +135,10 @@ TEST(VmOptions, ADescriptorInTwoRolesIsRefusedWithBoth) {
 
 TEST(VmOptions, TheBusHasThirtyOneSlotsForDevices) {
   VmOptions options;
-  for (uint8_t bus = 0; bus < 31; ++bus) options.devices.push_back({.device = {.bus = bus}});
+  for (uint8_t bus = 0; bus < 31; ++bus)
+    options.devices.push_back({.options = {.device = {.bus = bus}}});
   EXPECT_TRUE(options.check());
-  options.devices.push_back({.device = {.bus = 31}});
+  options.devices.push_back({.options = {.device = {.bus = 31}}});
   const auto refused = options.check();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ENOSPC);
@@ -145,7 +146,7 @@ TEST(VmOptions, TheBusHasThirtyOneSlotsForDevices) {
 }
 
 TEST(DeviceArgument, IsABdfAndAnOptionThatDoesNotExistIsNamed) {
-  EXPECT_EQ(parse_device_argument("0000:00:02.0")->device, (Bdf{.device = 2}));
+  EXPECT_EQ(parse_device_argument("0000:00:02.0")->options.device, (Bdf{.device = 2}));
   EXPECT_FALSE(parse_device_argument("nonsense"));
   for (const char* text : {"0000:00:02.0,fast", "0000:00:02.0,fast,slow"}) {
     const auto parsed = parse_device_argument(text);
@@ -158,23 +159,26 @@ TEST(DeviceArgument, IsABdfAndAnOptionThatDoesNotExistIsNamed) {
 
 TEST(DeviceArgument, OptionsMayComeInAnyOrder) {
   const auto plain = parse_device_argument("0000:00:02.0");
-  EXPECT_EQ(plain->unmapped_bars, 0U);
-  EXPECT_EQ(plain->msix, MsixChoice{});
-  EXPECT_EQ(plain->rom, RomChoice{});
+  EXPECT_EQ(plain->options.unmapped_bars, 0U);
+  EXPECT_EQ(plain->options.msix, MsixChoice{});
+  EXPECT_EQ(plain->options.rom, RomChoice{});
   const auto all =
       parse_device_argument("0000:00:02.0,nomap=2,rom=some/file.rom,nomap=5,msix=bar3");
   ASSERT_TRUE(all) << all.error().message();
-  EXPECT_EQ(all->unmapped_bars, 0b100100U);
-  EXPECT_EQ(all->rom, (RomChoice{RomChoice::Kind::File, "some/file.rom"}));
-  EXPECT_EQ(all->msix, (MsixChoice{MsixChoice::Kind::Bar, 3}));
-  EXPECT_EQ(parse_device_argument("0000:00:02.0,rom=off")->rom.kind, RomChoice::Kind::Off);
+  EXPECT_EQ(all->options.unmapped_bars, 0b100100U);
+  EXPECT_EQ(all->options.rom, (RomChoice{RomChoice::Kind::File, "some/file.rom"}));
+  EXPECT_EQ(all->options.msix, (MsixChoice{MsixChoice::Kind::Bar, 3}));
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,rom=off")->options.rom.kind, RomChoice::Kind::Off);
   constexpr const char* kToken = "bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3";
-  EXPECT_EQ(parse_device_argument(std::string("0000:00:02.0,vf-token=") + kToken)->vf_token->str(),
+  EXPECT_EQ(parse_device_argument(std::string("0000:00:02.0,vf-token=") + kToken)
+                ->options.vf_token->str(),
             kToken);
   EXPECT_EQ(parse_device_argument("0000:00:02.0,vf-token=").error().code, EINVAL);
-  EXPECT_EQ(parse_device_argument("0000:00:02.0,moderate=5000")->max_interrupts_per_second, 5000U);
-  EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=auto")->msix.kind, MsixChoice::Kind::Auto);
-  EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=bar1,msix=inplace")->msix.kind,
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,moderate=5000")->options.max_interrupts_per_second,
+            5000U);
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=auto")->options.msix.kind,
+            MsixChoice::Kind::Auto);
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=bar1,msix=inplace")->options.msix.kind,
             MsixChoice::Kind::InPlace)
       << "the last one counts";
 }
@@ -184,12 +188,12 @@ TEST(DeviceArgument, DescriptorsMayNameTheDevice) {
   ASSERT_TRUE(node) << node.error().message();
   EXPECT_EQ(node->source.cdev_fd, 4);
   EXPECT_EQ(node->source.iommufd, 5);
-  EXPECT_EQ(node->msix.kind, MsixChoice::Kind::Auto);
+  EXPECT_EQ(node->options.msix.kind, MsixChoice::Kind::Auto);
   const auto group = parse_device_argument("group-fd=4,container-fd=6,bdf=0000:00:02.0");
   ASSERT_TRUE(group) << group.error().message();
   EXPECT_EQ(group->source.group_fd, 4);
   EXPECT_EQ(group->source.container_fd, 6);
-  EXPECT_EQ(group->device, (Bdf{.device = 2}));
+  EXPECT_EQ(group->options.device, (Bdf{.device = 2}));
   EXPECT_EQ(parse_device_argument("0000:00:02.0,group-fd=4")->source.group_fd, 4);
 
   for (const char* text : {"group-fd=4", "iommufd=5", "msix=auto", "fd=", "fd=-1", "fd=x",
