@@ -12,17 +12,17 @@ set(backends_next group cdev)
 # All of them would take half an hour more. These are those that tell most: what the newer kernel and the newer backend do
 # in another way. -DPASSTHRU_EVERY_RUN=ON registers the others too.
 set(runs_next
-  next.group.hil next.group.backdoor next.group.packed next.group.moves next.group.stream next.group.resets
-  next.cdev.hil next.cdev.backdoor next.cdev.storm next.cdev.packed next.cdev.moves next.cdev.stream next.cdev.resets
-  next.cdev.unprivileged next.cdev.disks next.cdev.nics next.two_doors next.vf_tokens)
+  next.group.hil next.group.backdoor next.group.shared_pages next.group.moves next.group.stream next.group.resets
+  next.cdev.hil next.cdev.backdoor next.cdev.storm next.cdev.shared_pages next.cdev.moves next.cdev.stream next.cdev.resets
+  next.cdev.unprivileged next.cdev.disks next.cdev.nics next.two_backends next.vf_tokens)
 # Two guests at a time, and pages of 1 GiB, are much for a lab machine of one CPU; ten thousand looks take a while.
 # They are made when asked for only.
-set(runs_left_out stock.virtual_functions stock.memory stock.looking stock.ten_thousand_looks)
+set(runs_left_out stock.virtual_functions stock.memory stock.inspect_cost stock.ten_thousand_looks)
 option(PASSTHRU_EVERY_RUN "Also those that these leave out" OFF)
 # What `scripts/test` leaves to `scripts/test --all`, to end within ten minutes: repetitions, and devices of each kind.
 set(runs_of_all
-  stock.group.counts stock.group.packed stock.group.unprivileged stock.group.hostile stock.group.moves stock.group.stream
-  stock.group.resets stock.group.disks stock.group.nics stock.topology_assigned stock.see_others stock.vf_tokens)
+  stock.group.counts stock.group.shared_pages stock.group.unprivileged stock.group.hostile stock.group.moves stock.group.stream
+  stock.group.resets stock.group.disks stock.group.nics stock.topology_assigned stock.inspect_foreign stock.vf_tokens)
 # One combination has the long forms.
 set(long_runs stock.group)
 
@@ -76,7 +76,7 @@ function(passthru_lab_test name)
   if(kernel STREQUAL "next")
     list(APPEND fixtures next_kernel)
   endif()
-  add_test(NAME ${test} COMMAND ${hil}/once_more ${lab} run --kernel ${kernel} ${ARGN}
+  add_test(NAME ${test} COMMAND ${hil}/retry_lab_failure ${lab} run --kernel ${kernel} ${ARGN}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${test} PROPERTIES LABELS lab TIMEOUT 2400 ENVIRONMENT "${environment}"
     FIXTURES_REQUIRED "${fixtures}")
@@ -132,12 +132,12 @@ function(lab_runs kernel backend)
     ${hil}/counts.sh ${debian_guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0)
   # A NIC of the lab machine and an rtl8139 on one cable, the rtl8139 in one page with two others. Debian's kernel has
   # a driver for it.
-  passthru_lab_test(packed
+  passthru_lab_test(shared_pages
     --qemu -netdev --qemu hubport,hubid=2,id=own --device e1000e,netdev=own
     --qemu -netdev --qemu hubport,hubid=2,id=theirs --device rtl8139,netdev=theirs
     --device pci-ohci --device sdhci-pci --pack 0000:00:03.0,0000:00:04.0,0000:00:05.0
     --bind 0000:00:03.0 --bind 0000:00:04.0 --bind 0000:00:05.0 --
-    ${hil}/packed.sh ${debian_guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
+    ${hil}/shared_pages.sh ${debian_guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
   # A parent with all rights opens the devices, by the backend, and its child has none. Without devices: once.
   set(ways ${backend}s)
   if(where STREQUAL "stock.group")
@@ -165,7 +165,7 @@ function(lab_runs kernel backend)
     passthru_lab_test(hostile --nvme ${drive}-hostile.img --device e1000e --bind 0000:00:02.0 --bind 0000:00:03.0 --
       ${hil}/hostile.sh ${debian_guest} 0000:00:03.0 ${attacks})
   endif()
-  passthru_lab_test(see_it --nvme ${drive}-see_it.img --nic-pair -- ${hil}/see_it.sh ${guest})
+  passthru_lab_test(inspect_guest --nvme ${drive}-inspect_guest.img --nic-pair -- ${hil}/inspect_guest.sh ${guest})
   # It speaks of groups: their nodes, their owners, their members.
   if(backend STREQUAL "group")
     # What is behind a bridge to conventional PCI is one IOMMU group: its requests carry the bridge's address.
@@ -230,10 +230,10 @@ function(lab_runs_once kernel)
     --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off pci=assign-busses" --
     ${hil}/topology.sh as-booted)
   # As most kernels are booted: nobody sees a BAR that is in use.
-  passthru_lab_test(kept_away --nvme ${drive}-kept_away.img
+  passthru_lab_test(inspect_host_driver --nvme ${drive}-inspect_host_driver.img
     --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off" --
-    ${hil}/kept_away.sh)
-  passthru_lab_test(see_others --nvme ${drive}-see_others.img -- ${hil}/see_others.sh ${drive}-see_others.img ${guest})
+    ${hil}/inspect_host_driver.sh)
+  passthru_lab_test(inspect_foreign --nvme ${drive}-inspect_foreign.img -- ${hil}/inspect_foreign.sh ${drive}-inspect_foreign.img ${guest})
 endfunction()
 
 # A drive behind a port, with two virtual functions for which there are four queues and five interrupts each.
@@ -273,16 +273,16 @@ function(lab_memory kernel)
 endfunction()
 
 # What looking at a guest costs it: in short, and ten thousand times, which takes most of an hour.
-function(lab_looking kernel)
+function(lab_inspect_cost kernel)
   set(where ${kernel})
   set(backend "")
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
-  foreach(test looking:1000 ten_thousand_looks:10000)
+  foreach(test inspect_cost:1000 ten_thousand_looks:10000)
     string(REPLACE ":" ";" test ${test})
     list(GET test 0 name)
     list(GET test 1 shows)
     passthru_lab_test(${name} --nvme ${drive}-${name}.img --nvme ${drive}-${name}-idle.img --
-      ${hil}/looking.sh ${guest} ${shows})
+      ${hil}/inspect_cost.sh ${guest} ${shows})
     if(TEST lab.${where}.${name})
       set_tests_properties(lab.${where}.${name} PROPERTIES TIMEOUT 7300)
     endif()
@@ -290,27 +290,27 @@ function(lab_looking kernel)
 endfunction()
 
 # What only a kernel with both of VFIO's doors can do.
-function(lab_two_doors kernel)
+function(lab_two_backends kernel)
   choose_guest()
   set(where ${kernel})
   set(backend "")
-  set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where}-two_doors)
-  passthru_lab_test(two_doors --nvme ${drive}-1.img --nvme ${drive}-2.img
-    --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/two_doors.sh ${drive}-1.img ${drive}-2.img ${guest})
+  set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where}-two_backends)
+  passthru_lab_test(two_backends --nvme ${drive}-1.img --nvme ${drive}-2.img
+    --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/two_backends.sh ${drive}-1.img ${drive}-2.img ${guest})
 endfunction()
 
 lab_runs(stock group)
 lab_runs_once(stock)
 lab_virtual_functions(stock)
 lab_memory(stock)
-lab_looking(stock)
+lab_inspect_cost(stock)
 if(PASSTHRU_TEST_ALL)
   foreach(backend ${backends_next})
     lab_runs(next ${backend})
   endforeach()
   lab_runs_once(next)
   lab_virtual_functions(next)
-  lab_two_doors(next)
+  lab_two_backends(next)
 endif()
 
 # What the device runs found is what docs/devices.md says.

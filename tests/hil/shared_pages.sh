@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# tests/hil/packed.sh - that a guest uses a NIC on INTx whose BARs share a host page with those of two other devices of
+# tests/hil/shared_pages.sh - that a guest uses a NIC on INTx whose BARs share a host page with those of two other devices of
 # the same guest: 1 MiB over TCP. Runs in the lab, with an rtl8139, an ohci and an sdhci packed into one page and bound
 # to vfio-pci, and a NIC of the lab machine on the rtl8139's cable.
-# usage: packed.sh GUEST-IMAGES OWN-NIC RTL8139 OTHER...
+# usage: shared_pages.sh GUEST-IMAGES OWN-NIC RTL8139 OTHER...
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 
@@ -14,7 +14,7 @@ source "${BASH_SOURCE[0]%/*}/../../scripts/lab.d/own_nic.sh"
 readonly guest=$1 own_nic=$2
 shift 2
 readonly devices=("$@")
-readonly results=$LAB_OUT/packed peer=10.9.0.1
+readonly results=$LAB_OUT/shared_pages peer=10.9.0.1
 
 mkdir -p "$results"
 serve_on_own_nic "$own_nic" "$peer" 1M

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/hil/see_others.sh - that looking at a device which others have disturbs nobody: one that the lab machine's own
+# tests/hil/inspect_foreign.sh - that looking at a device which others have disturbs nobody: one that the lab machine's own
 # nvme driver reads, and one that QEMU has given to a guest that reads it. Runs in the lab with an NVMe drive at 00:02.0.
-# usage: see_others.sh DRIVE-IMAGE GUEST-IMAGES
+# usage: inspect_foreign.sh DRIVE-IMAGE GUEST-IMAGES
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 
@@ -10,7 +10,7 @@ source "${BASH_SOURCE[0]%/*}/checks.sh"
 
 readonly image=$1 guest=$2 nvme=0000:00:02.0
 # In memory: to start it from the share that the repository is takes longer than to look.
-readonly passthru=/tmp/passthru results=$LAB_OUT/see_others
+readonly passthru=/tmp/passthru results=$LAB_OUT/inspect_foreign
 readonly SHOWS=12
 cp build/release/tools/passthru "$passthru"
 

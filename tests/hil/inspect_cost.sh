@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/hil/looking.sh - what looking at a guest costs it: SHOWS times what `passthru msix show` does, with a `msix
+# tests/hil/inspect_cost.sh - what looking at a guest costs it: SHOWS times what `passthru msix show` does, with a `msix
 # watch` all the while, on a guest that reads its drive as fast as it can. Runs in the lab with NVMe drives at 00:02.0
-# and 00:03.0. usage: looking.sh GUEST-IMAGES SHOWS
+# and 00:03.0. usage: inspect_cost.sh GUEST-IMAGES SHOWS
 #
 # The lab machine has one CPU (with two, the emulator breaks guests), so that each command takes its own time from the
 # guest, which on a host with a CPU for it it would not. That is taken out of the account: in each round the guest with
@@ -26,7 +26,7 @@ source "${BASH_SOURCE[0]%/*}/checks.sh"
 
 readonly guest=$1 shows=$2 nvme=0000:00:02.0 idle_nvme=0000:00:03.0
 # In memory: to start them from the share that the repository is takes longer than to look.
-readonly passthru=/tmp/passthru look=/tmp/look results=$LAB_OUT/looking
+readonly passthru=/tmp/passthru look=/tmp/look results=$LAB_OUT/inspect_cost
 readonly tracing=/sys/kernel/tracing windows=/tmp/windows this_round=/tmp/this_round
 declare -rA shows_in=([looked-at]=12 [other]=4) # a window; what is compared is reads a second
 rm -rf "$results"

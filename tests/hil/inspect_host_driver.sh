@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/hil/kept_away.sh - that a look at a device of the lab machine's own driver says why the table is not seen, and what
+# tests/hil/inspect_host_driver.sh - that a look at a device of the lab machine's own driver says why the table is not seen, and what
 # the kernel tells all the same: to root, where the kernel keeps BARs in use from everybody, and where it is locked down;
 # and to a user. Runs in a lab that was booted without iomem=relaxed, with an NVMe drive at 00:02.0.
 # SPDX-License-Identifier: MIT
@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source=tests/hil/checks.sh
 source "${BASH_SOURCE[0]%/*}/checks.sh"
 
-readonly nvme=0000:00:02.0 passthru=/tmp/passthru results=$LAB_OUT/kept_away
+readonly nvme=0000:00:02.0 passthru=/tmp/passthru results=$LAB_OUT/inspect_host_driver
 readonly bar=/sys/bus/pci/devices/$nvme/resource0
 cp build/release/tools/passthru "$passthru"
 rm -rf "$results"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/hil/see_it.sh - each subcommand that looks at a device, once, while a guest reads the drive and nobody but these
+# tests/hil/inspect_guest.sh - each subcommand that looks at a device, once, while a guest reads the drive and nobody but these
 # looks: on a device of a host driver, on one that is bound and idle, and on the guest's. SVG and trace are left in
-# $LAB_OUT/see_it. Runs in the lab with an NVMe drive at 00:02.0 and a NIC at 00:03.0. usage: see_it.sh [GUEST-IMAGES]
+# $LAB_OUT/inspect_guest. Runs in the lab with an NVMe drive at 00:02.0 and a NIC at 00:03.0. usage: inspect_guest.sh [GUEST-IMAGES]
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2016,SC2317 # dollars in quotes are jq's; with_console is called by boot
 set -euo pipefail
@@ -10,11 +10,11 @@ set -euo pipefail
 source "${BASH_SOURCE[0]%/*}/checks.sh"
 
 readonly guest=${1:-build/lab/guest-test} nvme=0000:00:02.0 nic=0000:00:03.0
-readonly passthru=build/release/tools/passthru results=$LAB_OUT/see_it
+readonly passthru=build/release/tools/passthru results=$LAB_OUT/inspect_guest
 readonly log=$results/guest.log moves=20 resets=2
 
 [ -e "$guest/initrd" ] || {
-  echo "see_it.sh: $guest/initrd: no such image; scripts/guest-image --jobs tests/hil/jobs $guest makes it" >&2
+  echo "inspect_guest.sh: $guest/initrd: no such image; scripts/guest-image --jobs tests/hil/jobs $guest makes it" >&2
   exit 2
 }
 rm -rf "$results"
@@ -67,7 +67,7 @@ see plan 0 bars "$nvme"
 # ---- a guest has it --------------------------------------------------------------------------------------------------
 
 # What is written there is a line on the guest's console.
-readonly fifo=/tmp/see_it.console # not in $LAB_OUT: a share has no pipes
+readonly fifo=/tmp/inspect_guest.console # not in $LAB_OUT: a share has no pipes
 mkfifo "$fifo"
 exec 5<>"$fifo"
 with_console() { exec "$@" <"$fifo"; }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# tests/hil/two_doors.sh - that two guests run at a time, one with a drive that was opened by its IOMMU group, the other
+# tests/hil/two_backends.sh - that two guests run at a time, one with a drive that was opened by its IOMMU group, the other
 # with one that was opened by its own node: each reads its own. Runs in the lab, on a kernel that has both, with NVMe
 # drives at 00:02.0 and 00:03.0 on vfio-pci.
-# usage: two_doors.sh DRIVE-IMAGE DRIVE-IMAGE GUEST-IMAGES
+# usage: two_backends.sh DRIVE-IMAGE DRIVE-IMAGE GUEST-IMAGES
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 
@@ -10,7 +10,7 @@ set -euo pipefail
 source "${BASH_SOURCE[0]%/*}/checks.sh"
 
 readonly images=("$1" "$2") guest=$3 doors=(group cdev) drives=(0000:00:02.0 0000:00:03.0)
-readonly results=$LAB_OUT/two_doors
+readonly results=$LAB_OUT/two_backends
 
 vmms=()
 # shellcheck disable=SC2317 # called from the trap
