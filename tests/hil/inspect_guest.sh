@@ -109,7 +109,7 @@ see svg.again 3 bars "$nvme" --svg "$results/bars.svg"
 see svg.force 0 bars "$nvme" --svg "$results/bars.svg" --force
 build/release/tests/passthru_damage "$nvme" 1 1
 see damaged 1 msix audit "$nvme" "$nic" --format=prometheus
-see healed 0 msix audit "$nvme" --heal
+see restored 0 msix audit "$nvme" --heal
 see audit.all 0 msix audit --all
 equal 'audit.all: the host has no interrupt of the NIC' "$(grep -c "vfio-.*($nic)" /proc/interrupts || [ $? -eq 1 ])" 0
 perl -MIO::Socket::UNIX -e 'my $socket = IO::Socket::UNIX->new(Local => shift, Listen => 1) or die $!; sleep' \
@@ -137,7 +137,7 @@ tracer=$!
 until [ -s "$results/marks.json" ] || ! kill -0 "$tracer"; do sleep 0.1; done
 sleep 1
 build/release/tests/passthru_damage "$nvme" 1 1
-see healed.traced 0 msix audit "$nvme" --heal
+see restored.traced 0 msix audit "$nvme" --heal
 echo >&5
 wait_until_says marked
 sleep 1
@@ -200,7 +200,7 @@ equal "bars: the guest's writes to its table are counted" \
 has svg.again 'write .*bars.svg: File exists. Name another file, or replace it with --force'
 has bars.svg '^<svg|<svg '
 has damaged 'vector="1",verdict="cleared"} 1'
-has healed 'restored'
+has restored 'restored'
 has audit.all "^$nic: ok, 0 vectors in use"
 has silent "^$nvme: ok, [1-9]"
 for name in silent silent.full; do
