@@ -12,7 +12,8 @@ if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
 
-# precompile(TARGET HEADER...): precompiles the usual headers and HEADER. Parsing them takes half of a file's compile time.
+# precompile(TARGET HEADER...): precompiles the usual headers and HEADER. Parsing them takes half of a file's compile
+# time.
 function(precompile target)
   target_precompile_headers(${target} PRIVATE <algorithm> <array> <chrono> <filesystem> <functional> <map> <memory>
     <optional> <set> <span> <string> <thread> <utility> <vector> <tl/expected.hpp> ${ARGN})

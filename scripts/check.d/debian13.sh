@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # scripts/check.d/debian13.sh - the check `debian13`: build and unit tests in a Debian 13 root, on any machine.
-# scripts/check sources it; it only defines functions. Each step in the root has its own mount namespace, so that no mount
-# stays behind. The root is in the cache, build trees are in build/debian13, objects also in ccache.
+# scripts/check sources it; it only defines functions. Each step in the root has its own mount namespace, so that no
+# mount stays behind. The root is in the cache, build trees are in build/debian13, objects also in ccache.
 # SPDX-License-Identifier: MIT
 : "${repo:=}" "${cache:=}"
 # shellcheck source=scripts/lab.d/images.sh

@@ -3,8 +3,8 @@
 #
 # check.d/banned_phrases.txt: one extended regular expression on each line, compared without case. CONTRIBUTING.md says
 # what to write instead.
-# check.d/allowed_phrases.txt: one fixed string on each line. A line of the tree that contains it may have a banned phrase
-# (an option, a JSON member, code, a name of the field).
+# check.d/allowed_phrases.txt: one fixed string on each line. A line of the tree that contains it may have a banned
+# phrase (an option, a JSON member, code, a name of the field).
 # check.d/spelling.txt: words that codespell must accept.
 # SPDX-License-Identifier: MIT
 

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# scripts/lab.d/boot_guest.sh - starts a guest in the lab, and watches its progress. The guest runs on virtualisation that
-# the emulator emulates. Its timer sometimes stops before the guest's first process runs. That says nothing about a
+# scripts/lab.d/boot_guest.sh - starts a guest in the lab, and watches its progress. The guest runs on virtualisation
+# that the emulator emulates. Its timer sometimes stops before the guest's first process runs. That says nothing about a
 # device, so this starts the guest again. The demo and the lab tests source this file.
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2034 # the caller uses vmm
 
-# The kernel command line of every guest; the caller appends the job and its arguments. no_timer_check: that check is too
-# impatient for a clock that is emulated twice. The tick is periodic: a timer that is armed for each tick, like the TSC
-# deadline timer, stays dead if one of its interrupts comes too late.
+# The kernel command line of every guest; the caller appends the job and its arguments. no_timer_check: that check is
+# too impatient for a clock that is emulated twice. The tick is periodic: a timer that is armed for each tick, like the
+# TSC deadline timer, stays dead if one of its interrupts comes too late.
 guest_append='console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests no_timer_check'
 guest_append+=' lapic=notscdeadline nohz=off highres=off'
 readonly guest_append
@@ -16,8 +16,8 @@ consoles=()       # the consoles of the booted guests
 recorder=''       # the process that runs record_progress until the lab machine is switched off
 watchers=()       # the processes that run watch_guest, one for each guest
 
-# patience TIMES: prints TIMES times the seconds that this lab machine took to boot. A guest takes about as long: 5 to 8 s
-# on an idle machine. So deadlines grow with the load of the machine around the lab.
+# patience TIMES: prints TIMES times the seconds that this lab machine took to boot. A guest takes about as long: 5 to 8
+# s on an idle machine. So deadlines grow with the load of the machine around the lab.
 patience() { echo $(($1 * (${LAB_BOOT:-0} > 5 ? LAB_BOOT : 5))); }
 # A guest that makes no progress for this many seconds has hung.
 SILENCE=$(patience 12)
@@ -33,8 +33,9 @@ timer_stopped() {
 }
 
 # The file that record_progress writes. Every few seconds it gets a line for each VM: the VMM's pid, the number of
-# interrupts that KVM has injected (the guest's tick included), the number of vCPUs, and how many of them run or are halted
-# in KVM_RUN (16 is ioctl). A thread counts as a vCPU once it was seen in KVM_RUN, because other threads of a VMM run too.
+# interrupts that KVM has injected (the guest's tick included), the number of vCPUs, and how many of them run or are
+# halted in KVM_RUN (16 is ioctl). A thread counts as a vCPU once it was seen in KVM_RUN, because other threads of a VMM
+# run too.
 readonly progress=/tmp/guest-progress.$$
 record_progress() {
   local vm pid injected file call request cpus running
@@ -55,8 +56,8 @@ record_progress() {
   done
 }
 
-# Returns 0 if a guest that had ticked then hung while all its vCPUs ran in KVM: KVM injected no interrupt for 20 s. KVM and
-# the emulator produce the tick. A VMM that holds a vCPU back does not count, nor does a kernel that unpacks itself.
+# Returns 0 if a guest that had ticked then hung while all its vCPUs ran in KVM: KVM injected no interrupt for 20 s. KVM
+# and the emulator produce the tick. A VMM that holds a vCPU back does not count, nor does a kernel that unpacks itself.
 guest_stood_still() {
   [ -s "$progress" ] && awk '
     { same[$1] = (($1 in last) && last[$1] == $2 && $2 > 1000 && $3 > 0 && $4 == $3) ? same[$1] + 1 : 0; last[$1] = $2
@@ -110,8 +111,8 @@ guest_was_silent() {
 # Prints the debugfs directories of KVM's VMs.
 kvm_vms() { (shopt -s nullglob && echo /sys/kernel/debug/kvm/*-*); }
 
-# boot CONSOLE VMM-OUTPUT COMMAND...: starts the VMM in the background and sets `vmm` to its pid. Returns when the guest's
-# first process runs, when the VMM has ended with a message, or after BOOTS attempts without either.
+# boot CONSOLE VMM-OUTPUT COMMAND...: starts the VMM in the background and sets `vmm` to its pid. Returns when the
+# guest's first process runs, when the VMM has ended with a message, or after BOOTS attempts without either.
 boot() {
   local console=$1 output=$2 attempt
   shift 2
@@ -126,7 +127,8 @@ boot() {
     [ "$attempt" != "$BOOTS" ] || return 0
     echo "        a guest did not reach its first process; starting another" >&2
     tail -n 3 "$console" | tr -d '\r' | sed 's/^/        | /' >&2
-    # TERM, because KILL would leave children of the VMM behind. The VMM may have ended already; its status does not matter.
+    # TERM, because KILL would leave children of the VMM behind. The VMM may have ended already; its status does not
+    # matter.
     kill -TERM "$vmm" 2>/dev/null || true
     wait "$vmm" 2>/dev/null || true
     wait_for_its_vms

@@ -33,7 +33,8 @@ cache_dir() {
   realpath "$dir"
 }
 
-# with_lock NAME FUNCTION...: runs FUNCTION under the lock NAME of the cache, so that two runs never make the same thing.
+# with_lock NAME FUNCTION...: runs FUNCTION under the lock NAME of the cache, so that two runs never make the same
+# thing.
 with_lock() {
   local lock
   exec {lock}>"$cache/$1"

@@ -54,8 +54,8 @@ configure_next_kernel() {
   [ "$lost" = 0 ]
 }
 
-# Prints the progress of the build with log $1 once a minute, until the log is gone. sleep gets no output pipe, so that a
-# reader of our output does not wait for the last sleep.
+# Prints the progress of the build with log $1 once a minute, until the log is gone. sleep gets no output pipe, so that
+# a reader of our output does not wait for the last sleep.
 tell_progress() {
   local minutes=0
   while sleep 60 >/dev/null 2>&1 && [ -e "$1" ]; do
@@ -107,7 +107,8 @@ make_next_kernel() {
   compile_next_kernel "$top/build.log" && keep_next_kernel "$package" "$top/kernel"
 }
 
-# Builds the kernel unless the cache has it. It takes minutes, so it has its own lock: other runs can use Debian's kernel.
+# Builds the kernel unless the cache has it. It takes minutes, so it has its own lock: other runs can use Debian's
+# kernel.
 build_next_kernel() {
   local work=$cache/next.build link content status=0 start=$SECONDS tool
   link=$(next_link)

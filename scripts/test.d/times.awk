@@ -1,6 +1,6 @@
 # scripts/test.d/times.awk - prints from ctest's log how long the tests of each kind took. With times=yes it prints each
-# test too, the longest first. For a lab run it adds the boot, the boots of its guests up to their first process, and the
-# wait for a core.
+# test too, the longest first. For a lab run it adds the boot, the boots of its guests up to their first process, and
+# the wait for a core.
 # SPDX-License-Identifier: MIT
 function kind_of(name) {
   return name ~ /^lab\./ ? "lab" : name ~ /^check\./ ? "checks" : "unit tests"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tests/hil/backdoor.sh - checks that a guest continues to read its drive while the device is reset behind VFIO.
-# (a) The physical MSI-X table is zeroed, entry by entry or completely. (b) The function is reset through its config space.
-# (c) MSI-X Enable is cleared or Function Mask is set.
+# (a) The physical MSI-X table is zeroed, entry by entry or completely. (b) The function is reset through its config
+# space. (c) MSI-X Enable is cleared or Function Mask is set.
 # Runs in the lab with an NVMe drive at 00:02.0, bound to vfio-pci or not.
 # usage: backdoor.sh [--rounds N] [--guest IMAGES]
 # SPDX-License-Identifier: MIT
@@ -27,7 +27,8 @@ readonly rounds guest nvme=0000:00:02.0
 readonly passthru=build/release/tools/passthru damage=build/release/tests/passthru_damage
 readonly results=$LAB_OUT/backdoor
 readonly ATTEMPTS=4
-# The time that damage may add to a read: 250 ms on a lab machine that boots in 5 s, proportionally more on a slower one.
+# The time that damage may add to a read: 250 ms on a lab machine that boots in 5 s, proportionally more on a slower
+# one.
 LIMIT_MS=$(patience 50)
 readonly LIMIT_MS
 
@@ -78,8 +79,8 @@ judge() {
   at_least "$1: restores" "$(restores "$1")" "$2" "$results/$1.vmm"
 }
 
-# damaged NAME CPUS DAMAGE: runs DAMAGE repeatedly while a guest reads. The machine around the lab may stop it for a while.
-# So if a read takes too long, the test measures another guest, and fails only if every guest has such a read.
+# damaged NAME CPUS DAMAGE: runs DAMAGE repeatedly while a guest reads. The machine around the lab may stop it for a
+# while. So if a read takes too long, the test measures another guest, and fails only if every guest has such a read.
 damaged() {
   local attempt
   for ((attempt = 1; attempt <= ATTEMPTS; ++attempt)); do

@@ -23,8 +23,8 @@ wait_for_guest() {
 # said WORDS: prints the rest of each line that begins with WORDS on the console of the guest that was booted last.
 said() { sed -n "s/^$1 \(.*[^\r]\)\r*$/\1/p" "${consoles[-1]}"; }
 
-# wait_until_says WORDS: waits for a line that begins with WORDS, or for the end of the guest. It starts one process only:
-# test and guest share the lab machine's only CPU.
+# wait_until_says WORDS: waits for a line that begins with WORDS, or for the end of the guest. It starts one process
+# only: test and guest share the lab machine's only CPU.
 wait_until_says() {
   grep -q "^$1" < <(exec tail -n +1 -f -s 0.1 --pid="$vmm" "${consoles[-1]}") || true # later checks find missing lines
 }
@@ -43,10 +43,10 @@ equal() {
   if [ "$2" = "$3" ]; then ok "$1"; else failed "$1: got '$2', expected '$3'" "${@:4}"; fi
 }
 
-# cpu_went_wrong CONSOLE...: returns 0 if a guest's CPU took an interrupt with interrupts off: at the first instruction of
-# a system call, on the stack of the calling program. KVM injects no interrupt there. The emulator's VMRUN injects the
-# vector that KVM asks for, but leaves it where the emulator's loop looks for exceptions. If the loop ends before the guest
-# exits, it delivers the vector a second time (docs/performance.md).
+# cpu_went_wrong CONSOLE...: returns 0 if a guest's CPU took an interrupt with interrupts off: at the first instruction
+# of a system call, on the stack of the calling program. KVM injects no interrupt there. The emulator's VMRUN injects
+# the vector that KVM asks for, but leaves it where the emulator's loop looks for exceptions. If the loop ends before
+# the guest exits, it delivers the vector a second time (docs/performance.md).
 cpu_went_wrong() {
   local console
   for console in "$@"; do

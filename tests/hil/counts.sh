@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/hil/counts.sh - checks that the library counts the interrupts that the guest counts, on MSI-X, MSI and INTx. If KVM
-# delivers them, the library counts at least as many and at most a tenth more, because KVM may merge some. If the library
-# forwards them, the counts are equal. Checks also that counts survive the guest's shutdown of its devices.
+# tests/hil/counts.sh - checks that the library counts the interrupts that the guest counts, on MSI-X, MSI and INTx. If
+# KVM delivers them, the library counts at least as many and at most a tenth more, because KVM may merge some. If the
+# library forwards them, the counts are equal. Checks also that counts survive the guest's shutdown of its devices.
 # Runs in the lab, with devices with a disk on vfio-pci.
 # usage: counts.sh GUEST-IMAGES BDF...
 # SPDX-License-Identifier: MIT

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tests/hil/disks.sh - checks that one guest reads and writes the disks behind many kinds of controllers at the same time,
-# on MSI-X, MSI and shared INTx lines. Runs in the lab; the disk of the device in slot N is IMAGES/N.img.
+# tests/hil/disks.sh - checks that one guest reads and writes the disks behind many kinds of controllers at the same
+# time, on MSI-X, MSI and shared INTx lines. Runs in the lab; the disk of the device in slot N is IMAGES/N.img.
 # usage: disks.sh IMAGES GUEST-IMAGES MODEL@BDF[,OPTION]...
 # SPDX-License-Identifier: MIT
 set -euo pipefail

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# tests/hil/doctor.sh - checks that `passthru doctor` names exactly what a machine lacks, that `bind` refuses devices that
-# the host uses, and that it binds and unbinds whole groups or nothing. Runs in the lab, with the devices of lab_tests.cmake.
+# tests/hil/doctor.sh - checks that `passthru doctor` names exactly what a machine lacks, that `bind` refuses devices
+# that the host uses, and that it binds and unbinds whole groups or nothing. Runs in the lab, with the devices of
+# lab_tests.cmake.
 # usage: doctor.sh [built-in]
-# built-in: for a kernel without modules. There, vfio-pci cannot be missing, and no module that uses a disk can be loaded.
+# built-in: for a kernel without modules. There, vfio-pci cannot be missing, and no module that uses a disk can be
+# loaded.
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 

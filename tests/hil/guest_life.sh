@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/hil/guest_life.sh - checks that a guest's devices are usable again after each kind of end: power-off, kill -9 of the
-# VMM, reboot, SIGTERM. Checks also how the guest's kernel sees the devices. Runs in the lab, with an NVMe drive at 00:02.0
-# and a NIC at 00:03.0, both on vfio-pci. usage: guest_life.sh DRIVE-IMAGE GUEST-IMAGES
+# tests/hil/guest_life.sh - checks that a guest's devices are usable again after each kind of end: power-off, kill -9 of
+# the VMM, reboot, SIGTERM. Checks also how the guest's kernel sees the devices. Runs in the lab, with an NVMe drive at
+# 00:02.0 and a NIC at 00:03.0, both on vfio-pci. usage: guest_life.sh DRIVE-IMAGE GUEST-IMAGES
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2317 # called from a trap
 set -euo pipefail
@@ -14,8 +14,8 @@ readonly nvme=0000:00:02.0 nic=0000:00:03.0
 readonly passthru=build/release/tools/passthru
 readonly results=$LAB_OUT/guest_life
 
-# Messages of a guest's kernel when a device's BARs, MSI-X or config space are not as its drivers expect. The kernel logs
-# some of them at the level of information, so the test searches every line.
+# Messages of a guest's kernel when a device's BARs, MSI-X or config space are not as its drivers expect. The kernel
+# logs some of them at the level of information, so the test searches every line.
 readonly complaints=(
   'BAR [0-9]+.*(no space|failed|can.t|invalid|error|bogus)' # PCI core: a BAR cannot be placed
   'can.t (claim|reserve|assign)'                            # PCI core: two BARs overlap, or are outside the windows

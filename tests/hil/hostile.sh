@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# tests/hil/hostile.sh - checks that a hostile guest harms only itself. While nobody reads the console, it writes bad BAR
-# addresses and switches MSI-X Enable and memory decode of a drive, thousands of times. Meanwhile the host takes another
-# device back. The VMM's memory must not grow, the host must get its device at once, and the VMM must report few events.
-# Runs in the lab with an NVMe drive at 00:02.0 and a device to take back, both on vfio-pci. PASSTHRU_SEED repeats a run.
+# tests/hil/hostile.sh - checks that a hostile guest harms only itself. While nobody reads the console, it writes bad
+# BAR addresses and switches MSI-X Enable and memory decode of a drive, thousands of times. Meanwhile the host takes
+# another device back. The VMM's memory must not grow, the host must get its device at once, and the VMM must report few
+# events. Runs in the lab with an NVMe drive at 00:02.0 and a device to take back, both on vfio-pci. PASSTHRU_SEED
+# repeats a run.
 # usage: hostile.sh GUEST-IMAGES TAKEN-BACK ADDRESSES ENABLES DECODES FLOOD-BYTES
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2317 # called by boot and by wait_until
@@ -50,7 +51,8 @@ wait_until() {
 }
 memory() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$vmm/status"; }
 bar_of_guest() { "$passthru" bars "$nvme" --json 2>/dev/null | jq '.bars[0].guest_address'; }
-# The guest's console is blocked. `boot` watches the log for signs of life, so this writes to the log when the VMM answers.
+# The guest's console is blocked. `boot` watches the log for signs of life, so this writes to the log when the VMM
+# answers.
 shows_life() { echo 'the VMM answers' >>"$log"; }
 attacks() {
   local now

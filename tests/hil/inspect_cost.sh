@@ -1,24 +1,25 @@
 #!/usr/bin/env bash
-# tests/hil/inspect_cost.sh - measures what inspections cost a guest: SHOWS inspections as by `passthru msix show`, and a
-# running `msix watch`, on a guest that reads its drive as fast as it can. Runs in the lab with NVMe drives at 00:02.0 and
-# 00:03.0. usage: inspect_cost.sh GUEST-IMAGES SHOWS
+# tests/hil/inspect_cost.sh - measures what inspections cost a guest: SHOWS inspections as by `passthru msix show`, and
+# a running `msix watch`, on a guest that reads its drive as fast as it can. Runs in the lab with NVMe drives at 00:02.0
+# and 00:03.0. usage: inspect_cost.sh GUEST-IMAGES SHOWS
 #
-# The lab machine has one CPU, because with two the emulator breaks guests. So each command takes CPU time from the guest;
-# on a host with a free CPU it would not. The test removes this time from the result. In each round the commands inspect
-# the guest with the drive, then twice an idle guest, then the guest with the drive again. Their own CPU time is the same
-# for both guests, so the difference is the cost of inspecting the guest.
-# The windows are short, so that other load around the lab machine affects both guests. Each kind of window follows its own
-# kind, with warm caches, as often as it follows the other.
-# The test counts reads as the host's interrupts of the drive, one for each read, and checks them against the guest's count.
+# The lab machine has one CPU, because with two the emulator breaks guests. So each command takes CPU time from the
+# guest; on a host with a free CPU it would not. The test removes this time from the result. In each round the commands
+# inspect the guest with the drive, then twice an idle guest, then the guest with the drive again. Their own CPU time is
+# the same for both guests, so the difference is the cost of inspecting the guest.
+# The windows are short, so that other load around the lab machine affects both guests. Each kind of window follows its
+# own kind, with warm caches, as often as it follows the other.
+# The test counts reads as the host's interrupts of the drive, one for each read, and checks them against the guest's
+# count.
 #
 # Checks:
 # - The guest's vCPU never waits for a lock during an inspection. A probe on the kernel's futex_wait counts each wait.
-# - The guest loses at most 2 % of its reads a second: the ratio looked-at to other, round by round. The test fails if more
-#   ratios are below 0.98 than chance gives once in a thousand times (a sign test). It also fails if the median is below
-#   0.98 and there are enough rounds to resolve 2 %. It prints the median and its confidence interval.
-# The test replaces a guest that the emulator breaks, and ignores rounds without reads. Any other guest that ends or hangs
-# is a failure. The test prints the VMM's CPU time for each inspection, but does not judge it, because the emulator shares
-# its machine.
+# - The guest loses at most 2 % of its reads a second: the ratio looked-at to other, round by round. The test fails if
+#   more ratios are below 0.98 than chance gives once in a thousand times (a sign test). It also fails if the median is
+#   below 0.98 and there are enough rounds to resolve 2 %. It prints the median and its confidence interval.
+# The test replaces a guest that the emulator breaks, and ignores rounds without reads. Any other guest that ends or
+# hangs is a failure. The test prints the VMM's CPU time for each inspection, but does not judge it, because the
+# emulator shares its machine.
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2317 # tear_down is called from the trap
 set -euo pipefail
@@ -51,8 +52,8 @@ guests=0 # reading guests so far; if the emulator breaks guests often, each last
 readonly most_guests=50 most_still=5
 trap : PIPE # the inspecting program may have ended
 
-# start_looking KIND: starts the programs that inspect a guest, once, because their start takes longer than an inspection.
-# The watch stays stopped outside of its windows.
+# start_looking KIND: starts the programs that inspect a guest, once, because their start takes longer than an
+# inspection. The watch stays stopped outside of its windows.
 start_looking() {
   local asks answers
   "$passthru" msix watch "${device_of[$1]}" --socket "${socket_of[$1]}" --interval 0.5 >"/tmp/watch.$1" &

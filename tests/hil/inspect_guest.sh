@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tests/hil/inspect_guest.sh - runs each subcommand that inspects a device: on a device with a host driver, on a bound idle
-# device, and on the device of a guest that reads its drive. Leaves an SVG and a trace in $LAB_OUT/inspect_guest.
+# tests/hil/inspect_guest.sh - runs each subcommand that inspects a device: on a device with a host driver, on a bound
+# idle device, and on the device of a guest that reads its drive. Leaves an SVG and a trace in $LAB_OUT/inspect_guest.
 # Runs in the lab with an NVMe drive at 00:02.0 and a NIC at 00:03.0. usage: inspect_guest.sh [GUEST-IMAGES]
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2016,SC2317 # dollars in quotes are jq's; with_console is called by boot
@@ -34,7 +34,8 @@ has() {
   if grep -qE "$2" "$results/$1"; then ok "$1: '$2'"; else failed "$1: '$2'" "$results/$1"; fi
 }
 of() { jq -r "$2" "$results/$1"; }
-# members NAME PATH WANTED: checks the members of the object at PATH, or of each object of a list, in alphabetical order.
+# members NAME PATH WANTED: checks the members of the object at PATH, or of each object of a list, in alphabetical
+# order.
 members() {
   equal "$1: members of $2" "$(jq -rs "[.[] | $2 | keys | join(\" \")] | unique | join(\" | \")" "$results/$1")" "$3"
 }
@@ -182,7 +183,8 @@ equal 'trace: it has slices, and lost no event' \
   "$(of trace.json '"\([.traceEvents[] | select(.ph == "X")] | length > 10) \(.otherData.lost)"')" 'true 0'
 has trigger 'arrived in the guest'
 members bars.json . 'bars device guest msix name notes plan'
-# By the output of `msix show`: the pages of the table and of the pending bits are trapped, and nothing else in that BAR.
+# By the output of `msix show`: the pages of the table and of the pending bits are trapped, and nothing else in that
+# BAR.
 of show.json '.msix | [.table.bar, .table.offset, 16 * .vectors], [.pba.bar, .pba.offset, ((.vectors + 63) / 64 | floor) * 8]
   | [.[0], (.[1] / 4096 | floor) * 4096, ((.[1] + .[2]) / 4096 | ceil) * 4096] | @tsv' >"$results/holes"
 equal 'bars: exactly the pages of the table and of the pending bits are trapped' \

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The lab runs of the test suite: the devices of each machine, its tests, its kernels, and the kernel's interfaces to VFIO
-# (backends). Names are lab.KERNEL.BACKEND.NAME. A test that does not depend on the backend runs once for each kernel, as
-# lab.KERNEL.NAME. Runs are parallel: each has its own drive and its own directory for results.
+# The lab runs of the test suite: the devices of each machine, its tests, its kernels, and the kernel's interfaces to
+# VFIO (backends). Names are lab.KERNEL.BACKEND.NAME. A test that does not depend on the backend runs once for each
+# kernel, as lab.KERNEL.NAME. Runs are parallel: each has its own drive and its own directory for results.
 set(lab ${PROJECT_SOURCE_DIR}/scripts/lab)
 set(hil ${PROJECT_SOURCE_DIR}/tests/hil)
 set(hil_tests ${CMAKE_CURRENT_BINARY_DIR}/passthru_hil_tests)
@@ -9,18 +9,18 @@ set(unit_tests ${CMAKE_CURRENT_BINARY_DIR}/passthru_unit_tests)
 
 # The backends that scripts/test --all uses on the lab's own kernel.
 set(backends_next group cdev)
-# The runs on the lab's own kernel. All runs would take half an hour more. This selection covers what the newer kernel and
-# the newer backend do differently. -DPASSTHRU_EVERY_RUN=ON registers the others too.
+# The runs on the lab's own kernel. All runs would take half an hour more. This selection covers what the newer kernel
+# and the newer backend do differently. -DPASSTHRU_EVERY_RUN=ON registers the others too.
 set(runs_next
   next.group.hil next.group.backdoor next.group.shared_pages next.group.moves next.group.stream next.group.resets
   next.cdev.hil next.cdev.backdoor next.cdev.storm next.cdev.shared_pages next.cdev.moves next.cdev.stream next.cdev.resets
   next.cdev.unprivileged next.cdev.disks next.cdev.nics next.two_backends next.vf_tokens)
-# Runs that only PASSTHRU_EVERY_RUN registers. Two guests at the same time, or pages of 1 GiB, are a heavy load for a lab
-# machine with one CPU; ten thousand inspections take most of an hour.
+# Runs that only PASSTHRU_EVERY_RUN registers. Two guests at the same time, or pages of 1 GiB, are a heavy load for a
+# lab machine with one CPU; ten thousand inspections take most of an hour.
 set(runs_left_out stock.virtual_functions stock.memory stock.inspect_cost stock.ten_thousand_looks)
 option(PASSTHRU_EVERY_RUN "Register every lab run, also those that the other lists leave out" OFF)
-# Runs that `scripts/test` leaves to `scripts/test --all`, so that it ends within ten minutes: repetitions, and devices of
-# each kind.
+# Runs that `scripts/test` leaves to `scripts/test --all`, so that it ends within ten minutes: repetitions, and devices
+# of each kind.
 set(runs_of_all
   stock.group.counts stock.group.shared_pages stock.group.unprivileged stock.group.hostile stock.group.moves stock.group.stream
   stock.group.resets stock.group.disks stock.group.nics stock.topology_assigned stock.inspect_foreign stock.vf_tokens)
@@ -58,8 +58,8 @@ macro(choose_guest)
   endif()
 endmacro()
 
-# passthru_lab_test(NAME LAB-OPTION... -- COMMAND...): adds a test that boots the lab once on `kernel`. If `backend` is set,
-# the command and the tests read it from the environment.
+# passthru_lab_test(NAME LAB-OPTION... -- COMMAND...): adds a test that boots the lab once on `kernel`. If `backend` is
+# set, the command and the tests read it from the environment.
 function(passthru_lab_test name)
   set(test lab.${where}.${name})
   if(NOT PASSTHRU_EVERY_RUN AND (${where}.${name} IN_LIST runs_left_out OR
@@ -90,8 +90,8 @@ function(lab_runs kernel backend)
   choose_guest()
   set(where ${kernel}.${backend})
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
-  # Repetitions. damages: of the state of a drive or NIC under its guest. moves: of a NIC's interrupts between CPUs under a
-  # TCP stream. bar_moves: of BARs. resets: of a drive by its guest. attacks: the arguments of hostile.sh.
+  # Repetitions. damages: of the state of a drive or NIC under its guest. moves: of a NIC's interrupts between CPUs
+  # under a TCP stream. bar_moves: of BARs. resets: of a drive by its guest. attacks: the arguments of hostile.sh.
   if(kernel STREQUAL "stock")
     set(damages 20)
     set(moves 500)
@@ -132,16 +132,16 @@ function(lab_runs kernel backend)
     --qemu -drive --qemu id=d2,${nothing} --qemu -device --qemu scsi-hd,bus=scsi.0,drive=d2
     --bind 0000:00:02.0 --bind 0000:00:03.0 --bind 0000:00:04.0 --
     ${hil}/counts.sh ${debian_guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0)
-  # A NIC of the lab machine and an rtl8139 on one cable. The rtl8139 shares a page with two other devices. Debian's kernel
-  # has a driver for it.
+  # A NIC of the lab machine and an rtl8139 on one cable. The rtl8139 shares a page with two other devices. Debian's
+  # kernel has a driver for it.
   passthru_lab_test(shared_pages
     --qemu -netdev --qemu hubport,hubid=2,id=own --device e1000e,netdev=own
     --qemu -netdev --qemu hubport,hubid=2,id=theirs --device rtl8139,netdev=theirs
     --device pci-ohci --device sdhci-pci --pack 0000:00:03.0,0000:00:04.0,0000:00:05.0
     --bind 0000:00:03.0 --bind 0000:00:04.0 --bind 0000:00:05.0 --
     ${hil}/shared_pages.sh ${debian_guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
-  # A parent with all rights opens the devices through the backend; its child has no rights. The test without devices runs
-  # once.
+  # A parent with all rights opens the devices through the backend; its child has no rights. The test without devices
+  # runs once.
   set(ways ${backend}s)
   if(where STREQUAL "stock.group")
     list(PREPEND ways alone)
@@ -265,8 +265,8 @@ function(lab_virtual_functions kernel)
   endforeach()
 endfunction()
 
-# The kernel can set aside a page of 1 GiB only during the boot, and only if enough contiguous memory is free. -append has
-# the whole command line again. The backing of a guest's memory does not depend on the lab's kernel.
+# The kernel can set aside a page of 1 GiB only during the boot, and only if enough contiguous memory is free. -append
+# has the whole command line again. The backing of a guest's memory does not depend on the lab's kernel.
 function(lab_memory kernel)
   set(where ${kernel})
   set(backend "")
@@ -276,7 +276,8 @@ function(lab_memory kernel)
     ${hil}/memory.sh ${drive}-memory.img ${guest})
 endfunction()
 
-# The cost of inspections for the inspected guest: a short run, and ten thousand inspections, which take most of an hour.
+# The cost of inspections for the inspected guest: a short run, and ten thousand inspections, which take most of an
+# hour.
 function(lab_inspect_cost kernel)
   set(where ${kernel})
   set(backend "")

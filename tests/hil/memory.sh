@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tests/hil/memory.sh - checks that a guest uses its drive with each kind of memory: a memfd, huge pages of 2 MiB and of
-# 1 GiB. Checks also the errors if too few huge pages are free. Runs in the lab, with an NVMe drive at 00:02.0 on vfio-pci,
-# on a kernel booted with hugepagesz=1G hugepages=1: the kernel can set such pages aside only during the boot.
+# 1 GiB. Checks also the errors if too few huge pages are free. Runs in the lab, with an NVMe drive at 00:02.0 on
+# vfio-pci, on a kernel booted with hugepagesz=1G hugepages=1: the kernel can set such pages aside only during the boot.
 # usage: memory.sh DRIVE-IMAGE GUEST-IMAGES
 # SPDX-License-Identifier: MIT
 set -euo pipefail

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/hil/moves.sh - checks that a guest may move its devices' BARs: at boot, by its kernel's own policy, and many times
-# at random during I/O. Runs in the lab with an NVMe drive at 00:02.0 and a NIC at 00:03.0, both on vfio-pci, and a NIC of
-# the lab machine at 00:04.0 on the same cable. PASSTHRU_SEED repeats a run.
+# tests/hil/moves.sh - checks that a guest may move its devices' BARs: at boot, by its kernel's own policy, and many
+# times at random during I/O. Runs in the lab with an NVMe drive at 00:02.0 and a NIC at 00:03.0, both on vfio-pci, and
+# a NIC of the lab machine at 00:04.0 on the same cable. PASSTHRU_SEED repeats a run.
 # usage: moves.sh DRIVE-IMAGE GUEST-IMAGES MOVES
 # SPDX-License-Identifier: MIT
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tests/hil/refusals.sh - checks that the command refuses impossible requests: with the exit status that scripts rely on, a
-# message that names the device and says what to do, and without changes. Runs in the lab, with the devices of
+# tests/hil/refusals.sh - checks that the command refuses impossible requests: with the exit status that scripts rely
+# on, a message that names the device and says what to do, and without changes. Runs in the lab, with the devices of
 # lab_tests.cmake. usage: refusals.sh GUEST-IMAGES
 # This machine always has an IOMMU with interrupt remapping. tests/unit/vfio/group_test.cc and
 # tests/unit/vfio/dma_space_test.cc test machines without these.

@@ -1,11 +1,12 @@
-# tests/hil/refused.sh - functions that check refusals: the exit status that scripts rely on, a message that says what to
-# do, and no change. Lab tests source it after checks.sh.
+# tests/hil/refused.sh - functions that check refusals: the exit status that scripts rely on, a message that says what
+# to do, and no change. Lab tests source it after checks.sh.
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 readonly refusal=/tmp/said
 before=''
 
-# Prints all state of the devices that a command might change. It uses few processes: each takes a tenth of a second here.
+# Prints all state of the devices that a command might change. It uses few processes: each takes a tenth of a second
+# here.
 state() {
   (
     shopt -s nullglob
@@ -32,8 +33,8 @@ as_before() {
   fi
 }
 
-# refused WHAT STATUS WORDS... -- COMMAND...: checks that COMMAND ends with STATUS, changes nothing, and prints one line on
-# stderr that contains each of WORDS.
+# refused WHAT STATUS WORDS... -- COMMAND...: checks that COMMAND ends with STATUS, changes nothing, and prints one line
+# on stderr that contains each of WORDS.
 refused() {
   local what=$1 wanted=$2 status=0 words=() word missing='' now
   shift 2

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/hil/resets.sh - checks that a guest may reset its drive repeatedly, by each method that it has. Each time the drive
-# must come back and complete commands by interrupts. The VMM's descriptors and memory and the host's interrupts must not
-# grow. Runs in the lab with an NVMe drive at 00:02.0, on vfio-pci. usage: resets.sh GUEST-IMAGES ROUNDS
+# tests/hil/resets.sh - checks that a guest may reset its drive repeatedly, by each method that it has. Each time the
+# drive must come back and complete commands by interrupts. The VMM's descriptors and memory and the host's interrupts
+# must not grow. Runs in the lab with an NVMe drive at 00:02.0, on vfio-pci. usage: resets.sh GUEST-IMAGES ROUNDS
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 

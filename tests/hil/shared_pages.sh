@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/hil/shared_pages.sh - checks that a guest fetches 1 MiB over TCP through a NIC on INTx whose BARs share a host page
-# with the BARs of two other devices of the guest. Runs in the lab, with an rtl8139, an ohci and an sdhci packed into one
-# page and bound to vfio-pci, and a NIC of the lab machine on the rtl8139's cable.
+# tests/hil/shared_pages.sh - checks that a guest fetches 1 MiB over TCP through a NIC on INTx whose BARs share a host
+# page with the BARs of two other devices of the guest. Runs in the lab, with an rtl8139, an ohci and an sdhci packed
+# into one page and bound to vfio-pci, and a NIC of the lab machine on the rtl8139's cable.
 # usage: shared_pages.sh GUEST-IMAGES OWN-NIC RTL8139 OTHER...
 # SPDX-License-Identifier: MIT
 set -euo pipefail

@@ -51,8 +51,8 @@ build/release/tools/passthru bind "$nvme" >"$results/bind.log" 2>&1 || {
   cat "$results/bind.log" >&2
   exit 1
 }
-# The machine around the lab may stop it for a while. So if a read waits too long, the test measures again, and fails only
-# the second time. A dead vector is a failure the first time.
+# The machine around the lab may stop it for a while. So if a read waits too long, the test measures again, and fails
+# only the second time. A dead vector is a failure the first time.
 for attempt in 1 2; do
   status=0
   storm || status=$?

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# tests/hil/stream.sh - checks that a TCP stream through a guest's NIC continues while (1) the guest moves every interrupt
-# of the NIC between its CPUs, and (2) the NIC's physical MSI-X table is zeroed behind VFIO. The moves must cost no SET_IRQS
-# call. Runs in the lab with a NIC at 00:02.0 on vfio-pci, and a NIC of the lab machine at 00:03.0 on the same cable.
+# tests/hil/stream.sh - checks that a TCP stream through a guest's NIC continues while (1) the guest moves every
+# interrupt of the NIC between its CPUs, and (2) the NIC's physical MSI-X table is zeroed behind VFIO. The moves must
+# cost no SET_IRQS call. Runs in the lab with a NIC at 00:02.0 on vfio-pci, and a NIC of the lab machine at 00:03.0 on
+# the same cable.
 # usage: stream.sh GUEST-IMAGES MOVES DAMAGES
 # SPDX-License-Identifier: MIT
 set -euo pipefail

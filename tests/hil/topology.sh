@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # tests/hil/topology.sh - checks that `passthru topology` shows the same tree as lspci: as booted, after a switch is
-# removed, after it is found again, and after its buses get other numbers. Checks also that it reports wrong numbers, and
-# that --watch reports all changes. Runs in the lab, with a switch behind the port at 00:02.0 and bridges to conventional
-# PCI behind the port at 00:03.0. usage: topology.sh [as-booted]
+# removed, after it is found again, and after its buses get other numbers. Checks also that it reports wrong numbers,
+# and that --watch reports all changes. Runs in the lab, with a switch behind the port at 00:02.0 and bridges to
+# conventional PCI behind the port at 00:03.0. usage: topology.sh [as-booted]
 # as-booted: only the tree as booted. A kernel with pci=assign-busses renumbers bridges at each rescan, even bridges in
 # use, so that no tree is right.
 # SPDX-License-Identifier: MIT

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tests/hil/two_backends.sh - checks that two guests run at the same time and read their drives, one drive opened by its
-# IOMMU group, the other by its own node. Runs in the lab, on a kernel with both backends, with NVMe drives at 00:02.0 and
-# 00:03.0 on vfio-pci.
+# IOMMU group, the other by its own node. Runs in the lab, on a kernel with both backends, with NVMe drives at 00:02.0
+# and 00:03.0 on vfio-pci.
 # usage: two_backends.sh DRIVE-IMAGE DRIVE-IMAGE GUEST-IMAGES
 # SPDX-License-Identifier: MIT
 set -euo pipefail

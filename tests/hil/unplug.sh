@@ -18,8 +18,8 @@ readonly unplugged=$2 pulled=$3 faulty=$4
 readonly results=$LAB_OUT/unplug
 readonly log=$results/guest.log said_by_vmm=$results/vmm.log
 
-# wait_until WHAT COMMAND...: waits until COMMAND succeeds. Fails if the guest ends, or after four times the boot of the lab
-# machine.
+# wait_until WHAT COMMAND...: waits until COMMAND succeeds. Fails if the guest ends, or after four times the boot of the
+# lab machine.
 wait_until() {
   local what=$1 until=$((SECONDS + $(patience 4)))
   shift

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tests/hil/unprivileged.sh - checks that a process without rights runs a guest. It has no capability, its own user, an
-# empty /dev and a filter of system calls; root has opened its descriptors (examples/unprivileged). Runs in the lab, with
+# empty /dev and a filter of system calls; root has opened its descriptors (examples/unprivileged). Runs in the lab,
+# with
 # an NVMe drive at 00:02.0 and a NIC at 00:03.0 on vfio-pci, and the other end of the NIC's cable at 00:04.0.
 # usage: unprivileged.sh DRIVE-IMAGE GUEST-IMAGES WAY...
 # WAY is `alone` (no device), `groups` or `cdevs` (both devices, as descriptors of groups or cdevs).

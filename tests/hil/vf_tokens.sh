@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# tests/hil/vf_tokens.sh - checks that one guest has a drive with SR-IOV, and another guest one of its virtual functions,
-# which the first guest puts online. Only a VMM with the token of the first guest may open that function. Runs in the lab
-# with an NVMe drive with SR-IOV at 0000:01:00.0, and a device without SR-IOV at 0000:00:03.0 on vfio-pci.
+# tests/hil/vf_tokens.sh - checks that one guest has a drive with SR-IOV, and another guest one of its virtual
+# functions, which the first guest puts online. Only a VMM with the token of the first guest may open that function.
+# Runs in the lab with an NVMe drive with SR-IOV at 0000:01:00.0, and a device without SR-IOV at 0000:00:03.0 on
+# vfio-pci.
 # usage: vf_tokens.sh DRIVE-IMAGE GUEST-IMAGES
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2317 # called from a trap

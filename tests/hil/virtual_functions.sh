@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # tests/hil/virtual_functions.sh - checks that two guests each have a virtual function (SR-IOV) of one drive at the same
-# time, while the drive itself stays with the lab machine's driver. All three read the drive, and both guests write to it.
-# Before that, checks the command's output about the functions, and the kernel contract. Runs in the lab with an NVMe drive
+# time, while the drive itself stays with the lab machine's driver. All three read the drive, and both guests write to
+# it. Before that, checks the command's output about the functions, and the kernel contract. Runs in the lab with an
+# NVMe drive
 # with SR-IOV at 0000:01:00.0, with the nvme driver. usage: virtual_functions.sh DRIVE-IMAGE GUEST-IMAGES
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2317 # called from a trap
@@ -15,8 +16,9 @@ readonly physical=0000:01:00.0
 readonly virtual=(0000:01:00.1 0000:01:00.2)
 readonly passthru=build/release/tools/passthru tests=build/release/tests
 readonly results=$LAB_OUT/virtual_functions
-# Blocks of 256 KiB: the number of blocks that all read, the block that tells the guests to stop, the block that each guest
-# writes. The lab machine caches its view of the image, so the test reads the written blocks only after the guests' end.
+# Blocks of 256 KiB: the number of blocks that all read, the block that tells the guests to stop, the block that each
+# guest writes. The lab machine caches its view of the image, so the test reads the written blocks only after the
+# guests' end.
 readonly shared=3 mark=4 writes=(6 7)
 # Queues and interrupts of each function. Several besides those for administration, so that the driver uses several. The
 # contract needs five vectors.
