@@ -89,7 +89,7 @@ watch_guest() {
     [ "$since" = "$told" ] || echo "$since" >/run/lab/share/progress
     told=$since
     if [ $((SECONDS - since)) -ge "$SILENCE" ]; then
-      printf '%s: no progress for %s s. Its last output: %s\n' "${console##*/}" "$SILENCE" "${last%$'\r'}" >"$console.silent"
+      printf '%s: no progress for %s s. Last output: %s\n' "${console##*/}" "$SILENCE" "${last%$'\r'}" >"$console.silent"
       # TERM first: a VMM that is asked to end reports what its devices did.
       kill -TERM "$pid" 2>/dev/null || true # it may have ended
       nap 5

@@ -47,7 +47,7 @@ configure_next_kernel() {
   fi
   while IFS= read -r line; do
     line_holds .config "$line" || {
-      images_say "next.config: $line has no effect: it depends on another option, another selects it, or it does not exist"
+      images_say "next.config: $line has no effect: it depends on another, another selects it, or it does not exist"
       lost=$((lost + 1))
     }
   done < <(grep '^CONFIG_' "$NEXT_FRAGMENT")

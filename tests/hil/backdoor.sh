@@ -124,7 +124,7 @@ the_function_is_reset() {
   wait_until_says idle
   setpci -s "$nvme" CAP_EXP+8.w=8000:8000
   end_of_guest reset
-  equal 'reset: the guest reads the same data before and after the reset' "$(said before)" "$(said after)" "$results/reset.log"
+  equal 'reset: the guest reads the same data before and after it' "$(said before)" "$(said after)" "$results/reset.log"
   at_least 'reset: interrupts of the 50 reads after the reset' "$(said interrupts)" 50 "$results/reset.log"
   equal "reset: the guest's log has no timeout" "$(said complaint)" ''
   at_least 'reset: restores' "$(restores reset)" 1 "$results/reset.vmm"

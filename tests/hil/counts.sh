@@ -64,7 +64,7 @@ count() {
     if [ "$(delivered "$name.end" "$bdf")" -ge "$(delivered "$name.after" "$bdf")" ]; then
       ok "$name: $bdf: the count survives the guest's shutdown"
     else
-      failed "$name: $bdf: the count is $(delivered "$name.end" "$bdf") at the end, $(delivered "$name.after" "$bdf") before"
+      failed "$name: $bdf: the count was $(delivered "$name.after" "$bdf"), then $(delivered "$name.end" "$bdf")"
     fi
     kinds+="$kind "
   done <<<"$(said count-before)"

@@ -16,7 +16,7 @@ for bdf in "${devices[@]}"; do
   read -r driver kind interrupts read wrote <<<"$(said_of disk "$bdf")"
   name="${model[$bdf]}${options[$bdf]:+ (${options[$bdf]})} by ${driver:-no driver} on ${kind:-no interrupts}"
   # The lab machine has not read these files before, so its cache does not hide the emulator's writes.
-  equal "$name: the guest read the content of the disk" "$read" "$(head -c 1M "$images/$slot.img" | sha_of)" "$work/guest.log"
+  equal "$name: the guest read the disk's data" "$read" "$(head -c 1M "$images/$slot.img" | sha_of)" "$work/guest.log"
   equal "$name: the guest's data is on the disk" "$wrote" "$(tail -c 1M "$images/$slot.img" | head -c 256K | sha_of)"
   [ "${interrupts:-0}" -gt 0 ] || failed "$name: the device interrupted"
   verified "$bdf" "$driver" "$kind" '1 MiB read, 256 KiB written'

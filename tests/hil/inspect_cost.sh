@@ -231,7 +231,7 @@ for kind in looked-at other; do
   kill -TERM "${watch_of[$kind]}"
   wait "${watch_of[$kind]}" || failed "the watch of $kind ends with status 0"
 done
-equal 'number of damaged vectors' "$("$passthru" msix show "$nvme" --json | jq '[.vectors[] | select(.damaged)] | length')" 0
+equal 'damaged vectors' "$("$passthru" msix show "$nvme" --json | jq '[.vectors[] | select(.damaged)] | length')" 0
 # The guest prints its count every 2,000 reads. The host also counts the reads of the guest's boot.
 said_reads=$(said reads | tail -n 1)
 count
@@ -253,8 +253,8 @@ verdict=$(awk '{ ratio[NR] = $1; below += ($1 < 0.98) }
     printf "%.3f %.3f %.3f %d", median, low, high,
       (below > NR / 2 + 3.09 * sqrt(NR) / 2 || (high - low < 0.04 && median < 0.98)) }' "$results/ratios")
 read -r median low high loses <<<"$verdict"
-echo "        reads a second while the guest is inspected, relative to the other guest: $median, the median of $round rounds" \
-  "($low to $high)"
+echo "        reads a second while the guest is inspected, relative to the other guest: $median" \
+  "($low to $high), the median of $round rounds"
 equal 'the guest loses at most 2 % of its reads a second, beyond chance' "$loses" 0 "$results/ratios"
 equal "the guest's vCPU never waited for a lock" "$waits" 0 "$tracing/trace"
 kill -TERM "$vmm" "$idle"

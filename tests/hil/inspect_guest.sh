@@ -14,7 +14,8 @@ readonly passthru=build/release/tools/passthru results=$LAB_OUT/inspect_guest
 readonly log=$results/guest.log moves=20 resets=2
 
 [ -e "$guest/initrd" ] || {
-  echo "inspect_guest.sh: cannot open $guest/initrd: no such file. Run scripts/guest-image --jobs tests/hil/jobs $guest" >&2
+  echo "inspect_guest.sh: cannot open $guest/initrd: no such file. Run scripts/guest-image --jobs tests/hil/jobs $guest" \
+    >&2
   exit 2
 }
 rm -rf "$results"

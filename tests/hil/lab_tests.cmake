@@ -13,8 +13,8 @@ set(backends_next group cdev)
 # and the newer backend do differently. -DPASSTHRU_EVERY_RUN=ON registers the others too.
 set(runs_next
   next.group.hil next.group.backdoor next.group.shared_pages next.group.moves next.group.stream next.group.resets
-  next.cdev.hil next.cdev.backdoor next.cdev.storm next.cdev.shared_pages next.cdev.moves next.cdev.stream next.cdev.resets
-  next.cdev.unprivileged next.cdev.disks next.cdev.nics next.two_backends next.vf_tokens)
+  next.cdev.hil next.cdev.backdoor next.cdev.storm next.cdev.shared_pages next.cdev.moves next.cdev.stream
+  next.cdev.resets next.cdev.unprivileged next.cdev.disks next.cdev.nics next.two_backends next.vf_tokens)
 # Runs that only PASSTHRU_EVERY_RUN registers. Two guests at the same time, or pages of 1 GiB, are a heavy load for a
 # lab machine with one CPU; ten thousand inspections take most of an hour.
 set(runs_left_out stock.virtual_functions stock.memory stock.inspect_cost stock.ten_thousand_looks)
@@ -22,8 +22,8 @@ option(PASSTHRU_EVERY_RUN "Register every lab run, also those that the other lis
 # Runs that `scripts/test` leaves to `scripts/test --all`, so that it ends within ten minutes: repetitions, and devices
 # of each kind.
 set(runs_of_all
-  stock.group.counts stock.group.shared_pages stock.group.unprivileged stock.group.hostile stock.group.moves stock.group.stream
-  stock.group.resets stock.group.disks stock.group.nics stock.topology_assigned stock.inspect_foreign stock.vf_tokens)
+  stock.group.counts stock.group.shared_pages stock.group.unprivileged stock.group.hostile stock.group.moves
+  stock.group.stream stock.group.resets stock.group.disks stock.group.nics stock.topology_assigned stock.inspect_foreign stock.vf_tokens)
 # The combination of kernel and backend that runs the long forms.
 set(long_runs stock.group)
 
@@ -237,7 +237,8 @@ function(lab_runs_once kernel)
   passthru_lab_test(inspect_host_driver --nvme ${drive}-inspect_host_driver.img
     --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off" --
     ${hil}/inspect_host_driver.sh)
-  passthru_lab_test(inspect_foreign --nvme ${drive}-inspect_foreign.img -- ${hil}/inspect_foreign.sh ${drive}-inspect_foreign.img ${guest})
+  passthru_lab_test(inspect_foreign --nvme ${drive}-inspect_foreign.img --
+    ${hil}/inspect_foreign.sh ${drive}-inspect_foreign.img ${guest})
 endfunction()
 
 # A drive behind a port, with two virtual functions. Each can have four queues and five interrupts.

@@ -87,7 +87,7 @@ interrupt_remapping() {
   refused 'run: interrupt remapping may be off' 3 $nvme 'interrupt remapping' --allow-unsafe-interrupts -- \
     "${run[@]}" --device $nvme
   echo "$value" >$unsafe
-  refused 'run: the parameter of the kernel is not visible' 3 allow_unsafe_interrupts 'Show this process /sys/module' -- \
+  refused 'run: the parameter of VFIO is hidden' 3 allow_unsafe_interrupts 'Show this process /sys/module' -- \
     unshare --mount sh -c 'mount -t tmpfs none /sys/module && exec "$@"' sh "${run[@]}" --device $nvme
 }
 

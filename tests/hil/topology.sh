@@ -141,7 +141,7 @@ compare 'a hot reset of conventional PCI includes all functions behind its bridg
   "$(hot_reset "$(behind $other_port | sed -n 2p)")" "$(behind "$(behind $other_port | head -n 1)")"
 equal "one device: the text lists its hot reset" "$($passthru topology "$one" | tail -n 1)" \
   "a hot reset of $one takes with it: ${one%.1}.0"
-compare 'one device: the text shows only the path to it' "$($passthru topology "$one" | sed '$d' | awk '{ print $1 }')" \
+compare 'one device: the text shows only its path' "$($passthru topology "$one" | sed '$d' | awk '{ print $1 }')" \
   "$(lspci -D -n -PP | awk -v one="$one" '{ n = split($1, path, "/"); if (substr(path[1], 1, 5) path[n] == one) {
      print path[1]; for (i = 2; i <= n; i++) print substr(path[1], 1, 5) path[i] } }')"
 
@@ -202,10 +202,10 @@ told_as_json() {
 }
 told_all_as_json() { [[ $(told_as_json) == 'removed added'* ]]; }
 wait_until '--watch --json reported the removed and added switch' told_all_as_json
-equal '--watch --json: documents, one on each line' "$(jq -s length "$results/watch.json")" "$(wc -l <"$results/watch.json")"
+equal '--watch --json: documents and lines' "$(jq -s length "$results/watch.json")" "$(wc -l <"$results/watch.json")"
 equal '--watch --json: members of each' "$(jq -rs '[.[] | .event + ": " + (keys | join(" "))] | unique | join("; ")' "$results/watch.json" |
   sed 's/; changed: action device event//')" \
   'added: action device event; removed: action device event; topology: devices event faults'
-compare '--watch --json: the first document has all devices' "$(jq -rs '.[0].devices[].device' "$results/watch.json")" "$booted"
+compare '--watch --json: all devices at first' "$(jq -rs '.[0].devices[].device' "$results/watch.json")" "$booted"
 kill $watch_json
 finish

@@ -66,7 +66,7 @@ lab-monitor device_add virtio-rng-pci,bus=rp2
 
 wait_for_guest
 equal 'the guest ended by itself' "$status" 0 "$log"
-equal 'the guest read the content of the remaining drive' "$(said stays)" "$(sha256sum <"$image" | cut -d' ' -f1)" "$log"
+equal 'the guest read the remaining drive' "$(said stays)" "$(sha256sum <"$image" | cut -d' ' -f1)" "$log"
 equal 'number of failed reads of that drive' "$(said failed-reads)" 0 "$log"
 equal "the guest's log has no error" "$(said complaint)" ''
 printf '        read %s times meanwhile\n' "$(said reads)"

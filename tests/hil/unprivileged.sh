@@ -114,8 +114,8 @@ devices() {
   echo 3 >/proc/sys/vm/drop_caches
   equal "$name: the guest's data is on the drive" "$(found nvme-wrote)" \
     "$(dd if="$image" bs=1M skip=$write_at_mib count=8 status=none | sha256sum | cut -d' ' -f1)"
-  equal "$name: the guest received the served file" "$(found nic-received)" "$(sha256sum <"$served/data" | cut -d' ' -f1)"
-  equal "$name: the lab machine received the guest's file" "$(found nic-sent)" "$(sha256sum </tmp/fetched | cut -d' ' -f1)"
+  equal "$name: it received the served file" "$(found nic-received)" "$(sha256sum <"$served/data" | cut -d' ' -f1)"
+  equal "$name: its file was received" "$(found nic-sent)" "$(sha256sum </tmp/fetched | cut -d' ' -f1)"
   interrupts=$(found nvme-interrupts)
   equal "$name: the drive used MSI-X" "${interrupts%% *}" msix
 }
