@@ -23,7 +23,8 @@ option(PASSTHRU_EVERY_RUN "Register every lab run, also those that the other lis
 # of each kind.
 set(runs_of_all
   stock.group.counts stock.group.shared_pages stock.group.unprivileged stock.group.hostile stock.group.moves
-  stock.group.stream stock.group.resets stock.group.disks stock.group.nics stock.topology_assigned stock.inspect_foreign stock.vf_tokens)
+  stock.group.stream stock.group.resets stock.group.disks stock.group.nics stock.topology_assigned
+  stock.inspect_foreign stock.vf_tokens)
 # The combination of kernel and backend that runs the long forms.
 set(long_runs stock.group)
 
