@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # scripts/check.d/debian13.sh - the check `debian13`: build and unit tests in a Debian 13 root, on any machine.
-# Sourced by scripts/check; it only defines functions. Each step in the root has a mount namespace of its own, so that
-# no mount stays behind. The root is in the cache, build trees are in build/debian13, objects also in ccache.
+# scripts/check sources it; it only defines functions. Each step in the root has its own mount namespace, so that no
+# mount stays behind. The root is in the cache, build trees are in build/debian13, objects also in ccache.
 # SPDX-License-Identifier: MIT
 : "${repo:=}" "${cache:=}"
 # shellcheck source=scripts/lab.d/images.sh
@@ -11,8 +11,8 @@ readonly DEBIAN13_BUILD=$repo/build/debian13 DEBIAN13_UNUSED_DAYS=14
 
 debian13_say() { printf 'debian13: %3d s: %s\n' "$SECONDS" "$*"; }
 
-# in_debian13 ROOT COMMAND...: runs COMMAND as root in ROOT. It sees this clone at /src, read-only, and can write to
-# /build, /ccache and /tmp.
+# in_debian13 ROOT COMMAND...: runs COMMAND as root in ROOT. COMMAND sees this clone at /src, read-only, and can write
+# to /build, /ccache and /tmp.
 in_debian13() {
   local ccache
   ccache=$(ccache --get-config cache_dir)
@@ -37,7 +37,7 @@ in_debian13() {
     PASSTHRU_STEPS="${PASSTHRU_STEPS:-3000}" "${@:2}"
 }
 
-# fill_debian13_root ROOT MIRROR
+# fill_debian13_root ROOT MIRROR: installs Debian 13 and the packages of --for checks in ROOT.
 fill_debian13_root() {
   local log=$DEBIAN13_BUILD/root.log proxy=''
   mkdir -p "$DEBIAN13_BUILD"
@@ -46,21 +46,21 @@ fill_debian13_root() {
   debian13_say "making a Debian 13 root from $2 (once; kept in $cache)"
   if ! unshare --mount -- debootstrap --variant=minbase --force-check-gpg trixie "$1" "$2" >"$log" 2>&1; then
     tail -n 5 "$log" >&2
-    images_fail "cannot make a Debian 13 root: debootstrap failed (all of it: $log)"
+    images_fail "cannot make a Debian 13 root: debootstrap failed (complete log: $log)"
     return
   fi
   debian13_say "running scripts/setup --for checks in it"
   in_debian13 "$1" /src/scripts/setup --for checks || return
-  # The lab's packages are not needed here, only that Debian 13 has them.
+  # Nothing here needs the lab's packages: check only that Debian 13 has them.
   in_debian13 "$1" bash -c '/src/scripts/setup --list | xargs apt-get -qq --simulate install' >"$log" || return
   in_debian13 "$1" apt-get clean
 }
 
-# make_debian13_root ROOT MIRROR: unless it is there. A root gets its name only when it is whole.
+# make_debian13_root ROOT MIRROR: makes ROOT unless it exists. A root gets its name only when it is complete.
 make_debian13_root() {
   local root=$1 mirror=$2 new
   [ ! -d "$root" ] || return 0
-  rm -rf --one-file-system "$cache"/debian13.new.* # of a run that was killed: the lock is ours
+  rm -rf --one-file-system "$cache"/debian13.new.* # left over from a killed run: we hold the lock
   new=$(mktemp -d "$cache/debian13.new.XXXXXX")
   chmod 755 "$new"
   if ! fill_debian13_root "$new" "$mirror"; then
@@ -76,7 +76,7 @@ build_in_debian13() {
   debian13_say "GCC 14, warnings are errors: the command and the unit tests"
   in_debian13 "$root" cmake -S /src --preset ci -B /build/gcc &&
     in_debian13 "$root" cmake --build /build/gcc --target passthru-command passthru_unit_tests || return
-  debian13_say "clang 19, warnings are errors: the library, file by file, with only what each includes"
+  debian13_say "clang 19, warnings are errors: the library, without precompiled headers"
   in_debian13 "$root" cmake -S /src --preset clang -B /build/clang -DBUILD_TESTING=OFF \
       -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON &&
     in_debian13 "$root" cmake --build /build/clang --target passthru passthru_vmm
@@ -85,12 +85,12 @@ build_in_debian13() {
 check_debian13() {
   local mirror root
   if [ "$(id -u)" != 0 ]; then
-    images_fail "cannot check on Debian 13: making a root and entering it needs root. Run: sudo scripts/check debian13"
+    images_fail "cannot check on Debian 13: this needs root. Run: sudo scripts/check debian13"
     return
   fi
   cache=$(cache_dir)
   mirror=$(debian_mirror) ||
-    images_fail "cannot make a Debian 13 root: no APT source of this machine is Debian's" || return
+    images_fail "cannot make a Debian 13 root: this machine has no APT source of Debian. Add one" || return
   root=$cache/debian13-$(content_key "$mirror" <<<"$repo/scripts/setup")
   with_lock debian13.lock make_debian13_root "$root" "$mirror" || return
   touch "$root"

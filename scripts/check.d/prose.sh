@@ -1,12 +1,14 @@
 # shellcheck shell=bash
-# scripts/check.d/prose.sh - the checks `prose` and `names`. Sourced by scripts/check.
+# scripts/check.d/prose.sh - the checks `prose` and `names`. scripts/check sources it.
 #
-# check.d/banned_phrases.txt: one extended regular expression a line, compared without case. Docs say what to write instead:
-# CONTRIBUTING.md. check.d/allowed_phrases.txt: one fixed string a line; a line of the tree that contains it may have the
-# phrase (an option, a JSON member, code, a name of the field). check.d/spelling.txt: words that codespell must accept.
+# check.d/banned_phrases.txt: one extended regular expression on each line, compared without case. CONTRIBUTING.md says
+# what to write instead.
+# check.d/allowed_phrases.txt: one fixed string on each line. A line of the tree that contains it may have a banned
+# phrase (an option, a JSON member, code, a name of the field).
+# check.d/spelling.txt: words that codespell must accept.
 # SPDX-License-Identifier: MIT
 
-# Prints the files that people read: all text but the licence, pictures, a kernel configuration and the lists themselves.
+# Prints the files to check: all text except the licence, pictures, a kernel configuration and the lists themselves.
 prose_files() {
   git ls-files -- ':!LICENSE' ':!*.svg' ':!*.png' ':!scripts/lab.d/next.config' ':!scripts/check.d/*.txt'
 }
@@ -17,7 +19,7 @@ check_prose() {
     grep -vF -f "$lists/allowed_phrases.txt") || true # grep finds nothing
   if [ -n "$found" ]; then
     printf '%s\n' "$found"
-    echo "prose: these lines use phrases of $lists/banned_phrases.txt. Rewrite them as CONTRIBUTING.md says" >&2
+    echo "prose: these lines contain phrases of $lists/banned_phrases.txt. Rewrite them as CONTRIBUTING.md says" >&2
     failed=1
   fi
   if ! prose_files | xargs -d '\n' codespell --ignore-words="$lists/spelling.txt"; then
@@ -27,7 +29,7 @@ check_prose() {
   return $failed
 }
 
-# The documents for maintainers and the README name only files that exist.
+# Checks that the documents for maintainers and the README name only files that exist.
 check_names() {
   local failed=0 document name
   for document in README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs/*.md; do

@@ -1,40 +1,41 @@
 # shellcheck shell=bash
-# scripts/lab.d/boot_guest.sh - the start of a guest in the lab, and the watch over its progress. A guest there runs on
-# an emulator's emulated virtualisation, whose timer now and then stops before the guest's first process. That says
-# nothing about a device, so such a guest is started again. Sourced by the demo and the lab tests.
+# scripts/lab.d/boot_guest.sh - starts a guest in the lab, and watches its progress. The guest runs on virtualisation
+# that the emulator emulates. Its timer sometimes stops before the guest's first process runs. That says nothing about a
+# device, so this starts the guest again. The demo and the lab tests source this file.
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2034 # vmm is for those who source this
+# shellcheck disable=SC2034 # the caller uses vmm
 
-# What every guest's kernel is told; its job and that job's words follow. no_timer_check: that check is too impatient
-# for a clock that is emulated twice. And a tick that comes by itself: a timer that is armed again for each tick, as the
-# TSC deadline is, stays dead when one of its interrupts comes too late.
+# The kernel command line of every guest; the caller appends the job and its arguments. no_timer_check: that check is
+# too impatient for a clock that is emulated twice. The tick is periodic: a timer that is armed for each tick, like the
+# TSC deadline timer, stays dead if one of its interrupts comes too late.
 guest_append='console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests no_timer_check'
 guest_append+=' lapic=notscdeadline nohz=off highres=off'
 readonly guest_append
-readonly BOOTS=4  # guests
-consoles=()       # of the guests that were booted
-recorder=''       # what runs record_progress, until the lab machine is switched off
-watchers=()       # what runs watch_guest, one a guest
+readonly BOOTS=4  # attempts to boot a guest
+consoles=()       # the consoles of the booted guests
+recorder=''       # the process that runs record_progress until the lab machine is switched off
+watchers=()       # the processes that run watch_guest, one for each guest
 
-# patience TIMES: that many times the seconds that this lab machine took to boot, which a guest takes too: some 5 to 8
-# where nothing else runs. So deadlines grow with the load of the machine around the lab.
+# patience TIMES: prints TIMES times the seconds that this lab machine took to boot. A guest takes about as long: 5 to 8
+# s on an idle machine. So deadlines grow with the load of the machine around the lab.
 patience() { echo $(($1 * (${LAB_BOOT:-0} > 5 ? LAB_BOOT : 5))); }
-# A guest that makes no progress for so long stands still.
+# A guest that makes no progress for this many seconds has hung.
 SILENCE=$(patience 12)
 readonly SILENCE
 
-# nap SECONDS: sleeps without a process being started: guest and test share the lab machine's only CPU.
+# nap SECONDS: sleeps without starting a process: guest and test share the lab machine's only CPU.
 exec {nothing_comes}<> <(:)
 nap() { read -r -t "$1" -u "$nothing_comes" || true; }
 
-# Whether a guest's kernel complains that its own timer does not fire: the emulator's fault, and no result of a test.
+# Returns 0 if a guest's kernel reports that its own timer does not fire: a fault of the emulator, not a test result.
 timer_stopped() {
   [ "${#consoles[@]}" != 0 ] && grep -qs "timer wakeup didn't happen" "${consoles[@]}"
 }
 
-# What stands still: of each VM every few seconds its VMM's pid, how many interrupts KVM has injected, its own tick among
-# them, how many CPUs it has, and how many of them run or are halted in KVM_RUN (16 is ioctl). A thread is a CPU's once it
-# was seen there: other threads of a VMM run, too.
+# The file that record_progress writes. Every few seconds it gets a line for each VM: the VMM's pid, the number of
+# interrupts that KVM has injected (the guest's tick included), the number of vCPUs, and how many of them run or are
+# halted in KVM_RUN (16 is ioctl). A thread counts as a vCPU once it was seen in KVM_RUN, because other threads of a VMM
+# run too.
 readonly progress=/tmp/guest-progress.$$
 record_progress() {
   local vm pid injected file call request cpus running
@@ -55,8 +56,8 @@ record_progress() {
   done
 }
 
-# Whether a guest that had ticked came to stand still while all its CPUs ran in KVM: its own tick, which is KVM's and the
-# emulator's, was not injected for 20 s. A VMM that holds a CPU back is none of these, nor is a kernel that unpacks.
+# Returns 0 if a guest that had ticked then hung while all its vCPUs ran in KVM: KVM injected no interrupt for 20 s. KVM
+# and the emulator produce the tick. A VMM that holds a vCPU back does not count, nor does a kernel that unpacks itself.
 guest_stood_still() {
   [ -s "$progress" ] && awk '
     { same[$1] = (($1 in last) && last[$1] == $2 && $2 > 1000 && $3 > 0 && $4 == $3) ? same[$1] + 1 : 0; last[$1] = $2
@@ -73,8 +74,8 @@ count_interrupts() {
   done </proc/interrupts
 }
 
-# watch_guest PID CONSOLE: while the VMM runs. Ends it when its guest has made no progress for SILENCE seconds: it wrote
-# nothing, and no assigned device has interrupted. What it said last is then in CONSOLE.silent.
+# watch_guest PID CONSOLE: runs as long as the VMM. Ends the VMM if its guest makes no progress for SILENCE seconds: the
+# guest wrote nothing, and no assigned device interrupted. CONSOLE.silent then has the guest's last output.
 watch_guest() {
   local pid=$1 console=$2 lines line last='' since=$SECONDS counted counted_before='' told=''
   exec {lines}<"$console"
@@ -84,12 +85,12 @@ watch_guest() {
     count_interrupts
     [ "$counted" = "$counted_before" ] || since=$SECONDS
     counted_before=$counted
-    # The other half of the lab waits for a sign of life, too.
+    # scripts/lab, outside, waits for a sign of life too.
     [ "$since" = "$told" ] || echo "$since" >/run/lab/share/progress
     told=$since
     if [ $((SECONDS - since)) -ge "$SILENCE" ]; then
-      printf '%s: no progress for %s s; it said last: %s\n' "${console##*/}" "$SILENCE" "${last%$'\r'}" >"$console.silent"
-      # Not KILL at once: a VMM that is asked to end tells what its devices did.
+      printf '%s: no progress for %s s. Last output: %s\n' "${console##*/}" "$SILENCE" "${last%$'\r'}" >"$console.silent"
+      # TERM first: a VMM that is asked to end reports what its devices did.
       kill -TERM "$pid" 2>/dev/null || true # it may have ended
       nap 5
       kill -KILL "$pid" 2>/dev/null || true
@@ -98,7 +99,7 @@ watch_guest() {
   done
 }
 
-# Whether a guest made no progress; says which, and what it said last.
+# Returns 0 if a guest made no progress. Prints which guest, and its last output.
 guest_was_silent() {
   local console silent=no
   for console in "${consoles[@]}"; do
@@ -107,11 +108,11 @@ guest_was_silent() {
   [ "$silent" = yes ]
 }
 
-# Prints the directories of the VMs that KVM has.
+# Prints the debugfs directories of KVM's VMs.
 kvm_vms() { (shopt -s nullglob && echo /sys/kernel/debug/kvm/*-*); }
 
-# boot CONSOLE VMM-OUTPUT COMMAND...: starts the VMM in the background, its pid in `vmm`. Returns when the guest's first
-# process runs, or the VMM has ended and said why, or after BOOTS guests that came to neither.
+# boot CONSOLE VMM-OUTPUT COMMAND...: starts the VMM in the background and sets `vmm` to its pid. Returns when the
+# guest's first process runs, when the VMM has ended with a message, or after BOOTS attempts without either.
 boot() {
   local console=$1 output=$2 attempt
   shift 2
@@ -124,9 +125,10 @@ boot() {
     boot_once "$console" "$output" "$@"
     if [ "$started" = yes ] || { [ ! -e "$console.silent" ] && grep -q '^passthru' "$output"; }; then return; fi
     [ "$attempt" != "$BOOTS" ] || return 0
-    echo "        a guest did not come to its first process; another is started" >&2
+    echo "        a guest did not reach its first process; starting another" >&2
     tail -n 3 "$console" | tr -d '\r' | sed 's/^/        | /' >&2
-    # Not KILL at once: it would leave children of a VMM behind. It may have ended, and its status is of no interest.
+    # TERM, because KILL would leave children of the VMM behind. The VMM may have ended already; its status does not
+    # matter.
     kill -TERM "$vmm" 2>/dev/null || true
     wait "$vmm" 2>/dev/null || true
     wait_for_its_vms
@@ -134,7 +136,7 @@ boot() {
   done
 }
 
-# boot_once CONSOLE VMM-OUTPUT COMMAND...: sets `vmm`, `started` and, until the next, `its_vms`.
+# boot_once CONSOLE VMM-OUTPUT COMMAND...: starts the VMM once. Sets `vmm`, `started` and `its_vms`.
 boot_once() {
   local console=$1 output=$2 before vm exits lines line='' begun='' entered='' now
   shift 2
@@ -151,9 +153,9 @@ boot_once() {
       [[ $begun$line != 'guest: started'* ]] || started=yes
       begun=''
     done
-    begun+=$line # of a line that is not whole yet
+    begun+=$line # the start of an incomplete line
     if [ -z "$entered" ]; then
-      # The first exit comes at once after the first entry.
+      # The first exit follows the first entry immediately.
       for vm in /sys/kernel/debug/kvm/*-*; do
         [[ $before != *" $vm "* ]] && { read -r exits <"$vm/exits"; } 2>/dev/null || continue
         [ "$exits" = 0 ] || entered=${EPOCHREALTIME/./}
@@ -171,7 +173,7 @@ boot_once() {
   fi
 }
 
-# Until the VM of a guest that is started again is gone, and the device with it: a VMM's children may outlive it.
+# Waits until the VM of the previous attempt is gone, so that the device is free: a VMM's children may outlive it.
 wait_for_its_vms() {
   local until=$((SECONDS + $(patience 5)))
   while [ -n "$its_vms" ] && [ -e "$its_vms" ] && [ "$SECONDS" -lt "$until" ]; do nap 0.2; done

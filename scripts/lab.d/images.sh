@@ -1,19 +1,18 @@
 # shellcheck shell=bash
-# scripts/lab.d/images.sh - owns the lab's kernel, its modules and its initramfs images, and the cache they live in.
-# Sourced by scripts/lab and scripts/guest-image; it only defines functions, and prints nothing on stdout but results.
-# Nothing here installs a kernel: packages are fetched and unpacked into the cache.
-# The caller sets `repo` (the clone) and `cache` (from cache_dir).
+# scripts/lab.d/images.sh - functions for the lab's kernel, its modules, its initramfs images, and their cache.
+# scripts/lab and scripts/guest-image source it. It prints only results on stdout. It installs no kernel: it fetches
+# packages and unpacks them into the cache. The caller sets `repo` (the clone) and `cache` (from cache_dir).
 # SPDX-License-Identifier: MIT
 : "${repo:=}" "${cache:=}"
 
-# Room that Debian's module tree needs least in a lab: three quarters of it, and no device of the lab uses it.
+# The part of Debian's module tree that no device of the lab uses: three quarters of the tree.
 readonly UNWANTED_MODULES=(
   sound net/wireless net/mac80211 net/bluetooth drivers/gpu drivers/media drivers/staging drivers/infiniband
   drivers/net/wireless drivers/net/ethernet/mellanox drivers/iio drivers/input drivers/hwmon drivers/isdn
   drivers/bluetooth drivers/comedi drivers/mtd drivers/target
 )
 
-# Part of the cached kernel's name: raise it when unpack_stock_kernel makes something else of the package.
+# Part of the cached kernel's name. Raise it when unpack_stock_kernel changes its result.
 readonly KERNEL_LAYOUT=2
 
 images_say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
@@ -23,8 +22,8 @@ images_fail() {
   return 1
 }
 
-# The cache is the user's, not the clone's: a kernel is 70 MB to fetch and the same for every clone, and
-# `git clean -xdf` should not cost a download. Where there is no home to write to, the build tree serves.
+# Prints the cache directory. All clones of a user share it: the kernel is a download of 70 MB, which `git clean -xdf`
+# should not repeat. If the home directory is not writable, the cache is in the build tree.
 cache_dir() {
   local dir=${PASSTHRU_CACHE:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/passthru}
   if ! mkdir -p "$dir" 2>/dev/null || [ ! -w "$dir" ]; then
@@ -34,12 +33,13 @@ cache_dir() {
   realpath "$dir"
 }
 
-# with_lock NAME FUNCTION...: runs it under that lock of the cache, so that two invocations never make the same twice.
+# with_lock NAME FUNCTION...: runs FUNCTION under the lock NAME of the cache, so that two runs never make the same
+# thing.
 with_lock() {
   local lock
   exec {lock}>"$cache/$1"
   flock -w 2 "$lock" || {
-    images_say "waiting for another that makes the same ($cache/$1)"
+    images_say "waiting for another process that holds $cache/$1"
     flock "$lock"
   }
   "${@:2}" {lock}>&-
@@ -50,10 +50,11 @@ with_lock() {
 
 with_cache_lock() { with_lock images.lock "$@"; }
 
-# download_package PACKAGE|linux-image-amd64 [SUITE]: into the current directory; for linux-image-amd64, the package that
-# it stands for. The machine's own package lists are tried first; if they are missing or too old, fresh ones are fetched
-# into the cache, which neither needs root nor changes the machine; and then those of SUITE, from the mirror that the
-# machine's own sources name.
+# download_package PACKAGE|linux-image-amd64 [SUITE]: downloads into the current directory. For linux-image-amd64, it
+# downloads the package that this name depends on. It tries these package lists in turn:
+# - the machine's own
+# - fresh lists in the cache, which needs no root and does not change the machine
+# - the lists of SUITE, from the mirror in the machine's own sources
 download_package() {
   local apt=(-qq -o APT::Sandbox::User=root -o Acquire::Retries=3) name
   local private=("${apt[@]}" -o "Dir::State::lists=$cache/apt/lists" -o "Dir::Cache=$cache/apt")
@@ -61,19 +62,19 @@ download_package() {
   images_say "refreshing package lists (in the cache)"
   mkdir -p "$cache/apt/lists/partial" "$cache/apt/archives/partial"
   apt-get "${private[@]}" update >>apt.log 2>&1 ||
-    images_say "some package lists could not be fetched; trying with those at hand"
+    images_say "cannot fetch some package lists; continuing with the existing lists"
   if fetch_package "$1" "${private[@]}"; then return; fi
   if [ -n "${2-}" ] && suite_source "$2" >suite.list; then
-    images_say "looking in $2"
+    images_say "trying the package lists of $2"
     private+=(-o "Dir::Etc::sourcelist=$PWD/suite.list" -o Dir::Etc::sourceparts=-)
-    apt-get "${private[@]}" update >>apt.log 2>&1 || true # what is missing then is told below
+    apt-get "${private[@]}" update >>apt.log 2>&1 || true # the next download reports a missing package
     if fetch_package "$1" "${private[@]}"; then return; fi
   fi
   tail -n 5 apt.log >&2
-  images_fail "cannot fetch Debian's $1: is the machine offline, or not Debian 12 or 13?"
+  images_fail "cannot fetch Debian's $1: the machine is offline, or it is not Debian 12 or 13"
 }
 
-# fetch_package PACKAGE APT-OPTION...
+# fetch_package PACKAGE APT-OPTION...: downloads into the current directory.
 fetch_package() {
   local name=$1
   shift
@@ -81,13 +82,13 @@ fetch_package() {
   [ -n "$name" ] && apt-get "$@" download "$name" 2>>apt.log
 }
 
-# Debian 12's kernel, also on Debian 13: prints nothing where linux-image-amd64 is another.
+# Prints the package of Debian 12's kernel. Prints nothing if linux-image-amd64 depends on another kernel.
 stock_kernel_package() {
   LC_ALL=C apt-cache "$@" depends linux-image-amd64 2>/dev/null |
     awk '$1 == "Depends:" && $2 ~ /^linux-image-6\.1\./ && !name { name = $2 } END { print name }'
 }
 
-# Prints the mirror that this machine has its Debian from.
+# Prints the Debian mirror that this machine uses.
 debian_mirror() {
   local mirror
   # shellcheck disable=SC2016 # APT's own variable
@@ -104,17 +105,17 @@ suite_source() {
   printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$mirror" "$1"
 }
 
-# Unpacks the kernel that bzImage $1 carries into file $2. Fails if it is packed in some other way than Debian's.
+# Unpacks the kernel in bzImage $1 into file $2. Fails if it is not compressed with xz, as Debian's kernels are.
 extract_vmlinux() {
   local offset
   offset=$(LC_ALL=C grep -obaP '\xfd7zXZ\x00' "$1" | LC_ALL=C sed -n '1s/:.*//p' | tr -d '\0') || return 1
-  # A bzImage goes on behind the stream.
+  # More data follows the xz stream in a bzImage.
   xz -dc --single-stream < <(tail -c "+$((offset + 1))" "$1") >"$2" || return 1
   [ "$(head -c 4 "$2" | tail -c 3)" = ELF ]
 }
 
-# Unpacks package $1 to $2: vmlinuz, vmlinux and a modules tree that depmod has indexed. The emulator boots
-# vmlinux through its PVH entry and so saves the 2 s that emulated decompression takes.
+# Unpacks package $1 to $2: vmlinuz, vmlinux and a modules tree that depmod has indexed. The emulator boots vmlinux
+# through its PVH entry, which saves 2 s of emulated decompression.
 unpack_stock_kernel() {
   local package=$1 into=$2 unwanted module exclude=()
   for module in "${UNWANTED_MODULES[@]}"; do
@@ -141,7 +142,7 @@ fetch_stock_kernel() {
     cd "$work"
     download_package linux-image-amd64 bookworm || exit 1
     package=$(ls ./*.deb)
-    # The directory's name is the package's content, so a half-written or outdated one is never taken for it.
+    # The hash of the package is in the directory's name, so nothing uses an incomplete or outdated directory.
     content=kernel-$KERNEL_LAYOUT-$(sha256sum "$package" | cut -c1-16)
     if [ ! -e "$cache/$content/release" ]; then
       unpack_stock_kernel "$package" unpacked || exit 1
@@ -162,7 +163,7 @@ stock_kernel() {
   realpath "$cache/stock-$KERNEL_LAYOUT"
 }
 
-# Copies modules, and what they depend on, from kernel directory $1 to image tree $2, and indexes them there.
+# stage_modules KERNEL TREE MODULE...: copies the modules and their dependencies to the image tree, and indexes them.
 stage_modules() {
   local kernel=$1 tree=$2 release
   shift 2
@@ -177,10 +178,10 @@ stage_modules() {
   PATH=$PATH:/usr/sbin:/sbin depmod -b "$tree" "$release"
 }
 
-# Makes the skeleton of an image at $1: busybox under every name it answers to, and $2 as /init.
+# Makes the skeleton of an image at $1: busybox under each of its names, and $2 as /init.
 stage_busybox() {
   local tree=$1 init=$2 busybox name
-  busybox=$(command -v busybox) || images_fail "busybox is missing: run scripts/setup" || return 1
+  busybox=$(command -v busybox) || images_fail "busybox is not installed. Run scripts/setup" || return 1
   mkdir -p "$tree"/{bin,proc,sys,dev,run,tmp,etc}
   cp "$busybox" "$tree/bin/busybox"
   for name in $("$busybox" --list); do
@@ -190,7 +191,7 @@ stage_busybox() {
   install -m 755 "$init" "$tree/init"
 }
 
-# Packs image tree $1 into file $2. Uncompressed: the kernel unpacks it faster than it would inflate it.
+# Packs image tree $1 into file $2, uncompressed: the kernel would take longer to decompress it.
 pack_image() {
   local tree=$1 image=$2
   (cd "$tree" && find . -mindepth 1 -print0 | LC_ALL=C sort -z |
@@ -198,7 +199,7 @@ pack_image() {
   mv "$image.new" "$image"
 }
 
-# A short name for the given words and for the names and content of the files on stdin's list.
+# Prints a short hash of the given words, and of the names and contents of the files listed on stdin.
 content_key() {
   local file
   {

@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# scripts/lab.d/next_kernel.sh - owns the lab's own kernel: Debian's linux-source-6.12, built once with next.config and
-# kept in the cache that images.sh names. Sourced by scripts/lab after images.sh; it only defines functions, and prints
-# nothing on stdout but results. Sources and objects are gone when it ends.
+# scripts/lab.d/next_kernel.sh - functions that build the lab's own kernel: Debian's linux-source-6.12 with next.config.
+# They build it once, keep it in the cache of images.sh, and delete sources and objects. scripts/lab sources this file
+# after images.sh. It prints only results on stdout.
 # SPDX-License-Identifier: MIT
 : "${repo:=}" "${cache:=}"
 
 readonly NEXT_SOURCE=linux-source-6.12 NEXT_FRAGMENT=$repo/scripts/lab.d/next.config
-# Part of the cached kernel's name: raise it when what is below makes something else of the same source and fragment.
+# Part of the cached kernel's name. Raise it when the code below makes another kernel from the same source and fragment.
 readonly NEXT_RECIPE=1
 
-# What need not be unpacked: nothing here builds it. Kconfig files and Makefiles must stay, and a driver's headers where
-# others include them.
+# Files of the source that this build does not need, and does not unpack. Kconfig files and Makefiles must stay, and
+# headers of drivers that other code includes.
 readonly NEXT_UNWANTED=(
   'Documentation/*.[a-z]*' 'tools/testing/*' 'tools/perf/*' 'samples/*.c' 'LICENSES/*' 'rust/*.rs' 'sound/*.[ch]'
   'drivers/gpu/drm/*.[ch]' 'drivers/media/*.[ch]' 'drivers/staging/*.[ch]' 'drivers/infiniband/*.[ch]'
@@ -18,7 +18,7 @@ readonly NEXT_UNWANTED=(
   'arch/[a-tv-w]*.[a-zS]*' 'fs/xfs/*.[ch]' 'fs/btrfs/*.[ch]'
 )
 
-# next_key WORD...: a short name for these words and the fragment, whose comments do not count.
+# next_key WORD...: prints a short hash of these words and of the fragment without its comments.
 next_key() {
   {
     printf '%s\n' "recipe $NEXT_RECIPE" "$@"
@@ -26,10 +26,10 @@ next_key() {
   } | sha256sum | cut -c1-16
 }
 
-# Where the kernel of today's fragment and recipe is found, whatever version of the source it was made of.
+# Prints the link to the kernel of the current fragment and recipe, whatever the version of its source.
 next_link() { printf '%s/next-%s\n' "$cache" "$(next_key)"; }
 
-# Whether line $2 of the fragment holds in configuration $1.
+# Returns 0 if configuration $1 contains line $2 of the fragment.
 line_holds() {
   case $2 in
     *=n) ! grep -q "^${2%n}" "$1" ;;
@@ -37,51 +37,52 @@ line_holds() {
   esac
 }
 
-# Makes .config in the current directory, which is the source's, and fails for each line that did not hold.
+# Makes .config in the current directory, the source. Reports each line of the fragment that .config lacks, and fails.
 configure_next_kernel() {
   local line lost=0
   if ! { make tinyconfig && cat "$NEXT_FRAGMENT" >>.config && make olddefconfig; } >>"$1" 2>&1; then
     tail -n 10 "$1" >&2
-    images_fail "the source's own 'make tinyconfig' and 'make olddefconfig' failed"
+    images_fail "cannot configure the kernel: 'make tinyconfig' or 'make olddefconfig' failed"
     return
   fi
   while IFS= read -r line; do
     line_holds .config "$line" || {
-      images_say "next.config: $line did not hold: it depends on another, another selects it, or it does not exist"
+      images_say "next.config: $line has no effect: it depends on another, another selects it, or it does not exist"
       lost=$((lost + 1))
     }
   done < <(grep '^CONFIG_' "$NEXT_FRAGMENT")
   [ "$lost" = 0 ]
 }
 
-# Says once a minute how far the build with log $1 is; ends with the log. Whoever reads our output must not wait for
-# the last sleep.
+# Prints the progress of the build with log $1 once a minute, until the log is gone. sleep gets no output pipe, so that
+# a reader of our output does not wait for the last sleep.
 tell_progress() {
   local minutes=0
   while sleep 60 >/dev/null 2>&1 && [ -e "$1" ]; do
     minutes=$((minutes + 1))
-    images_say "  $minutes min: $(grep -c '^  [A-Z]' "$1") files made"
+    images_say "  $minutes min: $(grep -c '^  [A-Z]' "$1") files built"
   done
 }
 
-# Builds in the current directory, which is the source's.
+# Builds the kernel in the current directory, the source.
 compile_next_kernel() {
   local status=0 teller
-  # Nothing in it depends on who built it, and when.
+  # The kernel does not contain the user, host and time of the build.
   export KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=passthru KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_VERSION=1
   tell_progress "$1" &
   teller=$!
   make -j"$(nproc)" bzImage >>"$1" 2>&1 || status=$?
-  # It may have ended by itself, and its status says nothing of the build.
+  # It may have ended already, and its status says nothing about the build.
   kill "$teller" 2>/dev/null || true
   wait "$teller" 2>/dev/null || true
   [ "$status" = 0 ] || {
     grep -E -m 10 'error:|Error [0-9]|\*\*\*|not found' "$1" >&2 || tail -n 20 "$1" >&2
-    images_fail "the kernel's build failed"
+    images_fail "cannot build the kernel: make failed"
   }
 }
 
-# The emulator boots vmlinux through its PVH entry, as it does Debian's; symbols would only cost time.
+# keep_next_kernel PACKAGE DIR: copies the built kernel to DIR. The emulator boots vmlinux through its PVH entry, as it
+# boots Debian's. Symbols are removed, because loading them takes time.
 keep_next_kernel() {
   mkdir "$2" &&
     objcopy -S -R .comment vmlinux "$2/vmlinux" &&
@@ -91,7 +92,7 @@ keep_next_kernel() {
     make -s kernelrelease >"$2/release"
 }
 
-# Fetches, unpacks, configures and builds in the current directory; leaves the kernel in ./kernel.
+# Fetches, unpacks, configures and builds the kernel in the current directory. The result is in ./kernel.
 make_next_kernel() {
   local top=$PWD package exclude=() pattern
   images_say "fetching Debian's $NEXT_SOURCE (150 MB)"
@@ -102,26 +103,27 @@ make_next_kernel() {
   dpkg-deb --fsys-tarfile "$package" | tar -xO "./usr/src/$NEXT_SOURCE.tar.xz" | xz -dc -T0 |
     LC_ALL=C tar -x --no-same-owner "${exclude[@]}" || return 1
   cd "$NEXT_SOURCE" && configure_next_kernel "$top/build.log" || return 1
-  images_say "building: some six minutes on two cores that have nothing else to do"
+  images_say "building: about six minutes on two idle cores"
   compile_next_kernel "$top/build.log" && keep_next_kernel "$package" "$top/kernel"
 }
 
-# Has a lock of its own, because it takes minutes: others go on with Debian's kernel meanwhile.
+# Builds the kernel unless the cache has it. It takes minutes, so it has its own lock: other runs can use Debian's
+# kernel.
 build_next_kernel() {
   local work=$cache/next.build link content status=0 start=$SECONDS tool
   link=$(next_link)
   [ ! -e "$link/release" ] || return 0
   for tool in make gcc flex bison bc objcopy xz; do
-    command -v "$tool" >/dev/null || images_fail "$tool is missing: run scripts/setup" || return 1
+    command -v "$tool" >/dev/null || images_fail "$tool is not installed. Run scripts/setup" || return 1
   done
-  images_say "making the lab's own kernel, once for what scripts/lab.d/next.config says; it is kept in $cache"
-  rm -rf "$work" # of one who was killed
+  images_say "building the lab's own kernel from scripts/lab.d/next.config (once; kept in $cache)"
+  rm -rf "$work" # left over from a killed run
   mkdir "$work"
   (
     trap 'rm -rf "$work"' EXIT
     trap 'exit 130' INT TERM HUP
     cd "$work" && make_next_kernel || exit 1
-    # The directory's name is what it was made of, so that a half-written or outdated one is never taken for it.
+    # The hash of the inputs is in the directory's name, so nothing uses an incomplete or outdated directory.
     content=kernel-next-$(next_key "$(<"$work/kernel/version")")
     rm -rf "${cache:?}/$content"
     mv "$work/kernel" "$cache/$content" && ln -sfn "$content" "$link"
@@ -130,7 +132,7 @@ build_next_kernel() {
   return "$status"
 }
 
-# Prints the directory of the lab's own kernel: vmlinux, bzImage, config, release, version. Makes it if it is not there.
+# Prints the directory of the lab's own kernel: vmlinux, bzImage, config, release, version. Builds it if it is missing.
 next_kernel() {
   with_lock next.lock build_next_kernel || return 1
   realpath "$(next_link)"

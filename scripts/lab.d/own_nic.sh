@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# scripts/lab.d/own_nic.sh - owns the lab machine's end of a guest's cable: a NIC that stays with the machine's own
-# driver, and what is served there. Sourced by the demo and the lab tests.
+# scripts/lab.d/own_nic.sh - serves files on the lab machine's end of a guest's cable: a NIC with the machine's own
+# driver. The demo and the lab tests source this file.
 # SPDX-License-Identifier: MIT
 
-readonly served=/tmp/served # a file there is http://ADDRESS/FILE
+readonly served=/tmp/served # a FILE in it is http://ADDRESS/FILE
 
-# serve_on_own_nic BDF ADDRESS SIZE: SIZE random bytes as `data`, with `head`'s suffixes.
+# serve_on_own_nic BDF ADDRESS SIZE: serves SIZE random bytes as `data`. SIZE has the suffixes of `head`.
 serve_on_own_nic() {
   local interface
   interface=$(basename "/sys/bus/pci/devices/$1/net/"*)

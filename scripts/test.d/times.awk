@@ -1,5 +1,6 @@
-# scripts/test.d/times.awk - reads ctest's log: how long the tests of each kind took, and with times=yes each test, most
-# first: of a lab run also its boot, the boots of its guests up to their first process, and its wait for a core.
+# scripts/test.d/times.awk - prints from ctest's log how long the tests of each kind took. With times=yes it prints each
+# test too, the longest first. For a lab run it adds the boot, the boots of its guests up to their first process, and
+# the wait for a core.
 # SPDX-License-Identifier: MIT
 function kind_of(name) {
   return name ~ /^lab\./ ? "lab" : name ~ /^check\./ ? "checks" : "unit tests"
@@ -29,5 +30,5 @@ END {
   for (i = 1; i <= 3; ++i) {
     if (count[kinds[i]]) line = line sprintf("%s%s %.0f s (%d)", line == "" ? "" : ", ", kinds[i], seconds[kinds[i]], count[kinds[i]])
   }
-  print "tests, side by side: " line
+  print "tests, in parallel: " line
 }

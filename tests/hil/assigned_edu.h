@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns an edu of the emulator assigned to a fake VMM: a device that signals its pin, or its MSI,
-// when a register is written. Taken for a test, and given back.
+// A test fixture that borrows the emulator's edu and assigns it to a fake VMM. A write to a
+// register makes the edu signal its pin or its MSI.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -21,14 +21,14 @@ namespace passthru {
 class AssignedEdu : public ::testing::Test {
  protected:
   static constexpr uint64_t kGuest = 0xc000'0000;
-  /// Bits written are set in the interrupt status; 0: no interrupt.
+  /// A write sets its bits in the interrupt status, and raises an interrupt if they are not 0.
   static constexpr uint64_t kRaise = 0x60;
   static constexpr uint64_t kAcknowledge = 0x64;
 
-  /// Skips where there is no edu.
+  /// Skips the test if there is no edu.
   void open(bool by_level = false) {
     const auto found = functions_with(0x1234, 0x11e8);
-    if (found.empty()) GTEST_SKIP() << "no edu is here; scripts/lab run --device edu";
+    if (found.empty()) GTEST_SKIP() << "no edu found. Use: scripts/lab run --device edu";
     auto taken = BorrowedDevice::borrow(found.front());
     ASSERT_TRUE(taken) << taken.error().message();
     borrowed = std::move(*taken);
@@ -45,7 +45,7 @@ class AssignedEdu : public ::testing::Test {
     EXPECT_TRUE(domain.mmio().write(kGuest + offset, std::as_bytes(std::span(&value, 1))));
   }
 
-  // Tear-down order: the device leaves its guest before it is given back.
+  // Tear-down order: the device leaves its guest before its driver is restored.
   std::unique_ptr<BorrowedDevice> borrowed;
   std::shared_ptr<LinuxKernel> kernel = std::make_shared<LinuxKernel>();
   FakeHypervisor host{*kernel};

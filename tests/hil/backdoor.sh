@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# tests/hil/backdoor.sh - that a guest goes on reading its drive while the device is reset behind VFIO: (a) the physical
-# MSI-X table is zeroed, entry by entry or whole; (b) a function-level reset through sysfs; (c) MSI-X Enable cleared or
-# Function Mask set. Runs in the lab with an NVMe drive at 00:02.0, bound to vfio-pci or not.
+# tests/hil/backdoor.sh - checks that a guest continues to read its drive while the device is reset behind VFIO.
+# (a) The physical MSI-X table is zeroed, entry by entry or completely. (b) The function is reset through its config
+# space. (c) MSI-X Enable is cleared or Function Mask is set.
+# Runs in the lab with an NVMe drive at 00:02.0, bound to vfio-pci or not.
 # usage: backdoor.sh [--rounds N] [--guest IMAGES]
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2317 # what damages is called by name
+# shellcheck disable=SC2317 # the damaging functions are called by name
 set -euo pipefail
 
 # shellcheck source=tests/hil/checks.sh
@@ -16,7 +17,7 @@ while [ $# -gt 0 ]; do
     --rounds) rounds=$2 ;;
     --guest) guest=$2 ;;
     *)
-      echo "backdoor.sh: $1: no such option" >&2
+      echo "backdoor.sh: $1: unknown option. usage: backdoor.sh [--rounds N] [--guest IMAGES]" >&2
       exit 2
       ;;
   esac
@@ -26,16 +27,17 @@ readonly rounds guest nvme=0000:00:02.0
 readonly passthru=build/release/tools/passthru damage=build/release/tests/passthru_damage
 readonly results=$LAB_OUT/backdoor
 readonly ATTEMPTS=4
-# What damage may add to a read: 250 ms on a lab machine that boots in 5 s; on one that takes twice as long, twice as much.
+# The time that damage may add to a read: 250 ms on a lab machine that boots in 5 s, proportionally more on a slower
+# one.
 LIMIT_MS=$(patience 50)
 readonly LIMIT_MS
 
 [ -e "$guest/initrd" ] || {
-  echo "backdoor.sh: $guest/initrd: no such image; scripts/guest-image --jobs tests/hil/jobs $guest makes it" >&2
+  echo "backdoor.sh: cannot open $guest/initrd: no such file. Run scripts/guest-image --jobs tests/hil/jobs $guest" >&2
   exit 2
 }
 
-# start_guest NAME CPUS JOB WORD...: a second CPU takes twice the time to boot.
+# start_guest NAME CPUS JOB WORD...: starts a guest with a job. A second CPU doubles the time of the boot.
 start_guest() {
   local append="$guest_append nvme_core.io_timeout=30 passthru.job=${*:3}"
   boot "$results/$1.log" "$results/$1.vmm" \
@@ -50,7 +52,7 @@ end_of_guest() {
 
 restores() { jq '.devices[0].restores' "$results/$1.json"; }
 at_least() {
-  if [ "${2:-0}" -ge "$3" ]; then ok "$1: $2"; else failed "$1: ${2:-none}, not $3 at least" "$4"; fi
+  if [ "${2:-0}" -ge "$3" ]; then ok "$1: $2"; else failed "$1: ${2:-none}, expected at least $3" "$4"; fi
 }
 
 report() {
@@ -58,15 +60,15 @@ report() {
     "$(said reads)" "$(said longest-read-ms)" "$(said longest-read-in-peace-ms)" "$(restores "$1")"
 }
 
-# Whether damage made no read of NAME's guest LIMIT_MS longer than one in peace. What a read takes without us, on two
-# emulators on a busy machine, is not ours.
+# Returns 0 if damage made no read LIMIT_MS longer than the longest read before the damage. A read in an emulator inside
+# an emulator on a busy machine takes long without our damage.
 quick_enough() {
   local longest peace
   longest=$(said longest-read-ms) peace=$(said longest-read-in-peace-ms)
   [ -n "$longest" ] && [ "$longest" -le $((LIMIT_MS + ${peace:-0})) ]
 }
 
-# judge NAME LEAST-RESTORES: what must hold where the device kept all but its MSI-X state.
+# judge NAME MIN-RESTORES: checks a guest whose device lost only its MSI-X state.
 judge() {
   if quick_enough; then
     ok "$1: damage made no read $LIMIT_MS ms longer"
@@ -77,8 +79,8 @@ judge() {
   at_least "$1: restores" "$(restores "$1")" "$2" "$results/$1.vmm"
 }
 
-# damaged NAME CPUS DAMAGE: a guest that reads while DAMAGE is done again and again. The machine around the lab may stop
-# it for a while; so where a read took too long, another guest is measured, and what counts is that it comes each time.
+# damaged NAME CPUS DAMAGE: runs DAMAGE repeatedly while a guest reads. The machine around the lab may stop it for a
+# while. So if a read takes too long, the test measures another guest, and fails only if every guest has such a read.
 damaged() {
   local attempt
   for ((attempt = 1; attempt <= ATTEMPTS; ++attempt)); do
@@ -88,12 +90,12 @@ damaged() {
     end_of_guest "$1"
     report "$1"
     if quick_enough || [ "$attempt" = "$ATTEMPTS" ]; then break; fi
-    echo "        $1: a read took too long; once more"
+    echo "        $1: a read took too long; measuring another guest"
   done
   judge "$1" $((rounds / 4))
 }
 
-# ---- the doors ------------------------------------------------------------------------------------------------
+# ---- the damages ----------------------------------------------------------------------------------------------
 
 zero_the_table() {
   local round
@@ -103,7 +105,7 @@ zero_the_table() {
   done
 }
 
-# flip BITS: of MSI-X Message Control, in the device itself.
+# flip BITS: writes BITS to MSI-X Message Control in the device itself.
 flip() { setpci -s "$nvme" CAP_MSIX+2.w="$1"; }
 
 flip_enable_and_mask() {
@@ -114,22 +116,23 @@ flip_enable_and_mask() {
   done
 }
 
-# The drive forgets its queues, and its driver has to make them anew. It is idle meanwhile: QEMU's drive loses doorbells
-# when a driver turns shadow doorbells on after it has given the queue a command, as Linux does with one that was lost.
+# The drive loses its queues, and its driver must create them again. The drive is idle meanwhile. QEMU's drive loses
+# doorbells when a driver enables shadow doorbells after it has given the queue a command; Linux does so with a command
+# that was lost.
 the_function_is_reset() {
   start_guest reset 1 read-after-reset
   wait_until_says idle
   setpci -s "$nvme" CAP_EXP+8.w=8000:8000
   end_of_guest reset
-  equal 'reset: it reads the same before and after it' "$(said before)" "$(said after)" "$results/reset.log"
-  at_least 'reset: interrupts of the 50 reads after it' "$(said interrupts)" 50 "$results/reset.log"
+  equal 'reset: the guest reads the same data before and after it' "$(said before)" "$(said after)" "$results/reset.log"
+  at_least 'reset: interrupts of the 50 reads after the reset' "$(said interrupts)" 50 "$results/reset.log"
   equal "reset: the guest's log has no timeout" "$(said complaint)" ''
   at_least 'reset: restores' "$(restores reset)" 1 "$results/reset.vmm"
 }
 
 rm -rf "$results"
 mkdir -p "$results"
-# Idempotent: a device that has its driver already stays as it is.
+# This changes nothing if the device is already bound.
 "$passthru" bind "$nvme" >"$results/bind.log" 2>&1 || {
   cat "$results/bind.log" >&2
   exit 1

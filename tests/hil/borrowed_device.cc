@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the way there and back of a borrowed device, through the library's own Binding.
 #include "tests/hil/borrowed_device.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns a device that a test on real VFIO takes for itself and gives back: found by its ids, bound
-// to vfio-pci while the object lives. For tests whose devices nobody has bound before.
+// A device that a test on real VFIO finds by its ids and binds to vfio-pci for the lifetime of an
+// object, for devices that are not bound yet. It uses the library's own Binding.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,13 @@
 
 namespace passthru {
 
-/// The functions with these ids, ordered; empty where there are none.
+/// Returns the functions with these ids in ascending order; empty if there is no such function.
 std::vector<Bdf> functions_with(uint16_t vendor, uint16_t device);
 
-/// One device on vfio-pci, until the end; then the driver that it had has it again.
+/// A device on vfio-pci. The destructor restores its driver.
 class BorrowedDevice {
  public:
-  /// Errors of Binding::bind, or the one that refused to be written.
+  /// Errors: those of Binding::bind, and of the first write that failed.
   static Result<std::unique_ptr<BorrowedDevice>> borrow(Bdf bdf);
   ~BorrowedDevice();
   BorrowedDevice(const BorrowedDevice&) = delete;
@@ -33,8 +33,8 @@ class BorrowedDevice {
   BorrowedDevice(Bdf bdf, std::string driver, std::filesystem::path records);
 
   const Bdf bdf_;
-  const std::string driver_;             ///< that it had; empty: none
-  const std::filesystem::path records_;  ///< of Binding, for this device alone
+  const std::string driver_;             ///< the driver before; empty: no driver
+  const std::filesystem::path records_;  ///< of Binding, for this device only
 };
 
 }  // namespace passthru

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// Owns the reading of sysfs for tests on real VFIO, and the one write that resets a device.
 #include "tests/hil/bound_devices.h"
 
 #include <fcntl.h>
@@ -46,7 +45,7 @@ void BoundDevice::reset_behind_vfio() const {
   ASSERT_EQ(pread(config.get(), &control, 2, at), 2);
   control |= PCI_EXP_DEVCTL_BCR_FLR;
   ASSERT_EQ(pwrite(config.get(), &control, 2, at), 2);
-  usleep(100'000);  // 7.5.3.4: the function may take that long
+  usleep(100'000);  // 7.5.3.4: the reset may take that long
 }
 
 std::vector<BoundDevice> bound_devices() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the answer to what tests on real VFIO may use: every device that is bound to vfio-pci here,
-// and a way to reset it that VFIO does not see.
+// The devices that tests on real VFIO may use: all devices bound to vfio-pci on this machine; and a
+// reset that VFIO does not notice.
 #pragma once
 
 #include <cstdint>
@@ -17,22 +17,22 @@ struct BoundDevice {
   Bdf bdf;
   uint32_t group = 0;
 
-  /// By its group, or by its own node where PASSTHRU_BACKEND says "cdev".
+  /// Returns a handle by the group, or by the device's own node if PASSTHRU_BACKEND is "cdev".
   [[nodiscard]] DeviceHandle door() const;
-  /// For the name of a test: the BDF with underscores.
+  /// Returns the BDF with underscores, for the names of tests.
   [[nodiscard]] std::string name() const;
-  /// The kernel has found that it has a function-level reset (reset_method, since Linux 5.15).
+  /// Returns whether the kernel lists a function-level reset (reset_method, since Linux 5.15).
   [[nodiscard]] bool has_flr() const;
   /// Sets Initiate Function Level Reset in Device Control (PCI Express 5.0, 7.5.3.4) through sysfs.
   void reset_behind_vfio() const;
 };
 
-/// Ordered by BDF; empty where none is bound.
+/// Returns all bound devices in the order of BDFs.
 std::vector<BoundDevice> bound_devices();
-/// Of those, the ones with a function-level reset, and with MSI-X.
+/// Return the bound devices with a function-level reset, and those with MSI-X.
 std::vector<BoundDevice> devices_with_flr();
 std::vector<BoundDevice> devices_with_msix();
-/// All of them where the run is about this backend, otherwise none.
+/// Returns all bound devices if the run tests this backend, otherwise an empty list.
 std::vector<BoundDevice> devices_by(Backend backend);
 
 }  // namespace passthru

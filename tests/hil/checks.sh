@@ -1,78 +1,78 @@
-# tests/hil/checks.sh - owns what the lab's shell tests have in common: one line a check, and exit status 1 if one failed,
-# or 125 if that is the lab's own fault; what a guest said; and that none outlives its test. Sourced by them.
+# tests/hil/checks.sh - the common functions of the lab's shell tests, which source it. Each check prints one line. The
+# exit status is 1 if a check failed, and 125 if the lab caused the failure. No guest outlives its test.
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash disable=SC2034,SC2317 # status is for those who source this; tear_down is called from the trap
+# shellcheck shell=bash disable=SC2034,SC2317 # the caller uses status; tear_down is called from the trap
 failures=0
 
 # shellcheck source=scripts/lab.d/boot_guest.sh
 source "${BASH_SOURCE[0]%/*}/../../scripts/lab.d/boot_guest.sh"
 
-# The VMM of the guest that `boot` started, while it runs.
+# The pid of the running VMM that `boot` started.
 vmm=''
-tear_down() { [ -z "$vmm" ] || kill -KILL "$vmm" 2>/dev/null || true; } # it may have ended by itself
-# However it ends: what the lab did to a guest is no result of a test.
+tear_down() { [ -z "$vmm" ] || kill -KILL "$vmm" 2>/dev/null || true; } # it may have ended already
+# In every case: a fault of the lab is not a test result.
 trap 'ends_with $?' EXIT
 
-# wait_for_guest: until the VMM has ended; its exit status is in `status`.
+# wait_for_guest: waits until the VMM has ended, and sets `status` to its exit status.
 wait_for_guest() {
   status=0
   wait "$vmm" || status=$?
   vmm=''
 }
 
-# said WORDS: what the guest that was booted last said on lines that begin with WORDS.
+# said WORDS: prints the rest of each line that begins with WORDS on the console of the guest that was booted last.
 said() { sed -n "s/^$1 \(.*[^\r]\)\r*$/\1/p" "${consoles[-1]}"; }
 
-# wait_until_says WORDS: at the beginning of a line, or until the guest has ended. One process waits, because each that
-# is started takes time from the guest: both have the lab machine's only CPU.
+# wait_until_says WORDS: waits for a line that begins with WORDS, or for the end of the guest. It starts one process
+# only: test and guest share the lab machine's only CPU.
 wait_until_says() {
-  grep -q "^$1" < <(exec tail -n +1 -f -s 0.1 --pid="$vmm" "${consoles[-1]}") || true # what is missing then is seen later
+  grep -q "^$1" < <(exec tail -n +1 -f -s 0.1 --pid="$vmm" "${consoles[-1]}") || true # later checks find missing lines
 }
 
 ok() { printf 'ok      %s\n' "$*"; }
 
-# failed WHAT [FILE]: the end of FILE says more.
+# failed WHAT [FILE]: reports a failure, with the end of FILE.
 failed() {
   printf 'FAILED  %s\n' "$1"
   if [ $# -gt 1 ]; then tail -n 25 "$2" | tr -d '\r' | sed 's/^/        | /'; fi
   failures=$((failures + 1))
 }
 
-# equal WHAT GOT WANTED [FILE]
+# equal WHAT GOT WANTED [FILE]: checks that GOT equals WANTED.
 equal() {
-  if [ "$2" = "$3" ]; then ok "$1"; else failed "$1: '$2', not '$3'" "${@:4}"; fi
+  if [ "$2" = "$3" ]; then ok "$1"; else failed "$1: got '$2', expected '$3'" "${@:4}"; fi
 }
 
-# Whether a guest's kernel says that its CPU took an interrupt where it takes none: at the first instruction of a system
-# call, with interrupts off, on the stack of the program that made it. KVM injects none there. The emulator's VMRUN does
-# what KVM asks, and leaves the vector where its loop looks for exceptions: left before the guest has, the loop delivers
-# it once more (docs/performance.md). usage: cpu_went_wrong CONSOLE...
+# cpu_went_wrong CONSOLE...: returns 0 if a guest's CPU took an interrupt with interrupts off: at the first instruction
+# of a system call, on the stack of the calling program. KVM injects no interrupt there. The emulator's VMRUN injects
+# the vector that KVM asks for, but leaves it where the emulator's loop looks for exceptions. If the loop ends before
+# the guest exits, it delivers the vector a second time (docs/performance.md).
 cpu_went_wrong() {
   local console
   for console in "$@"; do
     if grep -qs 'PANIC: double fault' "$console" && grep -qs 'RIP: 0010:entry_SYSCALL_64+0x0/' "$console" &&
       grep -qs 'EFLAGS: 00000002' "$console"; then
-      return 0 # not as it was before the trap
+      return 0 # explicit, because `return` alone in an EXIT trap returns the status from before the trap
     fi
   done
   return 1
 }
 
-# Whether the lab broke a guest, which says nothing about a device; says so.
+# Returns 0 if the lab broke a guest, and prints how. Such a failure says nothing about a device.
 lab_failed() {
   local what
   if timer_stopped; then
     what='timer stopped'
   elif guest_stood_still; then
-    what='CPUs stood still, its own tick with them'
+    what='CPUs hung, and its own tick stopped'
   elif cpu_went_wrong "${consoles[@]}"; then
     what='CPU took an interrupt with interrupts off'
   elif guest_was_silent; then
-    what='progress ended (above: what it said last)'
+    what='progress ended (its last output is above)'
   else
     return 1
   fi
-  echo "a guest's $what, which the emulator does to guests: no result, once" >&2
+  echo "a guest's $what: a fault of the emulator, so this is not a test result" >&2
 }
 
 ends_with() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That the running Linux keeps the contract that FakeKernel imitates, with every device that is
-// bound to vfio-pci here. Backdoor resets are done through sysfs, past VFIO.
+// Tests that the running Linux keeps the contract that FakeKernel imitates, with every device that
+// is bound to vfio-pci. Backdoor resets go through sysfs, past VFIO.
 #include "pci/sysfs.h"
 #include "tests/contract/attach_contract.h"
 #include "tests/contract/gone_contract.h"
@@ -31,8 +31,8 @@ std::vector<ContractSource> sources(const std::vector<BoundDevice>& devices) {
   return sources;
 }
 
-/// An entropy source of the emulator, alone below a port; and two ehci below a bridge, which have
-/// no capability at all.
+/// Returns the emulator's entropy source, which is alone below a port, and two ehci below a bridge,
+/// which have no capabilities.
 std::vector<Bdf> devices_to_take_away() {
   std::vector<Bdf> found = functions_with(0x1af4, 0x1044);
   for (const Bdf ehci : functions_with(0x8086, 0x24cd)) found.push_back(ehci);
@@ -76,10 +76,10 @@ GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoneContract);
 INSTANTIATE_TEST_SUITE_P(Linux, GoneContract, testing::ValuesIn(sources_to_take_away()),
                          [](const auto& each) { return each.param.name; });
 
-// Suites that run for each device of a kind say nothing where there is none: these say it, and in
-// the lab a test that is skipped fails the run.
+// A suite that runs for each device of a kind reports nothing if there is no such device. These
+// tests are then skipped, and in the lab a skipped test is a failure.
 constexpr const char* kAdvice =
-    "'passthru bind BDF' binds one that this machine can spare, or run in the lab: scripts/lab run "
+    "bind an unused device with 'passthru bind BDF', or run this in the lab: scripts/lab run "
     "--nvme build/lab/x.img --bind 0000:00:02.0";
 
 TEST(BoundDevices, OneIsHere) {
@@ -96,7 +96,7 @@ TEST(BoundDevices, OneWithAFunctionLevelResetIsHere) {
 
 TEST(BoundDevices, OneToTakeAwayIsHere) {
   if (functions_with(0x1af4, 0x1044).empty()) {
-    GTEST_SKIP() << "no virtio-rng-pci below a port: scripts/lab run --device "
+    GTEST_SKIP() << "no virtio-rng-pci below a port. Use: scripts/lab run --device "
                     "pcie-root-port,id=port --device virtio-rng-pci,bus=port";
   }
 }

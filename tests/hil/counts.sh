@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# tests/hil/counts.sh - that the library counts the interrupts that the guest counts, on MSI-X, MSI and INTx: at least as
-# many and at most a tenth more where KVM delivers them, because KVM may merge some; the same where they are forwarded.
-# And that no count is lost when a guest shuts its devices down. Runs in the lab, with devices with a disk on vfio-pci.
+# tests/hil/counts.sh - checks that the library counts the interrupts that the guest counts, on MSI-X, MSI and INTx. If
+# KVM delivers them, the library counts at least as many and at most a tenth more, because KVM may merge some. If the
+# library forwards them, the counts are equal. Checks also that counts survive the guest's shutdown of its devices.
+# Runs in the lab, with devices with a disk on vfio-pci.
 # usage: counts.sh GUEST-IMAGES BDF...
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2317 # with_console is called by boot
@@ -15,21 +16,21 @@ shift
 readonly devices=("$@") passthru=build/release/tools/passthru results=$LAB_OUT/counts
 readonly READS=100 socket=/tmp/counts.sock
 
-# What is written there is a line on the guest's console.
-readonly fifo=/tmp/counts.console # not in $LAB_OUT: a share has no pipes
+# The input of the guest's console.
+readonly fifo=/tmp/counts.console # not in $LAB_OUT: the share does not support pipes
 mkfifo "$fifo"
 exec 5<>"$fifo"
 with_console() { exec "$@" <"$fifo"; }
 
-# inspect FILE: what the VMM knows of its devices now.
+# inspect FILE: saves the VMM's answer about its devices.
 inspect() {
   perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Peer => shift) or die "$!\n";
     print $s qq({"request":"inspect"}\n); print scalar <$s>' "$socket" >"$results/$1.json"
 }
-# delivered FILE BDF: to the guest's BDF, by all kinds of interrupts together.
+# delivered FILE BDF: prints the interrupts of all kinds that were delivered for the guest's BDF.
 delivered() { jq ".devices[] | select(.guest_address == \"$2\") | .delivered | add" "$results/$1.json"; }
 
-# run_guest NAME OPTION...
+# run_guest NAME OPTION...: runs a guest to its end, and inspects its devices before and after its reads.
 run_guest() {
   local name=$1 bdf arguments=()
   shift
@@ -48,7 +49,7 @@ run_guest() {
   equal "$name: the guest ended by itself" "$status" 0 "$results/$name.log"
 }
 
-# count NAME: compares each device's counts between "before" and "after" with `agree GUEST'S OURS`.
+# count NAME: compares the counts between "before" and "after" of each device, with `agree GUEST-COUNT LIBRARY-COUNT`.
 count() {
   local name=$1 bdf kind before after theirs ours kinds=''
   while read -r bdf kind before; do
@@ -61,9 +62,9 @@ count() {
       failed "$name: $bdf on $kind: the guest counted $theirs interrupts, the library $ours" "$results/$name.vmm"
     fi
     if [ "$(delivered "$name.end" "$bdf")" -ge "$(delivered "$name.after" "$bdf")" ]; then
-      ok "$name: $bdf: the count is kept when the guest shuts it down"
+      ok "$name: $bdf: the count survives the guest's shutdown"
     else
-      failed "$name: $bdf: of $(delivered "$name.after" "$bdf") interrupts, $(delivered "$name.end" "$bdf") are left at the end"
+      failed "$name: $bdf: the count was $(delivered "$name.after" "$bdf"), then $(delivered "$name.end" "$bdf")"
     fi
     kinds+="$kind "
   done <<<"$(said count-before)"

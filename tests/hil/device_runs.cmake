@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The lab machines in which one guest owns many devices at once and uses each from its Linux driver: docs/devices.md
-# lists what they verify. Included by lab_tests.cmake, which runs what `disks` and `nics` say.
+# The lab machines in which one guest has many devices at the same time and uses each with its Linux driver.
+# docs/devices.md lists what they verify. lab_tests.cmake includes this file and runs `disks` and `nics`.
 set(images build/lab/devices)
 
 macro(begin_devices)
@@ -10,7 +10,7 @@ macro(begin_devices)
   set(image_names "")
 endmacro()
 
-# The next slot of the lab machine, as `number` for its devices and their names.
+# Takes the next slot of the lab machine, and sets `number` for devices and their names.
 macro(take_slot)
   math(EXPR slot "${slot} + 1")
   math(EXPR number "${slot}" OUTPUT_FORMAT HEXADECIMAL)
@@ -18,7 +18,7 @@ macro(take_slot)
   string(SUBSTRING ${number} 2 2 number)
 endmacro()
 
-# assign(MODEL [PROPERTIES [OPTION]]): a device of the emulator for the guest, and how `passthru run` is to assign it.
+# assign(MODEL [PROPERTIES [OPTION]]): adds a device of the emulator for the guest, with an OPTION of `passthru run`.
 macro(assign model)
   take_slot()
   assign_here(${model} "${ARGV1}" "${ARGV2}")
@@ -29,8 +29,8 @@ macro(assign_here model properties option)
   list(APPEND assigned ${model}@0000:00:${number}.0${option})
 endmacro()
 
-# disk(MODEL PROPERTIES [DRIVE [OPTION]]): the same with a disk, which is a DRIVE on the controller's bus, or, without
-# one, part of the device.
+# disk(MODEL PROPERTIES [DRIVE [OPTION]]): the same with a disk. The disk is a DRIVE on the controller's bus, or part of
+# the device if DRIVE is empty.
 macro(disk model properties)
   take_slot()
   list(APPEND image_names ${number})
@@ -44,7 +44,7 @@ macro(disk model properties)
   endif()
 endmacro()
 
-# Behind the emulated IOMMU, and without ports of old.
+# Properties of virtio devices: behind the emulated IOMMU, and without legacy ports.
 set(modern ",disable-legacy=on,iommu_platform=on")
 
 begin_devices()
@@ -89,6 +89,6 @@ nic(pcnet)
 nic(i82559er)
 nic(i82801)
 nic(ne2k_pci)
-# Not the boot display: of that, the kernel shows the copy that firmware has left in memory instead of the ROM.
+# Not the boot display: for that, the kernel shows the copy that the firmware left in memory instead of the ROM.
 assign(secondary-vga ,romfile=${rom})
 set(nics ${machine} -- ${hil}/nics.sh 0000:00:02.0 ${rom} ${guest} ${assigned})

@@ -1,7 +1,7 @@
-# tests/hil/devices.sh - owns how a lab test gives many devices to one guest, and what it then writes about each of them
-# for docs/devices.md. Sourced, with the guest's images and the devices as arguments: MODEL@BDF[,OPTION]...
+# tests/hil/devices.sh - functions for lab tests that give many devices to one guest and record the results for
+# docs/devices.md. Such a test sources it with these arguments: GUEST-IMAGES MODEL@BDF[,OPTION]...
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash disable=SC2034 # variables are for those who source this
+# shellcheck shell=bash disable=SC2034 # the caller uses the variables
 # shellcheck source=tests/hil/checks.sh
 source "${BASH_SOURCE[0]%/*}/checks.sh"
 
@@ -21,7 +21,7 @@ for word in "$@"; do
 done
 readonly devices arguments
 
-# run_guest JOB [WORD...]: all devices, one guest, until it ends by itself.
+# run_guest JOB [WORD...]: runs one guest with all devices until it powers off.
 run_guest() {
   local job=$1 status
   shift
@@ -32,26 +32,26 @@ run_guest() {
     --append "$guest_append passthru.job=$job $*" \
     --summary "$work/summary.json" "${arguments[@]}"
   wait_for_guest
-  # Otherwise nothing that follows says anything more.
+  # After a failure the following checks are useless.
   if [ "$status" != 0 ] || ! grep -q "^guest: $job: done" "$work/guest.log"; then
-    failed "the guest did its job (exit status $status): $(tail -n 3 "$work/vmm.log")" "$work/guest.log"
+    failed "the guest finished its job (exit status $status): $(tail -n 3 "$work/vmm.log")" "$work/guest.log"
     finish
   fi
 }
 
-# said_of WORD BDF: what the guest said after WORD and the address that the device has there.
+# said_of WORD BDF: prints the rest of the guest's line that begins with WORD and the guest's address of the device.
 said_of() {
   local there
   there=$(jq -r ".devices[] | select(.device == \"$2\") | .guest_address" "$work/summary.json")
   said "$1 $there"
 }
 
-# verified BDF DRIVER INTERRUPTS WHAT: goes into the table.
+# verified BDF DRIVER INTERRUPTS WHAT: records a row of the table.
 verified() { printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "${model[$1]}" "${options[$1]}" "$2" "$3" "$4" >>"$work/verified"; }
 
 sha_of() { sha256sum | cut -d' ' -f1; }
 
-# Ends the test. With nothing wrong, what was verified and the summary become a part of the table.
+# Ends the test. If no check failed, writes the recorded rows and the summary as a part of the table.
 finish_devices() {
   [ "$failures" = 0 ] || finish
   jq --rawfile verified "$work/verified" --arg kernel "$(uname -r)" '

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That `passthru msix show` and `audit` name exactly what is wrong with a live device, and that
-// `--heal` mends it: on real VFIO and KVM's own irqfds, with nobody else healing.
+// Tests that `passthru msix show` and `audit` name exactly the damage of a live device, and that
+// `--heal` restores it: on real VFIO and KVM's own irqfds, and without the VMM's own audit.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/kvm.h>
@@ -47,7 +47,7 @@ struct Ran {
   std::string output;
 };
 
-/// The command as a person runs it.
+/// Runs the command in a shell.
 Ran passthru(const std::string& arguments) {
   const std::string line = "build/release/tools/passthru " + arguments + " 2>&1";
   Ran run;
@@ -66,9 +66,9 @@ class Diagnosis : public testing::TestWithParam<BoundDevice> {
     const auto function = Sysfs().function(GetParam().bdf);
     ASSERT_TRUE(function) << function.error().message();
     layout = *msix_layout_of(*function);
-    if (layout.vectors < kVectors) GTEST_SKIP() << "it has too few vectors";
+    if (layout.vectors < kVectors) GTEST_SKIP() << "the device has too few vectors";
     door = std::make_unique<SecondDoor>(GetParam().bdf, layout);
-    if (!door->open()) GTEST_SKIP() << "sysfs does not map its BAR: boot with iomem=relaxed";
+    if (!door->open()) GTEST_SKIP() << "sysfs does not map the BAR. Boot with iomem=relaxed";
     machine = std::move(*KvmMachine::create());
     cpu.emplace(*machine, 0);
     host = std::move(*KvmHypervisor::create(machine->vm(), {.first_gsi = kFirstGsi}));
@@ -82,10 +82,10 @@ class Diagnosis : public testing::TestWithParam<BoundDevice> {
     auto started = InspectServer::start(*domain, {device.get()}, socket);
     ASSERT_TRUE(started) << started.error().message();
     server = std::move(*started);
-    ASSERT_THAT(audited(), IsEmpty()) << "sound before any damage";
+    ASSERT_THAT(audited(), IsEmpty()) << "the device must be undamaged at first";
   }
 
-  /// As a guest does it, the BARs far from each other.
+  /// Enables BARs and vectors as a guest does. The BARs are far from each other.
   void enable() {
     for (unsigned bar = 0; bar < 6; ++bar) {
       const uint64_t at = kGuest + bar * kBetweenBars;
@@ -115,7 +115,7 @@ class Diagnosis : public testing::TestWithParam<BoundDevice> {
   [[nodiscard]] std::string asked(const std::string& what) const {
     return "msix " + what + " " + GetParam().bdf.str() + " --socket " + socket;
   }
-  /// What `audit` finds; its exit status says so too.
+  /// Returns the findings of `audit`, and checks its exit status.
   Findings audited() {
     const Ran run = passthru(asked("audit") + " --format=json");
     EXPECT_THAT(run.output, HasSubstr("\"devices\""));
@@ -128,7 +128,7 @@ class Diagnosis : public testing::TestWithParam<BoundDevice> {
     EXPECT_EQ(run.status, findings.empty() ? 0 : 1) << run.output;
     return findings;
   }
-  /// What `show` finds.
+  /// Returns the findings of `show`.
   Findings shown() {
     const Ran run = passthru(asked("show") + " --json");
     EXPECT_EQ(run.status, 0) << run.output;
@@ -140,7 +140,7 @@ class Diagnosis : public testing::TestWithParam<BoundDevice> {
     }
     return findings;
   }
-  /// The damage is named by both, mended by --heal, and gone.
+  /// Checks that both commands name the damage, and that --heal restores the device.
   void expect_damage(const Findings& wanted) {
     EXPECT_EQ(shown(), wanted);
     EXPECT_EQ(audited(), wanted);
@@ -160,7 +160,7 @@ class Diagnosis : public testing::TestWithParam<BoundDevice> {
     for (unsigned vector = 0; vector < kVectors; ++vector) findings.emplace_back(vector, verdict);
     return findings;
   }
-  /// Message Control, past VFIO.
+  /// Writes Message Control past VFIO.
   void set_control(uint16_t value) {
     const auto config = Sysfs().function_path(GetParam().bdf) / "config";
     const Fd fd(::open(config.c_str(), O_RDWR | O_CLOEXEC));
@@ -209,8 +209,8 @@ TEST_P(Diagnosis, AFunctionMaskThatWasLeftOn) {
   expect_damage(all("function mask left on"));
 }
 
-// KVM knows an irqfd by its eventfd and its GSI; vectors have theirs in the order in which they
-// went live.
+// KVM identifies an irqfd by its eventfd and its GSI. Vectors get their GSIs in the order in which
+// they become live.
 TEST_P(Diagnosis, AnIrqfdThatWasLost) {
   const auto descriptors = names_in("/proc/self/fd");
   ASSERT_TRUE(descriptors);
@@ -220,7 +220,7 @@ TEST_P(Diagnosis, AnIrqfdThatWasLost) {
     lost.fd = static_cast<uint32_t>(std::stoi(name));
     lost.gsi = kFirstGsi + 1;
     lost.flags = KVM_IRQFD_FLAG_DEASSIGN;
-    ignore(kvm_call(machine->vm(), KVM_IRQFD, "KVM_IRQFD", &lost), "most are none of KVM's");
+    ignore(kvm_call(machine->vm(), KVM_IRQFD, "KVM_IRQFD", &lost), "most eventfds are not irqfds");
   }
   ASSERT_TRUE(device->trigger(1));
   EXPECT_THAT(passthru(asked("show")).output,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tests/hil/disks.sh - that one guest reads and writes the disks behind many kinds of controllers at once, on MSI-X, MSI
-# and shared INTx lines. Runs in the lab; the disk of the device in slot N is IMAGES/N.img.
+# tests/hil/disks.sh - checks that one guest reads and writes the disks behind many kinds of controllers at the same
+# time, on MSI-X, MSI and shared INTx lines. Runs in the lab; the disk of the device in slot N is IMAGES/N.img.
 # usage: disks.sh IMAGES GUEST-IMAGES MODEL@BDF[,OPTION]...
 # SPDX-License-Identifier: MIT
 set -euo pipefail
@@ -15,10 +15,10 @@ for bdf in "${devices[@]}"; do
   slot=${bdf:8:2}
   read -r driver kind interrupts read wrote <<<"$(said_of disk "$bdf")"
   name="${model[$bdf]}${options[$bdf]:+ (${options[$bdf]})} by ${driver:-no driver} on ${kind:-no interrupts}"
-  # Nothing has read these files here before the guest's end: what is there now is what the emulator wrote.
-  equal "$name: what it read is on the disk" "$read" "$(head -c 1M "$images/$slot.img" | sha_of)" "$work/guest.log"
-  equal "$name: what it wrote is on the disk" "$wrote" "$(tail -c 1M "$images/$slot.img" | head -c 256K | sha_of)"
-  [ "${interrupts:-0}" -gt 0 ] || failed "$name: it had no interrupt"
+  # The lab machine has not read these files before, so its cache does not hide the emulator's writes.
+  equal "$name: the guest read the disk's data" "$read" "$(head -c 1M "$images/$slot.img" | sha_of)" "$work/guest.log"
+  equal "$name: the guest's data is on the disk" "$wrote" "$(tail -c 1M "$images/$slot.img" | head -c 256K | sha_of)"
+  [ "${interrupts:-0}" -gt 0 ] || failed "$name: the device interrupted"
   verified "$bdf" "$driver" "$kind" '1 MiB read, 256 KiB written'
 done
 finish_devices

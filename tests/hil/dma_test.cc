@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That a device reaches by DMA exactly the memory that its domain has at that moment, on real VFIO:
-// by QEMU's edu, which copies between memory and a buffer of its own (docs/specs/edu of QEMU).
+// Tests that a device reaches by DMA exactly the memory that its domain has at that moment, on real
+// VFIO, with QEMU's edu. The edu copies between memory and its own buffer (docs/specs/edu of QEMU).
 // For the top of the IOMMU's address space it needs dma_mask=0x7fffffffff or more.
 #include <gtest/gtest.h>
 #include <linux/pci_regs.h>
@@ -23,7 +23,7 @@ constexpr uint64_t kPage = 4096;
 constexpr uint64_t k2M = uint64_t{2} << 20;
 constexpr uint64_t k1G = uint64_t{1} << 30;
 
-/// Zeroed memory of this process at a multiple of 2 MiB.
+/// Zeroed memory of this process, aligned to 2 MiB.
 class HostMemory {
  public:
   explicit HostMemory(uint64_t size) : size_(size), reserved_(size + k2M) {
@@ -49,7 +49,7 @@ class HostMemory {
   void* memory_;
 };
 
-/// No two seeds give the same page.
+/// Fills a page; different seeds give different pages.
 void fill(std::span<std::byte> page, unsigned seed) {
   unsigned value = seed * 2654435761U + 1;
   for (std::byte& byte : page) {
@@ -58,8 +58,8 @@ void fill(std::span<std::byte> page, unsigned seed) {
   }
 }
 
-/// What the device copies of a page: its end. (Not all of it: older edus take a copy that fills
-/// their buffer for one that goes past it, and end the emulator.)
+/// The device copies only the end of a page: older edus end the emulator if a copy fills their
+/// buffer exactly.
 constexpr uint64_t kCopied = kPage / 2;
 
 std::vector<std::byte> copied_part(std::span<const std::byte> page) {
@@ -69,10 +69,11 @@ std::vector<std::byte> copied_part(std::span<const std::byte> page) {
 
 class DmaOfEdu : public AssignedEdu {
  protected:
-  static constexpr uint64_t kFirst = 0x1000'0000;   ///< below 28 bits, which every edu reaches
-  static constexpr uint64_t kSecond = 0x0800'0000;  ///< and this
+  // Every edu reaches 28 bits of address.
+  static constexpr uint64_t kFirst = 0x1000'0000;
+  static constexpr uint64_t kSecond = 0x0800'0000;
 
-  /// Assigns the device; no memory is there yet.
+  /// Assigns the device, without memory.
   void attach() {
     open();
     if (IsSkipped() || HasFatalFailure()) return;
@@ -82,12 +83,13 @@ class DmaOfEdu : public AssignedEdu {
     ASSERT_NE(registers_, nullptr) << "its registers are not mapped";
   }
 
-  /// The device copies from the page at `address` into its buffer.
+  /// Makes the device copy from the page at `address` into its buffer.
   void copy_in(uint64_t address) { copy(address + kPage - kCopied, kBuffer, 0); }
-  /// And from its buffer to the page.
+  /// Makes the device copy from its buffer to the page at `address`.
   void copy_out(uint64_t address) { copy(kBuffer, address + kPage - kCopied, kToMemory); }
 
-  /// From one page to another, each at its address for the device.
+  /// Makes the device copy from one page to another; `from` and `to` are DMA addresses. Returns
+  /// whether the data arrived.
   bool moves(uint64_t from, std::span<std::byte> source, uint64_t to,
              std::span<std::byte> destination) {
     fill(source, ++seed_);
@@ -102,8 +104,8 @@ class DmaOfEdu : public AssignedEdu {
   static constexpr uint64_t kBuffer = 0x40000;
   static constexpr uint64_t kRun = 1, kToMemory = 2;
 
-  // A register is 64 bits wide. As the guest's own load and store: pread(2) and pwrite(2) of 8
-  // bytes are two accesses on older kernels.
+  // A register has 64 bits. This uses loads and stores, as a guest does, because pread(2) and
+  // pwrite(2) of 8 bytes are two accesses on older kernels.
   volatile uint64_t& at(uint64_t offset) const {
     return *reinterpret_cast<volatile uint64_t*>(registers_ + offset);
   }
@@ -112,7 +114,7 @@ class DmaOfEdu : public AssignedEdu {
     at(kDestination) = destination;
     at(kCount) = kCopied;
     at(kCommand) = kRun | direction;
-    // The device waits for 100 ms before it begins.
+    // The device waits 100 ms before it begins.
     ASSERT_TRUE(eventually([this] { return (at(kCommand) & kRun) == 0; }));
   }
 
@@ -146,13 +148,12 @@ TEST_P(DmaOfEduBySize, MemoryThatIsRemovedIsReachedNoMoreUntilItIsAddedAgain) {
     EXPECT_EQ(domain.remove_memory(kSecond).error().code, ENOENT);
     const auto kept = copied_part(goes.first_page());
     EXPECT_FALSE(moves(kFirst, stays.first_page(), kSecond, HostMemory(kPage).first_page()));
-    EXPECT_EQ(copied_part(goes.first_page()), kept)
-        << "the device wrote to memory that was taken away";
+    EXPECT_EQ(copied_part(goes.first_page()), kept) << "the device wrote to removed memory";
     fill(goes.first_page(), 1000U + static_cast<unsigned>(round));
     copy_in(kSecond);
     copy_out(kFirst);
     EXPECT_NE(copied_part(stays.first_page()), copied_part(goes.first_page()))
-        << "the device read memory that was taken away";
+        << "the device read removed memory";
   }
 }
 
@@ -177,8 +178,8 @@ TEST_F(DmaOfEdu, ReadOnlyMemoryIsReadAndNotWritten) {
   attach();
   if (IsSkipped() || HasFatalFailure()) return;
   const HostMemory rom(kPage), ram(kPage);
-  // Of memory that nobody has written, older kernels pin the page of zeroes that all share for now,
-  // if it is to be read only: what is written later is in another.
+  // For a read-only map of unwritten memory, older kernels pin the shared zero page. A later write
+  // would go to another page, so write first.
   fill(rom.first_page(), 0);
   ASSERT_TRUE(domain.add_memory(kFirst, rom.bytes(), /*writable=*/false));
   ASSERT_TRUE(domain.add_memory(kSecond, ram.bytes()));
@@ -198,17 +199,17 @@ TEST_F(DmaOfEdu, MemoryThatIsRefusedLeavesTheMapAsItWas) {
     uint64_t address;
     std::span<std::byte> bytes;
   } cases[] = {
-      {"the same once more", kFirst, first.bytes()},
+      {"the same memory again", kFirst, first.bytes()},
       {"within", kFirst + k2M / 2, page},
       {"reaches into the first page", kFirst - k2M, other.bytes()},
       {"begins in the last page", kFirst + k2M - kPage, other.bytes()},
-      {"an address that is no page's", kFirst + k2M + 0x800, page},
-      {"memory that is no page's", kFirst + k2M, other.bytes().subspan(0x800, kPage)},
+      {"an unaligned address", kFirst + k2M + 0x800, page},
+      {"unaligned memory", kFirst + k2M, other.bytes().subspan(0x800, kPage)},
       {"half a page", kFirst + k2M, page.first(0x800)},
       {"nothing", kFirst + k2M, page.first(0)},
       {"past the last address", ~uint64_t{0} - kPage + 1, other.bytes()},
-      {"where the IOMMU takes writes for interrupts", 0xfee00000, page},
-      {"around it", 0xfee00000 - k2M, other.bytes()},
+      {"the IOMMU's range for interrupts", 0xfee00000, page},
+      {"a range that contains it", 0xfee00000 - k2M, other.bytes()},
   };
   for (const auto& [what, address, bytes] : cases) {
     EXPECT_FALSE(domain.add_memory(address, bytes)) << what;
@@ -238,7 +239,8 @@ TEST_F(DmaOfEdu, AGroupThatItsGiverHasOpenStillIsTakenOutOfItsContainer) {
   }
 }
 
-/// Of the bus addresses that an Intel IOMMU translates (VT-d 10.4.2, MGAW); 0: this is another one.
+/// Returns the width in bits of the bus addresses that an Intel IOMMU translates (VT-d 10.4.2,
+/// MGAW); 0 if it is another IOMMU.
 unsigned address_width() {
   std::ifstream file("/sys/class/iommu/dmar0/intel-iommu/cap");
   uint64_t capability = 0;
@@ -250,12 +252,12 @@ TEST_F(DmaOfEdu, ReachesTheLastPageThatTheIommuTranslatesAndNoneIsAddedPastIt) {
   attach();
   if (IsSkipped() || HasFatalFailure()) return;
   const unsigned width = address_width();
-  ASSERT_NE(width, 0U) << "how wide the addresses of this machine's IOMMU are is not known";
+  ASSERT_NE(width, 0U) << "the address width of this machine's IOMMU is unknown";
   const uint64_t end = uint64_t{1} << width;
   const HostMemory low(kPage), top(kPage), beyond(2 * kPage);
   ASSERT_TRUE(domain.add_memory(kFirst, low.bytes()));
-  EXPECT_FALSE(domain.add_memory(end, beyond.first_page())) << "the first page past it";
-  EXPECT_FALSE(domain.add_memory(end - kPage, beyond.bytes())) << "half past it";
+  EXPECT_FALSE(domain.add_memory(end, beyond.first_page())) << "the first page past the end";
+  EXPECT_FALSE(domain.add_memory(end - kPage, beyond.bytes())) << "half past the end";
   EXPECT_FALSE(domain.add_memory(~uint64_t{0} - kPage + 1, beyond.first_page()));
   const auto added = domain.add_memory(end - kPage, top.bytes());
   ASSERT_TRUE(added) << added.error().message();

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# tests/hil/doctor.sh - that `passthru doctor` says of a machine what it lacks and no more, that `bind` does not take
-# what the host needs, and that whole groups come and go or stay. Runs in the lab, with the devices of lab_tests.cmake.
+# tests/hil/doctor.sh - checks that `passthru doctor` names exactly what a machine lacks, that `bind` refuses devices
+# that the host uses, and that it binds and unbinds whole groups or nothing. Runs in the lab, with the devices of
+# lab_tests.cmake.
 # usage: doctor.sh [built-in]
-# built-in: on a kernel without modules. Nothing can be missing there, and nothing be loaded that would use a disk.
+# built-in: for a kernel without modules. There, vfio-pci cannot be missing, and no module that uses a disk can be
+# loaded.
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 
@@ -11,20 +13,20 @@ source "${BASH_SOURCE[0]%/*}/checks.sh"
 # shellcheck source=tests/hil/refused.sh
 source "${BASH_SOURCE[0]%/*}/refused.sh"
 
-# On vfio-pci; the host's drive and NIC; a bridge; two devices of one group.
+# A drive on vfio-pci; the host's drive and NIC; a bridge; two devices of one group.
 readonly nvme=0000:00:02.0 own=0000:00:03.0 nic=0000:00:05.0 bridge=0000:00:06.0
 readonly one=0000:02:01.0 other=0000:02:02.0
 readonly report=/tmp/report mounted=/tmp/mounted
 readonly nobody=65534
 
-# Where any user can reach it, wherever the repository is.
+# A path that any user can reach, wherever the repository is.
 mkdir -p /tmp/reachable $mounted
 mount --bind build/release/tools /tmp/reachable
 readonly passthru=/tmp/reachable/passthru
 
 driver() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")"; }
 
-# asked STATUS WHAT ARGUMENTS...: runs the doctor, twice: its lines in $report, its JSON in $report.json.
+# asked STATUS WHAT ARGUMENTS...: runs the doctor twice, and saves its lines in $report, its JSON in $report.json.
 asked() {
   local wanted=$1 what=$2 status=0 now
   shift 2
@@ -32,21 +34,21 @@ asked() {
   equal "$what: exit status" "$status" "$wanted" $report
   "${as[@]}" "$passthru" doctor --json "$@" >$report.json || [ $? = "$wanted" ]
   now=$(state)
-  [ "$now" = "$before" ] || failed "$what: it changed something"
+  [ "$now" = "$before" ] || failed "$what: the doctor changed nothing"
 }
-as=(env) # who asks
+as=(env) # the command that runs the doctor as a user
 
-# missing WHAT CHECKS: those, and no other, say that something is missing.
-missing() { equal "$1: what is missing" "$(jq -r '[.checks[] | select(.answer == "no") | .name] | join(" ")' $report.json)" "$2" $report; }
+# missing WHAT CHECKS: checks that CHECKS, and no other checks, answer no.
+missing() { equal "$1: the checks that answer no" "$(jq -r '[.checks[] | select(.answer == "no") | .name] | join(" ")' $report.json)" "$2" $report; }
 
-# line CHECK WORDS...: its line has them.
+# line CHECK WORDS...: checks that the line of CHECK contains WORDS.
 line() {
   local check=$1 found word
   shift
   found=$(awk -v check="$check" '$2 == check' $report)
   for word in "$@"; do
     if [[ $found != *"$word"* ]]; then
-      failed "$check: no '$word' in its line" $report
+      failed "$check: its line contains '$word'" $report
       return
     fi
   done
@@ -66,9 +68,9 @@ ready_machine() {
 }
 
 wrong_words() {
-  refused 'no address' 2 "'nvme0'" -- "$passthru" doctor nvme0
-  refused 'no word' 2 "'passthru list'" -- "$passthru" doctor ''
-  asked 3 'no such device' 0000:00:19.0
+  refused 'not an address' 2 "'nvme0'" -- "$passthru" doctor nvme0
+  refused 'an empty argument' 2 "'passthru list'" -- "$passthru" doctor ''
+  asked 3 'a missing device' 0000:00:19.0
   line device "no " "this machine has no PCI function at this address"
   asked 3 'a bridge' $bridge
   line device 'it is a bridge' 'Assign the devices behind it'
@@ -118,19 +120,19 @@ groups() {
   equal 'bind --group' "$(driver $one) $(driver $other)" 'vfio-pci vfio-pci'
   before=$(state) asked 0 'a whole group' $one
   "$passthru" unbind --group $other
-  as_before 'unbind --group: all is as it was'
+  as_before 'unbind --group: everything is restored'
 
-  # The last step but one of the second device is refused: its driver has left it by then.
+  # The last step but one of the second device fails, after its driver was unbound.
   mount --bind "/sys/bus/pci/devices/$other/driver_override" "/sys/bus/pci/devices/$other/driver_override"
   mount -o remount,bind,ro "/sys/bus/pci/devices/$other/driver_override"
   refused 'bind --group: a member fails' 3 $other 'Read-only file system' -- "$passthru" bind --group $one
   umount "/sys/bus/pci/devices/$other/driver_override"
   refused 'bind --group: a bridge' 3 $bridge 'it is a bridge' -- "$passthru" bind --group $bridge
   equal 'bind --group --dry-run: the writes' "$("$passthru" bind --group --dry-run $one | grep -c '^echo')" 6
-  as_before 'bind --group --dry-run: all is as it was'
+  as_before 'bind --group --dry-run: nothing has changed'
 }
 
-# used WHAT WORDS...: the doctor and `bind` say so of the host's own drive or NIC in $used.
+# used WHAT WORDS...: checks that the doctor and `bind` report that the host uses the drive or NIC in $used.
 used() {
   local what=$1
   shift
@@ -145,8 +147,8 @@ disks() {
   local disk hidden used=$own
   disk=$(basename "$(dirname "$(dirname "$(grep -l lab1 /sys/block/nvme*/device/serial)")")")
   remember_state
-  asked 3 "the host's drive, not used" $own
-  missing "the host's drive, not used" driver
+  asked 3 "the host's unused drive" $own
+  missing "the host's unused drive" driver
 
   modprobe ext4
   busybox mke2fs "/dev/$disk" >/dev/null
@@ -154,14 +156,14 @@ disks() {
   used 'a mounted disk' "$disk is mounted on $mounted" "'umount -A /dev/$disk'"
   umount $mounted
 
-  # The mount table of this namespace does not have it.
+  # This namespace's mount table does not contain the mount.
   unshare --mount --propagation private sh -c "mount -t ext4 -o ro /dev/$disk $mounted && touch /tmp/hidden && exec sleep 1000" &
   hidden=$!
   until [ -e /tmp/hidden ] || ! kill -0 "$hidden"; do sleep 0.1; done
   refused 'bind: a disk of another mount namespace' 3 "$own: cannot be bound" \
     "$disk is claimed, by ZFS or in another mount namespace" --force -- "$passthru" bind $own
   kill "$hidden"
-  wait "$hidden" || true # it was stopped
+  wait "$hidden" || true # ended by the signal
 
   addpart "/dev/$disk" 1 2048 65536
   busybox mkswap "/dev/${disk}p1" >/dev/null
@@ -181,7 +183,7 @@ disks() {
   equal 'bind --force: a mounted disk' "$(driver $own)" vfio-pci
   umount $mounted
   "$passthru" unbind $own
-  as_before 'unbind: the drive is back'
+  as_before 'unbind: the host has the drive again'
 }
 
 interfaces() {
@@ -197,7 +199,7 @@ interfaces() {
   "$passthru" bind $nic
   equal 'bind: an interface that is down' "$(driver $nic)" vfio-pci
   "$passthru" unbind $nic
-  as_before 'unbind: the NIC is back'
+  as_before 'unbind: the host has the NIC again'
 }
 
 remember_state
@@ -207,7 +209,7 @@ unprivileged
 groups
 interfaces
 if [ "${1-}" = built-in ]; then
-  echo 'not here: a missing module, disks in use'
+  echo 'not tested on this kernel: a missing module, disks in use'
 else
   without_the_module
   disks

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Vectors that come one by one on real VFIO while vector 0 is under load: it loses nothing, and
-// where the kernel adds vectors one by one, it is never bound again.
+// Tests on real VFIO that vector 0 loses no signal while other vectors are added under load. If the
+// kernel can add single vectors, vector 0 is never bound again.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,8 +17,8 @@ class Growth : public MsixOnVfio {
  protected:
   static constexpr unsigned kMaxVectors = 64;
 
-  /// Signals vector 0 and looks whether it arrives. While the kernel enables anew it may come
-  /// twice, which the guest takes for one.
+  /// Signals vector 0 and checks that it arrives. While the kernel enables the vectors again, it
+  /// may arrive twice, which the guest sees as one interrupt.
   void signal_and_expect() {
     signal(0, 1);
     const auto delivered = host.delivered();
@@ -52,7 +52,7 @@ TEST_P(Growth, VectorZeroLosesNothingWhileTheOthersCome) {
   }
 }
 
-// Each signal has to arrive before the next is sent, and vectors come at any moment in between.
+// Each signal must arrive before the next is sent. The test adds vectors at any moment in between.
 TEST_P(Growth, VectorZeroIsNeverLostWhileItIsSignalledAllTheTime) {
   enable(1);
   std::atomic<bool> arrived = false;
@@ -60,7 +60,7 @@ TEST_P(Growth, VectorZeroIsNeverLostWhileItIsSignalledAllTheTime) {
   std::thread load([&] {
     while (!stop) {
       arrived = false;
-      // While the kernel enables anew there is nothing to signal.
+      // While the kernel enables the vectors again, the trigger fails.
       if (!device->act_on_irqs(Irq::Msix, IrqAction::Trigger, 0, 1)) continue;
       while (!stop && !arrived) std::this_thread::yield();
     }

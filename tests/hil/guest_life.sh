@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/hil/guest_life.sh - that a guest's devices are usable again whatever its end was: power-off, kill -9 of the VMM,
-# reboot, SIGTERM; and what a guest's kernel sees of them. Runs in the lab, with an NVMe drive at 00:02.0, a NIC at
-# 00:03.0, both on vfio-pci. usage: guest_life.sh DRIVE-IMAGE GUEST-IMAGES
+# tests/hil/guest_life.sh - checks that a guest's devices are usable again after each kind of end: power-off, kill -9 of
+# the VMM, reboot, SIGTERM. Checks also how the guest's kernel sees the devices. Runs in the lab, with an NVMe drive at
+# 00:02.0 and a NIC at 00:03.0, both on vfio-pci. usage: guest_life.sh DRIVE-IMAGE GUEST-IMAGES
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2317 # called from a trap
 set -euo pipefail
@@ -14,27 +14,27 @@ readonly nvme=0000:00:02.0 nic=0000:00:03.0
 readonly passthru=build/release/tools/passthru
 readonly results=$LAB_OUT/guest_life
 
-# What a guest's kernel says when a device's BARs, MSI-X or config space are not as its drivers expect. Some of it is
-# logged as information only, so this is asked of every line.
+# Messages of a guest's kernel when a device's BARs, MSI-X or config space are not as its drivers expect. The kernel
+# logs some of them at the level of information, so the test searches every line.
 readonly complaints=(
   'BAR [0-9]+.*(no space|failed|can.t|invalid|error|bogus)' # PCI core: a BAR cannot be placed
-  'can.t (claim|reserve|assign)'                            # PCI core: two BARs overlap, or lie outside the windows
-  '(invalid|broken|unknown) (BAR|header|capability)'        # PCI core: config space makes no sense
+  'can.t (claim|reserve|assign)'                            # PCI core: two BARs overlap, or are outside the windows
+  '(invalid|broken|unknown) (BAR|header|capability)'        # PCI core: config space is inconsistent
   'address space collision'                                 # PCI core: a BAR on top of RAM or of another device
   'config space|Refused to change power state'              # a write was lost, or reads became all ones
   'device not ready|Unable to change power state'           # the same, after a reset
   'MSI-?X?.*(fail|error|unable|not |disabl)'                # drivers that fall back to fewer vectors, MSI or INTx
-  'Failed to initialize.*interrupt'                         # e1000e, when MSI-X cannot be had
-  'nobody cared|spurious|No irq handler'                    # an interrupt that nobody owns: a wrong message or line
+  'Failed to initialize.*interrupt'                         # e1000e, when MSI-X is not available
+  'nobody cared|spurious|No irq handler'                    # an interrupt without a handler: a wrong message or line
   'I/O .*timeout|completion polled|timeout, aborting'       # nvme: an interrupt was lost
   'Detected Hardware Unit Hang|NETDEV WATCHDOG'             # e1000e: the same
-  'WARNING: CPU.* at (drivers|kernel/irq|lib/iomap)'         # what the PCI core, drivers and interrupts assert
+  'WARNING: CPU.* at (drivers|kernel/irq|lib/iomap)'         # assertions of the PCI core, drivers and interrupts
 )
 
 job() { printf '%s passthru.job=%s' "$guest_append" "$*"; }
 
-# start_guest NAME JOB BDF...: in the background; its pid is in `vmm`. The first one is booted as a distribution ships it,
-# with two CPUs; the others in a third of that time.
+# start_guest NAME JOB BDF...: starts a guest in the background and sets `vmm` to its pid. The guest `power-off` boots a
+# bzImage, as distributions do, with two CPUs. The others boot in a third of that time.
 start_guest() {
   local name=$1 append=$2 bdf devices=() kernel=vmlinux cpus=1
   shift 2
@@ -46,10 +46,10 @@ start_guest() {
     --summary "$results/$name.json" "${devices[@]}"
 }
 
-# What `failed` shows of guest NAME: its console, then what the VMM said.
+# story NAME: writes the console and the VMM's output to one file, for `failed`, and prints its name.
 story() { cat "$results/$1.log" "$results/$1.vmm" >"$results/$1.story" && echo "$results/$1.story"; }
 
-# Waits for the guest's end; its exit status is in `status`.
+# Waits until the VMM has ended, and sets `status` to its exit status.
 wait_for_end() {
   status=0
   wait "$vmm" 2>/dev/null || status=$?
@@ -57,7 +57,7 @@ wait_for_end() {
 }
 
 
-# begins_to_read WHAT NAME: waits until that guest reads its drive.
+# begins_to_read WHAT NAME: waits until guest NAME reads its drive.
 begins_to_read() {
   wait_until_says reading
   if grep -q '^reading' "$results/$2.log"; then ok "$1: the guest began to read"; else
@@ -79,24 +79,24 @@ a_guest_reads_the_drive_and_powers_off() {
   start_guest power-off "$(job read-drive)" $nvme $nic
   wait_for_end
   equal 'power-off: exit status 0' "$status" 0 "$(story power-off)"
-  equal 'power-off: it ended by itself' "$(of_summary power-off .end)" power-off
-  equal 'power-off: it read what is on the drive' "$(sha_read power-off)" "$outside"
+  equal 'power-off: the guest powered off' "$(of_summary power-off .end)" power-off
+  equal 'power-off: the guest read the content of the drive' "$(sha_read power-off)" "$outside"
   still_assigned power-off
 }
 
 its_log_has_no_complaint() {
   local log=$results/power-off.dmesg found
   sed -n '/^log begin/,/^log end/p' "$results/power-off.log" | tr -d '\r' >"$log"
-  # Without the drivers' own lines the log is not what this looks through.
+  # Without the drivers' lines, the following search would prove nothing.
   if grep -q 'nvme nvme0' "$log" && grep -q 'e1000e 0000:00:02.0 eth0' "$log"; then
     ok "power-off: the guest's log has its drivers' lines"
   else
     failed "power-off: the guest's log has its drivers' lines" "$log"
   fi
   found=$(grep -iE "$(IFS='|' && echo "${complaints[*]}")" "$log" || [ $? -eq 1 ])
-  # Warnings and worse, of whatever wording, by those who use the devices.
+  # All warnings and errors of the drivers.
   found+=$(grep -E '^<[0-4]>' "$log" | grep -iE '\bpci|nvme|e1000e|msi' || [ $? -eq 1 ])
-  equal "power-off: no complaint about BARs, MSI-X or config space" "$found" ''
+  equal "power-off: the guest's log has no error about BARs, MSI-X or config space" "$found" ''
 }
 
 # The lab's own small kernel is built without PAT.
@@ -107,7 +107,7 @@ its_kernel_has_write_combining() {
     'x86/PAT: Configuration [0-7]: WB WC '
 }
 
-# Each is a span, whose mapping the guest has as a whole or not at all.
+# The doorbells and the table are in spans. A span is either mapped completely or not at all.
 doorbells_are_mapped_and_the_table_is_not() {
   local msix bar table span
   equal 'power-off: no access to the page of the doorbells was trapped' "$(of_summary power-off "
@@ -117,37 +117,37 @@ doorbells_are_mapped_and_the_table_is_not() {
     msix=$("$passthru" list --json | jq -c ".devices[] | select(.device == \"$bdf\") | .msix")
     bar=$(jq .table.bar <<<"$msix")
     table=$(jq .table.offset <<<"$msix")
-    # Every span that has a byte of a page that has a byte of the table.
+    # Every span that overlaps a page of the table.
     span=$(of_summary power-off "
       ($table / 4096 | floor * 4096) as \$start
       | (($table + 16 * $(jq .vectors <<<"$msix") + 4095) / 4096 | floor * 4096) as \$stop
       | .devices[] | select(.device == \"$bdf\") | .bars[] | select(.index == $bar) | .spans[]
       | select(.offset < \$stop and .offset + .size > \$start) | .mapped" | sort -u)
-    equal "power-off: the page of the MSI-X table of $bdf is in no mapping" "$span" false
+    equal "power-off: the pages of the MSI-X table of $bdf are not mapped" "$span" false
   done
 }
 
-# As with a VMM that has no irqfd; and of the drive's interrupts at most 200 a second.
+# Forwards all interrupts, as for a VMM without irqfds, and at most 200 interrupts a second of the drive.
 a_guest_lives_without_irqfds() {
   start_guest forwarded "$(job read-drive)" $nvme,moderate=200 $nic
   wait_for_end
-  equal 'forwarded: it ended by itself' "$(of_summary forwarded .end)" power-off "$(story forwarded)"
-  equal 'forwarded: it read what is on the drive' "$(sha_read forwarded)" "$outside"
-  equal 'forwarded: its interrupts went through the forwarder, and none was refused' "$(of_summary forwarded '
+  equal 'forwarded: the guest powered off' "$(of_summary forwarded .end)" power-off "$(story forwarded)"
+  equal 'forwarded: the guest read the content of the drive' "$(sha_read forwarded)" "$outside"
+  equal 'forwarded: the forwarder delivered its interrupts, and KVM refused no interrupt' "$(of_summary forwarded '
     [.devices[].vectors[].forwarded | select(. != null)]
     | "\(map(.delivered) | add > 10) \(map(.sink_failed) | add)"')" 'true 0'
-  equal 'forwarded: interrupts of the drive were held back' "$(of_summary forwarded "
+  equal 'forwarded: the forwarder held interrupts of the drive back' "$(of_summary forwarded "
     [.devices[] | select(.device == \"$nvme\") | .vectors[].forwarded | select(. != null) | .held] | add > 0")" true
-  equal 'power-off: no interrupt did' "$(of_summary power-off '[.devices[].vectors[].forwarded] | unique | tostring')" '[null]'
+  equal 'power-off: the forwarder delivered no interrupt' "$(of_summary power-off '[.devices[].vectors[].forwarded] | unique | tostring')" '[null]'
 }
 
 the_vmm_is_killed_while_the_guest_reads() {
   start_guest killed "$(job read-drive)" $nvme $nic
   begins_to_read 'kill -9' killed
   sleep 0.3
-  kill -KILL "$vmm" 2>/dev/null || true # one that has ended already has another status
+  kill -KILL "$vmm" 2>/dev/null || true # if it has ended already, its status differs
   wait_for_end
-  equal 'kill -9: in the middle of it' "$status $(sha_read killed)" '137 '
+  equal 'kill -9: it killed the VMM during the read' "$status $(sha_read killed)" '137 '
   still_assigned 'kill -9'
 }
 
@@ -155,18 +155,18 @@ the_next_guest_reads_the_same_and_reboots() {
   start_guest reboot "$(job read-drive passthru.end=reboot)" $nvme $nic
   wait_for_end
   equal 'reboot, after kill -9: exit status 0' "$status" 0 "$(story reboot)"
-  equal 'reboot: it read what is on the drive' "$(sha_read reboot)" "$outside"
-  equal 'reboot: that was its end' "$(of_summary reboot .end)" reset
+  equal 'reboot: the guest read the content of the drive' "$(sha_read reboot)" "$outside"
+  equal 'reboot: the summary says reset' "$(of_summary reboot .end)" reset
   still_assigned reboot
 }
 
 the_vmm_is_terminated() {
   start_guest terminated "$(job read-drive passthru.end=stay)" $nvme $nic
   begins_to_read SIGTERM terminated
-  kill -TERM "$vmm" 2>/dev/null || true # likewise
+  kill -TERM "$vmm" 2>/dev/null || true # it may have ended
   wait_for_end
   equal 'SIGTERM: status 1, as documented' "$status" 1
-  equal 'SIGTERM: it says so' "$(of_summary terminated .end)" stopped
+  equal 'SIGTERM: the summary says stopped' "$(of_summary terminated .end)" stopped
   still_assigned SIGTERM
 }
 
@@ -178,10 +178,10 @@ the_host_gets_the_drive_back() {
     sleep 0.1
   done
   equal "unbind: the host's drivers have the devices" "$(driver $nvme) $(driver $nic)" 'nvme e1000e'
-  equal 'unbind: the host reads what is on the drive' "$(sha256sum </dev/nvme0n1 | cut -d' ' -f1)" "$outside"
+  equal 'unbind: the host reads the content of the drive' "$(sha256sum </dev/nvme0n1 | cut -d' ' -f1)" "$outside"
   log=$(dmesg)
   found=$(grep -E 'WARNING: CPU|BUG:|Oops|nobody cared|DMAR:.*fault' <<<"$log" || [ $? -eq 1 ])
-  equal "the host's kernel found nothing wrong" "$found" ''
+  equal "the host's log has no error" "$found" ''
 }
 
 rm -rf "$results"

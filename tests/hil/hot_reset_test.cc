@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The reset of a bus on real VFIO: two functions behind a bridge to conventional PCI that have no
-// reset of their own. Needs two ehci of the emulator, which nobody else uses.
+// Tests of the reset of a bus on real VFIO: two functions behind a bridge to conventional PCI,
+// without a reset of their own. It needs two unused ehci of the emulator.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ class HotReset : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto found = functions_with(0x8086, 0x24cd);
-    if (found.size() < devices.size()) GTEST_SKIP() << "it takes two ehci (8086:24cd) on one bus";
+    if (found.size() < devices.size()) GTEST_SKIP() << "needs two ehci (8086:24cd) on one bus";
     for (size_t i = 0; i < devices.size(); ++i) {
       auto taken = BorrowedDevice::borrow(found[i]);
       ASSERT_TRUE(taken) << taken.error().message();
@@ -52,8 +52,8 @@ class HotReset : public ::testing::Test {
     domain.mmio().read(address, std::as_writable_bytes(std::span{&value, 1}));
     return value;
   }
-  /// CONFIGFLAG, 0 after a reset (EHCI 1.0, 2.3.8); the lowest byte of the BAR says where the
-  /// operational registers begin.
+  /// Returns the address of CONFIGFLAG, which is 0 after a reset (EHCI 1.0, 2.3.8). The first byte
+  /// in the BAR is the offset of the operational registers.
   uint64_t config_flag(size_t i) { return base(i) + (load(base(i)) & 0xff) + 0x40; }
   void set_config_flag(size_t i) {
     const uint32_t one = 1;
@@ -85,7 +85,7 @@ TEST_F(HotReset, DoesNotResetOneUnderTheOther) {
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, EPERM);
   EXPECT_THAT(done.error().message(), HasSubstr("also reset " + borrowed[1]->bdf().str()));
-  EXPECT_EQ(load(config_flag(1)), 1U) << "the other one goes on";
+  EXPECT_EQ(load(config_flag(1)), 1U) << "the other device was reset";
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That INTx is masked by the kernel when it fires and comes back with the guest's EOI, on real
-// VFIO: by QEMU's edu, which asserts its pin when a register is written. Both ways to tell an EOI.
+// Tests on real VFIO that the kernel masks INTx when it fires, and that the guest's EOI unmasks it,
+// for both ways to report an EOI. QEMU's edu asserts its pin when a register is written.
 #include <gtest/gtest.h>
 #include <linux/pci_regs.h>
 
@@ -22,7 +22,7 @@ class IntxOfEdu : public AssignedEdu {
     }
     return false;
   }
-  /// Not within a time in which it would certainly have come.
+  /// Returns whether the condition is still false after a time in which it would have become true.
   template <class Condition>
   static bool not_soon(Condition condition) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -59,7 +59,7 @@ TEST_F(IntxOfEdu, IsALevelForAVmmThatTellsEoisItself) {
     device->end_of_intx();
     EXPECT_TRUE(soon(high)) << "still asserted";
     write(kAcknowledge, 1);
-    EXPECT_TRUE(high()) << "the guest has yet to tell that it is done";
+    EXPECT_TRUE(high()) << "the guest has not yet signalled the EOI";
     device->end_of_intx();
     EXPECT_TRUE(not_soon(high)) << "no longer asserted";
   }

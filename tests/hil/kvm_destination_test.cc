@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That interrupts reach the APIC whose id a message has, on real KVM: ids of 8 bits, and of more.
+// Tests on real KVM that interrupts reach the APIC whose id is in the message, for ids of 8 bits
+// and more.
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@ class KvmDestination : public testing::Test {
     ASSERT_TRUE(opened) << opened.error().message();
     host = std::move(*opened);
   }
-  /// What a device's interrupt does.
+  /// Signals the eventfd, as a device's interrupt does.
   void signal() {
     const uint64_t one = 1;
     ASSERT_EQ(::write(eventfd.get(), &one, sizeof one), 8);
@@ -36,7 +37,7 @@ class KvmDestination : public testing::Test {
   Fd eventfd{::eventfd(0, EFD_CLOEXEC)};
 };
 
-// 44 is what is left of 300 in 8 bits.
+// 44 is 300 truncated to 8 bits.
 TEST_F(KvmDestination, AnExtendedIdReachesItsCpuAndNoOther) {
   create({.extended_destinations = true});
   SleepingCpu low(*machine, 44), high(*machine, 300);
@@ -74,7 +75,8 @@ TEST_F(KvmDestination, AnIdThatKvmWouldCutOffIsRefused) {
   ASSERT_TRUE(route);
   EXPECT_EQ(host->update_route(*route, message).error().code, EINVAL);
   host->destroy_route(*route);
-  EXPECT_FALSE(host->translate({0xfee0'0000 | 1 << 5, 0x61}, 0x10)) << "bits of an id not offered";
+  EXPECT_FALSE(host->translate({0xfee0'0000 | 1 << 5, 0x61}, 0x10))
+      << "id bits that were not offered";
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// KvmHypervisor's routes on real KVM: many that change at once, and beside the routes of a VMM with
-// a split irqchip.
+// Tests of KvmHypervisor's routes on real KVM: many routes changed together, and routes beside
+// those of a VMM with a split irqchip.
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -88,7 +88,7 @@ TEST_F(KvmRoutes, ThatAreMadeAndChangedTogetherEachLeadWhereTheyShould) {
   }
 }
 
-// KVM reports an end only of vectors that a level-triggered route of a pin names.
+// KVM reports the end of an interrupt only for vectors that a level-triggered route of a pin names.
 TEST(KvmSplitIrqchip, TheEndOfALevelInterruptIsReportedEachTimeWhateverElseIsRouted) {
   constexpr uint32_t kLevel = 1 << 15;
   const auto level = [](unsigned vector) {
@@ -103,15 +103,15 @@ TEST(KvmSplitIrqchip, TheEndOfALevelInterruptIsReportedEachTimeWhateverElseIsRou
   ASSERT_TRUE(route) << route.error().message();
   for (unsigned end = 0; end < 1000; ++end) {
     ASSERT_EQ(machine.end_of(0x31), 0x31U)
-        << "EOI " << end << ": a device's route has replaced the table";
+        << "EOI " << end << ": a device's route replaced the table";
   }
-  EXPECT_EQ(machine.end_of(0x51), std::nullopt) << "an edge";
+  EXPECT_EQ(machine.end_of(0x51), std::nullopt) << "edge-triggered";
 
   ASSERT_TRUE(host->set_vmm_routes({{5, level(0x32)}}));
   EXPECT_EQ(machine.end_of(0x32), 0x32U);
   ASSERT_TRUE(host->update_route(*route, to_vector(0x52)));
   EXPECT_EQ(machine.end_of(0x32), 0x32U);
-  EXPECT_EQ(machine.end_of(0x31), std::nullopt) << "no pin leads there any more";
+  EXPECT_EQ(machine.end_of(0x31), std::nullopt) << "no pin has a route to this vector";
 }
 
 }  // namespace

@@ -1,32 +1,35 @@
 # SPDX-License-Identifier: MIT
-# The lab runs of the test suite: which devices each machine has, what must pass in it, and on which kernels and with
-# which of the kernel's interfaces to VFIO it runs. Names are lab.KERNEL.BACKEND.NAME; what does not depend on the
-# backend runs once a kernel, as lab.KERNEL.NAME. Runs go side by side: each has a drive and a place for results of its own.
+# The lab runs of the test suite: the devices of each machine, its tests, its kernels, and the kernel's interfaces to
+# VFIO (backends). Names are lab.KERNEL.BACKEND.NAME. A test that does not depend on the backend runs once for each
+# kernel, as lab.KERNEL.NAME. Runs are parallel: each has its own drive and its own directory for results.
 set(lab ${PROJECT_SOURCE_DIR}/scripts/lab)
 set(hil ${PROJECT_SOURCE_DIR}/tests/hil)
 set(hil_tests ${CMAKE_CURRENT_BINARY_DIR}/passthru_hil_tests)
 set(unit_tests ${CMAKE_CURRENT_BINARY_DIR}/passthru_unit_tests)
 
-# Backends that scripts/test --all tries on the lab's own kernel.
+# The backends that scripts/test --all uses on the lab's own kernel.
 set(backends_next group cdev)
-# All of them would take half an hour more. These are those that tell most: what the newer kernel and the newer backend do
-# in another way. -DPASSTHRU_EVERY_RUN=ON registers the others too.
+# The runs on the lab's own kernel. All runs would take half an hour more. This selection covers what the newer kernel
+# and the newer backend do differently. -DPASSTHRU_EVERY_RUN=ON registers the others too.
 set(runs_next
-  next.group.hil next.group.backdoor next.group.packed next.group.moves next.group.stream next.group.resets
-  next.cdev.hil next.cdev.backdoor next.cdev.storm next.cdev.packed next.cdev.moves next.cdev.stream next.cdev.resets
-  next.cdev.unprivileged next.cdev.disks next.cdev.nics next.two_doors next.vf_tokens)
-# Two guests at a time, and pages of 1 GiB, are much for a lab machine of one CPU; ten thousand looks take a while.
-# They are made when asked for only.
-set(runs_left_out stock.virtual_functions stock.memory stock.looking stock.ten_thousand_looks)
-option(PASSTHRU_EVERY_RUN "Also those that these leave out" OFF)
-# What `scripts/test` leaves to `scripts/test --all`, to end within ten minutes: repetitions, and devices of each kind.
+  next.group.hil next.group.backdoor next.group.shared_pages next.group.moves next.group.stream next.group.resets
+  next.cdev.hil next.cdev.backdoor next.cdev.storm next.cdev.shared_pages next.cdev.moves next.cdev.stream
+  next.cdev.resets next.cdev.unprivileged next.cdev.disks next.cdev.nics next.two_backends next.vf_tokens)
+# Runs that only PASSTHRU_EVERY_RUN registers. Two guests at the same time, or pages of 1 GiB, are a heavy load for a
+# lab machine with one CPU; ten thousand inspections take most of an hour.
+set(runs_left_out stock.virtual_functions stock.memory stock.inspect_cost stock.ten_thousand_looks)
+option(PASSTHRU_EVERY_RUN "Register every lab run, also those that the other lists leave out" OFF)
+# Runs that `scripts/test` leaves to `scripts/test --all`, so that it ends within ten minutes: repetitions, and devices
+# of each kind.
 set(runs_of_all
-  stock.group.counts stock.group.packed stock.group.unprivileged stock.group.hostile stock.group.moves stock.group.stream
-  stock.group.resets stock.group.disks stock.group.nics stock.topology_assigned stock.see_others stock.vf_tokens)
-# One combination has the long forms.
+  stock.group.counts stock.group.shared_pages stock.group.unprivileged stock.group.hostile stock.group.moves
+  stock.group.stream stock.group.resets stock.group.disks stock.group.nics stock.topology_assigned
+  stock.inspect_foreign stock.vf_tokens)
+# The combination of kernel and backend that runs the long forms.
 set(long_runs stock.group)
 
-# What guests run: Debian's kernel on the stock kernel, the lab's own small one on that; and the jobs of demo and tests.
+# The images of guests: Debian's kernel if the lab runs the stock kernel, the small kernel if it runs the lab's own; and
+# the jobs of demo and tests.
 set(guest build/lab/guest-test)
 set(debian_guest ${guest})
 set(small_guest ${guest}/small)
@@ -41,13 +44,13 @@ if(PASSTHRU_TEST_ALL)
   set_tests_properties(lab.guest_image PROPERTIES FIXTURES_REQUIRED next_kernel)
 endif()
 
-# The lab's own kernel: minutes the first time, nothing later. It is compiled on all cores: no guest has to bear that.
+# The lab's own kernel. The first build takes minutes and all cores, so no guest runs beside it.
 if(PASSTHRU_TEST_ALL)
   add_test(NAME lab.next_kernel COMMAND ${lab} build-kernel next WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(lab.next_kernel PROPERTIES LABELS lab FIXTURES_SETUP next_kernel RUN_SERIAL ON TIMEOUT 2400)
 endif()
 
-# It has many drivers, so its guests have Debian's kernel everywhere.
+# The device runs need many drivers, so their guests always have Debian's kernel.
 include(${CMAKE_CURRENT_LIST_DIR}/device_runs.cmake)
 
 macro(choose_guest)
@@ -56,8 +59,8 @@ macro(choose_guest)
   endif()
 endmacro()
 
-# passthru_lab_test(NAME LAB-OPTION... -- COMMAND...): one boot on `kernel`. The command and the tests read of the
-# environment which `backend` to take, where there is one.
+# passthru_lab_test(NAME LAB-OPTION... -- COMMAND...): adds a test that boots the lab once on `kernel`. If `backend` is
+# set, the command and the tests read it from the environment.
 function(passthru_lab_test name)
   set(test lab.${where}.${name})
   if(NOT PASSTHRU_EVERY_RUN AND (${where}.${name} IN_LIST runs_left_out OR
@@ -67,7 +70,7 @@ function(passthru_lab_test name)
   if(NOT PASSTHRU_EVERY_RUN AND NOT PASSTHRU_TEST_ALL AND ${where}.${name} IN_LIST runs_of_all)
     return()
   endif()
-  # Drives of 16 MiB: guests read all of them, some again and again.
+  # Drives have 16 MiB: guests read all of it, some of them repeatedly.
   set(environment LAB_TIMES=yes LAB_DRIVE_MIB=16 LAB_NAME=${test} LAB_OUT=${PROJECT_SOURCE_DIR}/build/lab/out/${where})
   if(backend)
     list(APPEND environment PASSTHRU_BACKEND=${backend})
@@ -76,20 +79,20 @@ function(passthru_lab_test name)
   if(kernel STREQUAL "next")
     list(APPEND fixtures next_kernel)
   endif()
-  add_test(NAME ${test} COMMAND ${hil}/once_more ${lab} run --kernel ${kernel} ${ARGN}
+  add_test(NAME ${test} COMMAND ${hil}/retry_lab_failure ${lab} run --kernel ${kernel} ${ARGN}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${test} PROPERTIES LABELS lab TIMEOUT 2400 ENVIRONMENT "${environment}"
     FIXTURES_REQUIRED "${fixtures}")
 endfunction()
 
-# ---- what depends on the backend ---------------------------------------------------------------------------------
+# ---- tests that depend on the backend ----------------------------------------------------------------------------
 
 function(lab_runs kernel backend)
   choose_guest()
   set(where ${kernel}.${backend})
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
-  # How often the state of a drive or NIC is damaged under its guest, the interrupts of a NIC are moved between CPUs
-  # under a TCP stream, BARs are moved, a guest resets its drive; what a hostile guest does, as hostile.sh has it.
+  # Repetitions. damages: of the state of a drive or NIC under its guest. moves: of a NIC's interrupts between CPUs
+  # under a TCP stream. bar_moves: of BARs. resets: of a drive by its guest. attacks: the arguments of hostile.sh.
   if(kernel STREQUAL "stock")
     set(damages 20)
     set(moves 500)
@@ -112,8 +115,8 @@ function(lab_runs kernel backend)
     set(resets 12)
   endif()
 
-  # From the rtl8139 on they are bound by the tests themselves; three are in one page, two behind a bridge, one behind a
-  # port of its own.
+  # The tests themselves bind the rtl8139 and the following devices. Three share a page, two are behind a bridge, one is
+  # behind its own port.
   passthru_lab_test(hil --nvme ${drive}-hil.img --nic-pair --bind 0000:00:02.0 --bind 0000:00:03.0
     --device rtl8139 --device pci-ohci --device sdhci-pci --pack 0000:00:05.0,0000:00:06.0,0000:00:07.0
     --device edu,dma_mask=0x7fffffffff --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
@@ -123,22 +126,23 @@ function(lab_runs kernel backend)
   passthru_lab_test(backdoor --nvme ${drive}-backdoor.img --bind 0000:00:02.0 --
     ${hil}/backdoor.sh --guest ${guest} --rounds ${damages})
   passthru_lab_test(storm --nvme ${drive}-storm.img --bind 0000:00:02.0 -- ${hil}/storm.sh 10)
-  # A disk on MSI-X, one on MSI, one on INTx. Debian's kernel has drivers for them.
+  # Disks on MSI-X, on MSI and on INTx. Debian's kernel has drivers for them.
   set(nothing driver=null-co,read-zeroes=on,size=16777216,if=none)
   passthru_lab_test(counts --nvme ${drive}-counts.img --device ich9-ahci,id=ahci --device am53c974,id=scsi
     --qemu -drive --qemu id=d1,${nothing} --qemu -device --qemu ide-hd,bus=ahci.0,drive=d1
     --qemu -drive --qemu id=d2,${nothing} --qemu -device --qemu scsi-hd,bus=scsi.0,drive=d2
     --bind 0000:00:02.0 --bind 0000:00:03.0 --bind 0000:00:04.0 --
     ${hil}/counts.sh ${debian_guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0)
-  # A NIC of the lab machine and an rtl8139 on one cable, the rtl8139 in one page with two others. Debian's kernel has
-  # a driver for it.
-  passthru_lab_test(packed
+  # A NIC of the lab machine and an rtl8139 on one cable. The rtl8139 shares a page with two other devices. Debian's
+  # kernel has a driver for it.
+  passthru_lab_test(shared_pages
     --qemu -netdev --qemu hubport,hubid=2,id=own --device e1000e,netdev=own
     --qemu -netdev --qemu hubport,hubid=2,id=theirs --device rtl8139,netdev=theirs
     --device pci-ohci --device sdhci-pci --pack 0000:00:03.0,0000:00:04.0,0000:00:05.0
     --bind 0000:00:03.0 --bind 0000:00:04.0 --bind 0000:00:05.0 --
-    ${hil}/packed.sh ${debian_guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
-  # A parent with all rights opens the devices, by the backend, and its child has none. Without devices: once.
+    ${hil}/shared_pages.sh ${debian_guest} 0000:00:02.0 0000:00:03.0 0000:00:04.0 0000:00:05.0)
+  # A parent with all rights opens the devices through the backend; its child has no rights. The test without devices
+  # runs once.
   set(ways ${backend}s)
   if(where STREQUAL "stock.group")
     list(PREPEND ways alone)
@@ -152,7 +156,7 @@ function(lab_runs kernel backend)
     ${hil}/moves.sh ${drive}-moves.img ${debian_guest} ${bar_moves})
   passthru_lab_test(stream --nic-pair --bind 0000:00:02.0 -- ${hil}/stream.sh ${guest} ${moves} ${damages})
   passthru_lab_test(resets --nvme ${drive}-resets.img --bind 0000:00:02.0 -- ${hil}/resets.sh ${guest} ${resets})
-  # A drive that stays, two behind ports that go, and a device that reports errors.
+  # A drive that stays, two drives behind ports that the test removes, and a device that reports errors.
   passthru_lab_test(unplug --nvme ${drive}-unplug.img
     --device pcie-root-port,id=rp1,chassis=1 --device pcie-root-port,id=rp2,chassis=2 --device pcie-root-port,id=rp3,chassis=3
     --qemu -drive --qemu id=d1,${nothing} --device nvme,id=nvme1,serial=lab1,drive=d1,bus=rp1
@@ -160,28 +164,28 @@ function(lab_runs kernel backend)
     --device virtio-rng-pci,id=rng0,bus=rp3,aer=on,disable-legacy=on,iommu_platform=on
     --bind 0000:00:02.0 --bind 0000:01:00.0 --bind 0000:02:00.0 --bind 0000:03:00.0 --
     ${hil}/unplug.sh ${drive}-unplug.img ${guest} 0000:00:02.0 0000:01:00.0 0000:02:00.0 0000:03:00.0)
-  # A device that the host takes back, while the guest attacks the drive.
+  # The e1000e is the device that the host takes back while the guest attacks the drive.
   if(kernel STREQUAL "stock")
     passthru_lab_test(hostile --nvme ${drive}-hostile.img --device e1000e --bind 0000:00:02.0 --bind 0000:00:03.0 --
       ${hil}/hostile.sh ${debian_guest} 0000:00:03.0 ${attacks})
   endif()
-  passthru_lab_test(see_it --nvme ${drive}-see_it.img --nic-pair -- ${hil}/see_it.sh ${guest})
-  # It speaks of groups: their nodes, their owners, their members.
+  passthru_lab_test(inspect_guest --nvme ${drive}-inspect_guest.img --nic-pair -- ${hil}/inspect_guest.sh ${guest})
+  # The refusals name groups: their nodes, their owners, their members.
   if(backend STREQUAL "group")
-    # What is behind a bridge to conventional PCI is one IOMMU group: its requests carry the bridge's address.
+    # All devices behind a bridge to conventional PCI are one IOMMU group: their requests carry the bridge's address.
     passthru_lab_test(refusals --nvme ${drive}-refusals.img --nic-pair
       --device pcie-root-port,id=rp --device pcie-pci-bridge,id=br,bus=rp
       --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
       --bind 0000:00:02.0 --bind 0000:02:01.0 -- ${hil}/refusals.sh ${guest})
   endif()
-  # This one takes its program out of a BAR of its own by DMA: iommufd maps no device's memory (Linux 6.12).
+  # The lsi53c895a fetches its program from its own BAR by DMA, but iommufd maps no device memory (Linux 6.12).
   set(those ${disks})
   if(backend STREQUAL "cdev")
     list(FILTER those EXCLUDE REGEX "^lsi53c895a@")
   endif()
   passthru_lab_test(disks ${those})
   passthru_lab_test(nics ${nics})
-  # They write to one set of disks.
+  # Both tests write to the same disks.
   foreach(test lab.${where}.disks lab.${where}.nics)
     if(TEST ${test})
       set_property(TEST ${test} PROPERTY RESOURCE_LOCK device_images)
@@ -190,7 +194,7 @@ function(lab_runs kernel backend)
   endforeach()
 endfunction()
 
-# ---- what does not ---------------------------------------------------------------------------------------------------
+# ---- tests that do not depend on the backend -------------------------------------------------------------------------
 
 # A switch with three ports behind the first root port, two bridges to conventional PCI behind the second.
 set(switch_and_bridges
@@ -212,10 +216,10 @@ function(lab_runs_once kernel)
   set(where ${kernel})
   set(backend "")
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
-  # The forwarder on the lab's kernel: what a ring does is the kernel's.
+  # The unit tests of the forwarder on the lab's kernel: io_uring's behaviour depends on the kernel.
   passthru_lab_test(forwarder -- env PASSTHRU_SIGNALS=200000 ${hil}/all_must_run
     ${unit_tests} --gtest_filter=*Forward*)
-  # A drive on vfio-pci, one of the host's, two NICs of the host's, and two devices of one group.
+  # A drive on vfio-pci, a drive and two NICs with host drivers, and two devices in one group.
   set(modules "")
   if(kernel STREQUAL "next")
     set(modules built-in)
@@ -225,18 +229,20 @@ function(lab_runs_once kernel)
     --device virtio-rng-pci,bus=br,addr=1 --device virtio-rng-pci,bus=br,addr=2
     --bind 0000:00:02.0 -- ${hil}/doctor.sh ${modules})
   passthru_lab_test(topology ${switch_and_bridges} -- ${hil}/topology.sh)
-  # The same with bus numbers of the kernel's own. The emulator takes the last -append: it is all that the kernel is told.
+  # The same with bus numbers that the kernel assigns. The emulator uses only the last -append, so this is the whole
+  # command line.
   passthru_lab_test(topology_assigned ${switch_and_bridges}
     --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off pci=assign-busses" --
     ${hil}/topology.sh as-booted)
-  # As most kernels are booted: nobody sees a BAR that is in use.
-  passthru_lab_test(kept_away --nvme ${drive}-kept_away.img
+  # Without iomem=relaxed, as most kernels boot: nobody can map a BAR that is in use.
+  passthru_lab_test(inspect_host_driver --nvme ${drive}-inspect_host_driver.img
     --qemu -append --qemu "console=ttyS0 intel_iommu=on quiet panic=-1 oops=panic mitigations=off nohz=off" --
-    ${hil}/kept_away.sh)
-  passthru_lab_test(see_others --nvme ${drive}-see_others.img -- ${hil}/see_others.sh ${drive}-see_others.img ${guest})
+    ${hil}/inspect_host_driver.sh)
+  passthru_lab_test(inspect_foreign --nvme ${drive}-inspect_foreign.img --
+    ${hil}/inspect_foreign.sh ${drive}-inspect_foreign.img ${guest})
 endfunction()
 
-# A drive behind a port, with two virtual functions for which there are four queues and five interrupts each.
+# A drive behind a port, with two virtual functions. Each can have four queues and five interrupts.
 set(sriov ${PROJECT_SOURCE_DIR}/build/lab/sriov)
 add_test(NAME lab.sriov_image COMMAND ${hil}/make_images ${sriov} drive WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(lab.sriov_image PROPERTIES LABELS lab FIXTURES_SETUP sriov_image)
@@ -252,7 +258,7 @@ function(lab_virtual_functions kernel)
   passthru_lab_test(virtual_functions ${sriov_drive} -- ${hil}/virtual_functions.sh ${sriov}/drive.img ${guest})
   passthru_lab_test(vf_tokens ${sriov_drive} --device rtl8139 --bind 0000:00:03.0
     -- ${hil}/vf_tokens.sh ${sriov}/drive.img ${guest})
-  # They write to one drive.
+  # Both tests write to the same drive.
   foreach(test lab.${where}.virtual_functions lab.${where}.vf_tokens)
     if(TEST ${test})
       set_property(TEST ${test} PROPERTY RESOURCE_LOCK sriov_image)
@@ -261,8 +267,8 @@ function(lab_virtual_functions kernel)
   endforeach()
 endfunction()
 
-# A huge page of 1 GiB is to be had only while the kernel boots, in a machine with enough memory in one piece. As above,
-# all that the kernel is told. What a guest's memory is made of does not depend on the lab's kernel.
+# The kernel can set aside a page of 1 GiB only during the boot, and only if enough contiguous memory is free. -append
+# has the whole command line again. The backing of a guest's memory does not depend on the lab's kernel.
 function(lab_memory kernel)
   set(where ${kernel})
   set(backend "")
@@ -272,48 +278,49 @@ function(lab_memory kernel)
     ${hil}/memory.sh ${drive}-memory.img ${guest})
 endfunction()
 
-# What looking at a guest costs it: in short, and ten thousand times, which takes most of an hour.
-function(lab_looking kernel)
+# The cost of inspections for the inspected guest: a short run, and ten thousand inspections, which take most of an
+# hour.
+function(lab_inspect_cost kernel)
   set(where ${kernel})
   set(backend "")
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
-  foreach(test looking:1000 ten_thousand_looks:10000)
+  foreach(test inspect_cost:1000 ten_thousand_looks:10000)
     string(REPLACE ":" ";" test ${test})
     list(GET test 0 name)
     list(GET test 1 shows)
     passthru_lab_test(${name} --nvme ${drive}-${name}.img --nvme ${drive}-${name}-idle.img --
-      ${hil}/looking.sh ${guest} ${shows})
+      ${hil}/inspect_cost.sh ${guest} ${shows})
     if(TEST lab.${where}.${name})
       set_tests_properties(lab.${where}.${name} PROPERTIES TIMEOUT 7300)
     endif()
   endforeach()
 endfunction()
 
-# What only a kernel with both of VFIO's doors can do.
-function(lab_two_doors kernel)
+# A test for kernels with both backends.
+function(lab_two_backends kernel)
   choose_guest()
   set(where ${kernel})
   set(backend "")
-  set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where}-two_doors)
-  passthru_lab_test(two_doors --nvme ${drive}-1.img --nvme ${drive}-2.img
-    --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/two_doors.sh ${drive}-1.img ${drive}-2.img ${guest})
+  set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where}-two_backends)
+  passthru_lab_test(two_backends --nvme ${drive}-1.img --nvme ${drive}-2.img
+    --bind 0000:00:02.0 --bind 0000:00:03.0 -- ${hil}/two_backends.sh ${drive}-1.img ${drive}-2.img ${guest})
 endfunction()
 
 lab_runs(stock group)
 lab_runs_once(stock)
 lab_virtual_functions(stock)
 lab_memory(stock)
-lab_looking(stock)
+lab_inspect_cost(stock)
 if(PASSTHRU_TEST_ALL)
   foreach(backend ${backends_next})
     lab_runs(next ${backend})
   endforeach()
   lab_runs_once(next)
   lab_virtual_functions(next)
-  lab_two_doors(next)
+  lab_two_backends(next)
 endif()
 
-# What the device runs found is what docs/devices.md says.
+# Checks docs/devices.md against the results of the device runs.
 if(TEST lab.stock.group.disks)
   add_test(NAME lab.devices_table COMMAND ${PROJECT_SOURCE_DIR}/scripts/devices-table --check
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})

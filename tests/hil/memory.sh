@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/hil/memory.sh - that a guest uses its drive whatever its memory is made of: a memfd, huge pages of 2 MiB and of
-# 1 GiB; and what is said where there are too few of them. Runs in the lab, with an NVMe drive at 00:02.0 on vfio-pci,
-# on a kernel that was told hugepagesz=1G hugepages=1: later, no such page can be had.
+# tests/hil/memory.sh - checks that a guest uses its drive with each kind of memory: a memfd, huge pages of 2 MiB and of
+# 1 GiB. Checks also the errors if too few huge pages are free. Runs in the lab, with an NVMe drive at 00:02.0 on
+# vfio-pci, on a kernel booted with hugepagesz=1G hugepages=1: the kernel can set such pages aside only during the boot.
 # usage: memory.sh DRIVE-IMAGE GUEST-IMAGES
 # SPDX-License-Identifier: MIT
 set -euo pipefail
@@ -18,7 +18,7 @@ readonly small=/sys/kernel/mm/hugepages/hugepages-2048kB large=/sys/kernel/mm/hu
 
 readonly run=("$passthru" run --kernel "$guest/vmlinux" --initrd "$guest/initrd" --cpus 2 --device "$nvme")
 
-# start_guest NAME OPTION...: until its drive is being read.
+# start_guest NAME OPTION...: starts a guest and waits until it reads its drive.
 start_guest() {
   name=$1
   shift
@@ -26,20 +26,20 @@ start_guest() {
   wait_until_says reading
 }
 
-# What the process that runs the guest has mapped: its RAM is the one that is called $1.
+# Prints "yes" if the VMM has mapped RAM from a file whose name contains $1.
 mapped_as() { grep -qE "rw-s .* /(memfd|anon_hugepage).*$1" "/proc/$vmm/maps" && echo yes; }
 
 it_reads_its_drive() {
   wait_for_guest
   equal "$name: the guest ended by itself" "$status" 0 "$results/$name.vmm"
-  equal "$name: it read what is on the drive" "$(said 'nvme sha256')" "$outside" "$results/$name.log"
+  equal "$name: the guest read the content of the drive" "$(said 'nvme sha256')" "$outside" "$results/$name.log"
 }
 
 pages_in_use() { echo $(($(<"$1/nr_hugepages") - $(<"$1/free_hugepages"))); }
 
 memory_of_a_memfd() {
   start_guest memfd --memory 256M --memory-from memfd
-  equal "$name: RAM is that file" "$(mapped_as guest-ram)" yes
+  equal "$name: the RAM is a memfd" "$(mapped_as guest-ram)" yes
   it_reads_its_drive
 }
 
@@ -48,22 +48,22 @@ too_few_huge_pages() {
   echo 10 >$small/nr_hugepages
   refused 'ten huge pages for 256 MiB' 3 '128 pages of 2 MiB are needed, 10 are free' \
     "echo 128 > $small/nr_hugepages" -- "${run[@]}" "${huge[@]}"
-  equal 'none of them is in use after that' "$(pages_in_use $small)" 0
+  equal 'no huge page is in use after the refusal' "$(pages_in_use $small)" 0
   refused 'one page of 1 GiB for two' 3 '2 pages of 1 GiB are needed, 1 are free' "echo 2 > $large/nr_hugepages" -- \
     "${run[@]}" --memory 2G --memory-from hugetlbfs --huge-page-size 1G
   refused 'a part of a page of 1 GiB' 2 'not a multiple' 'Use --memory 1024M' -- \
     "${run[@]}" "${huge[@]}" --huge-page-size 1G
 }
 
-# huge_pages NAME DIRECTORY PAGES OPTION...: these are set aside.
+# huge_pages NAME DIRECTORY PAGES OPTION...: runs a guest on the PAGES that the kernel has set aside.
 huge_pages() {
   local pages=$3 directory=$2
   equal "$1: the lab machine has set $pages aside" "$(<"$directory/nr_hugepages")" "$pages"
   start_guest "$1" --memory-from hugetlbfs "${@:4}"
-  equal "$name: each of them is the guest's" "$(pages_in_use "$directory")" "$pages"
-  equal "$name: RAM is made of them" "$(mapped_as guest-ram)" yes
+  equal "$name: the guest uses all of them" "$(pages_in_use "$directory")" "$pages"
+  equal "$name: the RAM consists of huge pages" "$(mapped_as guest-ram)" yes
   it_reads_its_drive
-  equal "$name: each is free again" "$(pages_in_use "$directory")" 0
+  equal "$name: all huge pages are free again" "$(pages_in_use "$directory")" 0
 }
 
 rm -rf "$results"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns an Msix between a real device on vfio-pci and a fake VMM, for tests on every bound device:
-// what the device has, and some vectors that a guest has unmasked.
+// A test fixture for every bound device with MSI-X: an Msix between the real device on vfio-pci and
+// a fake VMM, with some unmasked vectors.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -24,14 +24,14 @@ inline MsiMessage message_of(unsigned vector) {
 
 class MsixOnVfio : public ::testing::TestWithParam<BoundDevice>, public VectorObserver {
  protected:
-  /// Opens the device and finds its table. Skips where it has none.
+  /// Opens the device and finds its table. Skips the test if the device has no MSI-X.
   void SetUp() override {
     auto opened = VfioDevice::open(kernel, dma, GetParam().door());
     ASSERT_TRUE(opened) << opened.error().message();
     device = *opened;
     auto config = ConfigSpace::create(device);
     ASSERT_TRUE(config) << config.error().message();
-    if (!(*config)->msix()) GTEST_SKIP() << "it has no MSI-X";
+    if (!(*config)->msix()) GTEST_SKIP() << "the device has no MSI-X";
     layout = *(*config)->msix();
   }
   /// Enables MSI-X with `message_of` in the first `vectors` entries, unmasked.
@@ -54,7 +54,7 @@ class MsixOnVfio : public ::testing::TestWithParam<BoundDevice>, public VectorOb
     put32(vector * 16, static_cast<uint32_t>(message.address));
     put32(vector * 16 + 8, message.data);
   }
-  /// The kernel's own loopback, as if the device had signalled the vectors.
+  /// Triggers the vectors by the kernel's own loopback, as if the device had signalled them.
   void signal(unsigned first, unsigned count) {
     const auto done = device->act_on_irqs(Irq::Msix, IrqAction::Trigger, first, count);
     ASSERT_TRUE(done) << done.error().message();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tests/hil/nics.sh - that one guest fetches a file over TCP through each of many kinds of NICs, and reads the expansion
-# ROMs that were given to some. Runs in the lab, with a NIC of the lab machine on the same cable.
+# tests/hil/nics.sh - checks that one guest fetches a file over TCP through each of many kinds of NICs, and reads the
+# expansion ROMs of some devices. Runs in the lab, with a NIC of the lab machine on the same cable.
 # usage: nics.sh OWN-NIC ROM-FILE GUEST-IMAGES MODEL@BDF[,OPTION]...
 # SPDX-License-Identifier: MIT
 set -euo pipefail
@@ -17,7 +17,7 @@ readonly peer=$network.1
 serve_on_own_nic "$own_nic" "$peer" 512K
 wanted=$(sha_of <"$served/data")
 
-# The guest's slots are in the order of the devices, from 1 on.
+# The devices have the guest's slots in this order, from 1 on.
 nics=0 roms=''
 for i in "${!devices[@]}"; do
   case ${model[${devices[i]}]} in
@@ -27,7 +27,8 @@ for i in "${!devices[@]}"; do
   esac
 done
 
-# same_rom BDF NAME: the kernel reads as many bytes as the ROM's own header says, which is the file without padding.
+# same_rom BDF NAME: checks the ROM that the guest read. The kernel reads as many bytes as the ROM's header says, so the
+# padding is not part of it.
 same_rom() {
   equal "$2: its ROM is the file" "$(said_of rom "$1")" "$(stat -c %s "$rom") $(sha_of <"$rom")" "$work/guest.log"
 }
@@ -42,8 +43,8 @@ for bdf in "${devices[@]}"; do
   read -r driver kind interrupts fetched <<<"$(said_of nic "$bdf")"
   name="${model[$bdf]} by ${driver:-no driver} on ${kind:-no interrupts}"
   what='512 KiB fetched over TCP'
-  equal "$name: what it fetched is what was sent" "$fetched" "$wanted" "$work/guest.log"
-  [ "${interrupts:-0}" -gt 0 ] || failed "$name: it had no interrupt"
+  equal "$name: the guest fetched the served file" "$fetched" "$wanted" "$work/guest.log"
+  [ "${interrupts:-0}" -gt 0 ] || failed "$name: the device interrupted"
   if [ "${model[$bdf]}" = e1000e ]; then
     same_rom "$bdf" "$name"
     what+=', its expansion ROM read'

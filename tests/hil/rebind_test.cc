@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// That a real driver core does what the planned writes are for. Each device that is bound to
-// vfio-pci goes to its host driver and comes back: name no device here that the host's drivers must
-// not touch.
+// Tests that the planned writes work on a real driver core. Each device that is bound to vfio-pci
+// goes to its host driver and comes back. Do not run this with a device that the host's drivers
+// must not touch.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -23,7 +23,7 @@ class Rebind : public ::testing::TestWithParam<BoundDevice> {
     records = name;
   }
   void TearDown() override {
-    bind();  // whatever happened, for the tests that follow
+    bind();  // in any case, for the following tests
     std::filesystem::remove_all(records);
   }
   Binding binding() const { return Binding(Sysfs(), records); }
@@ -47,7 +47,7 @@ class Rebind : public ::testing::TestWithParam<BoundDevice> {
 };
 
 TEST_P(Rebind, ADeviceComesBackToTheDriverThatItHad) {
-  unbind();  // nobody knows what it had: the kernel chooses
+  unbind();  // the previous driver is unknown: the kernel chooses
   const std::string host_driver = driver();
   EXPECT_NE(host_driver, "vfio-pci");
   bind();
@@ -63,7 +63,8 @@ TEST_P(Rebind, ADriverThatRefusesTheDeviceLeavesItAsItWas) {
   const std::string host_driver = driver();
   auto plan = binding().bind(GetParam().bdf);
   ASSERT_TRUE(plan) << plan.error().message();
-  // The override names no driver now, so that vfio-pci does not match the device.
+  // Change the override so that it names no existing driver, and vfio-pci does not match the
+  // device.
   for (PlannedChange& planned : *plan) {
     if (planned.change.file.filename() == "driver_override")
       planned.change.value = "no-such-driver";

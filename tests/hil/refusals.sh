@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# tests/hil/refusals.sh - that what cannot be done is refused: with the exit status that scripts rely on, a message that
-# names the device and says what to do, and nothing changed. Runs in the lab, with the devices of lab_tests.cmake.
-# usage: refusals.sh GUEST-IMAGES
-# No IOMMU, and one without interrupt remapping, are what this machine cannot be: tests/unit/vfio/group_test.cc,
-# tests/unit/vfio/dma_space_test.cc.
+# tests/hil/refusals.sh - checks that the command refuses impossible requests: with the exit status that scripts rely
+# on, a message that names the device and says what to do, and without changes. Runs in the lab, with the devices of
+# lab_tests.cmake. usage: refusals.sh GUEST-IMAGES
+# This machine always has an IOMMU with interrupt remapping. tests/unit/vfio/group_test.cc and
+# tests/unit/vfio/dma_space_test.cc test machines without these.
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2317 # called from a trap
 set -euo pipefail
@@ -13,13 +13,13 @@ source "${BASH_SOURCE[0]%/*}/checks.sh"
 # shellcheck source=tests/hil/refused.sh
 source "${BASH_SOURCE[0]%/*}/refused.sh"
 
-# On vfio-pci; the host's NIC; a bridge; two devices that share a group, of which the first is on vfio-pci.
+# A drive on vfio-pci; the host's NIC; a bridge; two devices that share a group, of which the first is on vfio-pci.
 readonly nvme=0000:00:02.0 own_nic=0000:00:04.0 bridge=0000:00:05.0 half=0000:02:01.0 other_half=0000:02:02.0
 readonly absent=0000:00:19.0
 readonly nobody=65534
 readonly unsafe=/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts
 
-# Where any user can reach it, wherever the repository is.
+# A path that any user can reach, wherever the repository is.
 readonly reachable=/tmp/reachable
 mkdir -p $reachable/build $reachable/guest
 : >$reachable/picture
@@ -41,15 +41,15 @@ addresses() {
   local command word
   for command in bind unbind 'msix show'; do
     # shellcheck disable=SC2086 # two words
-    refused "$command: no such device" 3 $absent "'passthru list'" -- "$passthru" $command $absent
+    refused "$command: a missing device" 3 $absent "'passthru list'" -- "$passthru" $command $absent
     for word in 0000:00:02 0000:00:02.9 nvme0; do
       # shellcheck disable=SC2086
-      refused "$command: no address" 2 "'$word'" 'like 0000:00:02.0' "'passthru list'" -- "$passthru" $command $word
+      refused "$command: not an address" 2 "'$word'" 'like 0000:00:02.0' "'passthru list'" -- "$passthru" $command $word
     done
   done
-  refused 'run: no such device' 3 $absent "'passthru list'" -- "${run[@]}" --device $absent
-  refused 'run: no address' 2 "'0000:00:2.0'" 'like 0000:00:02.0' -- "${run[@]}" --device 0000:00:2.0
-  refused 'run: named twice' 2 $nvme 'named twice' 'Name each device once' -- \
+  refused 'run: a missing device' 3 $absent "'passthru list'" -- "${run[@]}" --device $absent
+  refused 'run: not an address' 2 "'0000:00:2.0'" 'like 0000:00:02.0' -- "${run[@]}" --device 0000:00:2.0
+  refused 'run: a device given twice' 2 $nvme 'named twice' 'Name each device once' -- \
     "${run[@]}" --device $nvme --device 00:02.0
 }
 
@@ -84,10 +84,10 @@ interrupt_remapping() {
   local value
   value=$(cat $unsafe)
   echo Y >$unsafe
-  refused 'run: interrupt remapping is not certain' 3 $nvme 'interrupt remapping' --allow-unsafe-interrupts -- \
+  refused 'run: interrupt remapping may be off' 3 $nvme 'interrupt remapping' --allow-unsafe-interrupts -- \
     "${run[@]}" --device $nvme
   echo "$value" >$unsafe
-  refused 'run: nothing says whether it is insisted on' 3 allow_unsafe_interrupts 'Let this process read /sys/module' -- \
+  refused 'run: the parameter of VFIO is hidden' 3 allow_unsafe_interrupts 'Let this process read /sys/module' -- \
     unshare --mount sh -c 'mount -t tmpfs none /sys/module && exec "$@"' sh "${run[@]}" --device $nvme
 }
 
@@ -104,7 +104,7 @@ permissions() {
   # 128 MiB of memory are 134217728 bytes, 131072 KiB.
   refused 'run: RLIMIT_MEMLOCK too small' 3 $nvme '134217728 bytes are needed' 'RLIMIT_MEMLOCK is 1048576 bytes' \
     'ulimit -l 131072' -- prlimit --memlock=1048576:1048576 "${unprivileged[@]}" "${run[@]}" --device $nvme
-  refused 'run --inspect: nowhere for the socket' 3 'create the inspect socket' 'XDG_RUNTIME_DIR' 'Name a path' -- \
+  refused 'run --inspect: no directory for the socket' 3 'create the inspect socket' 'XDG_RUNTIME_DIR' 'Name a path' -- \
     prlimit --memlock=unlimited "${unprivileged[@]}" env -u XDG_RUNTIME_DIR "${run[@]}" --inspect --device $nvme
   chmod 600 "/dev/vfio/$nvme_group" /dev/kvm
 }
@@ -112,12 +112,12 @@ permissions() {
 images() {
   local file
   for file in /etc/passwd /dev/null; do
-    refused 'run: no kernel image' 3 $file 'neither a bzImage nor an ELF file' 'Give a bzImage' -- \
+    refused 'run: not a kernel image' 3 $file 'neither a bzImage nor an ELF file' 'Give a bzImage' -- \
       "$passthru" run --kernel $file --device $nvme
   done
-  refused 'run: an ELF file that is no kernel' 3 /bin/busybox 'no PVH entry' CONFIG_PVH=y -- \
+  refused 'run: an ELF file that is not a kernel' 3 /bin/busybox 'no PVH entry' CONFIG_PVH=y -- \
     "$passthru" run --kernel /bin/busybox --device $nvme
-  refused 'run: no such kernel image' 3 /no/such/file 'No such file' -- \
+  refused 'run: a missing kernel image' 3 /no/such/file 'No such file' -- \
     "$passthru" run --kernel /no/such/file --device $nvme
 }
 
@@ -127,14 +127,14 @@ kvm() {
   mv /dev/kvm.away /dev/kvm
 }
 
-# Of a device that nobody has.
+# Inspections of a device that no process uses.
 looking() {
-  refused 'msix trigger: no such vector' 3 $nvme '2047' 'the device has 65 vectors' -- "$passthru" msix trigger $nvme 2047
+  refused 'msix trigger: a missing vector' 3 $nvme '2047' 'the device has 65 vectors' -- "$passthru" msix trigger $nvme 2047
   refused 'bars: a full disk' 3 'write /dev/full' 'No space left' 'it is incomplete' -- \
     "$passthru" bars $nvme --svg /dev/full
-  refused 'bars: a file that is there' 3 "write $reachable/picture" 'File exists' '--force' -- \
+  refused 'bars: an existing file' 3 "write $reachable/picture" 'File exists' '--force' -- \
     "$passthru" bars $nvme --svg $reachable/picture
-  refused 'trace: nobody to ask' 3 $nvme 'no VMM with an inspect socket' "'passthru run --inspect'" -- \
+  refused 'trace: no VMM to ask' 3 $nvme 'no VMM with an inspect socket' "'passthru run --inspect'" -- \
     "$passthru" trace $nvme -o $reachable/trace
 }
 

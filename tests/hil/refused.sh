@@ -1,26 +1,27 @@
-# tests/hil/refused.sh - owns how a lab test sees that a command was refused: with the exit status that scripts rely on,
-# a message that says what to do, and nothing changed. Sourced by them, after checks.sh.
+# tests/hil/refused.sh - functions that check refusals: the exit status that scripts rely on, a message that says what
+# to do, and no change. Lab tests source it after checks.sh.
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 readonly refusal=/tmp/said
 before=''
 
-# Everything of the devices that a command might have changed. In few processes: each costs a tenth of a second here.
+# Prints all state of the devices that a command might change. It uses few processes: each takes a tenth of a second
+# here.
 state() {
   (
     shopt -s nullglob
     cd /sys/bus/pci/devices || exit
     find -- */driver -maxdepth 0 -printf '%p -> %l\n'
     grep -H '' -- */driver_override
-    places=(/run/passthr[u] /dev/vfi[o]) # those that are there
+    places=(/run/passthr[u] /dev/vfi[o]) # globs, so that only existing paths stay
     [ "${#places[@]}" = 0 ] || find "${places[@]}"
   )
 }
 
-# remember_state: what `refused` and `as_before` compare with from now on.
+# remember_state: saves the state that `refused` and `as_before` compare with.
 remember_state() { before=$(state); }
 
-# as_before WHAT
+# as_before WHAT: checks that the state has not changed.
 as_before() {
   local now
   now=$(state)
@@ -28,11 +29,12 @@ as_before() {
     ok "$1"
   else
     diff <(echo "$before") <(echo "$now") >$refusal || [ $? -eq 1 ]
-    failed "$1: something is not as it was" $refusal
+    failed "$1: the state differs" $refusal
   fi
 }
 
-# refused WHAT STATUS WORDS... -- COMMAND...: each of WORDS is in the message, which is one line of standard error.
+# refused WHAT STATUS WORDS... -- COMMAND...: checks that COMMAND ends with STATUS, changes nothing, and prints one line
+# on stderr that contains each of WORDS.
 refused() {
   local what=$1 wanted=$2 status=0 words=() word missing='' now
   shift 2
@@ -47,14 +49,14 @@ refused() {
   done
   now=$(state)
   if [ "$status" != "$wanted" ]; then
-    failed "$what: status $status, not $wanted" $refusal
+    failed "$what: status $status, expected $wanted" $refusal
   elif [ -n "$missing" ]; then
-    failed "$what: the message is without$missing" $refusal
+    failed "$what: the message lacks$missing" $refusal
   elif [ "$(wc -l <$refusal)" != 1 ]; then
     failed "$what: the message is not one line" $refusal
   elif [ "$now" != "$before" ]; then
     diff <(echo "$before") <(echo "$now") >$refusal || [ $? -eq 1 ]
-    failed "$what: it changed something" $refusal
+    failed "$what: the command changed the state" $refusal
   else
     ok "$what: $(cat $refusal)"
   fi

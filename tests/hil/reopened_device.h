@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the table's BAR through sysfs: what a device has, and a way to damage it past VFIO and past
-// the code under test.
+// Access to a device's MSI-X table through sysfs, past VFIO and the code under test: tests read the
+// table and damage it.
 #pragma once
 
 #include <fcntl.h>
@@ -35,8 +35,8 @@ class SecondDoor {
   SecondDoor(const SecondDoor&) = delete;
   SecondDoor& operator=(const SecondDoor&) = delete;
 
-  /// Kernels keep BARs that are in use from everybody (CONFIG_IO_STRICT_DEVMEM), unless they were
-  /// booted with iomem=relaxed.
+  /// Returns whether the BAR is mapped. Kernels with CONFIG_IO_STRICT_DEVMEM refuse to map a BAR
+  /// that is in use, unless they were booted with iomem=relaxed.
   [[nodiscard]] bool open() const { return mapped_ != nullptr; }
   [[nodiscard]] MsixEntry entry(unsigned vector) const {
     const volatile uint32_t* at = table_ + vector * 4;

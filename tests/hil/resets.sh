@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/hil/resets.sh - that a guest may reset its drive again and again, by whatever door of its own: each time the
-# drive comes back and completes by interrupt, and neither descriptors, interrupts of the host nor memory of the VMM
-# grow. Runs in the lab with an NVMe drive at 00:02.0, on vfio-pci. usage: resets.sh GUEST-IMAGES ROUNDS
+# tests/hil/resets.sh - checks that a guest may reset its drive repeatedly, by each method that it has. Each time the
+# drive must come back and complete commands by interrupts. The VMM's descriptors and memory and the host's interrupts
+# must not grow. Runs in the lab with an NVMe drive at 00:02.0, on vfio-pci. usage: resets.sh GUEST-IMAGES ROUNDS
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 
@@ -11,8 +11,8 @@ source "${BASH_SOURCE[0]%/*}/checks.sh"
 readonly guest=$1 rounds=$2 nvme=0000:00:02.0
 readonly results=$LAB_OUT/resets
 readonly log=$results/guest.log
-readonly SETTLED=6 # rounds after which nothing new is needed
-readonly BEYOND=8  # rounds that follow, so that the VMM still runs when it is looked at
+readonly SETTLED=6 # rounds until the VMM has allocated everything
+readonly BEYOND=8  # rounds after the last measurement, so that the VMM still runs then
 
 wait_for_round() {
   wait_until_says "round $1 "
@@ -21,7 +21,7 @@ wait_for_round() {
     finish
   fi
 }
-# descriptors, interrupts of the host, KiB of memory beside the guest's RAM
+# The VMM's descriptors, the host's interrupts, and the VMM's memory in KiB without the guest's RAM.
 descriptors() { find "/proc/$(pgrep -x passthru)/fd" -mindepth 1 | wc -l; }
 host_interrupts() { grep -c vfio-msi /proc/interrupts || [ $? -eq 1 ]; }
 memory() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$(pgrep -x passthru)/status"; }
@@ -40,17 +40,17 @@ wait_for_guest
 
 equal 'the guest ended by itself' "$status" 0 "$log"
 equal 'the drive came back each time' "$(said rounds)" "$((rounds + BEYOND))" "$log"
-equal 'what was read never differed' "$(said differed)" 0 "$log"
+equal 'every read returned the same data' "$(said differed)" 0 "$log"
 equal 'rounds without an interrupt' "$(said silent)" 0 "$log"
 equal "the guest's log has no complaint" "$(said complaint)" ''
-equal 'interrupts that the host has left' "$(host_interrupts)" 0
-# In the middle of a reset the drive's three vectors may be bound or not.
+equal 'interrupts of vfio-pci that remain on the host' "$(host_interrupts)" 0
+# During a reset the drive's three vectors may be bound or not.
 if [ "$after_fds" -le $((before_fds + 3)) ]; then
   ok "descriptors: $before_fds, then $after_fds"
 else
   failed "descriptors: $before_fds, then $after_fds"
 fi
-# The kernel may make a thread's stack a huge page of 2 MiB meanwhile.
+# Meanwhile the kernel may back a thread's stack with a huge page of 2 MiB.
 if [ "$after_kib" -le $((before_kib + 2048 + 1024)) ]; then
   ok "memory: $before_kib KiB, then $after_kib KiB"
 else

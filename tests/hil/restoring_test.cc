@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That interrupts survive a reset nobody announced, on real VFIO: the physical table is damaged
-// through a second door (sysfs), never through the code under test.
+// Tests that interrupts survive an unannounced reset, on real VFIO. The tests damage the physical
+// table through sysfs, never through the code under test.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,7 +20,7 @@ class Healing : public MsixOnVfio {
     MsixOnVfio::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     door = std::make_unique<SecondDoor>(GetParam().bdf, layout);
-    if (!door->open()) GTEST_SKIP() << "sysfs does not map its BAR: boot with iomem=relaxed";
+    if (!door->open()) GTEST_SKIP() << "sysfs does not map the BAR. Boot with iomem=relaxed";
     vectors = std::min(kVectors, layout.vectors);
     enable(vectors);
   }
@@ -37,7 +37,7 @@ class Healing : public MsixOnVfio {
     EXPECT_TRUE(read);
     return control & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
   }
-  /// The kernel's own loopback reaches the guest with the vector's message.
+  /// Checks that the kernel's own loopback reaches the guest with the vector's message.
   void expect_delivery(unsigned vector) {
     signal(vector, 1);
     EXPECT_THAT(host.delivered(), ElementsAre(message_of(vector)));
@@ -93,7 +93,7 @@ TEST_P(Healing, MaskingASoundVectorCostsNoCallOfTheKernel) {
   EXPECT_EQ(restored, 0U);
 }
 
-/// The same for the devices that have a function-level reset.
+/// The same for devices with a function-level reset.
 class HealingOfAReset : public Healing {};
 
 TEST_P(HealingOfAReset, AFunctionLevelResetBehindVfioIsHealedWithTheEnableBit) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns a CPU of a real KVM machine that never runs: where a test sees which interrupts arrived.
+// A CPU of a real KVM machine that never runs. A test reads the arrived interrupts from its APIC.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@
 
 namespace passthru {
 
-/// A CPU that never runs: its APIC, in x2APIC mode and enabled, keeps what it is sent.
+/// A CPU that never runs. Its APIC, in x2APIC mode and enabled, keeps the interrupts that it gets.
 class SleepingCpu {
  public:
   SleepingCpu(const KvmMachine& machine, uint32_t id) {
@@ -38,13 +38,13 @@ class SleepingCpu {
     call(KVM_SET_LAPIC, "KVM_SET_LAPIC", &apic);
   }
 
-  /// Takes all requests back.
+  /// Clears all requests.
   void clear() {
     kvm_lapic_state apic = state();
     std::memset(apic.regs + kRequests, 0, 0x80);
     call(KVM_SET_LAPIC, "KVM_SET_LAPIC", &apic);
   }
-  /// Whether the vector's bit in the interrupt request register is set.
+  /// Returns whether the vector's bit in the interrupt request register is set.
   bool requested(unsigned vector) {
     const kvm_lapic_state apic = state();
     uint32_t word = 0;
@@ -86,7 +86,7 @@ class SleepingCpu {
   Fd fd_;
 };
 
-/// Within seconds.
+/// Returns whether the vector is requested within seconds.
 inline bool soon(SleepingCpu& cpu, unsigned vector) {
   for (int left = 2000; left > 0; --left) {
     if (cpu.requested(vector)) return true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That the two ways to look at a device's MSI-X table from outside work on a real kernel, and
-// agree.
+// Tests that the two ways to inspect a device's MSI-X table from outside work on a real kernel, and
+// give the same result.
 #include <gtest/gtest.h>
 
 #include "inspect/msix_snapshot.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A VM on real KVM with a split irqchip, whose one CPU only ends interrupts: where a test sees of
-// which ones KVM reports the end.
+// A VM on real KVM with a split irqchip. Its CPU only ends interrupts, so that a test sees for
+// which vectors KVM reports the end.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -59,8 +59,8 @@ class SplitMachine {
 
   [[nodiscard]] int vm() const { return vm_.get(); }
 
-  /// The CPU has taken interrupt `vector` and ends it now. Returns the vector whose end KVM
-  /// reports, if it does.
+  /// Makes the CPU end interrupt `vector`, as if it had taken it. Returns the vector whose end KVM
+  /// reports, if any.
   std::optional<unsigned> end_of(unsigned vector) {
     kvm_lapic_state apic{};
     call(cpu_, KVM_GET_LAPIC, "KVM_GET_LAPIC", &apic);
@@ -74,7 +74,7 @@ class SplitMachine {
       ended = run_->eoi.vector;
       call(cpu_, KVM_RUN, "KVM_RUN", nullptr);
     }
-    EXPECT_EQ(run_->exit_reason, unsigned{KVM_EXIT_IO}) << "the CPU did not get so far";
+    EXPECT_EQ(run_->exit_reason, unsigned{KVM_EXIT_IO}) << "the CPU did not reach its port access";
     return ended;
   }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# tests/hil/storm.sh - that all vectors of a drive survive a storm: the library without a guest, and a driver in user
-# space that reads on 64 vectors at once, while the physical MSI-X table is zeroed at random intervals. Then it is quiet:
-# no vector stays dead, and no read waits long. Runs in the lab with an NVMe drive at 00:02.0, bound to vfio-pci or not.
+# tests/hil/storm.sh - checks that all vectors of a drive survive a storm. A driver in user space, with the library but
+# without a guest, reads on 64 vectors at the same time, while the physical MSI-X table is zeroed at random intervals.
+# After the storm no vector may stay dead, and no read may wait long.
+# Runs in the lab with an NVMe drive at 00:02.0, bound to vfio-pci or not.
 # usage: storm.sh [SECONDS]
 # SPDX-License-Identifier: MIT
 set -euo pipefail
@@ -21,7 +22,7 @@ damage_while_it_reads() {
   [ -e "$results/ended" ] || "$tests/passthru_damage" "$nvme" 0 $((VECTORS + 1)) "$seconds" >"$results/damage"
 }
 
-# It reads until its stdin ends.
+# Runs the reader until its stdin ends.
 read_all() {
   local status=0
   "$tests/passthru_storm" "$nvme" >"$results/reader" 2>"$results/reader.err" || status=$?
@@ -50,27 +51,28 @@ build/release/tools/passthru bind "$nvme" >"$results/bind.log" 2>&1 || {
   cat "$results/bind.log" >&2
   exit 1
 }
-# The machine around the lab may stop it for a while. So a read that waited too long is measured once more, and counts
-# if it comes again. A dead vector counts at once.
+# The machine around the lab may stop it for a while. So if a read waits too long, the test measures again, and fails
+# only the second time. A dead vector is a failure the first time.
 for attempt in 1 2; do
   status=0
   storm || status=$?
-  equal 'the reader came to its end' "$status" 0 "$results/reader.err"
+  equal 'the reader ended with status 0' "$status" 0 "$results/reader.err"
   [ "$status" = 0 ] || finish
   report
   if [ "$(of dead-vectors)" != 0 ] || quick_enough || [ "$attempt" = 2 ]; then break; fi
-  echo '        a read waited too long; once more'
+  echo '        a read waited too long; measuring again'
 done
-equal 'it reads on all vectors' "$(of 'reading on')" "$VECTORS vectors"
+equal 'the reader uses all vectors' "$(of 'reading on')" "$VECTORS vectors"
 equal 'no vector is dead at the end' "$(of dead-vectors)" 0 "$results/reader.err"
 if quick_enough; then
-  ok "no read waited longer than $LONGEST_MS ms once it was quiet"
+  ok "after the storm no read waited longer than $LONGEST_MS ms"
 else
-  failed "a read waited $(of longest-wait-in-quiet-ms) ms once it was quiet, longer than $LONGEST_MS" "$results/reader.err"
+  failed "after the storm a read waited $(of longest-wait-in-quiet-ms) ms, expected at most $LONGEST_MS" \
+    "$results/reader.err"
 fi
-equal 'each read found the same as the first' "$(of wrong-reads)" 0
-# Otherwise nothing was restored, and nothing is shown.
+equal 'number of reads with wrong data' "$(of wrong-reads)" 0
+# Without restores the storm would prove nothing.
 if [ "$(of restores)" -ge "$VECTORS" ]; then ok "restores: $(of restores)"; else
-  failed "restores: $(of restores), not $VECTORS at least" "$results/reader.err"
+  failed "restores: $(of restores), expected at least $VECTORS" "$results/reader.err"
 fi
 finish

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# tests/hil/stream.sh - that a TCP stream through a guest's NIC goes on while (1) the guest moves every interrupt of the
-# NIC between its CPUs, which costs not one SET_IRQS, and (2) the NIC's physical MSI-X table is zeroed behind VFIO. Runs in
-# the lab with a NIC at 00:02.0 on vfio-pci, and one of the lab machine at 00:03.0 on the same cable.
+# tests/hil/stream.sh - checks that a TCP stream through a guest's NIC continues while (1) the guest moves every
+# interrupt of the NIC between its CPUs, and (2) the NIC's physical MSI-X table is zeroed behind VFIO. The moves must
+# cost no SET_IRQS call. Runs in the lab with a NIC at 00:02.0 on vfio-pci, and a NIC of the lab machine at 00:03.0 on
+# the same cable.
 # usage: stream.sh GUEST-IMAGES MOVES DAMAGES
 # SPDX-License-Identifier: MIT
 set -euo pipefail
@@ -16,7 +17,7 @@ readonly nic=0000:00:02.0 own_nic=0000:00:03.0
 readonly results=$LAB_OUT/stream peer=10.9.0.1
 readonly log=$results/guest.log tracing=/sys/kernel/tracing
 
-# How often VFIO_DEVICE_SET_IRQS was called, as the kernel counts it and not we.
+# A probe in the kernel counts the calls of VFIO_DEVICE_SET_IRQS, independently of the library.
 mountpoint -q "$tracing" || mount -t tracefs tracefs "$tracing"
 echo 'p:set_irqs vfio_pci_set_irqs_ioctl' >"$tracing/kprobe_events"
 echo 1 >"$tracing/events/kprobes/set_irqs/enable"
@@ -24,7 +25,7 @@ set_irqs_calls() { awk '$1 == "set_irqs" { print $2 }' "$tracing/kprobe_profile"
 
 rm -rf "$results"
 mkdir -p "$results"
-# Small: while one is fetched, the guest's driver may poll, and its interrupt not move.
+# The file is small: during a fetch the guest's driver may poll, and its interrupt then does not move.
 serve_on_own_nic "$own_nic" "$peer" 1M
 boot "$log" "$results/vmm.log" \
   build/release/tools/passthru run --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
@@ -36,10 +37,10 @@ wait_until_says moving
 before=$(set_irqs_calls)
 wait_until_says moved
 after=$(set_irqs_calls)
-equal 'the vectors that were moved: receive, transmit, other' "$(said moving)" 3 "$log"
+equal 'number of moved vectors: receive, transmit, other' "$(said moving)" 3 "$log"
 equal 'each move took effect' "$(said moved)" "$moves" "$log"
-equal 'SET_IRQS calls that it cost' "$((after - before))" 0 "$results/vmm.log"
-equal 'that would have been counted: SET_IRQS calls before' "$((before > 0))" 1
+equal 'SET_IRQS calls for the moves' "$((after - before))" 0 "$results/vmm.log"
+equal 'the probe works: it counted SET_IRQS calls before' "$((before > 0))" 1
 
 for ((round = 0; round < damages; ++round)); do
   sleep "0.$((RANDOM % 3 + 1))"
@@ -48,13 +49,13 @@ for ((round = 0; round < damages; ++round)); do
 done
 wait_for_guest
 equal 'the guest ended by itself' "$status" 0 "$log"
-equal 'everything that it fetched was what was served' "$(said wrong)" 0 "$log"
+equal 'number of fetches with wrong data' "$(said wrong)" 0 "$log"
 equal "the guest's log has no complaint" "$(said complaint)" ''
 restores=$(jq '.devices[0].restores' "$results/summary.json")
 if [ "$restores" -ge $((damages / 4)) ]; then
   ok "restores: $restores"
 else
-  failed "restores: $restores, of $damages damages" "$results/vmm.log"
+  failed "restores: $restores after $damages damages" "$results/vmm.log"
 fi
 printf '        fetched %s times\n' "$(said fetched)"
 finish

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The bridge's registers, through sysfs: the kernel does not look at them again.
+// Writes the bridge's registers through sysfs: the kernel does not read them again.
 #include "tests/hil/taken_away.h"
 
 #include <fcntl.h>

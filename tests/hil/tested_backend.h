@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The backend that a test run is about.
+// The backend that a test run uses.
 #pragma once
 
 #include <cstdlib>
@@ -9,7 +9,7 @@
 
 namespace passthru {
 
-/// Returns what PASSTHRU_BACKEND names, or the group backend if it is not set.
+/// Returns the backend that PASSTHRU_BACKEND names, or the group backend if it is not set.
 inline Backend tested_backend() {
   const char* const wanted = ::getenv("PASSTHRU_BACKEND");
   return wanted != nullptr && std::string_view(wanted) == "cdev" ? Backend::Cdev : Backend::Group;

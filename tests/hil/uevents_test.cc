@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The kernel's own events, and a forger's: root may send to any netlink socket.
+// Tests of the kernel's own events and of forged events: root may send to any netlink socket.
 #include "pci/uevents.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace {
 
 using namespace std::string_literals;
 
-/// The port that the listener has, as /proc/net/netlink shows it to anybody.
+/// Returns the listener's port, which anybody can read in /proc/net/netlink.
 uint32_t port_of(const Uevents& events) {
   sockaddr_nl address{};
   socklen_t size = sizeof address;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// That a vector whose message is no interrupt delivers nothing and hurts no other, on real VFIO:
-// MSI-X vectors of every bound device, signalled by the kernel's loopback, and QEMU's edu, which
-// signals its MSI itself.
+// Tests on real VFIO that a vector whose message is not an interrupt delivers nothing and affects
+// no other vector: with the MSI-X vectors of every bound device, signalled by the kernel's
+// loopback, and with QEMU's edu, which signals its MSI itself.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/pci_regs.h>
@@ -19,7 +19,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr uint32_t kMemory = 0x1000;  // an address of memory
+constexpr uint32_t kMemory = 0x1000;  // a memory address
 
 class UnroutableMsix : public MsixOnVfio {
  protected:
@@ -56,7 +56,7 @@ TEST_P(UnroutableMsix, DeliversNothingAndTheOthersWork) {
   EXPECT_EQ(states[2].unroutable, "");
 
   put_address(1, 0xfee0'0000);
-  EXPECT_THAT(host.delivered(), ElementsAre(message_of(1))) << "what was signalled meanwhile";
+  EXPECT_THAT(host.delivered(), ElementsAre(message_of(1))) << "the signal of the meantime";
   signal_all();
   EXPECT_EQ(host.delivered().size(), 3U);
   EXPECT_EQ(msix->inspect()[1].unroutable, "");
@@ -92,7 +92,7 @@ class UnroutableMsi : public AssignedEdu {
     }
     ASSERT_NE(msi, 0U);
   }
-  /// The device sends its message.
+  /// Makes the device send its message.
   void raise() {
     write(kRaise, 1);
     write(kAcknowledge, 1);

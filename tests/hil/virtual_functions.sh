@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# tests/hil/virtual_functions.sh - that two guests have a virtual function (SR-IOV) of one drive each, at the same time,
-# while the drive itself stays with the lab machine's driver: all three read it, and what the guests write is there.
-# Before that, what the command says of the functions, and the kernel contract with them. Runs in the lab with an NVMe
-# drive with SR-IOV at 0000:01:00.0, with the nvme driver. usage: virtual_functions.sh DRIVE-IMAGE GUEST-IMAGES
+# tests/hil/virtual_functions.sh - checks that two guests each have a virtual function (SR-IOV) of one drive at the same
+# time, while the drive itself stays with the lab machine's driver. All three read the drive, and both guests write to
+# it. Before that, checks the command's output about the functions, and the kernel contract. Runs in the lab with an
+# NVMe drive
+# with SR-IOV at 0000:01:00.0, with the nvme driver. usage: virtual_functions.sh DRIVE-IMAGE GUEST-IMAGES
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2317 # called from a trap
 set -euo pipefail
@@ -15,11 +16,12 @@ readonly physical=0000:01:00.0
 readonly virtual=(0000:01:00.1 0000:01:00.2)
 readonly passthru=build/release/tools/passthru tests=build/release/tests
 readonly results=$LAB_OUT/virtual_functions
-# Blocks of 256 KiB: what all read, where the guests are told that it is enough, where each writes. The lab machine's
-# view of the image is cached: nothing reads what the guests write, or what is before it, before they have ended.
+# Blocks of 256 KiB: the number of blocks that all read, the block that tells the guests to stop, the block that each
+# guest writes. The lab machine caches its view of the image, so the test reads the written blocks only after the
+# guests' end.
 readonly shared=3 mark=4 writes=(6 7)
-# Of each. More than one of both beside those for administration, so that the driver uses several; the contract asks for
-# five vectors.
+# Queues and interrupts of each function. Several besides those for administration, so that the driver uses several. The
+# contract needs five vectors.
 readonly queues=4 interrupts=5
 
 rm -rf "$results"
@@ -27,10 +29,10 @@ mkdir -p "$results"
 
 sha() { sha256sum | cut -d' ' -f1; }
 attribute() { echo "/sys/bus/pci/devices/$physical/$1"; }
-# Blocks SKIP to SKIP + COUNT. On the drive: through the physical function, past all caches.
+# Print COUNT blocks from SKIP on. on_drive reads them through the physical function, past all caches.
 on_drive() { dd if=/dev/nvme0n1 bs=256k skip="$1" count="$2" iflag=direct 2>/dev/null; }
 on_image() { dd if="$image" bs=256k skip="$1" count="$2" 2>/dev/null; }
-# mark_with WORD
+# mark_with WORD: writes WORD to the block `mark`.
 mark_with() {
   printf '%-4096s' "$1" | dd of=/dev/nvme0n1 bs=4k seek=$((mark * 64)) oflag=direct conv=notrunc,fsync 2>/dev/null
 }
@@ -40,28 +42,28 @@ mark_with() {
 until [ -b /dev/nvme0n1 ]; do sleep 0.1; done
 secondaries() { "$tests/guest/nvme-secondaries" /dev/nvme0 "$@"; }
 
-# The primary controller has all queues and interrupts until it gives them up, which a reset makes true.
+# The primary controller has all queues and interrupts until it gives them up. A reset completes this.
 secondaries give-up
 echo 1 >"$(attribute reset)"
-echo 0 >"$(attribute sriov_drivers_autoprobe)" # or the nvme driver takes them
+echo 0 >"$(attribute sriov_drivers_autoprobe)" # otherwise the nvme driver binds the virtual functions
 echo 2 >"$(attribute sriov_numvfs)"
 for number in 1 2; do secondaries online "$number" "$queues" "$interrupts"; done
 secondaries list
 
-# ---- what is said of them ------------------------------------------------------------------------------------------
+# ---- the command's output about the functions ----------------------------------------------------------------------
 
 of_list() { "$passthru" list --json | jq -rc ".devices[] | select(.device == \"$1\") | $2"; }
-equal 'list: whose virtual function it is' "$(of_list "${virtual[1]}" .physical_function)" "$physical"
+equal 'list: the physical function of a virtual function' "$(of_list "${virtual[1]}" .physical_function)" "$physical"
 readonly ids='[.vendor, .device_id]'
 equal 'list: its ids' "$(of_list "${virtual[1]}" "$ids")" "$(of_list "$physical" "$ids")"
 equal 'list: its vectors' "$(of_list "${virtual[1]}" .msix.vectors)" "$interrupts"
-equal 'list: how many there are' "$(of_list "$physical" .virtual_functions)" '{"enabled":2,"possible":2}'
+equal 'list: the number of virtual functions' "$(of_list "$physical" .virtual_functions)" '{"enabled":2,"possible":2}'
 "$passthru" topology --json >"$results/topology.json"
 equal 'topology: all three are behind the same bridge' \
   "$(jq '[.devices[] | select(.device | startswith("0000:01:00.")) | .parent] | "\(length) \(unique | length)"' \
     "$results/topology.json")" '"3 1"' "$results/topology.json"
 "$passthru" topology >"$results/topology"
-equal 'topology: each says whose it is' \
+equal 'topology: each virtual function names its physical function' \
   "$(grep -c "virtual function of $physical" "$results/topology")" 2 "$results/topology"
 status=0
 "$passthru" bind --force "$physical" >"$results/bind" 2>&1 || status=$?
@@ -71,17 +73,17 @@ equal 'bind: the physical function stays with its driver' \
 "$passthru" bind "${virtual[@]}"
 status=0
 "$passthru" doctor "${virtual[0]}" >"$results/doctor" || status=$?
-equal 'doctor: it can be given to a guest' "$status" 0 "$results/doctor"
-equal 'doctor: it says whose it is' \
+equal 'doctor: the function can be assigned' "$status" 0 "$results/doctor"
+equal 'doctor: the output names the physical function' \
   "$(grep -c "^ok    device .*, a virtual function of $physical (nvme)" "$results/doctor")" 1 "$results/doctor"
 "$passthru" msix show "${virtual[0]}" --json >"$results/idle.json"
 equal 'msix show: through VFIO' "$(jq -r '"\(.source) \(.msix.vectors)"' "$results/idle.json")" "vfio $interrupts"
 
-# A virtual function has no pin, and there is no other device here.
+# A virtual function has no interrupt pin, and the test binds no other device.
 status=0
 PASSTHRU_MAY_SKIP=Intx "${BASH_SOURCE[0]%/*}/all_must_run" "$tests/passthru_hil_tests" \
   --gtest_filter='*KernelContract*' >"$results/contract" 2>&1 || status=$?
-equal 'the kernel contract holds for them' "$status" 0 "$results/contract"
+equal 'the kernel contract holds for the virtual functions' "$status" 0 "$results/contract"
 tail -n 1 "$results/contract"
 
 # ---- two guests ----------------------------------------------------------------------------------------------------
@@ -100,9 +102,9 @@ for index in 0 1; do
 done
 until_both_read() { grep -q '^reading' "$results/guest0.log" && grep -q '^reading' "$results/guest1.log"; }
 until until_both_read || ! kill -0 "${vmms[@]}" 2>/dev/null; do sleep 0.1; done
-equal 'the host reads it as well' "$(on_drive 0 "$shared" | sha)" "$there"
+equal 'the host reads the drive at the same time' "$(on_drive 0 "$shared" | sha)" "$there"
 "$passthru" msix show "${virtual[1]}" >"$results/show" 2>&1 || failed 'msix show of a running guest' "$results/show"
-equal 'msix show: the VMM is asked, and a vector is live' \
+equal 'msix show: the VMM answers, and a vector is live' \
   "$(grep -c ' ok .* irqfd ' "$results/show" | sed 's/[1-9].*/some/')" some "$results/show"
 sleep 5
 mark_with enough
@@ -111,23 +113,23 @@ for index in 0 1; do
   log=$results/guest$index.log name="guest $index"
   status=0
   wait "${vmms[index]}" || status=$?
-  consoles+=("$log") # `said` is of the last one
-  equal "$name: it ended by itself" "$status" 0 "$log"
-  equal "$name: all that it read is what is on the drive" "$(said read)" "$there" "$log"
-  equal "$name: it finds what it wrote" "$(said found)" "$(said wrote)" "$log"
-  equal "$name: its interrupts came, by MSI-X" \
+  consoles+=("$log") # `said` reads the last console
+  equal "$name: the guest ended by itself" "$status" 0 "$log"
+  equal "$name: it read the content of the drive" "$(said read)" "$there" "$log"
+  equal "$name: it reads back its own data" "$(said found)" "$(said wrote)" "$log"
+  equal "$name: it had interrupts, by MSI-X" \
     "$(said kind) $([ "$(said interrupts)" -gt 10 ] && echo came)" 'MSI-X came' "$log"
-  equal "$name: its log has no complaint" "$(said complaint)" ''
+  equal "$name: its log has no error" "$(said complaint)" ''
   printf '        read %s times, %s interrupts\n' "$(said reads)" "$(said interrupts)"
 done
 vmms=()
 for index in 0 1; do
   wrote=$(sed -n 's/^wrote \([0-9a-f]*\).*/\1/p' "$results/guest$index.log")
-  equal "guest $index: what it wrote is there for the host" "$(on_drive "${writes[index]}" 1 | sha)" "$wrote"
-  equal "guest $index: and in the image" "$(on_image "${writes[index]}" 1 | sha)" "$wrote"
+  equal "guest $index: the host reads its data" "$(on_drive "${writes[index]}" 1 | sha)" "$wrote"
+  equal "guest $index: its data is in the image" "$(on_image "${writes[index]}" 1 | sha)" "$wrote"
 done
 "$passthru" unbind "${virtual[@]}"
 for bdf in "${virtual[@]}"; do
-  equal "$bdf: it has no driver afterwards, as before" "$(of_list "$bdf" .driver)" null
+  equal "$bdf: after unbind it has no driver again" "$(of_list "$bdf" .driver)" null
 done
 finish

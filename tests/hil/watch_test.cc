@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That a vector may be watched and left alone again while it fires, with a real device's interrupts
-// and KVM's own irqfds: whatever moment a signal comes at, it arrives.
+// Tests that a watch of a vector may begin and end while the vector fires, with a real device's
+// interrupts and KVM's own irqfds: every signal arrives, whatever its moment.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -42,7 +42,7 @@ class WatchOnKvm : public testing::TestWithParam<BoundDevice>, public VectorObse
     }
     msix->write_control(PCI_MSIX_FLAGS_ENABLE);
   }
-  /// The kernel's own loopback, as if the device had signalled its first vector.
+  /// Triggers the first vector by the kernel's own loopback, as if the device had signalled it.
   void signal() {
     const auto done = device->act_on_irqs(Irq::Msix, IrqAction::Trigger, 0, 1);
     EXPECT_TRUE(done) << done.error().message();

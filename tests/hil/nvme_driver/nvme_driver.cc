@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The registers and admin commands of NVM Express 1.4 that reading needs. Sections are its own.
+// The registers and admin commands that reads need. Section numbers are those of NVM Express 1.4.
 #include "tests/hil/nvme_driver/nvme_driver.h"
 
 #include <fmt/format.h>
@@ -24,7 +24,7 @@ constexpr size_t kAdminCompletions = 0x30;
 constexpr size_t kDoorbells = 0x1000;
 
 constexpr uint32_t kEnable = 1;
-constexpr uint32_t kEntrySizes = 4 << 20 | 6 << 16;  // 16 bytes a completion, 64 a command
+constexpr uint32_t kEntrySizes = 4 << 20 | 6 << 16;  // a completion has 16 bytes, a command 64
 constexpr uint32_t kReady = 1;
 constexpr uint32_t kFatal = 2;
 
@@ -41,7 +41,7 @@ constexpr uint32_t kContiguous = 1;
 constexpr uint32_t kInterrupts = 2;
 constexpr uint32_t kNamespace = 1;
 
-// Drives are ready within seconds (CAP.TO); emulated ones on a busy machine need some times that.
+// Drives are ready within seconds (CAP.TO). Emulated drives on a busy machine need longer.
 constexpr std::chrono::seconds kPatience{60};
 
 template <class Condition>
@@ -54,7 +54,7 @@ bool soon(Condition condition) {
   return true;
 }
 
-// Padded with spaces.
+// Returns a text field without its padding of spaces.
 std::string text_of(const std::byte* from, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(from), size);
   return std::string(text.substr(0, text.find_last_not_of(' ') + 1));
@@ -72,7 +72,7 @@ T value_at(const std::byte* from) {
 Result<std::unique_ptr<NvmeDriver>> NvmeDriver::start(volatile std::byte* registers,
                                                       DmaMemory dma) {
   if (dma.memory.size() < dma_size(1)) {
-    return fail(ENOSPC, "start the drive", "its DMA memory has no room for a queue");
+    return fail(ENOSPC, "start the drive", "the DMA memory is too small for a queue");
   }
   std::unique_ptr<NvmeDriver> driver(new NvmeDriver(registers, dma));
   PASSTHRU_TRY(driver->reset());
@@ -96,9 +96,9 @@ Result<void> NvmeDriver::enable() {
   doorbell_stride_ = size_t{4} << (high & 0xf);
   const size_t pairs = dma_.memory.size() / dma_size(0);
   if (kDoorbells + pairs * 2 * doorbell_stride_ > kRegisters) {
-    return fail(ENOTSUP, "start the drive", "its doorbells are too far apart");
+    return fail(ENOTSUP, "start the drive", "the distance of its doorbells is too large");
   }
-  if ((high >> 16 & 0xf) != 0) return fail(ENOTSUP, "start the drive", "it has no 4 KiB pages");
+  if ((high >> 16 & 0xf) != 0) return fail(ENOTSUP, "start the drive", "it lacks 4 KiB pages");
   add_queue();
   const uint32_t last = NvmeQueue::kEntries - 1;
   put32(kAdminQueueAttributes, last << 16 | last);
@@ -116,7 +116,7 @@ Result<void> NvmeDriver::become_ready(bool ready) {
   const uint32_t status = get32(kStatus);
   if (done && ((status & kReady) != 0) == ready) return {};
   return fail(EIO, ready ? "start the drive" : "stop the drive",
-              fmt::format("its status stays {:#x}", status));
+              fmt::format("its status is {:#x}", status));
 }
 
 Result<void> NvmeDriver::identify() {
@@ -134,29 +134,30 @@ Result<void> NvmeDriver::identify() {
   const uint32_t shift = value_at<uint32_t>(found + 128 + 4 * format) >> 16 & 0xff;
   identity_.block_size = 1U << std::min(shift, 31U);
   if (identity_.blocks != 0 && shift >= 9 && identity_.block_size <= kPage) return {};
-  return fail(ENOTSUP, "read the drive", "namespace 1 has no blocks of at most 4 KiB");
+  return fail(ENOTSUP, "read the drive",
+              "the blocks of namespace 1 are missing or larger than 4 KiB");
 }
 
 Result<unsigned> NvmeDriver::make_queues(unsigned wanted) {
   wanted = std::min(wanted, static_cast<unsigned>(dma_.memory.size() / dma_size(0)) - 1);
   NvmeCommand ask{.opcode = kSetFeatures};
   ask.arguments = {kNumberOfQueues, (wanted - 1) << 16 | (wanted - 1)};
-  const uint32_t last = PASSTHRU_TRY(admin("ask for queues", ask));
+  const uint32_t last = PASSTHRU_TRY(admin("set the number of queues", ask));
   wanted = std::min({wanted, (last & 0xffff) + 1, (last >> 16) + 1});
   for (unsigned queue = 1; queue <= wanted; ++queue) {
     const uint32_t shape = (NvmeQueue::kEntries - 1) << 16 | queue;
     NvmeCommand completions{.opcode = kCreateCompletionQueue, .data = address(queue, kCompletions)};
     completions.arguments = {shape, queue << 16 | kInterrupts | kContiguous};
-    PASSTHRU_TRY(admin("make a completion queue", completions));
+    PASSTHRU_TRY(admin("create a completion queue", completions));
     NvmeCommand commands{.opcode = kCreateSubmissionQueue, .data = address(queue, kCommands)};
     commands.arguments = {shape, queue << 16 | kContiguous};
-    PASSTHRU_TRY(admin("make a submission queue", commands));
+    PASSTHRU_TRY(admin("create a submission queue", commands));
     add_queue();
   }
   return wanted;
 }
 
-// Nobody waits for the admin queue's interrupt.
+// Polls the completion: the driver does not use the admin queue's interrupt.
 Result<uint32_t> NvmeDriver::admin(const char* what, const NvmeCommand& command) {
   queues_[0].submit(command);
   std::optional<NvmeCompletion> completion;
@@ -164,7 +165,7 @@ Result<uint32_t> NvmeDriver::admin(const char* what, const NvmeCommand& command)
     return fail(EIO, what, "the drive does not answer");
   }
   if (completion->status == 0) return completion->result;
-  return fail(EIO, what, fmt::format("the drive says {:#x}", completion->status));
+  return fail(EIO, what, fmt::format("the drive returned status {:#x}", completion->status));
 }
 
 void NvmeDriver::add_queue() {

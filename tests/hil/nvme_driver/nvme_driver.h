@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A small NVMe driver in user space, for tests that need a device that interrupts and does DMA for
-// real: starts the controller, makes a pair of queues for each vector, and reads blocks.
+// A small NVMe driver in user space, for tests that need real interrupts and DMA. It starts the
+// controller, creates a pair of queues for each vector, and reads blocks.
 #pragma once
 
 #include <cstddef>
@@ -19,10 +19,10 @@ namespace passthru {
 /// Memory that a device reaches by DMA.
 struct DmaMemory {
   std::span<std::byte> memory{};
-  uint64_t address = 0;  ///< of its first byte, as the device has it
+  uint64_t address = 0;  ///< DMA address of the first byte
 };
 
-/// What the drive says about itself.
+/// The identification data of a drive.
 struct NvmeIdentity {
   std::string model{};
   std::string serial{};
@@ -30,43 +30,44 @@ struct NvmeIdentity {
   uint32_t block_size = 0;  ///< bytes
 };
 
-/// One drive. Not thread-safe. Knows nothing of VFIO or of interrupts: at an interrupt of
-/// vector N the caller calls `take(N)`.
+/// A drive. Not thread-safe. It is independent of VFIO and of interrupts: when vector N fires, the
+/// caller calls `take(N)`.
 class NvmeDriver {
  public:
   static constexpr size_t kPage = 4096;
   /// Bytes of BAR 0 that the driver accesses: the controller's registers and the doorbells.
   static constexpr size_t kRegisters = 0x2000;
-  /// Bytes of DMA memory for so many I/O queues.
+  /// Returns the bytes of DMA memory that `queues` I/O queues need.
   static constexpr size_t dma_size(unsigned queues) {
     return (size_t{queues} + 1) * kPagesOfQueue * kPage;
   }
 
-  /// Resets the controller, starts it, and asks what it is. `registers` are the first kRegisters
-  /// bytes of BAR 0; `dma` is page aligned and all zeros. Both outlive the driver; the device is
-  /// bus master.
-  /// Errors:
-  ///   EIO: the controller does not become ready, or refuses a command
-  ///   ENOTSUP: it has larger pages, or doorbells beyond kRegisters
-  ///   ENOSPC: `dma` is too small for any queue
+  /// Resets the controller, starts it, and identifies it. `registers` are the first kRegisters
+  /// bytes of BAR 0; `dma` is page aligned and all zeros. Both outlive the driver. The device must
+  /// be bus master. Errors:
+  /// - EIO: the controller does not become ready, or refuses a command.
+  /// - ENOTSUP: it has larger pages, or doorbells beyond kRegisters.
+  /// - ENOSPC: `dma` is too small for any queue.
   static Result<std::unique_ptr<NvmeDriver>> start(volatile std::byte* registers, DmaMemory dma);
-  /// Stops the controller: no DMA follows.
+  /// Stops the controller, and so its DMA.
   ~NvmeDriver();
   NvmeDriver(const NvmeDriver&) = delete;
   NvmeDriver& operator=(const NvmeDriver&) = delete;
 
   [[nodiscard]] const NvmeIdentity& identity() const { return identity_; }
 
-  /// Makes I/O queues 1 to `wanted`, or as many as the drive and the DMA memory allow. Queue N
-  /// signals vector N. Call it once, with MSI-X enabled. Returns how many there are. EIO: the
-  /// controller refuses one.
+  /// Creates I/O queues 1 to `wanted`, or as many as the drive and the DMA memory allow. Queue N
+  /// signals vector N. Call it once, with MSI-X enabled. Returns the number of queues.
+  /// Errors:
+  /// - EIO: the controller refuses a queue.
   Result<unsigned> make_queues(unsigned wanted);
 
-  /// Begins to read a block through I/O queue `queue`, from 1 on; one at a time in each.
+  /// Begins to read a block through I/O queue `queue`, counted from 1. A queue has one read at a
+  /// time.
   void read(unsigned queue, uint64_t block);
-  /// Takes the completion of `read` if it is there.
+  /// Takes the completion of `read` if it has arrived.
   std::optional<NvmeCompletion> take(unsigned queue) { return queues_[queue].take(); }
-  /// What the last read of a queue has read: one block.
+  /// Returns the block that the last read of a queue has read.
   [[nodiscard]] std::span<std::byte> data(unsigned queue) const;
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A pair of queues of an NVMe drive: commands go in, completions come out (NVM Express 1.4, 4.1).
-// Works on memory and doorbells alone, so that it can be tested without a drive.
+// A pair of queues of an NVMe drive, for commands and completions (NVM Express 1.4, 4.1). It works
+// on memory and doorbells only, so that unit tests need no drive.
 #pragma once
 
 #include <array>
@@ -16,7 +16,7 @@ namespace passthru {
 struct NvmeCommand {
   uint8_t opcode = 0;
   uint32_t namespace_id = 0;
-  uint64_t data = 0;                    ///< PRP entry 1: where the drive finds the data by DMA
+  uint64_t data = 0;                    ///< PRP entry 1: DMA address of the data
   std::array<uint32_t, 6> arguments{};  ///< command dwords 10 to 15
 };
 
@@ -27,7 +27,7 @@ struct NvmeCompletion {
   uint16_t status = 0;   ///< status code type and status code; 0: success
 };
 
-/// Not thread-safe. The memory is the drive's too, until the controller is disabled.
+/// A pair of queues. Not thread-safe. The drive shares the memory until the controller is disabled.
 class NvmeQueue {
  public:
   static constexpr unsigned kEntries = 16;
@@ -43,7 +43,8 @@ class NvmeQueue {
   NvmeQueue(std::byte* commands, std::byte* completions, Doorbells doorbells)
       : commands_(commands), completions_(completions), doorbells_(doorbells) {}
 
-  /// Gives a command to the drive. At most kEntries - 1 may be without a completion.
+  /// Gives a command to the drive, and returns its id. At most kEntries - 1 commands may be
+  /// incomplete.
   uint16_t submit(const NvmeCommand& command) {
     const uint16_t id = next_id_++;
     std::array<uint32_t, kCommandSize / 4> words{};
@@ -54,16 +55,16 @@ class NvmeQueue {
     for (size_t i = 0; i < command.arguments.size(); ++i) words[10 + i] = command.arguments[i];
     std::memcpy(commands_ + tail_ * kCommandSize, words.data(), kCommandSize);
     tail_ = (tail_ + 1) % kEntries;
-    // The drive sees the command before the doorbell.
+    // The drive must see the command before the doorbell.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     *doorbells_.submission = tail_;
     return id;
   }
 
-  /// Takes the oldest completion that is there.
+  /// Takes the oldest completion, if any.
   std::optional<NvmeCompletion> take() {
     auto* const entry = reinterpret_cast<uint32_t*>(completions_ + head_ * kCompletionSize);
-    // The drive inverts the phase tag each time that it goes through the queue.
+    // The drive inverts the phase tag in each pass through the queue.
     const uint32_t last = std::atomic_ref(entry[3]).load(std::memory_order_acquire);
     if ((last >> 16 & 1) != phase_) return std::nullopt;
     const NvmeCompletion completion{.result = entry[0],

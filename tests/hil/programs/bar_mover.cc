@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns moving: a program of a guest that moves the BARs of a function without a driver at random,
-// and after each move reads what is there and what is left. usage: bar-mover BDF MOVES SEED
+// A program for a guest that moves the BARs of a function without a driver at random. After each
+// move it reads the new and the old place. usage: bar-mover BDF MOVES SEED
 #include <fcntl.h>
 #include <sys/io.h>
 #include <sys/mman.h>
@@ -22,7 +22,7 @@ constexpr uint8_t kCommand = 4;
 constexpr uint16_t kDecode = 3;  // I/O and memory
 constexpr uint8_t kFirstBar = 0x10;
 constexpr uint32_t kAllOnes = 0xFFFFFFFF;
-// Within the VMM's windows, and away from where Linux puts BARs: it begins at the bottom.
+// Ranges in the VMM's windows, away from Linux's own BARs, which are at the bottom.
 constexpr uint64_t kLow = 0xD0000000, kLowEnd = 0xE0000000;
 constexpr uint64_t kHigh = uint64_t{320} << 30, kHighEnd = uint64_t{384} << 30;
 constexpr uint64_t kPorts = 0x8000, kPortsEnd = 0x10000;
@@ -31,7 +31,7 @@ struct Bar {
   unsigned index;
   bool ports, wide;
   uint64_t size, home, at;
-  std::array<uint32_t, 2> says;  // the registers at 0 and 8; no bit of them changes by itself
+  std::array<uint32_t, 2> says;  // the registers at 0 and 8, which never change by themselves
 
   bool holds(uint64_t address, uint64_t length) const {
     return address < at + size && at < address + length;
@@ -58,20 +58,20 @@ class Function {
 
   uint32_t read(uint8_t offset) const {
     uint32_t value = 0;
-    if (::pread(config_, &value, 4, offset) != 4) fail("config space cannot be read");
+    if (::pread(config_, &value, 4, offset) != 4) fail("cannot read config space");
     return value;
   }
 
   void write(uint8_t offset, uint64_t value, size_t size) const {
     if (::pwrite(config_, &value, size, offset) != static_cast<ssize_t>(size))
-      fail("config space cannot be written");
+      fail("cannot write config space");
   }
 
   void decode(bool on) const {
     write(kCommand, on ? command_ | kDecode : command_ & ~uint32_t{kDecode}, 2);
   }
 
-  // `order` picks one of the ways in which an address can be written.
+  // Moves a BAR. `order` picks the order and the width of the writes.
   void move(Bar& bar, uint64_t address, unsigned order) const {
     const auto offset = static_cast<uint8_t>(kFirstBar + 4 * bar.index);
     if (bar.wide && order % 3 == 0) {
@@ -86,7 +86,7 @@ class Function {
     bar.at = address;
   }
 
-  // The registers at 0 and 8 of what is at `address`.
+  // Returns the registers at 0 and 8 from `address` on.
   std::array<uint32_t, 2> look(const Bar& bar, uint64_t address) const {
     const uint64_t second = bar.size > 8 ? 8 : 0;
     if (bar.ports) {
@@ -95,7 +95,7 @@ class Function {
     }
     const uint64_t page = address & ~uint64_t{0xFFF};
     void* at = ::mmap(nullptr, 0x1000, PROT_READ, MAP_SHARED, memory_, static_cast<off_t>(page));
-    if (at == MAP_FAILED) fail("/dev/mem cannot be mapped");
+    if (at == MAP_FAILED) fail("cannot map /dev/mem");
     const auto* words =
         reinterpret_cast<const volatile uint32_t*>(static_cast<const char*>(at) + (address - page));
     const std::array<uint32_t, 2> seen = {words[0], words[second / 4]};
@@ -138,7 +138,7 @@ std::string words(const std::array<uint32_t, 2>& values) {
   return text.data();
 }
 
-// What the guest must see of every BAR that no other BAR of the function lies over.
+// Checks the registers of every BAR that no other BAR of the function overlaps.
 void check(Function& function, const char* when) {
   for (const Bar& bar : function.bars()) {
     bool covered = false;
@@ -148,8 +148,8 @@ void check(Function& function, const char* when) {
     if (covered) continue;
     const auto seen = function.look(bar, bar.at);
     if (seen != bar.says) {
-      fail("BAR " + std::to_string(bar.index) + " " + when + ": " + words(seen) + ", not " +
-           words(bar.says));
+      fail("BAR " + std::to_string(bar.index) + " " + when + ": read " + words(seen) +
+           ", expected " + words(bar.says));
     }
   }
 }
@@ -162,7 +162,7 @@ int main(int argc, char** argv) {
   const unsigned long moves = std::strtoul(argv[2], nullptr, 0);
   std::mt19937_64 random(std::strtoull(argv[3], nullptr, 0));
   auto& bars = function.bars();
-  if (bars.empty()) fail("no BAR to move");
+  if (bars.empty()) fail("the function has no BAR");
   check(function, "at the start");
 
   unsigned overlaps = 0;
@@ -172,7 +172,7 @@ int main(int argc, char** argv) {
     const uint64_t start = bar.ports ? kPorts : bar.wide && random() % 2 ? kHigh : kLow;
     const uint64_t end = bar.ports ? kPortsEnd : start == kHigh ? kHighEnd : kLowEnd;
     uint64_t to = start + random() % ((end - start) / bar.size) * bar.size;
-    // Now and then on top of another BAR, for a moment.
+    // Sometimes on top of another BAR, for a short time.
     const Bar& other = bars[random() % bars.size()];
     if (random() % 8 == 0 && &other != &bar && other.ports == bar.ports &&
         (bar.wide || other.at + bar.size < kAllOnes)) {
@@ -184,7 +184,7 @@ int main(int argc, char** argv) {
     function.move(bar, to, static_cast<unsigned>(random()));
     if (quietly) {
       const auto seen = function.look(bar, bar.at);
-      if (seen[0] != kAllOnes) fail("decode is off, and " + words(seen) + " answers");
+      if (seen[0] != kAllOnes) fail("decode is off, but " + words(seen) + " answers");
       function.decode(true);
     }
     check(function, "after a move");
@@ -193,11 +193,11 @@ int main(int argc, char** argv) {
     if (left) {
       const auto seen = function.look(bar, old);
       if (seen[0] != kAllOnes)
-        fail("where BAR " + std::to_string(bar.index) + " was: " + words(seen));
+        fail("the old place of BAR " + std::to_string(bar.index) + " answers " + words(seen));
     }
   }
   for (Bar& bar : bars) function.move(bar, bar.home, 0);
-  check(function, "back home");
+  check(function, "at the end");
   std::printf("bar-mover: %lu moves of %zu BARs, %u of them onto another\n", moves, bars.size(),
               overlaps);
   return 0;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Damages a device: zeroes entries of its physical MSI-X table through sysfs, without the knowledge
-// of VFIO and of the VMM. For the lab only. usage: passthru_damage BDF FIRST COUNT [SECONDS]
-// With SECONDS: again and again for so long, at random intervals, all of these entries or one of
-// them. Prints how often.
+// A program that damages a device: it zeroes entries of its physical MSI-X table through sysfs,
+// without the knowledge of VFIO and the VMM. For the lab only.
+// usage: passthru_damage BDF FIRST COUNT [SECONDS]
+// With SECONDS it repeats this for that time at random intervals, each time with all of the entries
+// or with one of them, and prints the number of repetitions.
 #include <fcntl.h>
 #include <sys/mman.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A hostile program of a guest. To a function without a driver it does, in random order: it writes
-// addresses to a BAR where none can be, switches MSI-X Enable off and on, and switches memory
-// decode off and on. It prints how often it did each, and whether the function then answers as
-// before. Its last act sets Function Mask, which the host can see.
+// A hostile program for a guest. In random order, it writes impossible addresses to a BAR of a
+// function without a driver, and switches its MSI-X Enable and memory decode off and on. It prints
+// how often it did each, and whether the function then answers as before. At the end it sets
+// Function Mask, which the host can see.
 // usage: hostile-writes BDF ADDRESSES ENABLES DECODES SEED
 #include <fcntl.h>
 #include <linux/pci_regs.h>
@@ -23,9 +23,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kFlags = 15, kPage = 0x1000;
-constexpr size_t kEntries = 4;  // that the device gets interrupts for
-// RAM, the I/O APIC, the local APICs, KVM's own pages, ECAM, the ends of 32 and 64 bits, and beyond
-// what a CPU can address.
+constexpr size_t kEntries = 4;  // unmasked entries of the table
+// RAM, the I/O APIC, the local APICs, KVM's own pages, ECAM, the ends of 32 and 64 bits, and an
+// address that no CPU can reach.
 constexpr std::array<uint64_t, 10> kBad = {
     0,          0x100000,   0x8000000,         0xFEC00000,         0xFEE00000,
     0xFEFFC000, 0xE0000000, uint64_t{1} << 52, 0xFFFFFFFFFFFF0000, 0xFFFFC000};
@@ -49,7 +49,7 @@ class Function {
       if (msix_ == 0) fail("the function has no MSI-X");
     }
     if ((read(msix_ + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_BIR) != 0)
-      fail("its table is not in BAR 0");
+      fail("the MSI-X table is not in BAR 0");
   }
 
   void put_bar(uint64_t address) const { write(PCI_BASE_ADDRESS_0, address | (home_ & kFlags), 8); }
@@ -59,7 +59,7 @@ class Function {
   }
   void control(uint16_t flags) const { write(msix_ + PCI_MSIX_FLAGS, flags, 2); }
 
-  // Each of these entries has a message of its own, and is unmasked.
+  // Unmasks kEntries entries, each with its own message.
   void unmask_entries() const {
     const uint64_t table = read(msix_ + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_OFFSET;
     volatile uint32_t* words = map(table & ~(kPage - 1));
@@ -72,30 +72,31 @@ class Function {
     }
   }
 
-  // The first registers of BAR 0: an NVMe drive's capabilities and version, which never change.
+  // Returns the first registers of BAR 0: an NVMe drive's capabilities and version, which never
+  // change.
   std::vector<uint32_t> look() const {
     const volatile uint32_t* words = map(0);
     return {words[0], words[1], words[2]};
   }
 
  private:
-  // Stays mapped; there are few.
+  // Maps a page of the BAR, and never unmaps it: there are few.
   volatile uint32_t* map(uint64_t offset) const {
     void* at = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, memory_,
                       static_cast<off_t>((home_ & ~kFlags) + offset));
-    if (at == MAP_FAILED) fail("/dev/mem cannot be mapped");
+    if (at == MAP_FAILED) fail("cannot map /dev/mem");
     return static_cast<volatile uint32_t*>(at);
   }
   uint64_t read(uint64_t offset, size_t size) const {
     uint64_t value = 0;
     if (::pread(config_, &value, size, static_cast<off_t>(offset)) != static_cast<ssize_t>(size)) {
-      fail("config space cannot be read");
+      fail("cannot read config space");
     }
     return value;
   }
   void write(uint64_t offset, uint64_t value, size_t size) const {
     if (::pwrite(config_, &value, size, static_cast<off_t>(offset)) != static_cast<ssize_t>(size)) {
-      fail("config space cannot be written");
+      fail("cannot write config space");
     }
   }
 
@@ -140,7 +141,7 @@ int main(int argc, char** argv) {
     }
     kind.took += Clock::now() - start;
     ++kind.done;
-    // The console has no reader, and is written to all the same.
+    // Write to the console, although it has no reader.
     if (step % 64 == 0) std::fprintf(stderr, "hostile-writes: %lu steps\n", step);
   }
 

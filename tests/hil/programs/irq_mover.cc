@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Owns moving interrupts: a program of a guest that moves every MSI-X vector of its NIC between
-// CPUs 0 and 1, each again as soon as its last move has taken effect. Says "moving VECTORS", and at
-// the end "moved MOVES". usage: irq-mover SYSFS-DEVICE MOVES
+// A program for a guest that moves every MSI-X vector of its NIC between CPUs 0 and 1, each again
+// as soon as its last move has taken effect. It prints "moving VECTORS", and at the end "moved
+// MOVES". usage: irq-mover SYSFS-DEVICE MOVES
 //
-// Without interrupt remapping, Linux on x86 moves an interrupt when it fires the next time
-// (kernel/irq/migration.c): masked, rewritten, unmasked. The NIC is an Intel 82574L, which fires
-// what is written into its ICS register (datasheet 10.2.4.3), so that a vector moves as well that
-// is quiet under load. That makes up for no interrupt of a queue that was lost: the NIC masks its
-// cause until its handler has run (EIAC), so that the vector stays silent, and is not moved.
+// Without interrupt remapping, Linux on x86 moves an interrupt when it fires next
+// (kernel/irq/migration.c): it masks, rewrites and unmasks the vector. The NIC is an Intel 82574L,
+// which fires the causes that are written into its ICS register (datasheet 10.2.4.3), so that idle
+// vectors move too. This does not hide a lost interrupt of a queue: the NIC masks the cause until
+// its handler has run (EIAC), so the vector stays silent and does not move.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -25,14 +25,15 @@
 namespace {
 
 using Clock = std::chrono::steady_clock;
-// Of one move; they take some 30 ms. But while packets come faster than they are taken, the driver
-// polls and keeps the queue's interrupt off (NAPI), at worst until a file is fetched.
+// The deadline of a move. A move takes about 30 ms. But while packets arrive faster than the driver
+// takes them, it polls and keeps the queue's interrupt off (NAPI), at worst until the end of a
+// fetch.
 constexpr std::chrono::seconds kDeadline(60);
 
 constexpr size_t kRegisters = 0x20000;
 constexpr size_t kInterruptCauseRead = 0xC0, kInterruptCauseSet = 0xC8;
 constexpr uint32_t kReceive = 1U << 20, kTransmit = 1U << 22, kOther = 1U << 24;
-constexpr uint32_t kAckFrame = 1U << 17;  // one of the other causes; the driver has no use for it
+constexpr uint32_t kAckFrame = 1U << 17;  // one of the other causes; the driver ignores it
 
 [[noreturn]] void fail(const std::string& why) {
   std::printf("irq-mover: %s\n", why.c_str());
@@ -45,7 +46,7 @@ int open_or_fail(const std::string& path, int flags) {
   return fd;
 }
 
-// An interrupt of the guest's kernel, and where it is to be.
+// An interrupt of the guest's kernel, and its target CPU.
 class Interrupt {
  public:
   explicit Interrupt(const std::string& number)
@@ -56,13 +57,14 @@ class Interrupt {
   void move() {
     mask_ = mask_ == '1' ? '2' : '1';
     since_ = Clock::now();
-    if (::write(affinity_, &mask_, 1) != 1) fail("the affinity of " + number_ + " is refused");
+    if (::write(affinity_, &mask_, 1) != 1)
+      fail("cannot set the affinity of " + number_ + " in /proc/irq");
   }
 
   bool has_moved() const {
     std::array<char, 64> text{};
     const ssize_t size = ::pread(effective_, text.data(), text.size(), 0);
-    // The last digit and the end of the line.
+    // Compare the last digit, which is before the end of the line.
     if (size >= 2 && text[static_cast<size_t>(size) - 2] == mask_) return true;
     if (Clock::now() - since_ > kDeadline) fail("interrupt " + number_ + " has not fired for 60 s");
     return false;
@@ -71,7 +73,7 @@ class Interrupt {
  private:
   std::string number_;
   int affinity_, effective_;
-  char mask_ = '1';  // as /proc has it: 1 is CPU 0, 2 is CPU 1
+  char mask_ = '1';  // as in /proc: 1 is CPU 0, 2 is CPU 1
   Clock::time_point since_;
 };
 
@@ -91,13 +93,13 @@ class Nic {
   explicit Nic(const std::string& device) {
     const int fd = open_or_fail(device + "/resource0", O_RDWR | O_SYNC);
     void* at = ::mmap(nullptr, kRegisters, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (at == MAP_FAILED) fail("the registers cannot be mapped: iomem=relaxed allows it");
+    if (at == MAP_FAILED) fail("cannot map the registers. Boot with iomem=relaxed");
     registers_ = static_cast<volatile uint32_t*>(at);
   }
 
   void fire_every_vector() {
-    // The emulated NIC fires for another cause once until that is cleared, which its reading
-    // handler does not do.
+    // The emulated NIC fires for an other cause only once until it is cleared. The driver's handler
+    // only reads it, so clear it here.
     set(kInterruptCauseRead, kOther);
     set(kInterruptCauseSet, kReceive | kTransmit | kOther | kAckFrame);
   }
@@ -122,7 +124,7 @@ int main(int argc, char** argv) {
   for (Interrupt& interrupt : interrupts) interrupt.move();
   for (unsigned long moved = 0; moved < moves;) {
     nic.fire_every_vector();
-    ::usleep(1);  // until the next tick: to spin would take the CPU from those who deliver
+    ::usleep(1);  // until the next tick: spinning would take CPU time from the delivery
     for (Interrupt& interrupt : interrupts) {
       if (moved == moves || !interrupt.has_moved()) continue;
       ++moved;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns looking many times: what `passthru msix show BDF --json --socket SOCKET` does, and prints,
-// so many times in one process. To start one takes the lab machine's only CPU longer than to look.
-// usage: passthru_look BDF SOCKET. For each number that it reads: so many shows, then the number,
-// on descriptor 3. Exits with the first status that is not 0.
+// A program that runs `passthru msix show BDF --json --socket SOCKET` many times in one process.
+// On the lab machine's only CPU, the start of a process takes longer than an inspection.
+// usage: passthru_look BDF SOCKET
+// For each number on stdin it runs that many inspections, then writes the number to descriptor 3.
+// It exits with the first status other than 0.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Owns resets: a program of a guest that resets its NVMe drive again and again, at random by one of
-// the doors that Linux has: the driver lets go of it and takes it again, the kernel resets the
-// function, the driver resets the controller. After each it reads the drive. Says "round N DOOR"
-// before each; at the end how many "rounds" there were, how many read something that "differed"
-// from what the first read, and how many were "silent", without an interrupt. usage: nvme-resets
-// BDF ROUNDS
+// A program for a guest that resets its NVMe drive repeatedly, each time by a random method of
+// Linux: it unbinds and binds the driver (probe), the kernel resets the function, or the driver
+// resets the controller. After each reset it reads the drive.
+// Before each reset it prints "round N METHOD". At the end it prints the number of "rounds", how
+// many reads "differed" from the first, and how many rounds were "silent", without an interrupt.
+// usage: nvme-resets BDF ROUNDS
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -25,8 +25,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::seconds kDeadline(
-    20);  // for the drive to be back; a fraction of one is usual
+// The drive must be back within this time. Usually it takes a fraction of a second.
+constexpr std::chrono::seconds kDeadline(20);
 constexpr size_t kAtOnce = 64 << 10, kReads = 4;
 constexpr std::array<const char*, 3> kDoors = {"probe", "function", "controller"};
 
@@ -45,7 +45,7 @@ void write_to(const fs::path& file, const std::string& text) {
   ::close(fd);
 }
 
-// The entry of a directory whose name begins so, or nothing.
+// Returns the entry of a directory whose name begins with `start`, or an empty path.
 fs::path entry_of(const fs::path& directory, const std::string& start) {
   std::error_code gone;
   for (const auto& entry : fs::directory_iterator(directory, gone)) {
@@ -54,12 +54,12 @@ fs::path entry_of(const fs::path& directory, const std::string& start) {
   return {};
 }
 
-// Its number changes each time that the driver takes the drive.
+// Returns the drive's controller. Its number changes each time that the driver binds the drive.
 fs::path controller_of(const fs::path& device) {
   return entry_of(device / "nvme", "nvme");
 }
 
-// The drive's block device, or nothing while the drive is not ready.
+// Returns the drive's block device, or an empty path while the drive is not ready.
 fs::path live_drive(const fs::path& device) {
   const fs::path controller = controller_of(device);
   std::string state;
@@ -70,8 +70,8 @@ fs::path live_drive(const fs::path& device) {
   return fs::is_block_file(drive, gone) ? drive : fs::path();
 }
 
-// Opened. The node of the drive that was there before may still be there a moment, and leads to
-// nothing.
+// Waits for the drive and opens it. The previous node may still exist for a moment, without a
+// device.
 int wait_for_drive(const fs::path& device) {
   const auto deadline = Clock::now() + kDeadline;
   for (;;) {
@@ -95,7 +95,7 @@ void reset(const std::string& bdf, const fs::path& device, size_t door) {
   }
 }
 
-// From the drive itself: nothing of it is in the guest's memory.
+// Reads from the drive itself, past the guest's page cache.
 std::vector<char> read_from(int fd) {
   static char* const buffer = static_cast<char*>(std::aligned_alloc(kAtOnce, kAtOnce));
   std::vector<char> content;
@@ -107,7 +107,7 @@ std::vector<char> read_from(int fd) {
   return content;
 }
 
-// Of the drive's I/O queues, on both CPUs.
+// Returns the number of interrupts of the drive's I/O queues, on both CPUs.
 unsigned long interrupts() {
   unsigned long sum = 0;
   std::ifstream table("/proc/interrupts");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Owns the secondary controllers of an NVMe drive with SR-IOV: one is behind each virtual function,
-// and does nothing before its primary controller has given it queues and interrupts and put it
-// online (NVMe 1.4, 8.5). Asks through the primary's driver; runs in the lab machine and in guests.
+// A program that manages the secondary controllers of an NVMe drive with SR-IOV, through the driver
+// of the primary controller. Each virtual function has a secondary controller, which works only
+// after the primary has given it queues and interrupts and has put it online (NVMe 1.4, 8.5). Runs
+// in the lab machine and in guests.
 #include <fcntl.h>
 #include <linux/nvme_ioctl.h>
 #include <sys/ioctl.h>
@@ -17,8 +18,8 @@
 namespace {
 
 constexpr const char* kUsage =
-    "usage: nvme-secondaries DEVICE give-up           the primary keeps none of its flexible\n"
-    "                                                 resources, from its next reset on\n"
+    "usage: nvme-secondaries DEVICE give-up           the primary releases its flexible\n"
+    "                                                 resources at its next reset\n"
     "       nvme-secondaries DEVICE online VF VQ VI   VF (from 1) gets VQ queues, VI interrupts\n"
     "       nvme-secondaries DEVICE list              VF, controller, on or off, queues, "
     "interrupts\n";
@@ -28,7 +29,7 @@ constexpr uint32_t kPrimaryCapabilities = 0x14;  // CNS values of Identify
 constexpr uint32_t kSecondaryList = 0x15;
 constexpr uint8_t kVirtualizationManagement = 0x1c;
 
-/// Of Virtualization Management (NVMe 1.4, 5.22).
+/// Actions of Virtualization Management (NVMe 1.4, 5.22).
 enum class Action : uint32_t { PrimaryFlexible = 1, Offline = 7, Assign = 8, Online = 9 };
 enum class Resource : uint32_t { Queues = 0, Interrupts = 1 };
 
@@ -47,11 +48,11 @@ unsigned number(const char* text) {
   char* end = nullptr;
   const unsigned long value = std::strtoul(text, &end, 0);
   if (*text != '\0' && *end == '\0' && value <= 0xffff) return static_cast<unsigned>(value);
-  std::fprintf(stderr, "nvme-secondaries: '%s' is no number up to 65535\n", text);
+  std::fprintf(stderr, "nvme-secondaries: '%s' is not a number from 0 to 65535\n", text);
   std::exit(2);
 }
 
-/// Ends the program where the controller or the kernel refuses.
+/// Sends a command. Ends the program if the controller or the kernel refuses it.
 void admin(int device, const char* what, nvme_admin_cmd command) {
   const int status = ::ioctl(device, NVME_IOCTL_ADMIN_CMD, &command);
   if (status == 0) return;
@@ -85,7 +86,7 @@ void manage(int device, const char* what, unsigned controller, Resource resource
   admin(device, what, command);
 }
 
-/// An entry of the list of secondary controllers (NVMe 1.4, figure 249), from 0 on.
+/// Returns an entry of the list of secondary controllers (NVMe 1.4, figure 249), counted from 0.
 Secondary entry(const Page& list, unsigned index) {
   const size_t at = 32 + size_t{32} * index;
   return {.controller = word(list, at),
@@ -115,7 +116,7 @@ int online(int device, unsigned function, unsigned queues, unsigned interrupts) 
     manage(device, "online", controller, Resource::Queues, Action::Online, 0);
     return 0;
   }
-  std::fprintf(stderr, "nvme-secondaries: no secondary controller belongs to VF %u\n", function);
+  std::fprintf(stderr, "nvme-secondaries: VF %u has no secondary controller\n", function);
   return 1;
 }
 

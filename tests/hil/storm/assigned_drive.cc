@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The order in which a guest would take a drive: BAR, bus master, MSI-X, and only then the queues,
-// because a drive uses the vectors of queues that were made while MSI-X was enabled.
+// AssignedDrive sets the drive up in a guest's order: BAR, bus master, MSI-X, then the queues. A
+// drive uses the vectors only of queues that were created while MSI-X was enabled.
 #include "tests/hil/storm/assigned_drive.h"
 
 #include <fmt/format.h>
@@ -16,15 +16,15 @@
 namespace passthru {
 namespace {
 
-constexpr uint64_t kBar = 0xc000'0000;  // where the guest would have BAR 0
+constexpr uint64_t kBar = 0xc000'0000;  // the guest's address of BAR 0
 constexpr uint64_t kMessageAddress = 0xfee0'0000;
-constexpr uint32_t kFirstData = 0x40;  // of vector 0; below 0x10 no message is an interrupt
+constexpr uint32_t kFirstData = 0x40;  // of vector 0; data below 0x10 is not an interrupt vector
 
 }  // namespace
 
 Result<std::unique_ptr<AssignedDrive>> AssignedDrive::open(Bdf bdf, unsigned queues) {
   auto host = PASSTHRU_TRY(PolledHost::create());
-  // The first page is nobody's: by an entry of zeros the drive writes to address 0.
+  // The first page is unused: with a zeroed entry the drive writes to address 0.
   const size_t size = NvmeDriver::kPage + NvmeDriver::dma_size(queues);
   Memory memory(static_cast<std::byte*>(std::aligned_alloc(NvmeDriver::kPage, size)), &std::free);
   if (!memory) return fail(ENOMEM, "allocate the drive's memory");
@@ -67,7 +67,7 @@ Result<void> AssignedDrive::enable_vectors() {
   }
   const auto layout = find_msix(config);
   if (!layout || layout->table_bar != 0) {
-    return fail(ENOTSUP, "use the drive", "it has no MSI-X table in BAR 0");
+    return fail(ENOTSUP, "use the drive", "its MSI-X table is missing or not in BAR 0");
   }
   for (unsigned vector = 1; vector < layout->vectors; ++vector) write_entry(*layout, vector);
   device_->config_write(layout->capability + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);

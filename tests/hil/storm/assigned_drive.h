@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An NVMe drive that is assigned to a guest without a guest: this process is the VMM, and the
-// driver in it does what a guest's driver would do.
+// An NVMe drive that is assigned without a guest: this process is the VMM, and its driver replaces
+// the guest's driver.
 #pragma once
 
 #include <cstddef>
@@ -18,19 +18,21 @@ namespace passthru {
 
 class AssignedDrive {
  public:
-  /// Opens the drive and makes up to `queues` I/O queues. Queue N signals vector N, whose interrupt
-  /// `take` returns. Errors: those of AssignedDevice::open and NvmeDriver; ENOTSUP: the drive has
-  /// its MSI-X table in another BAR, or among its doorbells.
+  /// Opens the drive and creates up to `queues` I/O queues. Queue N signals vector N, and `take`
+  /// returns its interrupt.
+  /// Errors:
+  /// - those of AssignedDevice::open and NvmeDriver
+  /// - ENOTSUP: the drive has its MSI-X table in another BAR, or among its doorbells.
   static Result<std::unique_ptr<AssignedDrive>> open(Bdf bdf, unsigned queues);
   ~AssignedDrive() = default;
   AssignedDrive(const AssignedDrive&) = delete;
   AssignedDrive& operator=(const AssignedDrive&) = delete;
 
-  /// I/O queues, and so vectors beside that of the admin queue.
+  /// Returns the number of I/O queues, and so of the vectors without that of the admin queue.
   [[nodiscard]] unsigned queues() const { return queues_; }
   [[nodiscard]] NvmeDriver& driver() { return *driver_; }
   [[nodiscard]] AssignedDevice& device() { return *device_; }
-  /// Waits until vectors have fired, at most `most`; returns which.
+  /// Waits until vectors have fired, at most `most`, and returns these vectors.
   std::vector<unsigned> take(std::chrono::milliseconds most);
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How PolledHost reads the eventfds: under its lock, and only those that are armed, because the
-// library owns the counters of all others.
+// PolledHost reads the eventfds under its lock, and only armed eventfds: the library owns the
+// counters of all others.
 #include "tests/hil/storm/polled_host.h"
 
 #include <sys/epoll.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A VMM without a guest and without KVM: polls the eventfds of the vectors itself, for a driver in
-// the same process.
+// A VMM without a guest and without KVM. It polls the eventfds of the vectors for a driver in the
+// same process.
 #pragma once
 
 #include <chrono>
@@ -16,13 +16,14 @@ namespace passthru {
 
 class PolledHost final : public Hypervisor {
  public:
-  /// EMFILE: no descriptor is left.
+  /// Errors:
+  /// - EMFILE: no descriptor is left.
   static Result<std::unique_ptr<PolledHost>> create();
 
-  /// Waits until an interrupt is there, at most `most`. Takes all that are, and returns the data of
-  /// their messages. Any thread but one of the library's.
+  /// Waits for an interrupt, at most `most`. Takes all interrupts that have arrived, and returns
+  /// the data of their messages. Any thread may call this, except those of the library.
   std::vector<uint32_t> take(std::chrono::milliseconds most) PASSTHRU_EXCLUDES(mutex_);
-  /// The memory of a BAR at [address, address + size); null where the library has not mapped all of
+  /// Returns the memory of a BAR at [address, address + size); null if the library has not mapped
   /// it in one piece.
   [[nodiscard]] std::byte* memory(uint64_t address, uint64_t size) const PASSTHRU_EXCLUDES(mutex_);
 
@@ -35,15 +36,15 @@ class PolledHost final : public Hypervisor {
   void destroy_route(RouteId route) override PASSTHRU_EXCLUDES(mutex_);
   Result<void> arm(RouteId route, int eventfd) override PASSTHRU_EXCLUDES(mutex_);
   void disarm(RouteId route, int eventfd) override PASSTHRU_EXCLUDES(mutex_);
-  /// ENOTSUP: all messages take the way of the routes.
+  /// Fails with ENOTSUP: every vector has a route.
   Result<void> signal_msi(const MsiMessage& message, uint16_t requester_id) override;
-  /// Nobody uses the pin.
+  /// Does nothing: the driver does not use the pin.
   Result<void> arm_intx(Bdf /*guest_address*/, unsigned /*pin*/, int /*eventfd*/,
                         int /*resample*/) override {
     return {};
   }
   void set_intx(Bdf /*guest_address*/, unsigned /*pin*/, bool /*level*/) override {}
-  /// Prints what went wrong.
+  /// Prints errors.
   void on_event(const Event& event) override;
 
  private:
@@ -53,8 +54,8 @@ class PolledHost final : public Hypervisor {
   };
   explicit PolledHost(Fd poll) : poll_(std::move(poll)) {}
 
-  const Fd poll_;        ///< epoll, of the eventfds that are armed
-  mutable Mutex mutex_;  ///< protects what follows, and the counters of the eventfds
+  const Fd poll_;        ///< epoll of the armed eventfds
+  mutable Mutex mutex_;  ///< protects the following members, and the counters of the eventfds
   std::map<RouteId, Route> routes_ PASSTHRU_GUARDED_BY(mutex_);
   RouteId next_route_ PASSTHRU_GUARDED_BY(mutex_) = 0;
   std::vector<GuestMapping> mappings_ PASSTHRU_GUARDED_BY(mutex_);

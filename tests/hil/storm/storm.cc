@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Reads an NVMe drive on all its vectors at once, with the library and without a guest, until stdin
-// ends, while somebody else damages the drive's MSI-X table. From then on it is quiet. Prints what
-// each took. usage: passthru_storm BDF
+// A program that reads an NVMe drive on all its vectors at the same time, with the library and
+// without a guest. Until stdin ends, the test damages the drive's MSI-X table; then follows a quiet
+// time. The program prints the longest waits of both. usage: passthru_storm BDF
 #include <poll.h>
 #include <unistd.h>
 
@@ -23,17 +23,17 @@ using std::chrono::milliseconds;
 
 constexpr unsigned kMaxQueues = 64;
 constexpr std::chrono::seconds kQuiet{3};
-/// How long the reads that are left have at the end. A vector that is silent then is dead.
+/// The time for the remaining reads at the end. A vector that is then still silent is dead.
 constexpr std::chrono::seconds kLast{10};
 
-/// One read at a time on each vector, each for the same block as before.
+/// Reads on all vectors: one read at a time on each, always of the same block.
 class Readers {
  public:
   explicit Readers(AssignedDrive& drive) : drive_(drive), readers_(drive.queues() + 1) {
     for (unsigned queue = 1; queue <= drive_.queues(); ++queue) begin(queue);
   }
 
-  /// Handles the interrupts that are there, or come within 10 ms.
+  /// Handles the interrupts that have arrived or arrive within 10 ms.
   void turn() {
     for (const unsigned vector : drive_.take(milliseconds(10))) {
       if (vector >= 1 && vector < readers_.size() && drive_.driver().take(vector)) end(vector);
@@ -48,8 +48,8 @@ class Readers {
     return static_cast<size_t>(std::count_if(readers_.begin(), readers_.end(),
                                              [](const Reader& each) { return each.waits; }));
   }
-  /// Of the reads that have ended and of those that still wait: the longest wait, and the longest
-  /// since it is quiet.
+  /// Returns the longest wait of all reads, complete or not; and the longest wait in the quiet
+  /// time.
   [[nodiscard]] Clock::duration longest() const { return longest_of({}, longest_); }
   [[nodiscard]] Clock::duration longest_in_quiet() const {
     return longest_of(quiet_since_, longest_in_quiet_);
@@ -59,7 +59,7 @@ class Readers {
   struct Reader {
     bool waits = false;
     Clock::time_point since{};
-    std::vector<std::byte> block{};  ///< as the first read found it
+    std::vector<std::byte> block{};  ///< data of the first read
   };
 
   void begin(unsigned queue) {
@@ -101,7 +101,7 @@ class Readers {
   uint64_t wrong_ = 0;
 };
 
-/// Whether stdin has ended. What is written there is passed over.
+/// Returns whether stdin has ended. Ignores its data.
 bool stdin_ended() {
   pollfd in{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
   if (::poll(&in, 1, 0) <= 0) return false;

@@ -45,7 +45,7 @@ for what in build demo tests checks; do
   equal "--for $what: packages that --for all lacks" \
     "$(comm -23 <(setup_on 12 --list --for $what | sort) <(setup_on 12 --list | sort) | xargs)" ''
 done
-readonly supports='Passthru supports Debian 12 and Debian 13. Install packages like those in scripts/setup yourself'
+readonly supports='Passthru supports Debian 12 and Debian 13. Install the equivalents of the packages in scripts/setup yourself'
 for mode in --check --list --clang-version; do
   refused "a derivative, $mode" 1 "setup: cannot set up this machine: it runs ubuntu 24.04 ($directory/derivative), \
 and $supports" derivative $mode

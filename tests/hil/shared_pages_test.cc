@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That BARs which share one page of the host work, on real VFIO: an rtl8139, an ohci and an sdhci
-// of the lab, packed into one page before the test. It binds them itself, and gives them back.
+// Tests on real VFIO that BARs which share a host page work: those of an rtl8139, an ohci and an
+// sdhci that the lab has packed into one page. The test borrows the devices.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/pci_regs.h>
@@ -29,7 +29,7 @@ namespace {
 using ::testing::Each;
 using ::testing::SizeIs;
 
-/// A register that tells the device from any other.
+/// A register that identifies the device.
 struct Identity {
   uint64_t offset;
   unsigned width;
@@ -37,22 +37,22 @@ struct Identity {
   uint32_t value;
 };
 
-/// One of the three devices, and what is known of its registers.
+/// One of the three devices, and some of its registers.
 struct Packed {
   const char* name;
   uint16_t vendor;
   uint16_t device;
   unsigned bar;  ///< the memory BAR
   std::vector<Identity> identity;
-  uint64_t scratch;  ///< a register of 4 bytes that keeps what is written, and does nothing with it
+  uint64_t scratch;  ///< a register of 4 bytes that stores the written value, without other effects
   uint32_t scratch_bits;
   bool by_bytes;  ///< the scratch register can be accessed by bytes and words
 };
 
 const std::array<Packed, 3>& packed_devices() {
   static const std::array<Packed, 3> all = {{
-      // IDR0 to IDR5 begin with the emulator's own prefix; TxConfig names the chip, an 8139C+. MAR0
-      // to MAR3 are the multicast filter.
+      // IDR0 to IDR5 begin with the emulator's own prefix. TxConfig identifies the chip, an 8139C+.
+      // MAR0 to MAR3 are the multicast filter.
       {"rtl8139",
        0x10ec,
        0x8139,
@@ -81,7 +81,7 @@ uint64_t host_page() {
   return static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-/// Where the host has a BAR, as sysfs tells it. 0: nowhere.
+/// Returns the host address of a BAR from sysfs; 0 if it has no address.
 uint64_t host_address(Bdf bdf, unsigned bar) {
   const auto text = read_file(Sysfs().function_path(bdf) / "resource");
   if (!text) return 0;
@@ -91,7 +91,7 @@ uint64_t host_address(Bdf bdf, unsigned bar) {
   return std::sscanf(text->c_str() + line, "%" SCNx64, &start) == 1 ? start : 0;
 }
 
-/// The three devices, if they are here and packed; then borrowed, and assigned to one guest.
+/// The three devices, borrowed and assigned to one guest. Skips if they are missing or not packed.
 class PackedBars : public testing::Test {
  protected:
   void SetUp() override {
@@ -105,9 +105,10 @@ class PackedBars : public testing::Test {
       }
     }
     if (!missing.empty()) {
-      GTEST_SKIP() << "not here:" << missing
-                   << "; scripts/lab run --device rtl8139 --device pci-ohci --device sdhci-pci "
-                      "--pack BDF,BDF,BDF";
+      GTEST_SKIP()
+          << "missing:" << missing
+          << ". Use: scripts/lab run --device rtl8139 --device pci-ohci --device sdhci-pci "
+             "--pack BDF,BDF,BDF";
     }
     for (const Bdf bdf : bdfs) {
       auto device = BorrowedDevice::borrow(bdf);
@@ -157,7 +158,7 @@ class PackedBars : public testing::Test {
   const AddressSpace& domain_mmio() const { return domain.mmio(); }
 
   std::vector<Bdf> bdfs;
-  // Tear-down order: devices leave their guest before they are given back.
+  // Tear-down order: devices leave their guest before their drivers are restored.
   std::vector<std::unique_ptr<BorrowedDevice>> borrowed;
   std::shared_ptr<LinuxKernel> kernel = std::make_shared<LinuxKernel>();
   FakeHypervisor host{*kernel};
@@ -231,7 +232,7 @@ TEST_F(PackedBars, BytesWordsAndDwordsAreExact) {
     for (unsigned byte = 0; byte < 4; ++byte) EXPECT_EQ(read(i, at + byte, 1), 0x11 * (byte + 1));
     EXPECT_EQ(read(i, at, 2), 0x2211U);
     EXPECT_EQ(read(i, at + 2, 2), 0x4433U);
-    EXPECT_EQ(read(i, at + 1, 2), 0x3322U) << "off its boundary: by bytes";
+    EXPECT_EQ(read(i, at + 1, 2), 0x3322U) << "unaligned: byte by byte";
     write(i, at + 1, 1, 0xaa);
     EXPECT_EQ(scratch(i), 0x4433aa11U);
     write(i, at + 2, 2, 0xccbb);

@@ -1,28 +1,28 @@
 #!/usr/bin/env bash
-# tests/hil/kept_away.sh - that a look at a device of the lab machine's own driver says why the table is not seen, and what
-# the kernel tells all the same: to root, where the kernel keeps BARs in use from everybody, and where it is locked down;
-# and to a user. Runs in a lab that was booted without iomem=relaxed, with an NVMe drive at 00:02.0.
+# tests/hil/inspect_host_driver.sh - checks that `msix show` on a device with a host driver says why it cannot read the
+# table, and shows what the kernel reports: to a user, to root if the kernel protects BARs in use, and to root if the
+# kernel is locked down. Runs in a lab booted without iomem=relaxed, with an NVMe drive at 00:02.0.
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 
 # shellcheck source=tests/hil/checks.sh
 source "${BASH_SOURCE[0]%/*}/checks.sh"
 
-readonly nvme=0000:00:02.0 passthru=/tmp/passthru results=$LAB_OUT/kept_away
+readonly nvme=0000:00:02.0 passthru=/tmp/passthru results=$LAB_OUT/inspect_host_driver
 readonly bar=/sys/bus/pci/devices/$nvme/resource0
 cp build/release/tools/passthru "$passthru"
 rm -rf "$results"
 mkdir -p "$results"
 
-# kept_away NAME WHY [COMMAND...]: what `msix show` says, started by COMMAND.
+# kept_away NAME WHY [COMMAND...]: checks the output of `msix show`, which COMMAND starts.
 kept_away() {
   local name=$1 why=$2 got=0
   shift 2
   "$@" "$passthru" msix show "$nvme" --json >"$results/$name.json" 2>"$results/$name.err" || got=$?
-  equal "$name: it is shown" "$got" 0 "$results/$name.err"
-  equal "$name: why the table is not seen" "$(jq -r '.missing | join("; ")' "$results/$name.json")" \
+  equal "$name: msix show succeeds" "$got" 0 "$results/$name.err"
+  equal "$name: the output says why the table is missing" "$(jq -r '.missing | join("; ")' "$results/$name.json")" \
     "the device's own table: $nvme: $why"
-  equal "$name: the host's interrupts are, and counted" \
+  equal "$name: the host's interrupts are counted" \
     "$(jq '[.vectors[].host | select(. != null) | .count] | add > 0' "$results/$name.json")" true
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# tests/hil/packed.sh - that a guest uses a NIC on INTx whose BARs share a host page with those of two other devices of
-# the same guest: 1 MiB over TCP. Runs in the lab, with an rtl8139, an ohci and an sdhci packed into one page and bound
-# to vfio-pci, and a NIC of the lab machine on the rtl8139's cable.
-# usage: packed.sh GUEST-IMAGES OWN-NIC RTL8139 OTHER...
+# tests/hil/shared_pages.sh - checks that a guest fetches 1 MiB over TCP through a NIC on INTx whose BARs share a host
+# page with the BARs of two other devices of the guest. Runs in the lab, with an rtl8139, an ohci and an sdhci packed
+# into one page and bound to vfio-pci, and a NIC of the lab machine on the rtl8139's cable.
+# usage: shared_pages.sh GUEST-IMAGES OWN-NIC RTL8139 OTHER...
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 
@@ -14,14 +14,14 @@ source "${BASH_SOURCE[0]%/*}/../../scripts/lab.d/own_nic.sh"
 readonly guest=$1 own_nic=$2
 shift 2
 readonly devices=("$@")
-readonly results=$LAB_OUT/packed peer=10.9.0.1
+readonly results=$LAB_OUT/shared_pages peer=10.9.0.1
 
 mkdir -p "$results"
 serve_on_own_nic "$own_nic" "$peer" 1M
 
-# The lab packed them: the upper bits of their memory BARs are one page.
+# The lab has packed the BARs: the page addresses of the memory BARs are equal.
 pages=$(for bdf in "${devices[@]}"; do
-  # The first six lines are the BARs; memory has bit 9 of its flags set (IORESOURCE_MEM).
+  # The first six lines are the BARs. Bit 9 of the flags (IORESOURCE_MEM) is set for memory.
   awk 'NR <= 6 && $3 ~ /[2367abef]..$/ { print substr($1, 1, 15) }' \
     "/sys/bus/pci/devices/$bdf/resource" | head -n 1
 done | sort -u | wc -l)
@@ -43,5 +43,5 @@ if [[ $interrupts == *IO-APIC* ]]; then
 else
   failed "its NIC is on INTx: $interrupts" "$results/guest.log"
 fi
-equal 'no memory BAR of them is mapped' "$(jq '[.devices[].bars[].spans[].mapped] | any' "$results/summary.json")" false
+equal "none of the devices' memory BARs is mapped" "$(jq '[.devices[].bars[].spans[].mapped] | any' "$results/summary.json")" false
 finish
