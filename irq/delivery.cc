@@ -119,7 +119,7 @@ void Delivery::free_vector(unsigned vector) {
 
 bool Delivery::translate(unsigned vector, const MsiMessage& message) {
   Vector& state = states_[vector];
-  auto translated = router_.vmm().translate(message, requester_id_);
+  auto translated = router_.translate(message, requester_id_);
   if (translated) {
     state.wanted = *translated;
     state.unroutable.clear();

@@ -19,7 +19,7 @@ Result<uint32_t> Delivery::audit(const VectorSource& source) {
 // counter within the call that signals it.
 std::vector<unsigned> Delivery::unread() {
   std::vector<unsigned> live;
-  if (!router_.vmm().takes_signals_at_once()) return live;
+  if (!router_.takes_signals_at_once()) return live;
   for (unsigned vector = 0; vector < count(); ++vector) {
     if (states_[vector].owner == EventfdOwner::Irqfd) live.push_back(vector);
   }
@@ -78,7 +78,7 @@ std::optional<SourceStats> Delivery::forwarded(unsigned vector) {
 }
 
 uint64_t Delivery::delivered(unsigned vector, uint64_t interrupts) {
-  const bool always_forwarded = router_.vmm().msi_by_message() || max_per_second_ != 0;
+  const bool always_forwarded = router_.forwards_all() || max_per_second_ != 0;
   if (!always_forwarded) return interrupts + counters_[vector].added;
   const auto sent = forwarded(vector);
   return sent ? sent->delivered - sent->sink_failed : 0;

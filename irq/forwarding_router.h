@@ -25,7 +25,16 @@ class ForwardingRouter {
   /// `vmm` outlives this object.
   explicit ForwardingRouter(Router& vmm) : vmm_(vmm) {}
 
-  [[nodiscard]] Router& vmm() { return vmm_; }
+  /// Router::translate.
+  Result<MsiMessage> translate(const MsiMessage& message, uint16_t requester_id) {
+    return vmm_.translate(message, requester_id);
+  }
+  /// Router::takes_signals_at_once.
+  [[nodiscard]] bool takes_signals_at_once() const { return vmm_.takes_signals_at_once(); }
+  /// Returns whether the forwarder delivers every interrupt, because the VMM has no irqfd.
+  [[nodiscard]] bool forwards_all() const { return vmm_.msi_by_message(); }
+  /// Returns the calls for INTx, which need no forwarder.
+  [[nodiscard]] Router& intx() { return vmm_; }
   /// Returns the VM's forwarder. The first call creates it with a thread of its own, unless the VMM
   /// passed its own to `adopt`. Errors: those of Forwarder::make and Forwarder::start_thread.
   Result<Forwarder*> forwarder() PASSTHRU_EXCLUDES(mutex_);

@@ -17,7 +17,7 @@ Result<void> Intx::enable() {
   Fd trigger = PASSTHRU_TRY(device_->kernel().make_eventfd());
   const int trigger_fd = trigger.get();
   PASSTHRU_TRY(device_->bind_irqs(Irq::Intx, 0, {&trigger_fd, 1}));
-  if (auto done = router_.vmm().intx_by_level() ? relay(trigger_fd) : arm(trigger_fd); !done) {
+  if (auto done = router_.intx().intx_by_level() ? relay(trigger_fd) : arm(trigger_fd); !done) {
     ignore(device_->disable_irqs(Irq::Intx), "undo; the first error is reported");
     return done;
   }
@@ -28,7 +28,7 @@ Result<void> Intx::enable() {
 Result<void> Intx::arm(int trigger) {
   Fd unmask = PASSTHRU_TRY(device_->kernel().make_eventfd());
   PASSTHRU_TRY(device_->bind_unmask_eventfd(Irq::Intx, unmask.get()));
-  PASSTHRU_TRY(router_.vmm().arm_intx(guest_address_, pin_, trigger, unmask.get()));
+  PASSTHRU_TRY(router_.intx().arm_intx(guest_address_, pin_, trigger, unmask.get()));
   unmask_ = std::move(unmask);
   count_ends();
   return {};
@@ -39,7 +39,7 @@ void Intx::count_ends() {
   auto idle = device_->kernel().make_eventfd();
   auto ended = device_->kernel().make_eventfd();
   if (!idle || !ended) return;
-  if (!router_.vmm().arm_intx(guest_address_, pin_, idle->get(), ended->get())) return;
+  if (!router_.intx().arm_intx(guest_address_, pin_, idle->get(), ended->get())) return;
   idle_ = std::move(*idle);
   ended_ = std::move(*ended);
 }
@@ -69,8 +69,8 @@ void Intx::disable() {
     relay.reset();
   } else {
     // The VMM lowers the line when the last of the two is disarmed.
-    if (idle_) router_.vmm().disarm_intx(guest_address_, pin_, idle_.get());
-    router_.vmm().disarm_intx(guest_address_, pin_, trigger_.get());
+    if (idle_) router_.intx().disarm_intx(guest_address_, pin_, idle_.get());
+    router_.intx().disarm_intx(guest_address_, pin_, trigger_.get());
   }
   static_cast<void>(delivered());  // adds the EOIs counted so far
   idle_.reset();

@@ -10,7 +10,7 @@ namespace passthru {
 Result<std::unique_ptr<IntxRelay>> IntxRelay::start(ForwardingRouter& router, Bdf guest_address,
                                                     unsigned pin, int trigger) {
   Forwarder* const forwarder = PASSTHRU_TRY(router.forwarder());
-  std::unique_ptr<IntxRelay> relay(new IntxRelay(router.vmm(), *forwarder, guest_address, pin));
+  std::unique_ptr<IntxRelay> relay(new IntxRelay(router.intx(), *forwarder, guest_address, pin));
   relay->source_ = PASSTHRU_TRY(
       forwarder->add(trigger, {.call = [relay = relay.get()](uint64_t) { relay->raise(); }}));
   return relay;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Restoring of a device's MSI-X state: finds entries that do not hold a message of the host, and
-// makes the kernel write them again. A reset that nobody announced causes such damage. Used by
-// irq/delivery under its owner's lock.
+// The restorer of a device's MSI-X state. It finds entries that do not hold a message of the host,
+// and makes the kernel write them again. A reset behind VFIO's back causes such damage. Delivery
+// uses it under its owner's lock.
 #pragma once
 
 #include <chrono>
@@ -21,10 +21,10 @@ namespace passthru {
 
 /// The result of a restore.
 struct RestoreResult {
-  /// Ascending: vectors whose entries are sound again. Each may have missed an interrupt and needs
+  /// Vectors whose entries are sound again, ascending. Each may have missed an interrupt and needs
   /// one signal.
   std::vector<unsigned> vectors{};
-  /// Bound vectors whose entries are damaged still.
+  /// Bound vectors whose entries are still damaged.
   std::vector<unsigned> damaged{};
   /// The first error. Vectors are lost or still damaged then; an audit goes on with them.
   Result<void> outcome{};
@@ -32,68 +32,69 @@ struct RestoreResult {
 
 /// Not thread-safe.
 ///
-/// `irq/entry_fault.h` decides what is damage. Nothing found in an entry is ever taken as what
-/// should be there. An entry that is remembered only shows that somebody else has written it since:
-/// the kernel then writes it again, whichever of the two messages was right. One case stays
-/// unseen: another valid interrupt message that appears between SET_IRQS and the look after it.
+/// `irq/entry_fault.h` decides what is damage. The restorer never learns from an entry what should
+/// be there. A remembered entry only shows that something else has written it since. The kernel
+/// then writes it again, whichever of the two messages was right. One kind of damage stays unseen:
+/// another valid interrupt message that appears between SET_IRQS and the check after it.
 class TableRestorer {
  public:
-  /// Turns memory decode of the physical device on again: a COMMAND write through VFIO, which
-  /// restores lost BARs too.
+  /// Enables memory decode of the physical device again, by a COMMAND write through VFIO. That also
+  /// restores lost BARs.
   using Wake = std::function<Result<void>()>;
   /// Waits for longer than Linux masks an entry to move an interrupt.
   using Pause = std::function<void()>;
   using Clock = std::chrono::steady_clock;
   using Now = std::function<Clock::time_point()>;
 
-  /// How often a restore calls SET_IRQS for a vector whose entry is damaged again at once.
+  /// SET_IRQS calls of one restore for a vector whose entry is damaged again at once.
   static constexpr unsigned kMaxAttempts = 3;
-  /// How often a masked entry is looked at again before it counts as damaged.
+  /// Reads of a masked entry before it counts as damaged.
   static constexpr unsigned kMaxLooks = 2;
-  /// How long an audit glances at entries where nothing is damaged: of a core, 1 % with ten audits
-  /// a second. The next audit goes on from there. A thousand loads of a device, so 500 vectors.
+  /// Time for the glances of one audit if nothing is damaged: with ten audits a second, 1 % of a
+  /// core. The next audit continues there. It is enough for a thousand device loads, so 500
+  /// vectors.
   static constexpr std::chrono::milliseconds kGlanceFor{1};
 
-  /// `table` may be null (MSI: VFIO hides its registers): then nothing can be looked at. No
-  /// `pause`: 100 us.
+  /// `table` may be null: then no entry is visible. That is so for MSI, whose registers VFIO hides.
+  /// Without `pause`, the restorer waits 100 us.
   TableRestorer(const PhysicalTable* table, Vectors& vectors, Wake wake, Pause pause = {},
                 Now now = Clock::now);
 
-  /// Whether entries can be looked at.
+  /// Returns whether it can read entries.
   [[nodiscard]] bool visible() const { return table_ != nullptr && table_->visible(); }
 
-  /// Call directly after SET_IRQS has bound `vectors` (ascending). Restores those that are damaged
-  /// already.
+  /// Restores those of `vectors` (ascending) that are damaged already. Call it directly after
+  /// SET_IRQS has bound them.
   RestoreResult after_bind(std::span<const unsigned> vectors);
 
-  /// Call before a bound vector goes live. Takes one 16-byte look and no system call if the entry
-  /// is sound. Where the table is not visible, calls SET_IRQS, which writes the entry whatever it
-  /// holds; such a vector is not in `RestoreResult::vectors`, unless Enable was lost too.
+  /// Restores a bound vector if its entry is damaged. Call it before the vector becomes live. For a
+  /// sound entry, it reads 16 bytes and makes no system call. If the table is not visible, it calls
+  /// SET_IRQS, which writes the entry whatever it holds. Such a vector is not in
+  /// `RestoreResult::vectors`, unless Enable was lost too.
   RestoreResult before_enable(unsigned vector);
 
-  /// Glances at Message Control and at bound vectors, see kGlanceFor. Where something shows damage,
-  /// or a vector was lost, looks at all and restores what is damaged.
+  /// Glances at Message Control and at bound vectors, see kGlanceFor. If a glance shows damage, or
+  /// a vector was lost, it checks all vectors and restores the damaged ones.
   ///
-  /// If that fails again and again, and restores nothing, it looks at all more and more seldom, see
+  /// If that fails repeatedly and restores nothing, it checks all vectors less and less often, see
   /// RetryPace. An audit between two tries glances at the other vectors, restores those, and
-  /// returns the same error. The wait ends if Message Control is lost after all, or if somebody
-  /// enables the index.
+  /// returns the same error. The wait ends if Message Control is lost, or if the index is enabled.
   RestoreResult audit();
 
-  /// The vector's entry at the last look that found it sound; nothing if SET_IRQS has written it
+  /// Returns the vector's entry when it was last found sound; nothing if SET_IRQS has written it
   /// since.
   [[nodiscard]] std::optional<MsixEntry> last_sound(unsigned vector) const;
-  /// What the device has there now; nothing where the table is not visible.
+  /// Returns the device's entry; nothing if the table is not visible.
   [[nodiscard]] std::optional<MsixEntry> look(unsigned vector) const;
 
-  /// Vectors restored so far, and of one vector.
+  /// Returns how many vectors were restored, and how often one vector was.
   [[nodiscard]] uint64_t count() const { return count_; }
   [[nodiscard]] uint64_t count(unsigned vector) const { return counts_[vector]; }
-  /// Looks that found damage so far, restored or not.
+  /// Returns how many checks found damage, restored or not.
   [[nodiscard]] uint64_t damages() const { return damages_; }
 
  private:
-  /// An entry, and how often SET_IRQS had written it when it was looked at.
+  /// An entry, and how often SET_IRQS had written it when it was read.
   struct Seen {
     uint64_t writes = 0;
     MsixEntry entry{};
@@ -102,7 +103,7 @@ class TableRestorer {
   [[nodiscard]] std::vector<unsigned> all_bound() const;
   [[nodiscard]] bool control_is_lost() const;
   [[nodiscard]] bool any_lost() const;
-  /// First: one vector is enough. Others: all but those that could not be restored.
+  /// First: stop at the first damaged vector. Others: skip those that could not be restored.
   enum class Glance { First, Others };
   std::vector<unsigned> glance(Glance which);
   RestoreResult look_at_others();

@@ -45,14 +45,14 @@ constexpr const char* to_string(EventfdOwner owner) {
 /// | the guest unmasks it               | Unbound, Latched | Armed                                |
 /// | ... and SET_IRQS fails             | Unbound          | Unbound, reported                    |
 /// | ... and its route or arming fails  | Unbound, Latched | Latched, reported                    |
-/// | ... and its message is no interrupt| Unbound, Latched | Unroutable, reported                 |
-/// | the guest corrects the message     | Unroutable       | Armed                                |
-/// | the guest spoils the message       | Armed            | Unroutable, reported                 |
-/// | the guest masks it                 | Armed, Unroutable| Latched                              |
-/// | the guest's driver frees it        | Latched          | Unbound                              |
-/// | a SET_IRQS takes its interrupt away| any bound one    | Lost, reported                       |
-/// | a restore gives the interrupt back | Lost             | Armed, Latched or Unroutable         |
-/// | the guest disables its interrupts  | any              | Unbound                              |
+/// | ... and its message is bad           | Unbound, Latched | Unroutable, reported | | the guest
+/// corrects the message     | Unroutable       | Armed                                | | the guest
+/// spoils the message       | Armed            | Unroutable, reported                 | | the guest
+/// masks it                 | Armed, Unroutable| Latched                              | | the
+/// guest's driver frees it        | Latched          | Unbound                              | | a
+/// SET_IRQS takes its interrupt away| any bound one    | Lost, reported                       | | a
+/// restore gives the interrupt back | Lost             | Armed, Latched or Unroutable         | |
+/// the guest disables its interrupts  | any              | Unbound                              |
 ///
 /// Whatever the device signals while the vector is bound and not Armed stays in its eventfd, and is
 /// delivered once when it becomes Armed.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "base/size_text.h"
 #include "vfio/attach_advice.h"
 
 namespace passthru {
@@ -80,10 +81,6 @@ HostCheck container(const HostFacts& facts) {
   Error error{.code = facts.container_errno, .operation = "/dev/vfio/vfio"};
   error = explain_container(std::move(error));
   return not_allowed("container", error);
-}
-
-std::string size_text(uint64_t bytes) {
-  return bytes < kMiB ? fmt::format("{} KiB", bytes >> 10) : fmt::format("{} MiB", bytes / kMiB);
 }
 
 HostCheck locked_memory(const HostFacts& facts) {

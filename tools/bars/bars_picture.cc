@@ -7,6 +7,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/size_text.h"
 #include "mmap/bar_layout.h"
 #include "tools/printable.h"
 
@@ -202,16 +203,6 @@ unsigned heat(uint64_t accesses, uint64_t hottest) {
     level += static_cast<double>(accesses) * part >= static_cast<double>(hottest) ? 1 : 0;
   }
   return level;
-}
-
-std::string size_text(uint64_t bytes) {
-  constexpr std::array kUnits = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  size_t unit = 0;
-  while (bytes != 0 && bytes % 1024 == 0) {
-    bytes /= 1024;
-    ++unit;
-  }
-  return fmt::format("{} {}", bytes, kUnits[unit]);
 }
 
 BarsPicture draw_bars(const DeviceBars& device, Scale scale) {

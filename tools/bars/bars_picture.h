@@ -21,14 +21,14 @@
 
 namespace passthru::tools {
 
-/// What is to be drawn.
+/// The BARs to draw.
 struct DeviceBars {
   Bdf device{};
   std::string name{};
-  bool plan = false;                   ///< no guest has it: nothing is decoded or counted
+  bool plan = false;                   ///< no guest has it: no decode and no counts
   std::optional<Bdf> guest_address{};  ///< of the device in its guest
   std::vector<std::string> notes{};    ///< sentences, for people
-  std::vector<BarInspection> bars{};   ///< without spans: nobody knows
+  std::vector<BarInspection> bars{};   ///< without spans if they are unknown
   std::array<std::optional<uint64_t>, kBars> host_addresses{};
   std::optional<MsixLayout> msix{};  ///< the device's own table; none, or not known
 };
@@ -44,7 +44,7 @@ enum class Part {
 
 inline constexpr unsigned kHottest = 4;
 
-/// A span, or a part of one that is the MSI-X table or the pending bits.
+/// A span, or the part of a span with the MSI-X table or the pending bits.
 struct Piece {
   uint64_t offset = 0;
   uint64_t size = 0;
@@ -79,25 +79,23 @@ struct BarsPicture {
   std::vector<BarRow> bars{};
 };
 
-/// How wide a BAR is drawn, and a piece at least; in characters, or whatever is drawn in.
+/// The width of a BAR, and the least width of a piece, in the unit of the drawing.
 struct Scale {
   unsigned cells = 0;
   unsigned least = 1;
 };
 
-/// Thread-safe, as all here. Nothing of `device` is believed but that it is there: it may be
-/// another user's VMM that says so.
+/// Draws BARs. Thread-safe, like all functions here. Trusts no value of `device`: the VMM of
+/// another user may have sent it.
 BarsPicture draw_bars(const DeviceBars& device, Scale scale);
 
-/// Widths for pieces side by side, adding up to `scale.cells`. Where not all can be `scale.least`
-/// wide, they are as wide as they can be; where there are more of them than cells, the largest have
-/// one each, the others none.
+/// Returns widths for pieces side by side, with a sum of `scale.cells`. If there is no room for
+/// `scale.least` each, the pieces are as wide as possible. If there are more pieces than cells, the
+/// largest pieces get one cell each, and the others none.
 std::vector<unsigned> share_out(std::span<const uint64_t> sizes, Scale scale);
 
-/// 0 to kHottest: at least half of the hottest, a tenth, a hundredth, any, none.
+/// Returns 4 for at least half of the hottest, 3 for a tenth, 2 for a hundredth, 1 for any, 0 for
+/// none.
 unsigned heat(uint64_t accesses, uint64_t hottest);
-
-/// "4 KiB", "16 MiB"; what is no whole number of them in the next smaller: "260 KiB", "1040 bytes".
-std::string size_text(uint64_t bytes);
 
 }  // namespace passthru::tools

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/size_text.h"
 #include "tools/bars/bars_output.h"
 #include "tools/printable.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns what `passthru msix audit --format=prometheus` tells a monitoring system. Pure.
+// The metrics of `passthru msix audit --format=prometheus`. Pure.
 #pragma once
 
 #include <string>

@@ -6,27 +6,21 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/size_text.h"
+
 namespace passthru::tools {
 namespace {
-
-std::string size_text(uint64_t bytes) {
-  constexpr uint64_t kKiB = 1 << 10, kMiB = 1 << 20, kGiB = 1 << 30;
-  if (bytes >= kGiB && bytes % kGiB == 0) return fmt::format("{} GiB", bytes / kGiB);
-  if (bytes >= kMiB && bytes % kMiB == 0) return fmt::format("{} MiB", bytes / kMiB);
-  if (bytes >= kKiB && bytes % kKiB == 0) return fmt::format("{} KiB", bytes / kKiB);
-  return fmt::format("{} bytes", bytes);
-}
 
 std::string bar_text(const BarInspection& bar) {
   std::string text = bar.index == 6 ? "  ROM  " : fmt::format("  BAR {}", bar.index);
   text += fmt::format("  {}{}\n", size_text(bar.size), bar.io ? ", ports" : "");
   for (const SpanInspection& span : bar.spans) {
     text += fmt::format("    {:#08x} {:>8}  ", span.offset, size_text(span.size));
-    if (span.mapped) {
+    if (span.mapped()) {
       text += "mapped";
     } else {
-      text += fmt::format("trapped: {}, {} reads, {} writes", span.why, span.trapped_reads,
-                          span.trapped_writes);
+      text += fmt::format("trapped: {}, {} reads, {} writes", trap_reason(span.kind),
+                          span.trapped_reads, span.trapped_writes);
     }
     text += '\n';
   }

@@ -112,9 +112,9 @@ TEST_F(TalkingHostTest, DoesNotPutOffALook) {
   auto audit = DeviceMonitor::start({device.get()}, 50ms);
   ASSERT_TRUE(audit);
   hardware->zero_table();
-  const auto healed = [&] { return hardware->entry(0) == hardware->host_message(0); };
-  for (int i = 0; i < 10'000 && !healed(); ++i) ASSERT_TRUE(ask());
-  EXPECT_TRUE(healed());
+  const auto is_restored = [&] { return hardware->entry(0) == hardware->host_message(0); };
+  for (int i = 0; i < 10'000 && !is_restored(); ++i) ASSERT_TRUE(ask());
+  EXPECT_TRUE(is_restored());
 }
 
 TEST_F(TalkingHostTest, DoesNotBringALookForward) {

@@ -95,8 +95,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"NoHostInterrupt",
              [](View& view) { view.vector.bound = false, view.vector.last_error = "no space"; },
              Verdict::NotRouted, "no space"},
-        Case{"NoInterruptMessage", [](View& view) { view.vector.unroutable = "0x0 is none"; },
-             Verdict::NotRouted, "0x0 is none"},
+        Case{"NoInterruptMessage", [](View& view) { view.vector.unroutable = "no free route"; },
+             Verdict::NotRouted, "no free route"},
         Case{"NotArmed",
              [](View& view) {
                view.vector.owner = EventfdOwner::Latch, view.vector.last_error = "EBUSY";

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/size_text.h"
 #include "mmap/bar_layout.h"
 #include "tools/bars/bars_output.h"
 #include "tools/printable.h"
@@ -102,17 +103,6 @@ TEST(BarsHeat, IsTheShareOfTheHottest) {
   EXPECT_EQ(heat(1, 150), 1U);
   EXPECT_EQ(heat(UINT64_MAX, UINT64_MAX), kHottest);
   EXPECT_EQ(heat(0, 0), 0U);
-}
-
-TEST(BarsSizes, AreAsPeopleWriteThem) {
-  EXPECT_EQ(size_text(0), "0 bytes");
-  EXPECT_EQ(size_text(32), "32 bytes");
-  EXPECT_EQ(size_text(1040), "1040 bytes");
-  EXPECT_EQ(size_text(4 * kKiB), "4 KiB");
-  EXPECT_EQ(size_text(260 * kKiB), "260 KiB");
-  EXPECT_EQ(size_text(16 * kMiB), "16 MiB");
-  EXPECT_EQ(size_text(kTiB), "1 TiB");
-  EXPECT_EQ(size_text(uint64_t{1} << 63), "8 EiB");
 }
 
 /// A 16 MiB drive BAR with the table and the pending bits in one page in the middle.
