@@ -2,10 +2,13 @@
 // The layout of the boot parameters (Linux, Documentation/arch/x86/zero-page.rst).
 #include "vmm/boot.h"
 
+#include <asm/bootparam.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -16,39 +19,18 @@
 namespace passthru {
 namespace {
 
-// Offsets in the boot parameters.
-constexpr size_t kAcpiRsdp = 0x070;
-constexpr size_t kInitrdHigh = 0x0C0, kInitrdSizeHigh = 0x0C4;
-constexpr size_t kE820Count = 0x1E8, kE820Table = 0x2D0, kE820EntrySize = 20;
-constexpr size_t kSetupHeader = 0x1F1;
-constexpr size_t kLoaderType = 0x210, kInitrd = 0x218, kInitrdSize = 0x21C;
-constexpr size_t kCommandLinePointer = 0x228;
-constexpr uint64_t kUnknownLoader = 0xFF;
+constexpr uint8_t kUnknownLoader = 0xFF;
 constexpr uint64_t kEntryOffset64 = 0x200;
+static_assert(sizeof(boot_params) == kPage);
 
-class BootParameters {
- public:
-  void set(size_t offset, size_t width, uint64_t value) {
-    to_bytes(value, std::span(bytes_).subspan(offset, width));
+void set_memory_map(boot_params& parameters, const std::vector<MemoryRange>& map) {
+  size_t entries = 0;
+  for (const MemoryRange& range : map) {
+    parameters.e820_table[entries++] = {
+        .addr = range.address, .size = range.size, .type = static_cast<uint32_t>(range.kind)};
   }
-  void set_setup_header(std::span<const std::byte> header) {
-    std::copy(header.begin(), header.end(), bytes_.begin() + kSetupHeader);
-  }
-  void set_memory_map(const std::vector<MemoryRange>& map) {
-    size_t at = kE820Table;
-    for (const MemoryRange& range : map) {
-      set(at, 8, range.address);
-      set(at + 8, 8, range.size);
-      set(at + 16, 4, static_cast<uint32_t>(range.kind));
-      at += kE820EntrySize;
-    }
-    set(kE820Count, 1, map.size());
-  }
-  std::vector<std::byte> finish() && { return std::move(bytes_); }
-
- private:
-  std::vector<std::byte> bytes_ = std::vector<std::byte>(kPage);
-};
+  parameters.e820_entries = static_cast<uint8_t>(entries);
+}
 
 // Maps 4 GiB one to one, in pages of 2 MiB: a root, a table of four directories, and these four.
 std::vector<std::byte> page_tables() {
@@ -93,25 +75,25 @@ Result<BootPlan> plan_boot(const RamLayout& ram, const BzImage& image,
   const uint64_t initrd_address =
       PASSTHRU_TRY(place_initrd(ram, kernel_end, uint64_t{image.initrd_last} + 1, initrd.size()));
 
-  BootParameters parameters;
-  parameters.set_setup_header(image.setup_header);
-  parameters.set(kLoaderType, 1, kUnknownLoader);
-  parameters.set(kCommandLinePointer, 4, kCommandLine);
-  parameters.set(kAcpiRsdp, 8, kAcpiTables);
+  boot_params parameters{};
+  const auto bytes = std::as_writable_bytes(std::span(&parameters, 1));
+  std::copy(image.setup_header.begin(), image.setup_header.end(),
+            bytes.begin() + offsetof(boot_params, hdr));
+  parameters.hdr.type_of_loader = kUnknownLoader;
+  parameters.hdr.cmd_line_ptr = kCommandLine;
+  parameters.acpi_rsdp_addr = kAcpiTables;
   if (!initrd.empty()) {
-    parameters.set(kInitrd, 4, initrd_address);
-    parameters.set(kInitrdSize, 4, initrd.size());
-    parameters.set(kInitrdHigh, 4, 0);
-    parameters.set(kInitrdSizeHigh, 4, 0);
+    parameters.hdr.ramdisk_image = static_cast<uint32_t>(initrd_address);
+    parameters.hdr.ramdisk_size = static_cast<uint32_t>(initrd.size());
   }
-  parameters.set_memory_map(memory_map(ram));
+  set_memory_map(parameters, memory_map(ram));
 
   BootPlan plan{.entry = {.mode = BootEntry::Mode::Long,
                           .instruction = kKernel + kEntryOffset64,
                           .parameters = kBootParams,
                           .page_tables = kPageTables}};
   plan.add_command_line(command_line);
-  plan.add(kBootParams, std::move(parameters).finish());
+  plan.add(kBootParams, {bytes.begin(), bytes.end()});
   plan.add(kKernel, image.kernel, image.kernel.size());
   if (!initrd.empty()) plan.add(initrd_address, initrd, initrd.size());
   plan.add(kPageTables, page_tables());

@@ -1,33 +1,24 @@
 // SPDX-License-Identifier: MIT
-// The offsets of the setup header, and the checks of an image.
 #include "vmm/bzimage.h"
 
-#include <algorithm>
-#include <array>
+#include <asm/bootparam.h>
 
-#include "vmm/bytes.h"
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <utility>
 
 namespace passthru {
 namespace {
 
-constexpr size_t kSetupSectors = 0x1F1;
-constexpr size_t kBootFlag = 0x1FE;
-constexpr size_t kHeaderLength = 0x201;
-constexpr size_t kMagic = 0x202;
-constexpr size_t kVersion = 0x206;
-constexpr size_t kLoadFlags = 0x211;
-constexpr size_t kInitrdLast = 0x22C;
-constexpr size_t kExtendedLoadFlags = 0x236;
-constexpr size_t kCommandLineMaxOffset = 0x238;
-constexpr size_t kPreferredAddress = 0x258;
-constexpr size_t kInitSize = 0x260;
-constexpr size_t kHeaderRead = 0x264;  // the fields above end before it
+constexpr size_t kSetupHeader = offsetof(boot_params, hdr);
+constexpr size_t kMagic = kSetupHeader + offsetof(setup_header, header);
+// The jump at 0x200 has the length of the header in its second byte.
+constexpr size_t kHeaderLength = kSetupHeader + offsetof(setup_header, jump) + 1;
 
-constexpr uint64_t kBootFlagValue = 0xAA55;
-constexpr uint64_t kMagicValue = 0x53726448;  // "HdrS"
-constexpr uint64_t kVersion64Bit = 0x020C;    // the first protocol with xloadflags
-constexpr uint64_t kLoadedHigh = 1 << 0;
-constexpr uint64_t kEntry64Bit = 1 << 0;
+constexpr uint16_t kBootFlag = 0xAA55;
+constexpr uint32_t kMagicValue = 0x53726448;  // "HdrS"
+constexpr uint16_t kVersion64Bit = 0x020C;    // the first protocol with xloadflags
 constexpr size_t kSector = 512;
 
 constexpr const char* kAdvice =
@@ -43,30 +34,31 @@ tl::unexpected<Error> not_one(const std::string& name, std::string why) {
 }  // namespace
 
 Result<BzImage> BzImage::parse(std::span<const std::byte> file, const std::string& name) {
-  const auto field = [&](size_t offset, size_t width) {
-    return from_bytes(file.subspan(offset, width));
-  };
-  if (file.size() < kHeaderRead || field(kBootFlag, 2) != kBootFlagValue ||
-      field(kMagic, 4) != kMagicValue) {
+  struct setup_header header {};
+  if (file.size() < kSetupHeader + sizeof header) {
     return not_one(name, "it is neither a bzImage nor an ELF file (vmlinux)");
   }
-  if (field(kVersion, 2) < kVersion64Bit || !(field(kLoadFlags, 1) & kLoadedHigh) ||
-      !(field(kExtendedLoadFlags, 2) & kEntry64Bit)) {
+  std::memcpy(&header, file.data() + kSetupHeader, sizeof header);
+  if (header.boot_flag != kBootFlag || header.header != kMagicValue) {
+    return not_one(name, "it is neither a bzImage nor an ELF file (vmlinux)");
+  }
+  if (header.version < kVersion64Bit || (header.loadflags & LOADED_HIGH) == 0 ||
+      (header.xloadflags & XLF_KERNEL_64) == 0) {
     return not_one(name, "it is a bzImage without a 64-bit entry");
   }
   // Zero means four, in images from before the field existed.
-  const size_t sectors = field(kSetupSectors, 1) == 0 ? 4 : field(kSetupSectors, 1);
+  const size_t sectors = header.setup_sects == 0 ? 4 : header.setup_sects;
   const size_t kernel = (sectors + 1) * kSector;
-  const size_t header_end = kMagic + field(kHeaderLength, 1);
+  const size_t header_end = kMagic + std::to_integer<size_t>(file[kHeaderLength]);
   if (kernel >= file.size() || header_end > kernel) return not_one(name, "it is cut short");
 
   return BzImage{
-      .setup_header = file.subspan(kSetupSectors, header_end - kSetupSectors),
+      .setup_header = file.subspan(kSetupHeader, header_end - kSetupHeader),
       .kernel = file.subspan(kernel),
-      .preferred_address = field(kPreferredAddress, 8),
-      .init_size = static_cast<uint32_t>(field(kInitSize, 4)),
-      .initrd_last = static_cast<uint32_t>(field(kInitrdLast, 4)),
-      .command_line_max = static_cast<uint32_t>(field(kCommandLineMaxOffset, 4)),
+      .preferred_address = header.pref_address,
+      .init_size = header.init_size,
+      .initrd_last = header.initrd_addr_max,
+      .command_line_max = header.cmdline_size,
   };
 }
 
