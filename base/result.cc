@@ -30,6 +30,7 @@ Error Error::advise(std::string what_to_do) && {
 std::string Error::message() const {
   std::string line;
   if (!device.empty()) line += device + ": ";
+  line += operation.find(' ') == std::string::npos ? "cannot call " : "cannot ";
   line += operation;
   if (index) line += fmt::format(" ({})", *index);
   line += ": " + (cause.empty() ? std::generic_category().message(code) : cause);

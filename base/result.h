@@ -16,7 +16,7 @@ namespace passthru {
 /// callers add the device, the index and the advice.
 struct Error {
   int code = 0;                     ///< errno, never 0
-  std::string operation{};          ///< a verb phrase or a call: "open /dev/iommu"
+  std::string operation{};          ///< "open /dev/iommu", or the name of a call: "KVM_IRQFD"
   std::string device{};             ///< BDF; empty if no device is concerned
   std::optional<uint32_t> index{};  ///< region, irq or vector number
   std::string cause{};              ///< the reason, if more is known than errno says
@@ -27,8 +27,8 @@ struct Error {
   [[nodiscard]] Error because(std::string why) &&;
   [[nodiscard]] Error advise(std::string what_to_do) &&;
 
-  /// Returns one line: "0000:00:02.0: VFIO_DEVICE_SET_IRQS (3): cause. Advice". Without a cause,
-  /// the text of errno.
+  /// Returns one line: "0000:00:02.0: cannot open the device: cause. Advice", or with the name of a
+  /// call "cannot call VFIO_DEVICE_SET_IRQS (3): cause". Without a cause, the text of errno.
   [[nodiscard]] std::string message() const;
 };
 
@@ -40,9 +40,8 @@ struct Error {
       Error{.code = code, .operation = std::move(operation), .cause = std::move(cause)});
 }
 
-/// `tl::expected` that the compiler warns about when it is dropped.
-template <class T>
 /// A `tl::expected` that the compiler warns about when it is dropped.
+template <class T>
 class [[nodiscard]] Result : public tl::expected<T, Error> {
  public:
   using tl::expected<T, Error>::expected;

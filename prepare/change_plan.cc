@@ -56,8 +56,8 @@ Result<void> apply_to_files(const FileChange& change) {
       return write_file(change.file, change.value, /*create=*/true);
     case FileChange::Kind::Remove:
       if (!std::filesystem::remove(change.file, error) && !error)
-        return fail(ENOENT, "rm " + change.file.string());
-      if (error) return fail(error.value(), "rm " + change.file.string());
+        return fail(ENOENT, "remove " + change.file.string());
+      if (error) return fail(error.value(), "remove " + change.file.string());
       return {};
   }
   return {};

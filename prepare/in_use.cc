@@ -191,7 +191,7 @@ Result<void> require_unused(const Sysfs& sysfs, const fs::path& proc, const fs::
   }
   return tl::unexpected(Error{
       .code = EBUSY,
-      .operation = "cannot be bound",
+      .operation = "bind the device",
       .device = bdf.str(),
       .cause = "the host uses it: " + first_few(what, "; "),
       .advice = ways.empty() ? "--force binds it anyway"

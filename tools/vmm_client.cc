@@ -155,7 +155,8 @@ Result<nlohmann::json> VmmClient::ask(const nlohmann::json& request) {
   const nlohmann::json code = answer.value("errno", nlohmann::json(EIO));
   return tl::unexpected(
       Error{.code = code.is_number_integer() ? code.get<int>() : EIO,
-            .operation = error->is_string() ? error->get<std::string>() : error->dump()});
+            .operation = "ask the VMM at " + socket_,
+            .cause = error->is_string() ? error->get<std::string>() : error->dump()});
 }
 
 Result<std::vector<Inspection>> VmmClient::inspect(std::optional<Bdf> device) {

@@ -10,7 +10,7 @@ namespace {
 
 tl::unexpected<Error> refuse(int code, Bdf bdf, std::string cause, std::string advice) {
   return tl::unexpected(Error{.code = code,
-                              .operation = "cannot be assigned",
+                              .operation = "assign the device",
                               .device = bdf.str(),
                               .cause = std::move(cause),
                               .advice = std::move(advice)});

@@ -122,7 +122,7 @@ void print(const std::vector<RestoredView>& all, const std::string& format) {
 int run(const AuditOptions& options) {
   if (options.all == !options.devices.empty()) {
     return wrong_usage({.code = EINVAL,
-                        .operation = "audit",
+                        .operation = "audit the devices",
                         .cause = "the command takes either devices or --all",
                         .advice = "Name devices, or use --all"});
   }

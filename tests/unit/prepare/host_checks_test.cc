@@ -145,7 +145,7 @@ TEST(CheckDevice, AReadyDeviceIsOkThroughout) {
 
 TEST(CheckDevice, WhatCannotBeAssignedIsToldAndNothingElse) {
   const Result<DeviceFacts> none = tl::unexpected(Error{.code = EINVAL,
-                                                        .operation = "cannot be assigned",
+                                                        .operation = "assign the device",
                                                         .device = "0000:00:02.0",
                                                         .cause = "it is a bridge",
                                                         .advice = "Assign the devices behind it"});
