@@ -201,7 +201,18 @@ told_as_json() {
     "$results/watch.json"
 }
 told_all_as_json() { [[ $(told_as_json) == 'removed added'* ]]; }
+# Prints where the watch in JSON is, and whether the kernel dropped events for it.
+state_of_json_watch() {
+  local file
+  for file in status wchan stack syscall; do
+    printf '%s: ' $file
+    head -n 40 "/proc/$watch_json/$file" || true # the process may have ended
+  done
+  cat /proc/net/netlink
+  wc "$results/watch.json"
+}
 wait_until '--watch --json reported the removed and added switch' told_all_as_json
+told_all_as_json || state_of_json_watch
 equal '--watch --json: documents and lines' "$(jq -s length "$results/watch.json")" "$(wc -l <"$results/watch.json")"
 equal '--watch --json: members of each' "$(jq -rs '[.[] | .event + ": " + (keys | join(" "))] | unique | join("; ")' "$results/watch.json" |
   sed 's/; changed: action device event//')" \
