@@ -106,13 +106,17 @@ TEST_F(DeliveredIntx, IsApartFromTheSumOfTheVectors) {
 }
 
 TEST(DeliveredText, TheSumIsOfAllKinds) {
-  EXPECT_THAT(tools::summary({.delivered = {.intx = 1, .msi = 20, .msix = 300}}),
+  Inspection inspection;
+  inspection.delivered = {.intx = 1, .msi = 20, .msix = 300};
+  EXPECT_THAT(tools::summary(inspection),
               HasSubstr("321 delivered (300 by MSI-X, 20 by MSI, 1 by INTx),"));
 }
 
 TEST(DeliveredText, TheSummaryHasEachKindThatWasUsed) {
   Inspection inspection;
-  inspection.vectors = {{.index = 0, .bound = true}, {.index = 1, .delivered = 5}, {.index = 2}};
+  inspection.vectors.resize(3);
+  inspection.vectors[0].bound = true;
+  inspection.vectors[1].delivered = 5;
   inspection.delivered = {.intx = 35, .msix = 5};
   inspection.restores = 3;
   inspection.rearms = 2;
