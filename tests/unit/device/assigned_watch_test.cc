@@ -42,11 +42,12 @@ TEST_F(AssignedWatch, AVectorThatIsNotThereAndADeviceThatIsGoneAreErrors) {
   const auto gone = device->watch(1, true);
   ASSERT_FALSE(gone);
   EXPECT_EQ(gone.error().code, ENODEV);
-  EXPECT_EQ(gone.error().message(), "0000:00:02.0: watch a vector: the device was detached");
+  EXPECT_EQ(gone.error().message(), "0000:00:02.0: cannot watch a vector: the device was detached");
   const auto triggered = device->trigger(1);
   ASSERT_FALSE(triggered);
   EXPECT_EQ(triggered.error().code, ENODEV);
-  EXPECT_EQ(triggered.error().message(), "0000:00:02.0: trigger a vector: the device was detached");
+  EXPECT_EQ(triggered.error().message(),
+            "0000:00:02.0: cannot trigger a vector: the device was detached");
 }
 
 }  // namespace

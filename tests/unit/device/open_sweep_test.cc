@@ -102,7 +102,7 @@ TEST_P(OpenSweepTest, ADeviceThatStaysSilentIsRefusedWithItsName) {
   ASSERT_FALSE(opened);
   const std::string bdf = hardware->spec().bdf.str();
   EXPECT_THAT(opened.error().message(),
-              StartsWith(bdf + ": open the device: its config space reads as all ones. "));
+              StartsWith(bdf + ": cannot open the device: its config space reads as all ones. "));
   EXPECT_THAT(opened.error().message(),
               EndsWith("'setpci -s " + bdf + " STATUS' no longer prints ffff"));
   EXPECT_TRUE(kernel->nothing_leaked());

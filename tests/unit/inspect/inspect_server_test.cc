@@ -249,7 +249,7 @@ TEST_F(InspectServerTest, ADeviceIsLookedForAtTheSocketThatIsNamed) {
   const auto none = tools::need_vmm(Bdf{.device = 30}, path);
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, ENODEV);
-  EXPECT_THAT(none.error().message(), HasSubstr("this VM does not have it"));
+  EXPECT_THAT(none.error().message(), HasSubstr("this VM does not have the device"));
   EXPECT_FALSE(tools::find_vmm(Bdf{.device = 30}, path))
       << "with a socket path, no other VMM is asked";
 }

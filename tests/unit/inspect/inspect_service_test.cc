@@ -191,10 +191,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Wrong{"", "not a JSON object"}, Wrong{"hello", "not a JSON object"},
         Wrong{"[1,2]", "not a JSON object"}, Wrong{"{\"request\":", "not a JSON object"},
-        Wrong{"{}", "no text \"request\""}, Wrong{R"({"request":7})", "no text \"request\""},
+        Wrong{"{}", "no string \"request\""}, Wrong{R"({"request":7})", "no string \"request\""},
         Wrong{R"({"request":"sell"})", "must be list, inspect, watch"},
-        Wrong{R"({"request":"heal"})", "no text \"device\""},
-        Wrong{R"({"request":"heal","device":[]})", "no text \"device\""},
+        Wrong{R"({"request":"heal"})", "no string \"device\""},
+        Wrong{R"({"request":"heal","device":[]})", "no string \"device\""},
         Wrong{R"({"request":"heal","device":"nvme"})", "nvme"},
         Wrong{R"({"request":"heal","device":"0000:00:1f.7"})", "this VM does not have the device"},
         Wrong{R"({"request":"watch","device":"0000:00:02.0"})", "\"on\""},
@@ -204,8 +204,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{R"({"request":"watch","device":"0000:00:02.0","on":true,"vector":99999999999})",
               "vectors"},
         Wrong{R"({"request":"trigger","device":"0000:00:02.0"})", "\"vector\""},
-        Wrong{R"({"request":"trigger","device":"0000:00:02.0","vector":9})",
-              "no interrupt of the host"},
+        Wrong{R"({"request":"trigger","device":"0000:00:02.0","vector":9})", "no host interrupt"},
         Wrong{R"({"request":"trace","after":"now"})", "\"after\""}));
 
 TEST_F(InspectServiceTest, NestingWithoutEndIsNoProblem) {

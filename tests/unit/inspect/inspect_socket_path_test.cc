@@ -38,7 +38,7 @@ class InspectSocketPath : public VmFixture {
     return server ? Error{.operation = "made a socket unexpectedly"} : server.error();
   }
   static std::string words(const fs::path& path, const std::string& why) {
-    return "create the inspect socket " + path.string() + ": " + why;
+    return "cannot create the inspect socket " + path.string() + ": " + why;
   }
 
   fs::path directory;

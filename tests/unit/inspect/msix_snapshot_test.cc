@@ -115,9 +115,10 @@ TEST_F(MsixSnapshotTest, WithoutAMappableTableVfioCannotShowIt) {
   const auto snapshot = snapshot_msix(kernel_, sysfs_.sysfs(), kNvme);
   ASSERT_FALSE(snapshot);
   EXPECT_EQ(snapshot.error().code, ENOTSUP);
-  EXPECT_EQ(snapshot.error().message(),
-            "0000:00:02.0: map the MSI-X table: VFIO does not allow a mapping of that part of "
-            "BAR 0");
+  EXPECT_EQ(
+      snapshot.error().message(),
+      "0000:00:02.0: cannot map the MSI-X table: VFIO does not allow a mapping of that part of "
+      "BAR 0");
   EXPECT_TRUE(kernel_.nothing_leaked());
 }
 
@@ -125,10 +126,10 @@ TEST_F(MsixSnapshotTest, ADeviceThatDoesNotDecodeMemoryIsNotReadBesideItsDriver)
   add_to_sysfs("nvme", /*decode=*/false);
   const auto snapshot = snapshot_msix(kernel_, sysfs_.sysfs(), kNvme);
   EXPECT_EQ(snapshot.error().code, ENXIO);
-  EXPECT_EQ(
-      snapshot.error().message(),
-      "0000:00:02.0: read the MSI-X table: the device's memory decode is off. Wake the device "
-      "by using it, or bind it: 'passthru bind 0000:00:02.0'");
+  EXPECT_EQ(snapshot.error().message(),
+            "0000:00:02.0: cannot read the MSI-X table: the device's memory decode is off. Wake "
+            "the device "
+            "by using it, or bind it: 'passthru bind 0000:00:02.0'");
 }
 
 // Makes 0000:00:02.0 a virtual function of 0000:00:01.0.
@@ -165,9 +166,10 @@ TEST_F(MsixSnapshotTest, ADeviceThatAnotherProcessHasAndDoesNotUseIsNotRead) {
   add_to_sysfs("vfio-pci");
   sysfs_.put("bus/pci/devices/0000:00:02.0/power_state", "D3hot\n");
   kernel_.fail("open_group", EBUSY);
-  EXPECT_EQ(snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().message(),
-            "0000:00:02.0: read the MSI-X table: the device is asleep. Another process uses the "
-            "device and has not enabled it: end that process, or wait");
+  EXPECT_EQ(
+      snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().message(),
+      "0000:00:02.0: cannot read the MSI-X table: the device is asleep. Another process uses the "
+      "device and has not enabled it: end that process, or wait");
 }
 
 TEST_F(MsixSnapshotTest, ATableOutsideOfItsBarIsNotRead) {
@@ -188,7 +190,7 @@ TEST_F(MsixSnapshotTest, ATableOutsideOfItsBarIsNotRead) {
     const auto snapshot = snapshot_from_sysfs(sysfs_.sysfs(), kNvme);
     ASSERT_FALSE(snapshot) << resource;
     EXPECT_EQ(snapshot.error().code, ERANGE) << resource;
-    EXPECT_EQ(snapshot.error().message(), "0000:00:02.0: map BAR 0: " + words) << resource;
+    EXPECT_EQ(snapshot.error().message(), "0000:00:02.0: cannot map BAR 0: " + words) << resource;
     sysfs_.remove("0000:00:02.0");
   }
 }
@@ -196,7 +198,7 @@ TEST_F(MsixSnapshotTest, ATableOutsideOfItsBarIsNotRead) {
 TEST_F(MsixSnapshotTest, ADeviceWithoutMsixSaysSo) {
   sysfs_.add({.driver = "nvme"});
   EXPECT_EQ(snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().message(),
-            "0000:00:02.0: find the MSI-X table: the device has no MSI-X capability. Run "
+            "0000:00:02.0: cannot find the MSI-X table: the device has no MSI-X capability. Run "
             "'passthru list' to see which devices have vectors");
 }
 
@@ -204,9 +206,10 @@ TEST_F(MsixSnapshotTest, WhoIsNotRootIsToldSo) {
   add_to_sysfs("nvme");
   sysfs_.put("bus/pci/devices/0000:00:02.0/config",
              std::string(reinterpret_cast<const char*>(config_.data()), 64));
-  EXPECT_EQ(snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().message(),
-            "0000:00:02.0: find the MSI-X table: only root can read more than the first 64 bytes "
-            "of config space. Run the command with sudo");
+  EXPECT_EQ(
+      snapshot_msix(kernel_, sysfs_.sysfs(), kNvme).error().message(),
+      "0000:00:02.0: cannot find the MSI-X table: only root can read more than the first 64 bytes "
+      "of config space. Run the command with sudo");
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ TEST(RoutingTable, IsFullWhenPinsAndRoutesTogetherReachTheLimit) {
   const auto refused = table.add(kRoute);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ENOSPC);
-  EXPECT_NE(refused.error().message().find("60 routes"), std::string::npos);
+  EXPECT_NE(refused.error().message().find("60 KVM routes"), std::string::npos);
   EXPECT_EQ(table.routes().size(), 60u);
 }
 

@@ -100,8 +100,9 @@ TEST_F(ConfigReaderTest, ADeviceThatFallsSilentAgainAndAgainIsRefused) {
   const auto refused = read(milliseconds(30));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, EIO);
-  EXPECT_THAT(refused.error().message(),
-              HasSubstr("0000:01:00.0: open the device: its config space reads as all ones"));
+  EXPECT_THAT(
+      refused.error().message(),
+      HasSubstr("0000:01:00.0: cannot open the device: its config space reads as all ones"));
 }
 
 TEST_F(ConfigReaderTest, ADeviceWhoseIdsTheKernelDoesNotKnowIsRefused) {

@@ -116,7 +116,7 @@ TEST(Sysfs, AMachineWithoutPciSaysSo) {
   ASSERT_FALSE(functions);
   EXPECT_EQ(functions.error().code, ENOENT);
   EXPECT_EQ(functions.error().message(),
-            "list /nonexistent/bus/pci/devices: sysfs shows no PCI bus");
+            "cannot list /nonexistent/bus/pci/devices: sysfs shows no PCI bus");
 }
 
 TEST(Sysfs, NoSuchDeviceSaysWhereToLook) {
@@ -124,9 +124,10 @@ TEST(Sysfs, NoSuchDeviceSaysWhereToLook) {
   const auto function = tree.sysfs().function(Bdf{.device = 0x1e});
   ASSERT_FALSE(function);
   EXPECT_EQ(function.error().code, ENOENT);
-  EXPECT_EQ(function.error().message(),
-            "0000:00:1e.0: find the device: this machine has no PCI function at this address. "
-            "'passthru list' shows the devices of this machine");
+  EXPECT_EQ(
+      function.error().message(),
+      "0000:00:1e.0: cannot find the device: this machine has no PCI function at this address. "
+      "'passthru list' shows the devices of this machine");
 }
 
 TEST(Sysfs, ADriverBuiltOnVfioIsKnownByItsVfioDevice) {

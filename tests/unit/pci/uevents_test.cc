@@ -120,7 +120,8 @@ TEST(Uevent, WithoutADescriptorForItNobodyListens) {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   ASSERT_FALSE(events);
   EXPECT_EQ(events.error().code, EMFILE);
-  EXPECT_EQ(events.error().message(), "listen to the kernel's device events: Too many open files");
+  EXPECT_EQ(events.error().message(),
+            "cannot listen to the kernel's device events: Too many open files");
 }
 
 }  // namespace

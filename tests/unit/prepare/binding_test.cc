@@ -89,11 +89,11 @@ TEST_F(BindingTest, WhatHasVirtualFunctionsKeepsTheDriverThatServesThem) {
   const auto bound = bind();
   ASSERT_FALSE(bound);
   EXPECT_EQ(bound.error().code, EBUSY);
-  EXPECT_EQ(
-      bound.error().message(),
-      "0000:00:02.0: bind to vfio-pci: 2 virtual functions depend on the device and its driver. "
-      "Assign the virtual functions, or remove them when nothing uses them: 'echo 0 > " +
-          (tree.sysfs().function_path(kDevice) / "sriov_numvfs").string() + "'");
+  EXPECT_EQ(bound.error().message(),
+            "0000:00:02.0: cannot bind to vfio-pci: 2 virtual functions depend on the device and "
+            "its driver. "
+            "Assign the virtual functions, or remove them when nothing uses them: 'echo 0 > " +
+                (tree.sysfs().function_path(kDevice) / "sriov_numvfs").string() + "'");
   EXPECT_EQ(tree.driver_of(kName), "nvme");
   tree.put("bus/pci/devices/0000:00:02.0/sriov_numvfs", "0\n");
   EXPECT_TRUE(bind());
@@ -132,8 +132,8 @@ TEST_P(BindingRefused, BindLeavesTheDeviceAsItWas) {
   const auto bound = bind();
   ASSERT_FALSE(bound);
   EXPECT_EQ(bound.error().code, EINVAL);
-  EXPECT_EQ(bound.error().message(), "0000:00:02.0: write " + tree.root().string() + "/bus/pci" +
-                                         GetParam() + ": Invalid argument");
+  EXPECT_EQ(bound.error().message(), "0000:00:02.0: cannot write " + tree.root().string() +
+                                         "/bus/pci" + GetParam() + ": Invalid argument");
   EXPECT_EQ(tree.driver_of(kName), "nvme");
   EXPECT_EQ(driver_override(), "");
   EXPECT_FALSE(has_record());
@@ -168,7 +168,7 @@ TEST_F(BindingTest, ADriverThatCannotTakeTheDeviceBackIsNamed) {
   const auto bound = bind();
   const std::string root = tree.root().string();
   EXPECT_EQ(bound.error().message(),
-            "0000:00:02.0: write " + root +
+            "0000:00:02.0: cannot write " + root +
                 "/bus/pci/drivers/vfio-pci/bind: Invalid argument; not undone: 'echo "
                 "0000:00:02.0 > " +
                 root + "/bus/pci/drivers/nvme/bind': Input/output error");
@@ -215,9 +215,10 @@ TEST_F(BindingTest, AGroupOfWhichAMemberFailsGoesBackInReverseOrder) {
 
 TEST_F(BindingTest, WithoutVfioPciNothingIsPlanned) {
   tree.add({.driver = "nvme"});
-  EXPECT_EQ(binding().bind(kDevice).error().message(),
-            "0000:00:02.0: find driver vfio-pci: the driver is not loaded. Load it with 'modprobe "
-            "vfio-pci'");
+  EXPECT_EQ(
+      binding().bind(kDevice).error().message(),
+      "0000:00:02.0: cannot find driver vfio-pci: the driver is not loaded. Load it with 'modprobe "
+      "vfio-pci'");
 }
 
 TEST_F(BindingTest, ABridgeAndADeviceWithoutIommuAreNotBound) {
@@ -233,9 +234,10 @@ TEST_F(BindingTest, ADriverThatIsGoneIsNamedAndTheDeviceStays) {
   tree.add_driver("vfio-pci").add({.driver = "nvme"});
   ASSERT_TRUE(bind());
   tree.remove_driver("nvme");
-  EXPECT_EQ(binding().unbind(kDevice).error().message(),
-            "0000:00:02.0: find driver nvme: the device's former driver is no longer loaded. Load "
-            "it with 'modprobe nvme'");
+  EXPECT_EQ(
+      binding().unbind(kDevice).error().message(),
+      "0000:00:02.0: cannot find driver nvme: the device's former driver is no longer loaded. Load "
+      "it with 'modprobe nvme'");
   EXPECT_EQ(tree.driver_of(kName), "vfio-pci");
 }
 
@@ -250,7 +252,7 @@ TEST_F(BindingTest, ARecordThatIsNoneIsRefusedBeforeAnythingIsWritten) {
     ASSERT_FALSE(plan) << bad;
     EXPECT_EQ(plan.error().code, EINVAL) << bad;
     EXPECT_EQ(plan.error().message(),
-              "0000:00:02.0: read " + (tree.records() / kName).string() +
+              "0000:00:02.0: cannot read " + (tree.records() / kName).string() +
                   ": the file is not a record of the device's former driver. Remove the file; the "
                   "kernel then chooses a driver");
   }

@@ -38,8 +38,8 @@ TEST(ChangePlan, TheErrnoOfTheStoreItselfIsReported) {
   std::filesystem::create_symlink("/dev/full", tree.root() / "bind");
   const auto done =
       carry_out({{.change = {Kind::Write, tree.root() / "bind", "x"}, .device = "0000:00:02.0"}});
-  EXPECT_EQ(done.error().message(),
-            "0000:00:02.0: write " + tree.root().string() + "/bind: No space left on device");
+  EXPECT_EQ(done.error().message(), "0000:00:02.0: cannot write " + tree.root().string() +
+                                        "/bind: No space left on device");
 }
 
 TEST(ChangePlan, WithoutPermissionTheAdviceIsRoot) {
@@ -53,7 +53,7 @@ TEST(ChangePlan, WithoutPermissionTheAdviceIsRoot) {
   ASSERT_EQ(::seteuid(0), 0);
   EXPECT_EQ(done.error().code, EACCES);
   EXPECT_EQ(done.error().message(),
-            "0000:00:02.0: write " + tree.root().string() +
+            "0000:00:02.0: cannot write " + tree.root().string() +
                 "/unbind: Permission denied. This needs root: run it with sudo");
 }
 

@@ -206,7 +206,8 @@ INSTANTIATE_TEST_SUITE_P(
                      facts.uses = tl::unexpected(Error{
                          .code = EACCES, .operation = "read mountinfo", .device = "0000:00:02.0"});
                    },
-                   "unknown in_use: 0000:00:02.0: read mountinfo: Permission denied > ", false},
+                   "unknown in_use: 0000:00:02.0: cannot read mountinfo: Permission denied > ",
+                   false},
         DeviceCase{"in_use",
                    [](DeviceFacts& facts) {
                      give_to_host(facts);

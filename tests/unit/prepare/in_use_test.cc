@@ -85,7 +85,7 @@ TEST_F(InUse, AMountedPartitionIsNamedWithItsPlaces) {
            "32 1 8:17 / /else rw - ext4 /dev/sdb1 rw\n");
   EXPECT_THAT(uses(), ElementsAre("sda1 is mounted on /srv, /mnt/a\\040b > umount -A /dev/sda1"));
   EXPECT_EQ(refusal(),
-            "0000:00:02.0: cannot be bound: the host uses it: sda1 is mounted on /srv, "
+            "0000:00:02.0: cannot bind the device: the host uses it: sda1 is mounted on /srv, "
             "/mnt/a\\040b. Stop these uses first: 'umount -A /dev/sda1'. --force binds it anyway");
 }
 
@@ -98,9 +98,10 @@ TEST_F(InUse, AWholeDiskMayBeMounted) {
 TEST_F(InUse, TheRootHasNoWayOut) {
   add_block("virtio0/block/vda", "254:0");
   tree.put(kMounts, "30 1 254:0 / / rw - xfs /dev/vda rw\n");
-  EXPECT_EQ(refusal(),
-            "0000:00:02.0: cannot be bound: the host uses it: vda is mounted on /. --force binds "
-            "it anyway");
+  EXPECT_EQ(
+      refusal(),
+      "0000:00:02.0: cannot bind the device: the host uses it: vda is mounted on /. --force binds "
+      "it anyway");
 }
 
 TEST_F(InUse, SwapIsNamed) {
@@ -189,9 +190,10 @@ TEST_F(InUse, AnInterfaceThatIsUpIsInUseAndOneThatIsDownIsNot) {
   EXPECT_THAT(uses(), IsEmpty());
   add_interface("eth1", "0x1003");
   EXPECT_THAT(uses(), ElementsAre("network interface eth1 is up > ip link set dev eth1 down"));
-  EXPECT_EQ(refusal(),
-            "0000:00:02.0: cannot be bound: the host uses it: network interface eth1 is up. Stop "
-            "these uses first: 'ip link set dev eth1 down'. --force binds it anyway");
+  EXPECT_EQ(
+      refusal(),
+      "0000:00:02.0: cannot bind the device: the host uses it: network interface eth1 is up. Stop "
+      "these uses first: 'ip link set dev eth1 down'. --force binds it anyway");
 }
 
 TEST_F(InUse, TheDefaultRouteIsTold) {
@@ -240,7 +242,7 @@ class InUseUnknown : public InUse, public testing::WithParamInterface<const char
 TEST_P(InUseUnknown, IsAnErrorAndNotAnAnswer) {
   add_block("virtio0/block/vda", "254:0");
   tree.put(kMounts, GetParam());
-  EXPECT_THAT(refusal(), testing::StartsWith("0000:00:02.0: read "));
+  EXPECT_THAT(refusal(), testing::StartsWith("0000:00:02.0: cannot read "));
   EXPECT_THAT(refusal(),
               testing::EndsWith(
                   ". Passthru cannot tell whether the host uses it. --force binds it anyway"));
@@ -256,7 +258,9 @@ INSTANTIATE_TEST_SUITE_P(Mountinfo, InUseUnknown,
 TEST_F(InUse, WithoutAMountTableItCannotBeTold) {
   add_block("virtio0/block/vda", "254:0");
   std::filesystem::remove(tree.root() / kMounts);
-  EXPECT_THAT(refusal(), HasSubstr("No such file or directory. Whether the host uses it"));
+  EXPECT_THAT(
+      refusal(),
+      HasSubstr("No such file or directory. Passthru cannot tell whether the host uses it"));
 }
 
 TEST_F(InUse, AnEndlessMountTableIsNotReadToItsEnd) {
@@ -281,8 +285,9 @@ TEST_F(InUse, AWalkWithoutEndIsGivenUp) {
   const auto found = find_dependents(tree.sysfs(), kDevice, 4);
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code, E2BIG);
-  EXPECT_EQ(found.error().message(),
-            "find its disks and network interfaces: sysfs has more than 4 directories for it");
+  EXPECT_EQ(
+      found.error().message(),
+      "cannot find its disks and network interfaces: sysfs has more than 4 directories for it");
 }
 
 TEST_F(InUse, ADeviceWithoutDisksNeedsNoMountTable) {

@@ -23,7 +23,7 @@ class MountTables : public testing::Test {
   [[nodiscard]] std::filesystem::path proc() const { return tree.root() / "proc"; }
   [[nodiscard]] Error refusal() const {
     const auto mounts = Mounts::read(proc());
-    return mounts ? Error{.operation = "read the tables unexpectedly"} : mounts.error();
+    return mounts ? Error{.operation = "cannot read the tables unexpectedly"} : mounts.error();
   }
   void expect_refused(int code, const std::string& words) const {
     const Error refused = refusal();
@@ -37,10 +37,11 @@ class MountTables : public testing::Test {
 TEST_F(MountTables, OneOfEightMebibytesIsNotLookedAt) {
   const std::string endless((size_t{8} << 20) + 1, '\n');
   tree.put("proc/swaps", endless);
-  expect_refused(E2BIG, "read " + (proc() / "swaps").string() + ": the table is larger than 8 MiB");
+  expect_refused(E2BIG,
+                 "cannot read " + (proc() / "swaps").string() + ": the table is larger than 8 MiB");
   tree.put("proc/self/mountinfo", endless);
-  expect_refused(
-      E2BIG, "read " + (proc() / "self/mountinfo").string() + ": the table is larger than 8 MiB");
+  expect_refused(E2BIG, "cannot read " + (proc() / "self/mountinfo").string() +
+                            ": the table is larger than 8 MiB");
 }
 
 TEST_F(MountTables, OneThatStopsWithinALineIsNotWhole) {
@@ -48,10 +49,11 @@ TEST_F(MountTables, OneThatStopsWithinALineIsNotWhole) {
   const std::string file = (proc() / "self/mountinfo").string();
   for (const std::string& cut : {mounts.substr(0, mounts.size() - 1), mounts + "3"}) {
     tree.put("proc/self/mountinfo", cut);
-    expect_refused(EINVAL, "read " + file + ": its last line is incomplete");
+    expect_refused(EINVAL, "cannot read " + file + ": its last line is incomplete");
   }
   tree.put("proc/self/mountinfo", mounts).put("proc/swaps", std::string(kHeadings) + "/dev/vda");
-  expect_refused(EINVAL, "read " + (proc() / "swaps").string() + ": its last line is incomplete");
+  expect_refused(EINVAL,
+                 "cannot read " + (proc() / "swaps").string() + ": its last line is incomplete");
 }
 
 TEST_F(MountTables, ALineThatIsNotUnderstoodIsToldAsFarAsItIsOfUse) {
@@ -66,18 +68,18 @@ TEST_F(MountTables, ALineThatIsNotUnderstoodIsToldAsFarAsItIsOfUse) {
   };
   for (const auto& [line, told] : cases) {
     tree.put("proc/self/mountinfo", kMount + line + "\n");
-    expect_refused(EINVAL, "read mountinfo: a line has an unknown form: '" + told + "'");
+    expect_refused(EINVAL, "cannot read mountinfo: a line has an unknown form: '" + told + "'");
   }
   tree.put("proc/self/mountinfo", kMount).put("proc/swaps", std::string(kHeadings) + "/dev/vda\n");
-  expect_refused(EINVAL, "read swaps: a line has an unknown form: '/dev/vda'");
+  expect_refused(EINVAL, "cannot read swaps: a line has an unknown form: '/dev/vda'");
 }
 
 TEST_F(MountTables, OfAKernelThatDoesNotSwapThereIsOne) {
   std::filesystem::remove(proc() / "swaps");
   EXPECT_TRUE(Mounts::read(proc()));
   std::filesystem::remove(proc() / "self/mountinfo");
-  expect_refused(ENOENT,
-                 "read " + (proc() / "self/mountinfo").string() + ": No such file or directory");
+  expect_refused(ENOENT, "cannot read " + (proc() / "self/mountinfo").string() +
+                             ": No such file or directory");
 }
 
 }  // namespace

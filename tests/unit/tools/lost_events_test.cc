@@ -75,7 +75,7 @@ TEST_F(LostEvents, AreAnErrorOnceAndTheNextCallGoesOn) {
   ASSERT_FALSE(lost);
   EXPECT_EQ(lost.error().code, ENOBUFS);
   EXPECT_EQ(lost.error().message(),
-            "receive the kernel's device events: No buffer space available");
+            "cannot receive the kernel's device events: No buffer space available");
   const auto next = events->receive();
   ASSERT_TRUE(next) << next.error().message();
   EXPECT_EQ(*next, std::nullopt) << "a message from a process instead of the kernel is ignored";

@@ -210,7 +210,7 @@ TEST_F(MsixWatch, WhatEndsItIsToldOnTheScreenThatWasThereBefore) {
   ASSERT_TRUE(start(/*max_looks=*/3));
   EXPECT_EQ(ended(), kRefused) << screen->text();
   EXPECT_TRUE(shows(kScreenBefore)) << screen->text();
-  EXPECT_TRUE(shows("passthru: ask the VMM at " + (directory / "vm.sock").string() +
+  EXPECT_TRUE(shows("passthru: cannot ask the VMM at " + (directory / "vm.sock").string() +
                     ": it closed the connection. Check whether the VMM still runs\n"))
       << screen->text();
   EXPECT_EQ(modes(), before);

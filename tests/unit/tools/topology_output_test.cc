@@ -115,9 +115,10 @@ TEST_F(TopologyOutput, OfADeviceThatIsNotThereIsRefused) {
   const auto nodes = nodes_around(topology, {.bus = 2, .device = 3});
   ASSERT_FALSE(nodes);
   EXPECT_EQ(nodes.error().code, ENOENT);
-  EXPECT_EQ(nodes.error().message(),
-            "0000:02:03.0: find the device: this machine has no PCI function at this address. "
-            "'passthru list' shows the devices of this machine");
+  EXPECT_EQ(
+      nodes.error().message(),
+      "0000:02:03.0: cannot find the device: this machine has no PCI function at this address. "
+      "'passthru list' shows the devices of this machine");
 }
 
 TEST_F(TopologyOutput, TellsFaultsAndHotResets) {
@@ -127,10 +128,10 @@ TEST_F(TopologyOutput, TellsFaultsAndHotResets) {
   EXPECT_EQ(hot_reset_text(topology, kFirst),
             "a hot reset of 0000:02:01.0 also resets: 0000:02:02.0\n");
   EXPECT_EQ(hot_reset_text(topology, {.device = 5}),
-            "0000:00:05.0 has no hot reset: no bridge in front of it can send one\n");
+            "0000:00:05.0 has no hot reset: it has no bridge that can reset it\n");
   const BusNumber roots[] = {{0, 2}};
   EXPECT_EQ(hot_reset_text(build_topology({topology.nodes[0].function}, roots), kFirst),
-            "0000:02:01.0 has no hot reset: no bridge in front of it can send one\n");
+            "0000:02:01.0 has no hot reset: it has no bridge that can reset it\n");
 }
 
 TEST_F(TopologyOutput, IsAFlatListInJson) {

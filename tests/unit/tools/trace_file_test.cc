@@ -49,7 +49,7 @@ void expect_full(const Result<void>& done) {
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, ENOSPC);
   EXPECT_EQ(done.error().message(),
-            "write /dev/full: No space left on device. Name another file with -o");
+            "cannot write /dev/full: No space left on device. Name another file with -o");
 }
 
 TEST_F(TraceFileTest, AnInterruptIsASliceOnTheTrackOfItsVector) {
@@ -117,9 +117,9 @@ TEST_F(TraceFileTest, AFileThatCannotBeWrittenIsSaidAtOnce) {
   const auto file = TraceFile::create("/no/such/directory/trace.json");
   ASSERT_FALSE(file);
   EXPECT_EQ(file.error().code, ENOENT);
-  EXPECT_EQ(
-      file.error().message(),
-      "write /no/such/directory/trace.json: No such file or directory. Name another file with -o");
+  EXPECT_EQ(file.error().message(),
+            "cannot write /no/such/directory/trace.json: No such file or directory. Name another "
+            "file with -o");
 }
 
 TEST_F(TraceFileTest, AnAnswerIsInTheFileAsSoonAsItIsAdded) {

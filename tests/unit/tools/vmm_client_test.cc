@@ -176,7 +176,7 @@ TEST_F(VmmClientTest, AnAuditOfADeviceThatTheNamedOneDoesNotHaveIsRefused) {
   ::testing::internal::CaptureStderr();
   app.parse("msix audit 0000:00:02.0 --socket " + path.string());
   EXPECT_THAT(::testing::internal::GetCapturedStderr(),
-              HasSubstr("0000:00:02.0: ask the VMM at " + path.string() +
+              HasSubstr("0000:00:02.0: cannot ask the VMM at " + path.string() +
                         ": this VM does not have the device"));
   EXPECT_EQ(status, kRefused);
 }
@@ -219,9 +219,10 @@ TEST_F(VmmClientTest, APathThatIsTooLongIsRefused) {
 TEST_F(VmmClientTest, OneThatIsNeededAndNowhereSaysHowToHaveOne) {
   const auto refused = need_vmm(Bdf{.segment = 0xffff}, {});
   ASSERT_FALSE(refused);
-  EXPECT_THAT(refused.error().message(),
-              HasSubstr("ffff:00:00.0: find its VMM: no VMM with an inspect socket has it. Start "
-                        "its guest with 'passthru run --inspect'"));
+  EXPECT_THAT(
+      refused.error().message(),
+      HasSubstr("ffff:00:00.0: cannot find its VMM: no VMM with an inspect socket has it. Start "
+                "its guest with 'passthru run --inspect'"));
 }
 
 TEST_F(VmmClientTest, BarsOfOneThatAnswersForAnotherDeviceAreNotDrawn) {

@@ -44,7 +44,7 @@ TEST_F(AssignedVfTokenTest, OnlyWhoHasTheTokenOfThePhysicalFunctionsOwnerOpensAV
   ASSERT_FALSE(without);
   EXPECT_EQ(without.error().code, EACCES);
   EXPECT_THAT(without.error().message(),
-              HasSubstr("0000:01:00.1: VFIO_GROUP_GET_DEVICE_FD: its physical function "
+              HasSubstr("0000:01:00.1: cannot call VFIO_GROUP_GET_DEVICE_FD: its physical function "
                         "0000:01:00.0 is on vfio-pci"));
   EXPECT_THAT(open(kVirtual, wrong).error().message(), HasSubstr("this is not the token"));
   const auto user = open(kVirtual, right);
@@ -78,7 +78,7 @@ TEST_F(AssignedVfTokenTest, AKernelThatAsksForItWhenANodeIsBoundIsExplained) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, EACCES);
   EXPECT_THAT(refused.error().message(),
-              HasSubstr("0000:01:00.1: VFIO_DEVICE_BIND_IOMMUFD: its physical function "
+              HasSubstr("0000:01:00.1: cannot call VFIO_DEVICE_BIND_IOMMUFD: its physical function "
                         "0000:01:00.0 is on vfio-pci"));
   EXPECT_THAT(refused.error().advice, HasSubstr("--backend=group"));
   EXPECT_THAT(bind("open_iommufd").error().cause, HasSubstr("permission denied"));

@@ -49,47 +49,49 @@ INSTANTIATE_TEST_SUITE_P(
     All, AssignableGroupRefuses,
     testing::Values(
         Refusal{"NoSuchDevice", [](SysfsTree& tree) { tree.add({.bdf = "0000:00:03.0"}); }, ENOENT,
-                "0000:00:02.0: find the device: this machine has no PCI function at this address. "
+                "0000:00:02.0: cannot find the device: this machine has no PCI function at this "
+                "address. "
                 "'passthru list' shows the devices of this machine"},
         Refusal{
             "ABridge",
             [](SysfsTree& tree) { tree.add({.driver = "pcieport", .group = 1, .bridge = true}); },
             EINVAL,
-            "0000:00:02.0: cannot be assigned: it is a bridge. Assign the devices behind it "
+            "0000:00:02.0: cannot assign the device: it is a bridge. Assign the devices behind it "
             "instead"},
         Refusal{"NoIommuInTheMachine",
                 [](SysfsTree& tree) { tree.add({.driver = "nvme", .group = std::nullopt}); },
                 ENODEV,
-                "0000:00:02.0: cannot be assigned: no IOMMU. Enable VT-d or AMD-Vi in the "
+                "0000:00:02.0: cannot assign the device: no IOMMU. Enable VT-d or AMD-Vi in the "
                 "firmware; for VT-d, also boot Linux with intel_iommu=on"},
-        Refusal{
-            "NoIommuForThisDevice",
-            [](SysfsTree& tree) {
-              tree.add({.driver = "nvme", .group = std::nullopt})
-                  .add({.bdf = "0000:00:03.0", .group = 0});
-            },
-            ENODEV,
-            "0000:00:02.0: cannot be assigned: no IOMMU translates its DMA. Only devices behind an "
-            "IOMMU can be assigned"},
-        Refusal{"BoundToItsHostDriver", [](SysfsTree& tree) { tree.add({.driver = "nvme"}); },
-                ENODEV,
-                "0000:00:02.0: cannot be assigned: bound to nvme, not to vfio-pci. Bind it with "
-                "'passthru bind 0000:00:02.0'"},
-        Refusal{"BoundToNothing", [](SysfsTree& tree) { tree.add({}); }, ENODEV,
-                "0000:00:02.0: cannot be assigned: not bound to vfio-pci. Bind it with "
-                "'passthru bind 0000:00:02.0'"},
-        Refusal{"GroupNotViable",
+        Refusal{"NoIommuForThisDevice",
                 [](SysfsTree& tree) {
-                  tree.add({.driver = "vfio-pci", .group = 5});
-                  tree.add({.bdf = "0000:00:02.1", .driver = "e1000e", .group = 5});
-                  tree.add({.bdf = "0000:00:02.2", .driver = "", .group = 5});
-                  tree.add({.bdf = "0000:00:02.3", .driver = "xhci_hcd", .group = 5});
-                  tree.add({.bdf = "0000:00:03.0", .driver = "ahci", .group = 6});
+                  tree.add({.driver = "nvme", .group = std::nullopt})
+                      .add({.bdf = "0000:00:03.0", .group = 0});
                 },
-                EPERM,
-                "0000:00:02.0: cannot be assigned: its IOMMU group 5 is shared with 0000:00:02.1 "
-                "(e1000e), 0000:00:02.3 (xhci_hcd). Bind every device of the group: 'passthru bind "
-                "0000:00:02.1 0000:00:02.3'. Or move the device to another slot"}),
+                ENODEV,
+                "0000:00:02.0: cannot assign the device: no IOMMU translates its DMA. Only devices "
+                "behind an "
+                "IOMMU can be assigned"},
+        Refusal{
+            "BoundToItsHostDriver", [](SysfsTree& tree) { tree.add({.driver = "nvme"}); }, ENODEV,
+            "0000:00:02.0: cannot assign the device: bound to nvme, not to vfio-pci. Bind it with "
+            "'passthru bind 0000:00:02.0'"},
+        Refusal{"BoundToNothing", [](SysfsTree& tree) { tree.add({}); }, ENODEV,
+                "0000:00:02.0: cannot assign the device: not bound to vfio-pci. Bind it with "
+                "'passthru bind 0000:00:02.0'"},
+        Refusal{
+            "GroupNotViable",
+            [](SysfsTree& tree) {
+              tree.add({.driver = "vfio-pci", .group = 5});
+              tree.add({.bdf = "0000:00:02.1", .driver = "e1000e", .group = 5});
+              tree.add({.bdf = "0000:00:02.2", .driver = "", .group = 5});
+              tree.add({.bdf = "0000:00:02.3", .driver = "xhci_hcd", .group = 5});
+              tree.add({.bdf = "0000:00:03.0", .driver = "ahci", .group = 6});
+            },
+            EPERM,
+            "0000:00:02.0: cannot assign the device: its IOMMU group 5 is shared with 0000:00:02.1 "
+            "(e1000e), 0000:00:02.3 (xhci_hcd). Bind every device of the group: 'passthru bind "
+            "0000:00:02.1 0000:00:02.3'. Or move the device to another slot"}),
     [](const auto& test) { return test.param.name; });
 
 TEST(FunctionsOfGroup, AreAllButBridgesOnceEachInOrder) {

@@ -58,12 +58,13 @@ TEST(CheckVfToken, SaysWhyItIsOfNoUse) {
   const auto neither = check_vf_token({.bdf = kPhysical}, std::nullopt);
   EXPECT_EQ(neither.error().code, EINVAL);
   EXPECT_EQ(neither.error().message(),
-            "0000:01:00.0: use the VF token: the device neither is a virtual function nor can have "
+            "0000:01:00.0: cannot use the VF token: the device neither is a virtual function nor "
+            "can have "
             "virtual functions. Do not give a token");
   const PciFunction function{.bdf = kVirtual, .physical_function = kPhysical};
   EXPECT_EQ(
       check_vf_token(function, PciFunction{.bdf = kPhysical, .driver = "nvme"}).error().message(),
-      "0000:01:00.1: use the VF token: its physical function 0000:01:00.0 belongs to nvme: "
+      "0000:01:00.1: cannot use the VF token: its physical function 0000:01:00.0 belongs to nvme: "
       "a token applies only if that function is on vfio-pci. Do not give a token");
   EXPECT_THAT(check_vf_token(function, PciFunction{.bdf = kPhysical}).error().message(),
               HasSubstr("0000:01:00.0 has no driver"));
@@ -79,13 +80,14 @@ TEST(ExplainVfToken, SaysWhoseTokenIsNeededAndWhatToDo) {
   const PciFunction function{.bdf = kVirtual, .physical_function = kPhysical};
   EXPECT_EQ(
       explained(function, false),
-      "VFIO_GROUP_GET_DEVICE_FD: its physical function 0000:01:00.0 is on vfio-pci, so opening "
+      "cannot call VFIO_GROUP_GET_DEVICE_FD: its physical function 0000:01:00.0 is on vfio-pci, so "
+      "opening "
       "this function takes the token of that function. Use --vf-token UUID with the UUID that "
       "0000:01:00.0 was opened with, or return 0000:01:00.0 to its host driver: 'passthru unbind "
       "0000:01:00.0'");
   EXPECT_EQ(
       explained(function, true),
-      "VFIO_GROUP_GET_DEVICE_FD: this is not the token that its physical function "
+      "cannot call VFIO_GROUP_GET_DEVICE_FD: this is not the token that its physical function "
       "0000:01:00.0, on vfio-pci, was opened with. Give the token that 0000:01:00.0 was opened "
       "with");
 }

@@ -59,12 +59,13 @@ TEST_F(VfioDeviceTest, AnErrorNamesTheDeviceTheCallAndTheRegion) {
   std::array<std::byte, 4> bytes{};
   kernel_.fail("pread", EIO);
   EXPECT_EQ((*device)->read(Region::Config, 0, bytes).error().message(),
-            "0000:00:02.0: pread config: Input/output error");
+            "0000:00:02.0: cannot pread config: Input/output error");
   kernel_.fail("pwrite", EIO);
   EXPECT_EQ((*device)->write(Region::Bar0, 0, bytes).error().message(),
-            "0000:00:02.0: pwrite BAR0: Input/output error");
+            "0000:00:02.0: cannot pwrite BAR0: Input/output error");
   kernel_.fail("VFIO_DEVICE_RESET", EAGAIN);
-  EXPECT_THAT((*device)->reset().error().message(), HasSubstr("0000:00:02.0: VFIO_DEVICE_RESET: "));
+  EXPECT_THAT((*device)->reset().error().message(),
+              HasSubstr("0000:00:02.0: cannot call VFIO_DEVICE_RESET: "));
 }
 
 TEST_F(VfioDeviceTest, AccessesBeyondARegionNeverReachTheKernel) {

@@ -92,9 +92,10 @@ TEST(GuestMemory, OfAMemfdIsSharedAndHasAName) {
 TEST(GuestMemory, MoreThanAnAddressSpaceHasIsRefusedWithAdvice) {
   const auto refused = MappedMemory::map(uint64_t{1} << 62, {});
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().message(),
-            "allocate the guest's memory: 4398046511104 MiB: Cannot allocate memory. Give the "
-            "guest less with --memory");
+  EXPECT_EQ(
+      refused.error().message(),
+      "cannot allocate the guest's memory: 4398046511104 MiB: Cannot allocate memory. Give the "
+      "guest less with --memory");
 }
 
 TEST(GuestMemory, MoreHugePagesThanAHostHasAreRefusedWithAdvice) {

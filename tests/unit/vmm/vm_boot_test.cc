@@ -180,7 +180,7 @@ TEST(LoadLinux, DoesNotAskForMemoryThatNoGuestHas) {
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code, ENOMEM);
   const std::string message = loaded.error().message();
-  EXPECT_NE(message.find("They need 26 MiB, and 24 MiB are the most"), std::string::npos)
+  EXPECT_NE(message.find("They need 26 MiB, but a guest has at most 24 MiB"), std::string::npos)
       << message;
   EXPECT_EQ(message.find("--memory"), std::string::npos) << message;
 }
