@@ -139,8 +139,8 @@ used() {
   asked 3 "$what" "$used"
   missing "$what" 'in_use driver'
   line in_use "$@"
-  refused "bind: $what" 3 "$used: cannot be bound" "$@" --force -- "$passthru" bind "$used"
-  refused "bind --dry-run: $what" 3 "$used: cannot be bound" "$@" -- "$passthru" bind --dry-run $nvme "$used"
+  refused "bind: $what" 3 "$used: cannot bind the device" "$@" --force -- "$passthru" bind "$used"
+  refused "bind --dry-run: $what" 3 "$used: cannot bind the device" "$@" -- "$passthru" bind --dry-run $nvme "$used"
 }
 
 disks() {
@@ -160,7 +160,7 @@ disks() {
   unshare --mount --propagation private sh -c "mount -t ext4 -o ro /dev/$disk $mounted && touch /tmp/hidden && exec sleep 1000" &
   hidden=$!
   until [ -e /tmp/hidden ] || ! kill -0 "$hidden"; do sleep 0.1; done
-  refused 'bind: a disk of another mount namespace' 3 "$own: cannot be bound" \
+  refused 'bind: a disk of another mount namespace' 3 "$own: cannot bind the device" \
     "$disk is claimed, by ZFS or in another mount namespace" --force -- "$passthru" bind $own
   kill "$hidden"
   wait "$hidden" || true # ended by the signal
