@@ -16,9 +16,9 @@ std::optional<MsixLayout> find_msix(std::span<const std::byte> config) {
   const uint32_t pba = config_u32(config, *capability + 8U);
   const MsixLayout layout{.vectors = (control & PCI_MSIX_FLAGS_QSIZE) + 1U,
                           .table_bar = table & PCI_MSIX_TABLE_BIR,
-                          .table_offset = table & ~PCI_MSIX_TABLE_BIR,
+                          .table_offset = table & ~uint32_t{PCI_MSIX_TABLE_BIR},
                           .pba_bar = pba & PCI_MSIX_TABLE_BIR,
-                          .pba_offset = pba & ~PCI_MSIX_TABLE_BIR,
+                          .pba_offset = pba & ~uint32_t{PCI_MSIX_TABLE_BIR},
                           .capability = *capability};
   if (layout.table_bar >= PCI_STD_NUM_BARS || layout.pba_bar >= PCI_STD_NUM_BARS)
     return std::nullopt;
