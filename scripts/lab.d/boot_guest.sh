@@ -13,6 +13,7 @@ guest_append+=' lapic=notscdeadline nohz=off highres=off'
 readonly guest_append
 readonly BOOTS=4  # attempts to boot a guest
 consoles=()       # the consoles of the booted guests
+guest_boot_ms=0   # how long the guest that was booted last took from its first KVM_RUN to its first process
 recorder=''       # the process that runs record_progress until the lab machine is switched off
 watchers=()       # the processes that run watch_guest, one for each guest
 
@@ -168,8 +169,9 @@ boot_once() {
   exec {lines}<&-
   if [ "$started" = yes ] && [ -n "$entered" ]; then
     now=${EPOCHREALTIME/./}
+    guest_boot_ms=$(((now - entered) / 1000))
     printf '        %s: the first process after %s.%s s in KVM_RUN\n' "$(basename "$console" .log)" \
-      $(((now - entered) / 1000000)) $(((now - entered) / 100000 % 10))
+      $((guest_boot_ms / 1000)) $((guest_boot_ms / 100 % 10))
   fi
 }
 
