@@ -73,7 +73,7 @@ class VmmClientTest : public ::testing::Test {
       static_cast<void>(::recv(client.get(), request.data(), request.size(), 0));
     });
   }
-  [[nodiscard]] VmmClient connect(std::chrono::milliseconds patience = 10s) const {
+  [[nodiscard]] VmmClient connect(std::chrono::milliseconds patience = 2min) const {
     auto client = VmmClient::connect(path, patience);
     EXPECT_TRUE(client) << client.error().message();
     return std::move(*client);
