@@ -26,12 +26,12 @@ kept_away() {
     "$(jq '[.vectors[].host | select(. != null) | .count] | add > 0' "$results/$name.json")" true
 }
 
-kept_away user "find the MSI-X table: only root can read more than the first 64 bytes of config space. Run the \
+kept_away user "cannot find the MSI-X table: only root can read more than the first 64 bytes of config space. Run the \
 command with sudo" setpriv --reuid=65534 --regid=65534 --clear-groups
-kept_away strict "map $bar: the kernel denies access to a BAR that a driver uses (CONFIG_IO_STRICT_DEVMEM). Boot with \
+kept_away strict "cannot map $bar: the kernel denies access to a BAR that a driver uses (CONFIG_IO_STRICT_DEVMEM). Boot with \
 iomem=relaxed, or try again while the device is bound to vfio-pci and free"
 mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
 echo integrity >/sys/kernel/security/lockdown # until the lab machine ends
-kept_away lockdown "map $bar: Operation not permitted. The kernel is locked down: try again while the device is bound \
+kept_away lockdown "cannot map $bar: Operation not permitted. The kernel is locked down: try again while the device is bound \
 to vfio-pci and free"
 finish
