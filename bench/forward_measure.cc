@@ -133,6 +133,7 @@ RoundTrip measure_round_trip(Kind kind, SinkKind sink, unsigned events) {
 
 Change measure_change(unsigned changes) {
   constexpr unsigned kBusy = 64;
+  constexpr int kMaxStartMs = 60'000;
   const Eventfds sources(kBusy);
   const Eventfds others(2);
   std::atomic<bool> stop = false;
@@ -153,6 +154,10 @@ Change measure_change(unsigned changes) {
     }
   });
   others_cpu.reset();
+  // On a busy machine, the two threads may need a while until they run.
+  for (int wait = 0; called == 0 && wait < kMaxStartMs; ++wait) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   const Pinned pinned(0);
   std::vector<uint64_t> adds;
   std::vector<uint64_t> removes;

@@ -87,7 +87,7 @@ refused 2 "$absent" 'the device is named twice' 'Name each device once' -- run -
 device_option() {
   local option=$1
   shift
-  refused 2 "$absent: read the option '$option'" "$@" -- run --kernel /x --device "$absent,$option"
+  refused 2 "$absent: cannot read the option '$option'" "$@" -- run --kernel /x --device "$absent,$option"
 }
 device_option fast 'a device does not have this option' 'The options are nomap=N, msix=auto'
 device_option nomap=6 'it does not name a BAR' 'Use 0 to 5'
