@@ -64,7 +64,7 @@ Result<WatchSample> look(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm) {
       vector.owner = seen.owner;
       if (seen.forwarded) vector.latency = seen.forwarded->latency_log2_ns;
     }
-    sample.vectors.push_back(std::move(vector));
+    sample.vectors.push_back(vector);
   }
   return sample;
 }

@@ -77,7 +77,7 @@ std::vector<WatchLine> compare(const WatchSample& before, const WatchSample& now
       line.p99 = percentile(latency, 0.99);
     }
     line.changed = is_new(line, find(lines_before, line.index));
-    lines.push_back(std::move(line));
+    lines.push_back(line);
   }
   sort_lines(lines, order);
   return lines;
