@@ -13,10 +13,22 @@ prose_files() {
   git ls-files -- ':!LICENSE' ':!*.svg' ':!*.png' ':!scripts/lab.d/next.config' ':!scripts/check.d/*.txt'
 }
 
+# lines_with GREP-OPTION...: prints the lines of the standard input that grep selects. No line is not an error.
+lines_with() { grep "$@" || [ $? -eq 1 ]; }
+
 check_prose() {
   local failed=0 lists=scripts/check.d found
-  found=$(prose_files | xargs -d '\n' grep -nIiE -f "$lists/banned_phrases.txt" -- /dev/null |
-    grep -vF -f "$lists/allowed_phrases.txt") || true # grep finds nothing
+  local -a files
+  mapfile -t files < <(prose_files)
+  [ "${#files[@]}" -gt 0 ] || {
+    echo 'prose: git lists no files' >&2
+    return 1
+  }
+  found=$(lines_with -nIiE -f "$lists/banned_phrases.txt" -- "${files[@]}" /dev/null |
+    lines_with -vF -f "$lists/allowed_phrases.txt") || {
+    echo "prose: cannot search with the lists in $lists" >&2
+    return 1
+  }
   if [ -n "$found" ]; then
     printf '%s\n' "$found"
     echo "prose: these lines contain phrases of $lists/banned_phrases.txt. Rewrite them as CONTRIBUTING.md says" >&2
@@ -32,7 +44,12 @@ check_prose() {
 # Checks that the documents for maintainers and the README name only files that exist.
 check_names() {
   local failed=0 document name
-  for document in README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs/*.md; do
+  for document in README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs/architecture.md docs/*.md; do
+    if [ ! -s "$document" ]; then
+      echo "names: $document does not exist" >&2
+      failed=1
+      continue
+    fi
     while read -r name; do
       [ ! -e "$(dirname "$document")/$name" ] || continue
       if [ -z "$(git ls-files -- "$name" "*/$name" "$name.cc" "${name%/}/*" "*/${name%/}/*" | head -n 1)" ]; then
