@@ -130,13 +130,19 @@ Result<void> Vm::take_shared_descriptors(const VmOptions& options) {
 }
 
 Result<void> Vm::assign_devices(const VmOptions& options) {
+  // Whatever fails from here on, each descriptor is closed.
+  std::vector<DeviceSource> sources;
+  for (const auto& [device, source] : options.devices) {
+    sources.push_back(
+        {.backend = source.backend, .cdev = Fd(source.cdev_fd), .group = Fd(source.group_fd)});
+  }
   PASSTHRU_TRY(take_shared_descriptors(options));
   uint8_t slot = 1;
-  for (auto [device, source] : options.devices) {
+  for (size_t at = 0; at < sources.size(); ++at) {
+    AssignOptions device = options.devices[at].options;
     device.guest_address = Bdf{.device = slot};
-    auto function = std::make_shared<AssignedFunction>(PASSTHRU_TRY(AssignedDevice::open(
-        *domain_, device,
-        {.backend = source.backend, .cdev = Fd(source.cdev_fd), .group = Fd(source.group_fd)})));
+    auto function = std::make_shared<AssignedFunction>(
+        PASSTHRU_TRY(AssignedDevice::open(*domain_, device, std::move(sources[at]))));
     PASSTHRU_TRY(bus_.plug(slot++, function));
     devices_.push_back(std::move(function));
   }

@@ -53,6 +53,19 @@ TEST_F(AssignedSource, ADeviceGivenByItsGroupsDescriptorIsAssigned) {
   EXPECT_EQ(kernel->dma_mappings(), 0U);
 }
 
+TEST_F(AssignedFixture, AnIommufdOfTheVmOpensADeviceByItsNodeThoughThisProcessHasNone) {
+  const FakeSpec spec = FakeSpec::nvme();
+  sysfs.add({.bdf = "0000:00:02.0",
+             .driver = "vfio-pci",
+             .group = spec.group,
+             .vfio_dev = true,
+             .cdev = spec.cdev()});
+  hardware = &kernel->add(spec);
+  ASSERT_TRUE(domain.dma().use_iommufd(std::move(*kernel->open_iommufd())));
+  open();
+  EXPECT_EQ(device->inspect().dma.backend, Backend::Cdev);
+}
+
 TEST_F(AssignedSource, TheOtherDevicesOfAGroupThatWasGivenFollowByTheirAddressesAlone) {
   const FakeSpec neighbour = FakeSpec::nvme({0, 0, 2, 1}, 2);
   sysfs.add({.bdf = "0000:00:02.1",

@@ -65,6 +65,35 @@ TEST(InspectionOutput, WordsOfJsonAreTheEnumsAgain) {
   EXPECT_EQ(nlohmann::json(json.get<Inspection>()), json);
 }
 
+TEST(InspectionOutput, EveryWordIsReadBack) {
+  Inspection inspection;
+  for (int at = 0; at <= static_cast<int>(Verdict::FunctionMaskLeft); ++at) {
+    inspection.vectors.push_back(reported_vector(0, static_cast<Verdict>(at)));
+    inspection.vectors.back().owner = static_cast<EventfdOwner>(at % 4);
+  }
+  BarInspection& bar = inspection.bars.emplace_back();
+  for (int at = 0; at <= static_cast<int>(SpanKind::Unknown); ++at) {
+    bar.spans.push_back({.kind = static_cast<SpanKind>(at)});
+  }
+  for (const auto mode :
+       {InterruptMode::None, InterruptMode::Intx, InterruptMode::Msi, InterruptMode::Msix}) {
+    for (const Backend backend : {Backend::Group, Backend::Cdev}) {
+      inspection.interrupt_mode = mode;
+      inspection.dma.backend = backend;
+      const auto read = nlohmann::json(inspection).get<Inspection>();
+      EXPECT_EQ(read.interrupt_mode, mode);
+      EXPECT_EQ(read.dma.backend, backend);
+      for (size_t at = 0; at < read.vectors.size(); ++at) {
+        EXPECT_EQ(read.vectors[at].verdict, inspection.vectors[at].verdict) << at;
+        EXPECT_EQ(read.vectors[at].owner, inspection.vectors[at].owner) << at;
+      }
+      for (size_t at = 0; at < read.bars[0].spans.size(); ++at) {
+        EXPECT_EQ(read.bars[0].spans[at].kind, bar.spans[at].kind) << at;
+      }
+    }
+  }
+}
+
 TEST(InspectionOutput, WordsOfAnotherVersionAreUnknown) {
   nlohmann::json json = with_unroutable(0);
   json["vectors"][0]["verdict"] = "cursed";
