@@ -32,6 +32,20 @@ TEST_F(MsixTest, AVectorMaskedWhileItFiresIsDeliveredOnceOnUnmask) {
   EXPECT_THAT(host.delivered(), IsEmpty());
 }
 
+TEST_F(MsixTest, TheDevicesOwnPendingBitIsThatOfTheVector) {
+  live(65);
+  for (const unsigned vector : {63U, 64U}) {
+    PhysicalEntry masked = fake->entry(vector);
+    masked.control = MsixEntry::kMasked;
+    fake->set_entry(vector, masked);
+    ASSERT_EQ(fake->fire(vector), Fired::Pending);
+    const auto states = msix->inspect();
+    for (const VectorState& state : states) {
+      EXPECT_EQ(state.device_pending, state.index >= 63 && state.index <= vector) << state.index;
+    }
+  }
+}
+
 TEST_F(MsixTest, TheFunctionMaskHoldsEveryVectorBack) {
   open(FakeSpec::nvme());
   msix->write_control(PCI_MSIX_FLAGS_ENABLE);
