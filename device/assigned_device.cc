@@ -264,8 +264,10 @@ void AssignedDevice::Impl::tell(Event::Kind kind, std::string detail, unsigned a
     if (!held_back) return;
     if (*held_back != 0) detail += fmt::format(" ({} earlier events not reported)", *held_back);
   }
-  domain_.hypervisor().on_event(
-      {.kind = kind, .device = options_.device, .detail = std::move(detail)});
+  domain_.hypervisor().on_event({.kind = kind,
+                                 .device = options_.device,
+                                 .detail = std::move(detail),
+                                 .guest_address = options_.guest_address});
 }
 
 AssignedDevice::AssignedDevice(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

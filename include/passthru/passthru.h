@@ -166,8 +166,9 @@ struct passthru_callbacks {
   int (*irqfd_on)(void* vmm, uint32_t route, int eventfd);
   /** Stops delivery before it returns. */
   void (*irqfd_off)(void* vmm, uint32_t route, int eventfd);
-  /** Delivers a message. Must not wait for a thread that is in a call of the library. Required if
-   * there is no irqfd_on. With irqfd_on it is needed for vectors that are watched or limited. */
+  /** Delivers a message. Must not wait for a thread that is in a call of the library. Without
+   * irqfd_on it delivers every interrupt. With irqfd_on it is needed only for vectors that are
+   * watched or limited. */
   int (*signal_msi)(void* vmm, uint32_t source, const struct passthru_message* message);
 
   /** From now on each signal of `eventfd` asserts INTx `pin` (0: INTA#) of the guest's device. At
@@ -206,10 +207,11 @@ struct passthru_domain_options {
 };
 
 /** Creates a domain for a VMM that implements the callbacks. The library copies the table.
- * `options` may be NULL.
+ * `callbacks` may be NULL: nothing is mapped and no interrupt is delivered, as for a program
+ * without a guest. `options` may be NULL.
  *
  * Errors:
- * - EINVAL: a pointer is NULL, a flag is unknown, or a callback of a pair is missing.
+ * - EINVAL: `domain` is NULL, a flag is unknown, or a callback of a group is missing.
  * - E2BIG: a struct has members that this version does not know.
  *
  * Since: 0.2
@@ -326,7 +328,7 @@ PASSTHRU_API int passthru_domain_usable_ranges(passthru_domain* domain,
                                                struct passthru_range* ranges, size_t* count);
 
 /** Uses an iommufd or a VFIO container that another process opened, instead of opening one. The
- * library closes the descriptor, also if it fails.
+ * library uses a copy of the descriptor; close yours.
  *
  * Errors:
  * - EBUSY: the domain has an iommufd or container already.
@@ -406,9 +408,11 @@ enum {
   PASSTHRU_REPORT_UNPLUG = 1 << 2,
   /** The guest sees no expansion ROM. */
   PASSTHRU_NO_ROM = 1 << 3,
-  /** `cdev_fd` is the device's own node, /dev/vfio/devices/vfioN. The library closes it. */
+  /** `cdev_fd` is the device's own node, /dev/vfio/devices/vfioN. The library uses a
+   * copy; close yours. */
   PASSTHRU_USE_CDEV_FD = 1 << 4,
-  /** `group_fd` is the device's group, /dev/vfio/N. The library closes it. */
+  /** `group_fd` is the device's group, /dev/vfio/N. The library uses a copy; close yours.
+   */
   PASSTHRU_USE_GROUP_FD = 1 << 5,
   /** Does not reset the device, which goes on from a saved state: call passthru_device_state_load()
    * next. */
