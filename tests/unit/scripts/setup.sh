@@ -41,7 +41,8 @@ demo=$(setup_on 12 --list --for demo)
 equal 'a demo: packages that it does not need' "$(grep -xcE -- "$heavy" <<<"$demo" || [ $? -eq 1 ])" 0
 equal 'a demo: compiler and emulator' "$(packages_like 'g\+\+|qemu-system-x86' 12 demo)" 'g++ qemu-system-x86'
 equal 'tests: their libraries' "$(packages_like 'lib(gtest|benchmark)-dev' 12 tests)" 'libgtest-dev libbenchmark-dev'
-for what in build demo tests checks; do
+equal 'packages: their tools' "$(packages_like 'g\+\+|debhelper|lintian|clang.*' 13 packages)" 'g++ debhelper lintian'
+for what in build demo tests checks packages; do
   equal "--for $what: packages that --for all lacks" \
     "$(comm -23 <(setup_on 12 --list --for $what | sort) <(setup_on 12 --list | sort) | xargs)" ''
 done
