@@ -98,7 +98,7 @@ Result<passthru_domain*> make_domain(std::shared_ptr<Kernel> kernel, Sysfs sysfs
 
 void close_device(CDomain& domain, passthru_device* handle) {
   {
-    // The services call the device, so they let go of it before its handle waits for its users.
+    // The services call the device, so they drop it before its handle waits for its users.
     const auto use = devices().find(handle);
     if (!use) return;
     domain.remove(handle, *use->device);
