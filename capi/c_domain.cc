@@ -27,7 +27,12 @@ CDomain::CDomain(std::shared_ptr<Kernel> kernel, Sysfs sysfs,
 Result<void> CDomain::add(passthru_device* handle, AssignedDevice& device) {
   MutexLock lock(devices_mutex_);
   if (monitor_) PASSTHRU_TRY(monitor_->add(device));
-  if (server_) server_->add(device);
+  if (server_) {
+    if (auto served = server_->add(device); !served) {
+      if (monitor_) monitor_->remove(device);
+      return served;
+    }
+  }
   devices_[handle] = &device;
   return {};
 }
