@@ -30,6 +30,8 @@ class FakeHypervisor : public Hypervisor {
 
   Result<void> map(const GuestMapping& mapping) override;
   Result<void> unmap(const GuestMapping& mapping) override;
+  Result<void> trap(GuestSpace space, uint64_t address, uint64_t size) override;
+  void untrap(GuestSpace space, uint64_t address, uint64_t size) override;
   Result<MsiMessage> translate(const MsiMessage& message, uint16_t requester_id) override;
   Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) override;
   Result<void> update_route(RouteId route, const MsiMessage& message) override;
@@ -47,8 +49,8 @@ class FakeHypervisor : public Hypervisor {
   Result<void> file_added(int fd) override;
   void file_removed(int fd) override;
 
-  /// Makes the nth next call of this name fail once. Names: "map", "unmap", "create_route",
-  /// "update_route", "arm", "arm_intx", "file_added".
+  /// Makes the nth next call of this name fail once. Names: "map", "unmap", "trap",
+  /// "create_route", "update_route", "arm", "arm_intx", "file_added".
   void fail_next(std::string_view call, int code, unsigned nth = 1);
   /// Returns the messages delivered since the last call. Drains every armed eventfd.
   std::vector<MsiMessage> delivered();
@@ -64,6 +66,14 @@ class FakeHypervisor : public Hypervisor {
   /// Signals the guest's end of interrupt for every armed INTx.
   void end_of_intx();
   [[nodiscard]] const std::vector<GuestMapping>& mappings() const { return mappings_; }
+  /// A range that the library answers.
+  struct Trap {
+    GuestSpace space = GuestSpace::Memory;
+    uint64_t address = 0;
+    uint64_t size = 0;
+    bool operator==(const Trap&) const = default;
+  };
+  [[nodiscard]] const std::vector<Trap>& traps() const { return traps_; }
 
   /// Runs before and after each call that changes a mapping, a route, an irqfd or a line.
   FakeHook hook{};
@@ -93,6 +103,7 @@ class FakeHypervisor : public Hypervisor {
   Mutex calls_mutex_;  ///< each call of Passthru holds it: devices call from their own threads
   std::map<RouteId, Route> routes_;
   std::vector<GuestMapping> mappings_;
+  std::vector<Trap> traps_;
   std::vector<MsiMessage> signalled_;
   std::map<int, Line> intx_;  ///< keyed by the armed eventfd
   RouteId next_route_ = 24;
