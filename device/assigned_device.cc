@@ -8,6 +8,7 @@
 
 #include "device/assigned_device_impl.h"
 #include "device/busy_reset.h"
+#include "mmap/address_space_placer.h"
 
 namespace passthru {
 namespace {
@@ -109,8 +110,9 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                         .target = rom,
                         .kind = SpanKind::Rom});
   }
-  bars_ = PASSTHRU_TRY(Bars::create(device_, domain_.mmio(), domain_.ports(), config_->bars(),
-                                    std::move(overlays), {.excluded = options_.unmapped_bars}));
+  bars_ = PASSTHRU_TRY(
+      Bars::create(device_, std::make_unique<AddressSpacePlacer>(domain_.mmio(), domain_.ports()),
+                   config_->bars(), std::move(overlays), {.excluded = options_.unmapped_bars}));
   notices_ = PASSTHRU_TRY(EventIrqs::bind(device_));
   {
     MutexLock intx_lock(intx_mutex_);

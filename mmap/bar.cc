@@ -27,6 +27,7 @@ Bar::Bar(std::shared_ptr<VfioDevice> device, unsigned index, const BarInfo& shap
       region_(static_cast<Region>(index)),
       info_(device_->region(region_)),
       size_(shape.size),
+      io_(shape.io),
       overlays_(std::move(overlays)),
       wide_(!shape.io) {
   std::vector<TrappedRange> trapped;

@@ -53,6 +53,7 @@ class Bar final : public AccessTarget {
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
   [[nodiscard]] uint64_t size() const { return size_; }
+  [[nodiscard]] bool io() const { return io_; }
   /// Returns the parts that may be mapped into the guest.
   [[nodiscard]] std::vector<WindowSpan> window_spans() const;
   [[nodiscard]] std::vector<BarSpanState> state() const;
@@ -82,6 +83,7 @@ class Bar final : public AccessTarget {
   const Region region_;
   const RegionInfo& info_;
   const uint64_t size_;
+  const bool io_;
   const std::vector<BarOverlay> overlays_;
   std::vector<FlatSegment> parts_;  ///< `owner`: an overlay's index, or their number for the device
   std::vector<BarSpan> spans_;
