@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -38,6 +39,12 @@ enum class OnUnplug {
   Tell,    ///< call Hypervisor::on_event; the host waits until the VMM detaches it
 };
 
+/// The side that puts BARs into the guest, when the guest gives them an address.
+enum class Placement {
+  Library,  ///< the library, into Domain::mmio() and ports()
+  Vmm,      ///< the VMM, in Hypervisor::place_bar
+};
+
 /// How a device is to be assigned.
 struct AssignOptions {
   Bdf device{};         ///< on the host; not needed if the source has the device's descriptor
@@ -51,6 +58,7 @@ struct AssignOptions {
   std::optional<VfToken> vf_token{};
   /// Memory BARs that are not mapped into the guest (bit n: BAR n): every access exits.
   unsigned unmapped_bars = 0;
+  Placement placement = Placement::Library;
   MsixChoice msix{};
   RomChoice rom{};
   OnUnplug on_unplug = OnUnplug::Detach;
@@ -102,6 +110,14 @@ class AssignedDevice {
   /// ones.
   uint32_t config_read(uint32_t offset, unsigned width);
   void config_write(uint32_t offset, unsigned width, uint32_t value);
+
+  /// Read or write a BAR (0 to 5, 6: the expansion ROM) as the guest sees it, whether the guest
+  /// decodes it or not. For a VMM that places BARs. An access is 1 to 8 bytes wide. Bytes beyond
+  /// the BAR, and all bytes after a detach, read as all ones; writes to them are dropped.
+  ///
+  /// They take no lock of the device. `detach` waits for accesses under way.
+  void bar_read(unsigned bar, uint64_t offset, std::span<std::byte> data);
+  void bar_write(unsigned bar, uint64_t offset, std::span<const std::byte> data);
 
   /// Reports that the guest has ended an interrupt on the line of this device's INTx pin. For a VMM
   /// whose Hypervisor has `intx_by_level`. The VMM calls it for every device on the line, and holds

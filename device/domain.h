@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "device/hypervisor.h"
+#include "device/left_bars.h"
 #include "device/p2p_mapper.h"
 #include "device/trace_marks.h"
 #include "irq/forwarding_router.h"
@@ -50,6 +51,7 @@ class Domain {
   [[nodiscard]] Kernel& kernel() { return *kernel_; }
   [[nodiscard]] Hypervisor& hypervisor() { return hypervisor_; }
   [[nodiscard]] DmaSpace& dma() { return dma_; }
+  [[nodiscard]] LeftBars& left_bars() { return left_bars_; }
   [[nodiscard]] const Sysfs& sysfs() const { return sysfs_; }
 
  private:
@@ -62,6 +64,7 @@ class Domain {
   P2pMapper peers_;  ///< before mmio_, whose destructor unmaps through it
   AddressSpace mmio_;
   AddressSpace ports_;
+  LeftBars left_bars_;  ///< before dma_ in tear-down: it keeps devices open
 };
 
 }  // namespace passthru

@@ -49,6 +49,8 @@ class Bars {
   /// Returns the last placement.
   [[nodiscard]] const BarAddresses& placement() const { return placement_; }
 
+  [[nodiscard]] const BarTargets& targets() const { return bars_; }
+
   /// Returns the parts of a BAR in ascending order with their counters. Empty if the BAR does not
   /// exist. Thread-safe.
   [[nodiscard]] std::vector<BarSpanState> spans(unsigned bar) const;
