@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "device/domain.h"
 #include "device/inspection.h"
+#include "mmap/bar_layout.h"
 #include "mmap/msix_placement.h"
 #include "pci/bdf.h"
 #include "vfio/device_source.h"
@@ -110,6 +111,18 @@ class AssignedDevice {
   /// ones.
   uint32_t config_read(uint32_t offset, unsigned width);
   void config_write(uint32_t offset, unsigned width, uint32_t value);
+
+  /// Returns the parts of a BAR (0 to 5, 6: the expansion ROM) in ascending order, without gaps.
+  /// Empty if the device has no such BAR or was detached. The parts do not change while the device
+  /// is attached.
+  ///
+  /// A mapped part consists of whole pages of the host, with one exception: a BAR smaller than a
+  /// page has its page for itself, so map the whole page. The memory is device memory
+  /// (GuestMapping), and stays mapped until a detach has removed the BAR from the guest.
+  [[nodiscard]] std::vector<BarSpanMemory> bar_spans(unsigned bar) const;
+  /// Returns how the guest sees a BAR and where it decodes it. The size is 0 if the device has no
+  /// such BAR or was detached.
+  [[nodiscard]] BarInspection bar_info(unsigned bar) const;
 
   /// Read or write a BAR (0 to 5, 6: the expansion ROM) as the guest sees it, whether the guest
   /// decodes it or not. For a VMM that places BARs. An access is 1 to 8 bytes wide. Bytes beyond

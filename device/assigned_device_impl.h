@@ -38,6 +38,8 @@ class AssignedDevice::Impl : public VectorObserver {
   void config_write(uint32_t offset, unsigned width, uint32_t value)
       PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   [[nodiscard]] const BarAccess& bar_access() const { return bar_access_; }
+  [[nodiscard]] std::vector<BarSpanMemory> bar_spans(unsigned bar) PASSTHRU_EXCLUDES(device_mutex_);
+  [[nodiscard]] BarInspection bar_info(unsigned bar) PASSTHRU_EXCLUDES(device_mutex_);
   void end_of_intx() PASSTHRU_EXCLUDES(intx_mutex_);
   void retranslate(const MessageFilter& concerns) PASSTHRU_EXCLUDES(device_mutex_);
   Result<void> watch(unsigned vector, std::optional<uint64_t> label)

@@ -53,6 +53,10 @@ std::vector<BarSpanState> Bars::spans(unsigned bar) const {
   return bars_[bar] ? bars_[bar]->state() : std::vector<BarSpanState>{};
 }
 
+std::vector<BarSpanMemory> Bars::memory(unsigned bar) const {
+  return bars_[bar] ? bars_[bar]->memory() : std::vector<BarSpanMemory>{};
+}
+
 uint64_t Bars::failed_accesses() const {
   uint64_t failed = 0;
   for (const auto& bar : bars_) failed += bar ? bar->failed_accesses() : 0;

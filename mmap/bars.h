@@ -54,6 +54,9 @@ class Bars {
   /// Returns the parts of a BAR in ascending order with their counters. Empty if the BAR does not
   /// exist. Thread-safe.
   [[nodiscard]] std::vector<BarSpanState> spans(unsigned bar) const;
+  /// Returns the parts of a BAR in ascending order with their memory. Empty if the BAR does not
+  /// exist. Thread-safe.
+  [[nodiscard]] std::vector<BarSpanMemory> memory(unsigned bar) const;
   /// Returns how many register accesses the kernel refused; the guest read all ones. Thread-safe.
   [[nodiscard]] uint64_t failed_accesses() const;
 
