@@ -225,6 +225,8 @@ class Kernel {
   virtual Result<void> read_region(int device, uint64_t fd_offset, std::span<std::byte> data) = 0;
   virtual Result<void> write_region(int device, uint64_t fd_offset,
                                     std::span<const std::byte> data) = 0;
+  /// Maps a part of a region, if possible so that the kernel can use huge pages: from 2 MiB on, the
+  /// address agrees with `fd_offset` modulo 2 MiB; from 1 GiB on, modulo 1 GiB.
   virtual Result<Mapped> map_region(int device, uint64_t fd_offset, size_t size, bool writable) = 0;
   virtual void unmap_region(Mapped mapped) = 0;
 
