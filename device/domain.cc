@@ -25,6 +25,11 @@ Result<void> Domain::add_memory(uint64_t address, std::span<std::byte> memory, b
   return dma_.add(address, memory, writable);
 }
 
+Result<void> Domain::add_memory_file(uint64_t address, int fd, uint64_t offset,
+                                     std::span<std::byte> memory, bool writable) {
+  return dma_.add_file(address, fd, offset, memory, writable);
+}
+
 Result<void> Domain::remove_memory(uint64_t address) {
   return dma_.remove(address);
 }

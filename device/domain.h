@@ -35,6 +35,16 @@ class Domain {
   /// - EINVAL: the memory is not page aligned, or overlaps.
   /// - ENOMEM: RLIMIT_MEMLOCK is too small; the error says how much is needed.
   Result<void> add_memory(uint64_t address, std::span<std::byte> memory, bool writable = true);
+  /// Adds guest RAM that is a file, which this process has mapped from `offset` on at `memory`. The
+  /// kernel maps the file for DMA if it can (Linux 6.13 with iommufd; a memfd, tmpfs or hugetlbfs),
+  /// and `memory` otherwise. Keeps a copy of `fd` until the memory is removed.
+  ///
+  /// Errors:
+  /// - EBADF: `fd` is not open.
+  /// - EINVAL: `offset` is not page aligned.
+  /// - the errors of `add_memory`.
+  Result<void> add_memory_file(uint64_t address, int fd, uint64_t offset,
+                               std::span<std::byte> memory, bool writable = true);
   Result<void> remove_memory(uint64_t address);
 
   /// The VMM sends its guest's MMIO and port exits here, and may add its own windows.
