@@ -8,6 +8,8 @@
 
 #include "device/assigned_device_impl.h"
 #include "device/busy_reset.h"
+#include "device/vmm_placer.h"
+#include "mmap/address_space_placer.h"
 
 namespace passthru {
 namespace {
@@ -109,8 +111,9 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                         .target = rom,
                         .kind = SpanKind::Rom});
   }
-  bars_ = PASSTHRU_TRY(Bars::create(device_, domain_.mmio(), domain_.ports(), config_->bars(),
-                                    std::move(overlays), {.excluded = options_.unmapped_bars}));
+  bars_ = PASSTHRU_TRY(Bars::create(device_, make_placer(), config_->bars(), std::move(overlays),
+                                    {.excluded = options_.unmapped_bars}));
+  bar_access_.add(bars_->targets());
   notices_ = PASSTHRU_TRY(EventIrqs::bind(device_));
   {
     MutexLock intx_lock(intx_mutex_);
@@ -118,6 +121,13 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   }
   interrupts_->start();
   return {};
+}
+
+std::unique_ptr<BarPlacer> AssignedDevice::Impl::make_placer() const {
+  if (options_.placement == Placement::Vmm) {
+    return std::make_unique<VmmPlacer>(domain_, options_.guest_address);
+  }
+  return std::make_unique<AddressSpacePlacer>(domain_.mmio(), domain_.ports());
 }
 
 std::vector<BarOverlay> AssignedDevice::Impl::msix_overlays() {

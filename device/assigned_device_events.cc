@@ -124,7 +124,9 @@ bool AssignedDevice::Impl::detach(Why why) {
       tell(Event::Kind::DeviceGone, silence_text() + "; the device is detached");
   }
   // Without the lock: this waits for accesses under way, and a config access may wait for the lock.
+  bar_access_.remove();
   bars.reset();
+  bar_access_.wait_for_removed();
   interrupts.reset();
   if (notices_) notices_->unbind();
   config.reset();

@@ -61,6 +61,8 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
 
   [[nodiscard]] Bdf bdf() const { return bdf_; }
   [[nodiscard]] Backend backend() const { return backend_; }
+  /// Returns the device's descriptor, which stays this object's.
+  [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] bool resettable() const { return info_.resettable; }
   /// Returns size 0 for a region that the device does not have.
   [[nodiscard]] const RegionInfo& region(Region region) const;

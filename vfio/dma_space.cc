@@ -2,6 +2,7 @@
 // A change happens in all address spaces, or in no address space.
 #include "vfio/dma_space.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -16,6 +17,11 @@ constexpr std::array kBackends = {Backend::Group, Backend::Cdev};
 
 constexpr size_t index_of(Backend backend) {
   return static_cast<size_t>(backend);
+}
+
+/// Returns whether an error of mapping a file means that only memory can be mapped.
+bool needs_memory(int code) {
+  return code == ENOTTY || code == EOPNOTSUPP || code == EINVAL;
 }
 
 uint64_t page_size() {
@@ -38,7 +44,24 @@ Result<void> DmaSpace::offer(uint64_t iova, std::span<std::byte> memory) {
   return add_memory(iova, {.bytes = memory, .writable = true, .needed = false});
 }
 
-Result<void> DmaSpace::add_memory(uint64_t iova, const Memory& memory) {
+Result<void> DmaSpace::add_file(uint64_t iova, int fd, uint64_t offset, std::span<std::byte> memory,
+                                bool writable) {
+  const std::string operation = fmt::format("add descriptor {} as guest memory at {:#x}", fd, iova);
+  Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy) return fail(errno, operation);
+  if (offset % page_size() != 0 || memory.size() > UINT64_MAX - offset) {
+    return fail(
+        EINVAL, operation,
+        fmt::format("the offset must be a multiple of {}, and the end below 2^64", page_size()));
+  }
+  return add_memory(iova, {.bytes = memory,
+                           .writable = writable,
+                           .needed = true,
+                           .file = std::move(copy),
+                           .file_offset = offset});
+}
+
+Result<void> DmaSpace::add_memory(uint64_t iova, Memory memory) {
   const uint64_t size = memory.bytes.size();
   const std::string operation = fmt::format("add guest memory [{:#x}, +{:#x})", iova, size);
   const auto address = reinterpret_cast<uintptr_t>(memory.bytes.data());
@@ -56,7 +79,8 @@ Result<void> DmaSpace::add_memory(uint64_t iova, const Memory& memory) {
                            iova - std::prev(next)->first < std::prev(next)->second.bytes.size();
   if (reaches_next || in_previous) return fail(EINVAL, operation, "it overlaps other guest memory");
 
-  const auto added = memory_.emplace_hint(next, iova, memory);
+  const bool needed = memory.needed;
+  const auto added = memory_.emplace_hint(next, iova, std::move(memory));
   Result<void> refused;
   bool somewhere = false;
   for (const Backend backend : kBackends) {
@@ -69,7 +93,7 @@ Result<void> DmaSpace::add_memory(uint64_t iova, const Memory& memory) {
     }
   }
   // Optional memory may be in some address spaces only.
-  if (refused || (somewhere && !memory.needed)) return {};
+  if (refused || (somewhere && !needed)) return {};
   drop(*added);
   memory_.erase(added);
   return refused;
@@ -192,9 +216,20 @@ std::vector<DmaMaps> DmaSpace::maps() const {
   return all;
 }
 
+Result<void> DmaSpace::map_in(IommuSpace& space, const Memories::value_type& memory) {
+  const auto& [iova, what] = memory;
+  if (what.file) {
+    auto mapped = space.map_file(
+        iova, {.fd = what.file.get(), .offset = what.file_offset, .size = what.bytes.size()},
+        what.writable);
+    if (mapped || !needs_memory(mapped.error().code)) return mapped;
+  }
+  return space.map(iova, what.bytes, what.writable);
+}
+
 Result<void> DmaSpace::map(Backend backend, Memories::value_type& memory) {
   auto& [iova, what] = memory;
-  auto mapped = space(backend).map(iova, what.bytes, what.writable);
+  auto mapped = map_in(space(backend), memory);
   if (mapped) {
     what.in_iommu[index_of(backend)] = true;
     return {};

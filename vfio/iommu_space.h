@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/result.h"
+#include "vfio/kernel.h"
 
 namespace passthru {
 
@@ -18,6 +19,14 @@ class IommuSpace {
   /// Returns whether a device is attached. Only then can memory be mapped.
   [[nodiscard]] virtual bool active() const = 0;
   virtual Result<void> map(uint64_t iova, std::span<std::byte> memory, bool writable) = 0;
+  /// Maps memory of a file, by its descriptor.
+  ///
+  /// Errors:
+  /// - ENOTTY, EOPNOTSUPP: this address space, or its kernel, cannot do that.
+  /// - EINVAL: the kernel cannot do that with this kind of file.
+  virtual Result<void> map_file(uint64_t /*iova*/, const FileRange& /*file*/, bool /*writable*/) {
+    return fail(EOPNOTSUPP, "map a file for DMA");
+  }
   /// Unmaps a whole mapping.
   ///
   /// Errors:

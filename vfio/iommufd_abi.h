@@ -15,6 +15,7 @@ constexpr unsigned long kIoasAlloc = _IO(';', 0x81);
 constexpr unsigned long kIoasCopy = _IO(';', 0x83);
 constexpr unsigned long kIoasMap = _IO(';', 0x85);
 constexpr unsigned long kIoasUnmap = _IO(';', 0x86);
+constexpr unsigned long kIoasMapFile = _IO(';', 0x8f);  ///< since Linux 6.13
 
 constexpr unsigned long kBindIommufd = _IO(VFIO_TYPE, VFIO_BASE + 18);
 constexpr unsigned long kAttachIommufdPt = _IO(VFIO_TYPE, VFIO_BASE + 19);
@@ -47,6 +48,17 @@ struct IoasMap {
   uint64_t iova;
 };
 static_assert(sizeof(IoasMap) == 40);
+
+struct IoasMapFile {
+  uint32_t size;
+  uint32_t flags;
+  uint32_t ioas;
+  int32_t fd;
+  uint64_t start;  ///< in the file
+  uint64_t length;
+  uint64_t iova;
+};
+static_assert(sizeof(IoasMapFile) == 40);
 
 struct IoasCopy {
   uint32_t size;

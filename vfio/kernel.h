@@ -84,6 +84,13 @@ struct IoasRange {
   uint64_t size = 0;
 };
 
+/// A part of a file. Bytes, page aligned.
+struct FileRange {
+  int fd = -1;
+  uint64_t offset = 0;
+  uint64_t size = 0;
+};
+
 /// The two interfaces of VFIO: /dev/vfio/GROUP with a container, or /dev/vfio/devices/vfioN with an
 /// iommufd.
 enum class Backend { Group, Cdev };
@@ -157,6 +164,14 @@ class Kernel {
   virtual Result<void> destroy_ioas(int iommufd, uint32_t ioas) = 0;
   virtual Result<void> map_ioas(int iommufd, uint32_t ioas, uint64_t iova,
                                 std::span<std::byte> memory, bool writable) = 0;
+  /// Maps memory of a file, which this process need not have mapped. Since Linux 6.13.
+  ///
+  /// Errors:
+  /// - ENOTTY: the kernel is older.
+  /// - EINVAL: the file is not a memfd, on tmpfs or on hugetlbfs.
+  /// - EBADF: the descriptor is not open.
+  virtual Result<void> map_ioas_file(int iommufd, uint32_t ioas, uint64_t iova,
+                                     const FileRange& file, bool writable) = 0;
   /// Maps the memory of a whole mapping of an IOAS in another IOAS too, at `iova`. The memory is
   /// pinned once.
   virtual Result<void> copy_ioas(int iommufd, const IoasRange& from, uint32_t to, uint64_t iova,
@@ -225,6 +240,8 @@ class Kernel {
   virtual Result<void> read_region(int device, uint64_t fd_offset, std::span<std::byte> data) = 0;
   virtual Result<void> write_region(int device, uint64_t fd_offset,
                                     std::span<const std::byte> data) = 0;
+  /// Maps a part of a region, if possible so that the kernel can use huge pages: from 2 MiB on, the
+  /// address agrees with `fd_offset` modulo 2 MiB; from 1 GiB on, modulo 1 GiB.
   virtual Result<Mapped> map_region(int device, uint64_t fd_offset, size_t size, bool writable) = 0;
   virtual void unmap_region(Mapped mapped) = 0;
 

@@ -29,6 +29,8 @@ class LinuxKernel final : public Kernel {
   Result<void> destroy_ioas(int iommufd, uint32_t ioas) override;
   Result<void> map_ioas(int iommufd, uint32_t ioas, uint64_t iova, std::span<std::byte> memory,
                         bool writable) override;
+  Result<void> map_ioas_file(int iommufd, uint32_t ioas, uint64_t iova, const FileRange& file,
+                             bool writable) override;
   Result<void> copy_ioas(int iommufd, const IoasRange& from, uint32_t to, uint64_t iova,
                          bool writable) override;
   Result<void> unmap_ioas(int iommufd, const IoasRange& range) override;

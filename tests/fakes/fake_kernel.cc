@@ -63,6 +63,11 @@ void FakeKernel::set_locked_memory_limit(uint64_t bytes) {
   locked_limit_ = bytes;
 }
 
+void FakeKernel::set_maps_files(bool maps_files) {
+  MutexLock lock(kernel_mutex_);
+  maps_files_ = maps_files;
+}
+
 void FakeKernel::fail(std::string call, int code, unsigned nth) {
   MutexLock lock(kernel_mutex_);
   failures_.push_back({std::move(call), code, nth});

@@ -64,6 +64,8 @@ class FakeKernel final : public Kernel {
   void set_group_viable(uint32_t group, bool viable);
   /// Sets RLIMIT_MEMLOCK in bytes. DMA mappings beyond it fail with ENOMEM.
   void set_locked_memory_limit(uint64_t bytes);
+  /// Sets whether this kernel maps files for DMA, as Linux does since 6.13. The default is false.
+  void set_maps_files(bool maps_files);
 
   // ---- calls ----
 
@@ -109,6 +111,8 @@ class FakeKernel final : public Kernel {
   Result<void> destroy_ioas(int iommufd, uint32_t ioas) override;
   Result<void> map_ioas(int iommufd, uint32_t ioas, uint64_t iova, std::span<std::byte> memory,
                         bool writable) override;
+  Result<void> map_ioas_file(int iommufd, uint32_t ioas, uint64_t iova, const FileRange& file,
+                             bool writable) override;
   Result<void> copy_ioas(int iommufd, const IoasRange& from, uint32_t to, uint64_t iova,
                          bool writable) override;
   Result<void> unmap_ioas(int iommufd, const IoasRange& range) override;
@@ -220,6 +224,7 @@ class FakeKernel final : public Kernel {
   std::vector<FakeCall> calls_ PASSTHRU_GUARDED_BY(kernel_mutex_);
   bool interrupt_remapping_ PASSTHRU_GUARDED_BY(kernel_mutex_) = true;
   bool unsafe_allowed_ PASSTHRU_GUARDED_BY(kernel_mutex_) = false;
+  bool maps_files_ PASSTHRU_GUARDED_BY(kernel_mutex_) = false;
   uint64_t locked_limit_ PASSTHRU_GUARDED_BY(kernel_mutex_) = UINT64_MAX;
 };
 
