@@ -97,7 +97,7 @@ Result<DeviceArguments> device_arguments(const passthru_device_options* options)
   if (given.response_timeout_ms != 0) {
     chosen.response_timeout = std::chrono::milliseconds(given.response_timeout_ms);
   }
-  chosen.bars = has(PASSTHRU_BARS_BY_VMM) ? BarPlacement::Vmm : BarPlacement::Library;
+  chosen.placement = has(PASSTHRU_BARS_BY_VMM) ? Placement::Vmm : Placement::Library;
   arguments.source.backend = backend_choice(given);
   arguments.source.cdev = PASSTHRU_TRY(copy_if(has(PASSTHRU_USE_CDEV_FD), given.cdev_fd));
   arguments.source.group = PASSTHRU_TRY(copy_if(has(PASSTHRU_USE_GROUP_FD), given.group_fd));

@@ -23,7 +23,7 @@ int passthru_device_open(passthru_domain* handle, const passthru_device_options*
   return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {
     PASSTHRU_TRY(require(device != nullptr, kOperation, "a pointer is NULL"));
     DeviceArguments arguments = PASSTHRU_TRY(device_arguments(options));
-    if (arguments.options.bars == BarPlacement::Vmm && !domain.hypervisor().places_bars()) {
+    if (arguments.options.placement == Placement::Vmm && !domain.hypervisor().places_bars()) {
       return fail(EINVAL, kOperation, "PASSTHRU_BARS_BY_VMM needs the callback place_bar");
     }
     auto opened = PASSTHRU_TRY(

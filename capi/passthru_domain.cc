@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "capi/access_pieces.h"
 #include "capi/call_object.h"
 #include "capi/sized_struct.h"
 #include "capi/struct_sizes.h"
@@ -70,7 +71,11 @@ int read_space(passthru_domain* handle, Space space, uint64_t address, void* dat
   return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {
     PASSTHRU_TRY(require_bytes(data, size, kOperation));
     const std::span bytes(static_cast<std::byte*>(data), size);
-    if ((domain.domain().*space)().read(address, bytes)) return {};
+    bool found = false;
+    for_each_access(address, bytes, [&](uint64_t at, std::span<std::byte> piece) {
+      found |= (domain.domain().*space)().read(at, piece);
+    });
+    if (found || size == 0) return {};
     return fail(ENXIO, kOperation, "no BAR has this address");
   });
 }
@@ -81,7 +86,11 @@ int write_space(passthru_domain* handle, Space space, uint64_t address, const vo
   return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {
     PASSTHRU_TRY(require_bytes(data, size, kOperation));
     const std::span bytes(static_cast<const std::byte*>(data), size);
-    if ((domain.domain().*space)().write(address, bytes)) return {};
+    bool found = false;
+    for_each_access(address, bytes, [&](uint64_t at, std::span<const std::byte> piece) {
+      found |= (domain.domain().*space)().write(at, piece);
+    });
+    if (found || size == 0) return {};
     return fail(ENXIO, kOperation, "no BAR has this address");
   });
 }
