@@ -34,4 +34,8 @@ Result<void> Domain::remove_memory(uint64_t address) {
   return dma_.remove(address);
 }
 
+Result<std::vector<IovaRange>> Domain::usable_iova_ranges() {
+  return dma_.usable_iova_ranges();
+}
+
 }  // namespace passthru

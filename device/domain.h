@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "device/hypervisor.h"
@@ -46,6 +47,13 @@ class Domain {
   Result<void> add_memory_file(uint64_t address, int fd, uint64_t offset,
                                std::span<std::byte> memory, bool writable = true);
   Result<void> remove_memory(uint64_t address);
+  /// Returns the guest addresses at which RAM can be added for the devices that are attached, in
+  /// ascending order. All others are reserved, on x86 for interrupt messages and host devices.
+  /// Empty if no device is attached: a device that is attached later may restrict them further.
+  ///
+  /// Errors:
+  /// - the errno of the kernel.
+  Result<std::vector<IovaRange>> usable_iova_ranges();
 
   /// The VMM sends its guest's MMIO and port exits here, and may add its own windows.
   AddressSpace& mmio() { return mmio_; }

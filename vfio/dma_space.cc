@@ -6,9 +6,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "vfio/attach_advice.h"
+#include "vfio/iova_ranges.h"
 
 namespace passthru {
 namespace {
@@ -196,6 +198,17 @@ Result<void> DmaSpace::hot_reset(int device, Backend backend,
   MutexLock lock(space_mutex_);
   return backend == Backend::Group ? container_.hot_reset(device, functions)
                                    : ioas_.hot_reset(device, functions);
+}
+
+Result<std::vector<IovaRange>> DmaSpace::usable_iova_ranges() {
+  MutexLock lock(space_mutex_);
+  std::optional<std::vector<IovaRange>> usable;
+  for (const Backend backend : kBackends) {
+    if (!space(backend).active()) continue;
+    std::vector<IovaRange> ranges = PASSTHRU_TRY(space(backend).iova_ranges());
+    usable = usable ? intersection(*usable, ranges) : std::move(ranges);
+  }
+  return std::move(usable).value_or(std::vector<IovaRange>{});
 }
 
 std::vector<DmaMaps> DmaSpace::maps() const {

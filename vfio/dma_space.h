@@ -43,8 +43,8 @@ class DmaSpace {
   /// - ENOMEM: the limit on locked memory. The message says how many bytes are needed.
   Result<void> add(uint64_t iova, std::span<std::byte> memory, bool writable);
   /// Maps memory of a file: `memory` is this process's mapping of `fd` from `offset` on. An iommufd
-  /// maps the file itself if its kernel can (Linux 6.13). Otherwise `memory` is mapped. Keeps a copy
-  /// of `fd` while the memory is added.
+  /// maps the file itself if its kernel can (Linux 6.13). Otherwise `memory` is mapped. Keeps a
+  /// copy of `fd` while the memory is added.
   ///
   /// Errors:
   /// - EBADF: `fd` is not open.
@@ -105,6 +105,13 @@ class DmaSpace {
   ///   names the function.
   Result<void> hot_reset(int device, Backend backend, std::span<const HotResetFunction> functions)
       PASSTHRU_EXCLUDES(space_mutex_);
+
+  /// Returns the ranges in which memory can be added, ascending: those that all address spaces with
+  /// a device can use. All other addresses are reserved. Empty if no device is attached.
+  ///
+  /// Errors:
+  /// - the errno of the kernel.
+  Result<std::vector<IovaRange>> usable_iova_ranges() PASSTHRU_EXCLUDES(space_mutex_);
 
   /// Returns an entry for each address space that has a device in it.
   [[nodiscard]] std::vector<DmaMaps> maps() const PASSTHRU_EXCLUDES(space_mutex_);

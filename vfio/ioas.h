@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -43,6 +44,9 @@ class Ioas final : public IommuSpace {
   }
   Result<void> unmap(uint64_t iova, uint64_t size) override {
     return kernel_.unmap_ioas(iommufd_.get(), {.ioas = ioas_, .iova = iova, .size = size});
+  }
+  Result<std::vector<IovaRange>> iova_ranges() override {
+    return kernel_.ioas_iova_ranges(iommufd_.get(), ioas_);
   }
 
   /// Resets the slot or bus of `device`, with `functions` in it.

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "vfio/kernel.h"
@@ -32,6 +33,8 @@ class IommuSpace {
   /// Errors:
   /// - ENOENT: the mapping does not exist.
   virtual Result<void> unmap(uint64_t iova, uint64_t size) = 0;
+  /// Returns the ranges in which memory can be mapped, ascending. Call it only while `active`.
+  virtual Result<std::vector<IovaRange>> iova_ranges() = 0;
 };
 
 /// Learns the files by which devices are assigned. KVM needs them: they show whether DMA is

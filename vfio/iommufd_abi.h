@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The kernel's ABI for iommufd and VFIO's cdevs (linux/iommufd.h, linux/vfio.h, since Linux 6.6).
-// Debian 12's headers are older. Private to vfio/linux_kernel_iommufd.cc and vfio/linux_kernel.cc.
+// Debian 12's headers are older. Private to vfio/linux_kernel*.cc.
 #pragma once
 
 #include <linux/vfio.h>
@@ -13,6 +13,7 @@ namespace passthru::abi {
 constexpr unsigned long kDestroy = _IO(';', 0x80);
 constexpr unsigned long kIoasAlloc = _IO(';', 0x81);
 constexpr unsigned long kIoasCopy = _IO(';', 0x83);
+constexpr unsigned long kIoasIovaRanges = _IO(';', 0x84);
 constexpr unsigned long kIoasMap = _IO(';', 0x85);
 constexpr unsigned long kIoasUnmap = _IO(';', 0x86);
 constexpr unsigned long kIoasMapFile = _IO(';', 0x8f);  ///< since Linux 6.13
@@ -32,6 +33,16 @@ struct IoasAlloc {
   uint32_t flags;
   uint32_t ioas;  ///< out
 };
+
+struct IoasIovaRanges {
+  uint32_t size;
+  uint32_t ioas;
+  uint32_t count;  ///< in: room; out: ranges
+  uint32_t reserved;
+  uint64_t ranges;     ///< the address of pairs: first, last
+  uint64_t alignment;  ///< out
+};
+static_assert(sizeof(IoasIovaRanges) == 32);
 
 /// Flags of a mapping or a copy.
 constexpr uint32_t kFixedIova = 1U << 0;

@@ -84,6 +84,13 @@ struct IoasRange {
   uint64_t size = 0;
 };
 
+/// A range of addresses that a device can use for DMA, the last address included.
+struct IovaRange {
+  uint64_t first = 0;
+  uint64_t last = 0;
+  bool operator==(const IovaRange&) const = default;
+};
+
 /// A part of a file. Bytes, page aligned.
 struct FileRange {
   int fd = -1;
@@ -164,6 +171,9 @@ class Kernel {
   virtual Result<void> destroy_ioas(int iommufd, uint32_t ioas) = 0;
   virtual Result<void> map_ioas(int iommufd, uint32_t ioas, uint64_t iova,
                                 std::span<std::byte> memory, bool writable) = 0;
+  /// Returns the ranges in which memory can be mapped, ascending. The devices that are attached
+  /// determine them.
+  virtual Result<std::vector<IovaRange>> ioas_iova_ranges(int iommufd, uint32_t ioas) = 0;
   /// Maps memory of a file, which this process need not have mapped. Since Linux 6.13.
   ///
   /// Errors:
@@ -201,6 +211,13 @@ class Kernel {
   /// Errors:
   /// - ENOENT: the mapping does not exist.
   virtual Result<void> unmap_dma(int container, uint64_t iova, uint64_t size) = 0;
+
+  /// Returns the ranges in which memory can be mapped, ascending. The groups that are attached
+  /// determine them.
+  ///
+  /// Errors:
+  /// - EINVAL: no group is attached.
+  virtual Result<std::vector<IovaRange>> container_iova_ranges(int container) = 0;
 
   // A device.
   virtual Result<DeviceInfo> device_info(int device) = 0;

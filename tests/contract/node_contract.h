@@ -93,6 +93,24 @@ TEST_P(NodeContract, AnIoasMapsAndUnmapsWhole) {
   EXPECT_ERRNO(ENOENT, kernel().unmap_ioas(iommufd(), {ioas, 0x100000, 0x4000}));
 }
 
+TEST_P(NodeContract, OnlyUsableAddressesAreMapped) {
+  const Pages page(1);
+  EXPECT_ERRNO(ENOENT, kernel().ioas_iova_ranges(iommufd(), 4000000));
+  ASSERT_DONE(kernel().bind_iommufd(device(), iommufd()));
+  const uint32_t ioas = *kernel().alloc_ioas(iommufd());
+  const auto unrestricted = kernel().ioas_iova_ranges(iommufd(), ioas);
+  ASSERT_TRUE(unrestricted) << unrestricted.error().message();
+  EXPECT_EQ(*unrestricted, (std::vector<IovaRange>{{0, UINT64_MAX}})) << "without a device";
+  ASSERT_DONE(kernel().attach_ioas(device(), ioas));
+  const auto ranges = kernel().ioas_iova_ranges(iommufd(), ioas);
+  ASSERT_TRUE(ranges) << ranges.error().message();
+  expect_usable(*ranges);
+  ASSERT_DONE(kernel().map_ioas(iommufd(), ioas, 0x100000, page.span(), true));
+  if (ranges->front().last == UINT64_MAX) return;
+  const uint64_t reserved = ranges->front().last + 1;
+  EXPECT_ERRNO(EINVAL, kernel().map_ioas(iommufd(), ioas, reserved, page.span(), true));
+}
+
 TEST_P(NodeContract, AFileIsMappedAsMemoryIsOrTheKernelCannotMapFiles) {
   ASSERT_DONE(kernel().bind_iommufd(device(), iommufd()));
   const uint32_t ioas = *kernel().alloc_ioas(iommufd());

@@ -142,6 +142,7 @@ Result<void> FakeKernel::map_into(AddressSpace& space, uint64_t iova, uint64_t s
                                   const char* call) {
   if (size == 0 || (iova | size) % kPage != 0) return passthru::fail(EINVAL, call);
   if (iova > UINT64_MAX - (size - 1)) return passthru::fail(EOVERFLOW, call);
+  if (space.devices != 0 && !usable(iova, size)) return passthru::fail(EINVAL, call);
   uint64_t locked = 0;
   for (const auto& [start, length] : space.dma) {
     if (iova <= start + (length - 1) && start <= iova + (size - 1)) {
@@ -162,6 +163,15 @@ Result<void> FakeKernel::map_ioas(int iommufd, uint32_t ioas, uint64_t iova,
       enter({.name = kCall, .fd = iommufd, .index = ioas, .offset = iova, .size = memory.size()}));
   AddressSpace* space = PASSTHRU_TRY(find_space(iommufd, ioas, kCall));
   return map_into(*space, iova, memory.size(), kCall);
+}
+
+Result<std::vector<IovaRange>> FakeKernel::ioas_iova_ranges(int iommufd, uint32_t ioas) {
+  constexpr const char* kCall = "IOMMU_IOAS_IOVA_RANGES";
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = kCall, .fd = iommufd, .index = ioas}));
+  const AddressSpace* space = PASSTHRU_TRY(find_space(iommufd, ioas, kCall));
+  if (space->devices == 0) return std::vector<IovaRange>{{0, UINT64_MAX}};
+  return iova_ranges_;
 }
 
 Result<void> FakeKernel::map_ioas_file(int iommufd, uint32_t ioas, uint64_t iova,
