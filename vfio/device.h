@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -41,6 +42,15 @@ class MappedRegion {
   Mapped mapped_;
 };
 
+/// The descriptors with which another process goes on with an opened device; -1: does not apply.
+/// They belong to the device: duplicate them.
+struct DeviceDescriptors {
+  Backend backend = Backend::Group;
+  int device = -1;
+  int group = -1;  ///< its group, if it was opened through it
+  int iommu = -1;  ///< the container or the iommufd
+};
+
 /// An opened device. Thread-safe. The facts about the device do not change after `open`.
 class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
  public:
@@ -62,6 +72,12 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   [[nodiscard]] Bdf bdf() const { return bdf_; }
   [[nodiscard]] Backend backend() const { return backend_; }
   [[nodiscard]] bool resettable() const { return info_.resettable; }
+  /// Returns the descriptors. They are valid as long as this object.
+  [[nodiscard]] DeviceDescriptors descriptors() const;
+  /// Sets what the end of this object does. Own: it detaches the device. HandedOver: it only closes
+  /// the descriptor, and the device goes on if another process has it open. The default is the
+  /// attachment of its handle.
+  void set_attachment(Attachment attachment) { attachment_ = attachment; }
   /// Returns size 0 for a region that the device does not have.
   [[nodiscard]] const RegionInfo& region(Region region) const;
   /// Returns count 0 for an interrupt that the device does not have.
@@ -90,6 +106,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   Result<void> bind_irqs(Irq irq, uint32_t start, std::span<const int> eventfds);
   Result<void> disable_irqs(Irq irq);
   Result<void> act_on_irqs(Irq irq, IrqAction action, uint32_t start, uint32_t count);
+  /// -1 unbinds it.
   Result<void> bind_unmask_eventfd(Irq irq, int eventfd);
   /// Resets the device.
   ///
@@ -124,6 +141,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   const uint32_t group_;
   const Bdf bdf_;
   const Backend backend_;
+  std::atomic<Attachment> attachment_;
   bool attached_ = false;
   Fd fd_;
   std::optional<DeviceIdentity> identity_;
