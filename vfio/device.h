@@ -42,15 +42,6 @@ class MappedRegion {
   Mapped mapped_;
 };
 
-/// The descriptors with which another process goes on with an opened device; -1: does not apply.
-/// They belong to the device: duplicate them.
-struct DeviceDescriptors {
-  Backend backend = Backend::Group;
-  int device = -1;
-  int group = -1;  ///< its group, if it was opened through it
-  int iommu = -1;  ///< the container or the iommufd
-};
-
 /// An opened device. Thread-safe. The facts about the device do not change after `open`.
 class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
  public:

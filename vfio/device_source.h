@@ -33,6 +33,15 @@ struct DeviceSource {
   Fd group{};  ///< /dev/vfio/GROUP, not yet in a container unless it is handed over
 };
 
+/// The descriptors of an opened device, with which another process goes on with it; -1: does not apply.
+/// They belong to the device: duplicate them.
+struct DeviceDescriptors {
+  Backend backend = Backend::Group;
+  int device = -1;
+  int group = -1;  ///< its group, if it was opened through it
+  int iommu = -1;  ///< the container or the iommufd
+};
+
 /// A device and how to open it.
 struct DeviceHandle {
   Bdf bdf{};
