@@ -98,6 +98,7 @@ Result<DeviceArguments> device_arguments(const passthru_device_options* options)
     chosen.response_timeout = std::chrono::milliseconds(given.response_timeout_ms);
   }
   chosen.placement = has(PASSTHRU_BARS_BY_VMM) ? Placement::Vmm : Placement::Library;
+  chosen.start = has(PASSTHRU_KEEP_STATE) ? DeviceStart::Keep : DeviceStart::Reset;
   arguments.source.backend = backend_choice(given);
   arguments.source.cdev = PASSTHRU_TRY(copy_if(has(PASSTHRU_USE_CDEV_FD), given.cdev_fd));
   arguments.source.group = PASSTHRU_TRY(copy_if(has(PASSTHRU_USE_GROUP_FD), given.group_fd));
