@@ -53,18 +53,18 @@ class [[nodiscard]] Result {
   explicit operator bool() const noexcept { return has_value(); }
 
   /// Returns the value. Throws the Error if there is no value, as `*` and `->` do.
-  [[nodiscard]] T& value() & {
+  T& value() & {
     if (!has_value()) detail::raise(error());
     return *std::get_if<0>(&content_);
   }
-  [[nodiscard]] const T& value() const& {
+  const T& value() const& {
     if (!has_value()) detail::raise(error());
     return *std::get_if<0>(&content_);
   }
-  [[nodiscard]] T&& value() && { return std::move(value()); }
+  T value() && { return std::move(value()); }
   [[nodiscard]] T& operator*() & { return value(); }
   [[nodiscard]] const T& operator*() const& { return value(); }
-  [[nodiscard]] T&& operator*() && { return std::move(value()); }
+  [[nodiscard]] T operator*() && { return std::move(value()); }
   [[nodiscard]] T* operator->() { return &value(); }
   [[nodiscard]] const T* operator->() const { return &value(); }
   /// Returns the value, or `other` if there is no value.

@@ -15,6 +15,7 @@
 #include <system_error>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace {
 
@@ -54,11 +55,11 @@ TEST(CppResult, WithoutAValueThrowsItsErrorWhereTheValueIsUsed) {
     }
     return false;
   };
-  EXPECT_TRUE(throws_busy([&] { static_cast<void>(busy.value()); }));
-  EXPECT_TRUE(throws_busy([&] { static_cast<void>(std::as_const(busy).value()); }));
+  EXPECT_TRUE(throws_busy([&] { busy.value(); }));
+  EXPECT_TRUE(throws_busy([&] { std::as_const(busy).value(); }));
   EXPECT_TRUE(throws_busy([&] { static_cast<void>(*busy); }));
   EXPECT_TRUE(throws_busy([&] { static_cast<void>(busy->size()); }));
-  EXPECT_TRUE(throws_busy([&] { static_cast<void>(std::move(busy).value()); }));
+  EXPECT_TRUE(throws_busy([&] { std::move(busy).value(); }));
   EXPECT_TRUE(throws_busy([] { Result<void>(Error(EBUSY, "in use")).value(); }));
 }
 
@@ -66,6 +67,14 @@ TEST(CppResult, GivesAMoveOnlyValueAway) {
   Result<std::unique_ptr<int>> made = std::make_unique<int>(7);
   const std::unique_ptr<int> taken = std::move(made).value();
   EXPECT_EQ(*taken, 7);
+}
+
+TEST(CppResult, OfATemporaryCanBeIterated) {
+  const auto numbers = [] { return Result<std::vector<int>>(std::vector<int>{1, 2, 3}); };
+  int sum = 0;
+  for (const int number : numbers().value()) sum += number;
+  for (const int number : *numbers()) sum += number;
+  EXPECT_EQ(sum, 12);
 }
 
 TEST(CppResult, IsReplacedByAnotherValueOnlyIfItHasNone) {
