@@ -32,6 +32,15 @@ int set_last_error(const Error& error) noexcept {
   return error.code > 0 ? -error.code : -EIO;
 }
 
+int set_last_text(int code, const char* text) noexcept {
+  try {
+    last_text = text;
+  } catch (const std::exception&) {
+    last_text.clear();
+  }
+  return -code;
+}
+
 const char* last_error() noexcept {
   return last_text.c_str();
 }

@@ -23,6 +23,8 @@ class InCallback {
 
 /// Sets the calling thread's last error. Returns -errno.
 int set_last_error(const Error& error) noexcept;
+/// Sets the calling thread's last error to a text. Returns -`code`.
+int set_last_text(int code, const char* text) noexcept;
 /// Returns the calling thread's last error, "" before the first.
 const char* last_error() noexcept;
 

@@ -2,8 +2,11 @@
 // Calls on a domain or a device of the C interface, and their arguments.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
-#include <span>
+#include <cstring>
+#include <utility>
+#include <vector>
 
 #include "capi/c_domain.h"
 #include "capi/call.h"
@@ -49,6 +52,11 @@ inline Result<void> require_bytes(const void* data, size_t size, const char* ope
   PASSTHRU_TRY(require(data != nullptr || size == 0, operation, "a pointer is NULL"));
   return require(size <= SIZE_MAX - reinterpret_cast<uintptr_t>(data), operation,
                  "the bytes end beyond the address space");
+}
+
+/// Fills what a failed read was to fill with ones, unless the bytes are not a caller's.
+inline void fill_ones(void* data, size_t size) {
+  if (data != nullptr && require_bytes(data, size, "read")) std::memset(data, 0xff, size);
 }
 
 /// Copies a list to a caller's array. `*count` is the room, and then the number of elements.

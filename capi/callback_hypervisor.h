@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "device/hypervisor.h"
 #include "kvm/kvm_hypervisor.h"
@@ -38,10 +39,13 @@ class CallbackHypervisor final : public Hypervisor {
   Result<void> place_bar(Bdf guest_address, unsigned bar, std::optional<uint64_t> address) override;
 
   Result<MsiMessage> translate(const MsiMessage& message, uint16_t requester_id) override;
-  Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) override;
-  Result<void> update_route(RouteId route, const MsiMessage& message) override;
-  void destroy_route(RouteId route) override;
-  std::vector<Result<RouteId>> change_routes(std::span<const RouteChange> changes) override;
+  Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) override
+      PASSTHRU_EXCLUDES(batch_mutex_);
+  Result<void> update_route(RouteId route, const MsiMessage& message) override
+      PASSTHRU_EXCLUDES(batch_mutex_);
+  void destroy_route(RouteId route) override PASSTHRU_EXCLUDES(batch_mutex_);
+  std::vector<Result<RouteId>> change_routes(std::span<const RouteChange> changes) override
+      PASSTHRU_EXCLUDES(batch_mutex_);
   Result<void> arm(RouteId route, int eventfd) override;
   void disarm(RouteId route, int eventfd) override;
   [[nodiscard]] bool takes_signals_at_once() const override;
@@ -73,11 +77,16 @@ class CallbackHypervisor final : public Hypervisor {
 
   CallbackHypervisor(const passthru_callbacks& callbacks, void* vmm, CallbackOptions options);
   [[nodiscard]] KvmHypervisor* kvm() const { return options_.kvm.get(); }
+  Result<RouteId> route_add(const MsiMessage& message, uint16_t requester_id)
+      PASSTHRU_REQUIRES(batch_mutex_);
+  Result<void> route_update(RouteId route, const MsiMessage& message)
+      PASSTHRU_REQUIRES(batch_mutex_);
 
   const passthru_callbacks callbacks_;
   void* const vmm_;
   const CallbackOptions options_;
   const Groups by_vmm_;
+  Mutex batch_mutex_;  ///< held from routes_begin to routes_commit, and in each change of a route
 };
 
 /// Returns whether the callbacks that belong together are all there.

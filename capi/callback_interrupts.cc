@@ -26,8 +26,7 @@ Result<MsiMessage> CallbackHypervisor::translate(const MsiMessage& message, uint
   return MsiMessage{.address = translated.address, .data = translated.data};
 }
 
-Result<RouteId> CallbackHypervisor::create_route(const MsiMessage& message, uint16_t requester_id) {
-  if (!by_vmm_.routes) return kvm()->create_route(message, requester_id);
+Result<RouteId> CallbackHypervisor::route_add(const MsiMessage& message, uint16_t requester_id) {
   if (callbacks_.route_add == nullptr) return fail(ENOTSUP, "create a route");
   const passthru_message to_send = to_c(message);
   uint32_t route = 0;
@@ -37,17 +36,29 @@ Result<RouteId> CallbackHypervisor::create_route(const MsiMessage& message, uint
   return route;
 }
 
-Result<void> CallbackHypervisor::update_route(RouteId route, const MsiMessage& message) {
-  if (!by_vmm_.routes) return kvm()->update_route(route, message);
+Result<void> CallbackHypervisor::route_update(RouteId route, const MsiMessage& message) {
   if (callbacks_.route_update == nullptr) return fail(ENOTSUP, "change a route");
   const passthru_message to_send = to_c(message);
   const InCallback in_callback;
   return callback_result("route_update", callbacks_.route_update(vmm_, route, &to_send));
 }
 
+Result<RouteId> CallbackHypervisor::create_route(const MsiMessage& message, uint16_t requester_id) {
+  if (!by_vmm_.routes) return kvm()->create_route(message, requester_id);
+  MutexLock lock(batch_mutex_);
+  return route_add(message, requester_id);
+}
+
+Result<void> CallbackHypervisor::update_route(RouteId route, const MsiMessage& message) {
+  if (!by_vmm_.routes) return kvm()->update_route(route, message);
+  MutexLock lock(batch_mutex_);
+  return route_update(route, message);
+}
+
 void CallbackHypervisor::destroy_route(RouteId route) {
   if (!by_vmm_.routes) return kvm()->destroy_route(route);
   if (callbacks_.route_del == nullptr) return;
+  MutexLock lock(batch_mutex_);
   const InCallback in_callback;
   callbacks_.route_del(vmm_, route);
 }
@@ -56,11 +67,21 @@ std::vector<Result<RouteId>> CallbackHypervisor::change_routes(
     std::span<const RouteChange> changes) {
   if (!by_vmm_.routes) return kvm()->change_routes(changes);
   if (callbacks_.routes_begin == nullptr) return Hypervisor::change_routes(changes);
+  MutexLock lock(batch_mutex_);
   {
     const InCallback in_callback;
     callbacks_.routes_begin(vmm_);
   }
-  std::vector<Result<RouteId>> results = Hypervisor::change_routes(changes);
+  std::vector<Result<RouteId>> results;
+  for (const RouteChange& change : changes) {
+    if (!change.route) {
+      results.push_back(route_add(change.message, change.requester_id));
+    } else if (auto updated = route_update(*change.route, change.message); updated) {
+      results.emplace_back(*change.route);
+    } else {
+      results.emplace_back(tl::unexpected(std::move(updated).error()));
+    }
+  }
   const InCallback in_callback;
   const auto committed = callback_result("routes_commit", callbacks_.routes_commit(vmm_));
   if (committed) return results;

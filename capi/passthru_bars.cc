@@ -65,15 +65,17 @@ int passthru_device_bar_spans(passthru_device* handle, uint32_t bar, passthru_sp
 int passthru_device_bar_read(passthru_device* handle, uint32_t bar, uint64_t offset, void* data,
                              size_t size) {
   constexpr const char* kOperation = "read a BAR";
-  return call_device(handle, kOperation, [=](AssignedDevice& device) -> Result<void> {
+  const int read = call_device(handle, kOperation, [=](AssignedDevice& device) -> Result<void> {
     PASSTHRU_TRY(check_bar(bar, kOperation));
     PASSTHRU_TRY(require_bytes(data, size, kOperation));
-    std::span bytes(static_cast<std::byte*>(data), size);
+    const std::span bytes(static_cast<std::byte*>(data), size);
     for_each_access(offset, bytes, [&](uint64_t at, std::span<std::byte> piece) {
       device.bar_read(bar, at, piece);
     });
     return {};
   });
+  if (read != 0) fill_ones(data, size);
+  return read;
 }
 
 int passthru_device_bar_write(passthru_device* handle, uint32_t bar, uint64_t offset,
@@ -82,7 +84,7 @@ int passthru_device_bar_write(passthru_device* handle, uint32_t bar, uint64_t of
   return call_device(handle, kOperation, [=](AssignedDevice& device) -> Result<void> {
     PASSTHRU_TRY(check_bar(bar, kOperation));
     PASSTHRU_TRY(require_bytes(data, size, kOperation));
-    std::span bytes(static_cast<const std::byte*>(data), size);
+    const std::span bytes(static_cast<const std::byte*>(data), size);
     for_each_access(offset, bytes, [&](uint64_t at, std::span<const std::byte> piece) {
       device.bar_write(bar, at, piece);
     });

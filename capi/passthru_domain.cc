@@ -66,33 +66,39 @@ Result<Fd> copy_of(int fd, const char* operation) {
 /// Which address space an access goes to.
 using Space = AddressSpace& (Domain::*)();
 
+/// A usual answer to an exit that no BAR has, so it costs no formatting.
+int no_bar() noexcept {
+  return set_last_text(ENXIO, "cannot forward the access: no BAR has this address");
+}
+
 int read_space(passthru_domain* handle, Space space, uint64_t address, void* data, size_t size) {
   constexpr const char* kOperation = "forward a read";
-  return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {
+  bool found = size == 0;
+  const int read = call_domain(handle, kOperation, [&](CDomain& domain) -> Result<void> {
     PASSTHRU_TRY(require_bytes(data, size, kOperation));
     const std::span bytes(static_cast<std::byte*>(data), size);
-    bool found = false;
     for_each_access(address, bytes, [&](uint64_t at, std::span<std::byte> piece) {
       found |= (domain.domain().*space)().read(at, piece);
     });
-    if (found || size == 0) return {};
-    return fail(ENXIO, kOperation, "no BAR has this address");
+    return {};
   });
+  if (read != 0) fill_ones(data, size);
+  return read != 0 || found ? read : no_bar();
 }
 
 int write_space(passthru_domain* handle, Space space, uint64_t address, const void* data,
                 size_t size) {
   constexpr const char* kOperation = "forward a write";
-  return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {
+  bool found = size == 0;
+  const int written = call_domain(handle, kOperation, [&](CDomain& domain) -> Result<void> {
     PASSTHRU_TRY(require_bytes(data, size, kOperation));
     const std::span bytes(static_cast<const std::byte*>(data), size);
-    bool found = false;
     for_each_access(address, bytes, [&](uint64_t at, std::span<const std::byte> piece) {
       found |= (domain.domain().*space)().write(at, piece);
     });
-    if (found || size == 0) return {};
-    return fail(ENXIO, kOperation, "no BAR has this address");
+    return {};
   });
+  return written != 0 || found ? written : no_bar();
 }
 
 }  // namespace
@@ -122,8 +128,8 @@ int passthru_domain_create_kvm(const passthru_kvm_options* options,
   return call(kCreate, [=]() -> Result<void> {
     PASSTHRU_TRY(require(domain != nullptr, kCreate, "a pointer is NULL"));
     const auto known = PASSTHRU_TRY(read_struct(options, kKvmOptionsSize, kCreate));
-    auto kvm =
-        PASSTHRU_TRY(KvmHypervisor::create(known.vm_fd, PASSTHRU_TRY(kvm_options(known, vmm))));
+    auto on_kvm = PASSTHRU_TRY(kvm_options(known, vmm));
+    auto kvm = PASSTHRU_TRY(KvmHypervisor::create(known.vm_fd, std::move(on_kvm)));
     // The VMM's own irqfds, if it has any, are KVM's too.
     return make_on_linux(
         callbacks, vmm,
@@ -144,22 +150,33 @@ int passthru_domain_destroy(passthru_domain* handle) {
 int passthru_domain_add_memory(passthru_domain* handle, uint64_t address, void* memory,
                                uint64_t size, uint32_t flags) {
   return call_domain(handle, kAddMemory, [=](CDomain& domain) -> Result<void> {
-    return domain.domain().add_memory(address, PASSTHRU_TRY(memory_of(memory, size, flags)),
-                                      writable(flags));
+    const auto bytes = PASSTHRU_TRY(memory_of(memory, size, flags));
+    return domain.domain().add_memory(address, bytes, writable(flags));
   });
 }
 
 int passthru_domain_add_memory_fd(passthru_domain* handle, uint64_t address, int fd,
                                   uint64_t offset, void* memory, uint64_t size, uint32_t flags) {
   return call_domain(handle, kAddMemory, [=](CDomain& domain) -> Result<void> {
-    return domain.domain().add_memory_file(
-        address, fd, offset, PASSTHRU_TRY(memory_of(memory, size, flags)), writable(flags));
+    const auto bytes = PASSTHRU_TRY(memory_of(memory, size, flags));
+    return domain.domain().add_memory_file(address, fd, offset, bytes, writable(flags));
   });
 }
 
 int passthru_domain_remove_memory(passthru_domain* handle, uint64_t address) {
   return call_domain(handle, "remove guest memory", [=](CDomain& domain) -> Result<void> {
     return domain.domain().remove_memory(address);
+  });
+}
+
+int passthru_domain_hide_bars(passthru_domain* handle, uint64_t address, uint64_t size) {
+  constexpr const char* kOperation = "hide BARs";
+  return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {
+    PASSTHRU_TRY(require(size != 0, kOperation, "the size is 0"));
+    AddressSpaceChange change;
+    change.add.push_back({.base = address, .size = size});
+    static_cast<void>(PASSTHRU_TRY(domain.domain().mmio().commit(std::move(change))));
+    return {};
   });
 }
 
@@ -177,14 +194,16 @@ int passthru_domain_usable_ranges(passthru_domain* handle, passthru_range* range
 int passthru_domain_use_iommufd(passthru_domain* handle, int fd) {
   constexpr const char* kOperation = "use an iommufd";
   return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {
-    return domain.domain().dma().use_iommufd(PASSTHRU_TRY(copy_of(fd, kOperation)));
+    auto copy = PASSTHRU_TRY(copy_of(fd, kOperation));
+    return domain.domain().dma().use_iommufd(std::move(copy));
   });
 }
 
 int passthru_domain_use_container(passthru_domain* handle, int fd) {
   constexpr const char* kOperation = "use a container";
   return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {
-    return domain.domain().dma().use_container(PASSTHRU_TRY(copy_of(fd, kOperation)));
+    auto copy = PASSTHRU_TRY(copy_of(fd, kOperation));
+    return domain.domain().dma().use_container(std::move(copy));
   });
 }
 

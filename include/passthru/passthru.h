@@ -14,8 +14,8 @@
  * - Every struct begins with its `size`. Set it to sizeof the struct, and every member that you do
  *   not use to 0. A struct of an older version is accepted. A longer struct is accepted if all
  *   bytes that the library does not know are 0; otherwise the function returns -E2BIG.
- * - Any thread may call any function at any time. A call with a handle that does not exist any more
- *   returns -EINVAL.
+ * - Any thread may call any function at any time. Handles are never used again: a call with a
+ * handle that does not exist any more returns -EINVAL.
  * - A callback must not call the library, except passthru_version() and passthru_last_error().
  *   Other functions then return -EDEADLK and do nothing.
  *
@@ -39,6 +39,10 @@ extern "C" {
 #else
 #define PASSTHRU_API
 #endif
+
+/** Returns the address of a function in the guest, as the members `guest_address` have it. */
+#define PASSTHRU_GUEST_ADDRESS(bus, device, function) \
+  (((uint32_t)(bus) << 8) | ((uint32_t)(device) << 3) | (uint32_t)(function))
 
 /** The devices' side of one VM. */
 typedef struct passthru_domain passthru_domain;
@@ -138,7 +142,10 @@ struct passthru_callbacks {
   void (*untrap)(void* vmm, uint32_t space, uint64_t address, uint64_t size);
   /** Places a BAR of a device with PASSTHRU_BARS_BY_VMM. `decoded` false removes the BAR from the
    * guest: on return no vCPU reaches its memory. An error from a placement undoes the guest's
-   * write. An error from a removal keeps the memory mapped in this process. */
+   * write. An error from a removal keeps the memory mapped in this process; the library removes the
+   * BAR again before it places another. The guest chooses the address, which may be one that the
+   * VMM cannot map. The callback cannot ask for the BAR's parts: read passthru_device_bar_spans()
+   * and passthru_device_bar_info() after the device is opened. They do not change. */
   int (*place_bar)(void* vmm, uint32_t guest_address, uint32_t bar, bool decoded, uint64_t address);
 
   /** Translates a guest's message in place, for a VMM that emulates interrupt remapping. On error
@@ -155,14 +162,16 @@ struct passthru_callbacks {
   int (*route_update)(void* vmm, uint32_t route, const struct passthru_message* message);
   /** Deletes a route that no eventfd uses. Its number may be used again. */
   void (*route_del)(void* vmm, uint32_t route);
-  /** Begins a batch of route_add and route_update, up to 2,048 of them. Optional; for a VMM that
-   * gives the hypervisor its whole table at once. */
+  /** Begins a batch of route_add and route_update, up to 2,048 of them. The whole batch runs on one
+   * thread, and no route callback of another thread comes between. Optional; for a VMM that gives
+   * the hypervisor its whole table at once. */
   void (*routes_begin)(void* vmm);
   /** Makes the batch take effect. On error, all routes are as they were before routes_begin, and
    * those that were added do not exist. */
   int (*routes_commit)(void* vmm);
   /** From now on each signal of `eventfd` delivers the route's message. The VMM owns the counter
-   * until irqfd_off. Delivers at once if the counter is not 0. Default: the VMM has no irqfd; the
+   * until irqfd_off. Delivers at once if the counter is not 0. `eventfd` does not block. KVM leaves
+   * a counter as it was when the irqfd was added: read it then. Default: the VMM has no irqfd; the
    * library's forwarder calls signal_msi for each interrupt, and needs no routes. */
   int (*irqfd_on)(void* vmm, uint32_t route, int eventfd);
   /** Stops delivery before it returns. */
@@ -313,6 +322,18 @@ PASSTHRU_API int passthru_domain_add_memory_fd(passthru_domain* domain, uint64_t
  * Since: 0.2
  */
 PASSTHRU_API int passthru_domain_remove_memory(passthru_domain* domain, uint64_t address);
+
+/** Hides BARs at [address, address + size): the VMM's own devices, APICs and RAM are there.
+ * Accesses to these addresses get -ENXIO, and nothing is mapped there. Call it before the guest
+ * runs. For BARs that the library places. The range is hidden as long as the domain exists.
+ *
+ * Errors:
+ * - EINVAL: the size is 0, or the range ends beyond the address space.
+ *
+ * Since: 0.2
+ */
+PASSTHRU_API int passthru_domain_hide_bars(passthru_domain* domain, uint64_t address,
+                                           uint64_t size);
 
 /** A range of addresses, the last one included. */
 struct passthru_range {
@@ -556,8 +577,8 @@ struct passthru_span {
 PASSTHRU_API int passthru_device_bar_spans(passthru_device* device, uint32_t bar,
                                            struct passthru_span* spans, size_t* count);
 
-/** Reads or writes a BAR as the guest sees it, at an offset. Bytes beyond the BAR read as all ones,
- * and are dropped.
+/** Reads or writes a BAR as the guest sees it, at an offset, also while the guest does not decode
+ * it. Bytes beyond the BAR read as all ones, and are dropped. If a read fails, all bytes are ones.
  *
  * Errors:
  * - EINVAL: the handle or the number is wrong.

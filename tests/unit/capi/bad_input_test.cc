@@ -31,6 +31,7 @@ const std::vector<std::pair<const char*, DomainCall>>& domain_calls() {
       {"add_memory_fd",
        [](auto* d) { return passthru_domain_add_memory_fd(d, 0, 0, 0, page, 4096, 0); }},
       {"remove_memory", [](auto* d) { return passthru_domain_remove_memory(d, 0); }},
+      {"hide_bars", [](auto* d) { return passthru_domain_hide_bars(d, 0, 4096); }},
       {"usable_ranges",
        [](auto* d) {
          size_t count = 0;
