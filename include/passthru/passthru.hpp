@@ -159,6 +159,9 @@ class Domain {
   Result<void> remove_memory(uint64_t address) {
     return detail::result_of(passthru_domain_remove_memory(get(), address));
   }
+  Result<void> hide_bars(uint64_t address, uint64_t size) {
+    return detail::result_of(passthru_domain_hide_bars(get(), address, size));
+  }
   Result<std::vector<Range>> usable_ranges() const {
     return detail::list<Range>([this](Range* ranges, size_t* count) {
       return passthru_domain_usable_ranges(get(), ranges, count);

@@ -68,6 +68,8 @@ bool make_domain(struct vmm* vmm) {
   size_t count = 0;
   const struct machine_range* const ranges = machine_ranges(vmm->machine, &count);
   for (size_t i = 0; made && i < count; ++i) {
+    if (!done(passthru_domain_hide_bars(vmm->domain, ranges[i].address, ranges[i].size)))
+      return false;
     if (ranges[i].memory == NULL) continue;
     if (!done(passthru_domain_add_memory(vmm->domain, ranges[i].address, ranges[i].memory,
                                          ranges[i].size, 0))) {

@@ -244,7 +244,7 @@ TEST_F(CapiDevice, AnUnplugRequestIsReportedAndTheVmmCloses) {
   size_t too_small = 1;
   EXPECT_EQ(passthru_device_event_fds(device, fds, &too_small), -ENOSPC);
   EXPECT_EQ(too_small, 2U);
-  hardware.notify(Irq::UnplugRequest);
+  hardware.notify(Irq::Request);
   EXPECT_EQ(passthru_device_handle_events(device), 0);
   ASSERT_EQ(vmm.events.size(), 1U);
   EXPECT_EQ(vmm.host.mappings().size(), 1U) << "the VMM decides";
@@ -256,7 +256,7 @@ TEST_F(CapiDevice, ADeviceThatIsGoneReadsAllOnes) {
   create();
   passthru_device* device = open();
   place(device);
-  hardware.notify(Irq::UnplugRequest);
+  hardware.notify(Irq::Request);
   EXPECT_EQ(passthru_device_handle_events(device), 0);
   uint32_t value = 0;
   EXPECT_EQ(passthru_device_config_read(device, 0, 4, &value), 0);

@@ -165,7 +165,9 @@ inline constexpr uint32_t kCTable = 0x2000;
 class CapiFixture : public ::testing::Test {
  protected:
   ~CapiFixture() override {
-    if (domain != nullptr) EXPECT_EQ(passthru_domain_destroy(domain), 0);
+    if (domain != nullptr) {
+      EXPECT_EQ(passthru_domain_destroy(domain), 0);
+    }
     EXPECT_TRUE(vmm.host.mappings().empty());
     EXPECT_TRUE(vmm.placed.empty());
     EXPECT_TRUE(vmm.trapped.empty());
