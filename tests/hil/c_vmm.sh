@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # tests/hil/c_vmm.sh - checks the C interface with a VMM in C (tests/hil/c_vmm), which boots guests with one NVMe drive:
+# - the examples work on a real device
 # - the library or the VMM places the BARs, and owns the interrupt routes: in all four combinations the guest reads its
 #   drive
 # - the drive's MSI-X table is zeroed while the guest reads: the library restores it, in its own thread and in the VMM's
@@ -126,6 +127,22 @@ combination() {
   equal "$name: the callbacks that the library called" "$(called)" "$callbacks" "$results/$name.vmm"
 }
 
+# example NAME EXPECTED ARGUMENT...: runs an example on the drive. EXPECTED is what it prints.
+example() {
+  local printed example_status=0
+  printed=$("build/release/examples/$1" "$nvme" "${@:3}" 2>&1) || example_status=$?
+  equal "the example $1" "$example_status $printed" "0 $2"
+}
+run_examples() {
+  local interrupt='interrupt: address 0xfee00000, data 0x41' register
+  register=$(build/release/examples/pci_registers "$nvme" 0 0 4 | sed -n 's/^0x00000000: //p')
+  equal 'the example pci_registers reads a register' "$(grep -cxE '[0-9a-f]{8}' <<<"$register")" 1
+  example minimal_vmm "the guest read 0x00101b36"$'\n'"the guest read 0x$register" 0
+  example interrupts "$interrupt"
+  example epoll_loop "$interrupt" 1
+  equal 'the example list_vectors' "$(build/release/examples/list_vectors "$nvme" 2 | grep -c 0xfee)" 2
+}
+
 unplug() {
   local until
   name=unplugged
@@ -157,6 +174,7 @@ on_drive=$(sha256sum <"$image" | cut -d' ' -f1)
 echo "seed $seed: PASSTHRU_SEED=$seed repeats the moves"
 [ "$jobs_of_tests" = yes ] || echo "$guest has no jobs of the tests: no damage and no moves"
 
+run_examples
 combination read_damaged library library ''
 combination read_moved library vmm 'map route_add irqfd_on file_added'
 at_least 'mappings' "$(counted map)" "$([ "$jobs_of_tests" = yes ] && echo "$moves" || echo 1)"
