@@ -56,6 +56,18 @@ Result<void> show_token(const Sysfs& sysfs, const AssignOptions& options, Device
             .advice = "Use --backend=group"});
 }
 
+/// Marks the device as handed over. Its group may be here already, for another device.
+Result<void> take_over(const DmaSpace& dma, DeviceHandle& handle) {
+  handle.attachment = Attachment::HandedOver;
+  if (handle.given || (handle.backend == Backend::Group && dma.has_group(handle.group))) return {};
+  return tl::unexpected(
+      Error{.code = EINVAL,
+            .operation = "go on with the device",
+            .device = handle.bdf.str(),
+            .cause = "its descriptor was not handed over",
+            .advice = "Pass its own descriptor or its group's from the process before"});
+}
+
 /// Returns null if the guest gets the device's own ROM or no ROM.
 Result<std::shared_ptr<RomImage>> load_rom(const RomChoice& rom) {
   if (rom.kind != RomChoice::Kind::File) return std::shared_ptr<RomImage>();
@@ -72,6 +84,7 @@ Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
   AssignOptions known = options;
   known.device = handle.bdf;
   follow_group(domain.dma(), wanted, handle);
+  if (options.start == DeviceStart::Keep) PASSTHRU_TRY(take_over(domain.dma(), handle));
   if (options.vf_token) PASSTHRU_TRY(show_token(domain.sysfs(), options, handle));
   const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(known.device.str()));
   auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), std::move(handle),
@@ -83,18 +96,23 @@ Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
 
 AssignedDevice::Impl::Impl(Domain& domain, const AssignOptions& options,
                            std::shared_ptr<VfioDevice> device)
-    : domain_(domain), options_(options), device_(std::move(device)) {}
+    : domain_(domain),
+      options_(options),
+      device_(std::move(device)),
+      phase_(options.start == DeviceStart::Keep ? Phase::Waiting : Phase::Running) {}
 
 Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom) {
   MutexLock lock(device_mutex_);
+  const bool running = phase_ == Phase::Waiting;
   // The state that an earlier user of the device left must not reach this guest.
-  PASSTHRU_TRY(reset_device(*device_));
+  if (!running) PASSTHRU_TRY(reset_device(*device_));
   config_ =
       PASSTHRU_TRY(ConfigSpace::create(device_, {.msi = true,
                                                  .intx = true,
                                                  .rom = options_.rom.kind != RomChoice::Kind::Off,
                                                  .rom_size = rom ? rom->size() : 0,
                                                  .msix = options_.msix,
+                                                 .running = running,
                                                  .response_timeout = options_.response_timeout}));
   interrupts_ = std::make_unique<Interrupts>(
       device_, domain_.interrupts(), *this,
@@ -114,11 +132,13 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   bars_ = PASSTHRU_TRY(Bars::create(device_, make_placer(), config_->bars(), std::move(overlays),
                                     {.excluded = options_.unmapped_bars}));
   bar_access_.add(bars_->targets());
-  notices_ = PASSTHRU_TRY(EventIrqs::bind(device_));
+  notices_ = PASSTHRU_TRY(EventIrqs::make(device_));
   {
     MutexLock intx_lock(intx_mutex_);
     intx_ = interrupts_.get();
   }
+  if (running) return {};
+  PASSTHRU_TRY(notices_->bind());
   interrupts_->start();
   return {};
 }
@@ -155,7 +175,7 @@ AssignedDevice::Impl::~Impl() {
 
 uint32_t AssignedDevice::Impl::config_read(uint32_t offset, unsigned width) {
   MutexLock lock(device_mutex_);
-  if (!attached() || resetting_) return all_ones(width);
+  if (!answers_guest()) return all_ones(width);
   if (config_->covers_msi_pending(offset, width)) {
     config_->set_msi_pending(interrupts_->msi_pending());
   }
@@ -165,9 +185,9 @@ uint32_t AssignedDevice::Impl::config_read(uint32_t offset, unsigned width) {
 void AssignedDevice::Impl::config_write(uint32_t offset, unsigned width, uint32_t value) {
   {
     MutexLock lock(device_mutex_);
-    if (!attached() || resetting_) return;
+    if (!answers_guest()) return;
     apply(config_->write(offset, width, value));
-    if (!resetting_) return;
+    if (phase_ != Phase::Resetting) return;
   }
   end_guest_reset();
 }
@@ -212,7 +232,7 @@ void AssignedDevice::Impl::begin_guest_reset(GuestReset reset) {
       break;
   }
   disarm();
-  resetting_ = true;
+  phase_ = Phase::Resetting;
 }
 
 // A function cannot tell its driver that a reset failed (PCIe 4.0, 6.6.2). We reset the registers
@@ -223,13 +243,14 @@ void AssignedDevice::Impl::end_guest_reset() {
   std::shared_ptr<VfioDevice> device;
   {
     MutexLock lock(device_mutex_);
-    if (!attached() || !resetting_) return;  // a reset of the VM or a detach came first
+    // A reset of the VM or a detach came first.
+    if (!attached() || phase_ != Phase::Resetting) return;
     device = device_;
   }
   auto done = reset_device(*device);
   device.reset();
   MutexLock lock(device_mutex_);
-  resetting_ = false;
+  phase_ = Phase::Running;
   const auto registers = start_anew();
   if (done) done = registers;
   domain_.marks().add(TraceMark::Kind::Reset, options_.device);
@@ -274,8 +295,10 @@ void AssignedDevice::Impl::tell(Event::Kind kind, std::string detail, unsigned a
     if (!held_back) return;
     if (*held_back != 0) detail += fmt::format(" ({} earlier events not reported)", *held_back);
   }
-  domain_.hypervisor().on_event(
-      {.kind = kind, .device = options_.device, .detail = std::move(detail)});
+  domain_.hypervisor().on_event({.kind = kind,
+                                 .device = options_.device,
+                                 .detail = std::move(detail),
+                                 .guest_address = options_.guest_address});
 }
 
 AssignedDevice::AssignedDevice(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

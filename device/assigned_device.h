@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -46,6 +47,12 @@ enum class Placement {
   Vmm,      ///< the VMM, in Hypervisor::place_bar
 };
 
+/// How a device begins to work for the guest.
+enum class DeviceStart {
+  Reset,  ///< it is reset, and the guest finds it as after power-on
+  Keep,   ///< it goes on from the state that another process has saved; see `load_state`
+};
+
 /// How a device is to be assigned.
 struct AssignOptions {
   Bdf device{};         ///< on the host; not needed if the source has the device's descriptor
@@ -70,6 +77,10 @@ struct AssignOptions {
   /// How long a device may answer all ones before it counts as gone, or before it fails to open.
   /// After a reset, a device may take a second until it answers again (PCIe 4.0, 6.6.1).
   std::chrono::milliseconds response_timeout{1000};
+  /// Keep: the device is open in another process, or was until this process replaced it by exec.
+  /// The DeviceSource has its own descriptor or its group's, from there, and Domain::dma() has the
+  /// iommufd or the container. Add the guest's memory first: the same memory at the same addresses.
+  DeviceStart start = DeviceStart::Reset;
 };
 
 /// An assigned device. All calls are thread-safe.
@@ -78,6 +89,10 @@ class AssignedDevice {
   /// Opens the device, gives it the guest's memory, resets it, and leaves it as hardware is after
   /// power-on. `source` says how to open it; the default depends on the machine. Errors name the
   /// device, the cause and the remedy.
+  ///
+  /// With DeviceStart::Keep, the device is not reset and its DMA goes on. Until `load_state`, the
+  /// guest finds an empty slot. If this object ends before, the device goes on for the other
+  /// process.
   ///
   /// Errors of the device:
   /// - ENOENT: it does not exist.
@@ -93,12 +108,13 @@ class AssignedDevice {
   /// Errors of the options:
   /// - EINVAL, ENOSPC: MSI-X cannot be in the chosen place.
   /// - EINVAL: the device takes no VF token, or the ROM file is empty.
+  /// - EINVAL: DeviceStart::Keep, and a descriptor of the other process is missing.
   /// - EFBIG: the ROM file is too large.
   /// - the errno of reading the ROM file.
   static Result<std::unique_ptr<AssignedDevice>> open(Domain& domain, const AssignOptions& options,
                                                       DeviceSource source = {});
 
-  /// Detaches the device, unless it is detached.
+  /// Detaches the device, unless it is detached. After `save_state`, closes its descriptors.
   ///
   /// No thread may be in a call of this object, or call it afterwards. If config accesses come
   /// through an AddressSpace (an ECAM window), first take the function off its bus, then call
@@ -204,6 +220,47 @@ class AssignedDevice {
   /// `inspect` returns the last state. Does nothing if the device is detached. Must not be called
   /// from inside an access.
   void detach();
+
+  /// Returns the descriptors that another process needs to go on with the device. They stay open as
+  /// long as this object exists, also after `save_state`. Duplicate them.
+  ///
+  /// Errors:
+  /// - ENODEV: the device was detached.
+  [[nodiscard]] Result<DeviceDescriptors> descriptors() const;
+
+  /// Stops the guest's use of the device and returns the state from which another process goes on
+  /// with it (docs/state.md). The device itself goes on: it is not reset, and its DMA continues.
+  ///
+  /// First stop all vCPUs: the state may lack what an access under way changes. Must not be called
+  /// from inside an access. Afterwards this object behaves as if the device was detached: the guest
+  /// finds an empty slot. Destroy it when the other process has opened the device. Until then, do
+  /// not remove the guest's memory from the Domain. To go back, open the device again with
+  /// DeviceStart::Keep, and load the state.
+  ///
+  /// Save the state of the guest's interrupt controller afterwards: until then, the device's
+  /// interrupts still reach it.
+  ///
+  /// Errors (nothing has changed):
+  /// - ENODEV: the device was detached.
+  /// - EBUSY: the guest is resetting the device.
+  /// - EINVAL: the device waits for `load_state` itself.
+  Result<std::string> save_state();
+
+  /// Goes on from a state, for a device that was opened with DeviceStart::Keep: the guest finds its
+  /// registers, BARs and vectors as they were. Call it before any vCPU runs, and after the state of
+  /// the guest's interrupt controller is set.
+  ///
+  /// Each live vector is signalled once, because an interrupt may have been lost meanwhile. INTx
+  /// fires again if it is still asserted. A vector that the kernel or the VMM refuses is reported
+  /// to Hypervisor::on_event, as when the guest unmasks it.
+  ///
+  /// Errors (nothing has changed; load another state, `reset` the device, or destroy this object):
+  /// - ENODEV: the device was detached.
+  /// - EINVAL: it was not opened with DeviceStart::Keep, or goes on already.
+  /// - EINVAL: the state is damaged, or of another device. The cause names the part.
+  /// - ENOTSUP: a version of Passthru wrote the state that this version cannot read.
+  /// - the errno of Hypervisor::map, or of the kernel.
+  Result<void> load_state(std::string_view state);
 
   /// Returns the state of the device. Takes some milliseconds if signals are unread: it checks
   /// twice whether something reads them.

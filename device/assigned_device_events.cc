@@ -34,7 +34,7 @@ void AssignedDevice::Impl::handle_events() {
 Result<uint32_t> AssignedDevice::Impl::check_health() {
   {
     MutexLock lock(device_mutex_);
-    if (!attached() || resetting_) return 0U;
+    if (!answers_guest()) return 0U;
     if (answers()) return audit();
     if (!was_silent_too_long()) {
       return tl::unexpected(no_device("check the device", "it does not answer"));
@@ -93,49 +93,54 @@ std::string AssignedDevice::Impl::reason_text(Why why) const {
   return "by the VMM";
 }
 
+AssignedDevice::Impl::Parts AssignedDevice::Impl::take_parts(
+    const std::optional<std::string>& reason) {
+  if (bars_ && reason) {
+    // Under the lock, so that the counts include every interrupt that the guest has had.
+    last_ = inspect_locked(InterruptCounts::read(options_.device));
+    last_->detached = *reason;
+  }
+  {
+    MutexLock intx_lock(intx_mutex_);
+    intx_ = nullptr;
+  }
+  return {.device = std::move(device_),
+          .config = std::move(config_),
+          .interrupts = std::move(interrupts_),
+          .bars = std::move(bars_)};
+}
+
 bool AssignedDevice::Impl::detach(Why why) {
-  // In the order of Impl's own members.
-  std::shared_ptr<VfioDevice> device;
-  std::unique_ptr<ConfigSpace> config;
-  std::unique_ptr<Interrupts> interrupts;
-  std::unique_ptr<Bars> bars;
+  Parts parts;
   bool unbinding = false;
+  bool waited = false;
   leaving_ = true;
   {
     MutexLock only(resets_mutex_);
     MutexLock lock(device_mutex_);
     if (!attached()) return false;
     unbinding = why == Why::Unplug || unplug_was_told_;
-    if (bars_ && why != Why::End) {  // when this object ends, no caller can inspect it
-      // Under the lock, so that the counts include every interrupt that the guest has had.
-      last_ = inspect_locked(InterruptCounts::read(options_.device));
-      last_->detached = reason_text(why);
-    }
-    device = std::move(device_);
-    config = std::move(config_);
-    interrupts = std::move(interrupts_);
-    bars = std::move(bars_);
-    {
-      MutexLock intx_lock(intx_mutex_);
-      intx_ = nullptr;
-    }
+    waited = phase_ == Phase::Waiting;
+    // When this object ends, no caller can inspect it.
+    parts = take_parts(why == Why::End ? std::nullopt : std::optional(reason_text(why)));
     // Reported before the close, for which the kernel waits a minute if the device does not answer.
     if (why == Why::Silence)
       tell(Event::Kind::DeviceGone, silence_text() + "; the device is detached");
   }
   // Without the lock: this waits for accesses under way, and a config access may wait for the lock.
   bar_access_.remove();
-  bars.reset();
+  parts.bars.reset();
   bar_access_.wait_for_removed();
-  interrupts.reset();
+  parts.interrupts.reset();
   if (notices_) notices_->unbind();
-  config.reset();
-  if (!device->resettable() || why == Why::Silence) return true;
+  parts.config.reset();
+  // A device that waited for its state goes on for the process that has it.
+  if (waited || !parts.device->resettable() || why == Why::Silence) return true;
   // This thread holds none of our locks. An unbind holds the kernel's lock of the device until the
   // device is closed, so the kernel cannot reset it at the close either. The device then keeps the
   // state that the guest left, until its next open. vfio_pci_core_disable() clears Bus Master
   // Enable.
-  ignore(reset_while_busy([&] { return device->reset(); }, [=] { return unbinding; }),
+  ignore(reset_while_busy([&] { return parts.device->reset(); }, [=] { return unbinding; }),
          "detaching goes on");
   return true;
 }

@@ -10,11 +10,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/mutex.h"
 #include "device/assigned_device.h"
+#include "device/device_state.h"
 #include "device/event_limit.h"
 #include "irq/interrupts.h"
 #include "mmap/bar_access.h"
@@ -62,12 +64,38 @@ class AssignedDevice::Impl : public VectorObserver {
   Result<uint32_t> check_health() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   [[nodiscard]] std::vector<int> event_fds() const { return notices_->fds(); }
   void handle_events() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  [[nodiscard]] Result<DeviceDescriptors> descriptors() PASSTHRU_EXCLUDES(device_mutex_);
+  Result<std::string> save_state() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  Result<void> load_state(std::string_view state) PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   enum class Why { Vmm, Unplug, Silence, End };  ///< End: of this object
   /// Returns whether this call detached the device.
   bool detach(Why why) PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   [[nodiscard]] Inspection inspect() PASSTHRU_EXCLUDES(device_mutex_);
 
  private:
+  /// Of an attached device. A detached device has no phase.
+  ///
+  /// | event                          | from             | to        |
+  /// |--------------------------------|------------------|-----------|
+  /// | it is opened with Keep         |                  | Waiting   |
+  /// | it is opened with Reset        |                  | Running   |
+  /// | load_state succeeds            | Waiting          | Running   |
+  /// | the guest asks for a reset     | Running          | Resetting |
+  /// | that reset ends                | Resetting        | Running   |
+  /// | the VMM resets it              | any              | Running   |
+  enum class Phase {
+    Waiting,    ///< for its state: the function does not answer the guest, no interrupt is bound
+    Running,    ///< for the guest
+    Resetting,  ///< by the guest: the function does not answer
+  };
+  /// The parts of a device that leaves its guest, in the order of the members below.
+  struct Parts {
+    std::shared_ptr<VfioDevice> device;
+    std::unique_ptr<ConfigSpace> config;
+    std::unique_ptr<Interrupts> interrupts;
+    std::unique_ptr<Bars> bars;
+  };
+
   Impl(Domain& domain, const AssignOptions& options, std::shared_ptr<VfioDevice> device);
   Result<void> assemble(const std::shared_ptr<RomImage>& rom);
   [[nodiscard]] std::vector<BarOverlay> msix_overlays() PASSTHRU_REQUIRES(device_mutex_);
@@ -75,6 +103,17 @@ class AssignedDevice::Impl : public VectorObserver {
   [[nodiscard]] bool attached() const PASSTHRU_REQUIRES(device_mutex_) {
     return device_ != nullptr;
   }
+  /// Returns whether the guest reaches the device.
+  [[nodiscard]] bool answers_guest() const PASSTHRU_REQUIRES(device_mutex_) {
+    return attached() && phase_ == Phase::Running;
+  }
+  /// Returns all parts: the device is detached then. `reason` is for `inspect`, which no caller
+  /// uses without a reason.
+  Parts take_parts(const std::optional<std::string>& reason) PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] DeviceShape shape() PASSTHRU_REQUIRES(device_mutex_);
+  Result<void> place_loaded() PASSTHRU_REQUIRES(device_mutex_);
+  /// Unbinds interrupts that the process before has left bound.
+  void stop_left_interrupts() PASSTHRU_REQUIRES(device_mutex_);
   void disarm() PASSTHRU_REQUIRES(device_mutex_);
   Result<void> start_anew() PASSTHRU_REQUIRES(device_mutex_);
   /// A reset by the guest has two steps. The second step resets the hardware, and no other access
@@ -117,7 +156,9 @@ class AssignedDevice::Impl : public VectorObserver {
   std::unique_ptr<Interrupts> interrupts_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<Bars> bars_ PASSTHRU_GUARDED_BY(device_mutex_);
   BarAccess bar_access_;  ///< to bars_; empty when detached
-  Mutex intx_mutex_;      ///< taken after device_mutex_; an EOI takes this alone
+  /// After save_state: keeps the descriptors open until the end.
+  std::shared_ptr<VfioDevice> left_ PASSTHRU_GUARDED_BY(device_mutex_);
+  Mutex intx_mutex_;  ///< taken after device_mutex_; an EOI takes this alone
   Interrupts* intx_ PASSTHRU_GUARDED_BY(intx_mutex_) =
       nullptr;                          ///< interrupts_; null when detached
   std::unique_ptr<EventIrqs> notices_;  ///< set once by assemble
@@ -126,7 +167,7 @@ class AssignedDevice::Impl : public VectorObserver {
   using Clock = std::chrono::steady_clock;
   std::optional<Clock::time_point> silent_since_ PASSTHRU_GUARDED_BY(device_mutex_);
   bool audit_failed_ PASSTHRU_GUARDED_BY(device_mutex_) = false;  ///< the last audit failed
-  bool resetting_ PASSTHRU_GUARDED_BY(device_mutex_) = false;     ///< by the guest
+  Phase phase_ PASSTHRU_GUARDED_BY(device_mutex_);
   bool unplug_was_told_ PASSTHRU_GUARDED_BY(device_mutex_) = false;
   ResetCounts resets_ PASSTHRU_GUARDED_BY(device_mutex_);
   uint64_t audits_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <utility>
 
 #include "device/assigned_device_impl.h"
 #include "device/busy_reset.h"
@@ -16,7 +17,8 @@ bool AssignedDevice::Impl::begin_reset() {
   MutexLock lock(device_mutex_);
   if (!attached()) return false;
   ++resets_.vm;
-  resetting_ = false;
+  if (phase_ == Phase::Resetting) phase_ = Phase::Running;
+  if (phase_ == Phase::Waiting) stop_left_interrupts();
   disarm();
   return true;
 }
@@ -53,7 +55,13 @@ Result<void> AssignedDevice::Impl::end_reset() {
   MutexLock lock(device_mutex_);
   if (!attached()) return {};
   domain_.marks().add(TraceMark::Kind::Reset, bdf());
-  return start_anew().on(bdf().str());
+  auto done = start_anew();
+  // A device that waited for its state has none now, and belongs to this process.
+  if (std::exchange(phase_, Phase::Running) == Phase::Waiting) {
+    device_->set_attachment(Attachment::Own);
+    if (auto bound = notices_->bind(); !bound && done) done = std::move(bound);
+  }
+  return std::move(done).on(bdf().str());
 }
 
 Result<void> AssignedDevice::reset() {

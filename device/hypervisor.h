@@ -30,6 +30,7 @@ struct Event {
   Kind kind;
   Bdf device;
   std::string detail;
+  Bdf guest_address{};  ///< of the device
 };
 
 /// The interface that a VMM implements. Every call may come from any thread on which the VMM calls

@@ -224,19 +224,27 @@ Result<void> Delivery::arm(unsigned vector) {
   return {};
 }
 
-void Delivery::release() {
+void Delivery::unroute_all() {
   for (unsigned vector = 0; vector < count(); ++vector) {
     Vector& state = states_[vector];
     if (counters_[vector].masked_since) set_masked(vector, false);
     if (armed(vector)) disarm(vector);
     if (state.route) router_.destroy_route(*state.route);
   }
-  // Takes what fires until then, before the eventfds are closed.
-  vectors_.disable_all();
+}
+
+// Takes what has fired before the eventfds are closed.
+void Delivery::latch_all() {
   for (unsigned vector = 0; vector < count(); ++vector) {
     const bool fired = pending(vector);
     states_[vector] = Vector{.pending = fired, .failed = states_[vector].failed};
   }
+}
+
+void Delivery::release() {
+  unroute_all();
+  vectors_.disable_all();
+  latch_all();
   vectors_.release();
 }
 

@@ -89,6 +89,27 @@ class Delivery {
   /// The same, and clears what is pending.
   void reset();
 
+  /// What happens to the vectors' eventfds when another process goes on with the device.
+  enum class Leave {
+    /// Unbinds them. The device keeps what it fires as pending, until a vector is bound again.
+    Unbound,
+    /// Leaves them bound. For MSI without mask bits: the kernel would clear the message of an
+    /// unbound vector, and the device would write its interrupts to address 0.
+    Bound,
+  };
+  /// Unroutes all vectors for another process, and leaves the index enabled in the device. Pending
+  /// ones stay pending, until `pending` is asked.
+  void leave(Leave how);
+  /// Goes on with vectors that another process has left. `allocated`: see Vectors::inherit. Brings
+  /// all vectors to where `source` says. Each live vector gets one signal, because it may have
+  /// missed an interrupt: while no eventfd is bound, or after the VMM saved the state of its
+  /// interrupt controller. An extra interrupt is harmless, a lost one is not.
+  void go_on(const VectorSource& source, unsigned allocated);
+  /// Makes a vector pending, as if it had fired while masked.
+  void set_pending(unsigned vector);
+  /// See Vectors::allocated.
+  [[nodiscard]] unsigned allocated() const { return vectors_.allocated(); }
+
   /// Checks every bound vector. Restores damaged entries, and vectors that a failed restore left
   /// without an interrupt: returns an error each time until all have one. Such a vector is live
   /// again if `source` still wants it. Arms stalled vectors, and those that could not be armed,
@@ -157,6 +178,8 @@ class Delivery {
   bool translate(unsigned vector, const MsiMessage& message);
   void disarm(unsigned vector);
   void free_vector(unsigned vector);
+  void unroute_all();
+  void latch_all();
   void activate(const VectorSource& source, std::span<const unsigned> wanted);
   void bind(const VectorSource& source, std::span<const unsigned> wanted);
   Result<void> apply_restore(const VectorSource& source, const RestoreResult& result);

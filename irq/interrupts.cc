@@ -47,6 +47,31 @@ void Interrupts::stop() {
   msi_registers_ = {};
 }
 
+SavedInterrupts Interrupts::leave(bool msi_maskable) {
+  SavedInterrupts saved;
+  if (intx_) intx_->leave();
+  if (msi_) {
+    saved.msi_pending =
+        msi_->leave(msi_maskable ? Delivery::Leave::Unbound : Delivery::Leave::Bound);
+  }
+  if (msix_) saved.msix = msix_->leave();
+  return saved;
+}
+
+// The kernel has the same kind of interrupt enabled as these registers, so no other kind is tried
+// first.
+void Interrupts::load(const SavedInterrupts& saved, uint16_t msix_control, const MsiRegisters& msi,
+                      bool awake) {
+  awake_ = awake;
+  msix_control_ = msix_control;
+  msi_registers_ = msi;
+  if (msix_) msix_->load(saved.msix, msix_in_force());
+  if (msi_) msi_->load(saved.msi_pending, msi_in_force());
+  enable_intx();
+  // The line may have fired for the other process, which masked it.
+  if (intx_ && intx_->enabled()) report_intx(intx_->unmask());
+}
+
 void Interrupts::write_msix_control(uint16_t value) {
   if (!msix_) return;
   msix_control_ = value;
@@ -88,19 +113,26 @@ void Interrupts::write_msix() {
     if (intx_) intx_->disable();
     if (also_msi) write_msi();
   }
-  msix_->write_control(awake_ ? msix_control_
-                              : static_cast<uint16_t>(msix_control_ | PCI_MSIX_FLAGS_MASKALL));
+  msix_->write_control(msix_in_force());
   if (!wants_msix() && also_msi) write_msi();
   enable_intx();
 }
 
 void Interrupts::write_msi() {
   if (wants_msi() && intx_) intx_->disable();
+  msi_->write(msi_in_force());
+  enable_intx();
+}
+
+uint16_t Interrupts::msix_in_force() const {
+  return awake_ ? msix_control_ : static_cast<uint16_t>(msix_control_ | PCI_MSIX_FLAGS_MASKALL);
+}
+
+MsiRegisters Interrupts::msi_in_force() const {
   MsiRegisters registers = msi_registers_;
   if (!wants_msi()) registers.control &= static_cast<uint16_t>(~PCI_MSI_FLAGS_ENABLE);
   if (!awake_) registers.mask = UINT32_MAX;
-  msi_->write(registers);
-  enable_intx();
+  return registers;
 }
 
 // A guest calls this without bound, by writes to interrupt registers. A refused INTx is therefore

@@ -13,6 +13,7 @@
 #include "irq/intx.h"
 #include "irq/msi.h"
 #include "irq/msix.h"
+#include "irq/saved_interrupts.h"
 #include "pci/bdf.h"
 #include "vfio/device.h"
 
@@ -37,6 +38,15 @@ class Interrupts {
   void start();
   /// Unbinds all, and clears what is pending.
   void stop();
+
+  /// Leaves all for another process, which goes on with the device, and returns the state. The
+  /// device is unbound from our eventfds, but keeps its kind of interrupt enabled.
+  /// `msi_maskable`: its MSI capability has mask bits.
+  SavedInterrupts leave(bool msi_maskable);
+  /// Goes on with what another process has left, in place of `start`. The registers are those that
+  /// the guest has written.
+  void load(const SavedInterrupts& saved, uint16_t msix_control, const MsiRegisters& msi,
+            bool awake);
 
   /// The guest wrote MSI-X Message Control, or the MSI capability.
   void write_msix_control(uint16_t value);
@@ -89,6 +99,9 @@ class Interrupts {
   }
   [[nodiscard]] bool wants_msix() const;
   [[nodiscard]] bool wants_msi() const;
+  /// Return the registers as they take effect now.
+  [[nodiscard]] uint16_t msix_in_force() const;
+  [[nodiscard]] MsiRegisters msi_in_force() const;
   void enable_intx();
   void retry_intx();
   void report_intx(const Result<void>& done);

@@ -60,6 +60,28 @@ Result<void> Intx::relay(int trigger) {
 
 void Intx::disable() {
   if (!enabled()) return;
+  disarm();
+  ignore(device_->disable_irqs(Irq::Intx), "if the device is gone, its interrupt is gone too");
+  trigger_.reset();
+  unmask_.reset();
+}
+
+// The kernel takes the next unmask eventfd only after this one is unbound.
+void Intx::leave() {
+  if (!enabled()) return;
+  disarm();
+  if (unmask_) {
+    ignore(device_->bind_unmask_eventfd(Irq::Intx, -1), "the next process reports the failure");
+  }
+  trigger_.reset();
+  unmask_.reset();
+}
+
+Result<void> Intx::unmask() {
+  return device_->act_on_irqs(Irq::Intx, IrqAction::Unmask, 0, 1);
+}
+
+void Intx::disarm() {
   std::unique_ptr<IntxRelay> relay;
   {
     MutexLock lock(relay_mutex_);
@@ -75,9 +97,6 @@ void Intx::disable() {
   static_cast<void>(delivered());  // adds the EOIs counted so far
   idle_.reset();
   ended_.reset();
-  ignore(device_->disable_irqs(Irq::Intx), "if the device is gone, its interrupt is gone too");
-  trigger_.reset();
-  unmask_.reset();
 }
 
 // Under the lock: a concurrent `disable` takes the interrupt away after this.
@@ -85,7 +104,7 @@ Result<void> Intx::end_of_interrupt() {
   MutexLock lock(relay_mutex_);
   if (!relay_ || !relay_->lower()) return {};
   ++delivered_;
-  return device_->act_on_irqs(Irq::Intx, IrqAction::Unmask, 0, 1);
+  return unmask();
 }
 
 }  // namespace passthru

@@ -34,6 +34,12 @@ class Intx {
   /// - ENODEV: see DeviceIdentity::check.
   Result<void> enable() PASSTHRU_EXCLUDES(relay_mutex_);
   void disable() PASSTHRU_EXCLUDES(relay_mutex_);
+  /// Disarms INTx in the VMM and leaves the kernel's trigger bound, for another process: the kernel
+  /// still masks the pin when it fires. Otherwise a level without a handler would disturb the
+  /// host's devices on the same line.
+  void leave() PASSTHRU_EXCLUDES(relay_mutex_);
+  /// Unmasks an enabled pin: a line that is asserted fires again.
+  Result<void> unmask();
   /// Handles the guest's EOI, from a VMM that has `intx_by_level`: a line that is still asserted
   /// fires again. Does nothing if this device did not raise the line. Thread-safe.
   Result<void> end_of_interrupt() PASSTHRU_EXCLUDES(relay_mutex_);
@@ -46,6 +52,7 @@ class Intx {
 
  private:
   void count_ends();
+  void disarm() PASSTHRU_EXCLUDES(relay_mutex_);
 
   Result<void> arm(int trigger);
   Result<void> relay(int trigger) PASSTHRU_EXCLUDES(relay_mutex_);

@@ -49,8 +49,27 @@ void Msi::reset() {
   vectors_ = {};
 }
 
+uint32_t Msi::leave(Delivery::Leave how) {
+  MutexLock lock(vectors_mutex_);
+  delivery_.leave(how);
+  return pending_bits();
+}
+
+void Msi::load(uint32_t pending, const MsiRegisters& registers) {
+  MutexLock lock(vectors_mutex_);
+  vectors_ = MsiVectors(registers, delivery_.count());
+  for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
+    if ((pending >> vector & 1) != 0) delivery_.set_pending(vector);
+  }
+  delivery_.go_on(vectors_, vectors_.count());
+}
+
 uint32_t Msi::pending() {
   MutexLock lock(vectors_mutex_);
+  return pending_bits();
+}
+
+uint32_t Msi::pending_bits() {
   uint32_t bits = 0;
   for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
     if (delivery_.pending(vector)) bits |= uint32_t{1} << vector;

@@ -49,6 +49,10 @@ class Msi final : public MessageInterrupts {
   void write(const MsiRegisters& registers) PASSTHRU_EXCLUDES(vectors_mutex_);
   /// Returns to the state after power-on: unbound, unrouted, nothing pending.
   void reset() PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// Leaves the vectors for another process (Delivery::leave), and returns the pending bits.
+  uint32_t leave(Delivery::Leave how) PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// Goes on with vectors that another process has left (Delivery::go_on).
+  void load(uint32_t pending, const MsiRegisters& registers) PASSTHRU_EXCLUDES(vectors_mutex_);
   /// Returns the pending bits: vectors that fired while masked.
   [[nodiscard]] uint32_t pending() PASSTHRU_EXCLUDES(vectors_mutex_);
 
@@ -56,6 +60,8 @@ class Msi final : public MessageInterrupts {
   [[nodiscard]] const VectorSource& source() const override PASSTHRU_REQUIRES(vectors_mutex_) {
     return vectors_;
   }
+
+  [[nodiscard]] uint32_t pending_bits() PASSTHRU_REQUIRES(vectors_mutex_);
 
   MsiVectors vectors_ PASSTHRU_GUARDED_BY(vectors_mutex_);
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "irq/msix.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace passthru {
@@ -35,6 +36,31 @@ void Msix::reset() {
   MutexLock lock(vectors_mutex_);
   delivery_.reset();
   table_.reset();
+}
+
+SavedMsix Msix::leave() {
+  MutexLock lock(vectors_mutex_);
+  SavedMsix saved{.allocated = delivery_.allocated()};
+  delivery_.leave(Delivery::Leave::Unbound);
+  for (unsigned vector = 0; vector < table_.vectors(); ++vector) {
+    saved.vectors.push_back({.entry = table_.entry(vector),
+                             .in_force = table_.message(vector),
+                             .pending = delivery_.pending(vector)});
+  }
+  return saved;
+}
+
+void Msix::load(const SavedMsix& saved, uint16_t control) {
+  MutexLock lock(vectors_mutex_);
+  const size_t vectors = std::min<size_t>(saved.vectors.size(), table_.vectors());
+  for (unsigned vector = 0; vector < vectors; ++vector) {
+    const SavedVector& each = saved.vectors[vector];
+    table_.load(vector, each.entry, each.in_force);
+    if (each.pending) delivery_.set_pending(vector);
+  }
+  table_.load_control(control);
+  delivery_.go_on(table_, saved.allocated);
+  delivery_.allocate_at_least(0);
 }
 
 uint64_t Msix::pending_word(unsigned word) {

@@ -10,6 +10,7 @@
 
 #include "irq/message_interrupts.h"
 #include "irq/msix_table.h"
+#include "irq/saved_interrupts.h"
 #include "mmap/access.h"
 #include "pci/msix_layout.h"
 #include "vfio/device.h"
@@ -39,6 +40,12 @@ class Msix final : public MessageInterrupts {
   void write_control(uint16_t value) PASSTHRU_EXCLUDES(vectors_mutex_);
   /// Returns to the state after power-on: unbound, unrouted, masked, nothing pending.
   void reset() PASSTHRU_EXCLUDES(vectors_mutex_);
+
+  /// Leaves the vectors for another process (Delivery::leave), and returns their state.
+  SavedMsix leave() PASSTHRU_EXCLUDES(vectors_mutex_);
+  /// Goes on with vectors that another process has left (Delivery::go_on). Ignores vectors that the
+  /// device does not have.
+  void load(const SavedMsix& saved, uint16_t control) PASSTHRU_EXCLUDES(vectors_mutex_);
 
   /// Returns Message Control as the guest wrote it.
   [[nodiscard]] uint16_t control() const PASSTHRU_EXCLUDES(vectors_mutex_);

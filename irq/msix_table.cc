@@ -16,6 +16,7 @@ static_assert(std::endian::native == std::endian::little,
 constexpr uint64_t kDataOffset = offsetof(MsixEntry, data);
 // The mask is the only writable bit of vector control; all others are reserved and read zero.
 constexpr uint32_t kWritableControl = MsixEntry::kMasked;
+constexpr uint16_t kWritableMessageControl = PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL;
 
 }  // namespace
 
@@ -45,11 +46,21 @@ MsixTable::Touched MsixTable::write(uint64_t offset, std::span<const std::byte> 
 }
 
 MsixTable::Touched MsixTable::write_control(uint16_t value) {
-  const auto kept = static_cast<uint16_t>(value & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL));
+  const auto kept = static_cast<uint16_t>(value & kWritableMessageControl);
   if (kept == control_) return {};
   control_ = kept;
   for (unsigned vector = 0; vector < vectors(); ++vector) take_over(vector);
   return {0, vectors()};
+}
+
+void MsixTable::load(unsigned vector, const MsixEntry& entry, const MsiMessage& in_force) {
+  entries_[vector] = entry;
+  entries_[vector].control &= kWritableControl;
+  taken_[vector] = in_force;
+}
+
+void MsixTable::load_control(uint16_t value) {
+  control_ = value & kWritableMessageControl;
 }
 
 bool MsixTable::live(unsigned vector) const {

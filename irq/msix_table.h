@@ -55,6 +55,13 @@ class MsixTable : public VectorSource {
     return masked(vector) && taken_[vector].address == 0;
   }
 
+  /// Returns an entry as the guest wrote it.
+  [[nodiscard]] const MsixEntry& entry(unsigned vector) const { return entries_[vector]; }
+  /// Sets an entry and the message in force, then Message Control, to a saved state. Keep only what
+  /// a guest can write.
+  void load(unsigned vector, const MsixEntry& entry, const MsiMessage& in_force);
+  void load_control(uint16_t value);
+
   /// Returns to the state after power-on or a function-level reset: all masked, messages and
   /// control zero.
   void reset();

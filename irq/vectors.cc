@@ -103,6 +103,10 @@ Result<void> Vectors::enable_about(unsigned allocation) {
 Result<void> Vectors::enable(unsigned allocation) {
   auto done = set_irqs(0, allocation);
   down_ = !done;
+  const bool inherited = std::exchange(inherited_, false);
+  if (!done && inherited) {
+    ignore(device_->disable_irqs(irq_), "the first error is reported");
+  }
   if (!done) learn_limit(done.error());
   if (!done) return done;
   allocated_ = allocation;
@@ -210,6 +214,23 @@ Result<void> Vectors::disable() {
 
 void Vectors::disable_all() {
   ignore(disable(), "the index stays enabled; the next caller that switches modes retries");
+}
+
+void Vectors::unbind_all() {
+  if (allocated_ == 0) return;
+  const std::vector<int> none(allocated_, -1);
+  ++set_irqs_calls_;
+  ignore(device_->bind_irqs(irq_, 0, none), "the next process binds its own eventfds instead");
+}
+
+void Vectors::leave() {
+  allocated_ = 0;
+  release();
+}
+
+void Vectors::inherit(unsigned allocated) {
+  allocate_at_least(allocated);
+  inherited_ = true;
 }
 
 void Vectors::release() {

@@ -41,6 +41,8 @@ class Vectors {
   [[nodiscard]] bool enabled() const { return allocated_ != 0; }
   /// Returns whether the index should be enabled but the kernel refused. `cycle` tries again.
   [[nodiscard]] bool down() const { return down_; }
+  /// Returns how many vectors the kernel has allocated, from 0 on. 0: the index is disabled.
+  [[nodiscard]] unsigned allocated() const { return allocated_; }
   /// Returns how often the index was enabled. Each time, every vector that was bound before may
   /// have missed an interrupt and needs a signal.
   [[nodiscard]] uint64_t enables() const { return enables_; }
@@ -85,6 +87,17 @@ class Vectors {
   void disable_all();
   /// Disables the index and closes every eventfd. Nothing may still poll them.
   void release();
+
+  /// Unbinds all vectors in one call and leaves the index enabled. What the device fires from now on
+  /// stays in its own pending bits, because the kernel masks a vector without an eventfd. Earlier
+  /// signals stay in the eventfds.
+  void unbind_all();
+  /// Closes every eventfd and calls nothing: another process goes on with the index.
+  void leave();
+  /// Another process has left the index enabled with `allocated` vectors. The first bind takes them
+  /// over without disabling the index. If the kernel refuses, it is disabled, and can be enabled
+  /// again.
+  void inherit(unsigned allocated);
 
   /// Takes the eventfd's counter. Returns whether the interrupt was signalled since the last call.
   bool drain(unsigned vector);
@@ -142,6 +155,7 @@ class Vectors {
   unsigned least_ = 0;
   unsigned limit_ = kNoLimit;  ///< vectors that the host has for this index, as the kernel reported
   bool down_ = false;
+  bool inherited_ = false;  ///< another process has left the index enabled
   uint64_t enables_ = 0;
   uint64_t set_irqs_calls_ = 0;
   std::vector<uint64_t> rebinds_;

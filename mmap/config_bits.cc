@@ -124,6 +124,12 @@ void ConfigBits::reset() {
   value_ = power_on_;
 }
 
+void ConfigBits::load(const Bytes& bytes) {
+  for (uint32_t at = 0; at < size_; ++at) {
+    value_[at] = replace(power_on_[at], guest_writable_[at], bytes[at]);
+  }
+}
+
 uint32_t ConfigBits::value(uint32_t offset, unsigned width) const {
   uint32_t result = 0;
   for (unsigned i = 0; i < width && offset + i < kSize; ++i) {

@@ -29,6 +29,7 @@ class PhysicalConfig {
 class ConfigBits {
  public:
   static constexpr uint32_t kSize = 4096;
+  using Bytes = std::array<uint8_t, kSize>;
 
   /// The virtual bytes under one access, as they were before it.
   struct Undo {
@@ -66,10 +67,14 @@ class ConfigBits {
   [[nodiscard]] uint32_t value(uint32_t offset, unsigned width) const;
   /// Changes the virtual bits in `mask` as if the guest had written them.
   void set_value(uint32_t offset, unsigned width, uint32_t mask, uint32_t value);
+  /// Returns all virtual bits, for `load`.
+  [[nodiscard]] const Bytes& values() const { return value_; }
+  /// Sets the virtual bits that the guest may write to those in `bytes`, and the others to their
+  /// `emulate` values. Does not access the device.
+  void load(const Bytes& bytes);
   [[nodiscard]] uint64_t failed_accesses() const { return failed_accesses_; }
 
  private:
-  using Bytes = std::array<uint8_t, kSize>;
   uint32_t read_device(uint32_t offset, unsigned width);
   void write_device(uint32_t offset, unsigned width, uint32_t value);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mmap/config_space.h"
 
+#include <fmt/format.h>
 #include <linux/pci_regs.h>
 #include <unistd.h>
 
@@ -69,7 +70,7 @@ Result<std::unique_ptr<ConfigSpace>> ConfigSpace::create(ConfigSource source,
   if (is_bridge(config)) return fail(EINVAL, kOperation, "the device is a bridge");
   std::unique_ptr<ConfigSpace> space(new ConfigSpace(std::move(source), options));
   PASSTHRU_TRY(space->describe(config));
-  PASSTHRU_TRY(space->force_decode());
+  PASSTHRU_TRY(options.running ? space->keep_decode() : space->force_decode());
   return space;
 }
 
@@ -127,6 +128,25 @@ Result<void> ConfigSpace::reset() {
 Result<void> ConfigSpace::force_decode() {
   const std::array<std::byte, 2> command{static_cast<std::byte>(forced_command_), std::byte{0}};
   return source_.registers->write(PCI_COMMAND, command);
+}
+
+/// Turns the forced decode bits on if one is off, and leaves the other bits of COMMAND as they are.
+Result<void> ConfigSpace::keep_decode() {
+  std::array<std::byte, 2> command{};
+  PASSTHRU_TRY(source_.registers->read(PCI_COMMAND, command));
+  const auto forced = static_cast<std::byte>(forced_command_);
+  if ((command[0] & forced) == forced) return {};
+  command[0] |= forced;
+  return source_.registers->write(PCI_COMMAND, command);
+}
+
+Result<void> ConfigSpace::load(const ConfigBits::Bytes& bytes) {
+  const unsigned power = pm_ == 0 ? kD0 : bytes[pm_ + PCI_PM_CTRL] & kDState;
+  if ((d_states_ & 1U << power) == 0) {
+    return fail(EINVAL, "load config space", fmt::format("the device has no state D{}", power));
+  }
+  bits_.load(bytes);
+  return {};
 }
 
 BarAddresses ConfigSpace::placement() const {

@@ -41,6 +41,8 @@ struct ConfigOptions {
   uint64_t rom_size = 0;       ///< bytes of the file that replaces the device's ROM; 0: no file
   MsixChoice msix{};           ///< where the guest finds the MSI-X table
   bool multifunction = false;  ///< the guest finds other functions in the same slot
+  /// The device runs for a guest already: bus mastering and the other bits of COMMAND stay.
+  bool running = false;
   std::chrono::milliseconds response_timeout{0};  ///< how long the device may answer all ones
 };
 
@@ -107,6 +109,18 @@ class ConfigSpace {
   /// Call it after each reset of the device: the kernel restores the earlier COMMAND register.
   Result<void> reset();
 
+  /// Returns the virtual bits, for `load`.
+  [[nodiscard]] const ConfigBits::Bytes& saved() const { return bits_.values(); }
+  /// Sets the virtual bits as the guest's own writes would. Does not access the device. Call it
+  /// before the guest does; what changed follows from `placement`, `power_state`, `msix_control`
+  /// and `msi`.
+  ///
+  /// Errors:
+  /// - EINVAL: the device does not have the D-state. Nothing changes.
+  Result<void> load(const ConfigBits::Bytes& bytes);
+  /// Sets the virtual bits as after power-on. Does not access the device.
+  void forget() { bits_.reset(); }
+
   /// Returns where the BARs are now. An address is empty in these cases:
   /// - decode is off, or the function is not in D0.
   /// - the address is 0: it is not assigned.
@@ -130,6 +144,8 @@ class ConfigSpace {
   [[nodiscard]] uint16_t msix_control() const;
   /// Empty if the guest sees no MSI.
   [[nodiscard]] std::optional<MsiRegisters> msi() const;
+  /// Returns whether the MSI capability has mask bits.
+  [[nodiscard]] bool msi_maskable() const { return msi_maskable_; }
   /// Returns whether an access covers MSI pending bits. If so, call `set_msi_pending` before the
   /// read.
   [[nodiscard]] bool covers_msi_pending(uint32_t offset, unsigned width) const;
@@ -172,6 +188,7 @@ class ConfigSpace {
   [[nodiscard]] uint32_t msi_pending_offset() const;
   void settle_power_state(unsigned before, ConfigChange& change);
   Result<void> force_decode();
+  Result<void> keep_decode();
 
   const ConfigSource source_;
   const ConfigOptions options_;

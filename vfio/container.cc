@@ -23,10 +23,12 @@ Result<void> Container::adopt(Fd container) {
   return {};
 }
 
-Result<int> Container::attach(uint32_t group, Fd given) {
+Result<int> Container::attach(uint32_t group, Fd given, Attachment attachment) {
   auto found = groups_.find(group);
   if (found == groups_.end()) {
-    if (auto attached = attach_new(group, std::move(given)); !attached) {
+    auto attached = attachment == Attachment::Own ? attach_new(group, std::move(given))
+                                                  : take_over(group, std::move(given));
+    if (!attached) {
       close();
       return tl::unexpected(std::move(attached).error());
     }
@@ -53,17 +55,36 @@ Result<void> Container::attach_new(uint32_t group, Fd given) {
   return {};
 }
 
+// The group is in the container, and the container has its IOMMU and its mappings.
+Result<void> Container::take_over(uint32_t group, Fd given) {
+  const std::string operation = fmt::format("take over group {}", group);
+  if (!given_ || !given) {
+    auto refused = fail(EINVAL, operation, "the group and its container were not both handed over");
+    refused.value().advice = "Pass the descriptors of the process that has the device open";
+    return refused;
+  }
+  const bool first = groups_.empty();
+  Fd fd = PASSTHRU_TRY(open_group(group, std::move(given)));
+  if (!PASSTHRU_TRY(kernel_.group_status(fd.get())).container_set) {
+    return fail(EINVAL, operation, "it is in no container, so no process has its devices open");
+  }
+  if (listener_ != nullptr) PASSTHRU_TRY(listener_->file_added(fd.get()));
+  handed_over_ |= first;
+  groups_.emplace(group, Group{std::move(fd), 0});
+  return {};
+}
+
 // When the last group leaves, the kernel drops the IOMMU and every mapping.
 void Container::unset(const Fd& group) {
   ignore(kernel_.unset_container(group.get()),
          "closing the group does the same, unless another process still has it open");
 }
 
-void Container::detach(uint32_t group) {
+void Container::detach(uint32_t group, Attachment attachment) {
   const auto found = groups_.find(group);
   if (found == groups_.end() || --found->second.uses != 0) return;
   if (listener_ != nullptr) listener_->file_removed(found->second.fd.get());
-  unset(found->second.fd);
+  if (attachment == Attachment::Own) unset(found->second.fd);
   groups_.erase(found);
   close();
 }
@@ -71,7 +92,9 @@ void Container::detach(uint32_t group) {
 // A container without groups has lost its IOMMU and its mappings: the next group gets a new
 // container.
 void Container::close() {
-  if (groups_.empty() && !given_) fd_.reset();
+  if (!groups_.empty()) return;
+  handed_over_ = false;
+  if (!given_) fd_.reset();
 }
 
 Result<void> Container::open() {

@@ -30,12 +30,26 @@ class Container final : public IommuSpace {
 
   /// Attaches a group, or counts one more use of it. `given` is its descriptor if the caller opened
   /// it. Returns the group's descriptor, which this object owns. An error changes nothing.
-  Result<int> attach(uint32_t group, Fd given);
-  /// Returns one use. The last use closes the group; the last group ends all mappings.
-  void detach(uint32_t group);
+  ///
+  /// Errors:
+  /// - EINVAL: the group is handed over, and the container is not, or the group is in no container.
+  /// - Errors of the kernel, with advice.
+  Result<int> attach(uint32_t group, Fd given, Attachment attachment = Attachment::Own);
+  /// Returns one use. The last use closes the group; the last group ends all mappings. A group that
+  /// another process goes on with stays in the container.
+  void detach(uint32_t group, Attachment attachment = Attachment::Own);
 
   [[nodiscard]] bool active() const override { return !groups_.empty(); }
   [[nodiscard]] bool has(uint32_t group) const { return groups_.contains(group); }
+  /// Returns whether its first group was handed over. The container then has the mappings of the
+  /// process before.
+  [[nodiscard]] bool handed_over() const { return handed_over_; }
+  /// Return the descriptors, or -1.
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] int group_fd(uint32_t group) const {
+    const auto found = groups_.find(group);
+    return found == groups_.end() ? -1 : found->second.fd.get();
+  }
   Result<void> map(uint64_t iova, std::span<std::byte> memory, bool writable) override {
     return kernel_.map_dma(fd_.get(), iova, memory, writable);
   }
@@ -61,12 +75,14 @@ class Container final : public IommuSpace {
   Result<void> check(const Fd& container);
   Result<Fd> open_group(uint32_t group, Fd given);
   Result<void> attach_new(uint32_t group, Fd given);
+  Result<void> take_over(uint32_t group, Fd given);
   void unset(const Fd& group);
   void close();
 
   Kernel& kernel_;
   VfioFileListener* const listener_;
   bool given_ = false;  ///< the caller opened it
+  bool handed_over_ = false;
   Fd fd_;               ///< outlives the groups: members are destroyed in reverse order
   std::map<uint32_t, Group> groups_;
 };

@@ -66,7 +66,12 @@ MappedRegion::~MappedRegion() {
 }
 
 VfioDevice::VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceHandle& door)
-    : kernel_(kernel), dma_(dma), group_(door.group), bdf_(door.bdf), backend_(door.backend) {}
+    : kernel_(kernel),
+      dma_(dma),
+      group_(door.group),
+      bdf_(door.bdf),
+      backend_(door.backend),
+      attachment_(door.attachment) {}
 
 Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& dma,
                                                      DeviceHandle door,
@@ -83,11 +88,18 @@ Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& d
 VfioDevice::~VfioDevice() {
   if (!attached_) return;
   if (backend_ == Backend::Cdev) {
-    dma_.detach_cdev(std::move(fd_));
+    dma_.detach_cdev(std::move(fd_), attachment_);
   } else {
     fd_.reset();
-    dma_.detach_group(group_);
+    dma_.detach_group(group_, attachment_);
   }
+}
+
+DeviceDescriptors VfioDevice::descriptors() const {
+  return {.backend = backend_,
+          .device = fd_.get(),
+          .group = backend_ == Backend::Group ? dma_.group_fd(group_) : -1,
+          .iommu = dma_.iommu_fd(backend_)};
 }
 
 Result<void> VfioDevice::open_fd(DeviceHandle door, bool allow_unsafe_interrupts,
@@ -107,8 +119,8 @@ Result<void> VfioDevice::open_fd(DeviceHandle door, bool allow_unsafe_interrupts
 
 Result<void> VfioDevice::open_by_group(DeviceHandle door, bool allow_unsafe_interrupts,
                                        const Sysfs* sysfs) {
-  const int group =
-      PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts, std::move(door.given)));
+  const int group = PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts,
+                                                   std::move(door.given), door.attachment));
   attached_ = true;
   auto opened = kernel_.open_device(group, device_name(bdf_, door.vf_token));
   if (!opened && opened.error().code == ENODEV) {
@@ -134,7 +146,7 @@ Result<void> VfioDevice::open_by_node(DeviceHandle door, bool allow_unsafe_inter
     if (!opened) return tl::unexpected(explain_cdev(std::move(opened).error(), door.cdev));
     node = std::move(*opened);
   }
-  auto bound = dma_.attach_cdev(std::move(node), allow_unsafe_interrupts);
+  auto bound = dma_.attach_cdev(std::move(node), allow_unsafe_interrupts, door.attachment);
   // Since Linux 6.17 the bind needs the VF token. Passthru does not pass one there.
   if (!bound && bound.error().code == EACCES && sysfs != nullptr &&
       bound.error().operation == "VFIO_DEVICE_BIND_IOMMUFD") {

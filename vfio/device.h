@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -64,6 +65,12 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   /// Returns the device's descriptor, which stays this object's.
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] bool resettable() const { return info_.resettable; }
+  /// Returns the descriptors. They are valid as long as this object.
+  [[nodiscard]] DeviceDescriptors descriptors() const;
+  /// Sets what the end of this object does. Own: it detaches the device. HandedOver: it only closes
+  /// the descriptor, and the device goes on if another process has it open. The default is the
+  /// attachment of its handle.
+  void set_attachment(Attachment attachment) { attachment_ = attachment; }
   /// Returns size 0 for a region that the device does not have.
   [[nodiscard]] const RegionInfo& region(Region region) const;
   /// Returns count 0 for an interrupt that the device does not have.
@@ -92,6 +99,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   Result<void> bind_irqs(Irq irq, uint32_t start, std::span<const int> eventfds);
   Result<void> disable_irqs(Irq irq);
   Result<void> act_on_irqs(Irq irq, IrqAction action, uint32_t start, uint32_t count);
+  /// -1 unbinds it.
   Result<void> bind_unmask_eventfd(Irq irq, int eventfd);
   /// Resets the device.
   ///
@@ -126,6 +134,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   const uint32_t group_;
   const Bdf bdf_;
   const Backend backend_;
+  std::atomic<Attachment> attachment_;
   bool attached_ = false;
   Fd fd_;
   std::optional<DeviceIdentity> identity_;

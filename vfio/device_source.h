@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "pci/bdf.h"
 #include "pci/sysfs.h"
+#include "vfio/iommu_space.h"
 #include "vfio/kernel.h"
 #include "vfio/vf_token.h"
 
@@ -23,13 +24,22 @@ namespace passthru {
 /// - The device is a virtual function with a VF token, because not every kernel checks the token at
 ///   the node.
 ///
-/// The descriptors are for a VMM that may not open files in /dev. Give a group's descriptor once;
-/// its other devices need none. DmaSpace::use_iommufd and use_container take the descriptors that
-/// all devices of a VM share.
+/// The descriptors are for a VMM that may not open files in /dev, and for a VMM that takes over the
+/// running device of another process. Give a group's descriptor once; its other devices need none.
+/// DmaSpace::use_iommufd and use_container take the descriptors that all devices of a VM share.
 struct DeviceSource {
   std::optional<Backend> backend{};
-  Fd cdev{};   ///< /dev/vfio/devices/vfioN, not yet bound
-  Fd group{};  ///< /dev/vfio/GROUP, not yet in a container
+  Fd cdev{};   ///< /dev/vfio/devices/vfioN, not yet bound unless it is handed over
+  Fd group{};  ///< /dev/vfio/GROUP, not yet in a container unless it is handed over
+};
+
+/// The descriptors of an opened device, with which another process goes on with it; -1: does not apply.
+/// They belong to the device: duplicate them.
+struct DeviceDescriptors {
+  Backend backend = Backend::Group;
+  int device = -1;
+  int group = -1;  ///< its group, if it was opened through it
+  int iommu = -1;  ///< the container or the iommufd
 };
 
 /// A device and how to open it.
@@ -41,6 +51,9 @@ struct DeviceHandle {
   Fd given{};          ///< its group's or its own descriptor, if the caller opened it
   /// Presented for a virtual function, set for a physical function.
   std::optional<VfToken> vf_token{};
+  /// HandedOver: another process has the device open. `given` is bound to the VM's iommufd, or the
+  /// group is in the VM's container.
+  Attachment attachment = Attachment::Own;
 };
 
 /// Decides how to open a device that can be assigned. With a `cdev`, `bdf` may be 0000:00:00.0,

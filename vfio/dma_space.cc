@@ -136,27 +136,28 @@ bool DmaSpace::has_iommufd() const {
   return ioas_.opened();
 }
 
-Result<int> DmaSpace::attach_group(uint32_t group, bool allow_unsafe_interrupts, Fd given) {
+Result<int> DmaSpace::attach_group(uint32_t group, bool allow_unsafe_interrupts, Fd given,
+                                   Attachment attachment) {
   MutexLock lock(space_mutex_);
   if (!allow_unsafe_interrupts) {
     PASSTHRU_TRY(
         require_interrupt_remapping(Backend::Group, fmt::format("attach group {}", group)));
   }
   const bool first = !container_.active();
-  const int fd = PASSTHRU_TRY(container_.attach(group, std::move(given)));
+  const int fd = PASSTHRU_TRY(container_.attach(group, std::move(given), attachment));
   if (!first) return fd;
   auto ready = map_all(Backend::Group);
   if (!ready) {
-    container_.detach(group);
+    container_.detach(group, attachment);
     forget_maps(Backend::Group);
     return tl::unexpected(std::move(ready).error());
   }
   return fd;
 }
 
-void DmaSpace::detach_group(uint32_t group) {
+void DmaSpace::detach_group(uint32_t group, Attachment attachment) {
   MutexLock lock(space_mutex_);
-  container_.detach(group);
+  container_.detach(group, attachment);
   forget_maps(Backend::Group);
 }
 
@@ -165,14 +166,20 @@ bool DmaSpace::has_group(uint32_t group) const {
   return container_.has(group);
 }
 
-Result<Fd> DmaSpace::attach_cdev(Fd device, bool allow_unsafe_interrupts) {
+Result<Fd> DmaSpace::attach_cdev(Fd device, bool allow_unsafe_interrupts, Attachment attachment) {
   MutexLock lock(space_mutex_);
   if (!allow_unsafe_interrupts) {
     PASSTHRU_TRY(require_interrupt_remapping(Backend::Cdev, "bind the device to an iommufd"));
   }
   const bool first = !ioas_.active();
-  PASSTHRU_TRY(ioas_.attach(device.get()));
-  if (!first) return device;
+  const bool runs = attachment == Attachment::HandedOver;
+  if (first && runs) PASSTHRU_TRY(map_before_attach());
+  if (auto attached = ioas_.attach(device.get(), attachment); !attached) {
+    if (first && runs) ioas_.close();
+    forget_maps(Backend::Cdev);
+    return tl::unexpected(std::move(attached).error());
+  }
+  if (!first || runs) return device;
   if (auto mapped = map_all(Backend::Cdev); !mapped) {
     ioas_.detach(std::move(device));
     forget_maps(Backend::Cdev);
@@ -181,10 +188,30 @@ Result<Fd> DmaSpace::attach_cdev(Fd device, bool allow_unsafe_interrupts) {
   return device;
 }
 
-void DmaSpace::detach_cdev(Fd device) {
-  MutexLock lock(space_mutex_);
-  ioas_.detach(std::move(device));
+// The device runs: its DMA must find all memory from the moment that it moves to our IOAS.
+Result<void> DmaSpace::map_before_attach() {
+  PASSTHRU_TRY(ioas_.prepare(Attachment::HandedOver));
+  auto mapped = map_all(Backend::Cdev);
+  if (mapped) return mapped;
+  ioas_.close();
   forget_maps(Backend::Cdev);
+  return mapped;
+}
+
+void DmaSpace::detach_cdev(Fd device, Attachment attachment) {
+  MutexLock lock(space_mutex_);
+  ioas_.detach(std::move(device), attachment);
+  forget_maps(Backend::Cdev);
+}
+
+int DmaSpace::iommu_fd(Backend backend) const {
+  MutexLock lock(space_mutex_);
+  return backend == Backend::Group ? container_.fd() : ioas_.fd();
+}
+
+int DmaSpace::group_fd(uint32_t group) const {
+  MutexLock lock(space_mutex_);
+  return container_.group_fd(group);
 }
 
 Result<void> DmaSpace::require_interrupt_remapping(Backend backend, const std::string& whom) const {
@@ -243,7 +270,7 @@ Result<void> DmaSpace::map_in(IommuSpace& space, const Memories::value_type& mem
 Result<void> DmaSpace::map(Backend backend, Memories::value_type& memory) {
   auto& [iova, what] = memory;
   auto mapped = map_in(space(backend), memory);
-  if (mapped) {
+  if (mapped || is_mapped_already(backend, what, mapped.error())) {
     what.in_iommu[index_of(backend)] = true;
     return {};
   }
@@ -253,6 +280,14 @@ Result<void> DmaSpace::map(Backend backend, Memories::value_type& memory) {
   auto limit = kernel_.locked_memory_limit();
   return tl::unexpected(
       explain_mapping(std::move(mapped).error(), needed, limit ? *limit : UINT64_MAX));
+}
+
+// Our own memory never overlaps. A container that was handed over has the memory of the process
+// before, mapped at the same addresses.
+bool DmaSpace::is_mapped_already(Backend backend, const Memory& memory,
+                                 const Error& refused) const {
+  return refused.code == EEXIST && backend == Backend::Group && memory.needed &&
+         container_.handed_over();
 }
 
 // On an error the caller detaches the device, which was the first device. All mappings go with it.

@@ -81,22 +81,34 @@ class DmaSpace {
   /// and the group is detached. A group that is attached twice is counted. `given` is the group's
   /// descriptor if the caller opened it. Returns the group's descriptor, which this object owns.
   ///
+  /// A group that is handed over is in the container already, with mappings of the process before.
+  /// A mapping at the address of our memory counts as ours: both processes map the same memory.
+  ///
   /// Errors:
   /// - EPERM, with advice: the IOMMU has no interrupt remapping.
   /// - EPERM, with advice: type1 has allow_unsafe_interrupts set, so remapping is uncertain. With
   ///   `allow_unsafe_interrupts`, the group is attached anyway.
-  Result<int> attach_group(uint32_t group, bool allow_unsafe_interrupts = false, Fd given = Fd());
+  /// - EINVAL, with advice: see Container::attach.
+  Result<int> attach_group(uint32_t group, bool allow_unsafe_interrupts = false, Fd given = Fd(),
+                           Attachment attachment = Attachment::Own);
   /// Detaches a group once. The last detach closes the group.
-  void detach_group(uint32_t group);
+  void detach_group(uint32_t group, Attachment attachment = Attachment::Own);
   /// Returns whether the group is attached here. Its devices then cannot be opened through their
   /// own nodes.
   [[nodiscard]] bool has_group(uint32_t group) const;
 
   /// Binds a device's own descriptor to the VM's iommufd, under the same rules as `attach_group`.
-  /// Returns the descriptor; an error closes it.
-  Result<Fd> attach_cdev(Fd device, bool allow_unsafe_interrupts = false);
-  /// Detaches and closes the device.
-  void detach_cdev(Fd device);
+  /// Returns the descriptor; an error closes it. A device that is handed over moves to the VM's IOAS
+  /// in one step, after all memory is mapped there.
+  Result<Fd> attach_cdev(Fd device, bool allow_unsafe_interrupts = false,
+                         Attachment attachment = Attachment::Own);
+  /// Detaches and closes the device. If another process goes on with it, only closes it.
+  void detach_cdev(Fd device, Attachment attachment = Attachment::Own);
+
+  /// Returns the container or the iommufd, or -1.
+  [[nodiscard]] int iommu_fd(Backend backend) const PASSTHRU_EXCLUDES(space_mutex_);
+  /// Returns the descriptor of an attached group, or -1.
+  [[nodiscard]] int group_fd(uint32_t group) const PASSTHRU_EXCLUDES(space_mutex_);
 
   /// Resets the slot or bus of `device`, with `functions` in it (Kernel::hot_reset_info).
   ///
@@ -132,6 +144,9 @@ class DmaSpace {
   static Result<void> map_in(IommuSpace& space, const Memories::value_type& memory);
   Result<void> map(Backend backend, Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
   Result<void> map_all(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
+  Result<void> map_before_attach() PASSTHRU_REQUIRES(space_mutex_);
+  [[nodiscard]] bool is_mapped_already(Backend backend, const Memory& memory, const Error& refused)
+      const PASSTHRU_REQUIRES(space_mutex_);
   void forget_maps(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
   Result<void> unmap(Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
   void drop(const Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);

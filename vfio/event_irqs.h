@@ -22,15 +22,18 @@ struct FiredEvents {
 /// device, as far as the device has them. A reset leaves them bound. Thread-safe.
 class EventIrqs {
  public:
-  /// Binds both. An error leaves nothing bound.
+  /// Creates the descriptors. Nothing reaches them before `bind`.
   ///
   /// Errors:
   /// - EMFILE, ENOMEM: no eventfd is left.
-  static Result<std::unique_ptr<EventIrqs>> bind(std::shared_ptr<VfioDevice> device);
+  static Result<std::unique_ptr<EventIrqs>> make(std::shared_ptr<VfioDevice> device);
   ~EventIrqs() { unbind(); }
   EventIrqs(const EventIrqs&) = delete;
   EventIrqs& operator=(const EventIrqs&) = delete;
 
+  /// Binds both. Takes them from a process that had the device before. An error leaves nothing
+  /// bound. Errors: those of the kernel.
+  Result<void> bind();
   /// Releases the device. The descriptors stay open and silent. Do not call it from two threads at
   /// once.
   void unbind();
@@ -42,12 +45,15 @@ class EventIrqs {
 
  private:
   EventIrqs(Kernel& kernel, std::shared_ptr<VfioDevice> device);
-  Result<void> bind(Irq irq, Fd& eventfd);
+  Result<void> make(Irq irq, Fd& eventfd);
+  Result<void> bind(Irq irq, const Fd& eventfd);
+  void unbind(VfioDevice& device);
   bool drain(const Fd& eventfd);
 
   Kernel& kernel_;
-  std::shared_ptr<VfioDevice> device_;  ///< null: unbound
-  Fd error_;                            ///< unless the device has it
+  std::shared_ptr<VfioDevice> device_;  ///< null: released
+  bool bound_ = false;
+  Fd error_;  ///< unset if the device does not have it
   Fd request_;
 };
 

@@ -3,6 +3,7 @@
 // device after the detach.
 #include "vfio/ioas.h"
 
+#include <cerrno>
 #include <utility>
 
 #include "vfio/attach_advice.h"
@@ -24,9 +25,9 @@ Result<void> Ioas::adopt(Fd iommufd) {
   return {};
 }
 
-Result<void> Ioas::attach(int device) {
+Result<void> Ioas::attach(int device, Attachment attachment) {
   if (listener_ != nullptr) PASSTHRU_TRY(listener_->file_added(device));
-  auto attached = attach_here(device);
+  auto attached = attach_here(device, attachment);
   if (!attached) {
     if (listener_ != nullptr) listener_->file_removed(device);
     close();
@@ -36,7 +37,12 @@ Result<void> Ioas::attach(int device) {
   return {};
 }
 
-Result<void> Ioas::attach_here(int device) {
+Result<void> Ioas::prepare(Attachment attachment) {
+  if (attachment == Attachment::HandedOver && !given_) {
+    auto refused = fail(EINVAL, "take over the device", "its iommufd was not handed over");
+    refused.value().advice = "Pass the iommufd of the process that has the device open";
+    return refused;
+  }
   if (!iommufd_) {
     auto opened = kernel_.open_iommufd();
     if (!opened) return tl::unexpected(explain_iommufd(std::move(opened).error()));
@@ -46,15 +52,31 @@ Result<void> Ioas::attach_here(int device) {
     ioas_ = PASSTHRU_TRY(kernel_.alloc_ioas(iommufd_.get()));
     allocated_ = true;
   }
-  auto bound = kernel_.bind_iommufd(device, iommufd_.get());
-  if (!bound) return tl::unexpected(explain_bind(std::move(bound).error()));
+  return {};
+}
+
+// The kernel binds a descriptor once, and resets the device then. A bound device may move from one
+// IOAS to another while it runs.
+Result<void> Ioas::attach_here(int device, Attachment attachment) {
+  PASSTHRU_TRY(prepare(attachment));
+  if (attachment == Attachment::Own) {
+    auto bound = kernel_.bind_iommufd(device, iommufd_.get());
+    if (!bound) return tl::unexpected(explain_bind(std::move(bound).error()));
+  }
   auto attached = kernel_.attach_ioas(device, ioas_);
+  if (!attached && attachment == Attachment::HandedOver &&
+      (attached.error().code == EINVAL || attached.error().code == ENOENT)) {
+    return tl::unexpected(
+        std::move(attached).error().because("it is not bound to the iommufd that was handed over"));
+  }
   if (!attached) return tl::unexpected(explain_ioas(std::move(attached).error()));
   return {};
 }
 
-void Ioas::detach(Fd device) {
-  ignore(kernel_.detach_ioas(device.get()), "closing the device detaches it as well");
+void Ioas::detach(Fd device, Attachment attachment) {
+  if (attachment == Attachment::Own) {
+    ignore(kernel_.detach_ioas(device.get()), "closing the device detaches it as well");
+  }
   if (listener_ != nullptr) listener_->file_removed(device.get());
   device.reset();
   --devices_;

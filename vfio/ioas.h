@@ -28,14 +28,28 @@ class Ioas final : public IommuSpace {
   /// - EBADF, EINVAL, ENOTTY, with advice: the descriptor is not an iommufd. It is closed.
   Result<void> adopt(Fd iommufd);
 
-  /// Binds a device's own descriptor to the iommufd and attaches it to the IOAS. An error leaves
-  /// the IOAS as before. The descriptor may stay bound; the caller can only close it.
-  Result<void> attach(int device);
-  /// Detaches and closes the device. Detaching the last device ends all mappings.
-  void detach(Fd device);
+  /// Opens the iommufd and allocates the IOAS, unless that is done. Memory can then be mapped.
+  ///
+  /// Errors:
+  /// - EINVAL: a device is handed over, and the iommufd is not.
+  /// - Errors of the kernel, with advice.
+  Result<void> prepare(Attachment attachment);
+  /// Destroys the IOAS if no device is attached.
+  void close();
+  /// Binds a device's own descriptor to the iommufd and attaches it to the IOAS. A device that is
+  /// handed over is bound already: it moves to this IOAS in one step. An error leaves the IOAS as
+  /// before. The descriptor may stay bound; the caller can only close it. Errors: those of
+  /// `prepare` and of the kernel.
+  Result<void> attach(int device, Attachment attachment = Attachment::Own);
+  /// Detaches and closes the device. Detaching the last device ends all mappings. A device that
+  /// another process goes on with is only closed. If it is still attached to this IOAS, the IOAS
+  /// stays with the iommufd.
+  void detach(Fd device, Attachment attachment = Attachment::Own);
 
   [[nodiscard]] bool active() const override { return devices_ != 0; }
   [[nodiscard]] bool opened() const { return static_cast<bool>(iommufd_); }
+  /// Returns the iommufd, or -1.
+  [[nodiscard]] int fd() const { return iommufd_.get(); }
   Result<void> map(uint64_t iova, std::span<std::byte> memory, bool writable) override {
     return kernel_.map_ioas(iommufd_.get(), ioas_, iova, memory, writable);
   }
@@ -56,8 +70,7 @@ class Ioas final : public IommuSpace {
   Result<void> hot_reset(int device, std::span<const HotResetFunction> functions);
 
  private:
-  Result<void> attach_here(int device);
-  void close();
+  Result<void> attach_here(int device, Attachment attachment);
 
   Kernel& kernel_;
   VfioFileListener* const listener_;

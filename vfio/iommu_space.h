@@ -13,6 +13,12 @@
 
 namespace passthru {
 
+/// How a device or a group is attached to its address space.
+enum class Attachment {
+  Own,         ///< it is attached here first, and detached at the end
+  HandedOver,  ///< another process attached it, or goes on with it: its DMA must not stop
+};
+
 /// An address space of the IOMMU. Not thread-safe: DmaSpace's lock covers it.
 class IommuSpace {
  public:

@@ -14,10 +14,10 @@
  * - Every struct begins with its `size`. Set it to sizeof the struct, and every member that you do
  *   not use to 0. A struct of an older version is accepted. A longer struct is accepted if all
  *   bytes that the library does not know are 0; otherwise the function returns -E2BIG.
- * - Any thread may call any function at any time. A call with a handle that does not exist any more
- *   returns -EINVAL.
+ * - Any thread may call any function at any time. Handles are never used again: a call with a
+ * handle that does not exist any more returns -EINVAL.
  * - A callback must not call the library, except passthru_version() and passthru_last_error().
- * Other functions then return -EDEADLK and do nothing.
+ *   Other functions then return -EDEADLK and do nothing.
  *
  * docs/embedding.md says which locks are held during each callback.
  */
@@ -39,6 +39,10 @@ extern "C" {
 #else
 #define PASSTHRU_API
 #endif
+
+/** Returns the address of a function in the guest, as the members `guest_address` have it. */
+#define PASSTHRU_GUEST_ADDRESS(bus, device, function) \
+  (((uint32_t)(bus) << 8) | ((uint32_t)(device) << 3) | (uint32_t)(function))
 
 /** The devices' side of one VM. */
 typedef struct passthru_domain passthru_domain;
@@ -75,15 +79,15 @@ PASSTHRU_API void passthru_free(char* text);
 
 /** The message of an interrupt, as a device writes it. */
 struct passthru_message {
-  uint64_t address;
-  uint32_t data;
+  uint64_t address;  /**< where the device writes */
+  uint32_t data;     /**< what it writes */
   uint32_t reserved; /**< 0 */
 };
 
 /** A space of guest addresses. */
 enum passthru_space {
-  PASSTHRU_MMIO = 0,
-  PASSTHRU_PORTS = 1,
+  PASSTHRU_MMIO = 0,  /**< guest-physical memory */
+  PASSTHRU_PORTS = 1, /**< I/O ports */
 };
 
 /** The kind of an event. */
@@ -101,12 +105,12 @@ enum passthru_event_kind {
 
 /** A report to the VMM. A guest cannot cause events without limit. */
 struct passthru_event {
-  uint32_t size;
+  uint32_t size;          /**< sizeof the struct, in the library that runs */
   uint32_t kind;          /**< enum passthru_event_kind; newer versions may add kinds */
   uint32_t guest_address; /**< of the device: bus << 8 | device << 3 | function */
-  uint32_t reserved;
-  const char* device; /**< the host's name, "0000:01:00.0"; valid during the call */
-  const char* text;   /**< what happened; valid during the call */
+  uint32_t reserved;      /**< 0 */
+  const char* device;     /**< the host's name, "0000:01:00.0"; valid during the call */
+  const char* text;       /**< what happened; valid during the call */
 };
 
 /** The callbacks of a VMM. Each gets `vmm`, the pointer that was given with this table. `int` means
@@ -120,8 +124,8 @@ struct passthru_event {
  * intx_level; file_added and file_removed.
  */
 struct passthru_callbacks {
-  uint32_t size;
-  uint32_t reserved;
+  uint32_t size;     /**< sizeof the struct */
+  uint32_t reserved; /**< 0 */
 
   /** Maps host memory at a guest address. Never called for an address that is mapped. `memory` is
    * device memory: while the device is reset or gone, an access from this process raises SIGBUS.
@@ -138,7 +142,10 @@ struct passthru_callbacks {
   void (*untrap)(void* vmm, uint32_t space, uint64_t address, uint64_t size);
   /** Places a BAR of a device with PASSTHRU_BARS_BY_VMM. `decoded` false removes the BAR from the
    * guest: on return no vCPU reaches its memory. An error from a placement undoes the guest's
-   * write. An error from a removal keeps the memory mapped in this process. */
+   * write. An error from a removal keeps the memory mapped in this process; the library removes the
+   * BAR again before it places another. The guest chooses the address, which may be one that the
+   * VMM cannot map. The callback cannot ask for the BAR's parts: read passthru_device_bar_spans()
+   * and passthru_device_bar_info() after the device is opened. They do not change. */
   int (*place_bar)(void* vmm, uint32_t guest_address, uint32_t bar, bool decoded, uint64_t address);
 
   /** Translates a guest's message in place, for a VMM that emulates interrupt remapping. On error
@@ -153,27 +160,32 @@ struct passthru_callbacks {
    * return of routes_commit if the change is between begin and commit. On error the route keeps its
    * message. */
   int (*route_update)(void* vmm, uint32_t route, const struct passthru_message* message);
+  /** Deletes a route that no eventfd uses. Its number may be used again. */
   void (*route_del)(void* vmm, uint32_t route);
-  /** Begins a batch of route_add and route_update, up to 2,048 of them. Optional; for a VMM that
-   * gives the hypervisor its whole table at once. */
+  /** Begins a batch of route_add and route_update, up to 2,048 of them. The whole batch runs on one
+   * thread, and no route callback of another thread comes between. Optional; for a VMM that gives
+   * the hypervisor its whole table at once. */
   void (*routes_begin)(void* vmm);
   /** Makes the batch take effect. On error, all routes are as they were before routes_begin, and
    * those that were added do not exist. */
   int (*routes_commit)(void* vmm);
   /** From now on each signal of `eventfd` delivers the route's message. The VMM owns the counter
-   * until irqfd_off. Delivers at once if the counter is not 0. Default: the VMM has no irqfd; the
+   * until irqfd_off. Delivers at once if the counter is not 0. `eventfd` does not block. KVM leaves
+   * a counter as it was when the irqfd was added: read it then. Default: the VMM has no irqfd; the
    * library's forwarder calls signal_msi for each interrupt, and needs no routes. */
   int (*irqfd_on)(void* vmm, uint32_t route, int eventfd);
   /** Stops delivery before it returns. */
   void (*irqfd_off)(void* vmm, uint32_t route, int eventfd);
-  /** Delivers a message. Must not wait for a thread that is in a call of the library. Required if
-   * there is no irqfd_on. With irqfd_on it is needed for vectors that are watched or limited. */
+  /** Delivers a message. Must not wait for a thread that is in a call of the library. Without
+   * irqfd_on it delivers every interrupt. With irqfd_on it is needed only for vectors that are
+   * watched or limited. */
   int (*signal_msi)(void* vmm, uint32_t source, const struct passthru_message* message);
 
   /** From now on each signal of `eventfd` asserts INTx `pin` (0: INTA#) of the guest's device. At
    * the guest's EOI the VMM deasserts the line and signals `resample`. Default: intx_level is
    * called. */
   int (*intx_on)(void* vmm, uint32_t guest_address, uint32_t pin, int eventfd, int resample);
+  /** Stops delivery before it returns. Deasserts the line if no other eventfd asserts it. */
   void (*intx_off)(void* vmm, uint32_t guest_address, uint32_t pin, int eventfd);
   /** Sets the level of INTx `pin`. The VMM reports each EOI with passthru_device_end_of_intx().
    * Must not wait for a thread that is in a call of the library. Default: INTx is not delivered. */
@@ -181,6 +193,7 @@ struct passthru_callbacks {
 
   /** Reports a VFIO file, for KVM's VFIO device. Default: nothing. */
   int (*file_added)(void* vmm, int fd);
+  /** Reports the end of a VFIO file, before it is closed. */
   void (*file_removed)(void* vmm, int fd);
 
   /** Receives an event. Default: nothing. */
@@ -200,16 +213,18 @@ enum {
   PASSTHRU_IRQFD_TAKES_AT_ONCE = 1 << 0,
 };
 
+/** Options of a domain. */
 struct passthru_domain_options {
-  uint32_t size;
-  uint32_t flags;
+  uint32_t size;  /**< sizeof the struct */
+  uint32_t flags; /**< PASSTHRU_IRQFD_* */
 };
 
 /** Creates a domain for a VMM that implements the callbacks. The library copies the table.
- * `options` may be NULL.
+ * `callbacks` may be NULL: nothing is mapped and no interrupt is delivered, as for a program
+ * without a guest. `options` may be NULL.
  *
  * Errors:
- * - EINVAL: a pointer is NULL, a flag is unknown, or a callback of a pair is missing.
+ * - EINVAL: `domain` is NULL, a flag is unknown, or a callback of a group is missing.
  * - E2BIG: a struct has members that this version does not know.
  *
  * Since: 0.2
@@ -228,13 +243,14 @@ enum {
   PASSTHRU_KVM_MSI_BY_MESSAGE = 1 << 2,
 };
 
+/** Options of a domain on KVM. */
 struct passthru_kvm_options {
-  uint32_t size;
-  uint32_t flags;
+  uint32_t size;       /**< sizeof the struct */
+  uint32_t flags;      /**< PASSTHRU_KVM_* */
   int32_t vm_fd;       /**< the VM, with an irqchip; must stay open as long as the domain */
   uint32_t first_slot; /**< the first memory slot that the library may use; 0: 16 */
   uint32_t first_gsi;  /**< the first GSI that the library may use; 0: 24 */
-  uint32_t reserved;
+  uint32_t reserved;   /**< 0 */
   /** Returns the GSI that INTx `pin` of a guest's device is wired to, or -errno. NULL: INTx is not
    * delivered. Gets the `vmm` of the callbacks. */
   int (*intx_gsi)(void* vmm, uint32_t guest_address, uint32_t pin);
@@ -267,7 +283,7 @@ PASSTHRU_API int passthru_domain_create_kvm(const struct passthru_kvm_options* o
  */
 PASSTHRU_API int passthru_domain_destroy(passthru_domain* domain);
 
-/** Flags of guest memory. */
+/** Flags of passthru_domain_add_memory() and passthru_domain_add_memory_fd(). */
 enum {
   PASSTHRU_MEMORY_READ_ONLY = 1 << 0, /**< devices may not write it */
 };
@@ -307,10 +323,22 @@ PASSTHRU_API int passthru_domain_add_memory_fd(passthru_domain* domain, uint64_t
  */
 PASSTHRU_API int passthru_domain_remove_memory(passthru_domain* domain, uint64_t address);
 
+/** Hides BARs at [address, address + size): the VMM's own devices, APICs and RAM are there.
+ * Accesses to these addresses get -ENXIO, and nothing is mapped there. Call it before the guest
+ * runs. For BARs that the library places. The range is hidden as long as the domain exists.
+ *
+ * Errors:
+ * - EINVAL: the size is 0, or the range ends beyond the address space.
+ *
+ * Since: 0.2
+ */
+PASSTHRU_API int passthru_domain_hide_bars(passthru_domain* domain, uint64_t address,
+                                           uint64_t size);
+
 /** A range of addresses, the last one included. */
 struct passthru_range {
-  uint64_t first;
-  uint64_t last;
+  uint64_t first; /**< the first address */
+  uint64_t last;  /**< the last address, which belongs to the range */
 };
 
 /** Returns the guest addresses at which the IOMMU can map RAM for the devices that are open, in
@@ -326,7 +354,7 @@ PASSTHRU_API int passthru_domain_usable_ranges(passthru_domain* domain,
                                                struct passthru_range* ranges, size_t* count);
 
 /** Uses an iommufd or a VFIO container that another process opened, instead of opening one. The
- * library closes the descriptor, also if it fails.
+ * library uses a copy of the descriptor; close yours.
  *
  * Errors:
  * - EBUSY: the domain has an iommufd or container already.
@@ -339,9 +367,9 @@ PASSTHRU_API int passthru_domain_use_container(passthru_domain* domain, int fd);
 
 /** An MSI route of the VMM itself in KVM's routing table. */
 struct passthru_kvm_route {
-  uint32_t gsi;    /**< below first_gsi, and no pin of KVM's irqchip */
-  uint32_t source; /**< requester id, if KVM takes it */
-  struct passthru_message message;
+  uint32_t gsi;                    /**< below first_gsi, and no pin of KVM's irqchip */
+  uint32_t source;                 /**< requester id, if KVM takes it */
+  struct passthru_message message; /**< that KVM delivers */
 };
 
 /** Replaces all of the VMM's own MSI routes in the table of a domain on KVM: those of its virtio
@@ -406,9 +434,11 @@ enum {
   PASSTHRU_REPORT_UNPLUG = 1 << 2,
   /** The guest sees no expansion ROM. */
   PASSTHRU_NO_ROM = 1 << 3,
-  /** `cdev_fd` is the device's own node, /dev/vfio/devices/vfioN. The library closes it. */
+  /** `cdev_fd` is the device's own node, /dev/vfio/devices/vfioN. The library uses a
+   * copy; close yours. */
   PASSTHRU_USE_CDEV_FD = 1 << 4,
-  /** `group_fd` is the device's group, /dev/vfio/N. The library closes it. */
+  /** `group_fd` is the device's group, /dev/vfio/N. The library uses a copy; close yours.
+   */
   PASSTHRU_USE_GROUP_FD = 1 << 5,
   /** Does not reset the device, which goes on from a saved state: call passthru_device_state_load()
    * next. */
@@ -417,7 +447,7 @@ enum {
 
 /** How the device is opened. */
 enum passthru_backend {
-  PASSTHRU_BACKEND_AUTO = 0,
+  PASSTHRU_BACKEND_AUTO = 0,  /**< by its own node if it has one, otherwise by its group */
   PASSTHRU_BACKEND_GROUP = 1, /**< through its IOMMU group and a container */
   PASSTHRU_BACKEND_CDEV = 2,  /**< through its own node and an iommufd */
 };
@@ -429,9 +459,10 @@ enum passthru_msix {
   PASSTHRU_MSIX_BAR = 2,      /**< in BAR `msix_bar` */
 };
 
+/** How a device is assigned. */
 struct passthru_device_options {
-  uint32_t size;
-  uint32_t flags;
+  uint32_t size;          /**< sizeof the struct */
+  uint32_t flags;         /**< a set of flags of passthru_device_options */
   const char* device;     /**< "0000:01:00.0"; NULL if `cdev_fd` says which device it is */
   uint32_t guest_address; /**< in the guest: bus << 8 | device << 3 | function */
   uint32_t backend;       /**< enum passthru_backend */
@@ -444,7 +475,7 @@ struct passthru_device_options {
   uint32_t unmapped_bars; /**< BARs whose accesses are all trapped: bit n for BAR n */
   uint32_t max_interrupts_per_second; /**< of each vector; 0: no limit */
   uint32_t response_timeout_ms;       /**< how long a device may answer all ones; 0: 1,000 ms */
-  uint32_t reserved;
+  uint32_t reserved;                  /**< 0 */
 };
 
 /** Opens a device, gives it the guest's memory, and resets it.
@@ -496,18 +527,20 @@ PASSTHRU_API int passthru_device_config_read(passthru_device* device, uint32_t o
 PASSTHRU_API int passthru_device_config_write(passthru_device* device, uint32_t offset,
                                               uint32_t width, uint32_t value);
 
+/** Flags of passthru_bar_info. */
 enum {
-  PASSTHRU_BAR_IO = 1 << 0,
-  PASSTHRU_BAR_64BIT = 1 << 1,
-  PASSTHRU_BAR_PREFETCHABLE = 1 << 2,
-  PASSTHRU_BAR_DECODED = 1 << 3, /**< the guest has placed it: guest_address is valid */
+  PASSTHRU_BAR_IO = 1 << 0,           /**< it consists of I/O ports */
+  PASSTHRU_BAR_64BIT = 1 << 1,        /**< its address has 64 bits */
+  PASSTHRU_BAR_PREFETCHABLE = 1 << 2, /**< reads have no side effects */
+  PASSTHRU_BAR_DECODED = 1 << 3,      /**< the guest has placed it: guest_address is valid */
 };
 
+/** A BAR as the guest sees it. */
 struct passthru_bar_info {
-  uint32_t size;
-  uint32_t flags;
-  uint64_t bar_size; /**< bytes; 0: the guest has no such BAR */
-  uint64_t guest_address;
+  uint32_t size;          /**< sizeof the struct */
+  uint32_t flags;         /**< PASSTHRU_BAR_* */
+  uint64_t bar_size;      /**< bytes; 0: the guest has no such BAR */
+  uint64_t guest_address; /**< with PASSTHRU_BAR_DECODED */
 };
 
 /** Describes a BAR that the guest sees. `bar` is 0 to 5, or 6 for the expansion ROM. Set
@@ -523,11 +556,11 @@ PASSTHRU_API int passthru_device_bar_info(passthru_device* device, uint32_t bar,
 
 /** A part of a BAR. */
 struct passthru_span {
-  uint64_t offset; /**< in the BAR */
-  uint64_t size;
-  void* memory; /**< in this process; NULL: accesses must be forwarded */
-  int32_t fd;   /**< the device's descriptor, which stays the library's; -1 without memory */
-  uint32_t reserved;
+  uint64_t offset;    /**< in the BAR */
+  uint64_t size;      /**< bytes */
+  void* memory;       /**< in this process; NULL: accesses must be forwarded */
+  int32_t fd;         /**< the device's descriptor, which stays the library's; -1 without memory */
+  uint32_t reserved;  /**< 0 */
   uint64_t fd_offset; /**< of `memory` in `fd` */
 };
 
@@ -544,8 +577,8 @@ struct passthru_span {
 PASSTHRU_API int passthru_device_bar_spans(passthru_device* device, uint32_t bar,
                                            struct passthru_span* spans, size_t* count);
 
-/** Reads or writes a BAR as the guest sees it, at an offset. Bytes beyond the BAR read as all ones,
- * and are dropped.
+/** Reads or writes a BAR as the guest sees it, at an offset, also while the guest does not decode
+ * it. Bytes beyond the BAR read as all ones, and are dropped. If a read fails, all bytes are ones.
  *
  * Errors:
  * - EINVAL: the handle or the number is wrong.
