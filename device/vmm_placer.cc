@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "device/vmm_placer.h"
 
+#include <span>
 #include <utility>
 
 namespace passthru {
@@ -43,17 +44,38 @@ Result<void> VmmPlacer::place(const BarTargets& bars, const BarAddresses& placem
 
 /// Places a BAR. On error the VMM has it where it was.
 Result<void> VmmPlacer::put(unsigned bar, const BarTargets& bars, uint64_t address) {
-  PASSTHRU_TRY(domain_.hypervisor().place_bar(guest_address_, bar, address));
-  places_[bar] = {address, bars[bar]};
-  return {};
+  hide_from_peers(bar);
+  auto placed = domain_.hypervisor().place_bar(guest_address_, bar, address);
+  if (placed) places_[bar] = {.address = address, .shown = bars[bar]};
+  offer_to_peers(bar, *bars[bar]);
+  return placed;
 }
 
 /// Removes a BAR. If the VMM fails, the next placement tries again, and its memory stays mapped.
 void VmmPlacer::remove(unsigned bar) {
   Place& place = places_[bar];
   if (!place.shown) return;
+  hide_from_peers(bar);
   place.address.reset();
   if (domain_.hypervisor().place_bar(guest_address_, bar, std::nullopt)) place.shown.reset();
+}
+
+void VmmPlacer::offer_to_peers(unsigned bar, const Bar& target) {
+  Place& place = places_[bar];
+  if (!place.address) return;
+  for (const WindowSpan& span : target.window_spans()) {
+    const uint64_t address = *place.address + span.offset;
+    if (domain_.dma().offer(address, std::span(span.memory, span.size))) {
+      place.peers.push_back(address);
+    }
+  }
+}
+
+// Before the VMM removes the BAR, as in P2pMapper.
+void VmmPlacer::hide_from_peers(unsigned bar) {
+  for (const uint64_t address : std::exchange(places_[bar].peers, {})) {
+    domain_.dma().forget(address);
+  }
 }
 
 /// Undoes the part of a placement that has happened. A BAR that the VMM now refuses is removed.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "device/domain.h"
 #include "mmap/bar_placer.h"
@@ -13,7 +14,8 @@
 
 namespace passthru {
 
-/// Calls Hypervisor::place_bar for each BAR whose place changes.
+/// Calls Hypervisor::place_bar for each BAR whose place changes. The guest's other devices reach
+/// the mapped parts of its BARs by DMA, if the IOMMU can map them (P2pMapper).
 class VmmPlacer final : public BarPlacer {
  public:
   /// `domain` must outlive this object. `guest_address` is the device's.
@@ -33,11 +35,14 @@ class VmmPlacer final : public BarPlacer {
     std::optional<uint64_t> address{};  ///< empty: removed, or the VMM failed to remove it
     /// The guest may reach its memory. Null: the VMM has removed it.
     std::shared_ptr<AccessTarget> shown{};
+    std::vector<uint64_t> peers{};  ///< guest addresses of the parts that devices reach
   };
 
   Result<void> put(unsigned bar, const BarTargets& bars, uint64_t address);
   void remove(unsigned bar);
   void put_back(const BarTargets& bars);
+  void offer_to_peers(unsigned bar, const Bar& target);
+  void hide_from_peers(unsigned bar);
 
   Domain& domain_;
   const Bdf guest_address_;
