@@ -101,14 +101,14 @@ Result<passthru_domain*> make_domain(std::shared_ptr<Kernel> kernel, Sysfs sysfs
   return handle;
 }
 
-void close_device(CDomain& domain, passthru_device* handle) {
+bool close_device(CDomain& domain, passthru_device* handle) {
   {
     // The services call the device, so they drop it before its handle waits for its users.
     const auto use = devices().find(handle);
-    if (!use) return;
+    if (!use) return false;
     domain.remove(handle, *use->device);
   }
-  const std::unique_ptr<CDevice> closed = devices().remove(handle);
+  return devices().remove(handle) != nullptr;
 }
 
 }  // namespace passthru

@@ -86,7 +86,7 @@ Result<passthru_domain*> make_domain(std::shared_ptr<Kernel> kernel, Sysfs sysfs
                                      const passthru_callbacks* callbacks, void* vmm,
                                      CallbackOptions options);
 
-/// Closes a device of a domain in use. Does nothing if the device is closed already.
-void close_device(CDomain& domain, passthru_device* handle);
+/// Closes a device of a domain in use. Returns whether this call closed it.
+bool close_device(CDomain& domain, passthru_device* handle);
 
 }  // namespace passthru

@@ -48,9 +48,8 @@ int passthru_device_close(passthru_device* handle) {
     if (const auto device = devices().find(handle)) of = device->domain;
     // If the domain is being destroyed, that closes the device.
     const auto domain = domains().find(of);
-    if (!domain) return fail(EINVAL, kOperation, "the device does not exist");
-    close_device(*domain, handle);
-    return {};
+    if (domain && close_device(*domain, handle)) return {};
+    return fail(EINVAL, kOperation, "the device does not exist");
   });
 }
 

@@ -136,13 +136,15 @@ TEST_F(CapiDevice, BarsThatTheVmmPlacesAreMappedByNobodyElse) {
   passthru_span spans[8];
   size_t count = 8;
   ASSERT_EQ(passthru_device_bar_spans(device, 0, spans, &count), 0);
-  ASSERT_EQ(count, 2U);
+  ASSERT_EQ(count, 3U) << "registers, table, PBA";
   EXPECT_EQ(spans[0].offset, 0U);
   EXPECT_EQ(spans[0].size, 0x2000U);
   EXPECT_NE(spans[0].memory, nullptr);
   EXPECT_GE(spans[0].fd, 0);
-  EXPECT_EQ(spans[1].memory, nullptr) << "the pages of table and PBA";
-  EXPECT_EQ(spans[1].fd, -1);
+  for (size_t trapped = 1; trapped < count; ++trapped) {
+    EXPECT_EQ(spans[trapped].memory, nullptr);
+    EXPECT_EQ(spans[trapped].fd, -1);
+  }
 
   enable_msix(device);
   program(2, [&](uint32_t offset, uint32_t value) {
@@ -180,6 +182,8 @@ TEST_P(CapiMoves, AThousandMovesLeaveTheBarWhereTheGuestPutIt) {
   passthru_device* device = open(by_vmm ? PASSTHRU_BARS_BY_VMM : 0);
   place(device);
   enable_msix(device);
+  for (unsigned vector = 0; vector < 65 && !by_vmm; ++vector) program_by_address(vector);
+  vmm.host.delivered();
   for (unsigned move = 0; move < 1000; ++move) {
     const uint64_t address = kCWindow + uint64_t{move % 64} * 0x4000;
     place(device, address);
@@ -189,7 +193,6 @@ TEST_P(CapiMoves, AThousandMovesLeaveTheBarWhereTheGuestPutIt) {
     }
     ASSERT_EQ(vmm.host.mappings().size(), 1U);
     ASSERT_EQ(vmm.host.mappings()[0].address, address);
-    program_by_address(move % 65, address);
     hardware.fire(move % 65);
     ASSERT_THAT(vmm.host.delivered(), ElementsAre(message_of(move % 65)));
   }
