@@ -3,6 +3,7 @@
 #include "base/small_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,36 @@
 #include "base/fd.h"
 
 namespace passthru {
+namespace {
+
+Result<void> write_at_once(int fd, std::string_view text, const std::string& operation) {
+  const ssize_t n = ::write(fd, text.data(), text.size());
+  if (n < 0) return fail(errno, operation);
+  if (static_cast<size_t>(n) != text.size())
+    return fail(EIO, operation, "the kernel accepted only a part of the text");
+  return {};
+}
+
+// Fails if a user other than root and the caller could replace the files of the directory.
+Result<void> check_owner(const std::filesystem::path& directory, const struct stat& status,
+                         const std::string& operation) {
+  const bool ours = status.st_uid == ::geteuid() || status.st_uid == 0;
+  if (!S_ISDIR(status.st_mode) || !ours) {
+    return tl::unexpected(Error{.code = EPERM, .operation = operation}
+                              .because("it exists, and is not a directory of this user")
+                              .advise("Remove it: 'rm -r " + directory.string() + "'"));
+  }
+  const bool by_group = (status.st_mode & S_IWGRP) != 0 && status.st_gid != ::getegid();
+  if (by_group || (status.st_mode & S_IWOTH) != 0) {
+    return tl::unexpected(
+        Error{.code = EPERM, .operation = operation}
+            .because("it exists, and other users can write to it")
+            .advise("Take that from them: 'chmod go-w " + directory.string() + "'"));
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<std::string> read_file(const std::filesystem::path& file, size_t limit) {
   const std::string operation = "read " + file.string();
@@ -28,16 +59,40 @@ Result<std::string> read_file(const std::filesystem::path& file, size_t limit) {
   return text;
 }
 
-Result<void> write_file(const std::filesystem::path& file, std::string_view text, bool create) {
+Result<void> write_file(const std::filesystem::path& file, std::string_view text) {
   const std::string operation = "write " + file.string();
-  const int flags = O_WRONLY | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0);
-  const Fd fd(::open(file.c_str(), flags, 0644));
+  const Fd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd) return fail(errno, operation);
-  const ssize_t n = ::write(fd.get(), text.data(), text.size());
-  if (n < 0) return fail(errno, operation);
-  if (static_cast<size_t>(n) != text.size())
-    return fail(EIO, operation, "the kernel accepted only a part of the text");
-  return {};
+  return write_at_once(fd.get(), text, operation);
+}
+
+// The name of the temporary file begins with a dot and has no known ending, so that udev and other
+// readers of the directory skip a file that a crash left behind.
+Result<void> replace_file(const std::filesystem::path& file, std::string_view text) {
+  const std::string operation = "write " + file.string();
+  const std::filesystem::path fresh =
+      file.parent_path() / ("." + file.filename().string() + ".new");
+  ::unlink(fresh.c_str());  // left by a crash
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  const Fd fd(::open(fresh.c_str(), kFlags, 0644));
+  if (!fd) return fail(errno, operation);
+  Result<void> done = write_at_once(fd.get(), text, operation);
+  if (done && ::fsync(fd.get()) != 0) done = fail(errno, operation);
+  if (done && ::rename(fresh.c_str(), file.c_str()) != 0) done = fail(errno, operation);
+  if (!done) ::unlink(fresh.c_str());
+  return done;
+}
+
+Result<void> make_directory(const std::filesystem::path& directory) {
+  const std::string operation = "create " + directory.string();
+  std::filesystem::path made;
+  for (const std::filesystem::path& part : directory) {
+    made /= part;
+    if (::mkdir(made.c_str(), 0755) != 0 && errno != EEXIST) return fail(errno, operation);
+  }
+  struct stat status = {};
+  if (::lstat(directory.c_str(), &status) != 0) return fail(errno, operation);
+  return check_owner(directory, status, operation);
 }
 
 std::string first_line(const std::filesystem::path& file) {

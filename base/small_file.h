@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads and writes of small files in sysfs and /proc: one open, one system call, no buffering.
+// Reads and writes of small files: one open, one system call, no buffering. Also files and
+// directories that survive a crash and other users.
 #pragma once
 
 #include <cstddef>
@@ -16,10 +17,21 @@ namespace passthru {
 /// Returns at most `limit` bytes from the start of `file`. The Error's operation is "read FILE".
 Result<std::string> read_file(const std::filesystem::path& file, size_t limit = 4096);
 
-/// Writes `text` in one write(2), so that the kernel sees one store. Without `create`, the file
-/// must exist; with it, a file that exists is replaced. The Error's operation is "write FILE".
-Result<void> write_file(const std::filesystem::path& file, std::string_view text,
-                        bool create = false);
+/// Writes `text` to a file that exists, in one write(2), so that the kernel sees one store. The
+/// Error's operation is "write FILE".
+Result<void> write_file(const std::filesystem::path& file, std::string_view text);
+
+/// Creates a file or replaces it. After a crash the file has the old or the new content, never a
+/// part of it. A symbolic link is replaced, not followed. The Error's operation is "write FILE".
+Result<void> replace_file(const std::filesystem::path& file, std::string_view text);
+
+/// Creates a directory and its missing parents. Only their owner can write to them, whatever the
+/// umask is. The Error's operation is "create DIRECTORY".
+///
+/// Errors:
+/// - EPERM: the directory exists, and another user could replace the files in it.
+/// - Errors of mkdir(2).
+Result<void> make_directory(const std::filesystem::path& directory);
 
 /// Returns the first line without its newline; empty if the file cannot be read.
 std::string first_line(const std::filesystem::path& file);

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The order of the writes matters. The driver core matches a device that has a driver_override only
-// with that driver. So the override is set after the old driver is unbound, and restored before the
-// old driver returns.
+// with that driver. So `bind` sets the override before the old driver leaves: no other driver can
+// take the device in between. The former override returns before the former driver.
+//
+// The file of the record is written first and removed last. Every state in between is one that the
+// next call recognizes: a record and no driver, or a record and the override that `bind` set.
 #include "prepare/binding.h"
 
 #include <fmt/format.h>
 
 #include <optional>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "base/small_file.h"
 #include "vfio/group.h"
@@ -18,60 +21,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kVfio = "vfio-pci";
-
-// The driver and the override that a device had before it was bound to vfio-pci.
-struct Record {
-  std::string driver{};           // empty: none
-  std::string driver_override{};  // empty: none
-
-  [[nodiscard]] std::string text() const {
-    return fmt::format("driver={}\noverride={}\n", driver, driver_override);
-  }
-};
-
-// Returns whether a driver's name stays within its directory when it becomes part of a path.
-bool is_driver_name(std::string_view name) {
-  return name != "." && name != ".." && name.find_first_of(std::string_view("/\0", 2)) == name.npos;
-}
-
-std::optional<std::string> take_line(std::string_view& text, std::string_view key) {
-  const size_t end = text.find('\n');
-  if (end == text.npos || !text.starts_with(key)) return std::nullopt;
-  std::string value(text.substr(key.size(), end - key.size()));
-  text.remove_prefix(end + 1);
-  if (!is_driver_name(value)) return std::nullopt;
-  return value;
-}
-
-Result<std::optional<Record>> read_record(const fs::path& file) {
-  auto text = read_file(file);
-  if (!text) {
-    if (text.error().code == ENOENT) return std::optional<Record>();
-    return tl::unexpected(std::move(text).error());
-  }
-  std::string_view rest = *text;
-  auto driver = take_line(rest, "driver=");
-  auto driver_override = take_line(rest, "override=");
-  if (!driver || !driver_override || !rest.empty()) {
-    return tl::unexpected(Error{.code = EINVAL,
-                                .operation = "read " + file.string(),
-                                .cause = "the file is not a record of the device's former driver",
-                                .advice = "Remove the file; the kernel then chooses a driver"});
-  }
-  return std::optional(Record{std::move(*driver), std::move(*driver_override)});
-}
-
 FileChange write(fs::path file, std::string value) {
   return {FileChange::Kind::Write, std::move(file), std::move(value)};
 }
 
-Error driver_missing(Bdf bdf, const std::string& driver, std::string cause) {
-  return Error{.code = ENOENT,
-               .operation = "find driver " + driver,
-               .device = bdf.str(),
-               .cause = std::move(cause),
-               .advice = fmt::format("Load it with 'modprobe {}'", driver)};
+FileChange create_file(fs::path file, std::string content) {
+  return {FileChange::Kind::Create, std::move(file), std::move(content)};
+}
+
+FileChange remove_file(fs::path file) {
+  return {FileChange::Kind::Remove, std::move(file), {}};
 }
 
 // vfio-pci refuses this too, but only after the driver that serves the virtual functions is
@@ -88,74 +47,160 @@ Error has_virtual_functions(const Sysfs& sysfs, const PciFunction& function) {
           (sysfs.function_path(function.bdf) / "sriov_numvfs").string())};
 }
 
+// Returns the record if it can be read and belongs to the device in the slot.
+std::optional<BindingRecord> valid_record(const Result<std::optional<BindingRecord>>& read,
+                                          const PciFunction& function) {
+  if (!read || !*read || !(*read)->is_of(function)) return std::nullopt;
+  return **read;
+}
+
+// Returns the state that an `unbind` must restore after a bind to `vfio_driver`.
+BindingRecord state_before(const PciFunction& function, const std::optional<BindingRecord>& kept,
+                           const std::string& vfio_driver) {
+  BindingRecord state{.vendor = function.vendor,
+                      .device = function.device,
+                      .vfio_driver = vfio_driver,
+                      .driver = function.driver,
+                      .driver_override = function.driver_override};
+  const bool without_host_driver = function.on_vfio || function.driver.empty();
+  if (kept && without_host_driver) {  // an earlier bind was killed, or bound another VFIO driver
+    state.driver = kept->driver;
+    state.driver_override = kept->driver_override;
+  } else if (kept && kept->may_have_set_override_of(function)) {
+    state.driver_override = kept->driver_override;
+  } else if (function.on_vfio || is_vfio_name(function.driver_override)) {
+    // The override is of another program, and keeps the host driver away.
+    if (without_host_driver) state.driver.reset();
+    state.driver_override.clear();
+  }
+  return state;
+}
+
+// Returns the writes after which `driver` has the device and `driver_override` is set. An override
+// that names another driver must be absent while the driver is bound.
+std::vector<FileChange> give_to(const Sysfs& sysfs, Bdf bdf, const std::string& driver,
+                                const std::string& driver_override) {
+  const fs::path file = sysfs.function_path(bdf) / "driver_override";
+  const FileChange bind = write(sysfs.driver_path(driver) / "bind", bdf.str());
+  if (driver_override.empty() || driver_override == driver)
+    return {write(file, driver_override), bind};
+  return {write(file, ""), bind, write(file, driver_override)};
+}
+
+// The parts of a plan of `unbind`.
+class Restoration {
+ public:
+  Restoration(const Sysfs& sysfs, const PciFunction& function, const BindingRecord& before)
+      : sysfs_(sysfs), function_(function), before_(before), override_(function.driver_override) {}
+
+  void leave_vfio() {
+    const fs::path vfio = sysfs_.driver_path(function_.driver);
+    add(write(vfio / "unbind", name()), {write(vfio / "bind", name())});
+  }
+  void set_override(const std::string& wanted) {
+    if (override_ == wanted) return;
+    const fs::path file = sysfs_.function_path(function_.bdf) / "driver_override";
+    add(write(file, wanted), {write(file, override_)});
+    override_ = wanted;
+  }
+  void return_driver() {
+    if (!before_.driver) {
+      // The undo goes through the device: the driver that the kernel will choose is not known yet.
+      set_override(before_.driver_override);
+      add(write(sysfs_.bus_path() / "drivers_probe", name()),
+          {write(sysfs_.function_path(function_.bdf) / "driver/unbind", name())});
+      return;
+    }
+    if (!before_.driver->empty()) {
+      const bool fits =
+          before_.driver_override.empty() || before_.driver_override == *before_.driver;
+      set_override(fits ? before_.driver_override : "");
+      const fs::path driver = sysfs_.driver_path(*before_.driver);
+      add(write(driver / "bind", name()), {write(driver / "unbind", name())});
+    }
+    set_override(before_.driver_override);
+  }
+  void add(FileChange change, std::vector<FileChange> undo) {
+    plan_.push_back({std::move(change), std::move(undo), name()});
+  }
+  [[nodiscard]] ChangePlan plan() && { return std::move(plan_); }
+
+ private:
+  [[nodiscard]] std::string name() const { return function_.bdf.str(); }
+
+  const Sysfs& sysfs_;
+  const PciFunction& function_;
+  const BindingRecord& before_;
+  std::string override_;  // after the planned changes
+  ChangePlan plan_;
+};
+
 }  // namespace
 
-Result<ChangePlan> Binding::bind(Bdf bdf) const {
+Result<ChangePlan> Binding::bind(Bdf bdf, const std::string& driver) const {
   const PciFunction function = PASSTHRU_TRY(bindable_function(sysfs_, bdf));
-  if (function.on_vfio) return ChangePlan{};
+  if (keeps_driver(function, driver)) return ChangePlan{};
   if (function.virtual_functions && function.virtual_functions->enabled != 0)
     return tl::unexpected(has_virtual_functions(sysfs_, function));
-  if (!sysfs_.has_driver(kVfio))
-    return tl::unexpected(driver_missing(bdf, kVfio, "the driver is not loaded"));
+  const std::string vfio_driver = PASSTHRU_TRY(find_vfio_driver(function, driver));
 
   const std::string name = bdf.str();
-  const fs::path record = records_ / name;
+  const auto kept = valid_record(read_binding_record(record_of(bdf)), function);
+  const BindingRecord before = state_before(function, kept, vfio_driver);
   const fs::path override_file = sysfs_.function_path(bdf) / "driver_override";
-  const fs::path vfio = sysfs_.driver_path(kVfio);
+  const fs::path vfio = sysfs_.driver_path(vfio_driver);
 
   ChangePlan plan;
-  // A device with a record but no driver: an earlier bind was killed halfway. Keep its record.
-  const auto left = read_record(record);
-  if (!function.driver.empty() || !left || !*left) {
-    plan.push_back({{FileChange::Kind::Create, record,
-                     Record{function.driver, function.driver_override}.text()},
-                    FileChange{FileChange::Kind::Remove, record, {}},
+  if (kept != before) {
+    plan.push_back(
+        {create_file(record_of(bdf), before.text()),
+         {kept ? create_file(record_of(bdf), kept->text()) : remove_file(record_of(bdf))},
+         name});
+  }
+  if (function.driver_override != vfio_driver) {
+    plan.push_back({write(override_file, vfio_driver),
+                    {write(override_file, function.driver_override)},
                     name});
   }
   if (!function.driver.empty()) {
-    const fs::path driver = sysfs_.driver_path(function.driver);
-    plan.push_back({write(driver / "unbind", name), write(driver / "bind", name), name});
+    plan.push_back({write(sysfs_.driver_path(function.driver) / "unbind", name),
+                    give_to(sysfs_, bdf, function.driver, function.driver_override), name});
   }
-  plan.push_back(
-      {write(override_file, kVfio), write(override_file, function.driver_override), name});
-  plan.push_back({write(vfio / "bind", name), write(vfio / "unbind", name), name});
+  plan.push_back({write(vfio / "bind", name), {write(vfio / "unbind", name)}, name});
   return plan;
 }
 
 Result<ChangePlan> Binding::unbind(Bdf bdf) const {
   const PciFunction function = PASSTHRU_TRY(sysfs_.function(bdf));
-  if (!function.on_vfio) return ChangePlan{};
+  const fs::path file = record_of(bdf);
+  const auto read = read_binding_record(file).on(bdf.str());
+  if (!read) return tl::unexpected(read.error());
+  const auto kept = valid_record(read, function);
+  const bool without_driver = function.driver.empty();
+  const bool left_by_others = without_driver && is_vfio_name(function.driver_override);
+  if (!function.on_vfio && !kept && !left_by_others) return ChangePlan{};
 
-  const std::string name = bdf.str();
-  const fs::path record_file = records_ / name;
-  const std::optional<Record> record = PASSTHRU_TRY(read_record(record_file).on(name));
-  if (record && !record->driver.empty() && !sysfs_.has_driver(record->driver)) {
-    return tl::unexpected(
-        driver_missing(bdf, record->driver, "the device's former driver is no longer loaded"));
+  // Without a record, a new record says that a driver must be found, in case this is interrupted.
+  const BindingRecord before = kept.value_or(
+      BindingRecord{.vendor = function.vendor,
+                    .device = function.device,
+                    .vfio_driver = function.on_vfio ? function.driver : function.driver_override});
+  const bool to_be_returned = function.on_vfio || without_driver;
+  if (const std::string& driver = before.driver.value_or("");
+      to_be_returned && !driver.empty() && !sysfs_.has_driver(driver)) {
+    return tl::unexpected(former_driver_missing(function, driver));
   }
 
-  const fs::path device = sysfs_.function_path(bdf);
-  const fs::path vfio = sysfs_.driver_path(function.driver);
-  const Record before = record.value_or(Record{});
-
-  ChangePlan plan;
-  plan.push_back({write(vfio / "unbind", name), write(vfio / "bind", name), name});
-  plan.push_back({write(device / "driver_override", before.driver_override),
-                  write(device / "driver_override", function.driver_override), name});
-  if (!record) {
-    // Undo through the device: which driver the kernel will choose is not known yet.
-    plan.push_back({write(sysfs_.bus_path() / "drivers_probe", name),
-                    write(device / "driver/unbind", name), name});
-  } else if (!record->driver.empty()) {
-    const fs::path driver = sysfs_.driver_path(record->driver);
-    plan.push_back({write(driver / "bind", name), write(driver / "unbind", name), name});
+  Restoration restoration(sysfs_, function, before);
+  if (!kept) restoration.add(create_file(file, before.text()), {remove_file(file)});
+  if (function.on_vfio) restoration.leave_vfio();
+  if (to_be_returned) {
+    restoration.return_driver();
+  } else if (before.may_have_set_override_of(function)) {
+    restoration.set_override(before.driver_override);
   }
-  if (record) {
-    plan.push_back({{FileChange::Kind::Remove, record_file, {}},
-                    FileChange{FileChange::Kind::Create, record_file, record->text()},
-                    name});
-  }
-  return plan;
+  restoration.add(remove_file(file), {create_file(file, before.text())});
+  return std::move(restoration).plan();
 }
 
 }  // namespace passthru

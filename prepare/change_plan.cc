@@ -3,31 +3,83 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+#include <set>
+#include <sstream>
 #include <system_error>
 
 #include "base/small_file.h"
+#include "prepare/in_use.h"
 
 namespace passthru {
 namespace {
 
-// Returns the content of a file in the form that printf takes.
-std::string escaped(const std::string& content) {
-  std::string text;
-  for (const char c : content) text += c == '\n' ? std::string("\\n") : std::string(1, c);
-  return text;
+// Returns the text as a word of a shell: 'it'\''s'.
+std::string shell_word(const std::string& text) {
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
 }
 
-// Undoes the changes before `failed`, last first. Returns the changes that could not be undone.
+// Returns the command that prints the content: printf '%s\n' 'line' 'line'.
+std::string printed(const std::string& content) {
+  std::string command = R"(printf '%s\n')";
+  std::istringstream lines(content);
+  for (std::string line; std::getline(lines, line);) command += " " + shell_word(line);
+  return command;
+}
+
+// Undoes the changes before `failed`, last first. Returns the changes that could not be undone. If
+// a device cannot be restored, its files stay: the next call needs its record.
 std::string undo_before(const ChangePlan& plan, size_t failed, const ApplyChange& apply) {
   std::string left;
+  std::set<std::string> not_restored;
+  bool stopped = false;
   for (size_t i = failed; i-- > 0;) {
-    if (!plan[i].undo) continue;
-    if (auto undone = apply(*plan[i].undo); !undone) {
-      left += fmt::format("; not undone: '{}': {}", plan[i].undo->str(),
+    for (const FileChange& undo : plan[i].undo) {
+      if (undo.kind != FileChange::Kind::Write && not_restored.contains(plan[i].device)) continue;
+      auto undone = stopped ? Result<void>(fail(ECANCELED, "undo")) : apply(undo);
+      if (undone) continue;
+      stopped = stopped || undone.error().code == ECANCELED;
+      not_restored.insert(plan[i].device);
+      left += fmt::format("; not undone: '{}': {}", undo.str(),
                           std::generic_category().message(undone.error().code));
     }
   }
   return left;
+}
+
+std::string commands_of(ChangePlan::const_iterator begin, ChangePlan::const_iterator end) {
+  if (begin == end) return "nothing";
+  std::vector<std::string> commands;
+  std::transform(begin, end, std::back_inserter(commands),
+                 [](const PlannedChange& each) { return "'" + each.change.str() + "'"; });
+  return first_few(commands);
+}
+
+std::string devices_of(const ChangePlan& plan) {
+  std::vector<std::string> devices;
+  for (const PlannedChange& each : plan) {
+    if (std::find(devices.begin(), devices.end(), each.device) == devices.end())
+      devices.push_back(each.device);
+  }
+  return fmt::format("{}", fmt::join(devices, " "));
+}
+
+// The writes of an undo would wait for the same lock of the device, so the state stays as it is.
+Error stopped_at(const ChangePlan& plan, size_t at, Error error) {
+  const auto stop = plan.begin() + static_cast<ChangePlan::difference_type>(at);
+  error.cause = fmt::format(
+      "stopped while the kernel was working on it, and it may still complete. Made before: {}. Not "
+      "made: {}",
+      commands_of(plan.begin(), stop), commands_of(stop + 1, plan.end()));
+  const std::string devices = devices_of(plan);
+  error.advice = fmt::format(
+      "When the kernel is done, 'passthru bind {0}' binds from this state, and 'passthru unbind "
+      "{0}' gives back",
+      devices);
+  return error;
 }
 
 }  // namespace
@@ -37,8 +89,8 @@ std::string FileChange::str() const {
     case Kind::Write:
       return fmt::format("echo {}> {}", value.empty() ? "" : value + " ", file.string());
     case Kind::Create:
-      return fmt::format("mkdir -p {} && printf '{}' > {}", file.parent_path().string(),
-                         escaped(value), file.string());
+      return fmt::format("mkdir -p {} && {} > {}", file.parent_path().string(), printed(value),
+                         file.string());
     case Kind::Remove:
       return fmt::format("rm {}", file.string());
   }
@@ -51,9 +103,8 @@ Result<void> apply_to_files(const FileChange& change) {
     case FileChange::Kind::Write:
       return write_file(change.file, change.value + "\n");
     case FileChange::Kind::Create:
-      std::filesystem::create_directories(change.file.parent_path(), error);
-      if (error) return fail(error.value(), "create " + change.file.parent_path().string());
-      return write_file(change.file, change.value, /*create=*/true);
+      PASSTHRU_TRY(make_directory(change.file.parent_path()));
+      return replace_file(change.file, change.value);
     case FileChange::Kind::Remove:
       if (!std::filesystem::remove(change.file, error) && !error)
         return fail(ENOENT, "remove " + change.file.string());
@@ -69,6 +120,7 @@ Result<void> carry_out(const ChangePlan& plan, const ApplyChange& apply) {
     if (done) continue;
     Error error = std::move(done).error();
     if (error.device.empty()) error.device = plan[i].device;
+    if (error.code == ECANCELED) return tl::unexpected(stopped_at(plan, i, std::move(error)));
     if (error.advice.empty() && (error.code == EACCES || error.code == EPERM)) {
       error.advice = "This needs root: run it with sudo";
     }
@@ -76,6 +128,9 @@ Result<void> carry_out(const ChangePlan& plan, const ApplyChange& apply) {
     if (!left.empty()) {
       if (error.cause.empty()) error.cause = std::generic_category().message(error.code);
       error.cause += left;
+      if (error.advice.empty())
+        error.advice =
+            fmt::format("'passthru unbind {}' tries again to give back", devices_of(plan));
     }
     return tl::unexpected(std::move(error));
   }

@@ -5,7 +5,6 @@
 
 #include <filesystem>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,12 +16,12 @@ namespace passthru {
 struct FileChange {
   enum class Kind {
     Write,   ///< writes a line to an existing file, as sysfs expects
-    Create,  ///< creates a file with this content, and its directory
+    Create,  ///< creates a file with this content, or replaces it, and creates its directory
     Remove,
   };
   Kind kind = Kind::Write;
   std::filesystem::path file{};
-  std::string value{};  ///< Write: the line without its newline. Create: the whole content
+  std::string value{};  ///< Write: the line without its newline. Create: lines, each with a newline
 
   /// Returns the shell command: "echo vfio-pci >
   /// /sys/bus/pci/devices/0000:00:02.0/driver_override".
@@ -31,20 +30,29 @@ struct FileChange {
 
 struct PlannedChange {
   FileChange change{};
-  std::optional<FileChange> undo{};
-  std::string device{};  ///< BDF; the error of a failed change names it
+  std::vector<FileChange> undo{};  ///< in this order
+  std::string device{};            ///< BDF; the error of a failed change names it
 };
 
 /// Changes in the order in which they are made. Empty: nothing needs to change.
 using ChangePlan = std::vector<PlannedChange>;
 
-/// Makes a change. Tests replace it.
+/// Makes a change. Tests and the command replace it.
+///
+/// Errors:
+/// - ECANCELED: the caller has stopped waiting, and the kernel may still complete the change.
+/// - Any other errno: the change was not made.
 using ApplyChange = std::function<Result<void>(const FileChange&)>;
 Result<void> apply_to_files(const FileChange& change);
 
 /// Carries out all of the plan, or nothing: if a change fails, the earlier changes are undone, last
 /// first. Returns the error of the failed change; its cause names the changes that could not be
 /// undone. EACCES and EPERM come with advice.
+///
+/// Errors:
+/// - ECANCELED: as above. Nothing is undone, because the kernel still works on the device. The
+///   cause says which changes were made and which were not.
+/// - Errors of `apply`.
 Result<void> carry_out(const ChangePlan& plan, const ApplyChange& apply = apply_to_files);
 
 }  // namespace passthru

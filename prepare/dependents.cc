@@ -4,7 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <regex>
+#include <sstream>
+#include <string_view>
 #include <vector>
 
 #include "base/small_file.h"
@@ -32,6 +35,47 @@ void follow(const Sysfs& sysfs, const std::string& name, const fs::path& block,
   if (const std::string disk = disk_above(name); !disk.empty()) todo.push_back(all / disk);
 }
 
+// Returns the node's name below /dev. Only some nodes have a DEVNAME that differs from their name.
+std::string file_of_node(const std::string& name, const fs::path& directory) {
+  constexpr std::string_view kKey = "DEVNAME=";
+  std::istringstream lines(read_file(directory / "uevent").value_or(std::string()));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(kKey)) return line.substr(kKey.size());
+  }
+  std::string file = name;
+  std::replace(file.begin(), file.end(), '!', '/');  // cciss!c0d0
+  return file;
+}
+
+// Returns whether a person uses the input. The jacks of a sound card are inputs too, and report
+// only switches.
+bool is_for_people(const fs::path& input) {
+  if (input.string().find("/sound/") != std::string::npos) return false;
+  bool known = false;
+  for (const char* events : {"key", "rel", "abs"}) {
+    const std::string bits = first_line(input / "capabilities" / events);
+    known = known || !bits.empty();
+    if (bits.find_first_not_of("0 ") != bits.npos) return true;
+  }
+  return !known;
+}
+
+void add_dependent(const std::string& kind, const std::string& name, const fs::path& directory,
+                   Dependent& found) {
+  const bool card = name.starts_with("card") && name.find('-') == name.npos;  // card0-DP-1: a port
+  if (kind == "net") found.interfaces.emplace(name, directory);
+  if (kind == "graphics" || (kind == "drm" && card)) found.displays.emplace(name, directory);
+  if (kind == "input" && name.starts_with("input") && is_for_people(directory))
+    found.inputs.emplace(name, directory);
+  if (kind.empty()) return;
+  const std::string number = first_line(directory / "dev");
+  if (number.empty()) return;
+  found.nodes.push_back({.name = name,
+                         .file = file_of_node(name, directory),
+                         .number = number,
+                         .block = kind == "block"});
+}
+
 // Adds real directories only: the target of each link in sysfs is found elsewhere.
 void add_directories(const fs::path& in, std::vector<fs::path>& todo) {
   std::error_code error;
@@ -55,13 +99,15 @@ Result<Dependent> find_dependents(const Sysfs& sysfs, Bdf bdf, size_t max_direct
     todo.pop_back();
     const std::string kind = link_name(directory / "subsystem");
     const std::string name = directory.filename();
-    if (kind == "net") carried.interfaces.emplace(name, directory);
     if (kind == "block") {
       if (!carried.blocks.emplace(name, directory).second) continue;
       follow(sysfs, name, directory, todo);
     }
+    add_dependent(kind, name, directory, carried);
     add_directories(directory, todo);
   }
+  std::sort(carried.nodes.begin(), carried.nodes.end(),
+            [](const DeviceNode& a, const DeviceNode& b) { return a.name < b.name; });
   return carried;
 }
 

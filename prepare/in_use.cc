@@ -10,21 +10,16 @@
 #include <sstream>
 
 #include "base/fd.h"
+#include "base/printable.h"
 #include "base/small_file.h"
 #include "prepare/dependents.h"
 #include "prepare/mounts.h"
+#include "prepare/node_uses.h"
 
 namespace passthru {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Replaces control characters: a name from the host's files must not act on the terminal.
-std::string printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return text;
-}
 
 struct Block {
   std::string name{};    // "dm-0", "nvme0n1p1"
@@ -170,6 +165,8 @@ Result<std::vector<DeviceUse>> device_uses(const Sysfs& sysfs, const fs::path& p
   for (const auto& [name, path] : carried.interfaces) {
     if (is_up(path)) uses.push_back(use_of_interface(proc, name, path));
   }
+  for (DeviceUse& use : PASSTHRU_TRY(node_uses(sysfs, proc, bdf, carried).on(bdf.str())))
+    uses.push_back(std::move(use));
   return uses;
 }
 

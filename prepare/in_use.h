@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The uses that the host makes of a device, from sysfs and /proc: mounted file systems, swap and
-// volumes on its disks, and network interfaces that are up. They end when the device is bound to
-// vfio-pci.
+// volumes on its disks, network interfaces that are up, consoles, displays, keyboards, and device
+// nodes that a process has open. They end when the device is bound to vfio-pci.
 #pragma once
 
 #include <filesystem>
@@ -24,6 +24,8 @@ struct DeviceUse {
 /// - A disk, a partition or a volume built on them (dm, md) that is mounted or is swap.
 /// - Each of these volumes, even if it is not mounted.
 /// - A network interface with IFF_UP, with or without an address.
+/// - The uses of prepare/node_uses: consoles, displays, inputs, open device nodes. The text names
+///   the process that has the node open. Without root, only the caller's processes are seen.
 ///
 /// Not seen: uses in other namespaces only, and file systems whose disks neither the mount table
 /// nor sysfs names (ZFS). `proc` is where procfs is mounted.

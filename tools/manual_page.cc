@@ -83,6 +83,10 @@ std::string manual_page(const CLI::App& app, const std::string& version) {
       "0 done; 1 the answer is no; 2 wrong usage; 3 the system refused.\n"
       ".SH FILES\n"
       ".TP\n.I /run/passthru\nthe driver that each bound device had before\n"
+      ".TP\n.I /etc/driverctl.d/pci\\-DEVICE\n"
+      "the driver of a device at each boot, written by 'bind \\-\\-persist' if driverctl is "
+      "installed\n"
+      ".TP\n.I /etc/udev/rules.d/10\\-passthru\\-DEVICE.rules\nthe same without driverctl\n"
       ".TP\n.I /run/passthru/vm\nthe inspect sockets of running VMMs\n",
       "PASSTHRU", escaped_for_roff(version), name, name, escaped_for_roff(app.get_description()),
       commands_below(app, name));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Untrusted text for display: without control sequences, and in lines that fit. Pure.
+// Printable text for display, in lines that fit. Pure.
 #pragma once
 
 #include <cstddef>
@@ -7,11 +7,9 @@
 #include <string_view>
 #include <vector>
 
-namespace passthru::tools {
+#include "base/printable.h"
 
-/// Returns `text` for a terminal or XML. A '?' replaces control characters, invisible characters,
-/// characters that change the text direction, and bytes that are not UTF-8.
-std::string printable(std::string_view text);
+namespace passthru::tools {
 
 /// Returns the maximum width of `text` in columns of a terminal; `text` is printable.
 size_t columns_of(std::string_view text);

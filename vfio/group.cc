@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <string>
 
 namespace passthru {
@@ -14,6 +15,38 @@ tl::unexpected<Error> refuse(int code, Bdf bdf, std::string cause, std::string a
                               .device = bdf.str(),
                               .cause = std::move(cause),
                               .advice = std::move(advice)});
+}
+
+// Returns the functions of the group for which `wanted` holds, without bridges.
+Result<std::vector<Bdf>> chosen_members(
+    const Sysfs& sysfs, Bdf bdf, const std::function<bool(Bdf, const GroupMember&)>& wanted) {
+  const PciFunction function = PASSTHRU_TRY(bindable_function(sysfs, bdf));
+  std::vector<Bdf> functions;
+  for (const GroupMember& member : PASSTHRU_TRY(sysfs.group(*function.iommu_group))) {
+    const auto address = Bdf::parse(member.name);  // not every member is a PCI function
+    if (address && !member.bridge && wanted(*address, member)) functions.push_back(*address);
+  }
+  return functions;
+}
+
+// `passthru bind` takes only PCI functions that are no bridges. The other members can only lose
+// their drivers.
+std::string how_to_free(uint32_t group, const std::vector<GroupMember>& blocking) {
+  std::string bind;
+  std::string unbind;
+  for (const GroupMember& member : blocking) {
+    if (Bdf::parse(member.name) && !member.bridge) {
+      bind += " " + member.name;
+    } else {
+      unbind += fmt::format("{}'echo {} > /sys/kernel/iommu_groups/{}/devices/{}/driver/unbind'",
+                            unbind.empty() ? "" : ", ", member.name, group, member.name);
+    }
+  }
+  std::string ways;
+  if (!bind.empty())
+    ways = fmt::format("Bind every device of the group: 'passthru bind{}'. ", bind);
+  if (!unbind.empty()) ways += fmt::format("Unbind their drivers: {}. ", unbind);
+  return ways + "Or move the device to another slot";
 }
 
 }  // namespace
@@ -47,14 +80,14 @@ Result<PciFunction> bindable_function(const Sysfs& sysfs, Bdf bdf) {
   return function;
 }
 
+Result<std::vector<Bdf>> functions_to_bind(const Sysfs& sysfs, Bdf bdf) {
+  return chosen_members(sysfs, bdf, [&](Bdf address, const GroupMember& member) {
+    return address == bdf || member.on_vfio || blocks_group(member);
+  });
+}
+
 Result<std::vector<Bdf>> functions_of_group(const Sysfs& sysfs, Bdf bdf) {
-  const PciFunction function = PASSTHRU_TRY(bindable_function(sysfs, bdf));
-  std::vector<Bdf> functions;
-  for (const GroupMember& member : PASSTHRU_TRY(sysfs.group(*function.iommu_group))) {
-    const auto address = Bdf::parse(member.name);  // not every member is a PCI function
-    if (address && !member.bridge) functions.push_back(*address);
-  }
-  return functions;
+  return chosen_members(sysfs, bdf, [](Bdf, const GroupMember&) { return true; });
 }
 
 Result<uint32_t> assignable_group(const Sysfs& sysfs, Bdf bdf) {
@@ -70,16 +103,12 @@ Result<uint32_t> assignable_group(const Sysfs& sysfs, Bdf bdf) {
       PASSTHRU_TRY(blocking_members(sysfs, *function.iommu_group));
   if (!blocking.empty()) {
     std::string named;
-    std::string command = "passthru bind";
     for (const GroupMember& member : blocking) {
       named += fmt::format("{}{} ({})", named.empty() ? "" : ", ", member.name, member.driver);
-      command += " " + member.name;
     }
-    return refuse(
-        EPERM, bdf,
-        fmt::format("its IOMMU group {} is shared with {}", *function.iommu_group, named),
-        fmt::format("Bind every device of the group: '{}'. Or move the device to another slot",
-                    command));
+    return refuse(EPERM, bdf,
+                  fmt::format("its IOMMU group {} is shared with {}", *function.iommu_group, named),
+                  how_to_free(*function.iommu_group, blocking));
   }
   return *function.iommu_group;
 }

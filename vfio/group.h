@@ -35,8 +35,16 @@ Result<uint32_t> assignable_group(const Sysfs& sysfs, Bdf bdf);
 /// `assignable_group`.
 Result<PciFunction> bindable_function(const Sysfs& sysfs, Bdf bdf);
 
-/// Returns all functions that leave the host with this function, itself included: the functions of
-/// its IOMMU group without bridges, sorted.
+/// Returns the functions that must leave the host so that this function can be assigned, sorted:
+/// itself, the members that block its group, and the members on VFIO. Bridges between buses stay.
+/// So do members without a driver, such as the chipset's ISA bridge, and AMD's dummy host bridges.
+///
+/// Errors:
+/// - Errors of `bindable_function`.
+/// - ENOENT: the group went away.
+Result<std::vector<Bdf>> functions_to_bind(const Sysfs& sysfs, Bdf bdf);
+
+/// Returns all functions of this function's IOMMU group without bridges, itself included, sorted.
 ///
 /// Errors:
 /// - Errors of `bindable_function`.

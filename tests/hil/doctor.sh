@@ -122,7 +122,7 @@ groups() {
   "$passthru" unbind --group $other
   as_before 'unbind --group: everything is restored'
 
-  # The last step but one of the second device fails, after its driver was unbound.
+  # The override of the second device fails, after the first device was bound.
   mount --bind "/sys/bus/pci/devices/$other/driver_override" "/sys/bus/pci/devices/$other/driver_override"
   mount -o remount,bind,ro "/sys/bus/pci/devices/$other/driver_override"
   refused 'bind --group: a member fails' 3 $other 'Read-only file system' -- "$passthru" bind --group $one

@@ -209,7 +209,7 @@ has silent "^$nvme: ok, [1-9]"
 for name in silent silent.full; do
   has $name 'ask the VMM at /run/passthru/vm/silent.sock: it does not answer. Check whether the VMM still runs'
 done
-has busy "another process uses IOMMU group"
+has busy "has /dev/vfio/"
 
 # ---- checks of the trace ---------------------------------------------------------------------------------------------
 

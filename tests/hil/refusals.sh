@@ -75,7 +75,7 @@ groups() {
   exec 7<>"/dev/vfio/$nvme_group"
   refused 'run: group in use' 3 $nvme "another process uses group $nvme_group" \
     "fuser -v /dev/vfio/$nvme_group" -- "${run[@]}" --device $nvme
-  refused 'unbind: group in use' 3 $nvme "IOMMU group $nvme_group" "fuser -v /dev/vfio/$nvme_group" -- \
+  refused 'unbind: group in use' 3 $nvme "process $$ (" "has /dev/vfio/$nvme_group open" "'kill $$'" -- \
     "$passthru" unbind $nvme
   exec 7>&-
 }

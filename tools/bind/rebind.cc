@@ -6,10 +6,11 @@
 
 #include <algorithm>
 
+#include "tools/bind/visible_wait.h"
 #include "tools/commands.h"
-#include "tools/json.h"
 #include "tools/terminal.h"
 #include "vfio/group.h"
+#include "vfio/linux_kernel.h"
 
 namespace passthru::tools {
 namespace {
@@ -33,6 +34,7 @@ void print_plan(const ChangePlan& plan, bool json) {
     }
   }
   if (json) print_json({{"changes", lines}});
+  if (!json && plan.empty()) fmt::print("# nothing to do\n");
 }
 
 // Explains why a device on vfio-pci is not assignable yet: another device of its group is not.
@@ -44,34 +46,54 @@ std::string remark(const Sysfs& sysfs, const PciFunction& now) {
                              group.error().advice);
 }
 
-int report(const Sysfs& sysfs, const std::vector<Rebound>& rebound, bool as_json) {
+void print_device(const RebindHost& host, const Rebinding& rebinding, const Rebound& rebound,
+                  const PciFunction& now) {
+  const std::string group = remark(host.sysfs, now);
+  if (rebound.before.driver != now.driver) {
+    fmt::print("{}: {} -> {}{}\n", now.bdf.str(), shown(rebound.before.driver), shown(now.driver),
+               group);
+  } else {
+    fmt::print("{}: {} already, {}{}\n", now.bdf.str(), shown(now.driver),
+               rebound.changed ? "settings updated" : "nothing to do", group);
+  }
+  for (const std::string& line : rebinding.notes(now)) fmt::print("{}\n", line);
+}
+
+Json to_json(const Rebinding& rebinding, const Rebound& rebound, const PciFunction& now) {
+  Json device = {{"device", now.bdf.str()},
+                 {"driver", json_or_null(now.driver)},
+                 {"driver_before", json_or_null(rebound.before.driver)},
+                 {"changed", rebound.changed},
+                 {"iommu_group", json_or_null(now.iommu_group)}};
+  device.update(rebinding.members(now));
+  return device;
+}
+
+int report(const RebindHost& host, const std::vector<Rebound>& all, const Rebinding& rebinding,
+           bool as_json) {
+  int status = kDone;
   Json devices = Json::array();
-  for (const auto& [before, changed] : rebound) {
-    const auto now = sysfs.function(before.bdf);
+  for (const Rebound& rebound : all) {
+    const auto now = host.sysfs.function(rebound.before.bdf);
     if (!now) return report_error(now.error());
+    const auto right = rebinding.check(*now);
+    if (!right) status = report_error(right.error());
     if (as_json) {
-      devices.push_back({{"device", now->bdf.str()},
-                         {"driver", json_or_null(now->driver)},
-                         {"driver_before", json_or_null(before.driver)},
-                         {"changed", changed},
-                         {"iommu_group", json_or_null(now->iommu_group)}});
-    } else if (changed) {
-      fmt::print("{}: {} -> {}{}\n", now->bdf.str(), shown(before.driver), shown(now->driver),
-                 remark(sysfs, *now));
-    } else {
-      fmt::print("{}: {} already, nothing to do{}\n", now->bdf.str(), shown(now->driver),
-                 remark(sysfs, *now));
+      devices.push_back(to_json(rebinding, rebound, *now));
+    } else if (right) {
+      print_device(host, rebinding, rebound, *now);
     }
   }
   if (as_json) print_json({{"devices", devices}});
-  return kDone;
+  return status;
 }
 
 // Returns each device once: two of `named` may be in the same group.
-Result<std::vector<Bdf>> with_their_groups(const Sysfs& sysfs, const std::vector<Bdf>& named) {
+Result<std::vector<Bdf>> with_their_groups(const Rebinding& rebinding,
+                                           const std::vector<Bdf>& named) {
   std::vector<Bdf> devices;
   for (const Bdf bdf : named) {
-    for (const Bdf member : PASSTHRU_TRY(functions_of_group(sysfs, bdf))) {
+    for (const Bdf member : PASSTHRU_TRY(rebinding.group_of(bdf))) {
       if (std::find(devices.begin(), devices.end(), member) == devices.end())
         devices.push_back(member);
     }
@@ -79,34 +101,42 @@ Result<std::vector<Bdf>> with_their_groups(const Sysfs& sysfs, const std::vector
   return devices;
 }
 
-}  // namespace
-
-std::shared_ptr<RebindOptions> add_rebind_options(CLI::App& command) {
-  auto options = std::make_shared<RebindOptions>();
-  command.add_option("DEVICE", options->devices, "PCI addresses, as 'passthru list' shows them")
-      ->type_name("")
-      ->required();
-  command.add_flag("--group", options->whole_groups,
-                   "Also take all other devices of their IOMMU groups, except bridges");
-  command.add_flag("--dry-run", options->dry_run,
-                   "Print the changes as shell commands without making them");
-  command.add_flag("--json", options->json, kJsonHelp);
-  return options;
+Result<void> try_group_of_this_host(uint32_t group) {
+  LinuxKernel kernel;
+  const auto open = kernel.open_group(group);
+  return open ? Result<void>() : Result<void>(tl::unexpected(open.error()));
 }
 
-int rebind(const Sysfs& sysfs, const RebindOptions& options,
-           const std::function<Result<ChangePlan>(Bdf)>& plan_for) {
+}  // namespace
+
+RebindHost this_host() {
+  return {
+      .apply =
+          [](const FileChange& change) { return apply_visibly(change, WaitOptions{.say = say}); },
+      .try_group = try_group_of_this_host};
+}
+
+void add_rebind_options(CLI::App& command, RebindOptions& options) {
+  command.add_option("DEVICE", options.devices, "PCI addresses, as 'passthru list' shows them")
+      ->type_name("")
+      ->required();
+  command.add_flag("--dry-run", options.dry_run,
+                   "Print the changes as shell commands without making them");
+  command.add_flag("--json", options.json, kJsonHelp);
+}
+
+int rebind(const RebindHost& host, const RebindOptions& options, const Rebinding& rebinding) {
   auto devices = parse_devices(options.devices);
   if (!devices) return wrong_usage(devices.error());
-  if (options.whole_groups) devices = with_their_groups(sysfs, *devices);
+  if (options.whole_groups) devices = with_their_groups(rebinding, *devices);
   if (!devices) return report_error(devices.error());
 
   ChangePlan plan;
   std::vector<Rebound> rebound;
   for (const Bdf bdf : *devices) {
-    auto before = sysfs.function(bdf);
+    auto before = host.sysfs.function(bdf);
     if (!before) return report_error(before.error());
-    auto changes = plan_for(bdf);
+    auto changes = rebinding.plan_for(bdf);
     if (!changes) return report_error(changes.error());
     rebound.push_back({.before = std::move(*before), .changed = !changes->empty()});
     plan.insert(plan.end(), changes->begin(), changes->end());
@@ -117,12 +147,12 @@ int rebind(const Sysfs& sysfs, const RebindOptions& options,
   }
   Result<void> done;
   {
-    // All or nothing: half a plan would leave a device without a driver.
+    // All or nothing: a signal must not leave half a plan, except while the kernel waits.
     const SignalsHeld held;
-    done = carry_out(plan);
+    done = carry_out(plan, host.apply);
   }
   if (!done) return report_error(done.error());
-  return report(sysfs, rebound, options.json);
+  return report(host, rebound, rebinding, options.json);
 }
 
 }  // namespace passthru::tools

@@ -1,55 +1,62 @@
 // SPDX-License-Identifier: MIT
 // `passthru unbind`: moves devices from vfio-pci back to their host drivers.
-#include <fmt/format.h>
+#include <memory>
 
-#include "prepare/binding.h"
+#include "prepare/taken_back.h"
 #include "tools/bind/rebind.h"
 #include "tools/commands.h"
-#include "vfio/linux_kernel.h"
+#include "vfio/group.h"
 
 namespace passthru::tools {
 namespace {
 
 constexpr const char* kUnbindFooter =
     "Gives each device back to the driver that 'passthru bind' took it from. If that driver\n"
-    "is not known, the kernel chooses a driver. Refuses a device that a guest still uses.\n"
-    "Needs root.\n"
+    "is not known, the kernel chooses a driver. Also restores a device whose 'bind' or\n"
+    "'unbind' was killed, and removes the file of 'bind --persist'.\n"
+    "Refuses a device that a guest still uses, and names the guest's process. Needs root.\n"
+    "\n"
+    "If vfio-pci takes the device again, the exit status is 3, and the text says by which\n"
+    "parameter or id.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru unbind 0000:01:00.0\n"
     "  sudo passthru unbind --group 0000:01:00.0    and all other devices of its IOMMU group\n"
     "  passthru unbind --dry-run 0000:01:00.0       only print the changes";
 
-// Checks first: a write to `unbind` would wait without limit for the user of the device.
-Result<void> require_no_guest(const Sysfs& sysfs, Bdf bdf) {
-  const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
-  if (!function.on_vfio || !function.iommu_group) return {};
-  LinuxKernel kernel;
-  const auto group = kernel.open_group(*function.iommu_group);
-  if (group || group.error().code != EBUSY) return {};
-  return tl::unexpected(Error{
-      .code = EBUSY,
-      .operation = "unbind the device",
-      .device = bdf.str(),
-      .cause = fmt::format("another process uses IOMMU group {}", *function.iommu_group),
-      .advice = fmt::format("End the guest that has it; 'fuser -v /dev/vfio/{}' shows its process",
-                            *function.iommu_group)});
+// Checks first: a write to `unbind` would wait without limit for the user of the device. The file
+// of `bind --persist` is removed first: if the rest fails, a boot gives the device back.
+Result<ChangePlan> plan_of_unbind(const RebindHost& host, bool dry_run, Bdf bdf) {
+  if (!dry_run)
+    PASSTHRU_TRY(require_no_vfio_user(host.sysfs, host.root / "proc", bdf, host.try_group));
+  ChangePlan plan = host.persistence().forget(bdf);
+  for (PlannedChange& change : PASSTHRU_TRY(host.binding().unbind(bdf)))
+    plan.push_back(std::move(change));
+  return plan;
 }
 
 }  // namespace
 
+int unbind_devices(const RebindHost& host, const RebindOptions& options) {
+  return rebind(host, options,
+                {.group_of = [&](Bdf bdf) { return functions_of_group(host.sysfs, bdf); },
+                 .plan_for = [&](Bdf bdf) { return plan_of_unbind(host, options.dry_run, bdf); },
+                 .members = [](const PciFunction&) { return Json::object(); },
+                 .notes = [](const PciFunction&) { return std::vector<std::string>(); },
+                 .check = [&](const PciFunction& now) -> Result<void> {
+                   if (!now.on_vfio) return {};
+                   return tl::unexpected(taken_back(host.root, now));
+                 }});
+}
+
 CLI::App* add_unbind(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand("unbind", "Give devices back to their host drivers");
-  const auto options = add_rebind_options(*command);
+  const auto options = std::make_shared<RebindOptions>();
+  add_rebind_options(*command, *options);
+  command->add_flag("--group", options->whole_groups,
+                    "Also give back all other devices of their IOMMU groups, except bridges");
   command->footer(kUnbindFooter);
-  command->callback([options, &status] {
-    const Sysfs sysfs;
-    const Binding binding(sysfs);
-    status = rebind(sysfs, *options, [&](Bdf bdf) -> Result<ChangePlan> {
-      if (!options->dry_run) PASSTHRU_TRY(require_no_guest(sysfs, bdf));
-      return binding.unbind(bdf);
-    });
-  });
+  command->callback([options, &status] { status = unbind_devices(this_host(), *options); });
   return command;
 }
 

@@ -6,31 +6,13 @@
 #include <gtest/gtest.h>
 
 #include "base/small_file.h"
-#include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/prepare/binding_fixture.h"
 
 namespace passthru {
 namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-constexpr Bdf kDevice{.device = 2};
-constexpr const char* kName = "0000:00:02.0";
-
-class BindingTest : public testing::Test {
- protected:
-  Binding binding() const { return Binding(tree.sysfs(), tree.records()); }
-  Result<void> carry_out(const ChangePlan& plan) {
-    return passthru::carry_out(plan,
-                               [this](const FileChange& change) { return tree.apply(change); });
-  }
-  Result<void> bind() { return carry_out(PASSTHRU_TRY(binding().bind(kDevice))); }
-  Result<void> unbind() { return carry_out(PASSTHRU_TRY(binding().unbind(kDevice))); }
-  std::string driver_override() const { return tree.sysfs().function(kDevice)->driver_override; }
-  bool has_record() const { return std::filesystem::exists(tree.records() / kName); }
-
-  SysfsTree tree;
-};
 
 TEST_F(BindingTest, ADeviceGoesToVfioPciAndBackToTheDriverItHad) {
   tree.add_driver("vfio-pci").add({.driver = "nvme"});
@@ -54,7 +36,7 @@ TEST_F(BindingTest, ADeviceWithoutDriverIsWithoutDriverAgainAfterwards) {
 TEST_F(BindingTest, TheDriverThatAKilledBindTookAwayIsNotForgotten) {
   tree.add_driver("vfio-pci").add({.driver = "nvme"});
   ChangePlan plan = *binding().bind(kDevice);
-  plan.resize(2);
+  plan.resize(3);
   ASSERT_TRUE(carry_out(plan));
   ASSERT_EQ(tree.driver_of(kName), "");
   ASSERT_TRUE(bind());
@@ -111,16 +93,23 @@ TEST_F(BindingTest, WithoutARecordTheKernelChoosesTheDriver) {
 TEST_F(BindingTest, ThePlanReadsAsAShellWouldDoIt) {
   tree.add_driver("vfio-pci").add({.driver = "nvme"});
   const std::string root = tree.root().string();
-  std::vector<std::string> lines;
-  const auto plan = binding().bind(kDevice);
-  for (const PlannedChange& planned : *plan) lines.push_back(planned.change.str());
   EXPECT_THAT(
-      lines,
-      ElementsAre("mkdir -p " + root + "/run/passthru && printf 'driver=nvme\\noverride=\\n' > " +
+      commands(binding().bind(kDevice)),
+      ElementsAre("mkdir -p " + root +
+                      "/run/passthru && printf '%s\\n' 'device=1b36:0010' 'vfio_driver=vfio-pci' "
+                      "'driver=nvme' 'override=' > " +
                       root + "/run/passthru/0000:00:02.0",
-                  "echo 0000:00:02.0 > " + root + "/bus/pci/drivers/nvme/unbind",
                   "echo vfio-pci > " + root + "/bus/pci/devices/0000:00:02.0/driver_override",
+                  "echo 0000:00:02.0 > " + root + "/bus/pci/drivers/nvme/unbind",
                   "echo 0000:00:02.0 > " + root + "/bus/pci/drivers/vfio-pci/bind"));
+}
+
+// If the override came later, udev could load another driver that takes the device.
+TEST_F(BindingTest, TheOverrideIsSetWhileTheOldDriverHasTheDevice) {
+  tree.add_driver("vfio-pci").add({.driver = "nvme"});
+  carry_out_first(*binding().bind(kDevice), 2);
+  EXPECT_EQ(driver(), "nvme");
+  EXPECT_EQ(driver_override(), "vfio-pci");
 }
 
 // Whichever step the kernel refuses, the device is as before and the error names the step.
@@ -140,9 +129,8 @@ TEST_P(BindingRefused, BindLeavesTheDeviceAsItWas) {
 }
 
 INSTANTIATE_TEST_SUITE_P(EachStep, BindingRefused,
-                         testing::Values("/drivers/nvme/unbind",
-                                         "/devices/0000:00:02.0/driver_override",
-                                         "/drivers/vfio-pci/bind"));
+                         testing::Values("/devices/0000:00:02.0/driver_override",
+                                         "/drivers/nvme/unbind", "/drivers/vfio-pci/bind"));
 
 class UnbindingRefused : public BindingTest, public testing::WithParamInterface<const char*> {};
 
@@ -171,8 +159,14 @@ TEST_F(BindingTest, ADriverThatCannotTakeTheDeviceBackIsNamed) {
             "0000:00:02.0: cannot write " + root +
                 "/bus/pci/drivers/vfio-pci/bind: Invalid argument; not undone: 'echo "
                 "0000:00:02.0 > " +
-                root + "/bus/pci/drivers/nvme/bind': Input/output error");
+                root +
+                "/bus/pci/drivers/nvme/bind': Input/output error. 'passthru unbind 0000:00:02.0' "
+                "tries again to give back");
   EXPECT_EQ(driver_override(), "") << "the other steps are undone even so";
+  EXPECT_TRUE(has_record()) << "or unbind would not know the driver";
+  tree.refuse("/drivers/nvme/bind", 0);  // the driver works again
+  ASSERT_TRUE(unbind());
+  EXPECT_EQ(driver(), "nvme");
 }
 
 TEST_F(BindingTest, SeveralDevicesAreBoundAllOrNone) {
@@ -188,7 +182,7 @@ TEST_F(BindingTest, SeveralDevicesAreBoundAllOrNone) {
   EXPECT_EQ(tree.driver_of("0000:00:03.0"), "e1000e");
 }
 
-// The third device fails at its last step: all changes are undone, the last first.
+// The third device fails after two are bound: all changes are undone, the last first.
 TEST_F(BindingTest, AGroupOfWhichAMemberFailsGoesBackInReverseOrder) {
   tree.add_driver("vfio-pci");
   ChangePlan plan;
@@ -210,15 +204,24 @@ TEST_F(BindingTest, AGroupOfWhichAMemberFailsGoesBackInReverseOrder) {
   for (const std::string& asked : tree.asked()) {
     if (asked.starts_with("bus/pci/drivers/nvme/bind")) given_back.push_back(asked.substr(28));
   }
-  EXPECT_THAT(given_back, ElementsAre("0000:00:02.2", "0000:00:02.1", "0000:00:02.0"));
+  EXPECT_THAT(given_back, ElementsAre("0000:00:02.1", "0000:00:02.0"));
 }
 
 TEST_F(BindingTest, WithoutVfioPciNothingIsPlanned) {
   tree.add({.driver = "nvme"});
-  EXPECT_EQ(
-      binding().bind(kDevice).error().message(),
+  const std::string load =
       "0000:00:02.0: cannot find driver vfio-pci: the driver is not loaded. Load it with 'modprobe "
-      "vfio-pci'");
+      "vfio-pci'";
+  EXPECT_EQ(binding().bind(kDevice).error().message(), load);
+  tree.put("modules/modules.dep", "kernel/drivers/vfio/pci/vfio-pci.ko.zst: kernel/vfio.ko\n");
+  EXPECT_EQ(binding().bind(kDevice).error().message(), load);
+}
+
+TEST_F(BindingTest, AKernelWithoutVfioPciIsNotAskedToLoadIt) {
+  tree.add({.driver = "nvme"}).put("modules/modules.dep", "kernel/drivers/nvme/host/nvme.ko:\n");
+  EXPECT_EQ(binding().bind(kDevice).error().message(),
+            "0000:00:02.0: cannot find driver vfio-pci: the driver is not loaded, and this kernel "
+            "has no module of that name. Boot a kernel with CONFIG_VFIO_PCI");
 }
 
 TEST_F(BindingTest, ABridgeAndADeviceWithoutIommuAreNotBound) {
@@ -241,12 +244,41 @@ TEST_F(BindingTest, ADriverThatIsGoneIsNamedAndTheDeviceStays) {
   EXPECT_EQ(tree.driver_of(kName), "vfio-pci");
 }
 
-TEST_F(BindingTest, ARecordThatIsNoneIsRefusedBeforeAnythingIsWritten) {
+// The hint must name a module that exists: the names of drivers and of modules differ.
+TEST_F(BindingTest, TheHintAboutADriverThatIsGoneNamesModulesThatTheKernelHas) {
+  tree.add_driver("vfio-pci").add({.driver = "xhci_hcd"});
+  ASSERT_TRUE(bind());
+  tree.remove_driver("xhci_hcd");
+  const auto advice = [&] { return binding().unbind(kDevice).error().advice; };
+
+  tree.put("modules/modules.alias", "alias pci:v00001B36d00000010sv*sd*bc*sc*i* xhci_pci\n");
+  EXPECT_EQ(advice(), "Load the modules of the device: 'modprobe -a xhci_pci'");
+  tree.put("modules/modules.alias", "alias pci:v00001B36d00000010sv*sd*bc*sc*i* xhci-hcd\n");
+  EXPECT_EQ(advice(), "Load it with 'modprobe xhci_hcd'");
+
+  tree.put("modules/modules.alias", "alias pci:v00008086d*sv*sd*bc*sc*i* e1000e\n");
+  tree.put("modules/modules.dep", "kernel/drivers/usb/host/xhci-hcd.ko.xz: \n");
+  EXPECT_EQ(advice(), "Load it with 'modprobe xhci_hcd'");
+  tree.put("modules/modules.dep", "kernel/drivers/nvme/host/nvme.ko: kernel/xhci-hcd.ko\n");
+  EXPECT_EQ(advice(), "This kernel has no module for it. Remove " +
+                          (tree.records() / kName).string() + "; the kernel then chooses a driver");
+  std::filesystem::remove(tree.records() / kName);  // as the hint says
+  EXPECT_TRUE(unbind());
+}
+
+TEST_F(BindingTest, ARecordOfUnknownFormIsRefusedBeforeAnythingIsWritten) {
   tree.add_driver("vfio-pci").add({.driver = "nvme"});
   ASSERT_TRUE(bind());
-  for (const char* bad :
-       {"", "nvme", "driver=nvme", "driver=nvme\n", "driver=../../x\noverride=\n",
-        "driver=..\noverride=\n", "driver=nvme\noverride=\nmore\n", "override=\ndriver=nvme\n"}) {
+  const std::string good = "device=1b36:0010\nvfio_driver=vfio-pci\n";
+  for (const std::string& bad : std::vector<std::string>{
+           "", "nvme", good, good + "driver=nvme", good + "driver=nvme\n",
+           good + "driver=../../x\noverride=\n", good + "driver=..\noverride=\n",
+           good + "driver=nvme\noverride=\nmore\n", good + "override=\ndriver=nvme\n",
+           "driver=nvme\noverride=\n",
+           "device=1b36-0010\nvfio_driver=vfio-pci\ndriver=nvme\noverride=\n",
+           "device=1b36:001\nvfio_driver=vfio-pci\ndriver=nvme\noverride=\n",
+           "device=1b3x:0010\nvfio_driver=vfio-pci\ndriver=nvme\noverride=\n",
+           "device=1b36:0010\nvfio_driver=\ndriver=nvme\noverride=\n"}) {
     tree.put("run/passthru/0000:00:02.0", bad);
     const auto plan = binding().unbind(kDevice);
     ASSERT_FALSE(plan) << bad;
@@ -256,6 +288,9 @@ TEST_F(BindingTest, ARecordThatIsNoneIsRefusedBeforeAnythingIsWritten) {
                   ": the file is not a record of the device's former driver. Remove the file; the "
                   "kernel then chooses a driver");
   }
+  std::filesystem::remove(tree.records() / kName);  // as the hint says
+  ASSERT_TRUE(unbind());
+  EXPECT_EQ(driver(), "nvme");
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ TEST(ChangePlan, WhatWasDoneIsUndoneInReverse) {
   std::vector<std::string> done;
   const auto step = [](const char* value) {
     return PlannedChange{.change = {Kind::Write, "f", value},
-                         .undo = FileChange{Kind::Write, "f", std::string("not ") + value}};
+                         .undo = {FileChange{Kind::Write, "f", std::string("not ") + value}}};
   };
   const auto result =
       carry_out({step("a"), step("b"), step("c"), step("d")}, [&](const FileChange& change) {
@@ -70,6 +70,52 @@ TEST(ChangePlan, WhatWasDoneIsUndoneInReverse) {
       });
   EXPECT_EQ(result.error().code, EIO);
   EXPECT_EQ(done, (std::vector<std::string>{"a", "b", "c", "not b", "not a"}));
+}
+
+TEST(ChangePlan, TheShellCommandsOfTextWithQuotesMakeTheSameText) {
+  const FileChange change{Kind::Create, "/etc/r/x", "it's 100%\nA==\"b\\n\"\n"};
+  EXPECT_EQ(change.str(),
+            "mkdir -p /etc/r && printf '%s\\n' 'it'\\''s 100%' 'A==\"b\\n\"' > /etc/r/x");
+}
+
+// The undo would wait for the same lock in the kernel.
+TEST(ChangePlan, WhatTheKernelMayStillCompleteIsNotUndone) {
+  std::vector<std::string> done;
+  const auto step = [](const char* value) {
+    return PlannedChange{.change = {Kind::Write, "/f", value},
+                         .undo = {FileChange{Kind::Write, "/f", "undo"}},
+                         .device = "0000:00:02.0"};
+  };
+  const auto result = carry_out({step("a"), step("b"), step("c")}, [&](const FileChange& change) {
+    done.push_back(change.value);
+    return change.value == "b" ? Result<void>(fail(ECANCELED, "write /f")) : Result<void>();
+  });
+  EXPECT_EQ(done, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(result.error().message(),
+            "0000:00:02.0: cannot write /f: stopped while the kernel was working on it, and it may "
+            "still complete. Made before: 'echo a > /f'. Not made: 'echo c > /f'. When the kernel "
+            "is done, 'passthru bind 0000:00:02.0' binds from this state, and 'passthru unbind "
+            "0000:00:02.0' gives back");
+}
+
+TEST(ChangePlan, AnUndoThatTheUserStopsIsNotContinued) {
+  std::vector<std::string> done;
+  const auto step = [](const char* value) {
+    return PlannedChange{.change = {Kind::Write, "/f", value},
+                         .undo = {FileChange{Kind::Write, "/f", std::string("not ") + value}},
+                         .device = "0000:00:02.0"};
+  };
+  const auto result = carry_out({step("a"), step("b"), step("c")}, [&](const FileChange& change) {
+    done.push_back(change.value);
+    if (change.value == "c") return Result<void>(fail(EIO, "write /f"));
+    if (change.value == "not b") return Result<void>(fail(ECANCELED, "write /f"));
+    return Result<void>();
+  });
+  EXPECT_EQ(done, (std::vector<std::string>{"a", "b", "c", "not b"}));
+  EXPECT_EQ(result.error().code, EIO);
+  EXPECT_EQ(result.error().cause,
+            "Input/output error; not undone: 'echo not b > /f': Operation canceled; not undone: "
+            "'echo not a > /f': Operation canceled");
 }
 
 }  // namespace

@@ -91,8 +91,89 @@ INSTANTIATE_TEST_SUITE_P(
             EPERM,
             "0000:00:02.0: cannot assign the device: its IOMMU group 5 is shared with 0000:00:02.1 "
             "(e1000e), 0000:00:02.3 (xhci_hcd). Bind every device of the group: 'passthru bind "
-            "0000:00:02.1 0000:00:02.3'. Or move the device to another slot"}),
+            "0000:00:02.1 0000:00:02.3'. Or move the device to another slot"},
+        // `passthru bind` refuses a bridge, so the hint must not name that command for it.
+        Refusal{
+            "BridgeWithADriverOfItsOwn",
+            [](SysfsTree& tree) {
+              tree.add({.driver = "vfio-pci", .group = 5});
+              tree.add({.bdf = "0000:00:01.0", .driver = "shpchp", .group = 5, .bridge = true});
+            },
+            EPERM,
+            "0000:00:02.0: cannot assign the device: its IOMMU group 5 is shared with 0000:00:01.0 "
+            "(shpchp). Unbind their drivers: 'echo 0000:00:01.0 > "
+            "/sys/kernel/iommu_groups/5/devices/0000:00:01.0/driver/unbind'. Or move the device to "
+            "another slot"}),
     [](const auto& test) { return test.param.name; });
+
+// The device behind a root port without ACS shares the port's group. pcieport does no DMA.
+TEST(AssignableGroup, Case27ARootPortWithoutAcsIsNotCountedAndNotBound) {
+  for (const char* driver : {"pcieport", ""}) {
+    SysfsTree tree;
+    tree.add({.bdf = "0000:00:01.0",
+              .class_code = 0x060400,
+              .driver = driver,
+              .group = 7,
+              .bridge = true});
+    tree.add({.bdf = "0000:01:00.0", .driver = "vfio-pci", .group = 7});
+    const Bdf behind{.bus = 1};
+    EXPECT_EQ(assignable_group(tree.sysfs(), behind).value(), 7U) << driver;
+    EXPECT_TRUE(blocking_members(tree.sysfs(), 7)->empty()) << driver;
+    EXPECT_EQ(functions_to_bind(tree.sysfs(), behind).value(), std::vector<Bdf>{behind}) << driver;
+    EXPECT_EQ(functions_of_group(tree.sysfs(), behind).value(), std::vector<Bdf>{behind}) << driver;
+  }
+}
+
+// Another driver of a bridge may do DMA, so the kernel refuses the group.
+TEST(AssignableGroup, Case27ARootPortWithADriverOfItsOwnIsCounted) {
+  SysfsTree tree;
+  tree.add({.bdf = "0000:00:01.0",
+            .class_code = 0x060400,
+            .driver = "shpchp",
+            .group = 7,
+            .bridge = true});
+  tree.add({.bdf = "0000:01:00.0", .driver = "vfio-pci", .group = 7});
+  EXPECT_EQ(assignable_group(tree.sysfs(), Bdf{.bus = 1}).error().code, EPERM);
+}
+
+struct Neighbour {
+  const char* name;
+  uint32_t class_code;
+  const char* driver;
+  bool taken;
+};
+
+class FunctionsToBind : public testing::TestWithParam<Neighbour> {};
+
+TEST_P(FunctionsToBind, AreTheNamedFunctionAndWhatBlocksItsGroup) {
+  SysfsTree tree;
+  tree.add({.driver = "ahci", .group = 3});
+  tree.add({.bdf = "0000:00:02.1",
+            .class_code = GetParam().class_code,
+            .driver = GetParam().driver,
+            .group = 3});
+  std::vector<Bdf> expected{kDevice};
+  if (GetParam().taken) expected.push_back({.device = 2, .function = 1});
+  EXPECT_EQ(functions_to_bind(tree.sysfs(), kDevice).value(), expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Neighbours, FunctionsToBind,
+    testing::Values(Neighbour{"IsaBridgeWithoutDriver", 0x060100, "", false},
+                    Neighbour{"HostBridgeWithoutDriver", 0x060000, "", false},
+                    Neighbour{"IommuWithoutDriver", 0x080600, "", false},
+                    Neighbour{"SoundWithoutDriver", 0x040300, "", false},
+                    Neighbour{"SoundWithDriver", 0x040300, "snd_hda_intel", true},
+                    Neighbour{"IsaBridgeWithDriver", 0x060100, "lpc_ich", true},
+                    Neighbour{"OnPciStub", 0x040300, "pci-stub", false},
+                    Neighbour{"OnVfioPci", 0x040300, "vfio-pci", true}),
+    [](const auto& neighbour) { return neighbour.param.name; });
+
+TEST(FunctionsToBindOfADeviceWithoutDriver, ContainThisDevice) {
+  SysfsTree tree;
+  tree.add({.class_code = 0x088000, .driver = "", .group = 3});
+  EXPECT_EQ(functions_to_bind(tree.sysfs(), kDevice).value(), std::vector<Bdf>{kDevice});
+}
 
 TEST(FunctionsOfGroup, AreAllButBridgesOnceEachInOrder) {
   SysfsTree tree;

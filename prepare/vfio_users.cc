@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+#include "prepare/vfio_users.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "base/small_file.h"
+#include "prepare/in_use.h"
+#include "prepare/open_files.h"
+
+namespace passthru {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<DeviceNode> vfio_nodes(const Sysfs& sysfs, const PciFunction& function) {
+  std::vector<DeviceNode> nodes;
+  const std::string group = std::to_string(function.iommu_group.value_or(0));
+  nodes.push_back({.name = "/dev/vfio/" + group,
+                   .file = "vfio/" + group,
+                   .number = first_line(sysfs.root() / "class/vfio" / group / "dev")});
+  if (const std::string cdev = sysfs.cdev(function.bdf); !cdev.empty()) {
+    const fs::path directory = sysfs.function_path(function.bdf) / "vfio-dev" / cdev;
+    nodes.push_back({.name = "/dev/vfio/devices/" + cdev,
+                     .file = "vfio/devices/" + cdev,
+                     .number = first_line(directory / "dev")});
+  }
+  return nodes;
+}
+
+// The processes with a descriptor of VFIO's devices. A descriptor has no name; since Linux 6.18 its
+// fdinfo has the path of the device in sysfs.
+struct DescriptorHolders {
+  std::vector<int> of_device{};
+  std::vector<int> of_unknown_devices{};
+};
+
+void note(const OpenFile& file, const std::string& bdf, DescriptorHolders& holders) {
+  constexpr std::string_view kKey = "vfio-device-syspath:";
+  const std::string info = read_file(file.fdinfo).value_or(std::string());
+  const size_t key = info.find(kKey);
+  std::vector<int>& pids = key == info.npos ? holders.of_unknown_devices : holders.of_device;
+  if (key != info.npos) {
+    const std::string line = info.substr(key, info.find('\n', key) - key);
+    if (line.substr(line.rfind('/') + 1) != bdf) return;
+  }
+  if (pids.empty() || pids.back() != file.pid) pids.push_back(file.pid);
+}
+
+Result<DescriptorHolders> find_descriptors(const fs::path& proc, Bdf bdf) {
+  DescriptorHolders holders;
+  PASSTHRU_TRY(for_each_open_file(proc, [&](const OpenFile& file) {
+    if (file.target == "anon_inode:[vfio-device]") note(file, bdf.str(), holders);
+  }));
+  return holders;
+}
+
+Error used(Bdf bdf, std::string cause, std::string advice) {
+  return {.code = EBUSY,
+          .operation = "unbind the device",
+          .device = bdf.str(),
+          .cause = std::move(cause),
+          .advice = std::move(advice)};
+}
+
+// `what` is what each process does: "has the device open".
+Error used_by(Bdf bdf, const std::vector<Process>& processes, const std::string& what) {
+  std::vector<std::string> named;
+  std::vector<std::string> ways;
+  for (const Process& process : processes) {
+    named.push_back(process.str() + " " + what);
+    if (const std::string way = process.remedy(); !way.empty()) ways.push_back("'" + way + "'");
+  }
+  return used(bdf, first_few(named),
+              ways.empty() ? "End the guest first"
+                           : fmt::format("End the guest first: {}", first_few(ways)));
+}
+
+std::vector<Process> described(const fs::path& proc, const std::vector<int>& pids) {
+  std::vector<Process> processes;
+  for (const int pid : pids) processes.push_back(describe_process(proc, pid));
+  return processes;
+}
+
+// The group is busy, and no process in `proc` is known to have it.
+Error used_by_unknown(const fs::path& proc, const PciFunction& function,
+                      const std::vector<int>& candidates) {
+  const std::string busy =
+      fmt::format("another process uses IOMMU group {}", *function.iommu_group);
+  if (candidates.empty()) {
+    return used(function.bdf, busy + ", and /proc does not show which",
+                "End the guest that has it. It may run in a container with processes of its own");
+  }
+  std::vector<std::string> named;
+  for (const Process& process : described(proc, candidates)) named.push_back(process.str());
+  return used(function.bdf,
+              fmt::format("{}; these have devices of VFIO open: {}", busy, first_few(named)),
+              "End the guest that has it");
+}
+
+}  // namespace
+
+Result<void> require_no_vfio_user(const Sysfs& sysfs, const fs::path& proc, Bdf bdf,
+                                  const TryGroup& try_group) {
+  const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
+  if (!function.on_vfio || !function.iommu_group) return {};
+  const DescriptorHolders holders = PASSTHRU_TRY(find_descriptors(proc, bdf).on(bdf.str()));
+  if (!holders.of_device.empty())
+    return tl::unexpected(used_by(bdf, described(proc, holders.of_device), "has the device open"));
+  const auto open = PASSTHRU_TRY(find_open_nodes(proc, vfio_nodes(sysfs, function)).on(bdf.str()));
+  if (!open.empty()) {
+    const OpenNode& node = open.back();  // rather the device's own than the group's
+    return tl::unexpected(used_by(bdf, node.processes, "has " + node.node.name + " open"));
+  }
+  const auto group = try_group(*function.iommu_group);
+  if (group || group.error().code != EBUSY) return {};
+  return tl::unexpected(used_by_unknown(proc, function, holders.of_unknown_devices));
+}
+
+}  // namespace passthru
