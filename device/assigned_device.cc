@@ -8,6 +8,8 @@
 
 #include "device/assigned_device_impl.h"
 #include "device/busy_reset.h"
+#include "device/vmm_placer.h"
+#include "mmap/address_space_placer.h"
 
 namespace passthru {
 namespace {
@@ -127,8 +129,9 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                         .target = rom,
                         .kind = SpanKind::Rom});
   }
-  bars_ = PASSTHRU_TRY(Bars::create(device_, domain_.mmio(), domain_.ports(), config_->bars(),
-                                    std::move(overlays), {.excluded = options_.unmapped_bars}));
+  bars_ = PASSTHRU_TRY(Bars::create(device_, make_placer(), config_->bars(), std::move(overlays),
+                                    {.excluded = options_.unmapped_bars}));
+  bar_access_.add(bars_->targets());
   notices_ = PASSTHRU_TRY(EventIrqs::make(device_));
   {
     MutexLock intx_lock(intx_mutex_);
@@ -138,6 +141,13 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   PASSTHRU_TRY(notices_->bind());
   interrupts_->start();
   return {};
+}
+
+std::unique_ptr<BarPlacer> AssignedDevice::Impl::make_placer() const {
+  if (options_.placement == Placement::Vmm) {
+    return std::make_unique<VmmPlacer>(domain_, options_.guest_address);
+  }
+  return std::make_unique<AddressSpacePlacer>(domain_.mmio(), domain_.ports());
 }
 
 std::vector<BarOverlay> AssignedDevice::Impl::msix_overlays() {
@@ -285,8 +295,10 @@ void AssignedDevice::Impl::tell(Event::Kind kind, std::string detail, unsigned a
     if (!held_back) return;
     if (*held_back != 0) detail += fmt::format(" ({} earlier events not reported)", *held_back);
   }
-  domain_.hypervisor().on_event(
-      {.kind = kind, .device = options_.device, .detail = std::move(detail)});
+  domain_.hypervisor().on_event({.kind = kind,
+                                 .device = options_.device,
+                                 .detail = std::move(detail),
+                                 .guest_address = options_.guest_address});
 }
 
 AssignedDevice::AssignedDevice(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

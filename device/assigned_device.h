@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -14,6 +15,7 @@
 #include "base/result.h"
 #include "device/domain.h"
 #include "device/inspection.h"
+#include "mmap/bar_layout.h"
 #include "mmap/msix_placement.h"
 #include "pci/bdf.h"
 #include "vfio/device_source.h"
@@ -39,6 +41,12 @@ enum class OnUnplug {
   Tell,    ///< call Hypervisor::on_event; the host waits until the VMM detaches it
 };
 
+/// The side that puts BARs into the guest, when the guest gives them an address.
+enum class Placement {
+  Library,  ///< the library, into Domain::mmio() and ports()
+  Vmm,      ///< the VMM, in Hypervisor::place_bar
+};
+
 /// How a device begins to work for the guest.
 enum class DeviceStart {
   Reset,  ///< it is reset, and the guest finds it as after power-on
@@ -58,6 +66,7 @@ struct AssignOptions {
   std::optional<VfToken> vf_token{};
   /// Memory BARs that are not mapped into the guest (bit n: BAR n): every access exits.
   unsigned unmapped_bars = 0;
+  Placement placement = Placement::Library;
   MsixChoice msix{};
   RomChoice rom{};
   OnUnplug on_unplug = OnUnplug::Detach;
@@ -118,6 +127,26 @@ class AssignedDevice {
   /// ones.
   uint32_t config_read(uint32_t offset, unsigned width);
   void config_write(uint32_t offset, unsigned width, uint32_t value);
+
+  /// Returns the parts of a BAR (0 to 5, 6: the expansion ROM) in ascending order, without gaps.
+  /// Empty if the device has no such BAR or was detached. The parts do not change while the device
+  /// is attached.
+  ///
+  /// A mapped part consists of whole pages of the host, with one exception: a BAR smaller than a
+  /// page has its page for itself, so map the whole page. The memory is device memory
+  /// (GuestMapping), and stays mapped until a detach has removed the BAR from the guest.
+  [[nodiscard]] std::vector<BarSpanMemory> bar_spans(unsigned bar) const;
+  /// Returns how the guest sees a BAR and where it decodes it. The size is 0 if the device has no
+  /// such BAR or was detached.
+  [[nodiscard]] BarInspection bar_info(unsigned bar) const;
+
+  /// Read or write a BAR (0 to 5, 6: the expansion ROM) as the guest sees it, whether the guest
+  /// decodes it or not. For a VMM that places BARs. An access is 1 to 8 bytes wide. Bytes beyond
+  /// the BAR, and all bytes after a detach, read as all ones; writes to them are dropped.
+  ///
+  /// They take no lock of the device. `detach` waits for accesses under way.
+  void bar_read(unsigned bar, uint64_t offset, std::span<std::byte> data);
+  void bar_write(unsigned bar, uint64_t offset, std::span<const std::byte> data);
 
   /// Reports that the guest has ended an interrupt on the line of this device's INTx pin. For a VMM
   /// whose Hypervisor has `intx_by_level`. The VMM calls it for every device on the line, and holds

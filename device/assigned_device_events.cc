@@ -128,7 +128,9 @@ bool AssignedDevice::Impl::detach(Why why) {
       tell(Event::Kind::DeviceGone, silence_text() + "; the device is detached");
   }
   // Without the lock: this waits for accesses under way, and a config access may wait for the lock.
+  bar_access_.remove();
   parts.bars.reset();
+  bar_access_.wait_for_removed();
   parts.interrupts.reset();
   if (notices_) notices_->unbind();
   parts.config.reset();

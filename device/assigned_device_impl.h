@@ -19,6 +19,7 @@
 #include "device/device_state.h"
 #include "device/event_limit.h"
 #include "irq/interrupts.h"
+#include "mmap/bar_access.h"
 #include "mmap/bars.h"
 #include "mmap/config_space.h"
 #include "mmap/rom_image.h"
@@ -38,6 +39,9 @@ class AssignedDevice::Impl : public VectorObserver {
   uint32_t config_read(uint32_t offset, unsigned width) PASSTHRU_EXCLUDES(device_mutex_);
   void config_write(uint32_t offset, unsigned width, uint32_t value)
       PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  [[nodiscard]] const BarAccess& bar_access() const { return bar_access_; }
+  [[nodiscard]] std::vector<BarSpanMemory> bar_spans(unsigned bar) PASSTHRU_EXCLUDES(device_mutex_);
+  [[nodiscard]] BarInspection bar_info(unsigned bar) PASSTHRU_EXCLUDES(device_mutex_);
   void end_of_intx() PASSTHRU_EXCLUDES(intx_mutex_);
   void retranslate(const MessageFilter& concerns) PASSTHRU_EXCLUDES(device_mutex_);
   Result<void> watch(unsigned vector, std::optional<uint64_t> label)
@@ -95,6 +99,7 @@ class AssignedDevice::Impl : public VectorObserver {
   Impl(Domain& domain, const AssignOptions& options, std::shared_ptr<VfioDevice> device);
   Result<void> assemble(const std::shared_ptr<RomImage>& rom);
   [[nodiscard]] std::vector<BarOverlay> msix_overlays() PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] std::unique_ptr<BarPlacer> make_placer() const;
   [[nodiscard]] bool attached() const PASSTHRU_REQUIRES(device_mutex_) {
     return device_ != nullptr;
   }
@@ -150,6 +155,7 @@ class AssignedDevice::Impl : public VectorObserver {
   std::unique_ptr<ConfigSpace> config_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<Interrupts> interrupts_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<Bars> bars_ PASSTHRU_GUARDED_BY(device_mutex_);
+  BarAccess bar_access_;  ///< to bars_; empty when detached
   /// After save_state: keeps the descriptors open until the end.
   std::shared_ptr<VfioDevice> left_ PASSTHRU_GUARDED_BY(device_mutex_);
   Mutex intx_mutex_;  ///< taken after device_mutex_; an EOI takes this alone

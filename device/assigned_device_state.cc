@@ -62,7 +62,9 @@ Result<std::string> AssignedDevice::Impl::save_state() {
     left_->set_attachment(Attachment::HandedOver);
   }
   // Without the lock, as in `detach`.
+  bar_access_.remove();
   parts.bars.reset();
+  bar_access_.wait_for_removed();
   state.interrupts = parts.interrupts->leave(parts.config->msi_maskable());
   state.interrupts.msix.vectors.resize(state.shape.msix ? state.shape.msix->vectors : 0);
   notices_->unbind();

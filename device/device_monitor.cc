@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A thread sleeps until the next check is due, the host sends an event, or the monitor ends.
+// A thread sleeps until the next check is due, the host sends an event, or the thread must end.
 // Frequent events do not delay the check.
 #include "device/device_monitor.h"
 
@@ -7,11 +7,14 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstdint>
+#include <thread>
 #include <utility>
 
+#include "base/fd.h"
 #include "base/thread.h"
 
 namespace passthru {
@@ -22,32 +25,48 @@ constexpr std::chrono::milliseconds kAfterFailure{10};
 
 }  // namespace
 
-DeviceMonitor::DeviceMonitor(std::chrono::milliseconds interval, Fd stop)
-    : interval_(interval), stop_(std::move(stop)) {}
+/// The thread of one device.
+class DeviceMonitor::DeviceThread {
+ public:
+  DeviceThread(AssignedDevice& device, std::chrono::milliseconds interval, Fd stop)
+      : device_(device), interval_(interval), stop_(std::move(stop)) {}
+  ~DeviceThread() { end(); }
+  DeviceThread(const DeviceThread&) = delete;
+  DeviceThread& operator=(const DeviceThread&) = delete;
 
-Result<std::unique_ptr<DeviceMonitor>> DeviceMonitor::start(std::vector<AssignedDevice*> devices,
-                                                            std::chrono::milliseconds interval) {
-  Fd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!stop) return fail(errno, "create an eventfd");
-  std::unique_ptr<DeviceMonitor> audit(new DeviceMonitor(interval, std::move(stop)));
-  for (AssignedDevice* device : devices) {
-    audit->threads_.push_back(PASSTHRU_TRY(start_thread_signals_blocked(
-        "start the thread of the device monitor",
-        [audit = audit.get(), device] { audit->look_after(*device); })));
+  Result<void> start() PASSTHRU_EXCLUDES(thread_mutex_) {
+    MutexLock lock(thread_mutex_);
+    thread_ = PASSTHRU_TRY(
+        start_thread_signals_blocked("start the thread of the device monitor", [this] { run(); }));
+    return {};
   }
-  return audit;
-}
+  /// Makes the thread end soon. Does not wait.
+  void stop() {
+    stopping_ = true;
+    ::eventfd_write(stop_.get(), 1);
+  }
+  /// Returns when the thread has ended. Several threads may call it.
+  void end() PASSTHRU_EXCLUDES(thread_mutex_) {
+    stop();
+    MutexLock lock(thread_mutex_);
+    if (thread_.joinable()) thread_.join();
+  }
 
-DeviceMonitor::~DeviceMonitor() {
-  stopping_ = true;
-  ::eventfd_write(stop_.get(), 1);
-  for (std::thread& thread : threads_) thread.join();
-}
+ private:
+  void run();
 
-void DeviceMonitor::look_after(AssignedDevice& device) const {
+  AssignedDevice& device_;
+  const std::chrono::milliseconds interval_;
+  const Fd stop_;  ///< eventfd; its counter is never read
+  std::atomic<bool> stopping_{false};
+  Mutex thread_mutex_;  ///< the thread itself never takes it
+  std::thread thread_ PASSTHRU_GUARDED_BY(thread_mutex_);
+};
+
+void DeviceMonitor::DeviceThread::run() {
   using Clock = std::chrono::steady_clock;
   std::vector<pollfd> ready = {{.fd = stop_.get(), .events = POLLIN, .revents = 0}};
-  for (int fd : device.event_fds()) ready.push_back({.fd = fd, .events = POLLIN, .revents = 0});
+  for (int fd : device_.event_fds()) ready.push_back({.fd = fd, .events = POLLIN, .revents = 0});
   auto due = Clock::now() + interval_;
   for (;;) {
     // Rounded up: a wait that ends too early would be repeated at once.
@@ -61,11 +80,55 @@ void DeviceMonitor::look_after(AssignedDevice& device) const {
     if (stopping_) return;
     bool speaks = failed;
     for (pollfd& each : ready) speaks |= std::exchange(each.revents, short{0}) != 0;
-    if (speaks) device.handle_events();
+    if (speaks) device_.handle_events();
     if (interval_ == kOff || Clock::now() < due) continue;
-    ignore(device.check_health(), "check_health has reported it; the monitor checks again");
+    ignore(device_.check_health(), "check_health has reported it; the monitor checks again");
     due = Clock::now() + interval_;
   }
+}
+
+Result<std::unique_ptr<DeviceMonitor>> DeviceMonitor::start(std::vector<AssignedDevice*> devices,
+                                                            std::chrono::milliseconds interval) {
+  std::unique_ptr<DeviceMonitor> monitor(new DeviceMonitor(interval));
+  for (AssignedDevice* device : devices) PASSTHRU_TRY(monitor->add(*device));
+  return monitor;
+}
+
+DeviceMonitor::~DeviceMonitor() {
+  for (const auto& [device, thread] : threads_) thread->stop();
+  for (const auto& [device, thread] : threads_) thread->end();
+}
+
+Result<void> DeviceMonitor::add(AssignedDevice& device) {
+  MutexLock lock(threads_mutex_);
+  if (threads_.contains(&device)) {
+    return tl::unexpected(Error{.code = EEXIST,
+                                .operation = "add a device to the monitor",
+                                .device = device.bdf().str(),
+                                .cause = "the monitor has the device already"});
+  }
+  Fd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stop) return fail(errno, "create an eventfd");
+  const auto thread = std::make_shared<DeviceThread>(device, interval_, std::move(stop));
+  PASSTHRU_TRY(thread->start());
+  threads_.emplace(&device, thread);
+  return {};
+}
+
+// The entry stays until the thread has ended, so that a second `remove` of the device waits too.
+void DeviceMonitor::remove(AssignedDevice& device) {
+  std::shared_ptr<DeviceThread> thread;
+  {
+    MutexLock lock(threads_mutex_);
+    const auto found = threads_.find(&device);
+    if (found == threads_.end()) return;
+    thread = found->second;
+  }
+  thread->end();
+  MutexLock lock(threads_mutex_);
+  // Another thread may have removed the device meanwhile, and added it again.
+  const auto found = threads_.find(&device);
+  if (found != threads_.end() && found->second == thread) threads_.erase(found);
 }
 
 }  // namespace passthru

@@ -5,18 +5,20 @@
 // AssignedDevice::check_health and handle_events instead.
 #pragma once
 
-#include <atomic>
 #include <chrono>
+#include <map>
 #include <memory>
-#include <thread>
 #include <vector>
 
-#include "base/fd.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "device/assigned_device.h"
 
 namespace passthru {
 
+/// All calls are thread-safe. `remove` and the destructor wait for the threads. They must not be
+/// called from inside a call of Hypervisor or from inside an access: a thread may wait for that
+/// call.
 class DeviceMonitor {
  public:
   /// A guest waits at most this long for an interrupt that was lost with its vector's entry.
@@ -24,27 +26,43 @@ class DeviceMonitor {
   /// No regular checks: only the host's events are handled.
   static constexpr std::chrono::milliseconds kOff{0};
 
-  /// Checks `devices` every `interval` and handles the host's events, on a thread for each device,
-  /// until this object is destroyed. `devices` must outlive it. Hypervisor::on_event receives what
-  /// was restored and what could not be restored.
+  /// Checks `devices` every `interval` and handles the host's events, on a thread for each device.
+  /// `add` and `remove` change the devices later. Hypervisor::on_event receives what was restored
+  /// and what could not be restored. An error leaves no thread.
   ///
-  /// Errors:
-  /// - EAGAIN: the system cannot create a thread.
-  /// - EMFILE: no descriptor is left.
+  /// Errors: those of `add`.
   static Result<std::unique_ptr<DeviceMonitor>> start(std::vector<AssignedDevice*> devices,
                                                       std::chrono::milliseconds interval);
+  /// Ends the threads. Waits as `remove` does, for all devices at once.
   ~DeviceMonitor();
   DeviceMonitor(const DeviceMonitor&) = delete;
   DeviceMonitor& operator=(const DeviceMonitor&) = delete;
 
+  /// Starts a thread that looks after `device` until `remove`, or until this object is destroyed.
+  /// `device` must outlive that. Waits for no device.
+  ///
+  /// Errors:
+  /// - EEXIST: the monitor has the device, or has not finished removing it.
+  /// - EAGAIN: the system cannot create a thread.
+  /// - EMFILE: no descriptor is left.
+  Result<void> add(AssignedDevice& device) PASSTHRU_EXCLUDES(threads_mutex_);
+
+  /// Ends the thread of `device`, and returns when it has ended: the device may then be destroyed.
+  /// The other threads go on. Does nothing if the monitor does not have the device.
+  ///
+  /// Waits for the `check_health` or `handle_events` of the device that is running. docs/threads.md
+  /// says how long these take.
+  void remove(AssignedDevice& device) PASSTHRU_EXCLUDES(threads_mutex_);
+
  private:
-  DeviceMonitor(std::chrono::milliseconds interval, Fd stop);
-  void look_after(AssignedDevice& device) const;
+  class DeviceThread;
+
+  explicit DeviceMonitor(std::chrono::milliseconds interval) : interval_(interval) {}
 
   const std::chrono::milliseconds interval_;
-  std::atomic<bool> stopping_{false};
-  const Fd stop_;  ///< eventfd; its counter is never read
-  std::vector<std::thread> threads_;
+  Mutex threads_mutex_;  ///< never held while a thread ends
+  std::map<const AssignedDevice*, std::shared_ptr<DeviceThread>> threads_
+      PASSTHRU_GUARDED_BY(threads_mutex_);
 };
 
 }  // namespace passthru

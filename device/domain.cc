@@ -18,14 +18,24 @@ Domain::Domain(std::shared_ptr<Kernel> kernel, Hypervisor& hypervisor, Sysfs sys
       dma_(*kernel_, &hypervisor),
       peers_(hypervisor, dma_),
       mmio_(kMmioLimit, &peers_),
-      ports_(kPortLimit, nullptr) {}
+      ports_(kPortLimit, &hypervisor, 0, GuestSpace::Ports),
+      left_bars_(hypervisor) {}
 
 Result<void> Domain::add_memory(uint64_t address, std::span<std::byte> memory, bool writable) {
   return dma_.add(address, memory, writable);
 }
 
+Result<void> Domain::add_memory_file(uint64_t address, int fd, uint64_t offset,
+                                     std::span<std::byte> memory, bool writable) {
+  return dma_.add_file(address, fd, offset, memory, writable);
+}
+
 Result<void> Domain::remove_memory(uint64_t address) {
   return dma_.remove(address);
+}
+
+Result<std::vector<IovaRange>> Domain::usable_iova_ranges() {
+  return dma_.usable_iova_ranges();
 }
 
 }  // namespace passthru

@@ -8,9 +8,11 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "device/hypervisor.h"
+#include "device/left_bars.h"
 #include "device/p2p_mapper.h"
 #include "device/trace_marks.h"
 #include "irq/forwarding_router.h"
@@ -34,7 +36,24 @@ class Domain {
   /// - EINVAL: the memory is not page aligned, or overlaps.
   /// - ENOMEM: RLIMIT_MEMLOCK is too small; the error says how much is needed.
   Result<void> add_memory(uint64_t address, std::span<std::byte> memory, bool writable = true);
+  /// Adds guest RAM that is a file, which this process has mapped from `offset` on at `memory`. The
+  /// kernel maps the file for DMA if it can (Linux 6.13 with iommufd; a memfd, tmpfs or hugetlbfs),
+  /// and `memory` otherwise. Keeps a copy of `fd` until the memory is removed.
+  ///
+  /// Errors:
+  /// - EBADF: `fd` is not open.
+  /// - EINVAL: `offset` is not page aligned.
+  /// - the errors of `add_memory`.
+  Result<void> add_memory_file(uint64_t address, int fd, uint64_t offset,
+                               std::span<std::byte> memory, bool writable = true);
   Result<void> remove_memory(uint64_t address);
+  /// Returns the guest addresses at which RAM can be added for the devices that are attached, in
+  /// ascending order. All others are reserved, on x86 for interrupt messages and host devices.
+  /// Empty if no device is attached: a device that is attached later may restrict them further.
+  ///
+  /// Errors:
+  /// - the errno of the kernel.
+  Result<std::vector<IovaRange>> usable_iova_ranges();
 
   /// The VMM sends its guest's MMIO and port exits here, and may add its own windows.
   AddressSpace& mmio() { return mmio_; }
@@ -50,6 +69,7 @@ class Domain {
   [[nodiscard]] Kernel& kernel() { return *kernel_; }
   [[nodiscard]] Hypervisor& hypervisor() { return hypervisor_; }
   [[nodiscard]] DmaSpace& dma() { return dma_; }
+  [[nodiscard]] LeftBars& left_bars() { return left_bars_; }
   [[nodiscard]] const Sysfs& sysfs() const { return sysfs_; }
 
  private:
@@ -62,6 +82,7 @@ class Domain {
   P2pMapper peers_;  ///< before mmio_, whose destructor unmaps through it
   AddressSpace mmio_;
   AddressSpace ports_;
+  LeftBars left_bars_;  ///< before dma_ in tear-down: it keeps devices open
 };
 
 }  // namespace passthru

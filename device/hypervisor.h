@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "irq/router.h"
@@ -29,6 +30,7 @@ struct Event {
   Kind kind;
   Bdf device;
   std::string detail;
+  Bdf guest_address{};  ///< of the device
 };
 
 /// The interface that a VMM implements. Every call may come from any thread on which the VMM calls
@@ -39,6 +41,23 @@ class Hypervisor : public GuestMapper, public Router, public VfioFileListener {
   /// hypervisors need not implement it.
   Result<void> file_added(int /*fd*/) override { return {}; }
   void file_removed(int /*fd*/) override {}
+
+  /// Places a BAR (0 to 5, 6: the expansion ROM) of a device that was opened with Placement::Vmm:
+  /// the guest now decodes it at `address`, a port for an I/O BAR. The VMM maps its spans there
+  /// (AssignedDevice::bar_spans) and sends other accesses to AssignedDevice::bar_read and
+  /// bar_write.
+  ///
+  /// Without an address, the VMM removes the BAR: decode is off, or the device is reset or
+  /// detached. On return no vCPU reaches the BAR any more.
+  ///
+  /// Called with the device's lock held, except when the device is detached. On an error the BAR is
+  /// where it was. If the VMM fails to place a BAR, the guest's write is undone (BarRefused). If it
+  /// fails to remove a BAR, the BAR's memory stays mapped in this process; later calls of this
+  /// function for any device are preceded by another attempt.
+  virtual Result<void> place_bar(Bdf /*guest_address*/, unsigned /*bar*/,
+                                 std::optional<uint64_t> /*address*/) {
+    return fail(ENOTSUP, "place a BAR", "this VMM does not place BARs itself");
+  }
 
   /// Receives an event. Must not call back into the event's device.
   virtual void on_event(const Event& event) = 0;

@@ -25,6 +25,12 @@ class P2pMapper final : public GuestMapper {
 
   Result<void> map(const GuestMapping& mapping) override;
   Result<void> unmap(const GuestMapping& mapping) override;
+  Result<void> trap(GuestSpace space, uint64_t address, uint64_t size) override {
+    return guest_.trap(space, address, size);
+  }
+  void untrap(GuestSpace space, uint64_t address, uint64_t size) override {
+    guest_.untrap(space, address, size);
+  }
 
  private:
   GuestMapper& guest_;

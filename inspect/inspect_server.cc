@@ -1,125 +1,64 @@
 // SPDX-License-Identifier: MIT
-// The socket and its clients. The server never waits for a client. A client that sends an
-// incomplete request, or does not read its answer, costs only its own buffers.
+// The socket's clients. The server never waits for a client. A client that sends an incomplete
+// request, or does not read its answer, costs only its own buffers.
 #include "inspect/inspect_server.h"
 
 #include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
-#include <cstdlib>
-#include <cstring>
-#include <optional>
-#include <system_error>
-#include <utility>
+#include <iterator>
+#include <span>
+#include <string_view>
 
 #include "base/thread.h"
+#include "base/timer.h"
 
 namespace passthru {
 namespace {
 
-namespace fs = std::filesystem;
-
-constexpr std::chrono::milliseconds kPause{10};  // after a failure, before the next try
-
-Result<sockaddr_un> address_of(const fs::path& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string& text = path.native();
-  if (text.size() >= sizeof(address.sun_path)) {
-    return fail(
-        ENAMETOOLONG, "create the inspect socket " + text,
-        fmt::format("the path of a socket has at most {} bytes", sizeof(address.sun_path) - 1));
-  }
-  std::memcpy(address.sun_path, text.c_str(), text.size());
-  return address;
-}
-
-// Returns whether the path has a socket that no process serves any more: a killed process leaves
-// it.
-Result<bool> is_left_behind(const fs::path& path, const sockaddr_un& address) {
-  struct stat found = {};
-  if (::lstat(path.c_str(), &found) != 0) return false;
-  if (!S_ISSOCK(found.st_mode)) {
-    return fail(EEXIST, "create the inspect socket " + path.string(),
-                "the path exists and is not a socket");
-  }
-  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe) return fail(errno, "create a socket");
-  const auto* name = reinterpret_cast<const sockaddr*>(&address);
-  if (::connect(probe.get(), name, sizeof(address)) != 0 && errno == ECONNREFUSED) return true;
-  return fail(EADDRINUSE, "create the inspect socket " + path.string(),
-              "another process serves this socket");
-}
-
-Result<Fd> listen_at(const fs::path& path) {
-  const sockaddr_un address = PASSTHRU_TRY(address_of(path));
-  if (PASSTHRU_TRY(is_left_behind(path, address))) ::unlink(path.c_str());
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return fail(errno, "create a socket");
-  // Before the socket has a name: no client can connect while it has another mode.
-  if (::fchmod(fd.get(), 0600) != 0) return fail(errno, "set the mode of the inspect socket");
-  const auto* name = reinterpret_cast<const sockaddr*>(&address);
-  if (::bind(fd.get(), name, sizeof(address)) != 0) {
-    return fail(errno, "create the inspect socket " + path.string());
-  }
-  if (::listen(fd.get(), InspectServer::kMaxClients) == 0) return fd;
-  auto failed = fail(errno, "listen on the inspect socket");
-  ::unlink(path.c_str());
-  return failed;
-}
-
-Result<fs::path> default_path() {
-  const fs::path directory = inspect_directory();
-  if (directory.empty()) {
-    return fail(ENOENT, "create the inspect socket",
-                "XDG_RUNTIME_DIR is not set. Name a path for the socket");
-  }
-  std::error_code error;
-  fs::create_directories(directory, error);
-  if (error) return fail(error.value(), "create " + directory.string());
-  return directory / fmt::format("{}.sock", ::getpid());
-}
+constexpr std::chrono::milliseconds kAfterRefusal{10};  // by the kernel, before the next try
 
 }  // namespace
 
-fs::path inspect_directory() {
-  if (::geteuid() == 0) return "/run/passthru/vm";
-  const char* const runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime == nullptr || *runtime == '\0') return {};
-  return fs::path(runtime) / "passthru/vm";
+Result<std::unique_ptr<InspectServer>> InspectServer::open(Domain& domain,
+                                                           std::vector<AssignedDevice*> devices,
+                                                           std::filesystem::path path) {
+  if (path.empty()) path = PASSTHRU_TRY(default_inspect_path());
+  Descriptors fds{};
+  fds.epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!fds.epoll) return fail(errno, "epoll_create1");
+  fds.stop = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fds.stop) return fail(errno, "create an eventfd");
+  fds.timer = PASSTHRU_TRY(create_timer());
+  fds.listener = PASSTHRU_TRY(listen_at(path, kMaxClients));
+  std::unique_ptr<InspectServer> server(
+      new InspectServer(domain, devices, std::move(path), std::move(fds)));
+  for (const Fd* each : {&server->fds_.stop, &server->fds_.timer, &server->fds_.listener}) {
+    PASSTHRU_TRY(server->control(EPOLL_CTL_ADD, *each, EPOLLIN));
+  }
+  return server;
 }
 
 Result<std::unique_ptr<InspectServer>> InspectServer::start(Domain& domain,
                                                             std::vector<AssignedDevice*> devices,
-                                                            fs::path path) {
-  if (path.empty()) path = PASSTHRU_TRY(default_path());
-  Fd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!stop) return fail(errno, "create an eventfd");
-  Fd listener = PASSTHRU_TRY(listen_at(path));
-  std::unique_ptr<InspectServer> server(
-      new InspectServer(domain, std::move(devices), path, std::move(listener), std::move(stop)));
-  server->thread_ = PASSTHRU_TRY(start_thread_signals_blocked(
-      "start the thread of the inspect socket", [server = server.get()] { server->run(); }));
-  ::pthread_setname_np(server->thread_.native_handle(), "inspect");  // for `top -H`
+                                                            std::filesystem::path path) {
+  auto server = PASSTHRU_TRY(open(domain, std::move(devices), std::move(path)));
+  PASSTHRU_TRY(server->start_thread());
   return server;
 }
 
-InspectServer::InspectServer(Domain& domain, std::vector<AssignedDevice*> devices, fs::path path,
-                             Fd listener, Fd stop)
-    : service_(domain, std::move(devices)),
-      path_(std::move(path)),
-      listener_(std::move(listener)),
-      stop_(std::move(stop)) {
+InspectServer::InspectServer(Domain& domain, const std::vector<AssignedDevice*>& devices,
+                             std::filesystem::path path, Descriptors fds)
+    : service_(domain, devices), path_(std::move(path)), fds_(std::move(fds)) {
   struct stat made = {};
   if (::lstat(path_.c_str(), &made) == 0) inode_ = made.st_ino;
 }
@@ -131,50 +70,63 @@ InspectServer::~InspectServer() {
   if (::lstat(path_.c_str(), &now) == 0 && now.st_ino == inode_) ::unlink(path_.c_str());
   if (!thread_.joinable()) return;
   stopping_ = true;
-  ::eventfd_write(stop_.get(), 1);
+  ::eventfd_write(fds_.stop.get(), 1);
   thread_.join();
 }
 
-void InspectServer::run() {
-  std::vector<pollfd> ready;
-  for (;;) {
-    ready = {{.fd = stop_.get(), .events = POLLIN, .revents = 0},
-             {.fd = listener_.get(), .events = POLLIN, .revents = 0}};
-    std::optional<Clock::time_point> due;
-    for (const Client& client : clients_) {
-      const bool sends = !client.out.empty();
-      ready.push_back({.fd = client.fd.get(),
-                       .events = static_cast<short>(sends ? POLLOUT : POLLIN),
-                       .revents = 0});
-      if (sends) due = std::min(due.value_or(client.patience), client.patience);
-    }
-    int wait = -1;
-    if (due) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - Clock::now()).count();
-      wait = static_cast<int>(std::clamp<int64_t>(left, 0, INT_MAX));
-    }
-    if (::poll(ready.data(), ready.size(), wait) < 0) {
-      std::this_thread::sleep_for(kPause);
-      continue;
-    }
-    if (ready[0].revents != 0) break;
-    size_t at = 2;
-    std::erase_if(clients_, [&](Client& client) { return !serve(client, ready[at++].revents); });
-    if (ready[1].revents != 0) accept_client();
+Result<void> InspectServer::start_thread() {
+  if (thread_.joinable()) {
+    return fail(EBUSY, "start the thread of the inspect socket", "a thread drives it already");
   }
-  clients_.clear();
+  thread_ = PASSTHRU_TRY(
+      start_thread_signals_blocked("start the thread of the inspect socket", [this] { run(); }));
+  ::pthread_setname_np(thread_.native_handle(), "inspect");  // for `top -H`
+  return {};
+}
+
+void InspectServer::run() {
+  pollfd work{.fd = poll_fd(), .events = POLLIN, .revents = 0};
+  while (!stopping_) {
+    if (::poll(&work, 1, -1) < 0) std::this_thread::sleep_for(kAfterRefusal);
+    run_once();
+  }
+}
+
+// Accepts last: a client that has ended makes room.
+void InspectServer::run_once() {
+  std::array<epoll_event, kMaxClients + 3> ready{};
+  const int found = ::epoll_wait(fds_.epoll.get(), ready.data(), static_cast<int>(ready.size()), 0);
+  bool connects = false;
+  for (const epoll_event& event : std::span(ready).first(static_cast<size_t>(std::max(found, 0)))) {
+    if (stopping_) return;
+    const int fd = event.data.fd;
+    connects |= fd == fds_.listener.get();
+    const auto client = std::find_if(clients_.begin(), clients_.end(),
+                                     [fd](const Client& each) { return each.fd.get() == fd; });
+    if (client != clients_.end() && !serve(*client)) disconnect(client);
+  }
+  act_on_time();
+  if (connects) accept_client();
+  program_timer();
+}
+
+// A descriptor is its own token: it stays open as long as epoll has it.
+Result<void> InspectServer::control(int operation, const Fd& fd, uint32_t events) const {
+  epoll_event event{.events = events, .data = {.fd = fd.get()}};
+  if (::epoll_ctl(fds_.epoll.get(), operation, fd.get(), &event) == 0) return {};
+  return fail(errno, "epoll_ctl");
 }
 
 void InspectServer::accept_client() {
-  Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  Fd fd(::accept4(fds_.listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd) {
-    // The client keeps waiting, and the listener stays readable: pause before the next try.
     const bool nobody = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
-    if (!nobody) std::this_thread::sleep_for(kPause);
+    if (!nobody) accept_later();
     return;
   }
   if (clients_.size() < kMaxClients) {
-    clients_.emplace_back(std::move(fd), service_);
+    // Without memory for the poll, the client is disconnected.
+    if (control(EPOLL_CTL_ADD, fd, EPOLLIN)) clients_.emplace_back(std::move(fd), service_);
     return;
   }
   // The refusal fits into the buffer of a new socket, so the send does not block.
@@ -188,12 +140,18 @@ void InspectServer::accept_client() {
   static_cast<void>(::send(fd.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL));
 }
 
+// The client keeps waiting, and the listener stays readable: without a pause, the loop would spin.
+void InspectServer::accept_later() {
+  accept_at_ = Clock::now() + kAfterRefusal;
+  ignore(control(EPOLL_CTL_MOD, fds_.listener, 0), "then the loop tries at once");
+}
+
 // Returns false if the client must be disconnected.
-bool InspectServer::serve(Client& client, short events) const {
-  if (stopping_) return false;
-  if (!client.out.empty() && Clock::now() >= client.patience) return false;
-  if (events == 0) return true;
-  return client.out.empty() ? receive(client) : send(client);
+bool InspectServer::serve(Client& client) const {
+  const bool sends = !client.out.empty();
+  if (!(sends ? send(client) : receive(client))) return false;
+  if (client.out.empty() != sends) return true;
+  return control(EPOLL_CTL_MOD, client.fd, sends ? EPOLLIN : EPOLLOUT).has_value();
 }
 
 bool InspectServer::receive(Client& client) {
@@ -219,6 +177,33 @@ bool InspectServer::send(Client& client) {
   client.sent += static_cast<size_t>(sent);
   if (client.sent == client.out.size()) client.out.clear();
   return true;
+}
+
+// A child process may have a copy of the descriptor, so closing it does not end the poll.
+InspectServer::Clients::iterator InspectServer::disconnect(Clients::iterator client) {
+  ignore(control(EPOLL_CTL_DEL, client->fd, 0), "the client is in the poll");
+  return clients_.erase(client);
+}
+
+void InspectServer::act_on_time() {
+  const auto now = Clock::now();
+  for (auto client = clients_.begin(); client != clients_.end();) {
+    const bool over = !client->out.empty() && now >= client->patience;
+    client = over ? disconnect(client) : std::next(client);
+  }
+  if (!accept_at_ || now < *accept_at_) return;
+  accept_at_.reset();
+  if (!control(EPOLL_CTL_MOD, fds_.listener, EPOLLIN)) accept_later();
+}
+
+void InspectServer::program_timer() {
+  std::optional<Clock::time_point> due = accept_at_;
+  for (const Client& client : clients_) {
+    if (!client.out.empty()) due = std::min(due.value_or(client.patience), client.patience);
+  }
+  if (due == due_) return;
+  due_ = due;
+  set_timer(fds_.timer, due);
 }
 
 }  // namespace passthru

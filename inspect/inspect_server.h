@@ -1,50 +1,85 @@
 // SPDX-License-Identifier: MIT
 // The inspect socket: a Unix stream socket on which a VMM answers requests about its devices. One
-// line of JSON in, one line out, on a thread of its own. inspect/inspect_service handles the
-// requests.
+// line of JSON in, one line out. inspect/inspect_service handles the requests.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
 #include "inspect/inspect_service.h"
+#include "inspect/inspect_socket.h"
 
 namespace passthru {
 
-/// Returns the directory in which `passthru` looks for sockets: /run/passthru/vm for root,
-/// $XDG_RUNTIME_DIR/passthru/vm for other users. Empty if XDG_RUNTIME_DIR is not set.
-std::filesystem::path inspect_directory();
-
+/// `add` and `remove` may be called from any thread, while requests are answered.
+///
+/// A thread of its own drives it (`start`, or `start_thread` after `open`), or a loop of the VMM
+/// (`poll_fd`, `run_once`).
 class InspectServer {
  public:
   static constexpr size_t kMaxClients = 16;
   /// A client that has not read its whole answer by then is disconnected.
   static constexpr std::chrono::seconds kMaxPatience{5};
 
-  /// Serves at `path`, mode 0600, until this object is destroyed. `domain` and `devices` must
-  /// outlive it. An empty path selects PID.sock in `inspect_directory`, which is created if it does
-  /// not exist. A socket that no process serves any more is replaced.
+  /// Opens the socket at `path`, mode 0600, until this object is destroyed. Clients are served as
+  /// soon as a loop or a thread drives it. `domain` must outlive it. So must `devices`, unless they
+  /// are removed before. An empty path selects PID.sock in `inspect_directory`, which is created if
+  /// it does not exist. A socket that no process serves any more is replaced.
   ///
   /// Errors:
   /// - EADDRINUSE: another process serves the socket.
   /// - EEXIST: the path exists and is not a socket.
   /// - ENAMETOOLONG: the path has more than 107 bytes.
   /// - ENOENT, EACCES: of the directory.
+  /// - EMFILE: no descriptor is left.
+  static Result<std::unique_ptr<InspectServer>> open(Domain& domain,
+                                                     std::vector<AssignedDevice*> devices,
+                                                     std::filesystem::path path = {});
+  /// Opens the socket as `open` does, and starts a thread that drives it.
+  ///
+  /// Errors: those of `open` and `start_thread`.
   static Result<std::unique_ptr<InspectServer>> start(Domain& domain,
                                                       std::vector<AssignedDevice*> devices,
                                                       std::filesystem::path path = {});
-  /// Waits for the answer under way, if any.
+  /// Waits for the answer under way on its thread. Must not run while a loop of the VMM is in
+  /// `run_once`, nor be called from inside a call of Hypervisor or from inside an access.
   ~InspectServer();
   InspectServer(const InspectServer&) = delete;
   InspectServer& operator=(const InspectServer&) = delete;
+
+  /// InspectService::add.
+  Result<void> add(AssignedDevice& device) { return service_.add(device); }
+  /// InspectService::remove. Does not disconnect clients.
+  void remove(AssignedDevice& device) { service_.remove(device); }
+
+  /// Starts a thread that drives until this object ends. After that, only the thread may call
+  /// `run_once`.
+  ///
+  /// Errors:
+  /// - EAGAIN: no thread can be created.
+  /// - EBUSY: it has a thread already.
+  Result<void> start_thread();
+  /// Returns a descriptor to poll for POLLIN, level-triggered. Call `run_once` each time it is
+  /// ready. It is also ready when a client must be disconnected because its time is over.
+  [[nodiscard]] int poll_fd() const { return fds_.epoll.get(); }
+  /// Does the work that is ready: answers requests, sends answers, accepts and disconnects clients.
+  /// Never waits for a client. Waits for the devices that requests concern, and up to a second for
+  /// "trigger" (docs/inspect.md). If the calling thread also drives the VM's forwarder, "trigger"
+  /// delivers interrupts meanwhile. One thread at a time may call it, holding no lock that
+  /// Hypervisor's calls take.
+  void run_once();
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
@@ -59,22 +94,36 @@ class InspectServer {
     size_t sent = 0;    ///< bytes of `out`
     Clock::time_point patience{};
   };
+  using Clients = std::list<Client>;
+  struct Descriptors {
+    Fd epoll;     ///< has the three below and the clients
+    Fd stop;      ///< eventfd: the thread must end
+    Fd timer;     ///< timerfd: `due_`
+    Fd listener;  ///< has no events before `accept_at_`
+  };
 
-  InspectServer(Domain& domain, std::vector<AssignedDevice*> devices, std::filesystem::path path,
-                Fd listener, Fd stop);
+  InspectServer(Domain& domain, const std::vector<AssignedDevice*>& devices,
+                std::filesystem::path path, Descriptors fds);
   void run();
+  [[nodiscard]] Result<void> control(int operation, const Fd& fd, uint32_t events) const;
   void accept_client();
-  bool serve(Client& client, short events) const;
+  void accept_later();
+  bool serve(Client& client) const;
   static bool receive(Client& client);
   static bool send(Client& client);
+  Clients::iterator disconnect(Clients::iterator client);
+  void act_on_time();
+  void program_timer();
 
   InspectService service_;
   const std::filesystem::path path_;
   uint64_t inode_ = 0;  ///< of our socket at `path_`
-  const Fd listener_;
-  const Fd stop_;  ///< eventfd
+  const Descriptors fds_;
   std::atomic<bool> stopping_ = false;
-  std::list<Client> clients_;  ///< used only on the thread
+  // For the driving thread only.
+  Clients clients_;
+  std::optional<Clock::time_point> accept_at_;  ///< no client is accepted before, after a failure
+  std::optional<Clock::time_point> due_;        ///< the timer's
   std::thread thread_;
 };
 

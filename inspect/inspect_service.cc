@@ -1,253 +1,142 @@
 // SPDX-License-Identifier: MIT
+// The devices that requests reach, and the sessions that watch them. A device in use stays until
+// the use ends. So no call of a device is made under the mutex.
 #include "inspect/inspect_service.h"
-
-#include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <optional>
-#include <thread>
-#include <utility>
-
-#include "inspect/inspection_json.h"
-#include "inspect/trace_json.h"
-#include "irq/trace_label.h"
 
 namespace passthru {
-namespace {
 
-using Json = nlohmann::json;
-using Clock = std::chrono::steady_clock;
-
-constexpr std::chrono::seconds kMaxTrigger{1};
-constexpr std::chrono::microseconds kTriggerPause{200};
-// A vector whose signals stay unread is armed again at the second check in a row.
-constexpr std::chrono::milliseconds kBetweenLooks{10};
-constexpr unsigned kLooks = 2;
-
-Json failed(const Error& error) {
-  return {{"error", error.message()}, {"errno", error.code}};
+InspectService::InspectService(Domain& domain, const std::vector<AssignedDevice*>& devices)
+    : domain_(domain) {
+  for (AssignedDevice* each : devices) ignore(add(*each), "the device is in `devices` twice");
 }
 
-std::string as_text(Json answer) {
-  answer["version"] = InspectService::kVersion;
-  return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
+Result<void> InspectService::add(AssignedDevice& device) {
+  MutexLock lock(devices_mutex_);
+  if (find(device.bdf()) == nullptr) {
+    devices_.push_back({.device = &device});
+    return {};
+  }
+  return tl::unexpected(Error{.code = EEXIST,
+                              .operation = "add a device to the inspect socket",
+                              .device = device.bdf().str(),
+                              .cause = "a device with its address is there already"});
 }
 
-}  // namespace
-
-/// One request of one session, checked member by member.
-class InspectService::Request {
- public:
-  Request(Session& session, const Json& json)
-      : session_(session), service_(session.service_), json_(json) {}
-
-  Result<Json> answer() {
-    const std::string kind = PASSTHRU_TRY(text("request"));
-    if (kind == "list") return list();
-    if (kind == "inspect") return inspect();
-    if (kind == "watch") return watch();
-    if (kind == "trace") return trace();
-    if (kind == "trigger") return trigger();
-    if (kind == "heal") return heal();
-    return fail(EINVAL, "answer a request",
-                "\"request\" must be list, inspect, watch, trace, trigger or heal");
+void InspectService::remove(AssignedDevice& device) {
+  const Listed* const removed = begin_removal(device);
+  if (removed == nullptr) return;
+  for (const auto& [vector, watchers] : removed->watchers) {
+    ignore(device.watch(vector, false),
+           "then the vector stays with the forwarder, which also delivers");
   }
+  MutexLock lock(devices_mutex_);
+  devices_.remove_if([removed](const Listed& each) { return &each == removed; });
+  changed_.notify_all();
+}
 
- private:
-  [[nodiscard]] Result<std::string> text(const char* name) const {
-    const auto member = json_.find(name);
-    if (member != json_.end() && member->is_string()) return member->get<std::string>();
-    return fail(EINVAL, "answer a request", fmt::format("the request has no string \"{}\"", name));
+// Waits until no answer uses the device, and ends the sessions' watches. Returns null if there is
+// nothing to remove.
+InspectService::Listed* InspectService::begin_removal(const AssignedDevice& device) {
+  const Bdf bdf = device.bdf();
+  MutexLock lock(devices_mutex_);
+  Listed* listed = find(bdf);
+  // Another thread may be removing the device.
+  while (listed != nullptr && listed->device == &device && listed->leaving) {
+    changed_.wait(devices_mutex_);
+    listed = find(bdf);
   }
-
-  [[nodiscard]] Result<uint64_t> number(const char* name, std::optional<uint64_t> missing) const {
-    const auto member = json_.find(name);
-    if (member != json_.end() && member->is_number_unsigned()) return member->get<uint64_t>();
-    if (member == json_.end() && missing) return *missing;
-    return fail(EINVAL, "answer a request",
-                fmt::format("the request has no unsigned number \"{}\"", name));
+  // A device that was detached and opened again has the same address.
+  if (listed == nullptr || listed->device != &device) return nullptr;
+  listed->leaving = true;
+  while (listed->uses != 0) changed_.wait(devices_mutex_);
+  for (auto& [session, watches] : sessions_) {
+    watches.devices.erase(bdf);
+    std::erase_if(watches.vectors, [bdf](const auto& each) { return each.first == bdf; });
+    keep_marks(watches);
   }
+  return listed;
+}
 
-  [[nodiscard]] Result<AssignedDevice*> device() const {
-    const std::string name = PASSTHRU_TRY(text("device"));
-    const Bdf bdf = PASSTHRU_TRY(Bdf::parse(name));
-    if (AssignedDevice* const device = service_.find(bdf); device != nullptr) return device;
-    return tl::unexpected(
-        Error{.code = ENODEV, .operation = "answer a request", .device = bdf.str()}.because(
-            "this VM does not have the device"));
-  }
-
-  /// Takes no device's lock: every command sends this request to every VMM, to find its device.
-  Result<Json> list() {
-    Json devices = Json::array();
-    for (const AssignedDevice* each : service_.devices_) devices.push_back(each->bdf().str());
-    return Json{{"pid", ::getpid()}, {"devices", std::move(devices)}};
-  }
-
-  Result<Json> inspect() {
-    Json devices = Json::array();
-    if (json_.contains("device")) {
-      devices.push_back(PASSTHRU_TRY(device())->inspect());
-    } else {
-      for (const AssignedDevice* each : service_.devices_) devices.push_back(each->inspect());
-    }
-    return Json{{"pid", ::getpid()}, {"devices", std::move(devices)}};
-  }
-
-  /// Watches one vector, or all that have an interrupt of the host.
-  Result<Json> watch() {
-    AssignedDevice* const target = PASSTHRU_TRY(device());
-    const auto on = json_.find("on");
-    if (on == json_.end() || !on->is_boolean()) {
-      return fail(EINVAL, "answer a request", "the request has no boolean \"on\"");
-    }
-    std::vector<unsigned> vectors;
-    if (json_.contains("vector")) {
-      vectors.push_back(vector_of(PASSTHRU_TRY(number("vector", {}))));
-    } else {
-      if (*on) {
-        session_.devices_.insert(target->bdf());
-      } else {
-        session_.devices_.erase(target->bdf());
-      }
-      service_.keep_marks(session_);
-      for (const VectorInspection& each : target->inspect().vectors) {
-        const bool watched = session_.watched_.contains({target->bdf(), each.index});
-        if (*on ? each.bound : watched) vectors.push_back(each.index);
-      }
-    }
-    for (const unsigned vector : vectors) {
-      PASSTHRU_TRY(service_.watch(session_, target->bdf(), vector, *on));
-    }
-    return Json{{"vectors", vectors}};
-  }
-
-  Result<Json> trace() {
-    const uint64_t after = PASSTHRU_TRY(number("after", 0));
-    const uint64_t marks_after = PASSTHRU_TRY(number("marks_after", 0));
-    const auto interrupts = service_.domain_.interrupts().trace_since(after);
-    const auto marks = service_.domain_.marks().since(marks_after);
-    return trace_json(interrupts, marks, Clock::now());
-  }
-
-  /// Triggers a vector. Watches it meanwhile, to see the interrupt arrive.
-  Result<Json> trigger() {
-    AssignedDevice* const target = PASSTHRU_TRY(device());
-    const unsigned vector = vector_of(PASSTHRU_TRY(number("vector", {})));
-    const bool watched = session_.watched_.contains({target->bdf(), vector});
-    PASSTHRU_TRY(service_.watch(session_, target->bdf(), vector, true));
-    auto answer = trigger_watched(*target, vector);
-    if (!watched) PASSTHRU_TRY(service_.watch(session_, target->bdf(), vector, false));
-    return answer;
-  }
-
-  Result<Json> trigger_watched(AssignedDevice& target, unsigned vector) {
-    auto& interrupts = service_.domain_.interrupts();
-    uint64_t next = interrupts.trace_since(UINT64_MAX).next;
-    const auto start = Clock::now();
-    const uint64_t refused = refused_messages(target, vector);
-    PASSTHRU_TRY(target.trigger(vector));
-    auto next_look = start + kBetweenLooks;
-    const TraceLabel label{.device = target.bdf(), .vector = static_cast<uint16_t>(vector)};
-    while (Clock::now() - start < kMaxTrigger) {
-      const auto slice = interrupts.trace_since(next);
-      next = slice.next;
-      for (const TraceEntry& each : slice.entries) {
-        if (each.label != label.packed() || each.time < start) continue;
-        if (refused_messages(target, vector) != refused) {
-          return tl::unexpected(Error{.code = EIO,
-                                      .operation = "trigger a vector",
-                                      .device = target.bdf().str(),
-                                      .index = vector,
-                                      .cause = "the VMM or KVM refused the vector's message"});
-        }
-        return Json{{"arrived", true}, {"latency_ns", (each.time - start).count()}};
-      }
-      // A masked vector delivers nothing. Check rarely: the check takes the device's locks.
-      if (Clock::now() >= next_look) {
-        if (is_pending(target, vector)) break;
-        next_look = Clock::now() + kBetweenLooks;
-      }
-      std::this_thread::sleep_for(kTriggerPause);
-    }
-    return Json{{"arrived", false}, {"pending", is_pending(target, vector)}};
-  }
-
-  /// Returns how many deliveries of the forwarder failed.
-  static uint64_t refused_messages(const AssignedDevice& target, unsigned vector) {
-    const Inspection inspection = target.inspect();
-    if (vector >= inspection.vectors.size()) return 0;
-    const auto& forwarded = inspection.vectors[vector].forwarded;
-    return forwarded ? forwarded->sink_failed : 0;
-  }
-
-  /// Returns whether the vector is pending. The guest may have fewer vectors by now.
-  static bool is_pending(const AssignedDevice& target, unsigned vector) {
-    const Inspection inspection = target.inspect();
-    return vector < inspection.vectors.size() && inspection.vectors[vector].pending;
-  }
-
-  Result<Json> heal() {
-    AssignedDevice* const target = PASSTHRU_TRY(device());
-    uint64_t restored = 0;
-    for (unsigned look = 0; look < kLooks; ++look) {
-      if (look != 0) std::this_thread::sleep_for(kBetweenLooks);
-      restored += PASSTHRU_TRY(target->check_health());
-    }
-    return Json{{"restored", restored}};
-  }
-
-  /// Limits a number from a request. No device has more than 2,048 vectors, so a larger number fits
-  /// no vector.
-  static unsigned vector_of(uint64_t number) {
-    return static_cast<unsigned>(std::min<uint64_t>(number, UINT16_MAX));
-  }
-
-  Session& session_;
-  InspectService& service_;
-  const Json& json_;
-};
-
-AssignedDevice* InspectService::find(Bdf bdf) const {
+InspectService::Listed* InspectService::find(Bdf bdf) {
   const auto found = std::find_if(devices_.begin(), devices_.end(),
-                                  [&](const AssignedDevice* each) { return each->bdf() == bdf; });
-  return found == devices_.end() ? nullptr : *found;
+                                  [bdf](const Listed& each) { return each.device->bdf() == bdf; });
+  return found == devices_.end() ? nullptr : &*found;
 }
 
-Result<void> InspectService::watch(Session& session, Bdf bdf, unsigned vector, bool on) {
-  const std::pair key{bdf, vector};
-  if (session.watched_.contains(key) == on) return {};
-  const auto watchers = watchers_.find(key);
-  const unsigned others = watchers == watchers_.end() ? 0 : watchers->second - (on ? 0 : 1);
+std::vector<Bdf> InspectService::listed() {
+  MutexLock lock(devices_mutex_);
+  std::vector<Bdf> devices;
+  for (const Listed& each : devices_) {
+    if (!each.leaving) devices.push_back(each.device->bdf());
+  }
+  return devices;
+}
+
+InspectService::Use InspectService::use(Bdf bdf) {
+  MutexLock lock(devices_mutex_);
+  Listed* listed = find(bdf);
+  if (listed != nullptr && listed->leaving) listed = nullptr;
+  if (listed != nullptr) ++listed->uses;
+  return {listed, EndUse{this}};
+}
+
+void InspectService::EndUse::operator()(Listed* listed) const {
+  MutexLock lock(service->devices_mutex_);
+  --listed->uses;
+  service->changed_.notify_all();
+}
+
+Result<void> InspectService::watch(const Session& session, Listed& listed, unsigned vector,
+                                   bool on) {
+  const Bdf bdf = listed.device->bdf();
+  if (watches(session, bdf, vector) == on) return {};
+  const auto watchers = listed.watchers.find(vector);
+  const unsigned others = watchers == listed.watchers.end() ? 0 : watchers->second - (on ? 0 : 1);
   Result<void> done;
-  if (others == 0) done = find(bdf)->watch(vector, on);
-  if (on) {
-    if (!done) return done;
-    session.watched_.insert(key);
-    keep_marks(session);
-    watchers_[key] = others + 1;
-    return done;
-  }
-  // The claim ends whatever the device returns.
-  session.watched_.erase(key);
-  keep_marks(session);
-  if (others == 0) {
-    watchers_.erase(key);
+  if (others == 0) done = listed.device->watch(vector, on);
+  if (on && !done) return done;
+  // A watch ends whatever the device returns.
+  if (on || others != 0) {
+    listed.watchers[vector] = others + (on ? 1 : 0);
   } else {
-    watchers_[key] = others;
+    listed.watchers.erase(vector);
   }
+  MutexLock lock(devices_mutex_);
+  Watches& all = sessions_[&session];
+  if (on) {
+    all.vectors.insert({bdf, vector});
+  } else {
+    all.vectors.erase({bdf, vector});
+  }
+  keep_marks(all);
   // A detached device is no longer watched.
   if (!done && done.error().code == ENODEV) return {};
   return done;
 }
 
+void InspectService::watch_device(const Session& session, Bdf bdf, bool on) {
+  MutexLock lock(devices_mutex_);
+  Watches& all = sessions_[&session];
+  if (on) {
+    all.devices.insert(bdf);
+  } else {
+    all.devices.erase(bdf);
+  }
+  keep_marks(all);
+}
+
+bool InspectService::watches(const Session& session, Bdf bdf, unsigned vector) {
+  MutexLock lock(devices_mutex_);
+  return sessions_[&session].vectors.contains({bdf, vector});
+}
+
 // Keeps marks while a session watches anything, also before a guest's driver has its vectors.
-void InspectService::keep_marks(Session& session) {
-  const bool wanted = !session.watched_.empty() || !session.devices_.empty();
-  if (wanted == std::exchange(session.marking_, wanted)) return;
+void InspectService::keep_marks(Watches& watches) {
+  const bool wanted = !watches.vectors.empty() || !watches.devices.empty();
+  if (wanted == std::exchange(watches.marking, wanted)) return;
   if (wanted) {
     domain_.marks().begin();
   } else {
@@ -255,34 +144,25 @@ void InspectService::keep_marks(Session& session) {
   }
 }
 
-InspectService::Session::~Session() {
-  devices_.clear();
-  const auto watched = watched_;
-  for (const auto& [bdf, vector] : watched) {
-    ignore(service_.watch(*this, bdf, vector, false),
+void InspectService::end(const Session& session) {
+  std::set<std::pair<Bdf, unsigned>> vectors;
+  {
+    MutexLock lock(devices_mutex_);
+    vectors = sessions_[&session].vectors;
+  }
+  for (const auto& [bdf, vector] : vectors) {
+    const Use watched = use(bdf);
+    // Null: `remove` ends the watches of this device.
+    if (watched == nullptr) continue;
+    ignore(watch(session, *watched, vector, false),
            "then the vector stays with the forwarder, which also delivers");
   }
-  service_.keep_marks(*this);
-}
-
-std::string InspectService::refusal(const Error& error) {
-  return as_text(failed(error));
-}
-
-std::string InspectService::Session::answer(std::string_view request) {
-  Json answer;
-  const Json json = Json::parse(request, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) {
-    answer = failed({.code = EINVAL,
-                     .operation = "answer a request",
-                     .cause = "the request is not a JSON object",
-                     .advice = "See docs/inspect.md"});
-  } else if (auto done = Request(*this, json).answer(); done) {
-    answer = std::move(*done);
-  } else {
-    answer = failed(done.error());
-  }
-  return as_text(std::move(answer));
+  MutexLock lock(devices_mutex_);
+  Watches& all = sessions_[&session];
+  all.vectors.clear();
+  all.devices.clear();
+  keep_marks(all);
+  sessions_.erase(&session);
 }
 
 }  // namespace passthru

@@ -11,16 +11,19 @@
 
 namespace passthru {
 
-AddressSpace::AddressSpace(uint64_t limit, GuestMapper* mapper, uint64_t page_size)
+AddressSpace::AddressSpace(uint64_t limit, GuestMapper* mapper, uint64_t page_size,
+                           GuestSpace space)
     : limit_(limit),
       mapper_(mapper),
       page_size_(page_size != 0 ? page_size : static_cast<uint64_t>(sysconf(_SC_PAGESIZE))),
+      space_(space),
       snapshot_(new Snapshot({})) {}
 
 AddressSpace::~AddressSpace() {
   {
     MutexLock lock(change_mutex_);
     for (const GuestMapping& mapping : mapped_) unmap(entries_, mapping);
+    for (Entry& entry : entries_) untrap(entry);
   }
   wait_for_removed();
   delete snapshot_.load(std::memory_order_relaxed);
@@ -104,9 +107,14 @@ Result<std::vector<WindowId>> AddressSpace::commit(AddressSpaceChange change) {
 
   auto snapshot = std::make_unique<Snapshot>(entries);
   freed = unmap_leftovers();
-  if (mapper_ != nullptr) PASSTHRU_TRY(remap(entries, wanted_mappings(entries, *snapshot), adds));
+  PASSTHRU_TRY(retrap(change.remove, entries));
+  if (auto mapped = remap(entries, wanted_mappings(entries, *snapshot), adds); !mapped) {
+    undo_traps(entries);
+    return tl::unexpected(std::move(mapped).error());
+  }
   next_id_ += ids.size();
   entries_ = std::move(entries);
+  trap_again();
   publish(std::move(snapshot), std::move(removed));
   return ids;
 }
@@ -128,6 +136,7 @@ void AddressSpace::publish(std::unique_ptr<const Snapshot> snapshot, Held remove
 std::vector<GuestMapping> AddressSpace::wanted_mappings(const Entries& entries,
                                                         const Snapshot& snapshot) const {
   std::vector<GuestMapping> wanted;
+  if (mapper_ == nullptr || space_ == GuestSpace::Ports) return wanted;
   const std::vector<FlatSegment>& segments = snapshot.segments();
   for (size_t i = 0; i < segments.size(); ++i) {
     const Window& window = entries[segments[i].owner].held->window();

@@ -59,10 +59,12 @@ class AddressSpace {
   static constexpr uint64_t kMaxRetired = 256;
 
   /// `limit` is the first address beyond the space (1 << 16 for ports). If `mapper` is null,
-  /// nothing is mapped; otherwise it must outlive this object. A `page_size` of 0 selects the
-  /// host's.
-  AddressSpace(uint64_t limit, GuestMapper* mapper, uint64_t page_size = 0);
-  /// Unmaps everything from the guest. No access may be under way, and no vCPU may run.
+  /// nothing is mapped or announced; otherwise it must outlive this object. A `page_size` of 0
+  /// selects the host's. Nothing is mapped in a space of ports.
+  AddressSpace(uint64_t limit, GuestMapper* mapper, uint64_t page_size = 0,
+               GuestSpace space = GuestSpace::Memory);
+  /// Unmaps everything from the guest, and takes all announcements back. No access may be under
+  /// way, and no vCPU may run.
   ~AddressSpace();
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
@@ -77,8 +79,13 @@ class AddressSpace {
   /// Never waits for an access to end, so a target may call it from its `read` or `write`. Waits
   /// some ten milliseconds if kMaxRetired earlier changes are not freed yet.
   ///
-  /// On error every mapping and window is as before. A change that only removes known windows never
-  /// fails: if the mapper refuses to map a part that the change uncovers, the part is trapped.
+  /// The mapper learns each window with a target, from before the window answers until it is
+  /// removed (GuestMapper::trap).
+  ///
+  /// On error every mapping, announcement and window is as before. A change that only removes known
+  /// windows never fails: if the mapper refuses to map a part that the change uncovers, the part is
+  /// trapped. If the mapper refuses to announce a window again after a failed change, each later
+  /// change tries again.
   ///
   /// If the mapper cannot remove a mapping, the mapping's target stays alive. So no other memory
   /// gets the address that the guest may still reach. Each later change, and `wait_for_readers`,
@@ -110,6 +117,7 @@ class AddressSpace {
   struct Entry {
     WindowId id;
     std::shared_ptr<const HeldWindow> held;
+    bool trapped = false;  ///< the mapper knows the window
   };
   using Entries = std::vector<Entry>;
   using Held = std::vector<std::shared_ptr<const HeldWindow>>;
@@ -129,6 +137,14 @@ class AddressSpace {
                 const std::vector<GuestMapping>& mapped) PASSTHRU_REQUIRES(change_mutex_);
   void unmap(const Entries& entries, const GuestMapping& mapping) PASSTHRU_REQUIRES(change_mutex_);
   Targets unmap_leftovers() PASSTHRU_REQUIRES(change_mutex_);
+  // address_space_traps.cc
+  Result<void> trap(Entry& entry) PASSTHRU_REQUIRES(change_mutex_);
+  void untrap(Entry& entry) PASSTHRU_REQUIRES(change_mutex_);
+  /// `removed` are ids in ascending order, `entries` the windows after the change.
+  Result<void> retrap(const std::vector<WindowId>& removed, Entries& entries)
+      PASSTHRU_REQUIRES(change_mutex_);
+  void undo_traps(Entries& entries) PASSTHRU_REQUIRES(change_mutex_);
+  void trap_again() PASSTHRU_REQUIRES(change_mutex_);
   void publish(std::unique_ptr<const Snapshot> snapshot, Held removed)
       PASSTHRU_REQUIRES(change_mutex_);
   template <class Bytes, class Visit>
@@ -137,6 +153,7 @@ class AddressSpace {
   const uint64_t limit_;
   GuestMapper* const mapper_;
   const uint64_t page_size_;
+  const GuestSpace space_;
   mutable Mutex change_mutex_;                          ///< serialises commits
   Entries entries_ PASSTHRU_GUARDED_BY(change_mutex_);  ///< in the order they were added
   std::vector<GuestMapping> mapped_ PASSTHRU_GUARDED_BY(change_mutex_);  ///< ascending

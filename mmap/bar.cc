@@ -27,6 +27,7 @@ Bar::Bar(std::shared_ptr<VfioDevice> device, unsigned index, const BarInfo& shap
       region_(static_cast<Region>(index)),
       info_(device_->region(region_)),
       size_(shape.size),
+      io_(shape.io),
       overlays_(std::move(overlays)),
       wide_(!shape.io) {
   std::vector<TrappedRange> trapped;
@@ -67,10 +68,26 @@ std::vector<WindowSpan> Bar::window_spans() const {
     if (!span.mapped()) continue;
     // A mapped BAR smaller than a page is alone in its page: the kernel offers it only then.
     const uint64_t size = span.size == size_ ? std::max(size_, host_page_size()) : span.size;
-    std::byte* const memory = find_area(span.area)->data() + (span.offset - span.area.offset);
-    mapped.push_back({span.offset, size, memory});
+    mapped.push_back({span.offset, size, memory_of(span)});
   }
   return mapped;
+}
+
+std::byte* Bar::memory_of(const BarSpan& span) const {
+  return find_area(span.area)->data() + (span.offset - span.area.offset);
+}
+
+std::vector<BarSpanMemory> Bar::memory() const {
+  std::vector<BarSpanMemory> all;
+  for (const BarSpan& span : spans_) {
+    BarSpanMemory& each = all.emplace_back();
+    each = {.offset = span.offset, .size = span.size, .kind = span.kind};
+    if (!span.mapped()) continue;
+    each.memory = memory_of(span);
+    each.fd = device_->fd();
+    each.fd_offset = info_.fd_offset + span.offset;
+  }
+  return all;
 }
 
 std::vector<BarSpanState> Bar::state() const {

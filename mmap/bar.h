@@ -53,9 +53,13 @@ class Bar final : public AccessTarget {
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
   [[nodiscard]] uint64_t size() const { return size_; }
+  [[nodiscard]] bool io() const { return io_; }
   /// Returns the parts that may be mapped into the guest.
   [[nodiscard]] std::vector<WindowSpan> window_spans() const;
   [[nodiscard]] std::vector<BarSpanState> state() const;
+  /// Returns all parts in ascending order. The memory and the descriptor stay valid as long as this
+  /// object.
+  [[nodiscard]] std::vector<BarSpanMemory> memory() const;
   [[nodiscard]] uint64_t failed_accesses() const { return failed_.load(std::memory_order_relaxed); }
 
  private:
@@ -71,6 +75,7 @@ class Bar final : public AccessTarget {
 
   void map(BarSpan& span);
   [[nodiscard]] const MappedRegion* find_area(const MapArea& wanted) const;
+  [[nodiscard]] std::byte* memory_of(const BarSpan& span) const;
   [[nodiscard]] size_t span_at(uint64_t offset) const;
   [[nodiscard]] size_t width_at(uint64_t offset, uint64_t left) const;
   template <class Bytes, class Overlay, class Device>
@@ -82,6 +87,7 @@ class Bar final : public AccessTarget {
   const Region region_;
   const RegionInfo& info_;
   const uint64_t size_;
+  const bool io_;
   const std::vector<BarOverlay> overlays_;
   std::vector<FlatSegment> parts_;  ///< `owner`: an overlay's index, or their number for the device
   std::vector<BarSpan> spans_;

@@ -3,6 +3,7 @@
 // description of the region, and the ranges that must stay trapped, to an ordered list of spans.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -41,6 +42,17 @@ struct BarSpan {
   MapArea area{};  ///< only if Mapped
   [[nodiscard]] bool mapped() const { return kind == SpanKind::Mapped; }
   bool operator==(const BarSpan&) const = default;
+};
+
+/// A part of a BAR, and how to reach it if it is mapped. For a VMM that maps it itself.
+struct BarSpanMemory {
+  uint64_t offset = 0;
+  uint64_t size = 0;
+  SpanKind kind = SpanKind::NotOffered;
+  std::byte* memory = nullptr;  ///< in this process; null: not mapped
+  int fd = -1;                  ///< the device's descriptor, which stays the library's
+  uint64_t fd_offset = 0;       ///< of the part in `fd`, for mmap
+  bool operator==(const BarSpanMemory&) const = default;
 };
 
 /// A range of a BAR that must stay trapped. Every page that it touches stays trapped too.

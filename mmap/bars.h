@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The BARs of one device in the guest: their mappings into this process, their windows in the
-// guest's address spaces, and the targets of trapped accesses. The device calls `place` when its
-// decode changes.
+// The BARs of one device in the guest: their mappings into this process, their places in the guest,
+// and the targets of trapped accesses. The device calls `place` when its decode changes.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
-#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
-#include "mmap/address_space.h"
 #include "mmap/bar.h"
 #include "mmap/bar_info.h"
+#include "mmap/bar_placer.h"
 #include "vfio/device.h"
 
 namespace passthru {
@@ -27,12 +25,13 @@ struct BarsOptions {
 class Bars {
  public:
   /// Maps the parts that `layout_bar` allows into this process. If the kernel then refuses to map a
-  /// part, it is trapped. The guest sees no BAR before `place`.
+  /// part, it is trapped. The guest sees no BAR before `place`. `placer` puts the BARs into the
+  /// guest.
   ///
   /// Errors:
   /// - EINVAL: an overlay is not within its BAR.
   static Result<std::unique_ptr<Bars>> create(const std::shared_ptr<VfioDevice>& device,
-                                              AddressSpace& mmio, AddressSpace& ports,
+                                              std::unique_ptr<BarPlacer> placer,
                                               const BarInfos& shapes,
                                               std::vector<BarOverlay> overlays,
                                               const BarsOptions& options = {});
@@ -50,28 +49,22 @@ class Bars {
   /// Returns the last placement.
   [[nodiscard]] const BarAddresses& placement() const { return placement_; }
 
+  [[nodiscard]] const BarTargets& targets() const { return bars_; }
+
   /// Returns the parts of a BAR in ascending order with their counters. Empty if the BAR does not
   /// exist. Thread-safe.
   [[nodiscard]] std::vector<BarSpanState> spans(unsigned bar) const;
+  /// Returns the parts of a BAR in ascending order with their memory. Empty if the BAR does not
+  /// exist. Thread-safe.
+  [[nodiscard]] std::vector<BarSpanMemory> memory(unsigned bar) const;
   /// Returns how many register accesses the kernel refused; the guest read all ones. Thread-safe.
   [[nodiscard]] uint64_t failed_accesses() const;
 
  private:
-  struct Place {
-    std::optional<uint64_t> base{};  ///< empty: not in the guest
-    WindowId window = 0;
-  };
-  Bars(AddressSpace& mmio, AddressSpace& ports);
-  [[nodiscard]] AddressSpace& space_of(unsigned bar) const { return io_[bar] ? ports_ : mmio_; }
-  [[nodiscard]] std::optional<uint64_t> reachable(unsigned bar,
-                                                  std::optional<uint64_t> address) const;
-  Result<void> move(AddressSpace& space, const BarAddresses& placement);
+  explicit Bars(std::unique_ptr<BarPlacer> placer) : placer_(std::move(placer)) {}
 
-  AddressSpace& mmio_;
-  AddressSpace& ports_;
-  std::array<std::shared_ptr<Bar>, kBars> bars_;
-  std::array<bool, kBars> io_{};
-  std::array<Place, kBars> places_;
+  BarTargets bars_;
+  const std::unique_ptr<BarPlacer> placer_;
   BarAddresses placement_{};
 };
 

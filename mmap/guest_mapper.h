@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The mapping interface that mmap/ needs from a VMM: it maps host memory at a guest-physical
-// address and unmaps it. The VMM implements it (as part of device/hypervisor.h); only AddressSpace
-// calls it.
+// address and unmaps it, and learns the ranges that the library answers. The VMM implements it (as
+// part of device/hypervisor.h); only AddressSpace calls it.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +23,9 @@ struct GuestMapping {
   auto operator<=>(const GuestMapping&) const = default;  // NOLINT(modernize-use-nullptr): false
 };
 
+/// The guest's physical memory, or its I/O ports.
+enum class GuestSpace { Memory, Ports };
+
 /// Called with AddressSpace's lock held: must not call back into the AddressSpace.
 class GuestMapper {
  public:
@@ -33,6 +36,20 @@ class GuestMapper {
   /// guest may still reach it: the memory stays mapped in this process, and the caller tries again
   /// at its next change.
   virtual Result<void> unmap(const GuestMapping& mapping) = 0;
+
+  /// Announces a range of guest addresses that the library answers: the VMM sends accesses that
+  /// exit there to `AddressSpace::read` and `write`. For a VMM that dispatches exits by address.
+  /// Others need not implement it.
+  ///
+  /// The range is a whole window (a BAR), not page aligned. The parts of it that `map` maps do not
+  /// exit. Ranges may overlap, even be equal: the guest may place two BARs at the same address. On
+  /// error nothing is announced, and the change that adds the window fails.
+  virtual Result<void> trap(GuestSpace /*space*/, uint64_t /*address*/, uint64_t /*size*/) {
+    return {};
+  }
+  /// Takes back one announcement. An access that is under way may still call the AddressSpace
+  /// afterwards: without a window it reads all ones.
+  virtual void untrap(GuestSpace /*space*/, uint64_t /*address*/, uint64_t /*size*/) {}
 };
 
 }  // namespace passthru

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <span>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -54,6 +55,9 @@ class Container final : public IommuSpace {
   }
   Result<void> unmap(uint64_t iova, uint64_t size) override {
     return kernel_.unmap_dma(fd_.get(), iova, size);
+  }
+  Result<std::vector<IovaRange>> iova_ranges() override {
+    return kernel_.container_iova_ranges(fd_.get());
   }
   /// Resets the slot or bus of `device`, with `functions` in it.
   ///

@@ -62,6 +62,8 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
 
   [[nodiscard]] Bdf bdf() const { return bdf_; }
   [[nodiscard]] Backend backend() const { return backend_; }
+  /// Returns the device's descriptor, which stays this object's.
+  [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] bool resettable() const { return info_.resettable; }
   /// Returns the descriptors. They are valid as long as this object.
   [[nodiscard]] DeviceDescriptors descriptors() const;

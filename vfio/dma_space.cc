@@ -2,12 +2,15 @@
 // A change happens in all address spaces, or in no address space.
 #include "vfio/dma_space.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "vfio/attach_advice.h"
+#include "vfio/iova_ranges.h"
 
 namespace passthru {
 namespace {
@@ -16,6 +19,11 @@ constexpr std::array kBackends = {Backend::Group, Backend::Cdev};
 
 constexpr size_t index_of(Backend backend) {
   return static_cast<size_t>(backend);
+}
+
+/// Returns whether an error of mapping a file means that only memory can be mapped.
+bool needs_memory(int code) {
+  return code == ENOTTY || code == EOPNOTSUPP || code == EINVAL;
 }
 
 uint64_t page_size() {
@@ -38,7 +46,24 @@ Result<void> DmaSpace::offer(uint64_t iova, std::span<std::byte> memory) {
   return add_memory(iova, {.bytes = memory, .writable = true, .needed = false});
 }
 
-Result<void> DmaSpace::add_memory(uint64_t iova, const Memory& memory) {
+Result<void> DmaSpace::add_file(uint64_t iova, int fd, uint64_t offset, std::span<std::byte> memory,
+                                bool writable) {
+  const std::string operation = fmt::format("add descriptor {} as guest memory at {:#x}", fd, iova);
+  Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy) return fail(errno, operation);
+  if (offset % page_size() != 0 || memory.size() > UINT64_MAX - offset) {
+    return fail(
+        EINVAL, operation,
+        fmt::format("the offset must be a multiple of {}, and the end below 2^64", page_size()));
+  }
+  return add_memory(iova, {.bytes = memory,
+                           .writable = writable,
+                           .needed = true,
+                           .file = std::move(copy),
+                           .file_offset = offset});
+}
+
+Result<void> DmaSpace::add_memory(uint64_t iova, Memory memory) {
   const uint64_t size = memory.bytes.size();
   const std::string operation = fmt::format("add guest memory [{:#x}, +{:#x})", iova, size);
   const auto address = reinterpret_cast<uintptr_t>(memory.bytes.data());
@@ -56,7 +81,8 @@ Result<void> DmaSpace::add_memory(uint64_t iova, const Memory& memory) {
                            iova - std::prev(next)->first < std::prev(next)->second.bytes.size();
   if (reaches_next || in_previous) return fail(EINVAL, operation, "it overlaps other guest memory");
 
-  const auto added = memory_.emplace_hint(next, iova, memory);
+  const bool needed = memory.needed;
+  const auto added = memory_.emplace_hint(next, iova, std::move(memory));
   Result<void> refused;
   bool somewhere = false;
   for (const Backend backend : kBackends) {
@@ -69,7 +95,7 @@ Result<void> DmaSpace::add_memory(uint64_t iova, const Memory& memory) {
     }
   }
   // Optional memory may be in some address spaces only.
-  if (refused || (somewhere && !memory.needed)) return {};
+  if (refused || (somewhere && !needed)) return {};
   drop(*added);
   memory_.erase(added);
   return refused;
@@ -201,6 +227,17 @@ Result<void> DmaSpace::hot_reset(int device, Backend backend,
                                    : ioas_.hot_reset(device, functions);
 }
 
+Result<std::vector<IovaRange>> DmaSpace::usable_iova_ranges() {
+  MutexLock lock(space_mutex_);
+  std::optional<std::vector<IovaRange>> usable;
+  for (const Backend backend : kBackends) {
+    if (!space(backend).active()) continue;
+    std::vector<IovaRange> ranges = PASSTHRU_TRY(space(backend).iova_ranges());
+    usable = usable ? intersection(*usable, ranges) : std::move(ranges);
+  }
+  return std::move(usable).value_or(std::vector<IovaRange>{});
+}
+
 std::vector<DmaMaps> DmaSpace::maps() const {
   MutexLock lock(space_mutex_);
   std::vector<DmaMaps> all;
@@ -219,9 +256,20 @@ std::vector<DmaMaps> DmaSpace::maps() const {
   return all;
 }
 
+Result<void> DmaSpace::map_in(IommuSpace& space, const Memories::value_type& memory) {
+  const auto& [iova, what] = memory;
+  if (what.file) {
+    auto mapped = space.map_file(
+        iova, {.fd = what.file.get(), .offset = what.file_offset, .size = what.bytes.size()},
+        what.writable);
+    if (mapped || !needs_memory(mapped.error().code)) return mapped;
+  }
+  return space.map(iova, what.bytes, what.writable);
+}
+
 Result<void> DmaSpace::map(Backend backend, Memories::value_type& memory) {
   auto& [iova, what] = memory;
-  auto mapped = space(backend).map(iova, what.bytes, what.writable);
+  auto mapped = map_in(space(backend), memory);
   if (mapped || is_mapped_already(backend, what, mapped.error())) {
     what.in_iommu[index_of(backend)] = true;
     return {};

@@ -42,6 +42,16 @@ class DmaSpace {
   /// - EINVAL: not page aligned, empty, wraps around, or overlaps other memory.
   /// - ENOMEM: the limit on locked memory. The message says how many bytes are needed.
   Result<void> add(uint64_t iova, std::span<std::byte> memory, bool writable);
+  /// Maps memory of a file: `memory` is this process's mapping of `fd` from `offset` on. An iommufd
+  /// maps the file itself if its kernel can (Linux 6.13). Otherwise `memory` is mapped. Keeps a
+  /// copy of `fd` while the memory is added.
+  ///
+  /// Errors:
+  /// - EBADF: `fd` is not open.
+  /// - EINVAL: `offset` is not page aligned, or the end is beyond 2^64.
+  /// - the errors of `add`.
+  Result<void> add_file(uint64_t iova, int fd, uint64_t offset, std::span<std::byte> memory,
+                        bool writable);
   /// Maps memory that devices can do without. An address space may refuse it while the other
   /// accepts it. If the kernel refuses it when a device is attached later, the device is still
   /// attached.
@@ -108,6 +118,13 @@ class DmaSpace {
   Result<void> hot_reset(int device, Backend backend, std::span<const HotResetFunction> functions)
       PASSTHRU_EXCLUDES(space_mutex_);
 
+  /// Returns the ranges in which memory can be added, ascending: those that all address spaces with
+  /// a device can use. All other addresses are reserved. Empty if no device is attached.
+  ///
+  /// Errors:
+  /// - the errno of the kernel.
+  Result<std::vector<IovaRange>> usable_iova_ranges() PASSTHRU_EXCLUDES(space_mutex_);
+
   /// Returns an entry for each address space that has a device in it.
   [[nodiscard]] std::vector<DmaMaps> maps() const PASSTHRU_EXCLUDES(space_mutex_);
 
@@ -115,13 +132,16 @@ class DmaSpace {
   struct Memory {
     std::span<std::byte> bytes;
     bool writable;
-    bool needed;                     ///< otherwise a device is attached even if mapping fails
+    bool needed;  ///< otherwise a device is attached even if mapping fails
+    Fd file{};    ///< if not empty: `bytes` map it
+    uint64_t file_offset = 0;
     std::array<bool, 2> in_iommu{};  ///< by Backend
   };
   using Memories = std::map<uint64_t, Memory>;
-  Result<void> add_memory(uint64_t iova, const Memory& memory);
+  Result<void> add_memory(uint64_t iova, Memory memory);
   Result<void> require_interrupt_remapping(Backend backend, const std::string& whom) const;
   IommuSpace& space(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
+  static Result<void> map_in(IommuSpace& space, const Memories::value_type& memory);
   Result<void> map(Backend backend, Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
   Result<void> map_all(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
   Result<void> map_before_attach() PASSTHRU_REQUIRES(space_mutex_);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -52,8 +53,14 @@ class Ioas final : public IommuSpace {
   Result<void> map(uint64_t iova, std::span<std::byte> memory, bool writable) override {
     return kernel_.map_ioas(iommufd_.get(), ioas_, iova, memory, writable);
   }
+  Result<void> map_file(uint64_t iova, const FileRange& file, bool writable) override {
+    return kernel_.map_ioas_file(iommufd_.get(), ioas_, iova, file, writable);
+  }
   Result<void> unmap(uint64_t iova, uint64_t size) override {
     return kernel_.unmap_ioas(iommufd_.get(), {.ioas = ioas_, .iova = iova, .size = size});
+  }
+  Result<std::vector<IovaRange>> iova_ranges() override {
+    return kernel_.ioas_iova_ranges(iommufd_.get(), ioas_);
   }
 
   /// Resets the slot or bus of `device`, with `functions` in it.

@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
+#include "vfio/kernel.h"
 
 namespace passthru {
 
@@ -24,11 +26,21 @@ class IommuSpace {
   /// Returns whether a device is attached. Only then can memory be mapped.
   [[nodiscard]] virtual bool active() const = 0;
   virtual Result<void> map(uint64_t iova, std::span<std::byte> memory, bool writable) = 0;
+  /// Maps memory of a file, by its descriptor.
+  ///
+  /// Errors:
+  /// - ENOTTY, EOPNOTSUPP: this address space, or its kernel, cannot do that.
+  /// - EINVAL: the kernel cannot do that with this kind of file.
+  virtual Result<void> map_file(uint64_t /*iova*/, const FileRange& /*file*/, bool /*writable*/) {
+    return fail(EOPNOTSUPP, "map a file for DMA");
+  }
   /// Unmaps a whole mapping.
   ///
   /// Errors:
   /// - ENOENT: the mapping does not exist.
   virtual Result<void> unmap(uint64_t iova, uint64_t size) = 0;
+  /// Returns the ranges in which memory can be mapped, ascending. Call it only while `active`.
+  virtual Result<std::vector<IovaRange>> iova_ranges() = 0;
 };
 
 /// Learns the files by which devices are assigned. KVM needs them: they show whether DMA is

@@ -84,6 +84,20 @@ struct IoasRange {
   uint64_t size = 0;
 };
 
+/// A range of addresses that a device can use for DMA, the last address included.
+struct IovaRange {
+  uint64_t first = 0;
+  uint64_t last = 0;
+  bool operator==(const IovaRange&) const = default;
+};
+
+/// A part of a file. Bytes, page aligned.
+struct FileRange {
+  int fd = -1;
+  uint64_t offset = 0;
+  uint64_t size = 0;
+};
+
 /// The two interfaces of VFIO: /dev/vfio/GROUP with a container, or /dev/vfio/devices/vfioN with an
 /// iommufd.
 enum class Backend { Group, Cdev };
@@ -157,6 +171,17 @@ class Kernel {
   virtual Result<void> destroy_ioas(int iommufd, uint32_t ioas) = 0;
   virtual Result<void> map_ioas(int iommufd, uint32_t ioas, uint64_t iova,
                                 std::span<std::byte> memory, bool writable) = 0;
+  /// Returns the ranges in which memory can be mapped, ascending. The devices that are attached
+  /// determine them.
+  virtual Result<std::vector<IovaRange>> ioas_iova_ranges(int iommufd, uint32_t ioas) = 0;
+  /// Maps memory of a file, which this process need not have mapped. Since Linux 6.13.
+  ///
+  /// Errors:
+  /// - ENOTTY: the kernel is older.
+  /// - EINVAL: the file is not a memfd, on tmpfs or on hugetlbfs.
+  /// - EBADF: the descriptor is not open.
+  virtual Result<void> map_ioas_file(int iommufd, uint32_t ioas, uint64_t iova,
+                                     const FileRange& file, bool writable) = 0;
   /// Maps the memory of a whole mapping of an IOAS in another IOAS too, at `iova`. The memory is
   /// pinned once.
   virtual Result<void> copy_ioas(int iommufd, const IoasRange& from, uint32_t to, uint64_t iova,
@@ -186,6 +211,13 @@ class Kernel {
   /// Errors:
   /// - ENOENT: the mapping does not exist.
   virtual Result<void> unmap_dma(int container, uint64_t iova, uint64_t size) = 0;
+
+  /// Returns the ranges in which memory can be mapped, ascending. The groups that are attached
+  /// determine them.
+  ///
+  /// Errors:
+  /// - EINVAL: no group is attached.
+  virtual Result<std::vector<IovaRange>> container_iova_ranges(int container) = 0;
 
   // A device.
   virtual Result<DeviceInfo> device_info(int device) = 0;
@@ -225,6 +257,8 @@ class Kernel {
   virtual Result<void> read_region(int device, uint64_t fd_offset, std::span<std::byte> data) = 0;
   virtual Result<void> write_region(int device, uint64_t fd_offset,
                                     std::span<const std::byte> data) = 0;
+  /// Maps a part of a region, if possible so that the kernel can use huge pages: from 2 MiB on, the
+  /// address agrees with `fd_offset` modulo 2 MiB; from 1 GiB on, modulo 1 GiB.
   virtual Result<Mapped> map_region(int device, uint64_t fd_offset, size_t size, bool writable) = 0;
   virtual void unmap_region(Mapped mapped) = 0;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The calls into the Linux kernel: groups, containers and devices in linux_kernel.cc, iommufd in
-// linux_kernel_iommufd.cc, files and eventfds in linux_kernel_files.cc.
+// linux_kernel_iommufd.cc, ranges of IOVAs in linux_kernel_iova.cc, files and eventfds in
+// linux_kernel_files.cc.
 #pragma once
 
 #include "vfio/kernel.h"
@@ -29,6 +30,9 @@ class LinuxKernel final : public Kernel {
   Result<void> destroy_ioas(int iommufd, uint32_t ioas) override;
   Result<void> map_ioas(int iommufd, uint32_t ioas, uint64_t iova, std::span<std::byte> memory,
                         bool writable) override;
+  Result<std::vector<IovaRange>> ioas_iova_ranges(int iommufd, uint32_t ioas) override;
+  Result<void> map_ioas_file(int iommufd, uint32_t ioas, uint64_t iova, const FileRange& file,
+                             bool writable) override;
   Result<void> copy_ioas(int iommufd, const IoasRange& from, uint32_t to, uint64_t iova,
                          bool writable) override;
   Result<void> unmap_ioas(int iommufd, const IoasRange& range) override;
@@ -39,6 +43,7 @@ class LinuxKernel final : public Kernel {
   Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,
                        bool writable) override;
   Result<void> unmap_dma(int container, uint64_t iova, uint64_t size) override;
+  Result<std::vector<IovaRange>> container_iova_ranges(int container) override;
 
   Result<DeviceInfo> device_info(int device) override;
   Result<RegionInfo> region_info(int device, Region region) override;

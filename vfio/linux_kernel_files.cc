@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "vfio/linux_kernel.h"
+#include "vfio/mapping_address.h"
 #include "vfio/unsafe_interrupts.h"
 
 namespace passthru {
@@ -21,6 +22,40 @@ Result<Fd> open_path(const std::string& path) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (!fd) return fail(errno, "open " + path);
   return fd;
+}
+
+struct FileMapping {
+  int fd;
+  off_t offset;
+  size_t size;
+  int protection;
+
+  /// Returns null on an error, in errno.
+  [[nodiscard]] std::byte* map_at(void* address, int flags) const {
+    void* const mapped = ::mmap(address, size, protection, MAP_SHARED | flags, fd, offset);
+    return mapped == MAP_FAILED ? nullptr : static_cast<std::byte*>(mapped);
+  }
+};
+
+void free_addresses(uint64_t begin, uint64_t end) {
+  if (begin < end) ::munmap(reinterpret_cast<void*>(begin), end - begin);
+}
+
+/// Maps a file again, at an address that agrees with its offset modulo `alignment`. Returns null if
+/// that fails. It reserves more addresses than it needs, and frees those around the mapping.
+std::byte* map_congruent(const FileMapping& file, uint64_t alignment) {
+  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t size = (file.size + page - 1) / page * page;
+  void* const reserved = ::mmap(nullptr, size + alignment, PROT_NONE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved == MAP_FAILED) return nullptr;
+  const auto begin = reinterpret_cast<uint64_t>(reserved);
+  const uint64_t address = congruent_address(begin, static_cast<uint64_t>(file.offset), alignment);
+  std::byte* const mapped = file.map_at(reinterpret_cast<void*>(address), MAP_FIXED);
+  // If that fails, the addresses between may already belong to another thread.
+  free_addresses(begin, address);
+  free_addresses(address + size, begin + size + alignment);
+  return mapped;
 }
 
 }  // namespace
@@ -75,11 +110,22 @@ Result<void> LinuxKernel::write_region(int device, uint64_t fd_offset,
 }
 
 Result<Mapped> LinuxKernel::map_region(int device, uint64_t fd_offset, size_t size, bool writable) {
-  const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-  void* address =
-      ::mmap(nullptr, size, protection, MAP_SHARED, device, static_cast<off_t>(fd_offset));
-  if (address == MAP_FAILED) return fail(errno, "mmap");
-  return Mapped{static_cast<std::byte*>(address), size};
+  const FileMapping file{.fd = device,
+                         .offset = static_cast<off_t>(fd_offset),
+                         .size = size,
+                         .protection = writable ? PROT_READ | PROT_WRITE : PROT_READ};
+  std::byte* const anywhere = file.map_at(nullptr, 0);
+  if (anywhere == nullptr) return fail(errno, "mmap");
+  const uint64_t alignment = huge_page_of(size);
+  const auto address = reinterpret_cast<uint64_t>(anywhere);
+  if (alignment == 0 || congruent_address(address, fd_offset, alignment) == address) {
+    return Mapped{anywhere, size};
+  }
+  // VFIO maps pages when they are first accessed, so a second mapping costs little.
+  std::byte* const aligned = map_congruent(file, alignment);
+  if (aligned == nullptr) return Mapped{anywhere, size};
+  ::munmap(anywhere, size);
+  return Mapped{aligned, size};
 }
 
 void LinuxKernel::unmap_region(Mapped mapped) {

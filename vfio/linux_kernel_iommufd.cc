@@ -53,6 +53,18 @@ Result<void> LinuxKernel::map_ioas(int iommufd, uint32_t ioas, uint64_t iova,
   return kernel_call(iommufd, abi::kIoasMap, &map, "IOMMU_IOAS_MAP");
 }
 
+Result<void> LinuxKernel::map_ioas_file(int iommufd, uint32_t ioas, uint64_t iova,
+                                        const FileRange& file, bool writable) {
+  abi::IoasMapFile map{.size = sizeof map,
+                       .flags = access_flags(writable),
+                       .ioas = ioas,
+                       .fd = file.fd,
+                       .start = file.offset,
+                       .length = file.size,
+                       .iova = iova};
+  return kernel_call(iommufd, abi::kIoasMapFile, &map, "IOMMU_IOAS_MAP_FILE");
+}
+
 Result<void> LinuxKernel::copy_ioas(int iommufd, const IoasRange& from, uint32_t to, uint64_t iova,
                                     bool writable) {
   abi::IoasCopy copy{.size = sizeof copy,

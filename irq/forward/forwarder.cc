@@ -5,10 +5,11 @@
 
 #include <fmt/format.h>
 #include <sys/eventfd.h>
-#include <sys/timerfd.h>
 
 #include <cerrno>
 #include <cstdlib>
+
+#include "base/timer.h"
 
 namespace passthru {
 namespace {
@@ -40,8 +41,7 @@ Result<std::unique_ptr<Forwarder>> Forwarder::make(unsigned max_sources,
   }
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return fail(errno, "eventfd");
-  Fd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  if (!timer) return fail(errno, "timerfd_create");
+  Fd timer = PASSTHRU_TRY(create_timer());
   return std::unique_ptr<Forwarder>(
       new Forwarder(max_sources, std::move(poller), std::move(wake), std::move(timer)));
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The work of the driving thread: it polls, delivers in batches, holds back signals that come too
 // fast, and arms sources again that the kernel stopped polling.
-#include <sys/timerfd.h>
-
 #include <algorithm>
 #include <cerrno>
 
 #include "base/thread.h"
+#include "base/timer.h"
 #include "irq/forward/forwarder.h"
 
 namespace passthru {
@@ -245,16 +244,10 @@ unsigned Forwarder::on_time() {
   return sum;
 }
 
-// steady_clock is CLOCK_MONOTONIC. A time in the past fires at once.
 void Forwarder::program_timer() {
   if (later_.empty() || later_.begin()->first == timer_at_) return;
   timer_at_ = later_.begin()->first;
-  const auto since_boot = timer_at_.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_boot);
-  const itimerspec at{
-      .it_interval = {},
-      .it_value = {.tv_sec = seconds.count(), .tv_nsec = (since_boot - seconds).count()}};
-  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &at, nullptr);
+  set_timer(timer_, timer_at_);
 }
 
 }  // namespace passthru

@@ -86,6 +86,19 @@ TEST_P(GroupContract, MappingsAreWholePagesThatDoNotWrap) {
   EXPECT_ERRNO(EINVAL, kernel().map_dma(container(), ~uint64_t{0xfff}, pages.span(), true));
 }
 
+TEST_P(GroupContract, OnlyUsableAddressesAreMapped) {
+  const Pages page(1);
+  EXPECT_ERRNO(EINVAL, kernel().container_iova_ranges(container()));
+  attach();
+  const auto ranges = kernel().container_iova_ranges(container());
+  ASSERT_TRUE(ranges) << ranges.error().message();
+  expect_usable(*ranges);
+  ASSERT_DONE(kernel().map_dma(container(), 0x100000, page.span(), true));
+  if (ranges->front().last == UINT64_MAX) return;
+  const uint64_t reserved = ranges->front().last + 1;
+  EXPECT_ERRNO(EINVAL, kernel().map_dma(container(), reserved, page.span(), true));
+}
+
 TEST_P(GroupContract, MappingsGoWithTheLastGroup) {
   const Pages pages(4);
   EXPECT_ERRNO(EINVAL, kernel().map_dma(container(), 0x100000, pages.span(), true));

@@ -80,6 +80,21 @@ class Pages {
   void* memory_;
 };
 
+/// EXPECTs ranges of whole pages in ascending order, with an address of RAM among them.
+inline void expect_usable(const std::vector<IovaRange>& ranges) {
+  bool has_ram = false;
+  uint64_t free = 0;
+  for (const IovaRange& range : ranges) {
+    EXPECT_GE(range.first, free);
+    EXPECT_LT(range.first, range.last);
+    EXPECT_EQ(range.first % 4096, 0U);
+    EXPECT_EQ(range.last % 4096, 4095U);
+    has_ram |= range.first <= 0x100000 && range.last >= 0x1fffff;
+    free = range.last;
+  }
+  EXPECT_TRUE(has_ram);
+}
+
 class KernelContract : public testing::TestWithParam<ContractSource> {
  protected:
   void SetUp() override { target_ = GetParam().make(); }

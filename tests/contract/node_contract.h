@@ -3,6 +3,8 @@
 // exclusion, and mappings in an IOAS.
 #pragma once
 
+#include <fcntl.h>
+
 #include "tests/contract/kernel_contract.h"
 
 namespace passthru {
@@ -89,6 +91,45 @@ TEST_P(NodeContract, AnIoasMapsAndUnmapsWhole) {
   EXPECT_ERRNO(ENOENT, kernel().unmap_ioas(iommufd(), {ioas, 0x101000, 0x1000}));
   ASSERT_DONE(kernel().unmap_ioas(iommufd(), {ioas, 0x100000, 0x4000}));
   EXPECT_ERRNO(ENOENT, kernel().unmap_ioas(iommufd(), {ioas, 0x100000, 0x4000}));
+}
+
+TEST_P(NodeContract, OnlyUsableAddressesAreMapped) {
+  const Pages page(1);
+  EXPECT_ERRNO(ENOENT, kernel().ioas_iova_ranges(iommufd(), 4000000));
+  ASSERT_DONE(kernel().bind_iommufd(device(), iommufd()));
+  const uint32_t ioas = *kernel().alloc_ioas(iommufd());
+  const auto unrestricted = kernel().ioas_iova_ranges(iommufd(), ioas);
+  ASSERT_TRUE(unrestricted) << unrestricted.error().message();
+  EXPECT_EQ(*unrestricted, (std::vector<IovaRange>{{0, UINT64_MAX}})) << "without a device";
+  ASSERT_DONE(kernel().attach_ioas(device(), ioas));
+  const auto ranges = kernel().ioas_iova_ranges(iommufd(), ioas);
+  ASSERT_TRUE(ranges) << ranges.error().message();
+  expect_usable(*ranges);
+  ASSERT_DONE(kernel().map_ioas(iommufd(), ioas, 0x100000, page.span(), true));
+  if (ranges->front().last == UINT64_MAX) return;
+  const uint64_t reserved = ranges->front().last + 1;
+  EXPECT_ERRNO(EINVAL, kernel().map_ioas(iommufd(), ioas, reserved, page.span(), true));
+}
+
+TEST_P(NodeContract, AFileIsMappedAsMemoryIsOrTheKernelCannotMapFiles) {
+  ASSERT_DONE(kernel().bind_iommufd(device(), iommufd()));
+  const uint32_t ioas = *kernel().alloc_ioas(iommufd());
+  ASSERT_DONE(kernel().attach_ioas(device(), ioas));
+  const Fd memfd(memfd_create("ram", MFD_CLOEXEC));
+  ASSERT_EQ(ftruncate(memfd.get(), 0x4000), 0);
+  const FileRange file{.fd = memfd.get(), .offset = 0x1000, .size = 0x3000};
+  const auto mapped = kernel().map_ioas_file(iommufd(), ioas, 0x100000, file, true);
+  if (!mapped) {
+    EXPECT_EQ(mapped.error().code, ENOTTY) << "before Linux 6.13: " << mapped.error().message();
+    return;
+  }
+  EXPECT_ERRNO(EEXIST, kernel().map_ioas(iommufd(), ioas, 0x102000, Pages(1).span(), true));
+  ASSERT_DONE(kernel().unmap_ioas(iommufd(), {ioas, 0x100000, 0x3000}));
+  const Fd program(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  EXPECT_ERRNO(EINVAL, kernel().map_ioas_file(iommufd(), ioas, 0x100000,
+                                              {.fd = program.get(), .size = 0x1000}, false));
+  EXPECT_ERRNO(EBADF, kernel().map_ioas_file(iommufd(), ioas, 0x100000,
+                                             {.fd = 1000000, .size = 0x1000}, false));
 }
 
 TEST_P(NodeContract, AMappingIsCopiedWholeToAnotherIoas) {

@@ -10,6 +10,8 @@ namespace passthru {
 FakeHypervisor::~FakeHypervisor() {
   EXPECT_TRUE(routes_.empty()) << "routes leaked";
   EXPECT_TRUE(mappings_.empty()) << "mappings leaked";
+  EXPECT_TRUE(traps_.empty()) << "announcements leaked";
+  EXPECT_TRUE(placed_.empty()) << "BARs leaked";
   EXPECT_TRUE(high_.empty()) << "an INTx line stays high forever";
 }
 
@@ -44,6 +46,46 @@ Result<void> FakeHypervisor::unmap(const GuestMapping& mapping) {
   PASSTHRU_TRY(enter("unmap"));
   EXPECT_EQ(std::erase(mappings_, mapping), 1U) << "unmapped a range that was not mapped";
   return {};
+}
+
+Result<void> FakeHypervisor::trap(GuestSpace space, uint64_t address, uint64_t size) {
+  const FakeHook::Around around(hook, "trap");
+  MutexLock lock(calls_mutex_);
+  PASSTHRU_TRY(enter("trap"));
+  traps_.push_back({space, address, size});
+  return {};
+}
+
+void FakeHypervisor::untrap(GuestSpace space, uint64_t address, uint64_t size) {
+  const FakeHook::Around around(hook, "untrap");
+  MutexLock lock(calls_mutex_);
+  const auto found = std::find(traps_.begin(), traps_.end(), Trap{space, address, size});
+  ASSERT_NE(found, traps_.end()) << "takes back a range that was not announced";
+  traps_.erase(found);
+}
+
+Result<void> FakeHypervisor::place_bar(Bdf guest_address, unsigned bar,
+                                       std::optional<uint64_t> address) {
+  const FakeHook::Around around(hook, "place_bar");
+  MutexLock lock(calls_mutex_);
+  bars_in_calls.push_back(bar);
+  PASSTHRU_TRY(enter("place_bar"));
+  if (address) {
+    if (refused_places.contains(*address)) return fail(ENOSPC, "place_bar");
+    placed_[{guest_address, bar}] = *address;
+    return {};
+  }
+  if (kept_bars.contains(bar)) return fail(EIO, "place_bar");
+  EXPECT_EQ(placed_.erase({guest_address, bar}), 1U) << "removed a BAR that was not placed";
+  return {};
+}
+
+FakeHypervisor::PlacedBars FakeHypervisor::placed(Bdf guest_address) const {
+  PlacedBars bars;
+  for (const auto& [place, address] : placed_) {
+    if (place.first == guest_address) bars[place.second] = address;
+  }
+  return bars;
 }
 
 Result<MsiMessage> FakeHypervisor::translate(const MsiMessage& message, uint16_t requester_id) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -30,6 +31,9 @@ class FakeHypervisor : public Hypervisor {
 
   Result<void> map(const GuestMapping& mapping) override;
   Result<void> unmap(const GuestMapping& mapping) override;
+  Result<void> trap(GuestSpace space, uint64_t address, uint64_t size) override;
+  void untrap(GuestSpace space, uint64_t address, uint64_t size) override;
+  Result<void> place_bar(Bdf guest_address, unsigned bar, std::optional<uint64_t> address) override;
   Result<MsiMessage> translate(const MsiMessage& message, uint16_t requester_id) override;
   Result<RouteId> create_route(const MsiMessage& message, uint16_t requester_id) override;
   Result<void> update_route(RouteId route, const MsiMessage& message) override;
@@ -47,8 +51,8 @@ class FakeHypervisor : public Hypervisor {
   Result<void> file_added(int fd) override;
   void file_removed(int fd) override;
 
-  /// Makes the nth next call of this name fail once. Names: "map", "unmap", "create_route",
-  /// "update_route", "arm", "arm_intx", "file_added".
+  /// Makes the nth next call of this name fail once. Names: "map", "unmap", "trap", "place_bar",
+  /// "create_route", "update_route", "arm", "arm_intx", "file_added".
   void fail_next(std::string_view call, int code, unsigned nth = 1);
   /// Returns the messages delivered since the last call. Drains every armed eventfd.
   std::vector<MsiMessage> delivered();
@@ -64,6 +68,17 @@ class FakeHypervisor : public Hypervisor {
   /// Signals the guest's end of interrupt for every armed INTx.
   void end_of_intx();
   [[nodiscard]] const std::vector<GuestMapping>& mappings() const { return mappings_; }
+  /// A range that the library answers.
+  struct Trap {
+    GuestSpace space = GuestSpace::Memory;
+    uint64_t address = 0;
+    uint64_t size = 0;
+    bool operator==(const Trap&) const = default;
+  };
+  [[nodiscard]] const std::vector<Trap>& traps() const { return traps_; }
+  /// Returns the addresses of the BARs that this VMM has placed.
+  using PlacedBars = std::map<unsigned, uint64_t>;
+  [[nodiscard]] PlacedBars placed(Bdf guest_address) const;
 
   /// Runs before and after each call that changes a mapping, a route, an irqfd or a line.
   FakeHook hook{};
@@ -72,6 +87,9 @@ class FakeHypervisor : public Hypervisor {
   bool by_level = false;    ///< a VMM without resampling irqfds; set before a device is opened
   bool by_message = false;  ///< a VMM without irqfds; set before a device is opened
   bool polls = false;       ///< a VMM that reads its eventfds' counters later
+  std::set<unsigned> kept_bars{};         ///< BARs that this VMM fails to remove
+  std::set<uint64_t> refused_places{};    ///< addresses at which it places no BAR
+  std::vector<unsigned> bars_in_calls{};  ///< the BAR of each place_bar
   unsigned route_updates = 0;
   std::function<void()> on_destroy_route{};  ///< runs in the middle of the call
   size_t max_routes = SIZE_MAX;              ///< at the same time
@@ -93,6 +111,8 @@ class FakeHypervisor : public Hypervisor {
   Mutex calls_mutex_;  ///< each call of Passthru holds it: devices call from their own threads
   std::map<RouteId, Route> routes_;
   std::vector<GuestMapping> mappings_;
+  std::vector<Trap> traps_;
+  std::map<std::pair<Bdf, unsigned>, uint64_t> placed_;  ///< by guest address and BAR
   std::vector<MsiMessage> signalled_;
   std::map<int, Line> intx_;  ///< keyed by the armed eventfd
   RouteId next_route_ = 24;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The fake kernel's iommufd and the devices' own nodes, after drivers/iommu/iommufd/ and
 // drivers/vfio/device_cdev.c of Linux 6.12.
+#include <fcntl.h>
+
 #include <algorithm>
 
 #include "tests/fakes/fake_kernel.h"
@@ -142,6 +144,7 @@ Result<void> FakeKernel::map_into(AddressSpace& space, uint64_t iova, uint64_t s
                                   const char* call) {
   if (size == 0 || (iova | size) % kPage != 0) return passthru::fail(EINVAL, call);
   if (iova > UINT64_MAX - (size - 1)) return passthru::fail(EOVERFLOW, call);
+  if (space.devices != 0 && !usable(iova, size)) return passthru::fail(EINVAL, call);
   uint64_t locked = 0;
   for (const auto& [start, length] : space.dma) {
     if (iova <= start + (length - 1) && start <= iova + (size - 1)) {
@@ -162,6 +165,29 @@ Result<void> FakeKernel::map_ioas(int iommufd, uint32_t ioas, uint64_t iova,
       enter({.name = kCall, .fd = iommufd, .index = ioas, .offset = iova, .size = memory.size()}));
   AddressSpace* space = PASSTHRU_TRY(find_space(iommufd, ioas, kCall));
   return map_into(*space, iova, memory.size(), kCall);
+}
+
+Result<std::vector<IovaRange>> FakeKernel::ioas_iova_ranges(int iommufd, uint32_t ioas) {
+  constexpr const char* kCall = "IOMMU_IOAS_IOVA_RANGES";
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = kCall, .fd = iommufd, .index = ioas}));
+  const AddressSpace* space = PASSTHRU_TRY(find_space(iommufd, ioas, kCall));
+  if (space->devices == 0) return std::vector<IovaRange>{{0, UINT64_MAX}};
+  return iova_ranges_;
+}
+
+Result<void> FakeKernel::map_ioas_file(int iommufd, uint32_t ioas, uint64_t iova,
+                                       const FileRange& file, bool /*writable*/) {
+  constexpr const char* kCall = "IOMMU_IOAS_MAP_FILE";
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(
+      enter({.name = kCall, .fd = iommufd, .index = ioas, .offset = iova, .size = file.size}));
+  if (!maps_files_) return passthru::fail(ENOTTY, kCall);
+  AddressSpace* space = PASSTHRU_TRY(find_space(iommufd, ioas, kCall));
+  if (::fcntl(file.fd, F_GETFD) < 0) return passthru::fail(EBADF, kCall);
+  // The kernel pins pages of tmpfs (memfds) and hugetlbfs only; these files also have seals.
+  if (::fcntl(file.fd, F_GET_SEALS) < 0) return passthru::fail(EINVAL, kCall);
+  return map_into(*space, iova, file.size, kCall);
 }
 
 Result<void> FakeKernel::copy_ioas(int iommufd, const IoasRange& from, uint32_t to, uint64_t iova,

@@ -63,6 +63,22 @@ void FakeKernel::set_locked_memory_limit(uint64_t bytes) {
   locked_limit_ = bytes;
 }
 
+void FakeKernel::set_iova_ranges(std::vector<IovaRange> ranges) {
+  MutexLock lock(kernel_mutex_);
+  iova_ranges_ = std::move(ranges);
+}
+
+bool FakeKernel::usable(uint64_t iova, uint64_t size) const {
+  return std::any_of(iova_ranges_.begin(), iova_ranges_.end(), [=](const IovaRange& range) {
+    return iova >= range.first && iova + (size - 1) <= range.last;
+  });
+}
+
+void FakeKernel::set_maps_files(bool maps_files) {
+  MutexLock lock(kernel_mutex_);
+  maps_files_ = maps_files;
+}
+
 void FakeKernel::fail(std::string call, int code, unsigned nth) {
   MutexLock lock(kernel_mutex_);
   failures_.push_back({std::move(call), code, nth});

@@ -64,6 +64,11 @@ class FakeKernel final : public Kernel {
   void set_group_viable(uint32_t group, bool viable);
   /// Sets RLIMIT_MEMLOCK in bytes. DMA mappings beyond it fail with ENOMEM.
   void set_locked_memory_limit(uint64_t bytes);
+  /// Sets the ranges in which attached devices can use memory. The default excludes interrupt
+  /// messages.
+  void set_iova_ranges(std::vector<IovaRange> ranges);
+  /// Sets whether this kernel maps files for DMA, as Linux does since 6.13. The default is false.
+  void set_maps_files(bool maps_files);
 
   // ---- calls ----
 
@@ -114,6 +119,9 @@ class FakeKernel final : public Kernel {
   Result<void> destroy_ioas(int iommufd, uint32_t ioas) override;
   Result<void> map_ioas(int iommufd, uint32_t ioas, uint64_t iova, std::span<std::byte> memory,
                         bool writable) override;
+  Result<std::vector<IovaRange>> ioas_iova_ranges(int iommufd, uint32_t ioas) override;
+  Result<void> map_ioas_file(int iommufd, uint32_t ioas, uint64_t iova, const FileRange& file,
+                             bool writable) override;
   Result<void> copy_ioas(int iommufd, const IoasRange& from, uint32_t to, uint64_t iova,
                          bool writable) override;
   Result<void> unmap_ioas(int iommufd, const IoasRange& range) override;
@@ -123,6 +131,7 @@ class FakeKernel final : public Kernel {
   Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,
                        bool writable) override;
   Result<void> unmap_dma(int container, uint64_t iova, uint64_t size) override;
+  Result<std::vector<IovaRange>> container_iova_ranges(int container) override;
   Result<DeviceInfo> device_info(int device) override;
   Result<RegionInfo> region_info(int device, Region region) override;
   Result<IrqInfo> irq_info(int device, Irq irq) override;
@@ -208,6 +217,8 @@ class FakeKernel final : public Kernel {
   /// Returns whether the device or another device of its group is bound to the iommufd.
   bool owns(const Iommufd* iommufd, const FakeDevice* device) const
       PASSTHRU_REQUIRES(kernel_mutex_);
+  /// Returns whether all of [iova, iova + size), which does not wrap, is in one range.
+  bool usable(uint64_t iova, uint64_t size) const PASSTHRU_REQUIRES(kernel_mutex_);
   bool cdev_bound(uint32_t group) const PASSTHRU_REQUIRES(kernel_mutex_);
 
   /// Records a call on a device. The caller then calls the device without the kernel's lock.
@@ -233,6 +244,9 @@ class FakeKernel final : public Kernel {
   std::vector<FakeCall> calls_ PASSTHRU_GUARDED_BY(kernel_mutex_);
   bool interrupt_remapping_ PASSTHRU_GUARDED_BY(kernel_mutex_) = true;
   bool unsafe_allowed_ PASSTHRU_GUARDED_BY(kernel_mutex_) = false;
+  std::vector<IovaRange> iova_ranges_ PASSTHRU_GUARDED_BY(kernel_mutex_) = {
+      {0, 0xfedf'ffff}, {0xfef0'0000, UINT64_MAX}};
+  bool maps_files_ PASSTHRU_GUARDED_BY(kernel_mutex_) = false;
   uint64_t locked_limit_ PASSTHRU_GUARDED_BY(kernel_mutex_) = UINT64_MAX;
 };
 

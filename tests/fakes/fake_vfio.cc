@@ -196,6 +196,7 @@ Result<void> FakeKernel::map_dma(int container, uint64_t iova, std::span<std::by
       iova > UINT64_MAX - (size - 1)) {
     return passthru::fail(EINVAL, kCall);
   }
+  if (!usable(iova, size)) return passthru::fail(EINVAL, kCall);
   uint64_t locked = 0;
   for (const auto& [start, length] : found->dma) {
     if (iova <= start + (length - 1) && start <= iova + (size - 1))
@@ -205,6 +206,15 @@ Result<void> FakeKernel::map_dma(int container, uint64_t iova, std::span<std::by
   if (locked > locked_limit_ || size > locked_limit_ - locked) return passthru::fail(ENOMEM, kCall);
   found->dma[iova] = size;
   return {};
+}
+
+Result<std::vector<IovaRange>> FakeKernel::container_iova_ranges(int container) {
+  constexpr const char* kCall = "VFIO_IOMMU_GET_INFO";
+  MutexLock lock(kernel_mutex_);
+  PASSTHRU_TRY(enter({.name = kCall, .fd = container}));
+  auto found = PASSTHRU_TRY(find_container(container, kCall));
+  if (!found->iommu) return passthru::fail(EINVAL, kCall);
+  return iova_ranges_;
 }
 
 Result<void> FakeKernel::unmap_dma(int container, uint64_t iova, uint64_t size) {

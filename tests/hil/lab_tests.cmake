@@ -14,7 +14,8 @@ set(backends_next group cdev)
 set(runs_next
   next.group.hil next.group.backdoor next.group.shared_pages next.group.moves next.group.stream next.group.resets
   next.cdev.hil next.cdev.backdoor next.cdev.storm next.cdev.shared_pages next.cdev.moves next.cdev.stream
-  next.cdev.resets next.cdev.unprivileged next.cdev.disks next.cdev.nics next.two_backends next.vf_tokens)
+  next.cdev.resets next.cdev.unprivileged next.cdev.c_vmm next.cdev.disks next.cdev.nics next.two_backends
+  next.vf_tokens)
 # Runs that only PASSTHRU_EVERY_RUN registers. Two guests at the same time, or pages of 1 GiB, are a heavy load for a
 # lab machine with one CPU; ten thousand inspections take most of an hour.
 set(runs_left_out stock.virtual_functions stock.memory stock.inspect_cost stock.ten_thousand_looks)
@@ -23,8 +24,8 @@ option(PASSTHRU_EVERY_RUN "Register every lab run, also those that the other lis
 # of each kind.
 set(runs_of_all
   stock.group.counts stock.group.shared_pages stock.group.unprivileged stock.group.hostile stock.group.moves
-  stock.group.stream stock.group.resets stock.group.disks stock.group.nics stock.topology_assigned
-  stock.inspect_foreign stock.vf_tokens)
+  stock.group.stream stock.group.resets stock.group.c_vmm stock.group.disks stock.group.nics
+  stock.topology_assigned stock.inspect_foreign stock.vf_tokens)
 # The combination of kernel and backend that runs the long forms.
 set(long_runs stock.group)
 
@@ -92,11 +93,13 @@ function(lab_runs kernel backend)
   set(where ${kernel}.${backend})
   set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
   # Repetitions. damages: of the state of a drive or NIC under its guest. moves: of a NIC's interrupts between CPUs
-  # under a TCP stream. bar_moves: of BARs. resets: of a drive by its guest. attacks: the arguments of hostile.sh.
+  # under a TCP stream. bar_moves: of BARs; c_vmm_moves: of BARs in each of two guests. resets: of a drive by its guest.
+  # attacks: the arguments of hostile.sh.
   if(kernel STREQUAL "stock")
     set(damages 20)
     set(moves 500)
     set(bar_moves 200)
+    set(c_vmm_moves 1000)
     set(resets 40)
     set(attacks 1000 300 1000 1900)
     if(where STREQUAL long_runs AND "moves" IN_LIST PASSTHRU_LONG)
@@ -112,6 +115,7 @@ function(lab_runs kernel backend)
     set(damages 8)
     set(moves 100)
     set(bar_moves 60)
+    set(c_vmm_moves 60)
     set(resets 12)
   endif()
 
@@ -164,6 +168,11 @@ function(lab_runs kernel backend)
     --device virtio-rng-pci,id=rng0,bus=rp3,aer=on,disable-legacy=on,iommu_platform=on
     --bind 0000:00:02.0 --bind 0000:01:00.0 --bind 0000:02:00.0 --bind 0000:03:00.0 --
     ${hil}/unplug.sh ${drive}-unplug.img ${guest} 0000:00:02.0 0000:01:00.0 0000:02:00.0 0000:03:00.0)
+  # A drive, and a drive behind a port, which the host takes back. Debian's kernel lets programs of the guest move BARs.
+  passthru_lab_test(c_vmm --nvme ${drive}-c_vmm.img --device pcie-root-port,id=rp1,chassis=1
+    --qemu -drive --qemu id=d1,${nothing} --device nvme,id=nvme1,serial=lab1,drive=d1,bus=rp1
+    --bind 0000:00:02.0 --bind 0000:01:00.0 --
+    ${hil}/c_vmm.sh ${drive}-c_vmm.img ${debian_guest} ${c_vmm_moves} 0000:01:00.0)
   # The e1000e is the device that the host takes back while the guest attacks the drive.
   if(kernel STREQUAL "stock")
     passthru_lab_test(hostile --nvme ${drive}-hostile.img --device e1000e --bind 0000:00:02.0 --bind 0000:00:03.0 --

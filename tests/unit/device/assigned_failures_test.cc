@@ -86,6 +86,7 @@ class AnyFailure : public AssignedFixture,
     EXPECT_EQ(host.routes(), 0U);
     EXPECT_EQ(host.armed(), 0U);
     EXPECT_THAT(host.mappings(), IsEmpty());
+    EXPECT_THAT(host.traps(), IsEmpty());
     EXPECT_FALSE(host.intx_armed());
     EXPECT_FALSE(host.intx_level());
   }
@@ -138,7 +139,8 @@ TEST_P(AnyFailure, OfTheKernelLeavesNothingBehind) {
 }
 
 TEST_P(AnyFailure, OfTheVmmLeavesNothingBehind) {
-  for (const char* call : {"map", "unmap", "create_route", "update_route", "arm", "arm_intx"}) {
+  for (const char* call :
+       {"map", "unmap", "trap", "create_route", "update_route", "arm", "arm_intx"}) {
     for (unsigned nth = 1; nth <= 3; ++nth) {
       SCOPED_TRACE(testing::Message() << call << " " << nth);
       ASSERT_NO_FATAL_FAILURE(

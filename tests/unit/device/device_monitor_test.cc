@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Tests of the thread that audits devices without a request.
+// Tests of the thread that audits a device without a request.
 #include "device/device_monitor.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <sys/resource.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <memory>
 
+#include "tests/fakes/few_descriptors.h"
 #include "tests/unit/device/assigned_fixture.h"
 
 namespace passthru {
@@ -132,22 +130,6 @@ TEST_F(AuditTest, EndsAtOnceHoweverLongItsInterval) {
   EXPECT_THAT(host.events, IsEmpty());
 }
 
-/// Lowers this process's limit of open descriptors while it lives.
-class FewDescriptors {
- public:
-  explicit FewDescriptors(rlim_t most) {
-    getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit few{most, before_.rlim_max};
-    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
-  }
-  ~FewDescriptors() { EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before_), 0); }
-  FewDescriptors(const FewDescriptors&) = delete;
-  FewDescriptors& operator=(const FewDescriptors&) = delete;
-
- private:
-  rlimit before_{};
-};
-
 // poll() fails if it gets more descriptors than RLIMIT_NOFILE.
 TEST_F(AuditTest, GoesOnWhereTheKernelDoesNotWait) {
   auto audit = DeviceMonitor::start({device.get()}, 1ms);
@@ -161,52 +143,6 @@ TEST_F(AuditTest, GoesOnWhereTheKernelDoesNotWait) {
   hardware->zero_table();
   EXPECT_TRUE(eventually([&] { return hardware->entry(0) == hardware->host_message(0); }));
   audit->reset();
-}
-
-/// A VMM whose on_event takes long for one device.
-class SlowHost : public FakeHypervisor {
- public:
-  using FakeHypervisor::FakeHypervisor;
-  void on_event(const Event& event) override {
-    if (event.device != slow) return FakeHypervisor::on_event(event);
-    entered = true;
-    released = eventually([this] { return release.load(); });
-  }
-  Bdf slow{};
-  std::atomic<bool> entered{false};
-  std::atomic<bool> release{false};
-  std::atomic<bool> released{false};
-};
-
-class TwoDevicesTest : public VmFixture {
- protected:
-  std::unique_ptr<AssignedDevice> open(FakeDevice& hardware) {
-    auto opened = AssignedDevice::open(
-        vm,
-        {.device = hardware.spec().bdf, .guest_address = {.device = hardware.spec().bdf.device}});
-    EXPECT_TRUE(opened) << opened.error().message();
-    return opened ? std::move(*opened) : nullptr;
-  }
-  SlowHost slow_host{*kernel};
-  Domain vm{kernel, slow_host, sysfs.sysfs()};
-};
-
-TEST_F(TwoDevicesTest, ASlowOneHoldsUpNoOther) {
-  FakeDevice& slow = plug(FakeSpec::nvme());
-  FakeDevice& other = plug(FakeSpec::nvme({0, 0, 9, 0}, 9));
-  const auto slow_device = open(slow);
-  const auto other_device = open(other);
-  ASSERT_TRUE(slow_device && other_device);
-  slow_host.slow = slow.spec().bdf;
-  auto audit = DeviceMonitor::start({slow_device.get(), other_device.get()}, 1ms);
-  ASSERT_TRUE(audit);
-  slow.notify(Irq::Error);
-  ASSERT_TRUE(eventually([&] { return slow_host.entered.load(); }));
-  const uint64_t before = other_device->inspect().audits;
-  EXPECT_TRUE(eventually([&] { return other_device->inspect().audits > before + 2; }));
-  slow_host.release = true;
-  audit->reset();
-  EXPECT_TRUE(slow_host.released) << "the other devices' events did not wait for the slow one";
 }
 
 }  // namespace

@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Tests of the inspect socket: permission to connect, misbehaving clients, and the command's side.
-#include "inspect/inspect_server.h"
-
 #include <gmock/gmock.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <fstream>
 
-#include "tests/unit/inspect/inspect_fixture.h"
-#include "tests/unit/tools/recv_limit.h"
+#include "tests/unit/inspect/inspect_server_fixture.h"
 #include "tools/vmm_client.h"
 
 namespace passthru {
@@ -25,57 +19,7 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using tools::VmmClient;
 
-class InspectServerTest : public InspectFixture {
- protected:
-  void SetUp() override {
-    InspectFixture::SetUp();
-    std::array<char, 32> name{"/tmp/passthru-XXXXXX"};
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    directory = name.data();
-    path = directory / "vm.sock";
-  }
-  void TearDown() override {
-    server.reset();
-    fs::remove_all(directory);
-  }
-  void start() {
-    auto started = InspectServer::start(domain, devices(), path);
-    ASSERT_TRUE(started) << started.error().message();
-    server = std::move(*started);
-  }
-  Fd connect_raw() {
-    Fd fd(::socket(AF_UNIX, SOCK_STREAM, 0));
-    limit_recv(fd);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
-    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    return fd;
-  }
-  static void send(const Fd& fd, std::string_view text) {
-    EXPECT_EQ(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(text.size()));
-  }
-  /// Receives until the other side disconnects.
-  static std::string receive_all(const Fd& fd) {
-    std::string text;
-    std::array<char, 4096> bytes{};
-    for (;;) {
-      const ssize_t got = ::recv(fd.get(), bytes.data(), bytes.size(), 0);
-      EXPECT_FALSE(got < 0 && errno == EAGAIN) << "the other side does not disconnect";
-      if (got <= 0) return text;
-      text.append(bytes.data(), static_cast<size_t>(got));
-    }
-  }
-  Result<std::vector<Inspection>> inspect() {
-    auto client = PASSTHRU_TRY(VmmClient::connect(path));
-    return client.inspect();
-  }
-
-  fs::path directory;
-  fs::path path;
-  std::unique_ptr<InspectServer> server;
-};
+class InspectServerTest : public InspectServerFixture {};
 
 TEST_F(InspectServerTest, AClientIsToldWhatTheDeviceSays) {
   start();
@@ -150,6 +94,19 @@ TEST_F(InspectServerTest, WhatAClientWatchesEndsWithItsConnection) {
       eventually([this] { return device->inspect().vectors[0].owner == EventfdOwner::Irqfd; }));
 }
 
+TEST_F(InspectServerTest, DevicesComeAndGoWhileItServes) {
+  start();
+  auto client = VmmClient::connect(path);
+  ASSERT_TRUE(client);
+  ASSERT_EQ(client->inspect()->size(), 1U);
+  server->remove(*device);
+  const auto without = client->inspect();
+  ASSERT_TRUE(without) << "the connection still works";
+  EXPECT_TRUE(without->empty());
+  ASSERT_TRUE(server->add(*device));
+  EXPECT_EQ(client->inspect()->size(), 1U);
+}
+
 TEST_F(InspectServerTest, ARequestMayComeInPieces) {
   start();
   const Fd client = connect_raw();
@@ -166,16 +123,9 @@ TEST_F(InspectServerTest, ARequestWithoutEndIsHungUpOn) {
   EXPECT_EQ(receive_all(client), "");
 }
 
-/// A device with so many vectors that an answer does not fit into a socket's buffer.
 class LargeAnswers : public InspectServerTest {
  protected:
-  [[nodiscard]] FakeSpec spec() const override {
-    FakeSpec large = FakeSpec::nvme();
-    large.bars[0].size = 0x10000;
-    large.msix.vectors = 1024;
-    large.msix.pba_offset = 0xc000;
-    return large;
-  }
+  [[nodiscard]] FakeSpec spec() const override { return spec_with_large_answers(); }
 };
 
 TEST_F(LargeAnswers, ArriveWhole) {

@@ -141,6 +141,16 @@ TEST_F(InspectServiceTest, ATriggerTellsWhetherItArrived) {
   EXPECT_EQ(masked["pending"], true);
 }
 
+TEST_F(InspectServiceTest, ATriggerArrivesInALoopThatAlsoDrivesTheForwarder) {
+  auto forwarder = Forwarder::make();
+  ASSERT_TRUE(forwarder);
+  ASSERT_TRUE((*forwarder)->poll_fd());
+  ASSERT_TRUE(domain.interrupts().adopt(std::move(*forwarder)));
+  const Json answer = ask({{"request", "trigger"}, {"device", bdf()}, {"vector", 1}});
+  EXPECT_EQ(answer["arrived"], true) << answer;
+  EXPECT_EQ(owner(1), EventfdOwner::Irqfd) << "not watched any more";
+}
+
 TEST_F(InspectServiceTest, ATriggerWhoseMessageIsRefusedHasNotArrived) {
   host.fail_next("signal_msi", EIO);
   const Json answer = ask({{"request", "trigger"}, {"device", bdf()}, {"vector", 1}});

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "mmap/address_space_placer.h"
 #include "mmap/bars.h"
 #include "mmap/config_space.h"
 #include "tests/fakes/fake_kernel.h"
@@ -51,11 +52,13 @@ class BarsTest : public testing::Test {
       overlays.push_back(
           {msix->pba_bar, msix->pba_offset, msix->pba_size(), pba, SpanKind::MsixPba});
     }
-    auto made = Bars::create(device, mmio, ports, config->bars(), overlays, options);
+    auto made = Bars::create(device, placer(), config->bars(), overlays, options);
     ASSERT_TRUE(made) << made.error().message();
     bars = std::move(*made);
     kernel.forget_calls();
   }
+
+  std::unique_ptr<BarPlacer> placer() { return std::make_unique<AddressSpacePlacer>(mmio, ports); }
 
   uint64_t read(AddressSpace& space, uint64_t address, unsigned width) {
     std::array<std::byte, 8> bytes{};

@@ -105,7 +105,7 @@ TEST_F(BarsTest, AnOverlayOutsideItsBarIsRefused) {
                                                        {1, 0, 16, table},
                                                        {6, 0, 16, table},
                                                        {7, 0, 16, table}}) {
-    const auto made = Bars::create(device, mmio, ports, config->bars(), {bad});
+    const auto made = Bars::create(device, placer(), config->bars(), {bad});
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error().code, EINVAL);
   }

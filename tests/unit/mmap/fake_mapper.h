@@ -13,6 +13,14 @@
 
 namespace passthru {
 
+/// A range that was announced.
+struct GuestTrap {
+  GuestSpace space = GuestSpace::Memory;
+  uint64_t address = 0;
+  uint64_t size = 0;
+  auto operator<=>(const GuestTrap&) const = default;  // NOLINT(modernize-use-nullptr): false
+};
+
 class FakeMapper : public GuestMapper {
  public:
   Result<void> map(const GuestMapping& mapping) override {
@@ -34,6 +42,19 @@ class FakeMapper : public GuestMapper {
     ++unmaps;
     return {};
   }
+  Result<void> trap(GuestSpace space, uint64_t address, uint64_t size) override {
+    if (traps_to_fail > 0 && --traps_to_fail == 0) return fail(EEXIST, "trap");
+    if (untrappable == address) return fail(EEXIST, "trap");
+    trapped.insert({space, address, size});
+    order.push_back(static_cast<int64_t>(address));
+    return {};
+  }
+  void untrap(GuestSpace space, uint64_t address, uint64_t size) override {
+    const auto found = trapped.find({space, address, size});
+    ASSERT_NE(found, trapped.end()) << "takes back a range that was not announced";
+    trapped.erase(found);
+    order.push_back(-static_cast<int64_t>(address));
+  }
   std::vector<GuestMapping> all() const {
     std::vector<GuestMapping> list;
     for (const auto& [address, mapping] : mapped) list.push_back(mapping);
@@ -46,6 +67,10 @@ class FakeMapper : public GuestMapper {
   unsigned calls_to_fail = 0;  ///< the nth call from now; 0: no call
   uint64_t refused = UINT64_MAX;
   std::set<uint64_t> kept;  ///< addresses that `unmap` refuses
+  std::multiset<GuestTrap> trapped;
+  std::vector<int64_t> order;         ///< addresses that were announced, and taken back (negative)
+  unsigned traps_to_fail = 0;         ///< the nth announcement from now, once; 0: no announcement
+  uint64_t untrappable = UINT64_MAX;  ///< the address that `trap` refuses
 };
 
 }  // namespace passthru

@@ -34,14 +34,18 @@ refused() {
 }
 
 readonly clang='clang.*|libclang.*' heavy='clang.*|libclang.*|lib(gtest|gmock|benchmark)-dev|zsh|shellcheck|codespell|bison|flex|bc'
+readonly manuals='man-db|groff-base|doxygen|mandoc'
 equal 'Debian 12: clang' "$(packages_like "$clang" 12 all)" 'clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev'
 equal 'Debian 13: clang' "$(packages_like "$clang" 13 all)" 'clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev'
 equal 'Debian 13: version of clang' "$(setup_on 13 --clang-version)" 19
 demo=$(setup_on 12 --list --for demo)
 equal 'a demo: packages that it does not need' "$(grep -xcE -- "$heavy" <<<"$demo" || [ $? -eq 1 ])" 0
 equal 'a demo: compiler and emulator' "$(packages_like 'g\+\+|qemu-system-x86' 12 demo)" 'g++ qemu-system-x86'
+equal 'tests: the manual pages' "$(packages_like "$manuals" 12 tests)" 'man-db groff-base'
+equal 'checks: the reference' "$(packages_like "$manuals" 13 checks)" 'man-db groff-base doxygen mandoc'
 equal 'tests: their libraries' "$(packages_like 'lib(gtest|benchmark)-dev' 12 tests)" 'libgtest-dev libbenchmark-dev'
-for what in build demo tests checks; do
+equal 'packages: their tools' "$(packages_like 'g\+\+|debhelper|lintian|clang.*' 13 packages)" 'g++ debhelper lintian'
+for what in build demo tests checks packages; do
   equal "--for $what: packages that --for all lacks" \
     "$(comm -23 <(setup_on 12 --list --for $what | sort) <(setup_on 12 --list | sort) | xargs)" ''
 done

@@ -14,28 +14,8 @@
 #include <array>
 #include <cstdarg>
 #include <cstring>
-#include <functional>
 
-namespace passthru {
-namespace {
-
-using Answer = std::function<int(unsigned long request, void* argument)>;
-thread_local Answer* t_answer = nullptr;
-
-/// While this is in scope, it answers the thread's ioctls instead of the kernel.
-class Answering {
- public:
-  explicit Answering(Answer answer) : answer_(std::move(answer)) { t_answer = &answer_; }
-  ~Answering() { t_answer = nullptr; }
-  Answering(const Answering&) = delete;
-  Answering& operator=(const Answering&) = delete;
-
- private:
-  Answer answer_;
-};
-
-}  // namespace
-}  // namespace passthru
+#include "tests/unit/vfio/answered_ioctl.h"
 
 extern "C" int ioctl(int fd, unsigned long request, ...) noexcept {
   va_list arguments;

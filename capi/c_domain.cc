@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "capi/c_domain.h"
+
+#include <utility>
+#include <vector>
+
+#include "capi/sized_struct.h"
+#include "capi/struct_sizes.h"
+
+namespace passthru {
+
+DomainTable& domains() {
+  static auto& table = *new DomainTable;
+  return table;
+}
+
+DeviceTable& devices() {
+  static auto& table = *new DeviceTable;
+  return table;
+}
+
+CDomain::CDomain(std::shared_ptr<Kernel> kernel, Sysfs sysfs,
+                 std::unique_ptr<CallbackHypervisor> hypervisor)
+    : hypervisor_(std::move(hypervisor)),
+      domain_(std::move(kernel), *hypervisor_, std::move(sysfs)) {}
+
+Result<void> CDomain::add(passthru_device* handle, AssignedDevice& device) {
+  MutexLock lock(devices_mutex_);
+  if (monitor_) PASSTHRU_TRY(monitor_->add(device));
+  if (server_) {
+    if (auto served = server_->add(device); !served) {
+      if (monitor_) monitor_->remove(device);
+      return served;
+    }
+  }
+  devices_[handle] = &device;
+  return {};
+}
+
+void CDomain::remove(passthru_device* handle, AssignedDevice& device) {
+  MutexLock lock(devices_mutex_);
+  if (monitor_) monitor_->remove(device);
+  if (server_) server_->remove(device);
+  devices_.erase(handle);
+}
+
+std::set<passthru_device*> CDomain::devices() {
+  MutexLock lock(devices_mutex_);
+  std::set<passthru_device*> handles;
+  for (const auto& [handle, device] : devices_) handles.insert(handle);
+  return handles;
+}
+
+Result<void> CDomain::start_audit(std::chrono::milliseconds interval) {
+  MutexLock lock(devices_mutex_);
+  if (monitor_) return fail(EBUSY, "start the audit", "it runs already");
+  std::vector<AssignedDevice*> all;
+  for (const auto& [handle, device] : devices_) all.push_back(device);
+  monitor_ = PASSTHRU_TRY(DeviceMonitor::start(std::move(all), interval));
+  return {};
+}
+
+void CDomain::stop_audit() {
+  MutexLock lock(devices_mutex_);
+  monitor_.reset();
+}
+
+Result<void> CDomain::serve(const std::string& path, bool own_loop) {
+  MutexLock lock(devices_mutex_);
+  if (server_) return fail(EBUSY, "serve the inspect socket", "the domain serves one already");
+  std::vector<AssignedDevice*> all;
+  for (const auto& [handle, device] : devices_) all.push_back(device);
+  server_ = PASSTHRU_TRY(own_loop ? InspectServer::open(domain_, std::move(all), path)
+                                  : InspectServer::start(domain_, std::move(all), path));
+  if (own_loop) looped_server_ = server_.get();
+  return {};
+}
+
+Result<int> CDomain::drive_forwarder() {
+  MutexLock lock(devices_mutex_);
+  auto forwarder = PASSTHRU_TRY(Forwarder::make());
+  const int fd = PASSTHRU_TRY(forwarder->poll_fd());
+  Forwarder* driven = forwarder.get();
+  PASSTHRU_TRY(domain_.interrupts().adopt(std::move(forwarder)));
+  driven_forwarder_ = driven;
+  return fd;
+}
+
+Result<passthru_domain*> make_domain(std::shared_ptr<Kernel> kernel, Sysfs sysfs,
+                                     const passthru_callbacks* callbacks, void* vmm,
+                                     CallbackOptions options) {
+  constexpr const char* kOperation = "create a domain";
+  passthru_callbacks known{};
+  if (callbacks != nullptr) {
+    known = PASSTHRU_TRY(read_struct(callbacks, kCallbacksSize, kOperation));
+  }
+  auto hypervisor = PASSTHRU_TRY(CallbackHypervisor::create(known, vmm, std::move(options)));
+  passthru_domain* handle = domains().add(
+      std::make_unique<CDomain>(std::move(kernel), std::move(sysfs), std::move(hypervisor)));
+  if (handle == nullptr) return fail(ENFILE, kOperation, "this process has too many domains");
+  return handle;
+}
+
+void close_device(CDomain& domain, passthru_device* handle) {
+  {
+    // The services call the device, so they drop it before its handle waits for its users.
+    const auto use = devices().find(handle);
+    if (!use) return;
+    domain.remove(handle, *use->device);
+  }
+  const std::unique_ptr<CDevice> closed = devices().remove(handle);
+}
+
+}  // namespace passthru

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include "capi/call.h"
+
+#include <string>
+
+namespace passthru {
+namespace {
+
+thread_local unsigned callbacks = 0;  // nested callbacks of this thread
+thread_local std::string last_text;
+
+}  // namespace
+
+InCallback::InCallback() {
+  ++callbacks;
+}
+
+InCallback::~InCallback() {
+  --callbacks;
+}
+
+bool InCallback::now() {
+  return callbacks != 0;
+}
+
+int set_last_error(const Error& error) noexcept {
+  try {
+    last_text = error.message();
+  } catch (const std::exception&) {
+    last_text.clear();  // memory ran out; the caller has the errno
+  }
+  return error.code > 0 ? -error.code : -EIO;
+}
+
+int set_last_text(int code, const char* text) noexcept {
+  try {
+    last_text = text;
+  } catch (const std::exception&) {
+    last_text.clear();
+  }
+  return -code;
+}
+
+const char* last_error() noexcept {
+  return last_text.c_str();
+}
+
+}  // namespace passthru

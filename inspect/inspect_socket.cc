@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#include "inspect/inspect_socket.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <system_error>
+
+namespace passthru {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<sockaddr_un> address_of(const fs::path& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string& text = path.native();
+  if (text.size() >= sizeof(address.sun_path)) {
+    return fail(
+        ENAMETOOLONG, "create the inspect socket " + text,
+        fmt::format("the path of a socket has at most {} bytes", sizeof(address.sun_path) - 1));
+  }
+  std::memcpy(address.sun_path, text.c_str(), text.size());
+  return address;
+}
+
+// Returns whether the path has a socket that no process serves any more: a killed process leaves
+// it.
+Result<bool> is_left_behind(const fs::path& path, const sockaddr_un& address) {
+  struct stat found = {};
+  if (::lstat(path.c_str(), &found) != 0) return false;
+  if (!S_ISSOCK(found.st_mode)) {
+    return fail(EEXIST, "create the inspect socket " + path.string(),
+                "the path exists and is not a socket");
+  }
+  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe) return fail(errno, "create a socket");
+  const auto* name = reinterpret_cast<const sockaddr*>(&address);
+  if (::connect(probe.get(), name, sizeof(address)) != 0 && errno == ECONNREFUSED) return true;
+  return fail(EADDRINUSE, "create the inspect socket " + path.string(),
+              "another process serves this socket");
+}
+
+}  // namespace
+
+fs::path inspect_directory() {
+  if (::geteuid() == 0) return "/run/passthru/vm";
+  const char* const runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (runtime == nullptr || *runtime == '\0') return {};
+  return fs::path(runtime) / "passthru/vm";
+}
+
+Result<fs::path> default_inspect_path() {
+  const fs::path directory = inspect_directory();
+  if (directory.empty()) {
+    return fail(ENOENT, "create the inspect socket",
+                "XDG_RUNTIME_DIR is not set. Name a path for the socket");
+  }
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) return fail(error.value(), "create " + directory.string());
+  return directory / fmt::format("{}.sock", ::getpid());
+}
+
+Result<Fd> listen_at(const fs::path& path, int backlog) {
+  const sockaddr_un address = PASSTHRU_TRY(address_of(path));
+  if (PASSTHRU_TRY(is_left_behind(path, address))) ::unlink(path.c_str());
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return fail(errno, "create a socket");
+  // Before the socket has a name: no client can connect while it has another mode.
+  if (::fchmod(fd.get(), 0600) != 0) return fail(errno, "set the mode of the inspect socket");
+  const auto* name = reinterpret_cast<const sockaddr*>(&address);
+  if (::bind(fd.get(), name, sizeof(address)) != 0) {
+    return fail(errno, "create the inspect socket " + path.string());
+  }
+  if (::listen(fd.get(), backlog) == 0) return fd;
+  auto failed = fail(errno, "listen on the inspect socket");
+  ::unlink(path.c_str());
+  return failed;
+}
+
+}  // namespace passthru

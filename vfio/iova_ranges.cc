@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Every offset is checked against the size of the answer before it is used.
+#include "vfio/iova_ranges.h"
+
+#include <fmt/format.h>
+#include <linux/vfio.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+namespace passthru {
+namespace {
+
+constexpr const char* kIommuInfo = "VFIO_IOMMU_GET_INFO";
+
+tl::unexpected<Error> malformed_info(std::string why) {
+  return fail(EBADMSG, kIommuInfo, std::move(why));
+}
+
+/// Returns a copy of the T at `offset`, if the bytes contain all of it.
+template <class T>
+std::optional<T> value_at(std::span<const std::byte> bytes, uint64_t offset) {
+  if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) return std::nullopt;
+  T value;
+  std::memcpy(&value, bytes.data() + offset, sizeof value);
+  return value;
+}
+
+Result<std::vector<IovaRange>> ranges_at(std::span<const std::byte> answer, uint64_t offset) {
+  using Cap = vfio_iommu_type1_info_cap_iova_range;
+  const auto count = value_at<uint32_t>(answer, offset + offsetof(Cap, nr_iovas));
+  if (!count) return malformed_info("the IOVA range capability is cut short");
+  std::vector<IovaRange> ranges;
+  uint64_t at = offset + sizeof(Cap);
+  for (uint32_t i = 0; i < *count; ++i, at += sizeof(vfio_iova_range)) {
+    const auto range = value_at<vfio_iova_range>(answer, at);
+    if (!range) return malformed_info(fmt::format("{} IOVA ranges do not fit", *count));
+    ranges.push_back({range->start, range->end});
+  }
+  if (!ascending(ranges)) return malformed_info("the IOVA ranges are not ascending");
+  return ranges;
+}
+
+}  // namespace
+
+Result<std::vector<IovaRange>> parse_iova_ranges(std::span<const std::byte> answer,
+                                                 uint32_t first) {
+  // Capabilities do not overlap, so a longer chain than this has a loop.
+  size_t left = answer.size() / sizeof(vfio_info_cap_header);
+  for (uint32_t offset = first; offset != 0;) {
+    if (left-- == 0) return malformed_info("the capability chain has a loop");
+    const auto header = value_at<vfio_info_cap_header>(answer, offset);
+    if (!header || offset < sizeof(vfio_iommu_type1_info)) {
+      return malformed_info(
+          fmt::format("capability at {:#x} of {:#x} bytes", offset, answer.size()));
+    }
+    if (header->id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE) return ranges_at(answer, offset);
+    offset = header->next;
+  }
+  return fail(ENOTSUP, kIommuInfo, "the kernel reports no IOVA ranges");
+}
+
+bool ascending(std::span<const IovaRange> ranges) {
+  uint64_t free = 0;  // where the next range may begin
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    if (ranges[i].first < free || ranges[i].last < ranges[i].first) return false;
+    if (ranges[i].last == UINT64_MAX) return i + 1 == ranges.size();
+    free = ranges[i].last + 1;
+  }
+  return true;
+}
+
+std::vector<IovaRange> intersection(std::span<const IovaRange> a, std::span<const IovaRange> b) {
+  std::vector<IovaRange> common;
+  while (!a.empty() && !b.empty()) {
+    const IovaRange both{std::max(a.front().first, b.front().first),
+                         std::min(a.front().last, b.front().last)};
+    if (both.first <= both.last) common.push_back(both);
+    auto& ended = a.front().last < b.front().last ? a : b;
+    ended = ended.subspan(1);
+  }
+  return common;
+}
+
+}  // namespace passthru
