@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <functional>
+#include <span>
 
 #include "device/device_state.h"
 #include "tests/unit/device/handover_fixture.h"
@@ -72,8 +73,15 @@ TEST_P(WaitingDevice, TheGuestFindsAnEmptySlotAndReachesNothing) {
   next->handle_events();
   next->retranslate();
   EXPECT_EQ(next->trigger(0).error().code, EINVAL);
+  const uint32_t unmasked = 0;
+  next->bar_write(0, 0x2000 + 12, std::as_bytes(std::span{&unmasked, 1}));
+  uint32_t data = 0;
+  next->bar_read(0, 0x2000 + 8, std::as_writable_bytes(std::span{&data, 1}));
+  EXPECT_EQ(data, UINT32_MAX);
   expect_waiting();
   expect_goes_on();
+  next->bar_read(0, 0x2000 + 8, std::as_writable_bytes(std::span{&data, 1}));
+  EXPECT_EQ(data, message_of(0).data);
 }
 
 TEST_P(WaitingDevice, NoTruncatedStateIsLoaded) {
