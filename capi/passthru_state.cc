@@ -14,11 +14,12 @@
 namespace passthru {
 namespace {
 
-/// Returns the size of the largest state: a device with 2,048 vectors of MSI-X.
+/// Returns the size of the largest state: a device with 2,048 vectors of MSI-X, and with MSI.
 size_t largest_state() {
   constexpr unsigned kMaxVectors = PCI_MSIX_FLAGS_QSIZE + 1;
   DeviceState largest;
   largest.shape.msix = MsixLayout{.vectors = kMaxVectors};
+  largest.shape.msi = true;
   largest.interrupts.msix.vectors.resize(kMaxVectors);
   return encode(largest).size();
 }

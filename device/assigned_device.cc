@@ -131,7 +131,6 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   }
   bars_ = PASSTHRU_TRY(Bars::create(device_, make_placer(), config_->bars(), std::move(overlays),
                                     {.excluded = options_.unmapped_bars}));
-  bar_access_.add(bars_->targets());
   notices_ = PASSTHRU_TRY(EventIrqs::make(device_));
   {
     MutexLock intx_lock(intx_mutex_);
@@ -139,6 +138,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   }
   if (running) return {};
   PASSTHRU_TRY(notices_->bind());
+  bar_access_.add(bars_->targets());
   interrupts_->start();
   return {};
 }

@@ -155,7 +155,7 @@ class AssignedDevice::Impl : public VectorObserver {
   std::unique_ptr<ConfigSpace> config_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<Interrupts> interrupts_ PASSTHRU_GUARDED_BY(device_mutex_);
   std::unique_ptr<Bars> bars_ PASSTHRU_GUARDED_BY(device_mutex_);
-  BarAccess bar_access_;  ///< to bars_; empty when detached
+  BarAccess bar_access_;  ///< to bars_; empty when detached, and while the device waits
   /// After save_state: keeps the descriptors open until the end.
   std::shared_ptr<VfioDevice> left_ PASSTHRU_GUARDED_BY(device_mutex_);
   Mutex intx_mutex_;  ///< taken after device_mutex_; an EOI takes this alone

@@ -59,6 +59,7 @@ Result<void> AssignedDevice::Impl::end_reset() {
   // A device that waited for its state has none now, and belongs to this process.
   if (std::exchange(phase_, Phase::Running) == Phase::Waiting) {
     device_->set_attachment(Attachment::Own);
+    bar_access_.add(bars_->targets());
     if (auto bound = notices_->bind(); !bound && done) done = std::move(bound);
   }
   return std::move(done).on(bdf().str());

@@ -88,6 +88,7 @@ Result<void> AssignedDevice::Impl::load_state(std::string_view bytes) {
     return std::move(placed).on(bdf().str());
   }
   trace_moves();
+  bar_access_.add(bars_->targets());
   interrupts_->load(state.interrupts, config_->msix_control(),
                     config_->msi().value_or(MsiRegisters{}), config_->power_state() == 0);
   phase_ = Phase::Running;

@@ -316,8 +316,9 @@ Result<DeviceState> decode(std::string_view bytes) {
 
 Result<void> check_same_shape(const DeviceShape& saved, const DeviceShape& here) {
   if (saved.vendor != here.vendor || saved.device != here.device) {
-    return bad_state(fmt::format("it is of a device {:04x}:{:04x}, and this device is {:04x}:{:04x}",
-                                 saved.vendor, saved.device, here.vendor, here.device));
+    return bad_state(
+        fmt::format("it is of a device {:04x}:{:04x}, and this device is {:04x}:{:04x}",
+                    saved.vendor, saved.device, here.vendor, here.device));
   }
   std::string differs;
   for (unsigned bar = 0; bar < kBars; ++bar) {

@@ -101,10 +101,10 @@ class Delivery {
   /// ones stay pending, until `pending` is asked.
   void leave(Leave how);
   /// Goes on with vectors that another process has left. `allocated`: see Vectors::inherit. Brings
-  /// all vectors to where `source` says. Each live vector gets one signal, because it may have
-  /// missed an interrupt: while no eventfd is bound, or after the VMM saved the state of its
-  /// interrupt controller. An extra interrupt is harmless, a lost one is not.
-  void go_on(const VectorSource& source, unsigned allocated);
+  /// the vectors [0, count) to where `source` says. Each live vector gets one signal, because it
+  /// may have missed an interrupt: while no eventfd was bound, or after the VMM saved the state of
+  /// its interrupt controller. An extra interrupt is harmless, a lost interrupt is not.
+  void go_on(const VectorSource& source, unsigned count, unsigned allocated);
   /// Makes a vector pending, as if it had fired while masked.
   void set_pending(unsigned vector);
   /// See Vectors::allocated.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Delivery of a device that goes from one process to another while it runs. The index stays
-// enabled, so that the device keeps MSI-X and does not fall back to INTx, which has no handler then.
+// enabled, so that the device keeps MSI-X and does not fall back to INTx, which has no handler
+// then.
 #include "irq/delivery.h"
 
 namespace passthru {
@@ -14,17 +15,17 @@ void Delivery::leave(Leave how) {
   vectors_.leave();
 }
 
-void Delivery::go_on(const VectorSource& source, unsigned allocated) {
-  for (unsigned vector = 0; vector < count(); ++vector) {
+void Delivery::go_on(const VectorSource& source, unsigned count, unsigned allocated) {
+  if (!source.enabled()) return;
+  for (unsigned vector = 0; vector < count; ++vector) {
     if (source.live(vector)) set_pending(vector);
   }
-  if (!source.enabled()) return;
   vectors_.inherit(allocated);
-  sync_vectors(source, 0, count());
-  for (unsigned vector = 0; vector < count(); ++vector) {
+  sync_vectors(source, 0, count);
+  for (unsigned vector = 0; vector < count; ++vector) {
     if (!source.live(vector) || vectors_.bound(vector)) continue;
     // The kernel did not take over what the other process left, and the index was disabled.
-    return sync_vectors(source, 0, count());
+    return sync_vectors(source, 0, count);
   }
 }
 

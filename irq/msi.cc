@@ -61,7 +61,7 @@ void Msi::load(uint32_t pending, const MsiRegisters& registers) {
   for (unsigned vector = 0; vector < vectors_.count(); ++vector) {
     if ((pending >> vector & 1) != 0) delivery_.set_pending(vector);
   }
-  delivery_.go_on(vectors_, vectors_.count());
+  delivery_.go_on(vectors_, vectors_.count(), vectors_.count());
 }
 
 uint32_t Msi::pending() {

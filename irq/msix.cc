@@ -59,7 +59,7 @@ void Msix::load(const SavedMsix& saved, uint16_t control) {
     if (each.pending) delivery_.set_pending(vector);
   }
   table_.load_control(control);
-  delivery_.go_on(table_, saved.allocated);
+  delivery_.go_on(table_, table_.vectors(), saved.allocated);
   delivery_.allocate_at_least(0);
 }
 

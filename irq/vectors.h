@@ -88,9 +88,9 @@ class Vectors {
   /// Disables the index and closes every eventfd. Nothing may still poll them.
   void release();
 
-  /// Unbinds all vectors in one call and leaves the index enabled. What the device fires from now on
-  /// stays in its own pending bits, because the kernel masks a vector without an eventfd. Earlier
-  /// signals stay in the eventfds.
+  /// Unbinds all vectors in one call and leaves the index enabled. What the device fires from now
+  /// on stays in its own pending bits, because the kernel masks a vector without an eventfd.
+  /// Earlier signals stay in the eventfds.
   void unbind_all();
   /// Closes every eventfd and calls nothing: another process goes on with the index.
   void leave();

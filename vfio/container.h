@@ -83,7 +83,7 @@ class Container final : public IommuSpace {
   VfioFileListener* const listener_;
   bool given_ = false;  ///< the caller opened it
   bool handed_over_ = false;
-  Fd fd_;               ///< outlives the groups: members are destroyed in reverse order
+  Fd fd_;  ///< outlives the groups: members are destroyed in reverse order
   std::map<uint32_t, Group> groups_;
 };
 

@@ -119,8 +119,8 @@ Result<void> VfioDevice::open_fd(DeviceHandle door, bool allow_unsafe_interrupts
 
 Result<void> VfioDevice::open_by_group(DeviceHandle door, bool allow_unsafe_interrupts,
                                        const Sysfs* sysfs) {
-  const int group = PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts,
-                                                   std::move(door.given), door.attachment));
+  const int group = PASSTHRU_TRY(
+      dma_.attach_group(group_, allow_unsafe_interrupts, std::move(door.given), door.attachment));
   attached_ = true;
   auto opened = kernel_.open_device(group, device_name(bdf_, door.vf_token));
   if (!opened && opened.error().code == ENODEV) {

@@ -33,8 +33,8 @@ struct DeviceSource {
   Fd group{};  ///< /dev/vfio/GROUP, not yet in a container unless it is handed over
 };
 
-/// The descriptors of an opened device, with which another process goes on with it; -1: does not apply.
-/// They belong to the device: duplicate them.
+/// The descriptors of an opened device, with which another process goes on with it; -1: does not
+/// apply. They belong to the device: duplicate them.
 struct DeviceDescriptors {
   Backend backend = Backend::Group;
   int device = -1;

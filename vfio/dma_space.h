@@ -98,8 +98,8 @@ class DmaSpace {
   [[nodiscard]] bool has_group(uint32_t group) const;
 
   /// Binds a device's own descriptor to the VM's iommufd, under the same rules as `attach_group`.
-  /// Returns the descriptor; an error closes it. A device that is handed over moves to the VM's IOAS
-  /// in one step, after all memory is mapped there.
+  /// Returns the descriptor; an error closes it. A device that is handed over moves to the VM's
+  /// IOAS in one step, after all memory is mapped there.
   Result<Fd> attach_cdev(Fd device, bool allow_unsafe_interrupts = false,
                          Attachment attachment = Attachment::Own);
   /// Detaches and closes the device. If another process goes on with it, only closes it.
@@ -145,8 +145,8 @@ class DmaSpace {
   Result<void> map(Backend backend, Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
   Result<void> map_all(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
   Result<void> map_before_attach() PASSTHRU_REQUIRES(space_mutex_);
-  [[nodiscard]] bool is_mapped_already(Backend backend, const Memory& memory, const Error& refused)
-      const PASSTHRU_REQUIRES(space_mutex_);
+  [[nodiscard]] bool is_mapped_already(Backend backend, const Memory& memory,
+                                       const Error& refused) const PASSTHRU_REQUIRES(space_mutex_);
   void forget_maps(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
   Result<void> unmap(Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
   void drop(const Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);

@@ -46,6 +46,16 @@ TEST_P(GroupContract, AGroupWithAnOpenDeviceStaysInItsContainer) {
   attach();
 }
 
+TEST_P(GroupContract, ADeviceThatIsOpenOpensASecondTimeAsItIs) {
+  open_device();
+  write_config<uint8_t>(PCI_INTERRUPT_LINE, 0x5a);
+  auto second = kernel().open_device(group(), target_.bdf.str());
+  ASSERT_TRUE(second) << second.error().message();
+  device_ = std::move(*second);
+  EXPECT_EQ(read_config<uint8_t>(PCI_INTERRUPT_LINE), 0x5a) << "the kernel did not reset it";
+  EXPECT_ERRNO(EBUSY, kernel().unset_container(group()));
+}
+
 TEST_P(GroupContract, AnOpenDeviceKeepsItsGroupBusy) {
   open_device();
   group_.reset();

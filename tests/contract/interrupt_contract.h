@@ -193,6 +193,35 @@ TEST_P(KernelContract, IntxIsBoundMaskedAndUnmasked) {
   ASSERT_DONE(kernel().disable_irqs(device(), Irq::Intx));
 }
 
+TEST_P(KernelContract, TheNextUserOfIntxBindsItsOwnEventfds) {
+  open_device();
+  if (irq(Irq::Intx).count == 0) GTEST_SKIP() << "a virtual function: it has no pin";
+  const auto eventfds = make_eventfds(4);
+  ASSERT_DONE(bind(0, {eventfds[0].get()}, Irq::Intx));
+  ASSERT_DONE(kernel().bind_unmask_eventfd(device(), Irq::Intx, eventfds[1].get()));
+  EXPECT_ERRNO(EBUSY, kernel().bind_unmask_eventfd(device(), Irq::Intx, eventfds[3].get()));
+  ASSERT_DONE(kernel().bind_unmask_eventfd(device(), Irq::Intx, -1));
+  ASSERT_DONE(bind(0, {eventfds[2].get()}, Irq::Intx));
+  ASSERT_DONE(kernel().bind_unmask_eventfd(device(), Irq::Intx, eventfds[3].get()));
+  ASSERT_DONE(trigger(0, 1, Irq::Intx));
+  EXPECT_EQ(drained(eventfds[0]), 0U);
+  EXPECT_EQ(drained(eventfds[2]), 1U);
+}
+
+TEST_P(KernelContract, VectorsThatAreAllUnboundLeaveMsixEnabledForTheNextUser) {
+  open_msix_device();
+  if (IsSkipped() || HasFatalFailure()) return;
+  const auto eventfds = make_eventfds(3);
+  ASSERT_DONE(bind(0, {eventfds[0].get(), eventfds[1].get(), -1}));
+  ASSERT_DONE(bind(0, {-1, -1, -1}));
+  EXPECT_TRUE(msix_enabled());
+  for (const unsigned vector : {0U, 1U, 2U}) EXPECT_TRUE(masked(entry(vector))) << vector;
+  ASSERT_DONE(bind(0, {-1, eventfds[2].get(), -1}));
+  ASSERT_DONE(trigger(0, 3));
+  EXPECT_EQ(drained(eventfds[0]) + drained(eventfds[1]), 0U);
+  EXPECT_EQ(drained(eventfds[2]), 1U);
+}
+
 TEST_P(KernelContract, TheUnplugRequestIsBoundAndTakenAway) {
   open_device();
   const auto eventfds = make_eventfds(1);

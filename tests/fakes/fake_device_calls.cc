@@ -93,7 +93,7 @@ Result<std::vector<HotResetFunction>> FakeKernel::hot_reset_info(int device) {
   for (FakeDevice* each : on_bus(bus)) {
     HotResetFunction function{.bdf = each->spec().bdf};
     if (handle.cdev) {
-      function.owned = owns(handle.iommufd.get(), each);
+      function.owned = owns(handle.cdev->iommufd.get(), each);
     } else {
       function.group = each->spec().group;
     }
@@ -111,7 +111,7 @@ Result<void> FakeKernel::hot_reset(int device, std::span<const int> groups) {
   {
     MutexLock lock(kernel_mutex_);
     const Handle& own = handles_.at(device);
-    if (own.cdev != groups.empty()) return passthru::fail(EINVAL, kName);
+    if ((own.cdev != nullptr) != groups.empty()) return passthru::fail(EINVAL, kName);
     std::set<uint32_t> owned;
     for (int group : groups) {
       const Handle* handle = PASSTHRU_TRY(find(group, kName));
@@ -121,7 +121,7 @@ Result<void> FakeKernel::hot_reset(int device, std::span<const int> groups) {
     affected = on_bus(found->spec().bdf.bus);
     for (const FakeDevice* each : affected) {
       const bool ours =
-          own.cdev ? owns(own.iommufd.get(), each) : owned.contains(each->spec().group);
+          own.cdev ? owns(own.cdev->iommufd.get(), each) : owned.contains(each->spec().group);
       if (!ours) return passthru::fail(EINVAL, kName);
     }
   }

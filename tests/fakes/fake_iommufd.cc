@@ -16,7 +16,7 @@ constexpr uint64_t kPage = 4096;
 
 Result<std::shared_ptr<FakeKernel::Iommufd>> FakeKernel::find_iommufd(int fd, const char* call) {
   Handle* handle = PASSTHRU_TRY(find(fd, call));
-  if (!handle->iommufd || handle->device != nullptr) return passthru::fail(ENOTTY, call);
+  if (!handle->iommufd) return passthru::fail(ENOTTY, call);
   return handle->iommufd;
 }
 
@@ -30,20 +30,20 @@ Result<FakeKernel::AddressSpace*> FakeKernel::find_space(int fd, uint32_t ioas, 
 Result<FakeKernel::Handle*> FakeKernel::find_cdev(int fd, const char* call) {
   Handle* handle = PASSTHRU_TRY(find(fd, call));
   if (handle->device == nullptr) return passthru::fail(ENOTTY, call);
-  if (!handle->cdev || !handle->iommufd) return passthru::fail(EINVAL, call);
+  if (!handle->cdev || !handle->cdev->iommufd) return passthru::fail(EINVAL, call);
   return handle;
 }
 
 bool FakeKernel::owns(const Iommufd* iommufd, const FakeDevice* device) const {
   return std::any_of(handles_.begin(), handles_.end(), [&](const auto& entry) {
-    return entry.second.cdev && entry.second.iommufd.get() == iommufd &&
+    return entry.second.cdev && entry.second.cdev->iommufd.get() == iommufd &&
            entry.second.group == device->spec().group;
   });
 }
 
 bool FakeKernel::cdev_bound(uint32_t group) const {
   return std::any_of(handles_.begin(), handles_.end(), [&](const auto& entry) {
-    return entry.second.cdev && entry.second.iommufd && entry.second.group == group;
+    return entry.second.cdev && entry.second.cdev->iommufd && entry.second.group == group;
   });
 }
 
@@ -58,8 +58,10 @@ Result<Fd> FakeKernel::open_cdev(const std::string& name) {
   PASSTHRU_TRY(enter({.name = "open_cdev"}));
   for (auto& device : devices_) {
     if (device->spec().cdev() != name) continue;
-    return hand_out(
-        {.peer = Fd(), .group = device->spec().group, .device = device.get(), .cdev = true});
+    return hand_out({.peer = Fd(),
+                     .group = device->spec().group,
+                     .device = device.get(),
+                     .cdev = std::make_shared<Cdev>()});
   }
   return passthru::fail(ENOENT, "open /dev/vfio/devices/" + name);
 }
@@ -80,29 +82,29 @@ Result<uint32_t> FakeKernel::bind_iommufd(int device, int iommufd) {
   if (handle->device == nullptr) return passthru::fail(ENOTTY, kCall);
   if (!handle->cdev || iommufd < 0) return passthru::fail(EINVAL, kCall);
   if (group_open(handle->group)) return passthru::fail(EBUSY, kCall);
-  if (handle->iommufd) return passthru::fail(EINVAL, kCall);
+  if (handle->cdev->iommufd) return passthru::fail(EINVAL, kCall);
   auto target = find(iommufd, kCall);
   if (!target) return passthru::fail(EBADF, kCall);
-  if (!(*target)->iommufd || (*target)->device != nullptr) return passthru::fail(EBADFD, kCall);
+  if (!(*target)->iommufd) return passthru::fail(EBADFD, kCall);
   const bool open_elsewhere = std::any_of(handles_.begin(), handles_.end(), [&](const auto& entry) {
-    return entry.second.device == handle->device && entry.second.iommufd;
+    return entry.second.device == handle->device && entry.second.opens_device();
   });
   if (open_elsewhere) return passthru::fail(EINVAL, kCall);
   PASSTHRU_TRY(check_remapping(kCall));
   if (!groups_.at(handle->group).viable) return passthru::fail(EPERM, kCall);
-  handle->iommufd = (*target)->iommufd;
-  return handle->iommufd->next_id++;
+  handle->cdev->iommufd = (*target)->iommufd;
+  return handle->cdev->iommufd->next_id++;
 }
 
 Result<void> FakeKernel::attach_ioas(int device, uint32_t ioas) {
   constexpr const char* kCall = "VFIO_DEVICE_ATTACH_IOMMUFD_PT";
   MutexLock lock(kernel_mutex_);
   PASSTHRU_TRY(enter({.name = kCall, .fd = device, .index = ioas}));
-  Handle* handle = PASSTHRU_TRY(find_cdev(device, kCall));
-  auto& spaces = handle->iommufd->spaces;
+  Cdev& cdev = *PASSTHRU_TRY(find_cdev(device, kCall))->cdev;
+  auto& spaces = cdev.iommufd->spaces;
   if (!spaces.contains(ioas)) return passthru::fail(ENOENT, kCall);
-  if (handle->space != 0) --spaces.at(handle->space).devices;
-  handle->space = ioas;
+  if (cdev.space != 0) --spaces.at(cdev.space).devices;
+  cdev.space = ioas;
   ++spaces.at(ioas).devices;
   return {};
 }
@@ -111,9 +113,9 @@ Result<void> FakeKernel::detach_ioas(int device) {
   constexpr const char* kCall = "VFIO_DEVICE_DETACH_IOMMUFD_PT";
   MutexLock lock(kernel_mutex_);
   PASSTHRU_TRY(enter({.name = kCall, .fd = device}));
-  Handle* handle = PASSTHRU_TRY(find_cdev(device, kCall));
-  if (handle->space != 0) --handle->iommufd->spaces.at(handle->space).devices;
-  handle->space = 0;
+  Cdev& cdev = *PASSTHRU_TRY(find_cdev(device, kCall))->cdev;
+  if (cdev.space != 0) --cdev.iommufd->spaces.at(cdev.space).devices;
+  cdev.space = 0;
   return {};
 }
 

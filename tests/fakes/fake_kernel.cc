@@ -121,8 +121,9 @@ size_t FakeKernel::dma_mappings() {
   std::set<const Iommufd*> iommufds;
   for (const auto& [fd, handle] : handles_) {
     add(handle.container.get());
-    if (!handle.iommufd || !iommufds.insert(handle.iommufd.get()).second) continue;
-    for (const auto& [id, space] : handle.iommufd->spaces) count += space.dma.size();
+    const Iommufd* const iommufd = handle.cdev ? handle.cdev->iommufd.get() : handle.iommufd.get();
+    if (iommufd == nullptr || !iommufds.insert(iommufd).second) continue;
+    for (const auto& [id, space] : iommufd->spaces) count += space.dma.size();
   }
   for (const auto& [number, group] : groups_) add(group.container.get());
   return count;
@@ -141,11 +142,24 @@ Result<void> FakeKernel::enter(FakeCall call) {
 }
 
 Result<Fd> FakeKernel::hand_out(Handle handle) {
+  reap();  // the new descriptor may have the number of a closed descriptor
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return passthru::fail(errno, "pipe2");
   handle.peer = Fd(ends[0]);
   handles_[ends[1]] = std::move(handle);
   return Fd(ends[1]);
+}
+
+Fd FakeKernel::duplicate(int fd) {
+  MutexLock lock(kernel_mutex_);
+  const Handle& original = handles_.at(fd);
+  auto copy = hand_out({.peer = Fd(),
+                        .container = original.container,
+                        .group = original.group,
+                        .device = original.device,
+                        .cdev = original.cdev,
+                        .iommufd = original.iommufd});
+  return copy ? std::move(*copy) : Fd();
 }
 
 Result<FakeKernel::Handle*> FakeKernel::find(int fd, const char* call) {
@@ -163,7 +177,7 @@ Result<FakeDevice*> FakeKernel::enter_device(FakeCall call) {
   Handle* handle = PASSTHRU_TRY(find(fd, name.c_str()));
   if (handle->device == nullptr) return passthru::fail(ENOTTY, name);
   // A device's own descriptor allows no call before it is bound.
-  if (handle->cdev && !handle->iommufd) return passthru::fail(EINVAL, name);
+  if (!handle->opens_device()) return passthru::fail(EINVAL, name);
   return handle->device;
 }
 
@@ -187,14 +201,15 @@ void FakeKernel::reap() {
   std::erase_if(handles_, [&](const auto& entry) {
     if (!closed(entry.second.peer)) return false;
     const Handle& handle = entry.second;
-    if (handle.space != 0) --handle.iommufd->spaces.at(handle.space).devices;
-    if (handle.device != nullptr && (!handle.cdev || handle.iommufd)) {
-      released.insert(handle.device);
+    const bool last = handle.cdev.use_count() == 1;
+    if (last && handle.cdev->space != 0) {
+      --handle.cdev->iommufd->spaces.at(handle.cdev->space).devices;
     }
+    if (handle.opens_device()) released.insert(handle.device);
     return true;
   });
   for (const auto& [fd, handle] : handles_) {
-    if (!handle.cdev || handle.iommufd) released.erase(handle.device);
+    if (handle.opens_device()) released.erase(handle.device);
   }
   for (FakeDevice* device : released) device->released();
   for (auto& [number, group] : groups_) {

@@ -84,6 +84,11 @@ class FakeKernel final : public Kernel {
   /// index has its own name, "disable VFIO_DEVICE_SET_IRQS".
   FakeHook hook{};
 
+  // ---- another process ----
+
+  /// Returns another descriptor of the same file, as dup(2) and SCM_RIGHTS do.
+  Fd duplicate(int fd);
+
   // ---- leaks ----
 
   /// Counts open containers, groups, devices and eventfds.
@@ -168,17 +173,25 @@ class FakeKernel final : public Kernel {
     bool viable = true;
     std::shared_ptr<Container> container{};
   };
+  /// What a device's own file is bound to.
+  struct Cdev {
+    std::shared_ptr<Iommufd> iommufd{};  ///< unset: not bound
+    uint32_t space = 0;                  ///< the address space of the device; 0: not attached
+  };
   /// The object behind a descriptor. The descriptor is one end of a pipe, so that closing it shows
-  /// at `peer`.
+  /// at `peer`. Duplicates share what the pointers point to.
   struct Handle {
     Fd peer;
     std::shared_ptr<Container> container{};  ///< set: a container
     uint32_t group = 0;
-    FakeDevice* device = nullptr;  ///< set: a device
-    bool cdev = false;             ///< for a device: opened through its own node
-    /// Set: an iommufd, or the iommufd that a device is bound to.
-    std::shared_ptr<Iommufd> iommufd{};
-    uint32_t space = 0;  ///< the address space of the device; 0: not attached
+    FakeDevice* device = nullptr;        ///< set: a device
+    std::shared_ptr<Cdev> cdev{};        ///< set: a device that was opened through its own node
+    std::shared_ptr<Iommufd> iommufd{};  ///< set: an iommufd
+
+    /// Returns whether calls reach the device.
+    [[nodiscard]] bool opens_device() const {
+      return device != nullptr && (!cdev || cdev->iommufd);
+    }
   };
   struct Failure {
     std::string call;

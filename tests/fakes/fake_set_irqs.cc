@@ -8,6 +8,7 @@
 #include <array>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "tests/fakes/fake_device.h"
 
@@ -172,8 +173,8 @@ Result<void> FakeDevice::bind_single(Irq irq, uint32_t start, std::span<const in
   if (eventfds[0] >= 0) trigger = PASSTHRU_TRY(reference(eventfds[0]));
   if (irq == Irq::Intx) {
     if (enabled_ != Irq::Intx && enabled_ != Irq::Request) return fail(EINVAL, kSetIrqs);
-    enabled_ = Irq::Intx;
-    intx_masked_ = false;
+    // A new eventfd does not change the mask.
+    if (std::exchange(enabled_, Irq::Intx) != Irq::Intx) intx_masked_ = false;
   }
   single_[index_of(irq)] = std::move(trigger);
   if (irq == Irq::Intx) assert_intx();
@@ -254,8 +255,12 @@ Result<void> FakeDevice::bind_unmask(Irq irq, int eventfd) {
   MutexLock lock(state_mutex_);
   if (irq != Irq::Intx) return fail(ENOTTY, kSetIrqs);
   if (enabled_ != Irq::Intx) return fail(EINVAL, kSetIrqs);
-  unmask_eventfd_.reset();
-  if (eventfd >= 0) unmask_eventfd_ = PASSTHRU_TRY(reference(eventfd));
+  if (eventfd < 0) {
+    unmask_eventfd_.reset();
+    return {};
+  }
+  if (unmask_eventfd_) return fail(EBUSY, kSetIrqs);  // vfio_virqfd_enable()
+  unmask_eventfd_ = PASSTHRU_TRY(reference(eventfd));
   return {};
 }
 

@@ -141,5 +141,34 @@ TEST(MsixTable, ResetForgetsEverything) {
   EXPECT_EQ(get<uint32_t>(table, 0), 0U);
 }
 
+TEST(MsixTable, GoesOnFromAnEntryThatAGuestWasChanging) {
+  MsixTable before(2);
+  put<uint64_t>(before, 16, 0xfee0'1000);
+  put<uint32_t>(before, 16 + 8, 0x41);
+  put<uint32_t>(before, 16 + 12, 0);
+  before.write_control(PCI_MSIX_FLAGS_ENABLE);
+  put<uint32_t>(before, 16, 0xfee0'2000);
+
+  MsixTable after(2);
+  for (const unsigned vector : {0U, 1U}) {
+    after.load(vector, before.entry(vector), before.message(vector));
+  }
+  after.load_control(0xffff);
+  EXPECT_EQ(after.control(), PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+  after.load_control(before.control());
+  EXPECT_TRUE(after.live(1));
+  EXPECT_FALSE(after.live(0));
+  EXPECT_EQ(after.message(1), (MsiMessage{0xfee0'1000, 0x41}));
+  EXPECT_EQ(get<uint32_t>(after, 16), 0xfee0'2000U);
+  put<uint32_t>(after, 16 + 8, 0x42);
+  EXPECT_EQ(after.message(1), (MsiMessage{0xfee0'2000, 0x42}));
+}
+
+TEST(MsixTable, LoadsOnlyTheMaskBitOfVectorControl) {
+  MsixTable table(1);
+  table.load(0, {.control = 0xffff'fffe}, {});
+  EXPECT_EQ(get<uint32_t>(table, 12), 0U);
+}
+
 }  // namespace
 }  // namespace passthru

@@ -112,5 +112,23 @@ TEST_F(ConfigBitsTest, ADeviceThatDoesNotAnswerReadsOnesInItsOwnBits) {
   EXPECT_EQ(bits.value(0x40, 2), 0U);
 }
 
+TEST_F(ConfigBitsTest, SavedBitsAreLoadedWhereTheGuestCouldHaveWrittenThem) {
+  bits.emulate(0x40, 4, UINT32_MAX, 0x11223344, 0x00ff00ff);
+  bits.write(0x40, 4, UINT32_MAX);
+  const ConfigBits::Bytes saved = bits.values();
+  bits.reset();
+  const unsigned reads = image->reads;
+  image->writes.clear();
+  bits.load(saved);
+  EXPECT_EQ(bits.read(0x40, 4), 0x11ff33ffU);
+  ConfigBits::Bytes forged;
+  forged.fill(0);
+  bits.load(forged);
+  EXPECT_EQ(bits.read(0x40, 4), 0x11003300U) << "the guest's bits only";
+  EXPECT_EQ(bits.read(256, 4), UINT32_MAX) << "beyond the device";
+  EXPECT_EQ(image->writes, "");
+  EXPECT_EQ(image->reads, reads);
+}
+
 }  // namespace
 }  // namespace passthru
