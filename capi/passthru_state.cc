@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "capi/call_object.h"
+#include "capi/sized_struct.h"
+#include "capi/struct_sizes.h"
 #include "device/device_state.h"
 
 namespace passthru {
@@ -30,6 +32,22 @@ size_t largest_state() {
 using namespace passthru;
 
 extern "C" {
+
+int passthru_device_descriptors(passthru_device* handle, passthru_descriptors* descriptors) {
+  constexpr const char* kOperation = "hand the device over";
+  return call_device(handle, kOperation, [=](AssignedDevice& device) -> Result<void> {
+    const DeviceDescriptors own = PASSTHRU_TRY(device.descriptors());
+    const uint32_t backend =
+        own.backend == Backend::Group ? PASSTHRU_BACKEND_GROUP : PASSTHRU_BACKEND_CDEV;
+    return write_struct({.size = 0,
+                         .backend = backend,
+                         .device = own.device,
+                         .group = own.group,
+                         .iommu = own.iommu,
+                         .reserved = 0},
+                        descriptors, kDescriptorsSize, kOperation);
+  });
+}
 
 int passthru_device_state_save(passthru_device* handle, void* state, size_t* size) {
   constexpr const char* kOperation = "save the device's state";

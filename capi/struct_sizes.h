@@ -14,12 +14,14 @@ constexpr size_t kDomainOptionsSize = 8;
 constexpr size_t kKvmOptionsSize = 32;
 constexpr size_t kDeviceOptionsSize = 72;
 constexpr size_t kBarInfoSize = 24;
+constexpr size_t kDescriptorsSize = 24;
 
 static_assert(sizeof(passthru_callbacks) == kCallbacksSize);
 static_assert(sizeof(passthru_domain_options) == kDomainOptionsSize);
 static_assert(sizeof(passthru_kvm_options) == kKvmOptionsSize);
 static_assert(sizeof(passthru_device_options) == kDeviceOptionsSize);
 static_assert(sizeof(passthru_bar_info) == kBarInfoSize);
+static_assert(sizeof(passthru_descriptors) == kDescriptorsSize);
 // Structs without a size never change.
 static_assert(sizeof(passthru_message) == 16);
 static_assert(sizeof(passthru_range) == 16);

@@ -308,6 +308,12 @@ class Device {
   }
   Result<void> handle_events() { return detail::result_of(passthru_device_handle_events(get())); }
 
+  Result<passthru_descriptors> descriptors() const {
+    passthru_descriptors descriptors{};
+    descriptors.size = sizeof descriptors;
+    const int status = passthru_device_descriptors(get(), &descriptors);
+    return detail::result_of(status, descriptors);
+  }
   Result<std::vector<std::byte>> state_save() {
     size_t size = 0;
     int status = passthru_device_state_save(get(), nullptr, &size);

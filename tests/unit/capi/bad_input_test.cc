@@ -106,6 +106,12 @@ const std::vector<std::pair<const char*, DeviceCall>>& device_calls() {
          return passthru_device_event_fds(d, fds, &count);
        }},
       {"handle_events", [](auto* d) { return passthru_device_handle_events(d); }},
+      {"descriptors",
+       [](auto* d) {
+         passthru_descriptors descriptors{};
+         descriptors.size = sizeof descriptors;
+         return passthru_device_descriptors(d, &descriptors);
+       }},
       {"state_save",
        [](auto* d) {
          size_t size = 0;
@@ -208,6 +214,7 @@ TEST_F(BadInputTest, NullPointersAreRefused) {
       passthru_device_bar_write(device, 0, 0, nullptr, 4),
       passthru_device_event_fds(device, nullptr, nullptr),
       passthru_device_inspect_json(device, nullptr),
+      passthru_device_descriptors(device, nullptr),
       passthru_device_state_save(device, nullptr, nullptr),
       passthru_device_state_load(device, nullptr, 4),
       passthru_domain_forwarder_fd(domain, nullptr),

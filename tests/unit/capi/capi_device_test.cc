@@ -341,6 +341,40 @@ TEST_F(CapiDevice, ItsStateIsReadableAsJson) {
   passthru_free(json);
 }
 
+TEST_F(CapiDevice, ASavedDeviceGoesOnElsewhereAndOnlyCloses) {
+  create();
+  passthru_device* device = open();
+  place(device);
+  size_t largest = 0;
+  ASSERT_EQ(passthru_device_state_save(device, nullptr, &largest), 0);
+  std::vector<std::byte> state(largest);
+  size_t size = largest - 1;
+  EXPECT_EQ(passthru_device_state_save(device, state.data(), &size), -ENOSPC);
+  EXPECT_EQ(vmm.host.mappings().size(), 1U) << "nothing has changed";
+  passthru_descriptors descriptors{};
+  descriptors.size = sizeof descriptors;
+  ASSERT_EQ(passthru_device_descriptors(device, &descriptors), 0);
+  EXPECT_GE(descriptors.device, 0);
+  const unsigned resets = hardware.resets();
+  size = largest;
+  ASSERT_EQ(passthru_device_state_save(device, state.data(), &size), 0) << passthru_last_error();
+  EXPECT_LT(size, largest);
+  EXPECT_THAT(vmm.host.mappings(), IsEmpty());
+  uint32_t ids = 0;
+  EXPECT_EQ(passthru_device_config_read(device, 0, 4, &ids), 0);
+  EXPECT_EQ(ids, UINT32_MAX) << "an empty slot";
+  EXPECT_EQ(passthru_device_state_save(device, state.data(), &largest), -ENODEV);
+  EXPECT_EQ(hardware.resets(), resets);
+}
+
+TEST_F(CapiDevice, AStateIsLoadedOnlyIntoADeviceThatWaitsForIt) {
+  create();
+  passthru_device* device = open();
+  const uint32_t state = 0;
+  EXPECT_EQ(passthru_device_state_load(device, &state, sizeof state), -EINVAL);
+  EXPECT_THAT(passthru_last_error(), HasSubstr("runs already"));
+}
+
 TEST_F(CapiDevice, AnErrorHasAText) {
   create();
   const auto given = options("0000:00:1f.0");
@@ -348,6 +382,33 @@ TEST_F(CapiDevice, AnErrorHasAText) {
   EXPECT_EQ(passthru_device_open(domain, &given, &device), -ENOENT);
   EXPECT_THAT(passthru_last_error(), HasSubstr("0000:00:1f.0: cannot"));
   std::thread([] { EXPECT_STREQ(passthru_last_error(), ""); }).join();
+}
+
+TEST_F(CapiDevice, ABarDoesNotAppearWhereItIsHidden) {
+  create();
+  ASSERT_EQ(passthru_domain_hide_bars(domain, kCWindow, 0x1000), 0);
+  EXPECT_EQ(passthru_domain_hide_bars(domain, UINT64_MAX, 2), -EINVAL);
+  passthru_device* device = open();
+  place(device);
+  ASSERT_EQ(vmm.host.mappings().size(), 1U);
+  EXPECT_EQ(vmm.host.mappings()[0].address, kCWindow + 0x1000);
+  uint32_t value = 0;
+  EXPECT_EQ(passthru_domain_mmio_read(domain, kCWindow, &value, 4), -ENXIO);
+  EXPECT_EQ(passthru_domain_mmio_read(domain, kCWindow + kCTable, &value, 4), 0);
+}
+
+TEST_F(CapiDevice, AnAccessOfAnySizeIsSplit) {
+  create();
+  passthru_device* device = open(PASSTHRU_BARS_BY_VMM);
+  std::vector<uint8_t> bytes(40, 0);
+  EXPECT_EQ(passthru_device_bar_read(device, 0, 0x4000 - 20, bytes.data(), bytes.size()), 0);
+  for (size_t at = 20; at < bytes.size(); ++at) EXPECT_EQ(bytes[at], 0xff) << "beyond the BAR";
+  const uint64_t message[] = {0xfee0'1000, 0x0000'0001'0000'0055};
+  EXPECT_EQ(passthru_device_bar_write(device, 0, kCTable + 16, message, sizeof message), 0);
+  uint64_t read[2] = {};
+  EXPECT_EQ(passthru_device_bar_read(device, 0, kCTable + 16, read, sizeof read), 0);
+  EXPECT_EQ(read[0], message[0]);
+  EXPECT_EQ(read[1], message[1]);
 }
 
 TEST_F(CapiDevice, MemoryIsMappedForDmaWhileADeviceIsOpen) {
