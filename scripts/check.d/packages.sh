@@ -36,12 +36,7 @@ packages_on() {
   tree=passthru-$(changelog_version)
   rm -rf "$build"
   copy_tracked_files "$build/$tree"
-  in_root "$root" "$build" /src/scripts/package.d/build "/build/$tree" >"$build.log" 2>&1 || {
-    tail -n 40 "$build.log" >&2
-    images_fail "cannot build the packages on $suite (complete log: $build.log)"
-    return
-  }
-  grep -E '^package: |^[EW]: ' "$build.log"
+  in_root "$root" "$build" /src/scripts/package.d/build "/build/$tree" || return
   root=$(cached_root "clean-$suite" "$(content_key "$mirror" </dev/null)" fill_clean_root "$suite") || return
   check_say "trying the packages on $suite, in a copy of $root"
   KEEP_ROOT=yes in_root "$root" "$build" /src/scripts/check.d/try_packages
