@@ -13,7 +13,8 @@ fill_build_root() {
   local build=$PACKAGES_BUILD/$1
   copy_base_root "$1" "$2" || return
   check_say "installing the packages that debian/control names in $2 (once)"
-  install_in_root "$2" "$build" install build-essential ccache lintian &&
+  install_in_root "$2" "$build" update && # the copied root may be older than the mirror
+    install_in_root "$2" "$build" install build-essential ccache lintian &&
     install_in_root "$2" "$build" build-dep /src &&
     install_in_root "$2" "$build" clean
 }
@@ -23,7 +24,8 @@ fill_clean_root() {
   local build=$PACKAGES_BUILD/$1
   copy_base_root "$1" "$2" || return
   check_say "installing compilers in $2 (once)"
-  install_in_root "$2" "$build" install gcc g++ libc6-dev make cmake pkgconf python3 man-db &&
+  install_in_root "$2" "$build" update &&
+    install_in_root "$2" "$build" install gcc g++ libc6-dev make cmake pkgconf python3 man-db &&
     install_in_root "$2" "$build" clean
 }
 
