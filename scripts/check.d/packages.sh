@@ -13,7 +13,8 @@ fill_build_root() {
   local build=$PACKAGES_BUILD/$1
   copy_base_root "$1" "$2" || return
   check_say "installing the packages that debian/control names in $2 (once)"
-  install_in_root "$2" "$build" install build-essential ccache lintian &&
+  install_in_root "$2" "$build" update && # the copied root may be older than the mirror
+    install_in_root "$2" "$build" install build-essential ccache lintian &&
     install_in_root "$2" "$build" build-dep /src &&
     install_in_root "$2" "$build" clean
 }
@@ -23,7 +24,8 @@ fill_clean_root() {
   local build=$PACKAGES_BUILD/$1
   copy_base_root "$1" "$2" || return
   check_say "installing compilers in $2 (once)"
-  install_in_root "$2" "$build" install gcc g++ libc6-dev make cmake pkgconf python3 man-db &&
+  install_in_root "$2" "$build" update &&
+    install_in_root "$2" "$build" install gcc g++ libc6-dev make cmake pkgconf python3 man-db &&
     install_in_root "$2" "$build" clean
 }
 
@@ -36,12 +38,7 @@ packages_on() {
   tree=passthru-$(changelog_version)
   rm -rf "$build"
   copy_tracked_files "$build/$tree"
-  in_root "$root" "$build" /src/scripts/package.d/build "/build/$tree" >"$build.log" 2>&1 || {
-    tail -n 40 "$build.log" >&2
-    images_fail "cannot build the packages on $suite (complete log: $build.log)"
-    return
-  }
-  grep -E '^package: |^[EW]: ' "$build.log"
+  in_root "$root" "$build" /src/scripts/package.d/build "/build/$tree" || return
   root=$(cached_root "clean-$suite" "$(content_key "$mirror" </dev/null)" fill_clean_root "$suite") || return
   check_say "trying the packages on $suite, in a copy of $root"
   KEEP_ROOT=yes in_root "$root" "$build" /src/scripts/check.d/try_packages

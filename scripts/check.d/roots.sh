@@ -47,6 +47,7 @@ in_root() {
 # install_in_root ROOT BUILD APT-ARGUMENT...: runs apt-get in ROOT. Prints its output only if it fails.
 install_in_root() {
   local log=$2/apt.log
+  mkdir -p "$2"
   in_root "$1" "$2" env DEBIAN_FRONTEND=noninteractive \
     apt-get --yes --no-install-recommends -o Acquire::Retries=3 "${@:3}" >"$log" 2>&1 </dev/null || {
     tail -n 20 "$log" >&2
