@@ -48,7 +48,8 @@ std::string what_is_wrong(const CLI::App& app, const CLI::ParseError& error) {
 
 int main(int argc, char** argv) {
   CLI::App app("Assigns PCI devices of this machine to guests, through Linux VFIO.", "passthru");
-  app.set_version_flag("--version", "passthru " PASSTHRU_VERSION_TEXT, "Print the version and exit");
+  app.set_version_flag("--version", "passthru " PASSTHRU_VERSION_TEXT,
+                       "Print the version and exit");
   app.require_subcommand(1);
   app.footer(kExamples);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A program that uses the installed library: fails unless the headers and the library have the same version.
+ * A program that uses the installed library: fails unless the headers and the library have the same
+ * version.
  */
 #include <passthru/passthru.h>
 #include <stdio.h>
