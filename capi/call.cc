@@ -6,21 +6,21 @@
 namespace passthru {
 namespace {
 
-thread_local unsigned callbacks = 0;  // nested callbacks of this thread
+thread_local unsigned callback_depth = 0;  // nested callbacks of this thread
 thread_local std::string last_text;
 
 }  // namespace
 
 InCallback::InCallback() {
-  ++callbacks;
+  ++callback_depth;
 }
 
 InCallback::~InCallback() {
-  --callbacks;
+  --callback_depth;
 }
 
 bool InCallback::now() {
-  return callbacks != 0;
+  return callback_depth != 0;
 }
 
 int set_last_error(const Error& error) noexcept {
