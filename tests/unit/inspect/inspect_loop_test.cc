@@ -135,7 +135,8 @@ TEST_F(InspectLoop, WithoutADescriptorAClientWaitsAndTheLoopDoesNotSpin) {
   Fd client = connect_raw();
   send(client, kList);
   unsigned rounds = 0;
-  has_work(0);  // UBSan needs descriptors to check the type of this object, and checks it once
+  // UBSan needs descriptors to check the type of this object, and checks it once.
+  static_cast<void>(has_work());
   {
     const FewDescriptors none_left(next_descriptor());
     const auto end = Clock::now() + 200ms;
