@@ -38,6 +38,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmOptions& options, std::shared_ptr
   PASSTHRU_TRY(vm->make_machine(options, std::move(kernel)));
   PASSTHRU_TRY(vm->make_fixed_devices());
   PASSTHRU_TRY(vm->assign_devices(options));
+  PASSTHRU_TRY(vm->describe_machine(options.cpus));
   PASSTHRU_TRY(vm->look_after_devices(options));
   PASSTHRU_TRY(vm->make_vcpus(options.cpus));
   return vm;
@@ -52,7 +53,6 @@ Result<void> Vm::load(const VmOptions& options) {
   const BootPlan plan = PASSTHRU_TRY(plan_boot(memory_->layout(), image, initrd, options.append));
   PASSTHRU_TRY(plan.write_to(*memory_));
   entry_ = plan.entry;
-  PASSTHRU_TRY(memory_->write(kAcpiTables, build_acpi_tables(kAcpiTables, options.cpus)));
   return {};
 }
 
@@ -63,6 +63,8 @@ Result<void> Vm::make_machine(const VmOptions& options, std::shared_ptr<Kernel> 
     return fail(EINVAL, "make a virtual machine",
                 fmt::format("this KVM allows {} CPUs", machine_->max_cpus()));
   }
+  physical_bits_ = physical_bits(PASSTHRU_TRY(machine_->supported_cpuid()));
+  PASSTHRU_TRY(check_reach(memory_->layout(), physical_bits_));
   PASSTHRU_TRY(machine_->add_memory(*memory_));
   host_ = PASSTHRU_TRY(KvmHypervisor::create(
       machine_->vm(), {.first_slot = KvmMachine::kFirstFreeSlot,
@@ -147,6 +149,32 @@ Result<void> Vm::assign_devices(const VmOptions& options) {
     devices_.push_back(std::move(function));
   }
   return {};
+}
+
+std::vector<GuestBar> Vm::guest_bars() const {
+  std::vector<GuestBar> bars;
+  for (const auto& function : devices_) {
+    const AssignedDevice& device = function->device();
+    for (unsigned index = 0; index < kBars; ++index) {
+      const BarInspection bar = device.bar_info(index);
+      if (bar.size == 0 || bar.io) continue;
+      bars.push_back(
+          {.device = device.bdf(), .index = index, .size = bar.size, .is_64bit = bar.is_64bit});
+    }
+  }
+  return bars;
+}
+
+// The windows depend on the devices, so the tables come last.
+Result<void> Vm::describe_machine(unsigned cpus) {
+  AddressLimits limits{.ram = memory_->layout(), .physical_bits = physical_bits_};
+  if (auto reachable = domain_->usable_iova_ranges()) {
+    limits.reachable = std::move(*reachable);
+  } else if (reachable.error().code != ENOTSUP) {  // a kernel that does not tell: before Linux 5.4
+    return tl::unexpected(std::move(reachable).error());
+  }
+  const BarWindows windows = PASSTHRU_TRY(choose_windows(guest_bars(), limits));
+  return memory_->write(kAcpiTables, build_acpi_tables(kAcpiTables, cpus, windows));
 }
 
 Result<void> Vm::look_after_devices(const VmOptions& options) {

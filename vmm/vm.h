@@ -22,6 +22,7 @@
 #include "kvm/kvm_hypervisor.h"
 #include "vfio/kernel.h"
 #include "vmm/assigned_function.h"
+#include "vmm/bar_windows.h"
 #include "vmm/boot_plan.h"
 #include "vmm/console.h"
 #include "vmm/guest_memory.h"
@@ -72,6 +73,8 @@ class Vm {
   Result<void> make_fixed_devices();
   Result<void> take_shared_descriptors(const VmOptions& options);
   Result<void> assign_devices(const VmOptions& options);
+  [[nodiscard]] std::vector<GuestBar> guest_bars() const;
+  Result<void> describe_machine(unsigned cpus);
   Result<void> look_after_devices(const VmOptions& options);
   Result<void> make_vcpus(unsigned cpus);
 
@@ -90,6 +93,7 @@ class Vm {
   std::unique_ptr<GuestMemory> memory_;
   BootEntry entry_;
   std::unique_ptr<KvmMachine> machine_;
+  unsigned physical_bits_ = 0;
   std::unique_ptr<KvmHypervisor> host_;
   std::unique_ptr<Domain> domain_;
   std::shared_ptr<Serial> serial_;

@@ -73,7 +73,6 @@ class Descriptors {
 }  // namespace
 
 Result<void> VmOptions::check() const {
-  static_assert(kHighRamStart + kMaxMemory - kLowRamEnd <= kWindow64);
   const char* const operation = "make a virtual machine";
   if (memory < kMinMemory || memory > kMaxMemory) {
     return refuse(EINVAL, operation, fmt::format("{} bytes of memory are out of range", memory),

@@ -20,9 +20,9 @@ namespace passthru {
 
 struct VmOptions {
   static constexpr uint64_t kMinMemory = uint64_t{64} << 20;
-  static constexpr uint64_t kMaxMemory = uint64_t{255} << 30;  ///< up to the 64-bit BAR window
-  static constexpr unsigned kMaxCpus = 254;                    ///< 8-bit APIC ids
-  static constexpr unsigned kMaxDevices = 31;                  ///< slots 1 to 31 of bus 0
+  static constexpr uint64_t kMaxMemory = uint64_t{4} << 40;  ///< a slot of KVM has less than 8 TiB
+  static constexpr unsigned kMaxCpus = 254;                  ///< 8-bit APIC ids
+  static constexpr unsigned kMaxDevices = 31;                ///< slots 1 to 31 of bus 0
 
   std::string kernel{};                   ///< file name of a bzImage or an ELF kernel
   std::string initrd{};                   ///< file name; empty: no initrd
