@@ -112,6 +112,8 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                                                  .rom = options_.rom.kind != RomChoice::Kind::Off,
                                                  .rom_size = rom ? rom->size() : 0,
                                                  .msix = options_.msix,
+                                                 .multifunction = options_.multifunction,
+                                                 .on_root_bus = options_.on_root_bus,
                                                  .running = running,
                                                  .response_timeout = options_.response_timeout}));
   interrupts_ = std::make_unique<Interrupts>(

@@ -131,21 +131,37 @@ Result<void> Vm::take_shared_descriptors(const VmOptions& options) {
   return {};
 }
 
+Result<std::vector<BusPlace>> Vm::choose_places(const VmOptions& options) const {
+  std::vector<PlaceRequest> requests;
+  for (const DeviceArgument& each : options.devices) {
+    // A device that is missing is refused when it is opened.
+    const auto function = domain_->sysfs().function(each.options.device);
+    requests.push_back({.device = each.options.device,
+                        .is_virtual = function && function->physical_function.has_value(),
+                        .address = each.address});
+  }
+  return place_on_bus(requests);
+}
+
 Result<void> Vm::assign_devices(const VmOptions& options) {
   // Whatever fails from here on, each descriptor is closed.
   std::vector<DeviceSource> sources;
-  for (const auto& [device, source] : options.devices) {
-    sources.push_back(
-        {.backend = source.backend, .cdev = Fd(source.cdev_fd), .group = Fd(source.group_fd)});
+  for (const DeviceArgument& each : options.devices) {
+    sources.push_back({.backend = each.source.backend,
+                       .cdev = Fd(each.source.cdev_fd),
+                       .group = Fd(each.source.group_fd)});
   }
   PASSTHRU_TRY(take_shared_descriptors(options));
-  uint8_t slot = 1;
+  const std::vector<BusPlace> places = PASSTHRU_TRY(choose_places(options));
   for (size_t at = 0; at < sources.size(); ++at) {
     AssignOptions device = options.devices[at].options;
-    device.guest_address = Bdf{.device = slot};
+    const Bdf address = places[at].address;
+    device.guest_address = address;
+    device.multifunction = places[at].multifunction;
+    device.on_root_bus = true;
     auto function = std::make_shared<AssignedFunction>(
         PASSTHRU_TRY(AssignedDevice::open(*domain_, device, std::move(sources[at]))));
-    PASSTHRU_TRY(bus_.plug(slot++, function));
+    PASSTHRU_TRY(bus_.plug(address.device, function, address.function));
     devices_.push_back(std::move(function));
   }
   return {};

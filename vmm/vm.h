@@ -24,6 +24,7 @@
 #include "vmm/assigned_function.h"
 #include "vmm/bar_windows.h"
 #include "vmm/boot_plan.h"
+#include "vmm/bus_places.h"
 #include "vmm/console.h"
 #include "vmm/guest_memory.h"
 #include "vmm/kvm_machine.h"
@@ -40,7 +41,7 @@ enum class ExitReason {
   Stopped,   ///< `stop` was called, or the person at the console ended it
 };
 
-/// A PC with up to 31 assigned devices. Every end of the VM detaches them. If the process is
+/// A PC with 31 slots for assigned devices. Every end of the VM detaches them. If the process is
 /// killed, the kernel closes its descriptors, and nothing else is left behind.
 class Vm {
  public:
@@ -72,6 +73,7 @@ class Vm {
   Result<void> make_machine(const VmOptions& options, std::shared_ptr<Kernel> kernel);
   Result<void> make_fixed_devices();
   Result<void> take_shared_descriptors(const VmOptions& options);
+  [[nodiscard]] Result<std::vector<BusPlace>> choose_places(const VmOptions& options) const;
   Result<void> assign_devices(const VmOptions& options);
   [[nodiscard]] std::vector<GuestBar> guest_bars() const;
   Result<void> describe_machine(unsigned cpus);

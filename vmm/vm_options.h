@@ -22,7 +22,6 @@ struct VmOptions {
   static constexpr uint64_t kMinMemory = uint64_t{64} << 20;
   static constexpr uint64_t kMaxMemory = uint64_t{4} << 40;  ///< a slot of KVM has less than 8 TiB
   static constexpr unsigned kMaxCpus = 254;                  ///< 8-bit APIC ids
-  static constexpr unsigned kMaxDevices = 31;                ///< slots 1 to 31 of bus 0
 
   std::string kernel{};                   ///< file name of a bzImage or an ELF kernel
   std::string initrd{};                   ///< file name; empty: no initrd
@@ -30,7 +29,7 @@ struct VmOptions {
   uint64_t memory = uint64_t{512} << 20;  ///< bytes, a multiple of 2 MiB and of the huge page
   MemoryBacking memory_from{};            ///< kind of memory
   unsigned cpus = 1;
-  /// In the order of their slots, from 1 on; the VM fills in `guest_address`. It takes the
+  /// In the order of their slots (place_on_bus); the VM fills in `guest_address`. It takes the
   /// descriptors over.
   std::vector<DeviceArgument> devices{};
 
@@ -54,7 +53,7 @@ struct VmOptions {
   /// Checks everything that needs no files, devices or KVM.
   /// Errors:
   /// - EINVAL: a number is out of range, a device is named twice, or a descriptor has two roles.
-  /// - ENOSPC: there are more devices than slots.
+  /// - the errors of place_on_bus.
   [[nodiscard]] Result<void> check() const;
 };
 

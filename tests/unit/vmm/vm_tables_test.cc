@@ -198,7 +198,7 @@ TEST(PhysicalBits, Case3AreThoseThatKvmMapsForAGuest) {
     return physical_bits({{.leaf = 0x80000000, .eax = 7}, {.leaf = 0x80000008, .eax = eax}});
   };
   EXPECT_EQ(bits(0x3028), 40u);
-  EXPECT_EQ(bits(0x3034), 48u) << "four levels of nested paging map no more";
+  EXPECT_EQ(bits(0x3034), 48u) << "four levels of nested paging map at most these";
   EXPECT_EQ(bits(0x30'39'34), 48u) << "KVM names the guest's bits";
   EXPECT_EQ(bits(0x34'39'34), 52u);
   EXPECT_EQ(physical_bits({}), 36u);
