@@ -16,7 +16,11 @@ Domain::Domain(std::shared_ptr<Kernel> kernel, Hypervisor& hypervisor, Sysfs sys
       sysfs_(std::move(sysfs)),
       interrupts_(hypervisor),
       dma_(*kernel_, &hypervisor),
-      peers_(hypervisor, dma_),
+      peers_(hypervisor, dma_,
+             [&hypervisor](const Error& refused) {
+               hypervisor.on_event(
+                   {.kind = Event::Kind::P2pRefused, .device = {}, .detail = refused.message()});
+             }),
       mmio_(kMmioLimit, &peers_),
       ports_(kPortLimit, &hypervisor, 0, GuestSpace::Ports),
       left_bars_(hypervisor) {}

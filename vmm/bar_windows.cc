@@ -136,7 +136,7 @@ std::string end_of(const AddressWindow& high, const AddressLimits& limits) {
   if (high.end == uint64_t{1} << bits) {
     return fmt::format("The guest's CPUs have {} address bits", bits);
   }
-  return "Devices do not reach the addresses behind it by DMA";
+  return "Devices do not reach the addresses behind it by DMA, so --p2p=off makes it larger";
 }
 
 std::string advice(bool is_64bit, const std::vector<GuestBar>& bars, const AddressLimits& limits) {

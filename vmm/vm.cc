@@ -38,7 +38,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmOptions& options, std::shared_ptr
   PASSTHRU_TRY(vm->make_machine(options, std::move(kernel)));
   PASSTHRU_TRY(vm->make_fixed_devices());
   PASSTHRU_TRY(vm->assign_devices(options));
-  PASSTHRU_TRY(vm->describe_machine(options.cpus));
+  PASSTHRU_TRY(vm->describe_machine(options));
   PASSTHRU_TRY(vm->look_after_devices(options));
   PASSTHRU_TRY(vm->make_vcpus(options.cpus));
   return vm;
@@ -73,6 +73,7 @@ Result<void> Vm::make_machine(const VmOptions& options, std::shared_ptr<Kernel> 
                        .msi_by_message = options.forward_interrupts,
                        .on_event = options.on_event}));
   domain_ = std::make_unique<Domain>(std::move(kernel), *host_);
+  domain_->use_p2p(options.p2p);
 
   // RAM and the APICs are opaque to the address space: a BAR that the guest puts there does not
   // appear, as on a real bus.
@@ -181,16 +182,19 @@ std::vector<GuestBar> Vm::guest_bars() const {
   return bars;
 }
 
-// The windows depend on the devices, so the tables come last.
-Result<void> Vm::describe_machine(unsigned cpus) {
+// The windows depend on the devices, so the tables come last. BARs that no device reaches need no
+// address of the IOMMU.
+Result<void> Vm::describe_machine(const VmOptions& options) {
   AddressLimits limits{.ram = memory_->layout(), .physical_bits = physical_bits_};
-  if (auto reachable = domain_->usable_iova_ranges()) {
+  if (options.p2p == P2p::Off) {
+    // No limit of the IOMMU.
+  } else if (auto reachable = domain_->usable_iova_ranges()) {
     limits.reachable = std::move(*reachable);
   } else if (reachable.error().code != ENOTSUP) {  // a kernel that does not tell: before Linux 5.4
     return tl::unexpected(std::move(reachable).error());
   }
   const BarWindows windows = PASSTHRU_TRY(choose_windows(guest_bars(), limits));
-  return memory_->write(kAcpiTables, build_acpi_tables(kAcpiTables, cpus, windows));
+  return memory_->write(kAcpiTables, build_acpi_tables(kAcpiTables, options.cpus, windows));
 }
 
 Result<void> Vm::look_after_devices(const VmOptions& options) {

@@ -76,7 +76,7 @@ class Vm {
   [[nodiscard]] Result<std::vector<BusPlace>> choose_places(const VmOptions& options) const;
   Result<void> assign_devices(const VmOptions& options);
   [[nodiscard]] std::vector<GuestBar> guest_bars() const;
-  Result<void> describe_machine(unsigned cpus);
+  Result<void> describe_machine(const VmOptions& options);
   Result<void> look_after_devices(const VmOptions& options);
   Result<void> make_vcpus(unsigned cpus);
 

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "device/device_monitor.h"
 #include "device/hypervisor.h"
+#include "device/p2p_mapper.h"
 #include "vmm/device_argument.h"
 #include "vmm/memory_backing.h"
 
@@ -38,6 +39,9 @@ struct VmOptions {
 
   /// Interrupts of devices pass through the forwarder instead of KVM's irqfds.
   bool forward_interrupts = false;
+
+  /// Which BARs devices reach by DMA.
+  P2p p2p = P2p::Auto;
 
   /// Path of the inspect socket. Empty: the default (InspectServer::start). No value: no socket.
   std::optional<std::filesystem::path> inspect{};

@@ -245,6 +245,16 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->envname("PASSTHRU_BACKEND")
       ->type_name("auto|cdev|group");
   command
+      ->add_option_function<std::string>(
+          "--p2p",
+          [&vm](const std::string& text) {
+            vm.p2p = text == "on" ? P2p::On : text == "off" ? P2p::Off : P2p::Auto;
+          },
+          "Which BARs other devices of the guest reach by DMA: all (on), none (off), or with "
+          "several devices those up to 4 GiB (auto, the default)")
+      ->check(CLI::IsMember({"auto", "on", "off"}).description(""))
+      ->type_name("auto|on|off");
+  command
       ->add_option("--vf-token", arguments->vf_token,
                    "Token for SR-IOV with the physical function on vfio-pci. The physical function "
                    "sets the token, its virtual functions need the same token. Same as vf-token= "
