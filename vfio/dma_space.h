@@ -40,6 +40,7 @@ class DmaSpace {
   ///
   /// Errors:
   /// - EINVAL: not page aligned, empty, wraps around, or overlaps other memory.
+  /// - EINVAL: devices cannot use all of these addresses. The message names those that they cannot.
   /// - ENOMEM: the limit on locked memory. The message says how many bytes are needed.
   Result<void> add(uint64_t iova, std::span<std::byte> memory, bool writable);
   /// Maps memory of a file: `memory` is this process's mapping of `fd` from `offset` on. An iommufd
@@ -98,8 +99,8 @@ class DmaSpace {
   [[nodiscard]] bool has_group(uint32_t group) const;
 
   /// Binds a device's own descriptor to the VM's iommufd, under the same rules as `attach_group`.
-  /// Returns the descriptor; an error closes it. A device that is handed over moves to the VM's IOAS
-  /// in one step, after all memory is mapped there.
+  /// Returns the descriptor; an error closes it. A device that is handed over moves to the VM's
+  /// IOAS in one step, after all memory is mapped there.
   Result<Fd> attach_cdev(Fd device, bool allow_unsafe_interrupts = false,
                          Attachment attachment = Attachment::Own);
   /// Detaches and closes the device. If another process goes on with it, only closes it.
@@ -143,10 +144,13 @@ class DmaSpace {
   IommuSpace& space(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
   static Result<void> map_in(IommuSpace& space, const Memories::value_type& memory);
   Result<void> map(Backend backend, Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
+  /// Names the addresses that `memory` must not have, if they are the cause.
+  Error explain_refusal(Backend backend, const Memories::value_type& memory, Error error)
+      PASSTHRU_REQUIRES(space_mutex_);
   Result<void> map_all(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
   Result<void> map_before_attach() PASSTHRU_REQUIRES(space_mutex_);
-  [[nodiscard]] bool is_mapped_already(Backend backend, const Memory& memory, const Error& refused)
-      const PASSTHRU_REQUIRES(space_mutex_);
+  [[nodiscard]] bool is_mapped_already(Backend backend, const Memory& memory,
+                                       const Error& refused) const PASSTHRU_REQUIRES(space_mutex_);
   void forget_maps(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
   Result<void> unmap(Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
   void drop(const Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
