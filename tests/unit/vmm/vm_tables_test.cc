@@ -14,6 +14,7 @@
 #include "vmm/bytes.h"
 #include "vmm/cpuid.h"
 #include "vmm/memory_map.h"
+#include "vmm/ram_layout.h"
 
 namespace passthru {
 namespace {
@@ -123,6 +124,31 @@ TEST_F(AcpiTest, Case3TheHostBridgeAnnouncesTheWindows) {
     ASSERT_EQ(announced.size(), 2u);
     EXPECT_EQ(announced[0], windows.low);
     EXPECT_EQ(announced[1], windows.high);
+  }
+}
+
+// Linux uses ECAM only if ACPI or the memory map reserves it.
+TEST_F(AcpiTest, EcamIsReservedInTheDsdtAndInTheMemoryMap) {
+  build(1);
+  const uint64_t dsdt = word(find("FACP") + 140, 8);
+  unsigned found = 0;
+  // ACPI 6.3, 6.4.3.4: a Memory32Fixed descriptor, with base and length.
+  for (uint64_t at = dsdt; at + 12 <= dsdt + word(dsdt + 4, 4); ++at) {
+    if (word(at, 4) != 0x01000986) continue;
+    EXPECT_EQ(word(at + 4, 4), kEcam);
+    EXPECT_EQ(word(at + 8, 4), kEcamSize);
+    ++found;
+  }
+  EXPECT_EQ(found, 1u);
+  for (const uint64_t size : {512 * kMiB, 300 * kGiB}) {
+    const auto map = memory_map(RamLayout::of(size));
+    EXPECT_TRUE(std::any_of(map.begin(), map.end(), [](const MemoryRange& range) {
+      return range.kind == MemoryRange::Kind::Reserved && range.address == kEcam &&
+             range.size == kEcamSize;
+    }));
+    for (size_t i = 1; i < map.size(); ++i) {
+      EXPECT_LE(map[i - 1].address + map[i - 1].size, map[i].address) << "ascending";
+    }
   }
 }
 
