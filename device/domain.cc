@@ -17,8 +17,8 @@ Domain::Domain(std::shared_ptr<Kernel> kernel, Hypervisor& hypervisor, Sysfs sys
       interrupts_(hypervisor),
       dma_(*kernel_, &hypervisor),
       peers_(hypervisor, dma_,
-             [&hypervisor](const Error& refused) {
-               hypervisor.on_event(
+             [&to = hypervisor_](const Error& refused) {
+               to.on_event(
                    {.kind = Event::Kind::P2pRefused, .device = {}, .detail = refused.message()});
              }),
       mmio_(kMmioLimit, &peers_),
