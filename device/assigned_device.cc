@@ -99,7 +99,9 @@ AssignedDevice::Impl::Impl(Domain& domain, const AssignOptions& options,
     : domain_(domain),
       options_(options),
       device_(std::move(device)),
-      phase_(options.start == DeviceStart::Keep ? Phase::Waiting : Phase::Running) {}
+      phase_(options.start == DeviceStart::Keep ? Phase::Waiting : Phase::Running) {
+  domain_.peers().add_device();
+}
 
 Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom) {
   MutexLock lock(device_mutex_);
@@ -112,6 +114,8 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                                                  .rom = options_.rom.kind != RomChoice::Kind::Off,
                                                  .rom_size = rom ? rom->size() : 0,
                                                  .msix = options_.msix,
+                                                 .multifunction = options_.multifunction,
+                                                 .on_root_bus = options_.on_root_bus,
                                                  .running = running,
                                                  .response_timeout = options_.response_timeout}));
   interrupts_ = std::make_unique<Interrupts>(
@@ -171,6 +175,7 @@ std::vector<BarOverlay> AssignedDevice::Impl::msix_overlays() {
 
 AssignedDevice::Impl::~Impl() {
   detach(Why::End);
+  domain_.peers().remove_device();
 }
 
 uint32_t AssignedDevice::Impl::config_read(uint32_t offset, unsigned width) {

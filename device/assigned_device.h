@@ -67,6 +67,11 @@ struct AssignOptions {
   /// Memory BARs that are not mapped into the guest (bit n: BAR n): every access exits.
   unsigned unmapped_bars = 0;
   Placement placement = Placement::Library;
+  /// The guest finds other functions in the same slot (bit 7 of the header type).
+  bool multifunction = false;
+  /// The guest finds the function on its root bus, without a port above it. Features that need a
+  /// port are then hidden: AtomicOps, OBFF, LTR, 10-bit tags.
+  bool on_root_bus = false;
   MsixChoice msix{};
   RomChoice rom{};
   OnUnplug on_unplug = OnUnplug::Detach;

@@ -16,7 +16,11 @@ Domain::Domain(std::shared_ptr<Kernel> kernel, Hypervisor& hypervisor, Sysfs sys
       sysfs_(std::move(sysfs)),
       interrupts_(hypervisor),
       dma_(*kernel_, &hypervisor),
-      peers_(hypervisor, dma_),
+      peers_(hypervisor, dma_,
+             [&to = hypervisor_](const Error& refused) {
+               to.on_event(
+                   {.kind = Event::Kind::P2pRefused, .device = {}, .detail = refused.message()});
+             }),
       mmio_(kMmioLimit, &peers_),
       ports_(kPortLimit, &hypervisor, 0, GuestSpace::Ports),
       left_bars_(hypervisor) {}

@@ -55,6 +55,9 @@ class Domain {
   /// - the errno of the kernel.
   Result<std::vector<IovaRange>> usable_iova_ranges();
 
+  /// Chooses which BARs devices reach by DMA. Call it before the first device is opened.
+  void use_p2p(P2p choice) { peers_.use(choice); }
+
   /// The VMM sends its guest's MMIO and port exits here, and may add its own windows.
   AddressSpace& mmio() { return mmio_; }
   AddressSpace& ports() { return ports_; }
@@ -69,6 +72,7 @@ class Domain {
   [[nodiscard]] Kernel& kernel() { return *kernel_; }
   [[nodiscard]] Hypervisor& hypervisor() { return hypervisor_; }
   [[nodiscard]] DmaSpace& dma() { return dma_; }
+  [[nodiscard]] P2pMapper& peers() { return peers_; }
   [[nodiscard]] LeftBars& left_bars() { return left_bars_; }
   [[nodiscard]] const Sysfs& sysfs() const { return sysfs_; }
 

@@ -26,6 +26,7 @@ struct Event {
     UnplugRequest,   ///< the host asks for the device back; `detail` says whether it was detached
     DeviceError,     ///< the device reported an uncorrectable error
     DeviceGone,      ///< the device no longer answers, and was detached
+    P2pRefused,      ///< devices do not reach a BAR by DMA; once for a VM, without a device
   };
   Kind kind;
   Bdf device;

@@ -41,6 +41,7 @@ struct ConfigOptions {
   uint64_t rom_size = 0;       ///< bytes of the file that replaces the device's ROM; 0: no file
   MsixChoice msix{};           ///< where the guest finds the MSI-X table
   bool multifunction = false;  ///< the guest finds other functions in the same slot
+  bool on_root_bus = false;    ///< hide the features that need a port above the function
   /// The device runs for a guest already: bus mastering and the other bits of COMMAND stay.
   bool running = false;
   std::chrono::milliseconds response_timeout{0};  ///< how long the device may answer all ones
@@ -181,6 +182,8 @@ class ConfigSpace {
   void describe_pm(Snapshot config, uint32_t offset);
   void describe_msi(Snapshot config, uint32_t offset);
   void describe_msix(uint32_t offset);
+  void describe_express(Snapshot config, const Capability& capability);
+  void hide_port_features(Snapshot config, uint32_t offset);
   void link_visible(bool has_list);
   void link_visible_extended(Snapshot config);
 

@@ -201,13 +201,7 @@ void ConfigSpace::describe_capability(Snapshot config, const Capability& capabil
       describe_msix(offset);
       break;
     case PCI_CAP_ID_EXP:
-      // Initiate Function Level Reset reads 0 (PCIe 3.0, 7.8.4). The guest's write never reaches
-      // the device.
-      bits_.emulate(offset + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR, 0);
-      if ((config_u32(config, offset + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR) != 0) {
-        reset_bits_[0] = {offset + PCI_EXP_DEVCTL + 1, PCI_EXP_DEVCTL_BCR_FLR >> 8,
-                          GuestReset::FunctionLevel};
-      }
+      describe_express(config, capability);
       break;
     case PCI_CAP_ID_AF:
       bits_.emulate(offset + PCI_AF_CTRL, 1, UINT8_MAX, 0);
@@ -218,6 +212,39 @@ void ConfigSpace::describe_capability(Snapshot config, const Capability& capabil
     default:
       break;
   }
+}
+
+void ConfigSpace::describe_express(Snapshot config, const Capability& capability) {
+  const uint32_t offset = capability.offset;
+  // Initiate Function Level Reset reads 0 (PCIe 3.0, 7.8.4). The guest's write never reaches the
+  // device.
+  bits_.emulate(offset + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR, 0);
+  if ((config_u32(config, offset + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR) != 0) {
+    reset_bits_[0] = {offset + PCI_EXP_DEVCTL + 1, PCI_EXP_DEVCTL_BCR_FLR >> 8,
+                      GuestReset::FunctionLevel};
+  }
+  // Version 1 of the capability ends before Device Capabilities 2.
+  const uint16_t version = config_u16(config, offset + PCI_EXP_FLAGS) & PCI_EXP_FLAGS_VERS;
+  if (options_.on_root_bus && version >= 2) hide_port_features(config, offset);
+}
+
+/// A guest that finds no port above the function takes the root for able, and turns the feature on
+/// in the device: Linux does so for AtomicOps. The host's ports need not route them.
+void ConfigSpace::hide_port_features(Snapshot config, uint32_t offset) {
+  constexpr uint32_t k10BitTagCompleter = 1U << 16, k10BitTagRequester = 1U << 17;  // PCIe 4.0
+  constexpr uint32_t k10BitTagEnable = 1U << 12;
+  constexpr uint32_t kHosts =
+      PCI_EXP_DEVCTL2_LTR_EN | PCI_EXP_DEVCTL2_OBFF_WAKE_EN | k10BitTagEnable;
+  bits_.emulate(offset + PCI_EXP_DEVCAP2, 4,
+                PCI_EXP_DEVCAP2_ATOMIC_ROUTE | PCI_EXP_DEVCAP2_ATOMIC_COMP32 |
+                    PCI_EXP_DEVCAP2_ATOMIC_COMP64 | PCI_EXP_DEVCAP2_ATOMIC_COMP128 |
+                    PCI_EXP_DEVCAP2_LTR | PCI_EXP_DEVCAP2_OBFF_MASK | k10BitTagCompleter |
+                    k10BitTagRequester,
+                0);
+  bits_.emulate(offset + PCI_EXP_DEVCTL2, 2,
+                PCI_EXP_DEVCTL2_ATOMIC_REQ | PCI_EXP_DEVCTL2_ATOMIC_EGRESS_BLOCK | kHosts, 0);
+  // The host's settings stay when the guest writes their neighbours.
+  bits_.hold(offset + PCI_EXP_DEVCTL2, 2, kHosts, config_u16(config, offset + PCI_EXP_DEVCTL2));
 }
 
 void ConfigSpace::describe_pm(Snapshot config, uint32_t offset) {

@@ -190,7 +190,31 @@ Error reset_takes(Bdf function, const std::string& where) {
       .advise("Assign the devices of one slot or bus to the same VM");
 }
 
+Error explain_address(Error error, const IovaRange& memory, const IovaRange& gap) {
+  const std::string what = fmt::format("memory from {:#x} to {:#x}", memory.first, memory.last);
+  if (gap.last == UINT64_MAX) {
+    return std::move(error)
+        .because(fmt::format("{} ends beyond the addresses that devices reach: {:#x} is the first "
+                             "that the IOMMU cannot translate",
+                             what, gap.first))
+        .advise("Give the guest less memory");
+  }
+  return std::move(error)
+      .because(fmt::format("{} includes addresses that the IOMMU reserves: {:#x} to {:#x}", what,
+                           gap.first, gap.last))
+      .advise(
+          "Give the guest less memory, or lay it out around these addresses. "
+          "/sys/kernel/iommu_groups/*/reserved_regions shows their kind");
+}
+
 Error explain_mapping(Error error, uint64_t needed, uint64_t limit) {
+  if (error.code == ENOSPC) {
+    return std::move(error)
+        .because("the VM's container has as many mappings as it may have")
+        .advise(
+            "Raise the limit, then start the VM again: "
+            "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit");
+  }
   if (error.code != ENOMEM) return error;
   if (limit == UINT64_MAX) {
     return std::move(error)

@@ -42,8 +42,12 @@ Error interrupts_unsafe(Backend backend, std::string what);
 /// Returns the error for a reset of the slot or bus that would also reset `function`, which is not
 /// assigned to the VM. `where` is added to its name.
 Error reset_takes(Bdf function, const std::string& where);
-/// Explains why a DMA mapping failed. ENOMEM: `needed` is the total in bytes, `limit` is
-/// RLIMIT_MEMLOCK (UINT64_MAX: no limit).
+/// Explains why the kernel did not map `memory` for DMA: it meets addresses that devices cannot
+/// use, `gap` (gap_met).
+Error explain_address(Error error, const IovaRange& memory, const IovaRange& gap);
+/// Explains why a DMA mapping failed.
+/// - ENOMEM: `needed` is the total in bytes, `limit` is RLIMIT_MEMLOCK (UINT64_MAX: no limit).
+/// - ENOSPC: the container has as many mappings as it may have.
 Error explain_mapping(Error error, uint64_t needed, uint64_t limit);
 
 }  // namespace passthru

@@ -274,12 +274,22 @@ Result<void> DmaSpace::map(Backend backend, Memories::value_type& memory) {
     what.in_iommu[index_of(backend)] = true;
     return {};
   }
+  Error refused = explain_refusal(backend, memory, std::move(mapped).error());
   uint64_t needed = 0;
   // Offered memory is other devices' registers, which are not locked.
   for (const auto& [start, each] : memory_) needed += each.needed ? each.bytes.size() : 0;
   auto limit = kernel_.locked_memory_limit();
-  return tl::unexpected(
-      explain_mapping(std::move(mapped).error(), needed, limit ? *limit : UINT64_MAX));
+  return tl::unexpected(explain_mapping(std::move(refused), needed, limit ? *limit : UINT64_MAX));
+}
+
+// The kernel answers EINVAL and names no address.
+Error DmaSpace::explain_refusal(Backend backend, const Memories::value_type& memory, Error error) {
+  if (error.code != EINVAL) return error;
+  const auto usable = space(backend).iova_ranges();
+  if (!usable) return error;
+  const IovaRange wanted{memory.first, memory.first + memory.second.bytes.size() - 1};
+  const auto gap = gap_met(*usable, wanted);
+  return gap ? explain_address(std::move(error), wanted, *gap) : error;
 }
 
 // Our own memory never overlaps. A container that was handed over has the memory of the process

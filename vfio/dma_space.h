@@ -40,6 +40,7 @@ class DmaSpace {
   ///
   /// Errors:
   /// - EINVAL: not page aligned, empty, wraps around, or overlaps other memory.
+  /// - EINVAL: devices cannot use all of these addresses. The message names those that they cannot.
   /// - ENOMEM: the limit on locked memory. The message says how many bytes are needed.
   Result<void> add(uint64_t iova, std::span<std::byte> memory, bool writable);
   /// Maps memory of a file: `memory` is this process's mapping of `fd` from `offset` on. An iommufd
@@ -143,6 +144,9 @@ class DmaSpace {
   IommuSpace& space(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
   static Result<void> map_in(IommuSpace& space, const Memories::value_type& memory);
   Result<void> map(Backend backend, Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
+  /// Names the addresses that `memory` must not have, if they are the cause.
+  Error explain_refusal(Backend backend, const Memories::value_type& memory, Error error)
+      PASSTHRU_REQUIRES(space_mutex_);
   Result<void> map_all(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
   Result<void> map_before_attach() PASSTHRU_REQUIRES(space_mutex_);
   [[nodiscard]] bool is_mapped_already(Backend backend, const Memory& memory,

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 #include <utility>
 
 namespace passthru {
@@ -82,6 +81,18 @@ std::vector<IovaRange> intersection(std::span<const IovaRange> a, std::span<cons
     ended = ended.subspan(1);
   }
   return common;
+}
+
+std::optional<IovaRange> gap_met(std::span<const IovaRange> usable, const IovaRange& wanted) {
+  uint64_t begin = 0;  // of the gap before the next usable range
+  for (const IovaRange& range : usable) {
+    if (wanted.first < range.first) {
+      if (range.first > begin && wanted.last >= begin) return IovaRange{begin, range.first - 1};
+    }
+    if (range.last == UINT64_MAX || wanted.last <= range.last) return std::nullopt;
+    begin = range.last + 1;
+  }
+  return IovaRange{begin, UINT64_MAX};
 }
 
 }  // namespace passthru

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -26,5 +27,9 @@ bool ascending(std::span<const IovaRange> ranges);
 
 /// Returns the addresses that are in both lists of ascending ranges.
 std::vector<IovaRange> intersection(std::span<const IovaRange> a, std::span<const IovaRange> b);
+
+/// Returns the first range between the `usable` ranges, before or behind them that `wanted` meets:
+/// all of that range, up to 2^64 - 1 behind the last. Empty if all of `wanted` is usable.
+std::optional<IovaRange> gap_met(std::span<const IovaRange> usable, const IovaRange& wanted);
 
 }  // namespace passthru

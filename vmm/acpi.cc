@@ -184,11 +184,47 @@ class Image {
   std::vector<std::byte> bytes_;
 };
 
+/// Sets the range of a memory window in the host bridge's _CRS. 6.4.3.5: an address space
+/// descriptor has a tag, its length, the resource type 0 for memory, flags, and then five fields of
+/// `width`: granularity, minimum, maximum, translation, length. `old_begin` is the minimum in
+/// dsdt.asl, which tells the descriptor from other bytes.
+void set_window(std::span<std::byte> dsdt, uint8_t tag, size_t width, uint64_t old_begin,
+                const AddressWindow& window) {
+  constexpr size_t kFields = 6;
+  const size_t length = kFields - 3 + 5 * width;
+  const auto field = [width](std::span<std::byte> at, size_t index) {
+    return at.subspan(kFields + index * width, width);
+  };
+  for (size_t offset = 0; offset + length + 3 <= dsdt.size(); ++offset) {
+    const std::span<std::byte> at = dsdt.subspan(offset, length + 3);
+    if (from_bytes(at.first(4)) != (tag | length << 8) || from_bytes(field(at, 1)) != old_begin) {
+      continue;
+    }
+    const bool empty = window.size() == 0;
+    to_bytes(empty ? 0 : window.begin, field(at, 1));
+    to_bytes(empty ? 0 : window.end - 1, field(at, 2));
+    to_bytes(window.size(), field(at, 4));
+    return;
+  }
+}
+
+std::vector<std::byte> dsdt_with(const BarWindows& windows) {
+  constexpr uint8_t kDwordDescriptor = 0x87, kQwordDescriptor = 0x8A;
+  const auto code = std::as_bytes(std::span(dsdt_aml_code));
+  std::vector<std::byte> dsdt(code.begin(), code.end());
+  set_window(dsdt, kDwordDescriptor, 4, kWindow32, windows.low);
+  set_window(dsdt, kQwordDescriptor, 8, kWindow64, windows.high);
+  dsdt[kTableChecksum] = std::byte{0};
+  dsdt[kTableChecksum] = Table::checksum(dsdt);
+  return dsdt;
+}
+
 }  // namespace
 
-std::vector<std::byte> build_acpi_tables(uint64_t address, unsigned cpus) {
+std::vector<std::byte> build_acpi_tables(uint64_t address, unsigned cpus,
+                                         const BarWindows& windows) {
   Image image(address, 64);  // the RSDP's place
-  const uint64_t dsdt = image.add(std::as_bytes(std::span(dsdt_aml_code)));
+  const uint64_t dsdt = image.add(dsdt_with(windows));
   const uint64_t facs_address = image.add(facs());
   const std::array<uint64_t, 3> tables = {image.add(fadt(facs_address, dsdt)),
                                           image.add(madt(cpus)), image.add(mcfg())};

@@ -99,4 +99,15 @@ std::vector<CpuidEntry> cpuid_of(std::vector<CpuidEntry> supported, unsigned cpu
   return supported;
 }
 
+unsigned physical_bits(const std::vector<CpuidEntry>& supported) {
+  constexpr uint32_t kAddressSizes = 0x80000008;
+  constexpr unsigned kWithoutLeaf = 36, kFourLevels = 48;
+  for (const CpuidEntry& entry : supported) {
+    if (entry.leaf != kAddressSizes) continue;
+    const unsigned of_guests = entry.eax >> 16 & 0xFF;
+    return of_guests != 0 ? of_guests : std::min(entry.eax & 0xFF, kFourLevels);
+  }
+  return kWithoutLeaf;
+}
+
 }  // namespace passthru

@@ -21,4 +21,8 @@ struct CpuidEntry {
 /// no threads, APIC id `cpu`.
 std::vector<CpuidEntry> cpuid_of(std::vector<CpuidEntry> supported, unsigned cpu, unsigned cpus);
 
+/// Returns how many bits a guest-physical address has. KVM names them since Linux 6.10. Before,
+/// nested paging may have fewer bits than the host's CPU: this function then returns at most 48.
+unsigned physical_bits(const std::vector<CpuidEntry>& supported);
+
 }  // namespace passthru

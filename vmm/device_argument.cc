@@ -8,12 +8,14 @@
 #include <optional>
 #include <string>
 
+#include "vmm/pci_bus.h"
+
 namespace passthru {
 namespace {
 
 constexpr const char* kOptions =
-    "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE, rom=off, moderate=N, vf-token=UUID, "
-    "bdf=BDF, fd=N, iommufd=N, group-fd=N and container-fd=N";
+    "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE, rom=off, addr=SLOT.FUNCTION, "
+    "moderate=N, vf-token=UUID, bdf=BDF, fd=N, iommufd=N, group-fd=N and container-fd=N";
 
 Error refused(std::string_view option, const char* cause, std::string advice) {
   return Error{.code = EINVAL, .operation = fmt::format("read the option '{}'", option)}
@@ -27,9 +29,9 @@ std::optional<unsigned> bar_number(std::string_view text) {
   return static_cast<unsigned>(text[0] - '0');
 }
 
-std::optional<uint32_t> number(std::string_view text) {
+std::optional<uint32_t> number(std::string_view text, int base = 10) {
   uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
 }
@@ -41,6 +43,18 @@ int* descriptor(std::string_view name, SourceArgument& source) {
   if (name == "group-fd") return &source.group_fd;
   if (name == "container-fd") return &source.container_fd;
   return nullptr;
+}
+
+/// Reads "SLOT" or "SLOT.FUNCTION", in hexadecimal.
+std::optional<Bdf> bus_address(std::string_view text) {
+  const size_t dot = text.find('.');
+  const auto slot = number(text.substr(0, dot), 16);
+  const auto function =
+      dot == std::string_view::npos ? std::optional<uint32_t>(0) : number(text.substr(dot + 1));
+  if (!slot || !function || *slot >= PciBus::kSlots || *function >= PciBus::kFunctions) {
+    return std::nullopt;
+  }
+  return Bdf{.device = static_cast<uint8_t>(*slot), .function = static_cast<uint8_t>(*function)};
 }
 
 std::optional<MsixChoice> msix_choice(std::string_view text) {
@@ -80,6 +94,12 @@ Result<void> read_option(std::string_view option, DeviceArgument& argument) {
     options.rom = value == "off" ? RomChoice{.kind = RomChoice::Kind::Off}
                                  : RomChoice{RomChoice::Kind::File, std::string(value)};
     return {};
+  }
+  if (name == "addr") {
+    argument.address = bus_address(value);
+    if (argument.address) return {};
+    return tl::unexpected(refused(option, "it is not a place on the guest's bus",
+                                  "Use a slot from 1 to 1f and a function from 0 to 7, like 3.1"));
   }
   if (name == "moderate") {
     const uint32_t rate = number(value).value_or(0);

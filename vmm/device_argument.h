@@ -24,6 +24,7 @@ struct SourceArgument {
 struct DeviceArgument {
   AssignOptions options{};
   SourceArgument source{};
+  std::optional<Bdf> address{};  ///< in the guest; empty: the VM chooses
 };
 
 /// Parses "BDF[,OPTION]...", or for a device that another process opened "fd=N,iommufd=N" or
@@ -32,10 +33,11 @@ struct DeviceArgument {
 ///   msix=auto | inplace | barN  place of the MSI-X table in the guest (inplace)
 ///   rom=FILE | off              expansion ROM in the guest (the device's own)
 ///   vf-token=UUID               see AssignOptions::vf_token
-///   moderate=N                  at most N interrupts a second per vector, 1 to 1000000 (no limit)
-///   fd=N                        descriptor of the device's own node, /dev/vfio/devices/vfioN
-///   iommufd=N                   descriptor of /dev/iommu; all devices of a VM share it
-///   group-fd=N, container-fd=N  descriptors of /dev/vfio/GROUP and /dev/vfio/vfio
+///   addr=SLOT[.FUNCTION]        place on the guest's bus, hexadecimal as in an address
+///   (place_on_bus) moderate=N                  at most N interrupts a second per vector, 1 to
+///   1000000 (no limit) fd=N                        descriptor of the device's own node,
+///   /dev/vfio/devices/vfioN iommufd=N                   descriptor of /dev/iommu; all devices of a
+///   VM share it group-fd=N, container-fd=N  descriptors of /dev/vfio/GROUP and /dev/vfio/vfio
 ///   bdf=BDF                     address, if the argument does not begin with it
 /// Errors:
 /// - EINVAL: no BDF, an unknown option, or an invalid value; says what is valid.

@@ -22,8 +22,9 @@ DefinitionBlock ("", "DSDT", 2, "PASSTH", "PASSTHRU", 1)
                 IO (Decode16, 0x0CF8, 0x0CF8, 1, 8)
                 WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
                     0, 0x1000, 0xFFFF, 0, 0xF000)
+                // acpi.cc sets the range of both memory windows.
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
-                    0, 0xC0000000, 0xDFFFFFFF, 0, 0x20000000)
+                    0, 0xC0000000, 0xFEAFFFFF, 0, 0x3EB00000)
                 QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
                     0, 0x4000000000, 0x7FFFFFFFFF, 0, 0x4000000000)
             })
@@ -72,7 +73,7 @@ DefinitionBlock ("", "DSDT", 2, "PASSTH", "PASSTHRU", 1)
             Name (_UID, 1)
             Name (_CRS, ResourceTemplate ()
             {
-                Memory32Fixed (ReadWrite, 0xE0000000, 0x00100000) // ECAM
+                Memory32Fixed (ReadWrite, 0xFEB00000, 0x00100000) // ECAM
                 IO (Decode16, 0x0600, 0x0600, 1, 16) // PM1 event and control, PM timer
             })
         }

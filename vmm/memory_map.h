@@ -15,8 +15,8 @@ constexpr uint64_t kMemoryStep = 2 * kMiB;  ///< guest RAM is a multiple of it
 // Memory. RAM begins at 0, has a hole from kLowRamEnd to 4 GiB, and continues there.
 constexpr uint64_t kLowRamEnd = 0xC0000000;
 constexpr uint64_t kHighRamStart = 4 * kGiB;
-constexpr uint64_t kWindow32 = 0xC0000000;  ///< for BARs: 512 MiB
-constexpr uint64_t kEcam = 0xE0000000;
+constexpr uint64_t kWindow32 = kLowRamEnd;  ///< for BARs, up to kEcam: 1003 MiB
+constexpr uint64_t kEcam = 0xFEB00000;
 constexpr uint64_t kEcamSize = kMiB;  ///< one bus
 constexpr uint64_t kIoapic = 0xFEC00000;
 constexpr uint64_t kLocalApic = 0xFEE00000;
@@ -24,6 +24,7 @@ constexpr uint64_t kLocalApic = 0xFEE00000;
 constexpr uint64_t kKvmIdentityPage = 0xFEFFC000;
 constexpr uint64_t kKvmTss = 0xFEFFD000;
 /// 64-bit BARs: 256 GiB, all within the 39 bits that every IOMMU and every recent CPU can address.
+/// Both windows grow if the BARs need it (bar_windows.h).
 constexpr uint64_t kWindow64 = 256 * kGiB;
 
 // Ports. BARs get 0x1000 to 0xFFFF.

@@ -27,21 +27,26 @@ uint64_t ecam_address(uint32_t config_address) {
 
 }  // namespace
 
-Result<void> PciBus::plug(unsigned slot, std::shared_ptr<GuestFunction> function) {
-  if (slot >= kSlots) {
+Result<void> PciBus::plug(unsigned slot, std::shared_ptr<GuestFunction> function, unsigned number) {
+  if (slot >= kSlots || number >= kFunctions) {
     return fail(EINVAL, "plug a PCI device",
-                fmt::format("slot {} does not exist: a bus has {} slots", slot, kSlots));
+                fmt::format("slot {}, function {} does not exist: a bus has {} slots with {} "
+                            "functions",
+                            slot, number, kSlots, kFunctions));
   }
-  if (slots_[slot]) return fail(EBUSY, "plug a PCI device", fmt::format("slot {} is taken", slot));
-  slots_[slot] = std::move(function);
+  auto& place = functions_[slot * kFunctions + number];
+  if (place) {
+    return fail(EBUSY, "plug a PCI device",
+                fmt::format("slot {}, function {} is taken", slot, number));
+  }
+  place = std::move(function);
   return {};
 }
 
 GuestFunction* PciBus::find(uint64_t address) const {
   const uint64_t bus = address >> 20;
-  const uint64_t slot = address >> 15 & 0x1F;
-  const uint64_t function = address >> 12 & 0x7;
-  return bus == 0 && function == 0 ? slots_[slot].get() : nullptr;
+  const uint64_t slot_and_function = address >> 12 & 0xFF;
+  return bus == 0 ? functions_[slot_and_function].get() : nullptr;
 }
 
 uint32_t PciBus::read(uint64_t address, unsigned width) const {

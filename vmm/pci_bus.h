@@ -19,12 +19,13 @@ namespace passthru {
 class PciBus {
  public:
   static constexpr unsigned kSlots = 32;
+  static constexpr unsigned kFunctions = 8;  ///< of a slot
 
-  /// Puts a function into a slot.
+  /// Puts a function into a slot, as function `number`.
   /// Errors:
-  /// - EINVAL: the slot does not exist.
-  /// - EBUSY: the slot is taken.
-  Result<void> plug(unsigned slot, std::shared_ptr<GuestFunction> function);
+  /// - EINVAL: the slot or the number does not exist.
+  /// - EBUSY: the place is taken.
+  Result<void> plug(unsigned slot, std::shared_ptr<GuestFunction> function, unsigned number = 0);
 
   /// Read and write config space. `address` is ECAM's: bus << 20 | device << 15 | function << 12 |
   /// register. The access is naturally aligned. Absent functions read all ones and drop writes.
@@ -34,7 +35,7 @@ class PciBus {
  private:
   GuestFunction* find(uint64_t address) const;
 
-  std::array<std::shared_ptr<GuestFunction>, kSlots> slots_;
+  std::array<std::shared_ptr<GuestFunction>, kSlots * kFunctions> functions_;
 };
 
 /// PCI Express 7.2.2: config space as memory.

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "vmm/ram_layout.h"
 
+#include <fmt/format.h>
+
+#include <cerrno>
+
 namespace passthru {
 
 std::vector<MemoryRange> memory_map(const RamLayout& ram) {
@@ -15,6 +19,15 @@ std::vector<MemoryRange> memory_map(const RamLayout& ram) {
     map.push_back({.address = kHighRamStart, .size = ram.high, .kind = Usable});
   }
   return map;
+}
+
+Result<void> check_reach(const RamLayout& ram, unsigned bits) {
+  if (ram.high == 0 || bits >= 64 || kHighRamStart + ram.high <= uint64_t{1} << bits) return {};
+  const uint64_t most = (uint64_t{1} << bits) - kHighRamStart + kLowRamEnd;
+  return tl::unexpected(
+      Error{.code = EINVAL, .operation = "make the guest's memory"}
+          .because(fmt::format("the guest's CPUs have {} address bits", bits))
+          .advise(fmt::format("Give the guest at most --memory {}M", most / kMiB)));
 }
 
 }  // namespace passthru

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/result.h"
 #include "vmm/memory_map.h"
 
 namespace passthru {
@@ -33,5 +34,10 @@ struct MemoryRange {
 /// Returns the memory map, the same for each boot protocol: ascending, without overlaps. `ram.low`
 /// is more than 1 MiB.
 std::vector<MemoryRange> memory_map(const RamLayout& ram);
+
+/// Checks that CPUs whose physical addresses have `bits` bits reach all RAM.
+/// Errors:
+/// - EINVAL: they do not; says how much memory they reach.
+Result<void> check_reach(const RamLayout& ram, unsigned bits);
 
 }  // namespace passthru

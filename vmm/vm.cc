@@ -38,6 +38,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmOptions& options, std::shared_ptr
   PASSTHRU_TRY(vm->make_machine(options, std::move(kernel)));
   PASSTHRU_TRY(vm->make_fixed_devices());
   PASSTHRU_TRY(vm->assign_devices(options));
+  PASSTHRU_TRY(vm->describe_machine(options));
   PASSTHRU_TRY(vm->look_after_devices(options));
   PASSTHRU_TRY(vm->make_vcpus(options.cpus));
   return vm;
@@ -52,7 +53,6 @@ Result<void> Vm::load(const VmOptions& options) {
   const BootPlan plan = PASSTHRU_TRY(plan_boot(memory_->layout(), image, initrd, options.append));
   PASSTHRU_TRY(plan.write_to(*memory_));
   entry_ = plan.entry;
-  PASSTHRU_TRY(memory_->write(kAcpiTables, build_acpi_tables(kAcpiTables, options.cpus)));
   return {};
 }
 
@@ -63,6 +63,8 @@ Result<void> Vm::make_machine(const VmOptions& options, std::shared_ptr<Kernel> 
     return fail(EINVAL, "make a virtual machine",
                 fmt::format("this KVM allows {} CPUs", machine_->max_cpus()));
   }
+  physical_bits_ = physical_bits(PASSTHRU_TRY(machine_->supported_cpuid()));
+  PASSTHRU_TRY(check_reach(memory_->layout(), physical_bits_));
   PASSTHRU_TRY(machine_->add_memory(*memory_));
   host_ = PASSTHRU_TRY(KvmHypervisor::create(
       machine_->vm(), {.first_slot = KvmMachine::kFirstFreeSlot,
@@ -71,6 +73,7 @@ Result<void> Vm::make_machine(const VmOptions& options, std::shared_ptr<Kernel> 
                        .msi_by_message = options.forward_interrupts,
                        .on_event = options.on_event}));
   domain_ = std::make_unique<Domain>(std::move(kernel), *host_);
+  domain_->use_p2p(options.p2p);
 
   // RAM and the APICs are opaque to the address space: a BAR that the guest puts there does not
   // appear, as on a real bus.
@@ -129,24 +132,69 @@ Result<void> Vm::take_shared_descriptors(const VmOptions& options) {
   return {};
 }
 
+Result<std::vector<BusPlace>> Vm::choose_places(const VmOptions& options) const {
+  std::vector<PlaceRequest> requests;
+  for (const DeviceArgument& each : options.devices) {
+    // A device that is missing is refused when it is opened.
+    const auto function = domain_->sysfs().function(each.options.device);
+    requests.push_back({.device = each.options.device,
+                        .is_virtual = function && function->physical_function.has_value(),
+                        .address = each.address});
+  }
+  return place_on_bus(requests);
+}
+
 Result<void> Vm::assign_devices(const VmOptions& options) {
   // Whatever fails from here on, each descriptor is closed.
   std::vector<DeviceSource> sources;
-  for (const auto& [device, source] : options.devices) {
-    sources.push_back(
-        {.backend = source.backend, .cdev = Fd(source.cdev_fd), .group = Fd(source.group_fd)});
+  for (const DeviceArgument& each : options.devices) {
+    sources.push_back({.backend = each.source.backend,
+                       .cdev = Fd(each.source.cdev_fd),
+                       .group = Fd(each.source.group_fd)});
   }
   PASSTHRU_TRY(take_shared_descriptors(options));
-  uint8_t slot = 1;
+  const std::vector<BusPlace> places = PASSTHRU_TRY(choose_places(options));
   for (size_t at = 0; at < sources.size(); ++at) {
     AssignOptions device = options.devices[at].options;
-    device.guest_address = Bdf{.device = slot};
+    const Bdf address = places[at].address;
+    device.guest_address = address;
+    device.multifunction = places[at].multifunction;
+    device.on_root_bus = true;
     auto function = std::make_shared<AssignedFunction>(
         PASSTHRU_TRY(AssignedDevice::open(*domain_, device, std::move(sources[at]))));
-    PASSTHRU_TRY(bus_.plug(slot++, function));
+    PASSTHRU_TRY(bus_.plug(address.device, function, address.function));
     devices_.push_back(std::move(function));
   }
   return {};
+}
+
+std::vector<GuestBar> Vm::guest_bars() const {
+  std::vector<GuestBar> bars;
+  for (const auto& function : devices_) {
+    const AssignedDevice& device = function->device();
+    for (unsigned index = 0; index < kBars; ++index) {
+      const BarInspection bar = device.bar_info(index);
+      if (bar.size == 0 || bar.io) continue;
+      bars.push_back(
+          {.device = device.bdf(), .index = index, .size = bar.size, .is_64bit = bar.is_64bit});
+    }
+  }
+  return bars;
+}
+
+// The windows depend on the devices, so the tables come last. BARs that no device reaches need no
+// address of the IOMMU.
+Result<void> Vm::describe_machine(const VmOptions& options) {
+  AddressLimits limits{.ram = memory_->layout(), .physical_bits = physical_bits_};
+  if (options.p2p == P2p::Off) {
+    // No limit of the IOMMU.
+  } else if (auto reachable = domain_->usable_iova_ranges()) {
+    limits.reachable = std::move(*reachable);
+  } else if (reachable.error().code != ENOTSUP) {  // a kernel that does not tell: before Linux 5.4
+    return tl::unexpected(std::move(reachable).error());
+  }
+  const BarWindows windows = PASSTHRU_TRY(choose_windows(guest_bars(), limits));
+  return memory_->write(kAcpiTables, build_acpi_tables(kAcpiTables, options.cpus, windows));
 }
 
 Result<void> Vm::look_after_devices(const VmOptions& options) {

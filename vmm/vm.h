@@ -22,7 +22,9 @@
 #include "kvm/kvm_hypervisor.h"
 #include "vfio/kernel.h"
 #include "vmm/assigned_function.h"
+#include "vmm/bar_windows.h"
 #include "vmm/boot_plan.h"
+#include "vmm/bus_places.h"
 #include "vmm/console.h"
 #include "vmm/guest_memory.h"
 #include "vmm/kvm_machine.h"
@@ -39,7 +41,7 @@ enum class ExitReason {
   Stopped,   ///< `stop` was called, or the person at the console ended it
 };
 
-/// A PC with up to 31 assigned devices. Every end of the VM detaches them. If the process is
+/// A PC with 31 slots for assigned devices. Every end of the VM detaches them. If the process is
 /// killed, the kernel closes its descriptors, and nothing else is left behind.
 class Vm {
  public:
@@ -71,7 +73,10 @@ class Vm {
   Result<void> make_machine(const VmOptions& options, std::shared_ptr<Kernel> kernel);
   Result<void> make_fixed_devices();
   Result<void> take_shared_descriptors(const VmOptions& options);
+  [[nodiscard]] Result<std::vector<BusPlace>> choose_places(const VmOptions& options) const;
   Result<void> assign_devices(const VmOptions& options);
+  [[nodiscard]] std::vector<GuestBar> guest_bars() const;
+  Result<void> describe_machine(const VmOptions& options);
   Result<void> look_after_devices(const VmOptions& options);
   Result<void> make_vcpus(unsigned cpus);
 
@@ -90,6 +95,7 @@ class Vm {
   std::unique_ptr<GuestMemory> memory_;
   BootEntry entry_;
   std::unique_ptr<KvmMachine> machine_;
+  unsigned physical_bits_ = 0;
   std::unique_ptr<KvmHypervisor> host_;
   std::unique_ptr<Domain> domain_;
   std::shared_ptr<Serial> serial_;

@@ -8,6 +8,7 @@
 #include <set>
 #include <string_view>
 
+#include "vmm/bus_places.h"
 #include "vmm/memory_map.h"
 
 namespace passthru {
@@ -73,7 +74,6 @@ class Descriptors {
 }  // namespace
 
 Result<void> VmOptions::check() const {
-  static_assert(kHighRamStart + kMaxMemory - kLowRamEnd <= kWindow64);
   const char* const operation = "make a virtual machine";
   if (memory < kMinMemory || memory > kMaxMemory) {
     return refuse(EINVAL, operation, fmt::format("{} bytes of memory are out of range", memory),
@@ -90,23 +90,21 @@ Result<void> VmOptions::check() const {
     return refuse(EINVAL, operation, fmt::format("{} CPUs are out of range", cpus),
                   fmt::format("Use 1 to {} CPUs", kMaxCpus));
   }
-  if (devices.size() > kMaxDevices) {
-    return refuse(ENOSPC, operation,
-                  fmt::format("{} devices are more than the {} slots of the PCI bus",
-                              devices.size(), kMaxDevices),
-                  "Assign fewer devices");
-  }
   std::set<Bdf> seen;
   Descriptors descriptors;
   PASSTHRU_TRY(descriptors.give(kvm_fd, "/dev/kvm"));
-  for (const auto& [options, source] : devices) {
+  std::vector<PlaceRequest> places;
+  for (const DeviceArgument& each : devices) {
+    const Bdf device = each.options.device;
     // A device that is given only by its descriptor is compared when it is opened.
-    if (options.device != Bdf{} && !seen.insert(options.device).second) {
-      return refuse(EINVAL, "assign " + options.device.str(), "the device is named twice",
+    if (device != Bdf{} && !seen.insert(device).second) {
+      return refuse(EINVAL, "assign " + device.str(), "the device is named twice",
                     "Name each device once");
     }
-    PASSTHRU_TRY(descriptors.give(source));
+    PASSTHRU_TRY(descriptors.give(each.source));
+    places.push_back({.device = device, .address = each.address});
   }
+  static_cast<void>(PASSTHRU_TRY(place_on_bus(places)));
   return {};
 }
 

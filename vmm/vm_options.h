@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "device/device_monitor.h"
 #include "device/hypervisor.h"
+#include "device/p2p_mapper.h"
 #include "vmm/device_argument.h"
 #include "vmm/memory_backing.h"
 
@@ -20,9 +21,8 @@ namespace passthru {
 
 struct VmOptions {
   static constexpr uint64_t kMinMemory = uint64_t{64} << 20;
-  static constexpr uint64_t kMaxMemory = uint64_t{255} << 30;  ///< up to the 64-bit BAR window
-  static constexpr unsigned kMaxCpus = 254;                    ///< 8-bit APIC ids
-  static constexpr unsigned kMaxDevices = 31;                  ///< slots 1 to 31 of bus 0
+  static constexpr uint64_t kMaxMemory = uint64_t{4} << 40;  ///< a slot of KVM has less than 8 TiB
+  static constexpr unsigned kMaxCpus = 254;                  ///< 8-bit APIC ids
 
   std::string kernel{};                   ///< file name of a bzImage or an ELF kernel
   std::string initrd{};                   ///< file name; empty: no initrd
@@ -30,7 +30,7 @@ struct VmOptions {
   uint64_t memory = uint64_t{512} << 20;  ///< bytes, a multiple of 2 MiB and of the huge page
   MemoryBacking memory_from{};            ///< kind of memory
   unsigned cpus = 1;
-  /// In the order of their slots, from 1 on; the VM fills in `guest_address`. It takes the
+  /// In the order of their slots (place_on_bus); the VM fills in `guest_address`. It takes the
   /// descriptors over.
   std::vector<DeviceArgument> devices{};
 
@@ -39,6 +39,9 @@ struct VmOptions {
 
   /// Interrupts of devices pass through the forwarder instead of KVM's irqfds.
   bool forward_interrupts = false;
+
+  /// Which BARs devices reach by DMA.
+  P2p p2p = P2p::Auto;
 
   /// Path of the inspect socket. Empty: the default (InspectServer::start). No value: no socket.
   std::optional<std::filesystem::path> inspect{};
@@ -54,7 +57,7 @@ struct VmOptions {
   /// Checks everything that needs no files, devices or KVM.
   /// Errors:
   /// - EINVAL: a number is out of range, a device is named twice, or a descriptor has two roles.
-  /// - ENOSPC: there are more devices than slots.
+  /// - the errors of place_on_bus.
   [[nodiscard]] Result<void> check() const;
 };
 

@@ -101,6 +101,7 @@ enum passthru_event_kind {
   PASSTHRU_EVENT_UNPLUG_REQUEST = 6,  /**< the host asks for the device back */
   PASSTHRU_EVENT_DEVICE_ERROR = 7,    /**< the device reported an uncorrectable error */
   PASSTHRU_EVENT_DEVICE_GONE = 8,     /**< the device no longer answers, and was detached */
+  PASSTHRU_EVENT_P2P_REFUSED = 9,     /**< devices do not reach a BAR by DMA; once for a domain */
 };
 
 /** A report to the VMM. A guest cannot cause events without limit. */
@@ -109,7 +110,8 @@ struct passthru_event {
   uint32_t kind;          /**< enum passthru_event_kind; newer versions may add kinds */
   uint32_t guest_address; /**< of the device: bus << 8 | device << 3 | function */
   uint32_t reserved;      /**< 0 */
-  const char* device;     /**< the host's name, "0000:01:00.0"; valid during the call */
+  const char* device;     /**< the host's name, "0000:01:00.0"; valid during the call. Of an event
+                               without a device: "0000:00:00.0" */
   const char* text;       /**< what happened; valid during the call */
 };
 

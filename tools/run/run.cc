@@ -230,8 +230,9 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->add_option(
           "--device", arguments->devices,
           "PCI function to assign, bound to vfio-pci, for example 0000:00:02.0; repeat for more. "
-          "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off, moderate=N, vf-token=UUID. If "
-          "another process has opened it: fd=N,iommufd=N or group-fd=N,container-fd=N,bdf=BDF")
+          "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off, addr=SLOT.FUNCTION, moderate=N, "
+          "vf-token=UUID. If another process has opened it: fd=N,iommufd=N or "
+          "group-fd=N,container-fd=N,bdf=BDF")
       ->type_name("BDF[,OPTION]...")
       ->take_all()
       ->allow_extra_args(false);
@@ -243,6 +244,16 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->check(CLI::IsMember({"auto", "cdev", "group"}).description(""))
       ->envname("PASSTHRU_BACKEND")
       ->type_name("auto|cdev|group");
+  command
+      ->add_option_function<std::string>(
+          "--p2p",
+          [&vm](const std::string& text) {
+            vm.p2p = text == "on" ? P2p::On : text == "off" ? P2p::Off : P2p::Auto;
+          },
+          "Which BARs other devices of the guest reach by DMA: all (on), none (off), or with "
+          "several devices those up to 4 GiB (auto, the default)")
+      ->check(CLI::IsMember({"auto", "on", "off"}).description(""))
+      ->type_name("auto|on|off");
   command
       ->add_option("--vf-token", arguments->vf_token,
                    "Token for SR-IOV with the physical function on vfio-pci. The physical function "

@@ -27,6 +27,9 @@ std::string event_line(const Event& event) {
     case Event::Kind::DeviceGone:
       what = "the device is gone";
       break;
+    case Event::Kind::P2pRefused:
+      return fmt::format("passthru: devices do not reach each other's BARs by DMA: {}\r\n",
+                         event.detail);
     case Event::Kind::ResetFailed:
       what = "the guest's reset did not reset the device";
       break;

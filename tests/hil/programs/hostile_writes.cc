@@ -28,7 +28,7 @@ constexpr size_t kEntries = 4;  // unmasked entries of the table
 // address that no CPU can reach.
 constexpr std::array<uint64_t, 10> kBad = {
     0,          0x100000,   0x8000000,         0xFEC00000,         0xFEE00000,
-    0xFEFFC000, 0xE0000000, uint64_t{1} << 52, 0xFFFFFFFFFFFF0000, 0xFFFFC000};
+    0xFEFFC000, 0xFEB00000, uint64_t{1} << 52, 0xFFFFFFFFFFFF0000, 0xFFFFC000};
 
 [[noreturn]] void fail(const std::string& why) {
   std::printf("hostile-writes: %s\n", why.c_str());

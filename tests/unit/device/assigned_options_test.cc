@@ -45,6 +45,14 @@ TEST_F(AssignOptionsTest, ABarThatIsNotToBeMappedWorksByExits) {
   EXPECT_EQ(hardware->bar(1)[0x10], std::byte{0x78});
 }
 
+TEST_F(AssignOptionsTest, Case10TheHeaderTypeTellsOfOtherFunctionsInTheSlot) {
+  open(FakeSpec::nvme(), {.multifunction = true});
+  EXPECT_EQ(device->config_read(0x0E, 1), 0x80U);
+  device.reset();
+  AssignedFixture::open();
+  EXPECT_EQ(device->config_read(0x0E, 1), 0U);
+}
+
 TEST_F(AssignOptionsTest, MsixInAFreeBarDeliversAndFreesThePageOfThePendingBits) {
   open(FakeSpec::nvme(), {.msix = {.kind = MsixChoice::Kind::Bar, .bar = 4}});
   EXPECT_EQ(device->config_read(FakeCapability::kMsix + 4, 4), 4U);

@@ -6,8 +6,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 
 #include "tests/unit/device/assigned_fixture.h"
 
@@ -72,6 +74,92 @@ TEST_F(PeerMapperTest, ABarThatTheIommuKeepsIsNotGivenToTheNextGroup) {
   device.reset();
   open();
   EXPECT_EQ(kernel->dma_mappings(), 0U) << "the BAR's memory is gone";
+}
+
+/// A device with a BAR of 2 MiB, which a device alone does not reach by DMA, and a place for
+/// another device.
+class LargePeerTest : public AssignedFixture {
+ protected:
+  void SetUp() override {
+    FakeSpec spec = FakeSpec::nvme();
+    spec.bars[2] = {.size = 2 << 20, .is_64bit = true};
+    hardware = &plug(spec);
+  }
+  void open_and_place() {
+    open();
+    place(kElsewhere, 2);
+    ASSERT_TRUE(mapped(kElsewhere));
+  }
+  std::unique_ptr<AssignedDevice> open_another() {
+    const Bdf other{.device = 3};
+    plug(FakeSpec::nvme(other, 3));
+    return AssignedDevice::open(domain, {.device = other, .guest_address = {.device = 6}}).value();
+  }
+  [[nodiscard]] size_t told() const {
+    return static_cast<size_t>(
+        std::count_if(host.events.begin(), host.events.end(),
+                      [](const Event& event) { return event.kind == Event::Kind::P2pRefused; }));
+  }
+  void refuse_next_map() {
+    kernel->fail(tested_backend() == Backend::Cdev ? "IOMMU_IOAS_MAP" : "VFIO_IOMMU_MAP_DMA",
+                 EFAULT);
+  }
+};
+
+TEST_F(LargePeerTest, Case18ALargeBarOfADeviceAloneIsNotMappedForDma) {
+  open_and_place();
+  EXPECT_EQ(kernel->dma_mappings(), 0U);
+}
+
+TEST_F(LargePeerTest, Case18AnotherDeviceReachesTheBarsThatAreThereAlready) {
+  open_and_place();
+  const auto another = open_another();
+  EXPECT_GE(kernel->dma_mappings(), 1U);
+  EXPECT_TRUE(domain.remove_memory(kElsewhere)) << "the BAR is mapped for DMA";
+}
+
+TEST_F(LargePeerTest, Case18ABarThatLeftIsNotMappedForAnotherDevice) {
+  open_and_place();
+  device->config_write(kCommand, 2, 0);
+  const auto another = open_another();
+  EXPECT_EQ(kernel->dma_mappings(), 0U);
+}
+
+TEST_F(LargePeerTest, Case18OnMapsTheBarsOfADeviceAlone) {
+  domain.use_p2p(P2p::On);
+  open_and_place();
+  EXPECT_EQ(kernel->dma_mappings(), 1U);
+  device->config_write(kCommand, 2, 0);
+  EXPECT_EQ(kernel->dma_mappings(), 0U);
+}
+
+TEST_F(LargePeerTest, Case18OffMapsNothing) {
+  domain.use_p2p(P2p::Off);
+  open_and_place();
+  const auto another = open_another();
+  place(kWindow);
+  EXPECT_EQ(kernel->dma_mappings(), 0U);
+  EXPECT_EQ(told(), 0U);
+}
+
+TEST_F(LargePeerTest, Case18AKernelThatRefusesIsReportedOnceForAllBars) {
+  open();
+  const auto another = open_another();
+  refuse_next_map();
+  place(kElsewhere, 2);
+  EXPECT_TRUE(mapped(kElsewhere)) << "the guest has the BAR";
+  EXPECT_EQ(told(), 1U);
+  device->config_write(kCommand, 2, 0);
+  refuse_next_map();
+  place(kElsewhere, 2);
+  EXPECT_EQ(told(), 1U);
+}
+
+TEST_F(LargePeerTest, Case18ARefusalThatConcernsNoOtherDeviceIsNotReported) {
+  open();
+  refuse_next_map();
+  place(kWindow);
+  EXPECT_EQ(told(), 0U);
 }
 
 TEST_F(PeerMapperTest, ADeviceThatGoesLeavesNothing) {

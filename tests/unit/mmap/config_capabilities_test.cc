@@ -96,6 +96,28 @@ TEST_F(ConfigSpaceTest, TheHostsNumberOfVectorsLimitsTheGuests) {
   EXPECT_FALSE(space->msix());
 }
 
+TEST_F(ConfigSpaceTest, Case10OnTheRootBusNoFeatureThatNeedsAPortIsOffered) {
+  constexpr uint32_t kCapabilities2 = kExpress + 0x24, kControl2 = kExpress + 0x28;
+  image->put32(kCapabilities2, 0xFFFFFFFF);
+  image->put16(kControl2, 0x0400);  // the host has LTR on
+  make({.on_root_bus = true});
+  EXPECT_EQ(space->read(kCapabilities2, 4), ~0x000F0BC0U) << "AtomicOps, LTR, 10-bit tags, OBFF";
+  put(kControl2, 2, 0xFFFF);
+  EXPECT_EQ(image->get16(kControl2) & 0x74C0, 0x0400) << "AtomicOp requests stay off, LTR stays on";
+  EXPECT_EQ(space->read(kControl2, 2) & 0x74C0, 0U);
+  EXPECT_EQ(space->read(kControl2, 2) & 0x001F, 0x001FU) << "the completion timeout is the guest's";
+  make();
+  put(kControl2, 2, 0x0040);
+  EXPECT_EQ(image->get16(kControl2), 0x0040) << "behind a port the guest decides";
+}
+
+TEST_F(ConfigSpaceTest, Case10AnOldExpressCapabilityEndsBeforeThePortsFeatures) {
+  image->put16(kExpress + 2, 0x0001);
+  image->put32(kExpress + 0x24, 0xFFFFFFFF);
+  make({.on_root_bus = true});
+  EXPECT_EQ(space->read(kExpress + 0x24, 4), 0xFFFFFFFFU) << "other registers of the device";
+}
+
 TEST_F(ConfigSpaceTest, AResetThatTheGuestAsksForIsNotMadeByTheDevice) {
   make();
   const ConfigChange change = space->write(kExpressControl, 2, 0xa810);

@@ -12,6 +12,7 @@ namespace passthru {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr IovaRange kLow{0, 0xfedf'ffff};
@@ -64,6 +65,41 @@ TEST_F(DmaSpaceRanges, MemoryOutsideOfThemIsRefused) {
   EXPECT_EQ(dma_.add(0x1'0000, pages(1), true).error().code, EINVAL);
   EXPECT_EQ(dma_.add(0x3'f000, pages(2), true).error().code, EINVAL);
   EXPECT_TRUE(dma_.add(0x3'f000, pages(1), true));
+  dma_.detach_group(3);
+}
+
+TEST_F(DmaSpaceRanges, AddressesThatMemoryMustNotHaveAreNamed) {
+  kernel_.set_iova_ranges({{0, 0xffff}, {0x2'0000, 0x3'ffff}});
+  auto drive = attach();
+  ASSERT_TRUE(drive);
+  for (const bool by_group : {false, true}) {
+    if (by_group) {
+      dma_.detach_cdev(std::move(*drive));
+      ASSERT_TRUE(dma_.attach_group(3));
+    }
+    EXPECT_THAT(
+        dma_.add(0xf000, pages(2), true).error().message(),
+        HasSubstr("memory from 0xf000 to 0x10fff includes addresses that the IOMMU reserves: "
+                  "0x10000 to 0x1ffff"));
+    EXPECT_THAT(dma_.add(0x3'f000, pages(2), true).error().message(),
+                HasSubstr("0x40000 is the first that the IOMMU cannot translate"));
+  }
+  dma_.detach_group(3);
+}
+
+TEST_F(DmaSpaceRanges, MemoryThatIsAddedBeforeTheDeviceIsNamedAtTheAttach) {
+  kernel_.set_iova_ranges({{0, 0xffff}});
+  ASSERT_TRUE(dma_.add(0x1'0000, pages(1), true));
+  const auto attached = dma_.attach_group(3);
+  ASSERT_FALSE(attached);
+  EXPECT_EQ(attached.error().code, EINVAL);
+  EXPECT_THAT(attached.error().message(), HasSubstr("memory from 0x10000 to 0x10fff"));
+}
+
+TEST_F(DmaSpaceRanges, AFullContainerIsNamedWithItsLimit) {
+  ASSERT_TRUE(dma_.attach_group(3));
+  kernel_.fail("VFIO_IOMMU_MAP_DMA", ENOSPC);
+  EXPECT_THAT(dma_.add(0, pages(1), true).error().message(), HasSubstr("dma_entry_limit"));
   dma_.detach_group(3);
 }
 

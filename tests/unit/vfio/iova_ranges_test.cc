@@ -8,6 +8,7 @@
 
 #include <cstring>
 #include <functional>
+#include <optional>
 
 namespace passthru {
 namespace {
@@ -102,6 +103,29 @@ TEST(IovaRanges, AnAnswerThatContradictsItselfIsRefused) {
     ASSERT_FALSE(parsed) << each.what;
     EXPECT_EQ(parsed.error().code, EBADMSG) << each.what;
   }
+}
+
+TEST(IovaRanges, TheGapThatMemoryMeetsIsFound) {
+  const Ranges usable = {{0x1000, 0x1fff}, {0x4000, 0x7fff}, {0x8000, 0x8fff}};
+  const struct {
+    IovaRange wanted;
+    std::optional<IovaRange> gap;
+  } cases[] = {
+      {{0x1000, 0x1fff}, std::nullopt},
+      {{0x5000, 0x5fff}, std::nullopt},
+      {{0x7000, 0x8fff}, std::nullopt},  // two ranges without a gap between them
+      {{0, 0xfff}, IovaRange{0, 0xfff}},
+      {{0, 0x4fff}, IovaRange{0, 0xfff}},
+      {{0x1000, 0x2fff}, IovaRange{0x2000, 0x3fff}},
+      {{0x2000, 0x2fff}, IovaRange{0x2000, 0x3fff}},
+      {{0x3000, 0x4fff}, IovaRange{0x2000, 0x3fff}},
+      {{0x8000, 0x9fff}, IovaRange{0x9000, UINT64_MAX}},
+      {{0xa000, 0xafff}, IovaRange{0x9000, UINT64_MAX}},
+  };
+  for (const auto& each : cases) {
+    EXPECT_EQ(gap_met(usable, each.wanted), each.gap) << std::hex << each.wanted.first;
+  }
+  EXPECT_EQ(gap_met(Ranges{{0, UINT64_MAX}}, {0, UINT64_MAX}), std::nullopt);
 }
 
 TEST(IovaRanges, TheIntersectionHasTheAddressesOfBoth) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <optional>
 #include <string>
 
 #include "vmm/device_argument.h"
@@ -34,8 +35,8 @@ TEST(VmOptions, NumbersOutOfRangeAreRefusedWithTheRange) {
       {VmOptions::kMaxMemory, 254, nullptr},
       {VmOptions::kMinMemory - 1, 1, "64 MiB"},
       {0, 1, "64 MiB"},
-      {VmOptions::kMaxMemory + 1, 1, "261120 MiB"},
-      {~uint64_t{0}, 1, "261120 MiB"},
+      {VmOptions::kMaxMemory + 1, 1, "4194304 MiB"},
+      {~uint64_t{0}, 1, "4194304 MiB"},
       {512 * kMega + 4096, 1, "multiple of 2 MiB"},
       {512 * kMega, 0, "1 to 254"},
       {512 * kMega, 255, "1 to 254"},
@@ -181,6 +182,40 @@ TEST(DeviceArgument, OptionsMayComeInAnyOrder) {
   EXPECT_EQ(parse_device_argument("0000:00:02.0,msix=bar1,msix=inplace")->options.msix.kind,
             MsixChoice::Kind::InPlace)
       << "the last one counts";
+}
+
+TEST(DeviceArgument, Case10APlaceOnTheGuestsBusIsHexadecimalAsInAnAddress) {
+  const struct {
+    const char* text;
+    std::optional<Bdf> address;
+  } cases[] = {
+      {"0000:00:02.0", std::nullopt},
+      {"0000:00:02.0,addr=7", Bdf{.device = 7}},
+      {"0000:00:02.0,addr=7.1", Bdf{.device = 7, .function = 1}},
+      {"0000:00:02.0,addr=1f.7", Bdf{.device = 31, .function = 7}},
+      {"0000:00:02.0,addr=07.0", Bdf{.device = 7}},
+  };
+  for (const auto& each : cases) {
+    const auto parsed = parse_device_argument(each.text);
+    ASSERT_TRUE(parsed) << each.text << ": " << parsed.error().message();
+    EXPECT_EQ(parsed->address, each.address) << each.text;
+  }
+  for (const char* address : {"", "20", "7.8", "7.", ".1", "-1", "7.1.1", "0x7", "g"}) {
+    const auto parsed = parse_device_argument(std::string("0000:00:02.0,addr=") + address);
+    ASSERT_FALSE(parsed) << address;
+    EXPECT_NE(parsed.error().message().find("like 3.1"), std::string::npos);
+  }
+}
+
+TEST(VmOptions, Case10APlaceThatCannotBeIsWrongUsage) {
+  VmOptions options;
+  options.devices.push_back({.options = {.device = {.device = 2}}, .address = Bdf{.device = 7}});
+  options.devices.push_back({.options = {.device = {.device = 3}}, .address = Bdf{.device = 7}});
+  EXPECT_NE(message_of(options.check()).find("0000:00:02.0 has this address too"),
+            std::string::npos)
+      << message_of(options.check());
+  options.devices.back().address->function = 1;
+  EXPECT_TRUE(options.check());
 }
 
 TEST(DeviceArgument, DescriptorsMayNameTheDevice) {

@@ -112,7 +112,21 @@ TEST_F(PciBusTest, TheResetPortBetweenThemResetsOnItsCpuBitOnly) {
   EXPECT_EQ(resets_, 1);
 }
 
-TEST_F(PciBusTest, ASlotTakesOneFunctionAndThereAreThirtyTwo) {
+TEST_F(PciBusTest, Case10BothDoorsReachEachFunctionOfASlot) {
+  const auto second = std::make_shared<Recorder>();
+  ASSERT_TRUE(bus_.plug(3, second, 5));
+  write(ecam_, kSlot3 + (5 << 12) + 0x40, 4, 0x11);
+  write(ports_, 0, 4, 1u << 31 | 3 << 11 | 5 << 8 | 0x44);
+  write(ports_, 4, 4, 0x22);
+  EXPECT_THAT(second->writes, ElementsAre(std::array<uint32_t, 3>{0x40, 4, 0x11},
+                                          std::array<uint32_t, 3>{0x44, 4, 0x22}));
+  EXPECT_TRUE(recorder_->writes.empty());
+  EXPECT_EQ(read(ecam_, kSlot3 + (4 << 12), 4), 0xFFFFFFFFu);
+  EXPECT_EQ(bus_.plug(3, second, 5).error().code, EBUSY);
+  EXPECT_EQ(bus_.plug(3, second, 8).error().code, EINVAL);
+}
+
+TEST_F(PciBusTest, APlaceTakesOneFunctionAndThereAreThirtyTwoSlots) {
   EXPECT_EQ(bus_.plug(3, std::make_shared<Recorder>()).error().code, EBUSY);
   EXPECT_TRUE(bus_.plug(31, std::make_shared<Recorder>()));
   EXPECT_EQ(bus_.plug(32, std::make_shared<Recorder>()).error().code, EINVAL);

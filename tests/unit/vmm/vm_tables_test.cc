@@ -10,9 +10,11 @@
 
 #include "kvm/kvm_table.h"
 #include "vmm/acpi.h"
+#include "vmm/bar_windows.h"
 #include "vmm/bytes.h"
 #include "vmm/cpuid.h"
 #include "vmm/memory_map.h"
+#include "vmm/ram_layout.h"
 
 namespace passthru {
 namespace {
@@ -21,7 +23,9 @@ class AcpiTest : public testing::Test {
  protected:
   static constexpr uint64_t kBase = 0xE0000;
 
-  void build(unsigned cpus) { image_ = build_acpi_tables(kBase, cpus); }
+  void build(unsigned cpus, const BarWindows& windows = {}) {
+    image_ = build_acpi_tables(kBase, cpus, windows);
+  }
   uint64_t word(uint64_t address, size_t width) const {
     return from_bytes(std::span(image_).subspan(address - kBase, width));
   }
@@ -100,6 +104,54 @@ TEST_F(AcpiTest, TheMcfgNamesTheOneBusThatEcamHas) {
   EXPECT_EQ(word(mcfg + 55, 1), 0u);
 }
 
+// ACPI 6.3, 6.4.3.5: a DWORD and a QWORD address space descriptor of memory, with their five
+// fields.
+TEST_F(AcpiTest, Case3TheHostBridgeAnnouncesTheWindows) {
+  constexpr BarWindows kGrown{.low = {kGiB, kEcam}, .high = {512 * kGiB, 4096 * kGiB}};
+  for (const BarWindows& windows : {BarWindows{}, kGrown, BarWindows{.high = {}}}) {
+    build(1, windows);
+    const uint64_t dsdt = word(find("FACP") + 140, 8);
+    const uint64_t size = word(dsdt + 4, 4);
+    EXPECT_EQ(sum(dsdt, size), 0u);
+    std::vector<AddressWindow> announced;
+    for (uint64_t at = dsdt; at + 46 <= dsdt + size; ++at) {
+      const uint64_t width = word(at, 4) == 0x1787 ? 4 : word(at, 4) == 0x2B8A ? 8 : 0;
+      if (width == 0) continue;
+      const uint64_t begin = word(at + 6 + width, width), length = word(at + 6 + 4 * width, width);
+      EXPECT_EQ(word(at + 6 + 2 * width, width), length == 0 ? 0 : begin + length - 1);
+      announced.push_back({begin, begin + length});
+    }
+    ASSERT_EQ(announced.size(), 2u);
+    EXPECT_EQ(announced[0], windows.low);
+    EXPECT_EQ(announced[1], windows.high);
+  }
+}
+
+// Linux uses ECAM only if ACPI or the memory map reserves it.
+TEST_F(AcpiTest, EcamIsReservedInTheDsdtAndInTheMemoryMap) {
+  build(1);
+  const uint64_t dsdt = word(find("FACP") + 140, 8);
+  unsigned found = 0;
+  // ACPI 6.3, 6.4.3.4: a Memory32Fixed descriptor, with base and length.
+  for (uint64_t at = dsdt; at + 12 <= dsdt + word(dsdt + 4, 4); ++at) {
+    if (word(at, 4) != 0x01000986) continue;
+    EXPECT_EQ(word(at + 4, 4), kEcam);
+    EXPECT_EQ(word(at + 8, 4), kEcamSize);
+    ++found;
+  }
+  EXPECT_EQ(found, 1u);
+  for (const uint64_t size : {512 * kMiB, 300 * kGiB}) {
+    const auto map = memory_map(RamLayout::of(size));
+    EXPECT_TRUE(std::any_of(map.begin(), map.end(), [](const MemoryRange& range) {
+      return range.kind == MemoryRange::Kind::Reserved && range.address == kEcam &&
+             range.size == kEcamSize;
+    }));
+    for (size_t i = 1; i < map.size(); ++i) {
+      EXPECT_LE(map[i - 1].address + map[i - 1].size, map[i].address) << "ascending";
+    }
+  }
+}
+
 class CpuidTest : public testing::Test {
  protected:
   static constexpr uint32_t kAuth = 0x68747541, kGenu = 0x756E6547;
@@ -165,6 +217,17 @@ TEST_F(CpuidTest, AnIntelCpuKeepsAmdsLeavesAsTheyAre) {
   const auto entries = cpuid_of(host(kGenu), 1, 2);
   EXPECT_EQ(find(entries, 0x80000008)->ecx, 0x700Fu);
   EXPECT_EQ(find(entries, 0x80000001)->ecx, 0u);
+}
+
+TEST(PhysicalBits, Case3AreThoseThatKvmMapsForAGuest) {
+  const auto bits = [](uint32_t eax) {
+    return physical_bits({{.leaf = 0x80000000, .eax = 7}, {.leaf = 0x80000008, .eax = eax}});
+  };
+  EXPECT_EQ(bits(0x3028), 40u);
+  EXPECT_EQ(bits(0x3034), 48u) << "four levels of nested paging map at most these";
+  EXPECT_EQ(bits(0x30'39'34), 48u) << "KVM names the guest's bits";
+  EXPECT_EQ(bits(0x34'39'34), 52u);
+  EXPECT_EQ(physical_bits({}), 36u);
 }
 
 TEST(KvmTable, HasTheKernelsLayoutAndRequestNumbers) {
