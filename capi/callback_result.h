@@ -35,6 +35,7 @@ inline uint32_t event_number(Event::Kind kind) {
   static_assert(static_cast<uint32_t>(Event::Kind::UnplugRequest) == PASSTHRU_EVENT_UNPLUG_REQUEST);
   static_assert(static_cast<uint32_t>(Event::Kind::DeviceError) == PASSTHRU_EVENT_DEVICE_ERROR);
   static_assert(static_cast<uint32_t>(Event::Kind::DeviceGone) == PASSTHRU_EVENT_DEVICE_GONE);
+  static_assert(static_cast<uint32_t>(Event::Kind::DeviceLimited) == PASSTHRU_EVENT_DEVICE_LIMITED);
   return static_cast<uint32_t>(kind);
 }
 

@@ -114,6 +114,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                                                  .msix = options_.msix,
                                                  .running = running,
                                                  .response_timeout = options_.response_timeout}));
+  tell_limits();
   interrupts_ = std::make_unique<Interrupts>(
       device_, domain_.interrupts(), *this,
       Interrupts::Options{.guest_address = options_.guest_address,
@@ -141,6 +142,16 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   PASSTHRU_TRY(notices_->bind());
   interrupts_->start();
   return {};
+}
+
+/// Reports what the guest finds in another way than the device announces it.
+void AssignedDevice::Impl::tell_limits() {
+  if (const auto& msix = config_->msix(); msix && !msix->has_pba) {
+    tell(Event::Kind::DeviceLimited,
+         fmt::format("it announces MSI-X pending bits at offset {:#x} of BAR {}, where it has no "
+                     "memory; the guest finds them in BAR {}",
+                     msix->pba_offset, msix->pba_bar, config_->msix_placement().layout.pba_bar));
+  }
 }
 
 std::unique_ptr<BarPlacer> AssignedDevice::Impl::make_placer() const {

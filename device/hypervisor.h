@@ -26,6 +26,7 @@ struct Event {
     UnplugRequest,   ///< the host asks for the device back; `detail` says whether it was detached
     DeviceError,     ///< the device reported an uncorrectable error
     DeviceGone,      ///< the device no longer answers, and was detached
+    DeviceLimited,   ///< at its open: a part of it does not work as the device announces it
   };
   Kind kind;
   Bdf device;

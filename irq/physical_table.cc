@@ -60,7 +60,7 @@ std::optional<uint16_t> PhysicalTable::control() const {
 }
 
 uint64_t PhysicalTable::pending(unsigned word) const {
-  if (uint64_t{word} * 8 >= layout_.pba_size()) return 0;
+  if (!layout_.has_pba || uint64_t{word} * 8 >= layout_.pba_size()) return 0;
   // Two reads of 4 bytes: not every kernel takes 8.
   uint32_t halves[2] = {};
   for (unsigned half = 0; half < 2; ++half) {

@@ -27,8 +27,8 @@ namespace passthru {
 struct ConfigSource {
   std::shared_ptr<PhysicalConfig> registers{};
   uint32_t size = 256;  ///< bytes of config space: 256, or 4096 with PCI Express
-  std::array<uint64_t, kBars> region_sizes{};  ///< bytes behind each BAR, 0: none
-  unsigned msix_vectors = 0;                   ///< that the host can bind; 0 hides the capability
+  RegionSizes region_sizes{};
+  unsigned msix_vectors = 0;  ///< that the host can bind; 0 hides the capability
   unsigned msi_vectors = 0;
   uint64_t page_size = 4096;  ///< the host's
   std::string bdf{};          ///< for errors
@@ -135,9 +135,8 @@ class ConfigSpace {
   [[nodiscard]] uint16_t command() const;
   [[nodiscard]] unsigned power_state() const;
 
-  /// Returns the device's own MSI-X layout. It is checked: table and PBA lie within their BARs and
-  /// do not overlap. Empty if the device has no MSI-X, or if the check failed and the capability is
-  /// hidden.
+  /// Returns the device's own MSI-X layout, as `usable_msix` returns it. Empty if the device has no
+  /// MSI-X that the guest can use: then the capability is hidden.
   [[nodiscard]] const std::optional<MsixLayout>& msix() const { return msix_; }
   /// Returns where the guest finds table and PBA. Meaningless while msix() is empty.
   [[nodiscard]] const MsixPlacement& msix_placement() const { return msix_placement_; }

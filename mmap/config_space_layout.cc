@@ -32,10 +32,6 @@ void hide(Capability& capability, const char* reason) {
   capability.reason = reason;
 }
 
-bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) {
-  return a < b + b_size && b < a + a_size;
-}
-
 }  // namespace
 
 Result<void> ConfigSpace::describe(Snapshot config) {
@@ -159,7 +155,9 @@ void ConfigSpace::decide_policies(Snapshot config) {
     } else if (capability.id == PCI_CAP_ID_MSI && (!options_.msi || source_.msi_vectors == 0)) {
       hide(capability, "MSI is not available for this device");
     } else if (capability.id == PCI_CAP_ID_MSIX && !accept_msix(config)) {
-      hide(capability, "its table or pending bits are not within a memory BAR, or overlap");
+      hide(capability,
+           "its table is not within a memory BAR or overlaps the pending bits, or these have no "
+           "room");
     }
   }
 }
@@ -170,18 +168,8 @@ bool ConfigSpace::accept_msix(Snapshot config) {
   if (!found || source_.msix_vectors == 0) return false;
   MsixLayout msix = *found;
   msix.vectors = std::min(msix.vectors, source_.msix_vectors);
-  const auto within = [this](unsigned bar, uint64_t at, uint64_t size) {
-    return bar < kRomBar && shapes_[bar].size != 0 && !shapes_[bar].io &&
-           size <= source_.region_sizes[bar] && at <= source_.region_sizes[bar] - size;
-  };
-  if (!within(msix.table_bar, msix.table_offset, msix.table_size()) ||
-      !within(msix.pba_bar, msix.pba_offset, msix.pba_size()) ||
-      (msix.table_bar == msix.pba_bar &&
-       overlap(msix.table_offset, msix.table_size(), msix.pba_offset, msix.pba_size()))) {
-    return false;
-  }
-  msix_ = msix;
-  return true;
+  msix_ = usable_msix(shapes_, source_.region_sizes, msix, source_.page_size);
+  return msix_.has_value();
 }
 
 void ConfigSpace::describe_capability(Snapshot config, const Capability& capability) {

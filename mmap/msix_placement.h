@@ -3,6 +3,7 @@
 // a BAR that the device does not have (`msix=auto|inplace|barN`). Pure; only ConfigSpace calls it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -40,6 +41,20 @@ struct MsixPlacement {
   std::optional<BarRange> hidden{};
 };
 
+/// The number of bytes behind each BAR in the device; 0: none.
+using RegionSizes = std::array<uint64_t, kBars>;
+
+/// Returns the layout that the device's capability announces, if the guest can have it. `has_pba`
+/// is false if the pending bits are not within a memory BAR: `place_msix` then puts the guest's
+/// somewhere else. `sizes` are at most those of `shapes`.
+///
+/// Returns nothing in these cases:
+/// - The table is not within a memory BAR.
+/// - Table and pending bits overlap.
+/// - No BAR has room for the pending bits.
+std::optional<MsixLayout> usable_msix(const BarInfos& shapes, const RegionSizes& sizes,
+                                      MsixLayout announced, uint64_t page_size);
+
 /// Returns the placement for `choice`.
 ///
 /// The pages of the *physical table* stay trapped wherever the virtual table is: a guest that
@@ -54,7 +69,11 @@ struct MsixPlacement {
 /// becomes at least twice as large. It begins on its own page. `Auto` takes the lowest free
 /// register, otherwise it enlarges the smallest BAR.
 ///
-/// `shapes` are the device's BARs, `physical` lies within them, and `page_size` is the host's.
+/// If the device has no pending bits (`has_pba`), those of the guest get such a place even if the
+/// table stays.
+///
+/// `shapes` are the device's BARs, `physical` is a result of `usable_msix`, and `page_size` is the
+/// host's.
 ///
 /// Errors (the hint names the BARs that can be chosen):
 /// - EINVAL: the chosen BAR does not exist, is an I/O BAR, or is the upper half of another BAR.

@@ -101,6 +101,7 @@ enum passthru_event_kind {
   PASSTHRU_EVENT_UNPLUG_REQUEST = 6,  /**< the host asks for the device back */
   PASSTHRU_EVENT_DEVICE_ERROR = 7,    /**< the device reported an uncorrectable error */
   PASSTHRU_EVENT_DEVICE_GONE = 8,     /**< the device no longer answers, and was detached */
+  PASSTHRU_EVENT_DEVICE_LIMITED = 9,  /**< at its open: a part does not work as announced */
 };
 
 /** A report to the VMM. A guest cannot cause events without limit. */

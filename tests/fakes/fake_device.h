@@ -169,7 +169,7 @@ class FakeDevice {
   std::byte* device_memory(unsigned bar);
   std::byte* entry_at(unsigned vector);
   PhysicalEntry entry_now(unsigned vector) PASSTHRU_REQUIRES(state_mutex_);
-  std::byte* pending_at(unsigned vector);
+  std::byte* pending_at(unsigned vector) PASSTHRU_REQUIRES(state_mutex_);
   void program(unsigned vector, const PhysicalEntry& entry) PASSTHRU_REQUIRES(state_mutex_);
   /// Writes an entry as the kernel does: updates the cached copy, and the table unless the BAR is
   /// lost.
@@ -201,6 +201,8 @@ class FakeDevice {
       PASSTHRU_GUARDED_BY(state_mutex_);  ///< INTx, error and request, by index
   Fd unmask_eventfd_ PASSTHRU_GUARDED_BY(state_mutex_);
   bool intx_level_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
+  /// The pending bits of a device that announces them outside of its BARs.
+  std::array<std::byte, 256> pba_nowhere_ PASSTHRU_GUARDED_BY(state_mutex_) = {};
   bool intx_masked_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   std::map<unsigned, int> refused_ PASSTHRU_GUARDED_BY(state_mutex_);  ///< error by vector
   uint64_t lost_ PASSTHRU_GUARDED_BY(state_mutex_) = 0;

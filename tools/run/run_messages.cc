@@ -27,6 +27,9 @@ std::string event_line(const Event& event) {
     case Event::Kind::DeviceGone:
       what = "the device is gone";
       break;
+    case Event::Kind::DeviceLimited:
+      what = "the device works with a limit";
+      break;
     case Event::Kind::ResetFailed:
       what = "the guest's reset did not reset the device";
       break;
