@@ -27,8 +27,8 @@ namespace passthru {
 struct RomChoice {
   enum class Kind {
     Device,  ///< the device's own, if it has a ROM that can be read
-    Off,     ///< no ROM
-    File,    ///< the content of `file`, at most 16 MiB
+    Off,     ///< no ROM; nothing accesses the device's own
+    File,    ///< the content of `file`, at most 16 MiB; nothing accesses the device's own
   };
   Kind kind = Kind::Device;
   std::string file{};

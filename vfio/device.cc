@@ -71,6 +71,7 @@ VfioDevice::VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceHandle& door)
       group_(door.group),
       bdf_(door.bdf),
       backend_(door.backend),
+      use_rom_(door.use_rom),
       attachment_(door.attachment) {}
 
 Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& dma,
@@ -164,8 +165,9 @@ Result<void> VfioDevice::read_infos() {
   info_ = PASSTHRU_TRY(kernel_.device_info(fd_.get()));
   if (!info_.is_pci) return fail(ENODEV, "VFIO_DEVICE_GET_INFO", "it is not a PCI device");
   for (uint32_t index = 0; index < kRegions && index < info_.region_count; ++index) {
-    regions_[index] =
-        PASSTHRU_TRY(or_absent(kernel_.region_info(fd_.get(), static_cast<Region>(index))));
+    const auto region = static_cast<Region>(index);
+    if (region == Region::Rom && !use_rom_) continue;
+    regions_[index] = PASSTHRU_TRY(or_absent(kernel_.region_info(fd_.get(), region)));
   }
   for (uint32_t index = 0; index < kIrqs && index < info_.irq_count; ++index) {
     irqs_[index] = PASSTHRU_TRY(or_absent(kernel_.irq_info(fd_.get(), static_cast<Irq>(index))));

@@ -134,6 +134,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   const uint32_t group_;
   const Bdf bdf_;
   const Backend backend_;
+  const bool use_rom_;
   std::atomic<Attachment> attachment_;
   bool attached_ = false;
   Fd fd_;
