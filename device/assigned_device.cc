@@ -86,6 +86,7 @@ Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
   follow_group(domain.dma(), wanted, handle);
   if (options.start == DeviceStart::Keep) PASSTHRU_TRY(take_over(domain.dma(), handle));
   if (options.vf_token) PASSTHRU_TRY(show_token(domain.sysfs(), options, handle));
+  handle.max_vectors = options.max_vectors;
   handle.use_rom = options.rom.kind == RomChoice::Kind::Device;
   const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(known.device.str()));
   auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), std::move(handle),

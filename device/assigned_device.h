@@ -74,6 +74,10 @@ struct AssignOptions {
   /// Interrupts that come sooner are merged, and the last is never lost. They pass through the
   /// forwarder then. 0: no limit.
   uint32_t max_interrupts_per_second = 0;
+  /// The maximum number of MSI-X vectors, and of MSI vectors, that the guest finds: 1 to 2048. That
+  /// of MSI is rounded down to a power of two. For a guest that has fewer interrupts than the
+  /// device has vectors. 0: all that the device has.
+  uint32_t max_vectors = 0;
   /// How long a device may answer all ones before it counts as gone, or before it fails to open.
   /// After a reset, a device may take a second until it answers again (PCIe 4.0, 6.6.1).
   std::chrono::milliseconds response_timeout{1000};

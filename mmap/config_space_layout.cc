@@ -123,7 +123,8 @@ Result<void> ConfigSpace::place_msix_table() {
     if (options_.msix.kind != MsixChoice::Kind::Bar) return {};
     return fail(EINVAL, "put the MSI-X table into another BAR", "the device has no MSI-X table");
   }
-  msix_placement_ = PASSTHRU_TRY(place_msix(shapes_, *msix_, source_.page_size, options_.msix));
+  msix_placement_ = PASSTHRU_TRY(
+      place_msix(shapes_, *msix_, source_.page_size, options_.msix, source_.msix_vectors));
   shapes_ = msix_placement_.shapes;
   return {};
 }
@@ -166,9 +167,7 @@ void ConfigSpace::decide_policies(Snapshot config) {
 bool ConfigSpace::accept_msix(Snapshot config) {
   const auto found = find_msix(config);
   if (!found || source_.msix_vectors == 0) return false;
-  MsixLayout msix = *found;
-  msix.vectors = std::min(msix.vectors, source_.msix_vectors);
-  msix_ = usable_msix(shapes_, source_.region_sizes, msix, source_.page_size);
+  msix_ = usable_msix(shapes_, source_.region_sizes, *found, source_.page_size);
   return msix_.has_value();
 }
 
@@ -217,13 +216,21 @@ void ConfigSpace::describe_pm(Snapshot config, uint32_t offset) {
   bits_.emulate(offset + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, 0, PCI_PM_CTRL_STATE_MASK);
 }
 
+/// Returns Multiple Message Capable: log2 of the vectors that device and host have.
+uint32_t ConfigSpace::multiple_messages(uint16_t control) const {
+  const auto available = static_cast<uint32_t>(std::bit_width(source_.msi_vectors)) - 1;
+  return std::min<uint32_t>(control & PCI_MSI_FLAGS_QMASK, available << 1);
+}
+
 void ConfigSpace::describe_msi(Snapshot config, uint32_t offset) {
   msi_ = offset;
   const uint16_t control = config_u16(config, offset + PCI_MSI_FLAGS);
   msi_64bit_ = (control & PCI_MSI_FLAGS_64BIT) != 0;
   msi_maskable_ = (control & PCI_MSI_FLAGS_MASKBIT) != 0;
   constexpr uint32_t kWritable = PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE;
-  bits_.emulate(offset + PCI_MSI_FLAGS, 2, UINT16_MAX, control & ~kWritable, kWritable);
+  const uint32_t fixed = control & ~(kWritable | PCI_MSI_FLAGS_QMASK);
+  bits_.emulate(offset + PCI_MSI_FLAGS, 2, UINT16_MAX, fixed | multiple_messages(control),
+                kWritable);
   bits_.emulate(offset + PCI_MSI_ADDRESS_LO, 4, UINT32_MAX, 0, ~uint32_t{3});
   if (msi_64bit_) bits_.emulate(offset + PCI_MSI_ADDRESS_HI, 4, UINT32_MAX, 0, UINT32_MAX);
   bits_.emulate(offset + (msi_64bit_ ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2, UINT16_MAX, 0,

@@ -84,6 +84,12 @@ bool overlap(const MsixLayout& msix) {
          msix.pba_offset < msix.table_offset + msix.table_size();
 }
 
+/// Returns the physical table from `begin` bytes on, if that is not empty.
+std::optional<BarRange> rest_of_table(const MsixLayout& msix, uint64_t begin) {
+  if (begin == msix.table_size()) return std::nullopt;
+  return BarRange{msix.table_bar, msix.table_offset + begin, msix.table_size() - begin};
+}
+
 /// Gives the guest's pending bits a place of their own. The table stays.
 Result<MsixPlacement> with_pending_bits(MsixPlacement placement, uint64_t page) {
   MsixLayout& layout = placement.layout;
@@ -115,9 +121,13 @@ std::optional<MsixLayout> usable_msix(const BarInfos& shapes, const RegionSizes&
 }
 
 Result<MsixPlacement> place_msix(const BarInfos& shapes, const MsixLayout& physical,
-                                 uint64_t page_size, const MsixChoice& choice) {
+                                 uint64_t page_size, const MsixChoice& choice,
+                                 unsigned max_vectors) {
   MsixPlacement placement{.shapes = shapes, .layout = physical};
-  const uint64_t needed = physical.table_size() + physical.pba_size();
+  placement.layout.vectors = std::min(physical.vectors, max_vectors);
+  const uint64_t table_size = placement.layout.table_size();
+  const uint64_t needed = table_size + placement.layout.pba_size();
+  placement.hidden = rest_of_table(physical, table_size);
   const auto in_place = [&]() -> Result<MsixPlacement> {
     if (physical.has_pba) return placement;
     return with_pending_bits(placement, page_size);
@@ -150,10 +160,10 @@ Result<MsixPlacement> place_msix(const BarInfos& shapes, const MsixLayout& physi
   // The table's size is a multiple of 16, so that the pending bits are aligned behind it.
   placement.layout.table_bar = placement.layout.pba_bar = bar;
   placement.layout.table_offset = start_in(shapes[bar], page_size);
-  placement.layout.pba_offset = placement.layout.table_offset + physical.table_size();
+  placement.layout.pba_offset = placement.layout.table_offset + table_size;
   placement.layout.has_pba = true;
   placement.shapes[bar] = *shape;
-  placement.hidden = BarRange{physical.table_bar, physical.table_offset, physical.table_size()};
+  placement.hidden = rest_of_table(physical, 0);
   return placement;
 }
 

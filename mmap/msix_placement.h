@@ -13,6 +13,8 @@
 
 namespace passthru {
 
+inline constexpr unsigned kMaxMsixVectors = 2048;
+
 /// The place that the user chose.
 struct MsixChoice {
   enum class Kind {
@@ -37,7 +39,8 @@ struct BarRange {
 struct MsixPlacement {
   BarInfos shapes{};
   MsixLayout layout{};  ///< of the virtual table and pending bits; the capability says the same
-  /// The range of the physical table if the virtual table is elsewhere. Nothing answers there.
+  /// The range of the physical table that the virtual table does not cover: all of it if the
+  /// virtual table is elsewhere, its end if the guest has fewer vectors. Nothing answers there.
   std::optional<BarRange> hidden{};
 };
 
@@ -73,12 +76,13 @@ std::optional<MsixLayout> usable_msix(const BarInfos& shapes, const RegionSizes&
 /// table stays.
 ///
 /// `shapes` are the device's BARs, `physical` is a result of `usable_msix`, and `page_size` is the
-/// host's.
+/// host's. The guest has at most `max_vectors` vectors (at least 1), and a table of that size.
 ///
 /// Errors (the hint names the BARs that can be chosen):
 /// - EINVAL: the chosen BAR does not exist, is an I/O BAR, or is the upper half of another BAR.
 /// - ENOSPC: the BAR would be larger than a BAR can be.
 Result<MsixPlacement> place_msix(const BarInfos& shapes, const MsixLayout& physical,
-                                 uint64_t page_size, const MsixChoice& choice);
+                                 uint64_t page_size, const MsixChoice& choice,
+                                 unsigned max_vectors = kMaxMsixVectors);
 
 }  // namespace passthru

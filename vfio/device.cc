@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <utility>
 
@@ -72,6 +74,7 @@ VfioDevice::VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceHandle& door)
       bdf_(door.bdf),
       backend_(door.backend),
       use_rom_(door.use_rom),
+      max_vectors_(door.max_vectors),
       attachment_(door.attachment) {}
 
 Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& dma,
@@ -172,7 +175,16 @@ Result<void> VfioDevice::read_infos() {
   for (uint32_t index = 0; index < kIrqs && index < info_.irq_count; ++index) {
     irqs_[index] = PASSTHRU_TRY(or_absent(kernel_.irq_info(fd_.get(), static_cast<Irq>(index))));
   }
+  limit_vectors();
   return {};
+}
+
+void VfioDevice::limit_vectors() {
+  if (max_vectors_ == 0) return;
+  uint32_t& msix = irqs_[static_cast<size_t>(Irq::Msix)].count;
+  uint32_t& msi = irqs_[static_cast<size_t>(Irq::Msi)].count;
+  msix = std::min(msix, max_vectors_);
+  msi = std::min(msi, std::bit_floor(max_vectors_));
 }
 
 const RegionInfo& VfioDevice::region(Region region) const {

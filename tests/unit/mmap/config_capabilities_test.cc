@@ -225,5 +225,18 @@ TEST_F(ConfigSpaceTest, EveryCapabilityIsToldWithItsReason) {
   for (const Capability& capability : space->capabilities()) EXPECT_STRNE(capability.reason, "");
 }
 
+TEST_F(ConfigSpaceTest, Case20TheCapabilitiesSayHowManyVectorsTheGuestHas) {
+  source.msix_vectors = 8;
+  source.msi_vectors = 2;
+  make({.msi = true});
+  EXPECT_EQ(space->read(kMsix + 2, 2), 7U);
+  EXPECT_EQ(space->msix()->vectors, 65U) << "the device's own table does not change";
+  EXPECT_EQ(space->msix_placement().layout.vectors, 8U);
+  EXPECT_EQ(space->read(kMsi + 2, 2), 0x0182U) << "2 of 8 messages";
+  source.msi_vectors = 32;
+  make({.msi = true});
+  EXPECT_EQ(space->read(kMsi + 2, 2), 0x0186U) << "never more than the device has";
+}
+
 }  // namespace
 }  // namespace passthru

@@ -228,5 +228,26 @@ TEST(MsixPlacement, Case9AutoMovesMisplacedPendingBitsWithTheTable) {
   EXPECT_TRUE(placement.layout.has_pba);
 }
 
+TEST(MsixPlacement, Case20FewerVectorsInPlaceHideTheRestOfThePhysicalTable) {
+  const Device device = nvme();
+  const MsixPlacement placement = *place_msix(device.shapes, device.msix, kPage, {}, 8);
+  EXPECT_EQ(placement.layout.vectors, 8U);
+  EXPECT_EQ(placement.layout.table_size(), 128U);
+  EXPECT_EQ(placement.layout.pba_size(), 8U);
+  EXPECT_EQ(placement.layout.table_offset, 0x2000U);
+  EXPECT_EQ(placement.hidden, (BarRange{0, 0x2080, 57 * 16}));
+  EXPECT_EQ(place_msix(device.shapes, device.msix, kPage, {}, 65)->hidden, std::nullopt);
+  EXPECT_EQ(place_msix(device.shapes, device.msix, kPage, {}, 2048)->layout.vectors, 65U);
+}
+
+TEST(MsixPlacement, Case20FewerVectorsNeedLessRoomElsewhereAndHideTheWholePhysicalTable) {
+  const Device device = nvme();
+  const MsixPlacement placement =
+      *place_msix(device.shapes, device.msix, kPage, {.kind = Kind::Bar, .bar = 4}, 1);
+  EXPECT_EQ(placement.layout.vectors, 1U);
+  EXPECT_EQ(placement.layout.pba_offset, 16U);
+  EXPECT_EQ(placement.hidden, (BarRange{0, 0x2000, 65 * 16}));
+}
+
 }  // namespace
 }  // namespace passthru
