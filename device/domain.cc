@@ -17,7 +17,7 @@ Domain::Domain(std::shared_ptr<Kernel> kernel, Hypervisor& hypervisor, Sysfs sys
       interrupts_(hypervisor),
       dma_(*kernel_, &hypervisor),
       peers_(hypervisor, dma_),
-      mmio_(kMmioLimit, &peers_),
+      mmio_(kMmioLimit, &peers_, kernel_->page_size()),
       ports_(kPortLimit, &hypervisor, 0, GuestSpace::Ports),
       left_bars_(hypervisor) {}
 

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "mmap/bar.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <iterator>
 #include <utility>
 
 namespace passthru {
 namespace {
-
-uint64_t host_page_size() {
-  return static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
 
 void fill_ones(std::span<std::byte> data) {
   std::fill(data.begin(), data.end(), std::byte{0xff});
@@ -40,7 +34,7 @@ Bar::Bar(std::shared_ptr<VfioDevice> device, unsigned index, const BarInfo& shap
   parts_ = flatten(ranges);
   spans_ = layout_bar({.size = size_,
                        .region = info_,
-                       .page_size = host_page_size(),
+                       .page_size = device_->page_size(),
                        .trapped = trapped,
                        .forbidden = forbidden});
   counters_ = std::vector<Counters>(spans_.size());
@@ -67,7 +61,7 @@ std::vector<WindowSpan> Bar::window_spans() const {
   for (const BarSpan& span : spans_) {
     if (!span.mapped()) continue;
     // A mapped BAR smaller than a page is alone in its page: the kernel offers it only then.
-    const uint64_t size = span.size == size_ ? std::max(size_, host_page_size()) : span.size;
+    const uint64_t size = span.size == size_ ? std::max(size_, device_->page_size()) : span.size;
     mapped.push_back({span.offset, size, memory_of(span)});
   }
   return mapped;

@@ -5,7 +5,6 @@
 #include <linux/pci_regs.h>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -248,7 +247,7 @@ Result<void> VfioDevice::turn_decode_on() {
 
 Result<MappedRegion> VfioDevice::map(Region region, uint64_t offset, uint64_t size) {
   const RegionInfo& info = this->region(region);
-  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t page = page_size();
   const uint64_t end =
       info.size > UINT64_MAX - page ? info.size : (info.size + page - 1) / page * page;
   if (size == 0 || !within(offset, size, end)) {

@@ -119,6 +119,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   Result<void> hot_reset();
 
   Kernel& kernel() { return kernel_; }
+  [[nodiscard]] uint64_t page_size() const { return kernel_.page_size(); }
 
  private:
   VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceHandle& door);

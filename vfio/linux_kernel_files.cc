@@ -88,6 +88,10 @@ Result<bool> LinuxKernel::unsafe_interrupts_allowed(Backend backend) {
   return passthru::unsafe_interrupts_allowed("/sys", backend);
 }
 
+uint64_t LinuxKernel::page_size() const {
+  return static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
 Result<uint64_t> LinuxKernel::locked_memory_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return fail(errno, "getrlimit RLIMIT_MEMLOCK");

@@ -34,7 +34,7 @@ enum class Fired { Delivered, Pending, Lost };
 
 class FakeDevice {
  public:
-  FakeDevice(FakeSpec spec, bool interrupt_remapping);
+  FakeDevice(FakeSpec spec, bool interrupt_remapping, uint64_t page_size = 4096);
   ~FakeDevice();
   FakeDevice(const FakeDevice&) = delete;
   FakeDevice& operator=(const FakeDevice&) = delete;
@@ -145,6 +145,7 @@ class FakeDevice {
 
   Access access(uint64_t bar) const PASSTHRU_REQUIRES(state_mutex_);
   bool in_table(unsigned bar, uint64_t offset) const;
+  uint64_t page_up(uint64_t size) const { return (size + page_size_ - 1) & ~(page_size_ - 1); }
   void do_reset() PASSTHRU_REQUIRES(state_mutex_);
   void restore_irqs() PASSTHRU_REQUIRES(state_mutex_);
 
@@ -183,6 +184,7 @@ class FakeDevice {
 
   const FakeSpec spec_;
   const bool interrupt_remapping_;
+  const uint64_t page_size_;
   std::array<Memory, 6> bars_;
   std::function<void()> pause_;
   std::function<void()> reset_pause_;
