@@ -103,7 +103,8 @@ class AssignedDevice {
   /// - EINVAL: it is a bridge or not a PCI function.
   /// - ENODEV: it is not bound to vfio-pci.
   /// - EBUSY: another process uses it.
-  /// - EPERM: its group is not viable, or interrupt remapping is missing.
+  /// - EPERM: its group is not viable, interrupt remapping is missing, or firmware reserves memory
+  ///   for the device.
   /// - EACCES: no permission on /dev/vfio, or the VF token is wrong.
   /// - ENOMEM: RLIMIT_MEMLOCK is too small.
   /// - ENOTSUP: the options ask for its own node: it has none, or the node takes no token.

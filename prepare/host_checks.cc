@@ -178,6 +178,11 @@ HostCheck cdev(const DeviceFacts& facts) {
                    facts.cdev));
 }
 
+HostCheck reserved_memory(const DeviceFacts& facts) {
+  const Error error = memory_reserved({}, facts.direct_regions);
+  return {"reserved_memory", No, error.cause, error.advice};
+}
+
 HostCheck vf_token(const DeviceFacts& facts) {
   return {
       "vf_token", Warn,
@@ -245,6 +250,7 @@ std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts, const Host
                                    group(*facts),
                                    unless(other_way(host, &*facts), group_node(*facts)),
                                    reset(*facts)};
+  if (!facts->direct_regions.empty()) checks.push_back(reserved_memory(*facts));
   if (!facts->cdev.empty()) checks.push_back(cdev(*facts));
   if (facts->physical && facts->physical->on_vfio) checks.push_back(vf_token(*facts));
   return checks;

@@ -95,6 +95,7 @@ Result<DeviceFacts> device_facts(const HostRoots& roots, Bdf bdf) {
   facts.resettable =
       !facts.function.reset_methods.empty() || is_there(sysfs.function_path(bdf) / "reset");
   if (!facts.function.on_vfio) facts.uses = device_uses(sysfs, roots.proc, bdf);
+  facts.direct_regions = direct_regions(sysfs, group);
   facts.cdev = sysfs.cdev(bdf);
   if (!facts.cdev.empty()) facts.cdev_errno = access_errno(roots.dev / "vfio/devices" / facts.cdev);
   facts.group_errno = access_errno(roots.dev / "vfio" / std::to_string(group));

@@ -15,6 +15,7 @@
 #include "pci/bdf.h"
 #include "pci/sysfs.h"
 #include "prepare/in_use.h"
+#include "vfio/attach_facts.h"
 
 namespace passthru {
 
@@ -50,6 +51,7 @@ struct DeviceFacts {
   bool resettable = false;                                         ///< by any method
   std::vector<GroupMember> blocking{};                             ///< in its group, without itself
   Result<std::vector<DeviceUse>> uses = std::vector<DeviceUse>();  ///< empty on VFIO
+  std::vector<IovaRange> direct_regions{};  ///< memory that firmware reserves for its group
   std::string cdev{};   ///< the name of its own node below /dev/vfio/devices, if any
   int cdev_errno = 0;   ///< of access to that node; 0: allowed
   int group_errno = 0;  ///< of access to /dev/vfio/GROUP; 0: allowed

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "vfio/attach_advice.h"
+#include "vfio/attach_facts.h"
 
 namespace passthru {
 namespace {
@@ -39,6 +40,11 @@ template <class T>
 Result<T> of(const Bdf& bdf, Region region, Result<T> result) {
   if (!result) result.error().operation += " " + to_string(region);
   return of(bdf, std::move(result));
+}
+
+AttachFactsReader facts_of(const Sysfs* sysfs, uint32_t group) {
+  if (sysfs == nullptr) return {};
+  return [sysfs, group] { return attach_facts(*sysfs, group); };
 }
 
 /// Turns EINVAL into an empty info: the device lacks this region or interrupt, not the others.
@@ -122,8 +128,9 @@ Result<void> VfioDevice::open_fd(DeviceHandle door, bool allow_unsafe_interrupts
 
 Result<void> VfioDevice::open_by_group(DeviceHandle door, bool allow_unsafe_interrupts,
                                        const Sysfs* sysfs) {
-  const int group = PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts,
-                                                   std::move(door.given), door.attachment));
+  const int group =
+      PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts, std::move(door.given),
+                                     door.attachment, facts_of(sysfs, group_)));
   attached_ = true;
   auto opened = kernel_.open_device(group, device_name(bdf_, door.vf_token));
   if (!opened && opened.error().code == ENODEV) {
@@ -149,7 +156,8 @@ Result<void> VfioDevice::open_by_node(DeviceHandle door, bool allow_unsafe_inter
     if (!opened) return tl::unexpected(explain_cdev(std::move(opened).error(), door.cdev));
     node = std::move(*opened);
   }
-  auto bound = dma_.attach_cdev(std::move(node), allow_unsafe_interrupts, door.attachment);
+  auto bound = dma_.attach_cdev(std::move(node), allow_unsafe_interrupts, door.attachment,
+                                facts_of(sysfs, group_));
   // Since Linux 6.17 the bind needs the VF token. Passthru does not pass one there.
   if (!bound && bound.error().code == EACCES && sysfs != nullptr &&
       bound.error().operation == "VFIO_DEVICE_BIND_IOMMUFD") {

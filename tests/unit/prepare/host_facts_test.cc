@@ -55,6 +55,19 @@ TEST_F(Facts, AMachineWithAllOfItHasAllOfIt) {
   EXPECT_EQ(facts.container_errno, 0);
 }
 
+TEST_F(Facts, Case1MemoryThatFirmwareReservesForTheGroupIsFound) {
+  tree.add({.group = 5});
+  EXPECT_TRUE(device().direct_regions.empty()) << "no file";
+  tree.put("kernel/iommu_groups/5/reserved_regions",
+           "0x00000000df000000 0x00000000df1fffff direct-relaxable\n"
+           "0x00000000fee00000 0x00000000feefffff msi\n");
+  EXPECT_TRUE(device().direct_regions.empty());
+  tree.put("kernel/iommu_groups/5/reserved_regions",
+           "0x00000000df000000 0x00000000df1fffff direct\n");
+  ASSERT_EQ(device().direct_regions.size(), 1U);
+  EXPECT_EQ(device().direct_regions[0].first, 0xdf000000U);
+}
+
 TEST_F(Facts, ABuiltInVfioIsKnownByItsClass) {
   tree.put("class/vfio/x", "");
   EXPECT_TRUE(host().vfio);
