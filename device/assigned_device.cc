@@ -6,10 +6,15 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <system_error>
+
+#include "base/small_file.h"
 #include "device/assigned_device_impl.h"
 #include "device/busy_reset.h"
 #include "device/vmm_placer.h"
 #include "mmap/address_space_placer.h"
+#include "pci/iomem.h"
 
 namespace passthru {
 namespace {
@@ -134,6 +139,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   }
   bars_ = PASSTHRU_TRY(Bars::create(device_, make_placer(), config_->bars(), std::move(overlays),
                                     {.excluded = options_.unmapped_bars}));
+  tell_refused_bars();
   bar_access_.add(bars_->targets());
   notices_ = PASSTHRU_TRY(EventIrqs::make(device_));
   {
@@ -154,6 +160,33 @@ void AssignedDevice::Impl::tell_limits() {
                      "memory; the guest finds them in BAR {}",
                      msix->pba_offset, msix->pba_bar, config_->msix_placement().layout.pba_bar));
   }
+}
+
+/// Reports each BAR that the kernel refuses to map, once. EBUSY: something else in the host has the
+/// BAR, and the kernel refuses every access to it.
+void AssignedDevice::Impl::tell_refused_bars() {
+  for (unsigned bar = 0; bar < kRomBar; ++bar) {
+    for (const BarSpanState& state : bars_->spans(bar)) {
+      if (state.error == 0) continue;
+      tell(Event::Kind::DeviceLimited,
+           state.error == EBUSY
+               ? fmt::format("{} has BAR {}: the guest reads all ones there", holder_of(bar), bar)
+               : fmt::format("the kernel cannot map BAR {} ({}): its accesses exit", bar,
+                             std::generic_category().message(state.error)));
+      break;
+    }
+  }
+}
+
+/// Returns the user of a BAR in the host, as far as this process may see it.
+std::string AssignedDevice::Impl::holder_of(unsigned bar) const {
+  const auto resource = read_file(domain_.sysfs().function_path(options_.device) / "resource");
+  const auto memory_map = domain_.kernel().memory_map();
+  const auto range = resource ? bar_range(*resource, bar) : std::nullopt;
+  if (!range || !memory_map) return "something else in the host";
+  const auto holders = bar_holders(*memory_map, options_.device, *range);
+  if (holders.empty()) return "something else in the host (root sees it in /proc/iomem)";
+  return fmt::format("'{}' of the host", fmt::join(holders, "', '"));
 }
 
 std::unique_ptr<BarPlacer> AssignedDevice::Impl::make_placer() const {

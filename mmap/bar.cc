@@ -2,6 +2,7 @@
 #include "mmap/bar.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 #include <utility>
 
@@ -38,15 +39,16 @@ Bar::Bar(std::shared_ptr<VfioDevice> device, unsigned index, const BarInfo& shap
                        .trapped = trapped,
                        .forbidden = forbidden});
   counters_ = std::vector<Counters>(spans_.size());
-  for (BarSpan& span : spans_) map(span);
+  for (size_t i = 0; i < spans_.size(); ++i) map(spans_[i], counters_[i].error);
 }
 
-void Bar::map(BarSpan& span) {
+void Bar::map(BarSpan& span, std::atomic<int>& error) {
   if (!span.mapped() || find_area(span.area) != nullptr) return;
   if (auto region = device_->map(region_, span.area.offset, span.area.size)) {
     areas_.push_back({span.area, std::move(*region)});
   } else {
     span.kind = SpanKind::Refused;
+    error = region.error().code;
   }
 }
 
@@ -88,7 +90,8 @@ std::vector<BarSpanState> Bar::state() const {
   std::vector<BarSpanState> states;
   for (size_t i = 0; i < spans_.size(); ++i) {
     states.push_back({spans_[i], counters_[i].reads.load(std::memory_order_relaxed),
-                      counters_[i].writes.load(std::memory_order_relaxed)});
+                      counters_[i].writes.load(std::memory_order_relaxed),
+                      counters_[i].error.load(std::memory_order_relaxed)});
   }
   return states;
 }
@@ -169,6 +172,7 @@ void Bar::for_each_piece(uint64_t offset, Bytes data, Access access) {
         continue;
       }
       failed_.fetch_add(1, std::memory_order_relaxed);
+      if (done.error().code == EBUSY) counters_[span_at(offset)].error = EBUSY;
       fill_ones(piece);
     }
     data = data.subspan(piece.size());

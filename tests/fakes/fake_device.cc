@@ -106,6 +106,7 @@ Result<void> FakeDevice::read(uint64_t fd_offset, std::span<std::byte> data) {
       data[i] = spec_.rom[offset + i];
     return {};
   }
+  if (held(index)) return fail(EBUSY, "pread");
   const Access how = access(index);
   if (how == Access::Nothing) return fail(EIO, "pread");
   if (how == Access::Ones) return {};
@@ -138,6 +139,7 @@ Result<void> FakeDevice::write(uint64_t fd_offset, std::span<const std::byte> da
     if (written.reset) do_reset();
     return {};
   }
+  if (held(index)) return fail(EBUSY, "pwrite");
   const Access how = access(index);
   if (how == Access::Nothing) return fail(EIO, "pwrite");
   std::byte* const memory = device_memory(static_cast<unsigned>(index));
@@ -169,6 +171,8 @@ Result<FakeDevice::Mappable> FakeDevice::map(uint64_t fd_offset, uint64_t size) 
     const uint64_t last = page_up(spec_.msix.table_offset + uint64_t{16} * spec_.msix.vectors);
     if (offset < last && first < offset + size) return fail(EINVAL, "mmap");
   }
+  MutexLock lock(state_mutex_);
+  if (held(index)) return fail(EBUSY, "mmap");
   return Mappable{bars_[index].fd.get(), offset};
 }
 
@@ -191,6 +195,11 @@ bool FakeDevice::take_busy_reset() {
 bool FakeDevice::is_busy() {
   MutexLock lock(state_mutex_);
   return take_busy_reset();
+}
+
+void FakeDevice::hold_bar(unsigned bar) {
+  MutexLock lock(state_mutex_);
+  held_bars_ |= 1U << bar;
 }
 
 void FakeDevice::set_busy_resets(unsigned resets) {

@@ -66,6 +66,9 @@ class FakeDevice {
   /// through a mapping then raise SIGBUS; accesses through VFIO fail with EIO.
   void set_faulting(bool faulting);
 
+  /// Makes something else in the host hold a BAR: VFIO then refuses all accesses to it with EBUSY.
+  void hold_bar(unsigned bar);
+
   /// Makes the next `resets` resets find the device's lock held: EAGAIN. UINT32_MAX: all resets.
   void set_busy_resets(unsigned resets);
   /// Sets a function that runs during VFIO_DEVICE_RESET, before anything is reset. Call it while no
@@ -145,6 +148,9 @@ class FakeDevice {
 
   Access access(uint64_t bar) const PASSTHRU_REQUIRES(state_mutex_);
   bool in_table(unsigned bar, uint64_t offset) const;
+  bool held(uint64_t bar) const PASSTHRU_REQUIRES(state_mutex_) {
+    return (held_bars_ >> bar & 1) != 0;
+  }
   uint64_t page_up(uint64_t size) const { return (size + page_size_ - 1) & ~(page_size_ - 1); }
   void do_reset() PASSTHRU_REQUIRES(state_mutex_);
   void restore_irqs() PASSTHRU_REQUIRES(state_mutex_);
@@ -195,6 +201,7 @@ class FakeDevice {
   bool gone_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   bool faulting_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   Shown shown_ PASSTHRU_GUARDED_BY(state_mutex_) = Shown::Content;
+  unsigned held_bars_ PASSTHRU_GUARDED_BY(state_mutex_) = 0;  ///< bit n: BAR n
   unsigned busy_resets_ PASSTHRU_GUARDED_BY(state_mutex_) = 0;
   /// The interrupt mode that the kernel has enabled: INTx, MSI or MSI-X. Request: no mode.
   Irq enabled_ PASSTHRU_GUARDED_BY(state_mutex_) = Irq::Request;

@@ -85,6 +85,8 @@ class FakeKernel final : public Kernel {
   /// index has its own name, "disable VFIO_DEVICE_SET_IRQS".
   FakeHook hook{};
 
+  std::string iomem{};  ///< the content of /proc/iomem
+
   // ---- leaks ----
 
   /// Counts open containers, groups, devices and eventfds.
@@ -124,6 +126,7 @@ class FakeKernel final : public Kernel {
   Result<std::string> device_number(int fd) override;
   Result<bool> unsafe_interrupts_allowed(Backend backend) override;
   Result<uint64_t> locked_memory_limit() override;
+  Result<std::string> memory_map() override { return iomem; }
   [[nodiscard]] uint64_t page_size() const override { return page_size_; }
   Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,
                        bool writable) override;
