@@ -6,10 +6,15 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <system_error>
+
+#include "base/small_file.h"
 #include "device/assigned_device_impl.h"
 #include "device/busy_reset.h"
 #include "device/vmm_placer.h"
 #include "mmap/address_space_placer.h"
+#include "pci/iomem.h"
 
 namespace passthru {
 namespace {
@@ -86,6 +91,8 @@ Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
   follow_group(domain.dma(), wanted, handle);
   if (options.start == DeviceStart::Keep) PASSTHRU_TRY(take_over(domain.dma(), handle));
   if (options.vf_token) PASSTHRU_TRY(show_token(domain.sysfs(), options, handle));
+  handle.max_vectors = options.max_vectors;
+  handle.use_rom = options.rom.kind == RomChoice::Kind::Device;
   const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(known.device.str()));
   auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), std::move(handle),
                                               options.allow_unsafe_interrupts, &domain.sysfs()));
@@ -118,6 +125,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                                                  .on_root_bus = options_.on_root_bus,
                                                  .running = running,
                                                  .response_timeout = options_.response_timeout}));
+  tell_limits();
   interrupts_ = std::make_unique<Interrupts>(
       device_, domain_.interrupts(), *this,
       Interrupts::Options{.guest_address = options_.guest_address,
@@ -135,6 +143,7 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   }
   bars_ = PASSTHRU_TRY(Bars::create(device_, make_placer(), config_->bars(), std::move(overlays),
                                     {.excluded = options_.unmapped_bars}));
+  tell_refused_bars();
   notices_ = PASSTHRU_TRY(EventIrqs::make(device_));
   {
     MutexLock intx_lock(intx_mutex_);
@@ -145,6 +154,43 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   bar_access_.add(bars_->targets());
   interrupts_->start();
   return {};
+}
+
+/// Reports what the guest finds in another way than the device announces it.
+void AssignedDevice::Impl::tell_limits() {
+  if (const auto& msix = config_->msix(); msix && !msix->has_pba) {
+    tell(Event::Kind::DeviceLimited,
+         fmt::format("it announces MSI-X pending bits at offset {:#x} of BAR {}, where it has no "
+                     "memory; the guest finds them in BAR {}",
+                     msix->pba_offset, msix->pba_bar, config_->msix_placement().layout.pba_bar));
+  }
+}
+
+/// Reports each BAR that the kernel refuses to map, once. EBUSY: something else in the host has the
+/// BAR, and the kernel refuses every access to it.
+void AssignedDevice::Impl::tell_refused_bars() {
+  for (unsigned bar = 0; bar < kRomBar; ++bar) {
+    for (const BarSpanState& state : bars_->spans(bar)) {
+      if (state.error == 0) continue;
+      tell(Event::Kind::DeviceLimited,
+           state.error == EBUSY
+               ? fmt::format("{} has BAR {}: the guest reads all ones there", holder_of(bar), bar)
+               : fmt::format("the kernel cannot map BAR {} ({}): its accesses exit", bar,
+                             std::generic_category().message(state.error)));
+      break;
+    }
+  }
+}
+
+/// Returns the user of a BAR in the host, as far as this process may see it.
+std::string AssignedDevice::Impl::holder_of(unsigned bar) const {
+  const auto resource = read_file(domain_.sysfs().function_path(options_.device) / "resource");
+  const auto memory_map = domain_.kernel().memory_map();
+  const auto range = resource ? bar_range(*resource, bar) : std::nullopt;
+  if (!range || !memory_map) return "something else in the host";
+  const auto holders = bar_holders(*memory_map, options_.device, *range);
+  if (holders.empty()) return "something else in the host (root sees it in /proc/iomem)";
+  return fmt::format("'{}' of the host", fmt::join(holders, "', '"));
 }
 
 std::unique_ptr<BarPlacer> AssignedDevice::Impl::make_placer() const {

@@ -27,8 +27,8 @@ namespace passthru {
 struct RomChoice {
   enum class Kind {
     Device,  ///< the device's own, if it has a ROM that can be read
-    Off,     ///< no ROM
-    File,    ///< the content of `file`, at most 16 MiB
+    Off,     ///< no ROM; nothing accesses the device's own
+    File,    ///< the content of `file`, at most 16 MiB; nothing accesses the device's own
   };
   Kind kind = Kind::Device;
   std::string file{};
@@ -79,6 +79,10 @@ struct AssignOptions {
   /// Interrupts that come sooner are merged, and the last is never lost. They pass through the
   /// forwarder then. 0: no limit.
   uint32_t max_interrupts_per_second = 0;
+  /// The maximum number of MSI-X vectors, and of MSI vectors, that the guest finds: 1 to 2048. That
+  /// of MSI is rounded down to a power of two. For a guest that has fewer interrupts than the
+  /// device has vectors. 0: all that the device has.
+  uint32_t max_vectors = 0;
   /// How long a device may answer all ones before it counts as gone, or before it fails to open.
   /// After a reset, a device may take a second until it answers again (PCIe 4.0, 6.6.1).
   std::chrono::milliseconds response_timeout{1000};
@@ -104,7 +108,8 @@ class AssignedDevice {
   /// - EINVAL: it is a bridge or not a PCI function.
   /// - ENODEV: it is not bound to vfio-pci.
   /// - EBUSY: another process uses it.
-  /// - EPERM: its group is not viable, or interrupt remapping is missing.
+  /// - EPERM: its group is not viable, interrupt remapping is missing, or firmware reserves memory
+  ///   for the device.
   /// - EACCES: no permission on /dev/vfio, or the VF token is wrong.
   /// - ENOMEM: RLIMIT_MEMLOCK is too small.
   /// - ENOTSUP: the options ask for its own node: it has none, or the node takes no token.

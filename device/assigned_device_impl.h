@@ -98,6 +98,9 @@ class AssignedDevice::Impl : public VectorObserver {
 
   Impl(Domain& domain, const AssignOptions& options, std::shared_ptr<VfioDevice> device);
   Result<void> assemble(const std::shared_ptr<RomImage>& rom);
+  void tell_limits() PASSTHRU_REQUIRES(device_mutex_);
+  void tell_refused_bars() PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] std::string holder_of(unsigned bar) const;
   [[nodiscard]] std::vector<BarOverlay> msix_overlays() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] std::unique_ptr<BarPlacer> make_placer() const;
   [[nodiscard]] bool attached() const PASSTHRU_REQUIRES(device_mutex_) {

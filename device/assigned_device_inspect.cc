@@ -39,7 +39,8 @@ BarInspection AssignedDevice::Impl::inspect_bar(unsigned bar) const {
                                 .size = state.span.size,
                                 .kind = state.span.kind,
                                 .trapped_reads = state.trapped_reads,
-                                .trapped_writes = state.trapped_writes});
+                                .trapped_writes = state.trapped_writes,
+                                .error = state.error});
   }
   return inspection;
 }

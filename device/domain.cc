@@ -21,7 +21,7 @@ Domain::Domain(std::shared_ptr<Kernel> kernel, Hypervisor& hypervisor, Sysfs sys
                to.on_event(
                    {.kind = Event::Kind::P2pRefused, .device = {}, .detail = refused.message()});
              }),
-      mmio_(kMmioLimit, &peers_),
+      mmio_(kMmioLimit, &peers_, kernel_->page_size()),
       ports_(kPortLimit, &hypervisor, 0, GuestSpace::Ports),
       left_bars_(hypervisor) {}
 

@@ -27,6 +27,7 @@ struct Event {
     DeviceError,     ///< the device reported an uncorrectable error
     DeviceGone,      ///< the device no longer answers, and was detached
     P2pRefused,      ///< devices do not reach a BAR by DMA; once for a VM, without a device
+    DeviceLimited,   ///< at its open: a part of it does not work as the device announces it
   };
   Kind kind;
   Bdf device;

@@ -23,6 +23,7 @@ struct SpanInspection {
   SpanKind kind = SpanKind::Unknown;
   uint64_t trapped_reads = 0;  ///< guest accesses that caused an exit, since the device was opened
   uint64_t trapped_writes = 0;
+  int error = 0;  ///< see BarSpanState::error
   [[nodiscard]] bool mapped() const { return kind == SpanKind::Mapped; }
 };
 

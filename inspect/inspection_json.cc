@@ -103,7 +103,8 @@ inline void to_json(nlohmann::json& json, const SpanInspection& span) {
           {"size", span.size},
           {"mapped", span.mapped()},
           {"kind", to_string(span.kind)},
-          {"why", trap_reason(span.kind)},
+          {"why", trap_reason(span.kind, span.error)},
+          {"error", span.error},
           {"trapped_reads", span.trapped_reads},
           {"trapped_writes", span.trapped_writes}};
 }
@@ -123,6 +124,7 @@ inline void from_json(const nlohmann::json& json, SpanInspection& span) {
   }
   span.trapped_reads = json.value("trapped_reads", uint64_t{0});
   span.trapped_writes = json.value("trapped_writes", uint64_t{0});
+  span.error = json.value("error", 0);
 }
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MsiMessage, address, data)

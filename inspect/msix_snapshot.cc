@@ -72,6 +72,7 @@ Result<MsixSnapshot> snapshot_from_vfio(Kernel& kernel, const Sysfs& sysfs, Bdf 
   DmaSpace nothing(kernel);  // no memory: the device can reach nothing
   // No guest uses the device, so interrupt remapping does not matter.
   DeviceHandle door = PASSTHRU_TRY(resolve_device(kernel, sysfs, bdf));
+  door.use_rom = false;
   const std::shared_ptr<VfioDevice> device = PASSTHRU_TRY(
       VfioDevice::open(kernel, nothing, std::move(door), /*allow_unsafe_interrupts=*/true));
   const MemoryDecode decode = PASSTHRU_TRY(MemoryDecode::on(device));

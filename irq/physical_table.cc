@@ -3,8 +3,6 @@
 // 6.8.2).
 #include "irq/physical_table.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -18,7 +16,7 @@ PhysicalTable::PhysicalTable(std::shared_ptr<VfioDevice> device, const MsixLayou
   const auto bar = static_cast<Region>(layout.table_bar);
   const RegionInfo& info = device_->region(bar);
   if (!info.mappable || !info.msix_mappable || !info.sparse.empty()) return;
-  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t page = device_->page_size();
   const uint64_t start = layout.table_offset / page * page;
   const uint64_t end = layout.table_offset + layout.table_size();
   if (end > info.size) return;
@@ -60,7 +58,7 @@ std::optional<uint16_t> PhysicalTable::control() const {
 }
 
 uint64_t PhysicalTable::pending(unsigned word) const {
-  if (uint64_t{word} * 8 >= layout_.pba_size()) return 0;
+  if (!layout_.has_pba || uint64_t{word} * 8 >= layout_.pba_size()) return 0;
   // Two reads of 4 bytes: not every kernel takes 8.
   uint32_t halves[2] = {};
   for (unsigned half = 0; half < 2; ++half) {

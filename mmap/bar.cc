@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "mmap/bar.h"
 
-#include <unistd.h>
-
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 #include <utility>
 
 namespace passthru {
 namespace {
-
-uint64_t host_page_size() {
-  return static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
 
 void fill_ones(std::span<std::byte> data) {
   std::fill(data.begin(), data.end(), std::byte{0xff});
@@ -40,19 +35,20 @@ Bar::Bar(std::shared_ptr<VfioDevice> device, unsigned index, const BarInfo& shap
   parts_ = flatten(ranges);
   spans_ = layout_bar({.size = size_,
                        .region = info_,
-                       .page_size = host_page_size(),
+                       .page_size = device_->page_size(),
                        .trapped = trapped,
                        .forbidden = forbidden});
   counters_ = std::vector<Counters>(spans_.size());
-  for (BarSpan& span : spans_) map(span);
+  for (size_t i = 0; i < spans_.size(); ++i) map(spans_[i], counters_[i].error);
 }
 
-void Bar::map(BarSpan& span) {
+void Bar::map(BarSpan& span, std::atomic<int>& error) {
   if (!span.mapped() || find_area(span.area) != nullptr) return;
   if (auto region = device_->map(region_, span.area.offset, span.area.size)) {
     areas_.push_back({span.area, std::move(*region)});
   } else {
     span.kind = SpanKind::Refused;
+    error = region.error().code;
   }
 }
 
@@ -67,7 +63,7 @@ std::vector<WindowSpan> Bar::window_spans() const {
   for (const BarSpan& span : spans_) {
     if (!span.mapped()) continue;
     // A mapped BAR smaller than a page is alone in its page: the kernel offers it only then.
-    const uint64_t size = span.size == size_ ? std::max(size_, host_page_size()) : span.size;
+    const uint64_t size = span.size == size_ ? std::max(size_, device_->page_size()) : span.size;
     mapped.push_back({span.offset, size, memory_of(span)});
   }
   return mapped;
@@ -94,7 +90,8 @@ std::vector<BarSpanState> Bar::state() const {
   std::vector<BarSpanState> states;
   for (size_t i = 0; i < spans_.size(); ++i) {
     states.push_back({spans_[i], counters_[i].reads.load(std::memory_order_relaxed),
-                      counters_[i].writes.load(std::memory_order_relaxed)});
+                      counters_[i].writes.load(std::memory_order_relaxed),
+                      counters_[i].error.load(std::memory_order_relaxed)});
   }
   return states;
 }
@@ -175,6 +172,7 @@ void Bar::for_each_piece(uint64_t offset, Bytes data, Access access) {
         continue;
       }
       failed_.fetch_add(1, std::memory_order_relaxed);
+      if (done.error().code == EBUSY) counters_[span_at(offset)].error = EBUSY;
       fill_ones(piece);
     }
     data = data.subspan(piece.size());

@@ -35,6 +35,9 @@ struct BarSpanState {
   BarSpan span{};
   uint64_t trapped_reads = 0;
   uint64_t trapped_writes = 0;
+  /// The errno with which the kernel refused to map it; EBUSY also if it refused an access, because
+  /// something else in the host has the BAR. 0: neither.
+  int error = 0;
 };
 
 /// One BAR. Thread-safe: after construction only counters change. A vCPU may still access it after
@@ -67,13 +70,14 @@ class Bar final : public AccessTarget {
   struct alignas(64) Counters {
     std::atomic<uint64_t> reads{0};
     std::atomic<uint64_t> writes{0};
+    std::atomic<int> error{0};
   };
   struct Area {
     MapArea area;
     MappedRegion region;
   };
 
-  void map(BarSpan& span);
+  void map(BarSpan& span, std::atomic<int>& error);
   [[nodiscard]] const MappedRegion* find_area(const MapArea& wanted) const;
   [[nodiscard]] std::byte* memory_of(const BarSpan& span) const;
   [[nodiscard]] size_t span_at(uint64_t offset) const;

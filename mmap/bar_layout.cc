@@ -2,6 +2,7 @@
 #include "mmap/bar_layout.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "mmap/flat_view.h"
 
@@ -126,6 +127,13 @@ const char* trap_reason(SpanKind kind) {
       return "the VMM gives no reason that this version knows";
   }
   return "";
+}
+
+std::string trap_reason(SpanKind kind, int error) {
+  std::string reason = trap_reason(kind);
+  if (error == 0) return reason;
+  reason += kind == SpanKind::Refused ? ": " : "; the kernel refuses accesses: ";
+  return reason + std::generic_category().message(error);
 }
 
 std::vector<BarSpan> layout_bar(const BarLayoutInput& input) {

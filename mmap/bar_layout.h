@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "vfio/kernel.h"
@@ -32,6 +33,8 @@ enum class SpanKind {
 const char* to_string(SpanKind kind);
 /// Returns the reason as a sentence for people, or an empty text for Mapped.
 const char* trap_reason(SpanKind kind);
+/// Returns the same, with the errno of the mapping or access that the kernel refused; 0: none.
+std::string trap_reason(SpanKind kind, int error);
 
 /// A part of a BAR. `area` is the range to map into this process to reach the span. The kernel's
 /// sparse areas may only be mapped exactly as given, so an area may be larger than its span.

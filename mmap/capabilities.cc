@@ -10,37 +10,12 @@
 namespace passthru {
 namespace {
 
-/// Returns the size of a capability in bytes as the spec defines it, or 0 if the spec leaves it
-/// open.
-size_t spec_size(std::span<const std::byte> config, uint16_t id, size_t offset) {
-  switch (id) {
-    case PCI_CAP_ID_PM:
-    case PCI_CAP_ID_VPD:
-    case PCI_CAP_ID_SSVID:
-    case PCI_CAP_ID_SATA:
-      return 8;
-    case PCI_CAP_ID_SLOTID:
-    case PCI_CAP_ID_DBG:
-      return 4;
-    case PCI_CAP_ID_MSI: {
-      const uint16_t control = config_u16(config, offset + PCI_MSI_FLAGS);
-      const size_t address = (control & PCI_MSI_FLAGS_64BIT) != 0 ? 8 : 4;
-      return PCI_MSI_ADDRESS_LO + address + ((control & PCI_MSI_FLAGS_MASKBIT) != 0 ? 12 : 2);
-    }
-    case PCI_CAP_ID_VNDR:
-      return config_u8(config, offset + PCI_CAP_FLAGS);
-    case PCI_CAP_ID_EXP: {
-      const uint16_t flags = config_u16(config, offset + PCI_EXP_FLAGS);
-      return (flags & PCI_EXP_FLAGS_VERS) >= 2 ? PCI_CAP_EXP_ENDPOINT_SIZEOF_V2
-                                               : PCI_CAP_EXP_ENDPOINT_SIZEOF_V1;
-    }
-    case PCI_CAP_ID_MSIX:
-      return PCI_CAP_MSIX_SIZEOF;
-    case PCI_CAP_ID_AF:
-      return PCI_CAP_AF_SIZEOF;
-    default:
-      return 0;
-  }
+/// Returns how many bytes must be there. Some functions end version 1 of PCI Express before the
+/// link's registers, whatever their type. Passthru needs the registers before those.
+size_t least_size(std::span<const std::byte> config, const Capability& capability, size_t size) {
+  if (capability.extended || capability.id != PCI_CAP_ID_EXP) return size;
+  const uint16_t flags = config_u16(config, capability.offset + size_t{PCI_EXP_FLAGS});
+  return (flags & PCI_EXP_FLAGS_VERS) < 2 ? PCI_CAP_EXP_RC_ENDPOINT_SIZEOF_V1 : size;
 }
 
 /// Returns where the next capability begins, or where the space of this capability ends.
@@ -80,12 +55,14 @@ std::vector<Capability> find_capabilities(std::span<const std::byte> config) {
 
   for (Capability& capability : all) {
     const size_t room = limit_of(capability, all, config.size()) - capability.offset;
-    const size_t size =
-        capability.extended ? 0 : spec_size(config, capability.id, capability.offset);
-    // A vendor's length byte may be wrong, but the header exists in any case.
-    const bool open = size < 2;
-    capability.cut = !open && size > room;
-    capability.size = static_cast<uint16_t>(open || capability.cut ? room : size);
+    const size_t size = capability.extended
+                            ? extended_capability_size(config, capability.id, capability.offset)
+                            : capability_size(config, capability.id, capability.offset);
+    // A vendor's length may be wrong, but the header exists in any case.
+    const size_t header = capability.extended ? PCI_CAP_SIZEOF : PCI_CAP_FLAGS;
+    const bool open = size < header;
+    capability.cut = !open && least_size(config, capability, size) > room;
+    capability.size = static_cast<uint16_t>(open ? room : std::min(size, room));
   }
   return all;
 }

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <linux/pci_regs.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -52,10 +51,11 @@ Result<std::unique_ptr<ConfigSpace>> ConfigSpace::create(const std::shared_ptr<V
   for (unsigned bar = 0; bar < kBars; ++bar) {
     source.region_sizes[bar] = device->region(static_cast<Region>(bar)).size;
   }
-  if (!rom_is_readable(*device)) source.region_sizes[kRomBar] = 0;
+  const bool shown = options.rom && options.rom_size == 0;
+  if (!shown || !rom_is_readable(*device)) source.region_sizes[kRomBar] = 0;
   source.msix_vectors = device->irq(Irq::Msix).count;
   source.msi_vectors = device->irq(Irq::Msi).count;
-  source.page_size = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  source.page_size = device->page_size();
   source.bdf = device->bdf().str();
   return create(std::move(source), options).on(device->bdf().str());
 }

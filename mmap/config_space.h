@@ -27,9 +27,9 @@ namespace passthru {
 struct ConfigSource {
   std::shared_ptr<PhysicalConfig> registers{};
   uint32_t size = 256;  ///< bytes of config space: 256, or 4096 with PCI Express
-  std::array<uint64_t, kBars> region_sizes{};  ///< bytes behind each BAR, 0: none
-  unsigned msix_vectors = 0;                   ///< that the host can bind; 0 hides the capability
-  unsigned msi_vectors = 0;
+  RegionSizes region_sizes{};
+  unsigned msix_vectors = 0;  ///< that the guest can have; 0 hides the capability
+  unsigned msi_vectors = 0;   ///< likewise
   uint64_t page_size = 4096;  ///< the host's
   std::string bdf{};          ///< for errors
 };
@@ -136,9 +136,8 @@ class ConfigSpace {
   [[nodiscard]] uint16_t command() const;
   [[nodiscard]] unsigned power_state() const;
 
-  /// Returns the device's own MSI-X layout. It is checked: table and PBA lie within their BARs and
-  /// do not overlap. Empty if the device has no MSI-X, or if the check failed and the capability is
-  /// hidden.
+  /// Returns the device's own MSI-X layout, as `usable_msix` returns it: with all its vectors.
+  /// Empty if the device has no MSI-X that the guest can use: then the capability is hidden.
   [[nodiscard]] const std::optional<MsixLayout>& msix() const { return msix_; }
   /// Returns where the guest finds table and PBA. Meaningless while msix() is empty.
   [[nodiscard]] const MsixPlacement& msix_placement() const { return msix_placement_; }
@@ -181,6 +180,7 @@ class ConfigSpace {
   void describe_capability(Snapshot config, const Capability& capability);
   void describe_pm(Snapshot config, uint32_t offset);
   void describe_msi(Snapshot config, uint32_t offset);
+  [[nodiscard]] uint32_t multiple_messages(uint16_t control) const;
   void describe_msix(uint32_t offset);
   void describe_express(Snapshot config, const Capability& capability);
   void hide_port_features(Snapshot config, uint32_t offset);

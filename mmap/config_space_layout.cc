@@ -32,10 +32,6 @@ void hide(Capability& capability, const char* reason) {
   capability.reason = reason;
 }
 
-bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) {
-  return a < b + b_size && b < a + a_size;
-}
-
 }  // namespace
 
 Result<void> ConfigSpace::describe(Snapshot config) {
@@ -127,7 +123,8 @@ Result<void> ConfigSpace::place_msix_table() {
     if (options_.msix.kind != MsixChoice::Kind::Bar) return {};
     return fail(EINVAL, "put the MSI-X table into another BAR", "the device has no MSI-X table");
   }
-  msix_placement_ = PASSTHRU_TRY(place_msix(shapes_, *msix_, source_.page_size, options_.msix));
+  msix_placement_ = PASSTHRU_TRY(
+      place_msix(shapes_, *msix_, source_.page_size, options_.msix, source_.msix_vectors));
   shapes_ = msix_placement_.shapes;
   return {};
 }
@@ -159,7 +156,9 @@ void ConfigSpace::decide_policies(Snapshot config) {
     } else if (capability.id == PCI_CAP_ID_MSI && (!options_.msi || source_.msi_vectors == 0)) {
       hide(capability, "MSI is not available for this device");
     } else if (capability.id == PCI_CAP_ID_MSIX && !accept_msix(config)) {
-      hide(capability, "its table or pending bits are not within a memory BAR, or overlap");
+      hide(capability,
+           "its table is not within a memory BAR or overlaps the pending bits, or these have no "
+           "room");
     }
   }
 }
@@ -168,20 +167,8 @@ void ConfigSpace::decide_policies(Snapshot config) {
 bool ConfigSpace::accept_msix(Snapshot config) {
   const auto found = find_msix(config);
   if (!found || source_.msix_vectors == 0) return false;
-  MsixLayout msix = *found;
-  msix.vectors = std::min(msix.vectors, source_.msix_vectors);
-  const auto within = [this](unsigned bar, uint64_t at, uint64_t size) {
-    return bar < kRomBar && shapes_[bar].size != 0 && !shapes_[bar].io &&
-           size <= source_.region_sizes[bar] && at <= source_.region_sizes[bar] - size;
-  };
-  if (!within(msix.table_bar, msix.table_offset, msix.table_size()) ||
-      !within(msix.pba_bar, msix.pba_offset, msix.pba_size()) ||
-      (msix.table_bar == msix.pba_bar &&
-       overlap(msix.table_offset, msix.table_size(), msix.pba_offset, msix.pba_size()))) {
-    return false;
-  }
-  msix_ = msix;
-  return true;
+  msix_ = usable_msix(shapes_, source_.region_sizes, *found, source_.page_size);
+  return msix_.has_value();
 }
 
 void ConfigSpace::describe_capability(Snapshot config, const Capability& capability) {
@@ -256,13 +243,21 @@ void ConfigSpace::describe_pm(Snapshot config, uint32_t offset) {
   bits_.emulate(offset + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, 0, PCI_PM_CTRL_STATE_MASK);
 }
 
+/// Returns Multiple Message Capable: log2 of the vectors that device and host have.
+uint32_t ConfigSpace::multiple_messages(uint16_t control) const {
+  const auto available = static_cast<uint32_t>(std::bit_width(source_.msi_vectors)) - 1;
+  return std::min<uint32_t>(control & PCI_MSI_FLAGS_QMASK, available << 1);
+}
+
 void ConfigSpace::describe_msi(Snapshot config, uint32_t offset) {
   msi_ = offset;
   const uint16_t control = config_u16(config, offset + PCI_MSI_FLAGS);
   msi_64bit_ = (control & PCI_MSI_FLAGS_64BIT) != 0;
   msi_maskable_ = (control & PCI_MSI_FLAGS_MASKBIT) != 0;
   constexpr uint32_t kWritable = PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE;
-  bits_.emulate(offset + PCI_MSI_FLAGS, 2, UINT16_MAX, control & ~kWritable, kWritable);
+  const uint32_t fixed = control & ~(kWritable | PCI_MSI_FLAGS_QMASK);
+  bits_.emulate(offset + PCI_MSI_FLAGS, 2, UINT16_MAX, fixed | multiple_messages(control),
+                kWritable);
   bits_.emulate(offset + PCI_MSI_ADDRESS_LO, 4, UINT32_MAX, 0, ~uint32_t{3});
   if (msi_64bit_) bits_.emulate(offset + PCI_MSI_ADDRESS_HI, 4, UINT32_MAX, 0, UINT32_MAX);
   bits_.emulate(offset + (msi_64bit_ ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2, UINT16_MAX, 0,

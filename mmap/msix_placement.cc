@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 
 namespace passthru {
 namespace {
@@ -25,6 +26,7 @@ BarRange pages_of(const BarRange& range, const BarInfos& shapes, uint64_t page) 
 bool shares_its_pages(const BarInfos& shapes, const MsixLayout& msix, uint64_t page) {
   const BarRange table =
       pages_of({msix.table_bar, msix.table_offset, msix.table_size()}, shapes, page);
+  if (!msix.has_pba) return table.size > msix.table_size();
   const BarRange pba = pages_of({msix.pba_bar, msix.pba_offset, msix.pba_size()}, shapes, page);
   uint64_t bytes = table.size + pba.size;
   if (table.bar == pba.bar) {
@@ -77,19 +79,66 @@ std::string advice(const BarInfos& shapes, uint64_t needed, uint64_t page) {
   return fmt::format("Choose one of {}auto or inplace", bars);
 }
 
+bool overlap(const MsixLayout& msix) {
+  return msix.table_bar == msix.pba_bar && msix.table_offset < msix.pba_offset + msix.pba_size() &&
+         msix.pba_offset < msix.table_offset + msix.table_size();
+}
+
+/// Returns the physical table from `begin` bytes on, if that is not empty.
+std::optional<BarRange> rest_of_table(const MsixLayout& msix, uint64_t begin) {
+  if (begin == msix.table_size()) return std::nullopt;
+  return BarRange{msix.table_bar, msix.table_offset + begin, msix.table_size() - begin};
+}
+
+/// Gives the guest's pending bits a place of their own. The table stays.
+Result<MsixPlacement> with_pending_bits(MsixPlacement placement, uint64_t page) {
+  MsixLayout& layout = placement.layout;
+  const auto bar = best_bar(placement.shapes, layout.pba_size(), page);
+  if (!bar) return fail(ENOSPC, "place the MSI-X pending bits", "no BAR has room for them");
+  BarInfo& shape = placement.shapes[*bar];
+  layout.pba_bar = *bar;
+  layout.pba_offset = start_in(shape, page);
+  layout.has_pba = true;
+  shape = enlarged(shape, layout.pba_size(), page).value_or(shape);
+  return placement;
+}
+
 }  // namespace
 
+std::optional<MsixLayout> usable_msix(const BarInfos& shapes, const RegionSizes& sizes,
+                                      MsixLayout announced, uint64_t page_size) {
+  const auto within = [&](unsigned bar, uint64_t at, uint64_t size) {
+    return bar < kRomBar && shapes[bar].size != 0 && !shapes[bar].io && size <= sizes[bar] &&
+           at <= sizes[bar] - size;
+  };
+  if (overlap(announced) ||
+      !within(announced.table_bar, announced.table_offset, announced.table_size())) {
+    return std::nullopt;
+  }
+  announced.has_pba = within(announced.pba_bar, announced.pba_offset, announced.pba_size());
+  if (!announced.has_pba && !place_msix(shapes, announced, page_size, {})) return std::nullopt;
+  return announced;
+}
+
 Result<MsixPlacement> place_msix(const BarInfos& shapes, const MsixLayout& physical,
-                                 uint64_t page_size, const MsixChoice& choice) {
+                                 uint64_t page_size, const MsixChoice& choice,
+                                 unsigned max_vectors) {
   MsixPlacement placement{.shapes = shapes, .layout = physical};
-  const uint64_t needed = physical.table_size() + physical.pba_size();
+  placement.layout.vectors = std::min(physical.vectors, max_vectors);
+  const uint64_t table_size = placement.layout.table_size();
+  const uint64_t needed = table_size + placement.layout.pba_size();
+  placement.hidden = rest_of_table(physical, table_size);
+  const auto in_place = [&]() -> Result<MsixPlacement> {
+    if (physical.has_pba) return placement;
+    return with_pending_bits(placement, page_size);
+  };
   unsigned bar = choice.bar;
   switch (choice.kind) {
     case MsixChoice::Kind::InPlace:
-      return placement;
+      return in_place();
     case MsixChoice::Kind::Auto: {
       const auto best = best_bar(shapes, needed, page_size);
-      if (!best || !shares_its_pages(shapes, physical, page_size)) return placement;
+      if (!best || !shares_its_pages(shapes, physical, page_size)) return in_place();
       bar = *best;
       break;
     }
@@ -111,9 +160,10 @@ Result<MsixPlacement> place_msix(const BarInfos& shapes, const MsixLayout& physi
   // The table's size is a multiple of 16, so that the pending bits are aligned behind it.
   placement.layout.table_bar = placement.layout.pba_bar = bar;
   placement.layout.table_offset = start_in(shapes[bar], page_size);
-  placement.layout.pba_offset = placement.layout.table_offset + physical.table_size();
+  placement.layout.pba_offset = placement.layout.table_offset + table_size;
+  placement.layout.has_pba = true;
   placement.shapes[bar] = *shape;
-  placement.hidden = BarRange{physical.table_bar, physical.table_offset, physical.table_size()};
+  placement.hidden = rest_of_table(physical, 0);
   return placement;
 }
 

@@ -3,6 +3,7 @@
 // a BAR that the device does not have (`msix=auto|inplace|barN`). Pure; only ConfigSpace calls it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -11,6 +12,8 @@
 #include "pci/msix_layout.h"
 
 namespace passthru {
+
+inline constexpr unsigned kMaxMsixVectors = 2048;
 
 /// The place that the user chose.
 struct MsixChoice {
@@ -36,9 +39,24 @@ struct BarRange {
 struct MsixPlacement {
   BarInfos shapes{};
   MsixLayout layout{};  ///< of the virtual table and pending bits; the capability says the same
-  /// The range of the physical table if the virtual table is elsewhere. Nothing answers there.
+  /// The range of the physical table that the virtual table does not cover: all of it if the
+  /// virtual table is elsewhere, its end if the guest has fewer vectors. Nothing answers there.
   std::optional<BarRange> hidden{};
 };
+
+/// The number of bytes behind each BAR in the device; 0: none.
+using RegionSizes = std::array<uint64_t, kBars>;
+
+/// Returns the layout that the device's capability announces, if the guest can have it. `has_pba`
+/// is false if the pending bits are not within a memory BAR: `place_msix` then puts the guest's
+/// somewhere else. `sizes` are at most those of `shapes`.
+///
+/// Returns nothing in these cases:
+/// - The table is not within a memory BAR.
+/// - Table and pending bits overlap.
+/// - No BAR has room for the pending bits.
+std::optional<MsixLayout> usable_msix(const BarInfos& shapes, const RegionSizes& sizes,
+                                      MsixLayout announced, uint64_t page_size);
 
 /// Returns the placement for `choice`.
 ///
@@ -54,12 +72,17 @@ struct MsixPlacement {
 /// becomes at least twice as large. It begins on its own page. `Auto` takes the lowest free
 /// register, otherwise it enlarges the smallest BAR.
 ///
-/// `shapes` are the device's BARs, `physical` lies within them, and `page_size` is the host's.
+/// If the device has no pending bits (`has_pba`), those of the guest get such a place even if the
+/// table stays.
+///
+/// `shapes` are the device's BARs, `physical` is a result of `usable_msix`, and `page_size` is the
+/// host's. The guest has at most `max_vectors` vectors (at least 1), and a table of that size.
 ///
 /// Errors (the hint names the BARs that can be chosen):
 /// - EINVAL: the chosen BAR does not exist, is an I/O BAR, or is the upper half of another BAR.
 /// - ENOSPC: the BAR would be larger than a BAR can be.
 Result<MsixPlacement> place_msix(const BarInfos& shapes, const MsixLayout& physical,
-                                 uint64_t page_size, const MsixChoice& choice);
+                                 uint64_t page_size, const MsixChoice& choice,
+                                 unsigned max_vectors = kMaxMsixVectors);
 
 }  // namespace passthru

@@ -19,6 +19,9 @@ struct MsixLayout {
   uint64_t pba_offset = 0;    ///< bytes into the BAR, a multiple of 8
   /// The offset of the capability in config space; Message Control is 2 bytes further.
   uint8_t capability = 0;
+  /// False: the capability announces pending bits where no memory BAR of the device is. Nothing may
+  /// read them there.
+  bool has_pba = true;
 
   /// Returns the size in bytes: 16 for each vector.
   [[nodiscard]] uint64_t table_size() const { return uint64_t{vectors} * 16; }
@@ -34,7 +37,7 @@ struct MsixLayout {
 /// - The capability is cut off.
 /// - It names BAR 6 or 7, which no function has, so the table is unusable.
 ///
-/// The caller must check that the table lies inside its BAR.
+/// The caller must check that table and pending bits lie inside their BARs (mmap/msix_placement.h).
 std::optional<MsixLayout> find_msix(std::span<const std::byte> config);
 
 }  // namespace passthru

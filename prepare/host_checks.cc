@@ -178,6 +178,25 @@ HostCheck cdev(const DeviceFacts& facts) {
                    facts.cdev));
 }
 
+HostCheck bar_holders(const DeviceFacts& facts) {
+  std::vector<std::string> held;
+  bool boot_display = false;
+  for (const HeldBar& each : facts.held_bars) {
+    held.push_back(fmt::format("BAR {} ({})", each.bar, fmt::join(each.holders, ", ")));
+    for (const std::string& name : each.holders) boot_display |= name == "BOOTFB";
+  }
+  return {"bar_holders", Warn,
+          fmt::format("the host has {}: a guest reads all ones there", first_few(held)),
+          boot_display ? "It is the host's boot display: boot Linux with "
+                         "initcall_blacklist=sysfb_init (before 5.14: video=efifb:off)"
+                       : "Unload what has it"};
+}
+
+HostCheck reserved_memory(const DeviceFacts& facts) {
+  const Error error = memory_reserved({}, facts.direct_regions);
+  return {"reserved_memory", No, error.cause, error.advice};
+}
+
 HostCheck vf_token(const DeviceFacts& facts) {
   return {
       "vf_token", Warn,
@@ -245,6 +264,8 @@ std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts, const Host
                                    group(*facts),
                                    unless(other_way(host, &*facts), group_node(*facts)),
                                    reset(*facts)};
+  if (!facts->held_bars.empty()) checks.push_back(bar_holders(*facts));
+  if (!facts->direct_regions.empty()) checks.push_back(reserved_memory(*facts));
   if (!facts->cdev.empty()) checks.push_back(cdev(*facts));
   if (facts->physical && facts->physical->on_vfio) checks.push_back(vf_token(*facts));
   return checks;

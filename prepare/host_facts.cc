@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "base/small_file.h"
+#include "pci/iomem.h"
 #include "vfio/group.h"
 #include "vfio/unsafe_interrupts.h"
 
@@ -64,6 +65,29 @@ std::optional<bool> unsafe_interrupts(const fs::path& sys) {
   return allowed ? std::optional(*allowed) : std::nullopt;
 }
 
+/// Returns whether a resource in a BAR is not the work of the device's driver: such a driver is
+/// there, and the name is not that of a boot display.
+bool is_drivers(const PciFunction& function, const std::string& name) {
+  if (function.on_vfio || function.driver.empty()) return false;
+  return name != "BOOTFB" && name != "efifb" && name != "vesafb" && name != "simplefb";
+}
+
+std::vector<HeldBar> held_bars(const HostRoots& roots, const PciFunction& function) {
+  constexpr size_t kEnough = size_t{1} << 20;
+  std::vector<HeldBar> held;
+  const auto iomem = read_file(roots.proc / "iomem", kEnough);
+  const auto resource = read_file(Sysfs(roots.sys).function_path(function.bdf) / "resource");
+  if (!iomem || !resource) return held;
+  for (unsigned bar = 0; bar < 6; ++bar) {
+    const auto range = bar_range(*resource, bar);
+    if (!range) continue;
+    auto holders = bar_holders(*iomem, function.bdf, *range);
+    std::erase_if(holders, [&](const std::string& name) { return is_drivers(function, name); });
+    if (!holders.empty()) held.push_back({bar, std::move(holders)});
+  }
+  return held;
+}
+
 }  // namespace
 
 HostFacts host_facts(const HostRoots& roots) {
@@ -95,6 +119,8 @@ Result<DeviceFacts> device_facts(const HostRoots& roots, Bdf bdf) {
   facts.resettable =
       !facts.function.reset_methods.empty() || is_there(sysfs.function_path(bdf) / "reset");
   if (!facts.function.on_vfio) facts.uses = device_uses(sysfs, roots.proc, bdf);
+  facts.held_bars = held_bars(roots, facts.function);
+  facts.direct_regions = direct_regions(sysfs, group);
   facts.cdev = sysfs.cdev(bdf);
   if (!facts.cdev.empty()) facts.cdev_errno = access_errno(roots.dev / "vfio/devices" / facts.cdev);
   facts.group_errno = access_errno(roots.dev / "vfio" / std::to_string(group));

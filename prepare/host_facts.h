@@ -15,6 +15,7 @@
 #include "pci/bdf.h"
 #include "pci/sysfs.h"
 #include "prepare/in_use.h"
+#include "vfio/attach_facts.h"
 
 namespace passthru {
 
@@ -43,6 +44,12 @@ struct HostFacts {
   int iommufd_errno = 0;  ///< of access to /dev/iommu; 0: allowed
 };
 
+/// Users of a BAR's memory in the host, besides the device's driver.
+struct HeldBar {
+  unsigned bar = 0;
+  std::vector<std::string> holders{};  ///< their names in /proc/iomem
+};
+
 /// Facts about a device that could be assigned.
 struct DeviceFacts {
   PciFunction function{};
@@ -50,6 +57,8 @@ struct DeviceFacts {
   bool resettable = false;                                         ///< by any method
   std::vector<GroupMember> blocking{};                             ///< in its group, without itself
   Result<std::vector<DeviceUse>> uses = std::vector<DeviceUse>();  ///< empty on VFIO
+  std::vector<HeldBar> held_bars{};
+  std::vector<IovaRange> direct_regions{};  ///< memory that firmware reserves for its group
   std::string cdev{};   ///< the name of its own node below /dev/vfio/devices, if any
   int cdev_errno = 0;   ///< of access to that node; 0: allowed
   int group_errno = 0;  ///< of access to /dev/vfio/GROUP; 0: allowed

@@ -81,8 +81,31 @@ Error group_not_viable(uint32_t group) {
           "'passthru list' shows the devices. Bind them to vfio-pci, or unbind their drivers"};
 }
 
-Error explain_iommu(Error error, uint32_t group) {
+// Older kernels say EPERM when they attach the device, newer kernels EINVAL when they claim it.
+Error memory_reserved(Error error, const std::vector<IovaRange>& regions) {
+  error.code = EPERM;
+  return std::move(error)
+      .because(
+          fmt::format("firmware reserves the memory {} for a device of its IOMMU group, so the "
+                      "kernel assigns it to no guest",
+                      to_string(regions)))
+      .advise(
+          "Turn off what uses the device in the firmware's settings, or try another slot; the "
+          "vendor of the machine knows who uses that memory");
+}
+
+Error explain_iommu(Error error, uint32_t group, const AttachFacts& facts) {
+  const bool claims = error.code == EINVAL && error.operation == "VFIO_GROUP_SET_CONTAINER";
+  if (!facts.direct_regions.empty() && (error.code == EPERM || claims)) {
+    return memory_reserved(std::move(error), facts.direct_regions);
+  }
   if (error.code != EPERM) return error;
+  if (facts.interrupt_remapping.value_or(false)) {
+    return std::move(error)
+        .because(fmt::format("the kernel refuses group {}, and not for lack of interrupt remapping",
+                             group))
+        .advise("'dmesg' shows the reason that the kernel gives");
+  }
   return std::move(error)
       .because(fmt::format("the IOMMU of group {} has no interrupt remapping: a guest could forge "
                            "interrupts of the host",
@@ -134,9 +157,12 @@ Error explain_given_container(Error error, int fd) {
   return not_of_that_kind(std::move(error), fd, "a VFIO container", "/dev/vfio/vfio");
 }
 
-Error explain_bind(Error error) {
+Error explain_bind(Error error, const AttachFacts& facts) {
   switch (error.code) {
-    case EINVAL:  // one errno for three causes; a device in use is the likely cause
+    case EINVAL:  // one errno for four causes; a device in use is the likely cause
+      if (!facts.direct_regions.empty()) {
+        return memory_reserved(std::move(error), facts.direct_regions);
+      }
       error.code = EBUSY;
       return std::move(error)
           .because(
@@ -150,6 +176,11 @@ Error explain_bind(Error error) {
           .because("another process uses the device or its IOMMU group")
           .advise("'fuser -v /dev/vfio/* /dev/vfio/devices/*' shows the process");
     case EPERM:
+      if (facts.interrupt_remapping.value_or(false)) {
+        return std::move(error)
+            .because("a device of its IOMMU group has another owner")
+            .advise("'fuser -v /dev/vfio/* /dev/vfio/devices/*' shows the process");
+      }
       return std::move(error)
           .because(
               "its IOMMU has no interrupt remapping (a guest could forge interrupts of the "

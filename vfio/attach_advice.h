@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "pci/bdf.h"
+#include "vfio/attach_facts.h"
 #include "vfio/kernel.h"
 
 namespace passthru {
@@ -18,8 +20,13 @@ Error explain_container(Error error);
 Error explain_group(Error error, uint32_t group);
 /// Returns the error for a group with a device that is bound to a host driver.
 Error group_not_viable(uint32_t group);
-/// Explains why the IOMMU refused the group. EPERM: the IOMMU has no interrupt remapping.
-Error explain_iommu(Error error, uint32_t group);
+/// Returns the error for memory that firmware reserves for the device: EPERM. `error` names the
+/// operation.
+Error memory_reserved(Error error, const std::vector<IovaRange>& regions);
+/// Explains why the IOMMU refused the group, from the facts about it:
+/// - EPERM, and EINVAL of VFIO_GROUP_SET_CONTAINER, with direct regions: firmware reserves memory.
+/// - EPERM otherwise: no interrupt remapping. If it is there, only the kernel's log has the reason.
+Error explain_iommu(Error error, uint32_t group, const AttachFacts& facts = {});
 /// Explains why /dev/iommu did not open.
 Error explain_iommufd(Error error);
 /// Explains why /dev/vfio/devices/NAME did not open.
@@ -30,10 +37,12 @@ Error explain_given_iommufd(Error error, int fd);
 Error explain_given_container(Error error, int fd);
 /// Explains why the iommufd did not accept the device:
 /// - EBUSY: the device is in use.
-/// - EINVAL, which becomes EBUSY: the device is probably in use. The cause names the other
+/// - EINVAL with direct regions: firmware reserves memory.
+/// - Other EINVAL, which becomes EBUSY: the device is probably in use. The cause names the other
 ///   possibilities.
-/// - EPERM: no interrupt remapping, or its group has another owner.
-Error explain_bind(Error error);
+/// - EPERM: its group has another owner, or interrupt remapping is missing, unless the facts show
+///   that it is there.
+Error explain_bind(Error error, const AttachFacts& facts = {});
 /// Explains why the IOAS did not accept the device.
 Error explain_ioas(Error error);
 /// Returns the error for allow_unsafe_interrupts in type1 or iommufd without the agreement of the

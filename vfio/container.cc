@@ -23,10 +23,11 @@ Result<void> Container::adopt(Fd container) {
   return {};
 }
 
-Result<int> Container::attach(uint32_t group, Fd given, Attachment attachment) {
+Result<int> Container::attach(uint32_t group, Fd given, Attachment attachment,
+                              const AttachFactsReader& facts) {
   auto found = groups_.find(group);
   if (found == groups_.end()) {
-    auto attached = attachment == Attachment::Own ? attach_new(group, std::move(given))
+    auto attached = attachment == Attachment::Own ? attach_new(group, std::move(given), facts)
                                                   : take_over(group, std::move(given));
     if (!attached) {
       close();
@@ -38,14 +39,17 @@ Result<int> Container::attach(uint32_t group, Fd given, Attachment attachment) {
   return found->second.fd.get();
 }
 
-Result<void> Container::attach_new(uint32_t group, Fd given) {
+Result<void> Container::attach_new(uint32_t group, Fd given, const AttachFactsReader& facts) {
+  const auto explained = [&](Error error) {
+    return tl::unexpected(explain_iommu(std::move(error), group, facts ? facts() : AttachFacts{}));
+  };
   const bool first = groups_.empty();
   if (!fd_) PASSTHRU_TRY(open());
   Fd fd = PASSTHRU_TRY(open_group(group, std::move(given)));
   auto attached = kernel_.set_container(fd.get(), fd_.get());
-  if (!attached) return tl::unexpected(explain_iommu(std::move(attached).error(), group));
+  if (!attached) return explained(std::move(attached).error());
   if (first) attached = kernel_.set_iommu(fd_.get(), VFIO_TYPE1v2_IOMMU);
-  if (!attached) attached = tl::unexpected(explain_iommu(std::move(attached).error(), group));
+  if (!attached) attached = explained(std::move(attached).error());
   if (attached && listener_ != nullptr) attached = listener_->file_added(fd.get());
   if (!attached) {
     unset(fd);

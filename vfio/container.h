@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "vfio/attach_facts.h"
 #include "vfio/iommu_space.h"
 #include "vfio/kernel.h"
 
@@ -29,12 +30,14 @@ class Container final : public IommuSpace {
   Result<void> adopt(Fd container);
 
   /// Attaches a group, or counts one more use of it. `given` is its descriptor if the caller opened
-  /// it. Returns the group's descriptor, which this object owns. An error changes nothing.
+  /// it. `facts` explain a refusal. Returns the group's descriptor, which this object owns. An
+  /// error changes nothing.
   ///
   /// Errors:
   /// - EINVAL: the group is handed over, and the container is not, or the group is in no container.
   /// - Errors of the kernel, with advice.
-  Result<int> attach(uint32_t group, Fd given, Attachment attachment = Attachment::Own);
+  Result<int> attach(uint32_t group, Fd given, Attachment attachment = Attachment::Own,
+                     const AttachFactsReader& facts = {});
   /// Returns one use. The last use closes the group; the last group ends all mappings. A group that
   /// another process goes on with stays in the container.
   void detach(uint32_t group, Attachment attachment = Attachment::Own);
@@ -74,7 +77,7 @@ class Container final : public IommuSpace {
   Result<void> open();
   Result<void> check(const Fd& container);
   Result<Fd> open_group(uint32_t group, Fd given);
-  Result<void> attach_new(uint32_t group, Fd given);
+  Result<void> attach_new(uint32_t group, Fd given, const AttachFactsReader& facts);
   Result<void> take_over(uint32_t group, Fd given);
   void unset(const Fd& group);
   void close();

@@ -5,12 +5,14 @@
 #include <linux/pci_regs.h>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <utility>
 
 #include "vfio/attach_advice.h"
+#include "vfio/attach_facts.h"
 
 namespace passthru {
 namespace {
@@ -38,6 +40,11 @@ template <class T>
 Result<T> of(const Bdf& bdf, Region region, Result<T> result) {
   if (!result) result.error().operation += " " + to_string(region);
   return of(bdf, std::move(result));
+}
+
+AttachFactsReader facts_of(const Sysfs* sysfs, uint32_t group) {
+  if (sysfs == nullptr) return {};
+  return [sysfs, group] { return attach_facts(*sysfs, group); };
 }
 
 /// Turns EINVAL into an empty info: the device lacks this region or interrupt, not the others.
@@ -71,6 +78,8 @@ VfioDevice::VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceHandle& door)
       group_(door.group),
       bdf_(door.bdf),
       backend_(door.backend),
+      use_rom_(door.use_rom),
+      max_vectors_(door.max_vectors),
       attachment_(door.attachment) {}
 
 Result<std::shared_ptr<VfioDevice>> VfioDevice::open(Kernel& kernel, DmaSpace& dma,
@@ -119,8 +128,9 @@ Result<void> VfioDevice::open_fd(DeviceHandle door, bool allow_unsafe_interrupts
 
 Result<void> VfioDevice::open_by_group(DeviceHandle door, bool allow_unsafe_interrupts,
                                        const Sysfs* sysfs) {
-  const int group = PASSTHRU_TRY(
-      dma_.attach_group(group_, allow_unsafe_interrupts, std::move(door.given), door.attachment));
+  const int group =
+      PASSTHRU_TRY(dma_.attach_group(group_, allow_unsafe_interrupts, std::move(door.given),
+                                     door.attachment, facts_of(sysfs, group_)));
   attached_ = true;
   auto opened = kernel_.open_device(group, device_name(bdf_, door.vf_token));
   if (!opened && opened.error().code == ENODEV) {
@@ -146,7 +156,8 @@ Result<void> VfioDevice::open_by_node(DeviceHandle door, bool allow_unsafe_inter
     if (!opened) return tl::unexpected(explain_cdev(std::move(opened).error(), door.cdev));
     node = std::move(*opened);
   }
-  auto bound = dma_.attach_cdev(std::move(node), allow_unsafe_interrupts, door.attachment);
+  auto bound = dma_.attach_cdev(std::move(node), allow_unsafe_interrupts, door.attachment,
+                                facts_of(sysfs, group_));
   // Since Linux 6.17 the bind needs the VF token. Passthru does not pass one there.
   if (!bound && bound.error().code == EACCES && sysfs != nullptr &&
       bound.error().operation == "VFIO_DEVICE_BIND_IOMMUFD") {
@@ -164,13 +175,23 @@ Result<void> VfioDevice::read_infos() {
   info_ = PASSTHRU_TRY(kernel_.device_info(fd_.get()));
   if (!info_.is_pci) return fail(ENODEV, "VFIO_DEVICE_GET_INFO", "it is not a PCI device");
   for (uint32_t index = 0; index < kRegions && index < info_.region_count; ++index) {
-    regions_[index] =
-        PASSTHRU_TRY(or_absent(kernel_.region_info(fd_.get(), static_cast<Region>(index))));
+    const auto region = static_cast<Region>(index);
+    if (region == Region::Rom && !use_rom_) continue;
+    regions_[index] = PASSTHRU_TRY(or_absent(kernel_.region_info(fd_.get(), region)));
   }
   for (uint32_t index = 0; index < kIrqs && index < info_.irq_count; ++index) {
     irqs_[index] = PASSTHRU_TRY(or_absent(kernel_.irq_info(fd_.get(), static_cast<Irq>(index))));
   }
+  limit_vectors();
   return {};
+}
+
+void VfioDevice::limit_vectors() {
+  if (max_vectors_ == 0) return;
+  uint32_t& msix = irqs_[static_cast<size_t>(Irq::Msix)].count;
+  uint32_t& msi = irqs_[static_cast<size_t>(Irq::Msi)].count;
+  msix = std::min(msix, max_vectors_);
+  msi = std::min(msi, std::bit_floor(max_vectors_));
 }
 
 const RegionInfo& VfioDevice::region(Region region) const {
@@ -234,7 +255,7 @@ Result<void> VfioDevice::turn_decode_on() {
 
 Result<MappedRegion> VfioDevice::map(Region region, uint64_t offset, uint64_t size) {
   const RegionInfo& info = this->region(region);
-  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t page = page_size();
   const uint64_t end =
       info.size > UINT64_MAX - page ? info.size : (info.size + page - 1) / page * page;
   if (size == 0 || !within(offset, size, end)) {

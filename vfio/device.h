@@ -73,7 +73,8 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   void set_attachment(Attachment attachment) { attachment_ = attachment; }
   /// Returns size 0 for a region that the device does not have.
   [[nodiscard]] const RegionInfo& region(Region region) const;
-  /// Returns count 0 for an interrupt that the device does not have.
+  /// Returns count 0 for an interrupt that the device does not have. The count of MSI-X and of MSI
+  /// is at most `DeviceHandle::max_vectors`, and that of MSI a power of two.
   [[nodiscard]] const IrqInfo& irq(Irq irq) const;
 
   /// Read and write a region. `offset` is relative to the region; the bounds check cannot wrap.
@@ -118,6 +119,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   Result<void> hot_reset();
 
   Kernel& kernel() { return kernel_; }
+  [[nodiscard]] uint64_t page_size() const { return kernel_.page_size(); }
 
  private:
   VfioDevice(Kernel& kernel, DmaSpace& dma, const DeviceHandle& door);
@@ -125,6 +127,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   Result<void> open_by_group(DeviceHandle door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
   Result<void> open_by_node(DeviceHandle door, bool allow_unsafe_interrupts, const Sysfs* sysfs);
   Result<void> read_infos();
+  void limit_vectors();
   Result<void> check(Irq irq, uint32_t start, uint64_t count) const;
   Result<void> put(Region region, uint64_t offset, std::span<const std::byte> data);
   friend class MappedRegion;
@@ -134,6 +137,8 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   const uint32_t group_;
   const Bdf bdf_;
   const Backend backend_;
+  const bool use_rom_;
+  const uint32_t max_vectors_;  ///< 0: no limit
   std::atomic<Attachment> attachment_;
   bool attached_ = false;
   Fd fd_;

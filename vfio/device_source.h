@@ -54,6 +54,11 @@ struct DeviceHandle {
   /// HandedOver: another process has the device open. `given` is bound to the VM's iommufd, or the
   /// group is in the VM's container.
   Attachment attachment = Attachment::Own;
+  /// False: the device counts as one without an expansion ROM, and the kernel is not asked for it.
+  /// To answer, the kernel reads the ROM, and some devices hang then.
+  bool use_rom = true;
+  /// The maximum number of MSI-X vectors, and of MSI vectors; 0: all that the device has.
+  uint32_t max_vectors = 0;
 };
 
 /// Decides how to open a device that can be assigned. With a `cdev`, `bdf` may be 0000:00:00.0,

@@ -137,14 +137,14 @@ bool DmaSpace::has_iommufd() const {
 }
 
 Result<int> DmaSpace::attach_group(uint32_t group, bool allow_unsafe_interrupts, Fd given,
-                                   Attachment attachment) {
+                                   Attachment attachment, const AttachFactsReader& facts) {
   MutexLock lock(space_mutex_);
   if (!allow_unsafe_interrupts) {
     PASSTHRU_TRY(
         require_interrupt_remapping(Backend::Group, fmt::format("attach group {}", group)));
   }
   const bool first = !container_.active();
-  const int fd = PASSTHRU_TRY(container_.attach(group, std::move(given), attachment));
+  const int fd = PASSTHRU_TRY(container_.attach(group, std::move(given), attachment, facts));
   if (!first) return fd;
   auto ready = map_all(Backend::Group);
   if (!ready) {
@@ -166,7 +166,8 @@ bool DmaSpace::has_group(uint32_t group) const {
   return container_.has(group);
 }
 
-Result<Fd> DmaSpace::attach_cdev(Fd device, bool allow_unsafe_interrupts, Attachment attachment) {
+Result<Fd> DmaSpace::attach_cdev(Fd device, bool allow_unsafe_interrupts, Attachment attachment,
+                                 const AttachFactsReader& facts) {
   MutexLock lock(space_mutex_);
   if (!allow_unsafe_interrupts) {
     PASSTHRU_TRY(require_interrupt_remapping(Backend::Cdev, "bind the device to an iommufd"));
@@ -174,7 +175,7 @@ Result<Fd> DmaSpace::attach_cdev(Fd device, bool allow_unsafe_interrupts, Attach
   const bool first = !ioas_.active();
   const bool runs = attachment == Attachment::HandedOver;
   if (first && runs) PASSTHRU_TRY(map_before_attach());
-  if (auto attached = ioas_.attach(device.get(), attachment); !attached) {
+  if (auto attached = ioas_.attach(device.get(), attachment, facts); !attached) {
     if (first && runs) ioas_.close();
     forget_maps(Backend::Cdev);
     return tl::unexpected(std::move(attached).error());

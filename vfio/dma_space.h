@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/mutex.h"
 #include "base/result.h"
+#include "vfio/attach_facts.h"
 #include "vfio/container.h"
 #include "vfio/ioas.h"
 #include "vfio/kernel.h"
@@ -86,12 +87,14 @@ class DmaSpace {
   /// A mapping at the address of our memory counts as ours: both processes map the same memory.
   ///
   /// Errors:
-  /// - EPERM, with advice: the IOMMU has no interrupt remapping.
+  /// - EPERM, with advice: the IOMMU has no interrupt remapping, or firmware reserves memory for a
+  ///   device of the group. `facts` tell which.
   /// - EPERM, with advice: type1 has allow_unsafe_interrupts set, so remapping is uncertain. With
   ///   `allow_unsafe_interrupts`, the group is attached anyway.
   /// - EINVAL, with advice: see Container::attach.
   Result<int> attach_group(uint32_t group, bool allow_unsafe_interrupts = false, Fd given = Fd(),
-                           Attachment attachment = Attachment::Own);
+                           Attachment attachment = Attachment::Own,
+                           const AttachFactsReader& facts = {});
   /// Detaches a group once. The last detach closes the group.
   void detach_group(uint32_t group, Attachment attachment = Attachment::Own);
   /// Returns whether the group is attached here. Its devices then cannot be opened through their
@@ -102,7 +105,8 @@ class DmaSpace {
   /// Returns the descriptor; an error closes it. A device that is handed over moves to the VM's
   /// IOAS in one step, after all memory is mapped there.
   Result<Fd> attach_cdev(Fd device, bool allow_unsafe_interrupts = false,
-                         Attachment attachment = Attachment::Own);
+                         Attachment attachment = Attachment::Own,
+                         const AttachFactsReader& facts = {});
   /// Detaches and closes the device. If another process goes on with it, only closes it.
   void detach_cdev(Fd device, Attachment attachment = Attachment::Own);
 

@@ -25,9 +25,9 @@ Result<void> Ioas::adopt(Fd iommufd) {
   return {};
 }
 
-Result<void> Ioas::attach(int device, Attachment attachment) {
+Result<void> Ioas::attach(int device, Attachment attachment, const AttachFactsReader& facts) {
   if (listener_ != nullptr) PASSTHRU_TRY(listener_->file_added(device));
-  auto attached = attach_here(device, attachment);
+  auto attached = attach_here(device, attachment, facts);
   if (!attached) {
     if (listener_ != nullptr) listener_->file_removed(device);
     close();
@@ -57,11 +57,14 @@ Result<void> Ioas::prepare(Attachment attachment) {
 
 // The kernel binds a descriptor once, and resets the device then. A bound device may move from one
 // IOAS to another while it runs.
-Result<void> Ioas::attach_here(int device, Attachment attachment) {
+Result<void> Ioas::attach_here(int device, Attachment attachment, const AttachFactsReader& facts) {
   PASSTHRU_TRY(prepare(attachment));
   if (attachment == Attachment::Own) {
     auto bound = kernel_.bind_iommufd(device, iommufd_.get());
-    if (!bound) return tl::unexpected(explain_bind(std::move(bound).error()));
+    if (!bound) {
+      return tl::unexpected(
+          explain_bind(std::move(bound).error(), facts ? facts() : AttachFacts{}));
+    }
   }
   auto attached = kernel_.attach_ioas(device, ioas_);
   if (!attached && attachment == Attachment::HandedOver &&

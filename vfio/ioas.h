@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "vfio/attach_facts.h"
 #include "vfio/iommu_space.h"
 #include "vfio/kernel.h"
 
@@ -38,9 +39,10 @@ class Ioas final : public IommuSpace {
   void close();
   /// Binds a device's own descriptor to the iommufd and attaches it to the IOAS. A device that is
   /// handed over is bound already: it moves to this IOAS in one step. An error leaves the IOAS as
-  /// before. The descriptor may stay bound; the caller can only close it. Errors: those of
-  /// `prepare` and of the kernel.
-  Result<void> attach(int device, Attachment attachment = Attachment::Own);
+  /// before. The descriptor may stay bound; the caller can only close it. `facts` explain a
+  /// refusal. Errors: those of `prepare` and of the kernel.
+  Result<void> attach(int device, Attachment attachment = Attachment::Own,
+                      const AttachFactsReader& facts = {});
   /// Detaches and closes the device. Detaching the last device ends all mappings. A device that
   /// another process goes on with is only closed. If it is still attached to this IOAS, the IOAS
   /// stays with the iommufd.
@@ -70,7 +72,7 @@ class Ioas final : public IommuSpace {
   Result<void> hot_reset(int device, std::span<const HotResetFunction> functions);
 
  private:
-  Result<void> attach_here(int device, Attachment attachment);
+  Result<void> attach_here(int device, Attachment attachment, const AttachFactsReader& facts);
 
   Kernel& kernel_;
   VfioFileListener* const listener_;

@@ -202,6 +202,11 @@ class Kernel {
   virtual Result<bool> unsafe_interrupts_allowed(Backend backend) = 0;
   /// Returns RLIMIT_MEMLOCK of this process in bytes; UINT64_MAX: no limit.
   virtual Result<uint64_t> locked_memory_limit() = 0;
+  /// Returns the host's map of its memory, /proc/iomem. A process without privileges sees no
+  /// addresses there.
+  virtual Result<std::string> memory_map() = 0;
+  /// Returns the size of a page in bytes.
+  [[nodiscard]] virtual uint64_t page_size() const = 0;
 
   // DMA mappings of a container. Addresses and sizes in bytes, page aligned.
   virtual Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,

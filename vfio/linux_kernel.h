@@ -39,6 +39,8 @@ class LinuxKernel final : public Kernel {
   Result<std::string> device_number(int fd) override;
   Result<bool> unsafe_interrupts_allowed(Backend backend) override;
   Result<uint64_t> locked_memory_limit() override;
+  Result<std::string> memory_map() override;
+  [[nodiscard]] uint64_t page_size() const override;
 
   Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,
                        bool writable) override;

@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/small_file.h"
 #include "vfio/linux_kernel.h"
 #include "vfio/mapping_address.h"
 #include "vfio/unsafe_interrupts.h"
@@ -86,6 +87,15 @@ Result<std::string> LinuxKernel::device_number(int fd) {
 
 Result<bool> LinuxKernel::unsafe_interrupts_allowed(Backend backend) {
   return passthru::unsafe_interrupts_allowed("/sys", backend);
+}
+
+Result<std::string> LinuxKernel::memory_map() {
+  constexpr size_t kEnoughLines = size_t{1} << 20;
+  return read_file("/proc/iomem", kEnoughLines);
+}
+
+uint64_t LinuxKernel::page_size() const {
+  return static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 Result<uint64_t> LinuxKernel::locked_memory_limit() {

@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kOptions =
     "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE, rom=off, addr=SLOT.FUNCTION, "
-    "moderate=N, vf-token=UUID, bdf=BDF, fd=N, iommufd=N, group-fd=N and container-fd=N";
+    "moderate=N, vectors=N, vf-token=UUID, bdf=BDF, fd=N, iommufd=N, group-fd=N and container-fd=N";
 
 Error refused(std::string_view option, const char* cause, std::string advice) {
   return Error{.code = EINVAL, .operation = fmt::format("read the option '{}'", option)}
@@ -108,6 +108,15 @@ Result<void> read_option(std::string_view option, DeviceArgument& argument) {
                                     fmt::format("Use 1 to {} interrupts a second", kMaxPerSecond)));
     }
     options.max_interrupts_per_second = rate;
+    return {};
+  }
+  if (name == "vectors") {
+    const uint32_t vectors = number(value).value_or(0);
+    if (vectors == 0 || vectors > kMaxMsixVectors) {
+      return tl::unexpected(refused(option, "it is not a valid number of vectors",
+                                    fmt::format("Use 1 to {}", kMaxMsixVectors)));
+    }
+    options.max_vectors = vectors;
     return {};
   }
   if (name == "bdf") {

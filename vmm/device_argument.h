@@ -34,10 +34,11 @@ struct DeviceArgument {
 ///   rom=FILE | off              expansion ROM in the guest (the device's own)
 ///   vf-token=UUID               see AssignOptions::vf_token
 ///   addr=SLOT[.FUNCTION]        place on the guest's bus, hexadecimal as in an address
-///   (place_on_bus) moderate=N                  at most N interrupts a second per vector, 1 to
-///   1000000 (no limit) fd=N                        descriptor of the device's own node,
-///   /dev/vfio/devices/vfioN iommufd=N                   descriptor of /dev/iommu; all devices of a
-///   VM share it group-fd=N, container-fd=N  descriptors of /dev/vfio/GROUP and /dev/vfio/vfio
+///   moderate=N                  at most N interrupts a second per vector, 1 to 1000000 (no limit)
+///   vectors=N                   at most N vectors of MSI-X and of MSI, 1 to 2048 (the device's)
+///   fd=N                        descriptor of the device's own node, /dev/vfio/devices/vfioN
+///   iommufd=N                   descriptor of /dev/iommu; all devices of a VM share it
+///   group-fd=N, container-fd=N  descriptors of /dev/vfio/GROUP and /dev/vfio/vfio
 ///   bdf=BDF                     address, if the argument does not begin with it
 /// Errors:
 /// - EINVAL: no BDF, an unknown option, or an invalid value; says what is valid.

@@ -102,6 +102,7 @@ enum passthru_event_kind {
   PASSTHRU_EVENT_DEVICE_ERROR = 7,    /**< the device reported an uncorrectable error */
   PASSTHRU_EVENT_DEVICE_GONE = 8,     /**< the device no longer answers, and was detached */
   PASSTHRU_EVENT_P2P_REFUSED = 9,     /**< devices do not reach a BAR by DMA; once for a domain */
+  PASSTHRU_EVENT_DEVICE_LIMITED = 10, /**< at its open: a part does not work as announced */
 };
 
 /** A report to the VMM. A guest cannot cause events without limit. */

@@ -16,16 +16,13 @@ namespace passthru {
 namespace {
 
 constexpr unsigned kIndexShift = 40;  // VFIO_PCI_OFFSET_SHIFT
-constexpr uint64_t kPage = 4096;
-
-constexpr uint64_t page_up(uint64_t size) {
-  return (size + kPage - 1) & ~(kPage - 1);
-}
-
 }  // namespace
 
-FakeDevice::FakeDevice(FakeSpec spec, bool interrupt_remapping)
-    : spec_(std::move(spec)), interrupt_remapping_(interrupt_remapping), config_(spec_) {
+FakeDevice::FakeDevice(FakeSpec spec, bool interrupt_remapping, uint64_t page_size)
+    : spec_(std::move(spec)),
+      interrupt_remapping_(interrupt_remapping),
+      page_size_(page_size),
+      config_(spec_) {
   for (size_t index = 0; index < bars_.size(); ++index) {
     if (spec_.bars[index].size == 0) continue;
     Memory& memory = bars_[index];
@@ -109,6 +106,7 @@ Result<void> FakeDevice::read(uint64_t fd_offset, std::span<std::byte> data) {
       data[i] = spec_.rom[offset + i];
     return {};
   }
+  if (held(index)) return fail(EBUSY, "pread");
   const Access how = access(index);
   if (how == Access::Nothing) return fail(EIO, "pread");
   if (how == Access::Ones) return {};
@@ -141,6 +139,7 @@ Result<void> FakeDevice::write(uint64_t fd_offset, std::span<const std::byte> da
     if (written.reset) do_reset();
     return {};
   }
+  if (held(index)) return fail(EBUSY, "pwrite");
   const Access how = access(index);
   if (how == Access::Nothing) return fail(EIO, "pwrite");
   std::byte* const memory = device_memory(static_cast<unsigned>(index));
@@ -156,7 +155,7 @@ Result<FakeDevice::Mappable> FakeDevice::map(uint64_t fd_offset, uint64_t size) 
   if (index >= bars_.size()) return fail(EINVAL, "mmap");
   const FakeBar& bar = spec_.bars[index];
   const uint64_t end = page_up(bar.size);
-  if (!bar.mappable || size == 0 || offset % kPage != 0 || offset >= end ||
+  if (!bar.mappable || size == 0 || offset % page_size_ != 0 || offset >= end ||
       page_up(size) > end - offset) {
     return fail(EINVAL, "mmap");
   }
@@ -168,10 +167,12 @@ Result<FakeDevice::Mappable> FakeDevice::map(uint64_t fd_offset, uint64_t size) 
     return fail(EINVAL, "mmap");
   }
   if (spec_.msix.vectors != 0 && spec_.msix.table_bar == index && !spec_.msix.mappable) {
-    const uint64_t first = spec_.msix.table_offset & ~(kPage - 1);
+    const uint64_t first = spec_.msix.table_offset & ~(page_size_ - 1);
     const uint64_t last = page_up(spec_.msix.table_offset + uint64_t{16} * spec_.msix.vectors);
     if (offset < last && first < offset + size) return fail(EINVAL, "mmap");
   }
+  MutexLock lock(state_mutex_);
+  if (held(index)) return fail(EBUSY, "mmap");
   return Mappable{bars_[index].fd.get(), offset};
 }
 
@@ -194,6 +195,11 @@ bool FakeDevice::take_busy_reset() {
 bool FakeDevice::is_busy() {
   MutexLock lock(state_mutex_);
   return take_busy_reset();
+}
+
+void FakeDevice::hold_bar(unsigned bar) {
+  MutexLock lock(state_mutex_);
+  held_bars_ |= 1U << bar;
 }
 
 void FakeDevice::set_busy_resets(unsigned resets) {

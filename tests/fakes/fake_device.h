@@ -34,7 +34,7 @@ enum class Fired { Delivered, Pending, Lost };
 
 class FakeDevice {
  public:
-  FakeDevice(FakeSpec spec, bool interrupt_remapping);
+  FakeDevice(FakeSpec spec, bool interrupt_remapping, uint64_t page_size = 4096);
   ~FakeDevice();
   FakeDevice(const FakeDevice&) = delete;
   FakeDevice& operator=(const FakeDevice&) = delete;
@@ -65,6 +65,9 @@ class FakeDevice {
   /// Makes memory unreachable, as without memory decode or in D3, or reachable again. Accesses
   /// through a mapping then raise SIGBUS; accesses through VFIO fail with EIO.
   void set_faulting(bool faulting);
+
+  /// Makes something else in the host hold a BAR: VFIO then refuses all accesses to it with EBUSY.
+  void hold_bar(unsigned bar);
 
   /// Makes the next `resets` resets find the device's lock held: EAGAIN. UINT32_MAX: all resets.
   void set_busy_resets(unsigned resets);
@@ -145,6 +148,10 @@ class FakeDevice {
 
   Access access(uint64_t bar) const PASSTHRU_REQUIRES(state_mutex_);
   bool in_table(unsigned bar, uint64_t offset) const;
+  bool held(uint64_t bar) const PASSTHRU_REQUIRES(state_mutex_) {
+    return (held_bars_ >> bar & 1) != 0;
+  }
+  uint64_t page_up(uint64_t size) const { return (size + page_size_ - 1) & ~(page_size_ - 1); }
   void do_reset() PASSTHRU_REQUIRES(state_mutex_);
   void restore_irqs() PASSTHRU_REQUIRES(state_mutex_);
 
@@ -169,7 +176,7 @@ class FakeDevice {
   std::byte* device_memory(unsigned bar);
   std::byte* entry_at(unsigned vector);
   PhysicalEntry entry_now(unsigned vector) PASSTHRU_REQUIRES(state_mutex_);
-  std::byte* pending_at(unsigned vector);
+  std::byte* pending_at(unsigned vector) PASSTHRU_REQUIRES(state_mutex_);
   void program(unsigned vector, const PhysicalEntry& entry) PASSTHRU_REQUIRES(state_mutex_);
   /// Writes an entry as the kernel does: updates the cached copy, and the table unless the BAR is
   /// lost.
@@ -183,6 +190,7 @@ class FakeDevice {
 
   const FakeSpec spec_;
   const bool interrupt_remapping_;
+  const uint64_t page_size_;
   std::array<Memory, 6> bars_;
   std::function<void()> pause_;
   std::function<void()> reset_pause_;
@@ -193,6 +201,7 @@ class FakeDevice {
   bool gone_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   bool faulting_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   Shown shown_ PASSTHRU_GUARDED_BY(state_mutex_) = Shown::Content;
+  unsigned held_bars_ PASSTHRU_GUARDED_BY(state_mutex_) = 0;  ///< bit n: BAR n
   unsigned busy_resets_ PASSTHRU_GUARDED_BY(state_mutex_) = 0;
   /// The interrupt mode that the kernel has enabled: INTx, MSI or MSI-X. Request: no mode.
   Irq enabled_ PASSTHRU_GUARDED_BY(state_mutex_) = Irq::Request;
@@ -201,6 +210,8 @@ class FakeDevice {
       PASSTHRU_GUARDED_BY(state_mutex_);  ///< INTx, error and request, by index
   Fd unmask_eventfd_ PASSTHRU_GUARDED_BY(state_mutex_);
   bool intx_level_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
+  /// The pending bits of a device that announces them outside of its BARs.
+  std::array<std::byte, 256> pba_nowhere_ PASSTHRU_GUARDED_BY(state_mutex_) = {};
   bool intx_masked_ PASSTHRU_GUARDED_BY(state_mutex_) = false;
   std::map<unsigned, int> refused_ PASSTHRU_GUARDED_BY(state_mutex_);  ///< error by vector
   uint64_t lost_ PASSTHRU_GUARDED_BY(state_mutex_) = 0;

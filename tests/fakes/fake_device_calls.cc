@@ -152,8 +152,18 @@ Result<Mapped> FakeKernel::map_region(int device, uint64_t fd_offset, size_t siz
   FakeDevice* found =
       PASSTHRU_TRY(enter_device({.name = "mmap", .fd = device, .offset = fd_offset, .size = size}));
   const auto mappable = PASSTHRU_TRY(found->map(fd_offset, size));
-  void* address = mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
-                       mappable.fd, static_cast<off_t>(mappable.offset));
+  // Pages of this kernel may be larger than the host's: the address is a multiple of them.
+  const size_t whole = whole_pages(size);
+  void* const reserved =
+      mmap(nullptr, whole + page_size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (reserved == MAP_FAILED) return passthru::fail(errno, "mmap");
+  const size_t ahead =
+      (page_size_ - reinterpret_cast<uintptr_t>(reserved) % page_size_) % page_size_;
+  std::byte* const place = static_cast<std::byte*>(reserved) + ahead;
+  void* address = mmap(place, whole, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+                       MAP_SHARED | MAP_FIXED, mappable.fd, static_cast<off_t>(mappable.offset));
+  if (ahead != 0) munmap(reserved, ahead);
+  munmap(place + whole, page_size_ - ahead);
   if (address == MAP_FAILED) return passthru::fail(errno, "mmap");
   MutexLock lock(kernel_mutex_);
   const Mapped mapped{static_cast<std::byte*>(address), size};
@@ -166,7 +176,7 @@ void FakeKernel::unmap_region(Mapped mapped) {
   MutexLock lock(kernel_mutex_);
   ignore(enter({.name = "munmap", .size = mapped.size}), "munmap of a mapped region cannot fail");
   mapped_.erase(mapped.address);
-  munmap(mapped.address, mapped.size);
+  munmap(mapped.address, whole_pages(mapped.size));
 }
 
 }  // namespace passthru

@@ -29,7 +29,11 @@ std::byte* FakeDevice::entry_at(unsigned vector) {
 }
 
 std::byte* FakeDevice::pending_at(unsigned vector) {
-  return device_memory(spec_.msix.pba_bar) + spec_.msix.pba_offset + vector / 8;
+  const uint64_t byte = vector / 8;
+  if (spec_.msix.pba_offset + byte >= spec_.bars[spec_.msix.pba_bar].size) {
+    return &pba_nowhere_[byte];
+  }
+  return device_memory(spec_.msix.pba_bar) + spec_.msix.pba_offset + byte;
 }
 
 PhysicalEntry FakeDevice::host_message(unsigned vector) const {

@@ -39,7 +39,8 @@ bool closed(const Fd& peer) {
 FakeDevice& FakeKernel::add(FakeSpec spec) {
   MutexLock lock(kernel_mutex_);
   groups_.try_emplace(spec.group);
-  devices_.push_back(std::make_unique<FakeDevice>(std::move(spec), interrupt_remapping_));
+  devices_.push_back(
+      std::make_unique<FakeDevice>(std::move(spec), interrupt_remapping_, page_size_));
   return *devices_.back();
 }
 

@@ -49,7 +49,8 @@ struct FakeCall {
 ///   device->reset(); EXPECT_EQ(kernel.open_fds(), 0U);      // nothing leaked
 class FakeKernel final : public Kernel {
  public:
-  FakeKernel() = default;
+  /// `page_size` is a multiple of the host's.
+  explicit FakeKernel(uint64_t page_size = 4096) : page_size_(page_size) {}
   ~FakeKernel() override = default;
 
   // ---- set-up ----
@@ -84,6 +85,7 @@ class FakeKernel final : public Kernel {
   /// index has its own name, "disable VFIO_DEVICE_SET_IRQS".
   FakeHook hook{};
 
+  std::string iomem{};  ///< the content of /proc/iomem
   // ---- another process ----
 
   /// Returns another descriptor of the same file, as dup(2) and SCM_RIGHTS do.
@@ -128,6 +130,8 @@ class FakeKernel final : public Kernel {
   Result<std::string> device_number(int fd) override;
   Result<bool> unsafe_interrupts_allowed(Backend backend) override;
   Result<uint64_t> locked_memory_limit() override;
+  Result<std::string> memory_map() override { return iomem; }
+  [[nodiscard]] uint64_t page_size() const override { return page_size_; }
   Result<void> map_dma(int container, uint64_t iova, std::span<std::byte> memory,
                        bool writable) override;
   Result<void> unmap_dma(int container, uint64_t iova, uint64_t size) override;
@@ -230,6 +234,12 @@ class FakeKernel final : public Kernel {
       PASSTHRU_REQUIRES(kernel_mutex_);
   bool group_open(uint32_t group) const PASSTHRU_REQUIRES(kernel_mutex_);
   Result<void> check_remapping(const char* call) const PASSTHRU_REQUIRES(kernel_mutex_);
+
+  [[nodiscard]] size_t whole_pages(size_t size) const {
+    return (size + page_size_ - 1) / page_size_ * page_size_;
+  }
+
+  const uint64_t page_size_;
 
   mutable Mutex kernel_mutex_;  ///< protects everything below
   std::vector<std::unique_ptr<FakeDevice>> devices_ PASSTHRU_GUARDED_BY(kernel_mutex_);

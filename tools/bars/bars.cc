@@ -40,6 +40,10 @@ constexpr const char* kBarsFooter =
     "  sudo passthru bars 0000:01:00.0 --svg bars.svg    the same as an SVG\n"
     "  sudo passthru bars 0000:01:00.0 --json | jq '.bars[].spans[] | select(.mapped | not)'";
 
+uint64_t page_size() {
+  return static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
 struct Options {
   std::string device{};
   std::string socket{};
@@ -77,7 +81,7 @@ Result<DeviceBars> of_guest(const Sysfs& sysfs, Bdf bdf, VmmClient& vmm) {
   for (unsigned i = 0; i < kBars; ++i) device.host_addresses[i] = bars[i].address;
   if (const auto function = sysfs.function(bdf)) {
     const auto msix = msix_layout_of(*function);
-    if (msix && msix_usable(bars, *msix)) device.msix = *msix;
+    if (msix) device.msix = guests_msix(bars, *msix, page_size());
   }
   return device;
 }
@@ -93,7 +97,6 @@ Result<DeviceBars> planned(const Sysfs& sysfs, Bdf bdf) {
   const std::string resources =
       PASSTHRU_TRY(read_file(sysfs.function_path(bdf) / "resource").on(bdf.str()));
   const HostBars bars = parse_resources(resources);
-  const auto page_size = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   DeviceBars device{
       .device = bdf, .name = PciNames().device(function.vendor, function.device), .plan = true};
   for (unsigned i = 0; i < kBars; ++i) device.host_addresses[i] = bars[i].address;
@@ -109,17 +112,20 @@ Result<DeviceBars> planned(const Sysfs& sysfs, Bdf bdf) {
         "Only root sees where the MSI-X table is, and so which parts of the memory BARs are "
         "mapped. "
         "Run the command with sudo");
-    device.bars = outline_bars(bars, page_size);
+    device.bars = outline_bars(bars, page_size());
     return device;
   }
-  if (msix && msix_usable(bars, *msix)) {
-    device.msix = *msix;
-  } else if (msix) {
+  if (msix) device.msix = guests_msix(bars, *msix, page_size());
+  if (msix && !device.msix) {
     device.notes.emplace_back(
-        "Its MSI-X capability is hidden from guests: table or pending bits are not within a memory "
-        "BAR, or overlap");
+        "Its MSI-X capability is hidden from guests: the table is not within a memory BAR or "
+        "overlaps the pending bits, or these have no room");
+  } else if (device.msix && !device.msix->has_pba) {
+    device.notes.emplace_back(
+        "It announces its MSI-X pending bits outside of its memory BARs. A guest finds them in "
+        "another place");
   }
-  device.bars = plan_bars(bars, device.msix, page_size);
+  device.bars = plan_bars(bars, device.msix, page_size());
   return device;
 }
 

@@ -13,7 +13,7 @@ Json json_span(const SpanRow& row, bool counted) {
   return {{"offset", span.offset},
           {"size", span.size},
           {"mapped", span.mapped()},
-          {"why", json_or_null(trap_reason(span.kind))},
+          {"why", json_or_null(trap_reason(span.kind, span.error))},
           {"trapped_reads", counted ? Json(span.trapped_reads) : Json()},
           {"trapped_writes", counted ? Json(span.trapped_writes) : Json()},
           {"heat", counted ? Json(row.heat) : Json()}};

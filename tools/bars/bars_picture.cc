@@ -26,7 +26,8 @@ std::vector<Mark> marks_in(const DeviceBars& device, unsigned bar) {
   if (!device.msix) return marks;
   const MsixLayout& msix = *device.msix;
   if (msix.table_bar == bar) marks.push_back({msix.table_offset, msix.table_size(), Part::Table});
-  if (msix.pba_bar == bar) marks.push_back({msix.pba_offset, msix.pba_size(), Part::Pba});
+  if (msix.has_pba && msix.pba_bar == bar)
+    marks.push_back({msix.pba_offset, msix.pba_size(), Part::Pba});
   std::sort(marks.begin(), marks.end(),
             [](const Mark& a, const Mark& b) { return a.offset < b.offset; });
   return marks;
@@ -97,7 +98,7 @@ std::string msix_words(const DeviceBars& device, unsigned bar) {
     text = fmt::format("Device's MSI-X table of {} vectors at {:#x}, {}", msix.vectors,
                        msix.table_offset, size_text(msix.table_size()));
   }
-  if (msix.pba_bar == bar) {
+  if (msix.has_pba && msix.pba_bar == bar) {
     text += text.empty() ? "Device's " : "; ";
     text += fmt::format("pending bits at {:#x}, {}", msix.pba_offset, size_text(msix.pba_size()));
   }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "mmap/bar_layout.h"
+#include "mmap/msix_placement.h"
 
 namespace passthru::tools {
 namespace {
@@ -34,9 +35,10 @@ HostBar parse_line(const std::string& line) {
   return bar;
 }
 
-bool within(const HostBars& bars, unsigned bar, uint64_t offset, uint64_t size) {
-  const BarInfo& shape = bars[bar].shape;
-  return !shape.io && size <= shape.size && offset <= shape.size - size;
+BarInfos shapes_of(const HostBars& bars) {
+  BarInfos shapes{};
+  for (unsigned i = 0; i < kBars; ++i) shapes[i] = bars[i].shape;
+  return shapes;
 }
 
 /// Returns whether vfio-pci allows to map the BAR (vfio_pci_probe_mmaps).
@@ -68,21 +70,25 @@ HostBars parse_resources(std::string_view text) {
   return bars;
 }
 
-bool msix_usable(const HostBars& bars, const MsixLayout& msix) {
-  if (!within(bars, msix.table_bar, msix.table_offset, msix.table_size()) ||
-      !within(bars, msix.pba_bar, msix.pba_offset, msix.pba_size())) {
-    return false;
-  }
-  return msix.table_bar != msix.pba_bar ||
-         msix.table_offset + msix.table_size() <= msix.pba_offset ||
-         msix.pba_offset + msix.pba_size() <= msix.table_offset;
+std::optional<MsixLayout> guests_msix(const HostBars& bars, const MsixLayout& msix,
+                                      uint64_t page_size) {
+  RegionSizes sizes{};
+  for (unsigned i = 0; i < kBars; ++i) sizes[i] = bars[i].shape.size;
+  return usable_msix(shapes_of(bars), sizes, msix, page_size);
 }
 
-std::vector<BarInspection> plan_bars(const HostBars& bars, const std::optional<MsixLayout>& msix,
+std::vector<BarInspection> plan_bars(const HostBars& bars, std::optional<MsixLayout> msix,
                                      uint64_t page_size) {
+  BarInfos shapes = shapes_of(bars);
+  if (msix) {
+    if (const auto placed = place_msix(shapes, *msix, page_size, {})) {
+      shapes = placed->shapes;
+      msix = placed->layout;
+    }
+  }
   std::vector<BarInspection> planned;
   for (unsigned i = 0; i < kBars; ++i) {
-    const BarInfo& shape = bars[i].shape;
+    const BarInfo& shape = shapes[i];
     if (shape.size == 0) continue;
     std::vector<TrappedRange> trapped;
     if (msix && msix->table_bar == i)
@@ -90,12 +96,12 @@ std::vector<BarInspection> plan_bars(const HostBars& bars, const std::optional<M
     if (msix && msix->pba_bar == i)
       trapped.push_back({msix->pba_offset, msix->pba_size(), SpanKind::MsixPba});
     BarInspection bar = outline(i, shape);
-    const std::vector<BarSpan> spans =
-        layout_bar({.size = shape.size,
-                    .region = {.size = shape.size, .mappable = mappable(bars[i], page_size)},
-                    .page_size = page_size,
-                    .trapped = trapped,
-                    .forbidden = forbidden_kind(i, shape)});
+    const std::vector<BarSpan> spans = layout_bar(
+        {.size = shape.size,
+         .region = {.size = bars[i].shape.size, .mappable = mappable(bars[i], page_size)},
+         .page_size = page_size,
+         .trapped = trapped,
+         .forbidden = forbidden_kind(i, shape)});
     for (const BarSpan& span : spans) {
       bar.spans.push_back({.offset = span.offset, .size = span.size, .kind = span.kind});
     }

@@ -27,14 +27,15 @@ using HostBars = std::array<HostBar, kBars>;
 /// last address and the flags of linux/ioport.h. An invalid line counts as an absent BAR.
 HostBars parse_resources(std::string_view text);
 
-/// Returns whether the table and the pending bits are each within a memory BAR and do not overlap.
-/// Otherwise the capability is hidden from guests.
-bool msix_usable(const HostBars& bars, const MsixLayout& msix);
+/// Returns the device's MSI-X layout if a guest sees the capability (see usable_msix), otherwise
+/// nothing.
+std::optional<MsixLayout> guests_msix(const HostBars& bars, const MsixLayout& msix,
+                                      uint64_t page_size);
 
 /// Returns the BARs with their spans, ascending, without guest addresses and counts. `msix`, if
-/// given, must be usable. Assumes that a BAR smaller than a page that begins a page has this page
-/// for itself: VFIO checks that, and then maps it.
-std::vector<BarInspection> plan_bars(const HostBars& bars, const std::optional<MsixLayout>& msix,
+/// given, is a result of `guests_msix`. Assumes that a BAR smaller than a page that begins a page
+/// has this page for itself: VFIO checks that, and then maps it.
+std::vector<BarInspection> plan_bars(const HostBars& bars, std::optional<MsixLayout> msix,
                                      uint64_t page_size);
 
 /// Returns the same if the place of MSI-X is unknown: a BAR that may have a mapped part has no

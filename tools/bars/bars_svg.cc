@@ -232,7 +232,7 @@ class SvgDrawing {
     }
     const unsigned x = picture_.counted ? kWhy : kWhyOfPlan;
     const std::vector<std::string> lines =
-        wrapped(trap_reason(span.kind), picture_.counted ? 56 : 90);
+        wrapped(trap_reason(span.kind, span.error), picture_.counted ? 56 : 90);
     for (size_t i = 0; i < lines.size(); ++i) {
       text(x, "quiet", lines[i], i + 1 < lines.size() ? kLine - 3 : kLine);
     }

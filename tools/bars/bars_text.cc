@@ -139,7 +139,7 @@ class TextDrawing {
       const size_t indent = line.size();
       const SpanRow* const row = r != 0 && !bar.spans.empty() ? &bar.spans[r - 1] : nullptr;
       if (r == 0) line += "WHY";
-      if (row != nullptr) line += trap_reason(row->span.kind);
+      if (row != nullptr) line += trap_reason(row->span.kind, row->span.error);
       add(line, indent, row != nullptr ? colour(row->part, row->span.mapped(), row->heat) : "2");
     }
   }

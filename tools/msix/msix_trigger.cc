@@ -59,6 +59,7 @@ Result<Outcome> through_vfio(Bdf bdf, unsigned vector) {
   const Sysfs sysfs;
   DmaSpace nothing(kernel);
   DeviceHandle door = PASSTHRU_TRY(resolve_device(kernel, sysfs, bdf));
+  door.use_rom = false;
   const auto device = PASSTHRU_TRY(
       VfioDevice::open(kernel, nothing, std::move(door), /*allow_unsafe_interrupts=*/true));
   const unsigned count = device->irq(Irq::Msix).count;

@@ -30,6 +30,9 @@ std::string event_line(const Event& event) {
     case Event::Kind::P2pRefused:
       return fmt::format("passthru: devices do not reach each other's BARs by DMA: {}\r\n",
                          event.detail);
+    case Event::Kind::DeviceLimited:
+      what = "the device works with a limit";
+      break;
     case Event::Kind::ResetFailed:
       what = "the guest's reset did not reset the device";
       break;

@@ -31,6 +31,10 @@ inline constexpr uint64_t kElsewhere = 0xd000'0000;
 
 class VmFixture : public ::testing::Test {
  protected:
+  VmFixture() = default;
+  /// For a host with pages of this size.
+  explicit VmFixture(uint64_t page_size) : kernel(std::make_shared<FakeKernel>(page_size)) {}
+
   /// Adds a device to the host, bound to vfio-pci.
   FakeDevice& plug(const FakeSpec& spec) {
     const std::string bdf = spec.bdf.str();
@@ -67,6 +71,8 @@ class VmFixture : public ::testing::Test {
 
 class AssignedFixture : public VmFixture {
  protected:
+  using VmFixture::VmFixture;
+
   Result<std::unique_ptr<AssignedDevice>> try_open(AssignOptions options = {},
                                                    DeviceSource source = {}) {
     options.device = hardware->spec().bdf;

@@ -16,6 +16,12 @@ INSTANTIATE_TEST_SUITE_P(
             mappable(k16K),
             {kTable, kPba},
             {mapped(0, 0x2000), trapped(0x2000, k4K, MsixTable), trapped(0x3000, k4K, MsixPba)}},
+        BarLayoutCase{
+            "Case25TableAndPbaAmongRegistersInOnePage",
+            0x80000,
+            mappable(0x80000),
+            {{0x46800, 128 * 16, MsixTable}, {0x46068, 16, MsixPba}},
+            {mapped(0, 0x46000), trapped(0x46000, k4K, MsixTable), mapped(0x47000, 0x39000)}},
         BarLayoutCase{"TableAtTheStart",
                       k16K,
                       mappable(k16K),

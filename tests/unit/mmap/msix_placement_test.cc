@@ -159,5 +159,95 @@ TEST(MsixPlacement, ABarWithoutRoomIsRefusedAndThoseWithRoomAreNamed) {
   }
 }
 
+struct Announced {
+  const char* name;
+  unsigned bar;  ///< of the pending bits
+  uint64_t offset;
+};
+
+class MisplacedPendingBits : public testing::TestWithParam<Announced> {};
+
+TEST_P(MisplacedPendingBits, Case9GetAPlaceOfTheirOwn) {
+  Device device = nvme();
+  device.shapes[2] = {.size = 32, .io = true};
+  device.msix.pba_bar = GetParam().bar;
+  device.msix.pba_offset = GetParam().offset;
+  RegionSizes sizes{};
+  for (unsigned bar = 0; bar < kBars; ++bar) sizes[bar] = device.shapes[bar].size;
+  const auto msix = usable_msix(device.shapes, sizes, device.msix, kPage);
+  ASSERT_TRUE(msix);
+  EXPECT_FALSE(msix->has_pba);
+  const MsixPlacement placement = placed({device.shapes, *msix}, {});
+  EXPECT_EQ(placement.layout.table_bar, 0U);
+  EXPECT_EQ(placement.layout.table_offset, 0x2000U);
+  EXPECT_EQ(placement.layout.pba_bar, 3U) << "the lowest free register";
+  EXPECT_EQ(placement.layout.pba_offset, 0U);
+  EXPECT_TRUE(placement.layout.has_pba);
+  EXPECT_EQ(placement.shapes[3], (BarInfo{.size = kPage}));
+  EXPECT_FALSE(placement.hidden) << "the guest's table is the device's";
+}
+
+INSTANTIATE_TEST_SUITE_P(Msix, MisplacedPendingBits,
+                         testing::Values(Announced{"BeyondTheBar", 0, 0x8000},
+                                         Announced{"AcrossItsEnd", 0, 0x3ff8},
+                                         Announced{"InABarOfSizeZero", 4, 0},
+                                         Announced{"InTheUpperHalf", 1, 0},
+                                         Announced{"InPorts", 2, 0}),
+                         [](const auto& test) { return test.param.name; });
+
+TEST(MsixPlacement, Case9WithoutAFreeRegisterTheSmallestBarGrows) {
+  Device device = full();
+  device.msix.pba_offset = 0x8000;  // BAR 2 ends there
+  const RegionSizes sizes{0x10000, 0, 0x8000, 0, 0x100000};
+  const auto msix = usable_msix(device.shapes, sizes, device.msix, kPage);
+  ASSERT_TRUE(msix);
+  const MsixPlacement placement = placed({device.shapes, *msix}, {});
+  EXPECT_EQ(placement.layout.pba_bar, 2U);
+  EXPECT_EQ(placement.layout.pba_offset, 0x8000U);
+  EXPECT_EQ(placement.shapes[2].size, 0x10000U);
+  EXPECT_TRUE(placement.shapes[2].prefetchable);
+}
+
+TEST(MsixPlacement, Case9WithoutRoomForPendingBitsMsixIsNotUsable) {
+  Device device = nvme();
+  for (unsigned bar = 2; bar < kRomBar; ++bar) device.shapes[bar] = {.size = 256, .io = true};
+  device.shapes[0] = {.size = uint64_t{1} << 32, .is_64bit = true};
+  device.msix.pba_offset = 0xffff'fff0;
+  RegionSizes sizes{uint64_t{1} << 32};
+  EXPECT_TRUE(usable_msix(device.shapes, sizes, device.msix, kPage)) << "they end with the BAR";
+  sizes[0] = 0xf000'0000;
+  EXPECT_FALSE(usable_msix(device.shapes, sizes, device.msix, kPage));
+}
+
+TEST(MsixPlacement, Case9AutoMovesMisplacedPendingBitsWithTheTable) {
+  Device device = xhci();
+  device.msix.has_pba = false;
+  const MsixPlacement placement = placed(device, {Kind::Auto});
+  EXPECT_EQ(placement.layout.table_bar, 2U);
+  EXPECT_EQ(placement.layout.pba_bar, 2U);
+  EXPECT_TRUE(placement.layout.has_pba);
+}
+
+TEST(MsixPlacement, Case20FewerVectorsInPlaceHideTheRestOfThePhysicalTable) {
+  const Device device = nvme();
+  const MsixPlacement placement = *place_msix(device.shapes, device.msix, kPage, {}, 8);
+  EXPECT_EQ(placement.layout.vectors, 8U);
+  EXPECT_EQ(placement.layout.table_size(), 128U);
+  EXPECT_EQ(placement.layout.pba_size(), 8U);
+  EXPECT_EQ(placement.layout.table_offset, 0x2000U);
+  EXPECT_EQ(placement.hidden, (BarRange{0, 0x2080, 57 * 16}));
+  EXPECT_EQ(place_msix(device.shapes, device.msix, kPage, {}, 65)->hidden, std::nullopt);
+  EXPECT_EQ(place_msix(device.shapes, device.msix, kPage, {}, 2048)->layout.vectors, 65U);
+}
+
+TEST(MsixPlacement, Case20FewerVectorsNeedLessRoomElsewhereAndHideTheWholePhysicalTable) {
+  const Device device = nvme();
+  const MsixPlacement placement =
+      *place_msix(device.shapes, device.msix, kPage, {.kind = Kind::Bar, .bar = 4}, 1);
+  EXPECT_EQ(placement.layout.vectors, 1U);
+  EXPECT_EQ(placement.layout.pba_offset, 16U);
+  EXPECT_EQ(placement.hidden, (BarRange{0, 0x2000, 65 * 16}));
+}
+
 }  // namespace
 }  // namespace passthru

@@ -263,6 +263,34 @@ INSTANTIATE_TEST_SUITE_P(
                    "last guest left > ",
                    true}));
 
+TEST(CheckDevice, Case1MemoryThatFirmwareReservesIsNamedBeforeAnyOpen) {
+  DeviceFacts facts = ready_device();
+  EXPECT_EQ(said_of(check_device(facts), "reserved_memory"), "not checked");
+  facts.direct_regions = {{0xdf000000, 0xdf1fffff}, {0xe0000, 0xfffff}};
+  const auto checks = check_device(facts);
+  EXPECT_FALSE(is_ready(checks));
+  EXPECT_THAT(said_of(checks, "reserved_memory"),
+              ::testing::HasSubstr(
+                  "no reserved_memory: firmware reserves the memory 0xdf000000 to 0xdf1fffff, "
+                  "0xe0000 to 0xfffff"));
+}
+
+TEST(CheckDevice, Case2ABarThatSomethingElseHasIsAWarning) {
+  DeviceFacts facts = ready_device();
+  EXPECT_EQ(said_of(check_device(facts), "bar_holders"), "not checked");
+  facts.held_bars = {{.bar = 0, .holders = {"BOOTFB"}}};
+  EXPECT_TRUE(is_ready(check_device(facts)));
+  EXPECT_EQ(
+      said_of(check_device(facts), "bar_holders"),
+      "warn bar_holders: the host has BAR 0 (BOOTFB): a guest reads all ones there > It is the "
+      "host's boot display: boot Linux with initcall_blacklist=sysfb_init (before 5.14: "
+      "video=efifb:off)");
+  facts.held_bars = {{.bar = 2, .holders = {"ramoops"}}};
+  EXPECT_EQ(said_of(check_device(facts), "bar_holders"),
+            "warn bar_holders: the host has BAR 2 (ramoops): a guest reads all ones there > Unload "
+            "what has it");
+}
+
 TEST(CheckRing, SaysWhyThereIsNone) {
   const auto said = [](int code, const char* disabled) {
     return line(check_ring(fail(code, "io_uring_setup"), disabled));

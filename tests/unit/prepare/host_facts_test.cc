@@ -55,6 +55,42 @@ TEST_F(Facts, AMachineWithAllOfItHasAllOfIt) {
   EXPECT_EQ(facts.container_errno, 0);
 }
 
+TEST_F(Facts, Case1MemoryThatFirmwareReservesForTheGroupIsFound) {
+  tree.add({.group = 5});
+  EXPECT_TRUE(device().direct_regions.empty()) << "no file";
+  tree.put("kernel/iommu_groups/5/reserved_regions",
+           "0x00000000df000000 0x00000000df1fffff direct-relaxable\n"
+           "0x00000000fee00000 0x00000000feefffff msi\n");
+  EXPECT_TRUE(device().direct_regions.empty());
+  tree.put("kernel/iommu_groups/5/reserved_regions",
+           "0x00000000df000000 0x00000000df1fffff direct\n");
+  ASSERT_EQ(device().direct_regions.size(), 1U);
+  EXPECT_EQ(device().direct_regions[0].first, 0xdf000000U);
+}
+
+TEST_F(Facts, Case2ABarThatSomethingElseHasIsFound) {
+  tree.add({.driver = "vfio-pci", .group = 5, .vfio_dev = true});
+  tree.put("bus/pci/devices/0000:00:02.0/resource",
+           "0x00000000f0000000 0x00000000f0003fff 0x0000000000040200\n");
+  EXPECT_TRUE(device().held_bars.empty()) << "no map of the memory";
+  tree.put("run/proc/iomem", "f0000000-f0003fff : 0000:00:02.0\n  f0000000-f0003fff : vfio-pci\n");
+  EXPECT_TRUE(device().held_bars.empty());
+  tree.put("run/proc/iomem", "f0000000-f0003fff : 0000:00:02.0\n  f0000000-f0000fff : ramoops\n");
+  ASSERT_EQ(device().held_bars.size(), 1U);
+  EXPECT_EQ(device().held_bars[0].bar, 0U);
+  EXPECT_EQ(device().held_bars[0].holders, std::vector<std::string>{"ramoops"});
+}
+
+TEST_F(Facts, Case2ADriverOfTheHostMayHaveItsOwnBar) {
+  tree.add({.driver = "nvme", .group = 5});
+  tree.put("bus/pci/devices/0000:00:02.0/resource",
+           "0x00000000f0000000 0x00000000f0003fff 0x0000000000040200\n");
+  tree.put("run/proc/iomem", "f0000000-f0003fff : 0000:00:02.0\n  f0000000-f0003fff : nvme\n");
+  EXPECT_TRUE(device().held_bars.empty());
+  tree.put("run/proc/iomem", "f0000000-f0003fff : 0000:00:02.0\n  f0000000-f0000fff : BOOTFB\n");
+  EXPECT_EQ(device().held_bars.size(), 1U) << "the boot display stays when the driver leaves";
+}
+
 TEST_F(Facts, ABuiltInVfioIsKnownByItsClass) {
   tree.put("class/vfio/x", "");
   EXPECT_TRUE(host().vfio);

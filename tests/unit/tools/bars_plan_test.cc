@@ -86,21 +86,35 @@ TEST(BarsPlan, WithoutTheCapabilityMemoryIsNotTold) {
 
 TEST(BarsPlan, AHostileCapabilityIsNotUsable) {
   const HostBars bars = parse_resources(kResources);
-  EXPECT_TRUE(msix_usable(bars, kMsix));
+  EXPECT_EQ(guests_msix(bars, kMsix, kPage), kMsix);
   MsixLayout beyond = kMsix;
   beyond.table_offset = 0x3ff0;
-  EXPECT_FALSE(msix_usable(bars, beyond));
+  EXPECT_FALSE(guests_msix(bars, beyond, kPage));
   MsixLayout overlapping = kMsix;
   overlapping.pba_offset = 0x13f8;
-  EXPECT_FALSE(msix_usable(bars, overlapping));
+  EXPECT_FALSE(guests_msix(bars, overlapping, kPage));
   MsixLayout in_ports{.vectors = 1, .table_bar = 3};
-  EXPECT_FALSE(msix_usable(bars, in_ports));
-  MsixLayout nowhere = kMsix;
-  nowhere.pba_bar = 1;
-  EXPECT_FALSE(msix_usable(bars, nowhere));
+  EXPECT_FALSE(guests_msix(bars, in_ports, kPage));
   MsixLayout adjacent = kMsix;
   adjacent.pba_offset = 0x1400;
-  EXPECT_TRUE(msix_usable(bars, adjacent));
+  EXPECT_EQ(guests_msix(bars, adjacent, kPage), adjacent);
+}
+
+TEST(BarsPlan, Case9PendingBitsThatTheDeviceLacksGetABarOfTheirOwn) {
+  const HostBars host = parse_resources(kResources);
+  MsixLayout nowhere = kMsix;
+  nowhere.pba_bar = 1;
+  const auto msix = guests_msix(host, nowhere, kPage);
+  ASSERT_TRUE(msix);
+  EXPECT_FALSE(msix->has_pba);
+  const auto bars = plan_bars(host, msix, kPage);
+  ASSERT_THAT(bars, SizeIs(6));
+  EXPECT_THAT(spans_of(bars[0]),
+              ElementsAre(std::pair(0U, SpanKind::Mapped), std::pair(0x1000U, SpanKind::MsixTable),
+                          std::pair(0x2000U, SpanKind::Mapped)));
+  EXPECT_EQ(bars[3].index, 4U);
+  EXPECT_EQ(bars[3].size, kPage);
+  EXPECT_THAT(spans_of(bars[3]), ElementsAre(std::pair(0U, SpanKind::MsixPba)));
 }
 
 }  // namespace

@@ -218,6 +218,19 @@ TEST(VmOptions, Case10APlaceThatCannotBeIsWrongUsage) {
   EXPECT_TRUE(options.check());
 }
 
+TEST(DeviceArgument, Case20ALimitOfVectorsIsBetween1And2048) {
+  EXPECT_EQ(parse_device_argument("0000:00:02.0")->options.max_vectors, 0U) << "no limit";
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,vectors=64")->options.max_vectors, 64U);
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,vectors=2048")->options.max_vectors, 2048U);
+  for (const char* text : {"vectors", "vectors=", "vectors=0", "vectors=2049", "vectors=-1",
+                           "vectors=64x", "vectors=99999999999"}) {
+    const auto refused = parse_device_argument(std::string("0000:00:02.0,") + text);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_EQ(refused.error().code, EINVAL) << text;
+    EXPECT_NE(refused.error().message().find("Use 1 to 2048"), std::string::npos) << text;
+  }
+}
+
 TEST(DeviceArgument, DescriptorsMayNameTheDevice) {
   const auto node = parse_device_argument("fd=4,iommufd=5,msix=auto");
   ASSERT_TRUE(node) << node.error().message();
