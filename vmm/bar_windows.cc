@@ -20,7 +20,7 @@ namespace {
 constexpr unsigned kUsualBits = 39;  // that every IOMMU and every recent CPU has
 constexpr unsigned kMaxBits = 52;    // of x86-64
 
-constexpr uint64_t round_up(uint64_t value, uint64_t step) {
+constexpr uint64_t aligned_up(uint64_t value, uint64_t step) {
   return (value + step - 1) / step * step;
 }
 
@@ -33,7 +33,7 @@ class FreeAddresses {
   /// Takes the lowest addresses for a BAR. Returns whether there was room.
   bool take(uint64_t size) {
     for (auto gap = free_.begin(); gap != free_.end(); ++gap) {
-      const uint64_t begin = round_up(gap->begin, size);
+      const uint64_t begin = aligned_up(gap->begin, size);
       if (begin < gap->begin || begin >= gap->end || gap->end - begin < size) continue;
       const AddressWindow before{gap->begin, begin};
       const AddressWindow after{begin + size, gap->end};
@@ -88,7 +88,7 @@ std::vector<AddressWindow> low_windows(const RamLayout& ram) {
 }
 
 uint64_t high_ram_end(const RamLayout& ram) {
-  return round_up(kHighRamStart + ram.high, kGiB);
+  return aligned_up(kHighRamStart + ram.high, kGiB);
 }
 
 /// Appends the parts of `wanted` that devices reach.
