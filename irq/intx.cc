@@ -14,11 +14,14 @@ Intx::Intx(std::shared_ptr<VfioDevice> device, ForwardingRouter& router, Bdf gue
 Result<void> Intx::enable() {
   if (enabled()) return {};
   PASSTHRU_TRY(device_->check_identity());
+  // The kernel takes no second unmask eventfd.
+  if (left_enabled_) PASSTHRU_TRY(device_->disable_irqs(Irq::Intx));
+  left_enabled_ = false;
   Fd trigger = PASSTHRU_TRY(device_->kernel().make_eventfd());
   const int trigger_fd = trigger.get();
   PASSTHRU_TRY(device_->bind_irqs(Irq::Intx, 0, {&trigger_fd, 1}));
   if (auto done = router_.intx().intx_by_level() ? relay(trigger_fd) : arm(trigger_fd); !done) {
-    ignore(device_->disable_irqs(Irq::Intx), "undo; the first error is reported");
+    left_enabled_ = !device_->disable_irqs(Irq::Intx);
     return done;
   }
   trigger_ = std::move(trigger);
@@ -61,7 +64,7 @@ Result<void> Intx::relay(int trigger) {
 void Intx::disable() {
   if (!enabled()) return;
   disarm();
-  ignore(device_->disable_irqs(Irq::Intx), "if the device is gone, its interrupt is gone too");
+  left_enabled_ = !device_->disable_irqs(Irq::Intx);
   trigger_.reset();
   unmask_.reset();
 }

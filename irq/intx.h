@@ -61,9 +61,10 @@ class Intx {
   ForwardingRouter& router_;
   const Bdf guest_address_;
   const unsigned pin_;
-  Fd trigger_;         ///< signalled by the kernel when the pin is asserted; set while enabled
-  Fd unmask_;          ///< signalled by the VMM at the guest's EOI; unset with a relay
-  Mutex relay_mutex_;  ///< an EOI may come during a guest's write or a reset
+  Fd trigger_;  ///< signalled by the kernel when the pin is asserted; set while enabled
+  bool left_enabled_ = false;  ///< the kernel has refused to disable it
+  Fd unmask_;                  ///< signalled by the VMM at the guest's EOI; unset with a relay
+  Mutex relay_mutex_;          ///< an EOI may come during a guest's write or a reset
   std::unique_ptr<IntxRelay> relay_ PASSTHRU_GUARDED_BY(relay_mutex_);
   Fd idle_;   ///< a second eventfd on the line, never signalled: makes the VMM count
   Fd ended_;  ///< each EOI here; only we read it

@@ -38,6 +38,7 @@ TEST_F(AssignedVectors, Case20AGuestFindsAsManyVectorsAsTheUserWants) {
   open_drive(65, {.max_vectors = 8});
   EXPECT_EQ(device->config_read(kMsixControl, 2) & 0x7ff, 7U);
   for (unsigned vector = 0; vector < 8; ++vector) enable_vector(vector);
+  host.delivered();  // the kernel allocates more vectors, and each enabled one gets a signal
   EXPECT_EQ(hardware->fire(7), Fired::Delivered);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(7)));
   EXPECT_LE(vectors_bound(), 8U);
