@@ -91,7 +91,7 @@ Error memory_reserved(Error error, const std::vector<IovaRange>& regions) {
                       to_string(regions)))
       .advise(
           "Turn off what uses the device in the firmware's settings, or try another slot; the "
-          "vendor of the machine knows who uses that memory");
+          "vendor of the machine can say what that memory is for");
 }
 
 Error explain_iommu(Error error, uint32_t group, const AttachFacts& facts) {
