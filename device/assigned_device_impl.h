@@ -98,6 +98,7 @@ class AssignedDevice::Impl : public VectorObserver {
 
   Impl(Domain& domain, const AssignOptions& options, std::shared_ptr<VfioDevice> device);
   Result<void> assemble(const std::shared_ptr<RomImage>& rom);
+  [[nodiscard]] Error explain_silence(Error error, bool was_reset) const;
   void tell_limits() PASSTHRU_REQUIRES(device_mutex_);
   void tell_refused_bars() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] std::string holder_of(unsigned bar) const;
