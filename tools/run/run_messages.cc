@@ -27,6 +27,12 @@ std::string event_line(const Event& event) {
     case Event::Kind::DeviceGone:
       what = "the device is gone";
       break;
+    case Event::Kind::DeviceSilent:
+      what = "the device does not answer";
+      break;
+    case Event::Kind::DeviceAnswers:
+      what = "the device answers again";
+      break;
     case Event::Kind::DeviceLimited:
       what = "the device works with a limit";
       break;
