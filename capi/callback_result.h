@@ -36,6 +36,8 @@ inline uint32_t event_number(Event::Kind kind) {
   static_assert(static_cast<uint32_t>(Event::Kind::DeviceError) == PASSTHRU_EVENT_DEVICE_ERROR);
   static_assert(static_cast<uint32_t>(Event::Kind::DeviceGone) == PASSTHRU_EVENT_DEVICE_GONE);
   static_assert(static_cast<uint32_t>(Event::Kind::P2pRefused) == PASSTHRU_EVENT_P2P_REFUSED);
+  static_assert(static_cast<uint32_t>(Event::Kind::DeviceSilent) == PASSTHRU_EVENT_DEVICE_SILENT);
+  static_assert(static_cast<uint32_t>(Event::Kind::DeviceAnswers) == PASSTHRU_EVENT_DEVICE_ANSWERS);
   static_assert(static_cast<uint32_t>(Event::Kind::DeviceLimited) == PASSTHRU_EVENT_DEVICE_LIMITED);
   return static_cast<uint32_t>(kind);
 }

@@ -96,6 +96,7 @@ Result<DeviceArguments> device_arguments(const passthru_device_options* options)
   chosen.max_interrupts_per_second = given.max_interrupts_per_second;
   if (given.response_timeout_ms != 0) {
     chosen.response_timeout = std::chrono::milliseconds(given.response_timeout_ms);
+    chosen.max_silence = chosen.response_timeout;
   }
   chosen.placement = has(PASSTHRU_BARS_BY_VMM) ? Placement::Vmm : Placement::Library;
   chosen.start = has(PASSTHRU_KEEP_STATE) ? DeviceStart::Keep : DeviceStart::Reset;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 
 #include "base/small_file.h"
@@ -115,16 +116,20 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   const bool running = phase_ == Phase::Waiting;
   // The state that an earlier user of the device left must not reach this guest.
   if (!running) PASSTHRU_TRY(reset_device(*device_));
-  config_ =
-      PASSTHRU_TRY(ConfigSpace::create(device_, {.msi = true,
-                                                 .intx = true,
-                                                 .rom = options_.rom.kind != RomChoice::Kind::Off,
-                                                 .rom_size = rom ? rom->size() : 0,
-                                                 .msix = options_.msix,
-                                                 .multifunction = options_.multifunction,
-                                                 .on_root_bus = options_.on_root_bus,
-                                                 .running = running,
-                                                 .response_timeout = options_.response_timeout}));
+  auto config = ConfigSpace::create(device_, {.msi = true,
+                                              .intx = true,
+                                              .rom = options_.rom.kind != RomChoice::Kind::Off,
+                                              .rom_size = rom ? rom->size() : 0,
+                                              .msix = options_.msix,
+                                              .multifunction = options_.multifunction,
+                                              .on_root_bus = options_.on_root_bus,
+                                              .running = running,
+                                              .response_timeout = options_.response_timeout});
+  if (!config) {
+    return tl::unexpected(
+        explain_silence(std::move(config).error(), !running && device_->resettable()));
+  }
+  config_ = std::move(*config);
   tell_limits();
   interrupts_ = std::make_unique<Interrupts>(
       device_, domain_.interrupts(), *this,
@@ -154,6 +159,21 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
   bar_access_.add(bars_->targets());
   interrupts_->start();
   return {};
+}
+
+/// Names the reset after which the device is silent, and its power state.
+Error AssignedDevice::Impl::explain_silence(Error error, bool was_reset) const {
+  if (error.code != EIO || error.operation != "open the device") return error;
+  const std::filesystem::path directory = domain_.sysfs().function_path(options_.device);
+  const std::string methods = first_line(directory / "reset_method");
+  if (was_reset) {
+    error.cause += " after its reset";
+    if (!methods.empty()) error.cause += fmt::format(" ({})", methods.substr(0, methods.find(' ')));
+  }
+  const std::string power = first_line(directory / "power_state");
+  if (!power.empty() && power != "D0")
+    error.cause += fmt::format("; the kernel has it in {}", power);
+  return error;
 }
 
 /// Reports what the guest finds in another way than the device announces it.

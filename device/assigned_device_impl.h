@@ -82,11 +82,14 @@ class AssignedDevice::Impl : public VectorObserver {
   /// | load_state succeeds            | Waiting          | Running   |
   /// | the guest asks for a reset     | Running          | Resetting |
   /// | that reset ends                | Resetting        | Running   |
+  /// | it does not answer             | Running          | Silent    |
+  /// | it answers again               | Silent           | Running   |
   /// | the VMM resets it              | any              | Running   |
   enum class Phase {
     Waiting,    ///< for its state: the function does not answer the guest, no interrupt is bound
     Running,    ///< for the guest
     Resetting,  ///< by the guest: the function does not answer
+    Silent,     ///< the device answers all ones: its BARs have left the guest, its vectors stay
   };
   /// The parts of a device that leaves its guest, in the order of the members below.
   struct Parts {
@@ -98,6 +101,7 @@ class AssignedDevice::Impl : public VectorObserver {
 
   Impl(Domain& domain, const AssignOptions& options, std::shared_ptr<VfioDevice> device);
   Result<void> assemble(const std::shared_ptr<RomImage>& rom);
+  [[nodiscard]] Error explain_silence(Error error, bool was_reset) const;
   void tell_limits() PASSTHRU_REQUIRES(device_mutex_);
   void tell_refused_bars() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] std::string holder_of(unsigned bar) const;
@@ -127,6 +131,11 @@ class AssignedDevice::Impl : public VectorObserver {
   /// reset_while_busy.
   Result<void> reset_device(VfioDevice& device);
   Result<uint32_t> audit() PASSTHRU_REQUIRES(device_mutex_);
+  /// Removes the BARs of a device that does not answer. Nothing waits for the device.
+  void become_silent() PASSTHRU_REQUIRES(device_mutex_);
+  /// Restores decode, BARs and vectors of a device that answers again.
+  Result<uint32_t> come_back() PASSTHRU_REQUIRES(device_mutex_);
+  [[nodiscard]] bool left_the_machine() const;
   [[nodiscard]] bool answers() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] bool was_silent_too_long() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] std::string silence_text() const;

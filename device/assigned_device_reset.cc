@@ -55,6 +55,7 @@ Result<void> AssignedDevice::Impl::end_reset() {
   MutexLock lock(device_mutex_);
   if (!attached()) return {};
   domain_.marks().add(TraceMark::Kind::Reset, bdf());
+  silent_since_.reset();
   auto done = start_anew();
   // A device that waited for its state has none now, and belongs to this process.
   if (std::exchange(phase_, Phase::Running) == Phase::Waiting) {

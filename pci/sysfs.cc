@@ -2,6 +2,8 @@
 // The attributes are described in Documentation/ABI/testing/sysfs-bus-pci.
 #include "pci/sysfs.h"
 
+#include <linux/pci_regs.h>
+
 #include <algorithm>
 #include <charconv>
 #include <sstream>
@@ -30,8 +32,8 @@ T hex(const fs::path& file) {
   return number<T>(first_line(file), 16).value_or(T{0});
 }
 
-std::vector<std::byte> read_config(const fs::path& device) {
-  auto text = read_file(device / "config");
+std::vector<std::byte> read_config(const fs::path& device, size_t bytes) {
+  auto text = read_file(device / "config", bytes);
   std::vector<std::byte> config;
   if (text) {
     config.resize(text->size());
@@ -57,7 +59,31 @@ bool is_on_vfio(const fs::path& device, const std::string& driver) {
   return driver == "vfio-pci" || (!driver.empty() && fs::exists(device / "vfio-dev", error));
 }
 
+constexpr const char* kD3Cold = "D3cold";
+
+// Without config space, the class tells bridges from other functions.
+bool has_bridge_class(uint32_t class_code) {
+  constexpr uint32_t kBridges = 0x06;
+  constexpr uint32_t kPciToPci = 0x0604;
+  constexpr uint32_t kCardBus = 0x0607;
+  return class_code >> 16 == kBridges &&
+         (class_code >> 8 == kPciToPci || class_code >> 8 == kCardBus);
+}
+
 }  // namespace
+
+std::string silence_of(const PciFunction& function) {
+  if (function.power_state == kD3Cold) {
+    return function.runtime_status == "suspended" ? ""
+                                                  : "it does not answer: the kernel cannot wake it "
+                                                    "from D3cold";
+  }
+  // Some bits of Status are 0 in every function.
+  const bool was_read = !function.config.empty();
+  return was_read && config_u16(function.config, PCI_STATUS) == 0xffff
+             ? "it does not answer: its config space reads as all ones"
+             : "";
+}
 
 Error no_such_function(Bdf bdf) {
   return {.code = ENOENT,
@@ -145,10 +171,15 @@ Result<PciFunction> Sysfs::function(Bdf bdf) const {
       .driver_override = first_line(device / "driver_override"),
       .iommu_group = number<uint32_t>(link_name(device / "iommu_group"), 10),
       .numa_node = number<unsigned>(first_line(device / "numa_node"), 10),  // -1: none
-      .config = read_config(device)};
+      .power_state = first_line(device / "power_state"),
+      .runtime_status = first_line(device / "power/runtime_status")};
+  if (function.power_state != kD3Cold) {
+    function.config = read_config(device, PCI_CFG_SPACE_EXP_SIZE);
+  }
   if (function.driver_override == "(null)") function.driver_override.clear();
   function.on_vfio = is_on_vfio(device, function.driver);
-  function.bridge = is_bridge(function.config);
+  function.bridge =
+      function.config.empty() ? has_bridge_class(function.class_code) : is_bridge(function.config);
   if (auto physical = Bdf::parse(link_name(device / "physfn")))
     function.physical_function = *physical;
   function.virtual_functions = read_virtual_functions(device);
@@ -185,7 +216,10 @@ Result<std::vector<GroupMember>> Sysfs::group(uint32_t number) const {
     const fs::path device = directory / name;
     GroupMember member{.name = name, .driver = link_name(device / "driver")};
     member.on_vfio = is_on_vfio(device, member.driver);
-    member.bridge = is_bridge(read_config(device));
+    // A read of config space would wake a device from D3cold.
+    member.bridge = first_line(device / "power_state") == kD3Cold
+                        ? has_bridge_class(hex<uint32_t>(device / "class"))
+                        : is_bridge(read_config(device, PCI_STD_HEADER_SIZEOF));
     members.push_back(std::move(member));
   }
   return members;

@@ -48,8 +48,15 @@ struct PciFunction {
   std::optional<VirtualFunctions> virtual_functions{};  ///< nullopt: the function has no SR-IOV
   /// In the order in which the kernel tries them: "flr", "bus"...
   std::vector<std::string> reset_methods{};
-  std::vector<std::byte> config{};  ///< 256 or 4,096 bytes; without root only 64
+  /// 256 or 4,096 bytes; without root only 64. Empty in D3cold: a read would wake the function.
+  std::vector<std::byte> config{};
+  std::string power_state{};     ///< "D0", "D3hot", "D3cold"...; empty: the kernel does not say
+  std::string runtime_status{};  ///< of power management: "active", "suspended", "error"...
 };
+
+/// Returns why a function does not answer, as a sentence without a full stop. Empty if it answers,
+/// sleeps as the kernel wants it to, or was not read.
+[[nodiscard]] std::string silence_of(const PciFunction& function);
 
 /// A member of an IOMMU group, which need not be a PCI function.
 struct GroupMember {
@@ -74,7 +81,7 @@ class Sysfs {
   /// - ENOENT: the kernel has no PCI.
   [[nodiscard]] Result<std::vector<Bdf>> functions() const;
 
-  /// Reads a function.
+  /// Reads a function. Does not wake it from D3cold.
   ///
   /// Errors:
   /// - ENOENT: the function does not exist.

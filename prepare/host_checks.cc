@@ -178,6 +178,11 @@ HostCheck cdev(const DeviceFacts& facts) {
                    facts.cdev));
 }
 
+HostCheck answers(const DeviceFacts& facts) {
+  return {"answers", No, silence_of(facts.function),
+          "Turn the machine off and on, or reset the device's slot"};
+}
+
 HostCheck bar_holders(const DeviceFacts& facts) {
   std::vector<std::string> held;
   bool boot_display = false;
@@ -264,6 +269,7 @@ std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts, const Host
                                    group(*facts),
                                    unless(other_way(host, &*facts), group_node(*facts)),
                                    reset(*facts)};
+  if (!silence_of(facts->function).empty()) checks.push_back(answers(*facts));
   if (!facts->held_bars.empty()) checks.push_back(bar_holders(*facts));
   if (!facts->direct_regions.empty()) checks.push_back(reserved_memory(*facts));
   if (!facts->cdev.empty()) checks.push_back(cdev(*facts));

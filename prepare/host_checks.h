@@ -44,7 +44,8 @@ struct HostCheck {
 std::vector<HostCheck> check_host(const HostFacts& facts, const DeviceFacts* device = nullptr);
 
 /// Checks a device: `device`; if it can be assigned at all, also in_use, driver, group, group_node
-/// and reset. The checks bar_holders, reserved_memory, cdev and vf_token are added if they apply.
+/// and reset. The checks answers, bar_holders, reserved_memory, cdev and vf_token are added if they
+/// apply.
 /// Without `host`, the machine counts as without iommufd.
 std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts, const HostFacts& host = {});
 

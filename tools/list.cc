@@ -48,6 +48,13 @@ Result<std::vector<Listed>> look() {
                  .msix = find_msix(function->config),
                  .obstacle = {}};
     if (auto group = assignable_group(sysfs, bdf); !group) entry.obstacle = group.error();
+    if (const std::string silence = silence_of(*function); !silence.empty()) {
+      entry.obstacle = Error{.code = EIO,
+                             .operation = "assign the device",
+                             .device = bdf.str(),
+                             .cause = silence,
+                             .advice = "Turn the machine off and on, or reset its slot"};
+    }
     listed.push_back(std::move(entry));
   }
   return listed;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -15,7 +16,10 @@ namespace {
 
 constexpr const char* kOptions =
     "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE, rom=off, addr=SLOT.FUNCTION, "
-    "moderate=N, vectors=N, vf-token=UUID, bdf=BDF, fd=N, iommufd=N, group-fd=N and container-fd=N";
+    "moderate=N, vectors=N, silence=SECONDS, vf-token=UUID, bdf=BDF, fd=N, iommufd=N, group-fd=N "
+    "and container-fd=N";
+
+constexpr uint32_t kMaxSilence = 24 * 60 * 60;  // seconds
 
 Error refused(std::string_view option, const char* cause, std::string advice) {
   return Error{.code = EINVAL, .operation = fmt::format("read the option '{}'", option)}
@@ -117,6 +121,15 @@ Result<void> read_option(std::string_view option, DeviceArgument& argument) {
                                     fmt::format("Use 1 to {}", kMaxMsixVectors)));
     }
     options.max_vectors = vectors;
+    return {};
+  }
+  if (name == "silence") {
+    const auto seconds = number(value);
+    if (!seconds || *seconds > kMaxSilence) {
+      return tl::unexpected(refused(option, "it is not a valid number of seconds",
+                                    fmt::format("Use 0 to {}", kMaxSilence)));
+    }
+    options.max_silence = std::chrono::seconds(*seconds);
     return {};
   }
   if (name == "bdf") {

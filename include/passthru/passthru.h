@@ -101,8 +101,10 @@ enum passthru_event_kind {
   PASSTHRU_EVENT_UNPLUG_REQUEST = 6,  /**< the host asks for the device back */
   PASSTHRU_EVENT_DEVICE_ERROR = 7,    /**< the device reported an uncorrectable error */
   PASSTHRU_EVENT_DEVICE_GONE = 8,     /**< the device no longer answers, and was detached */
-  PASSTHRU_EVENT_P2P_REFUSED = 9,     /**< devices do not reach a BAR by DMA; once for a domain */
-  PASSTHRU_EVENT_DEVICE_LIMITED = 10, /**< at its open: a part does not work as announced */
+  PASSTHRU_EVENT_DEVICE_SILENT = 9,   /**< it does not answer; its BARs have left for now */
+  PASSTHRU_EVENT_DEVICE_ANSWERS = 10, /**< it answers again, and its BARs are back */
+  PASSTHRU_EVENT_P2P_REFUSED = 11,    /**< devices do not reach a BAR by DMA; once for a domain */
+  PASSTHRU_EVENT_DEVICE_LIMITED = 12, /**< at its open: a part does not work as announced */
 };
 
 /** A report to the VMM. A guest cannot cause events without limit. */
@@ -477,7 +479,8 @@ struct passthru_device_options {
   uint32_t msix_bar;      /**< 0 to 5, with PASSTHRU_MSIX_BAR */
   uint32_t unmapped_bars; /**< BARs whose accesses are all trapped: bit n for BAR n */
   uint32_t max_interrupts_per_second; /**< of each vector; 0: no limit */
-  uint32_t response_timeout_ms;       /**< how long a device may answer all ones; 0: 1,000 ms */
+  uint32_t response_timeout_ms;       /**< how long a device may answer all ones: at its open, and
+                                           until it is detached; 0: 1,000 ms, and 60,000 ms */
   uint32_t reserved;                  /**< 0 */
 };
 

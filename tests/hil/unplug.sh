@@ -40,7 +40,7 @@ port_of() { basename "$(dirname "$(realpath "/sys/bus/pci/devices/$1")")"; }
 rm -rf "$results"
 mkdir -p "$results"
 arguments=()
-for bdf in "${devices[@]}"; do arguments+=(--device "$bdf"); done
+for bdf in "${devices[@]}"; do arguments+=(--device "$bdf,silence=1"); done
 boot "$log" "$said_by_vmm" \
   build/release/tools/passthru run --kernel "$guest/vmlinux" \
   --initrd "$guest/initrd" --append "$guest_append nvme_core.io_timeout=3 passthru.job=keep-reading" \

@@ -30,6 +30,12 @@ std::string event_line(const Event& event) {
     case Event::Kind::P2pRefused:
       return fmt::format("passthru: devices do not reach each other's BARs by DMA: {}\r\n",
                          event.detail);
+    case Event::Kind::DeviceSilent:
+      what = "the device does not answer";
+      break;
+    case Event::Kind::DeviceAnswers:
+      what = "the device answers again";
+      break;
     case Event::Kind::DeviceLimited:
       what = "the device works with a limit";
       break;

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <chrono>
+#include <string>
+
 #include "tests/unit/device/assigned_fixture.h"
 
 namespace passthru {
@@ -70,6 +74,30 @@ TEST_F(AssignedQuirks, Case9TableAndPendingBitsCanStillBePutIntoAChosenBar) {
   open_drive(0x8000, 0, {.msix = {.kind = MsixChoice::Kind::Bar, .bar = 4}});
   EXPECT_EQ(device->config_read(FakeCapability::kMsix + 4, 4), 4U);
   EXPECT_EQ(device->config_read(kPbaRegister, 4), 0x414U);
+}
+
+TEST_F(AssignedQuirks, Case12ADeviceThatIsDeadAfterItsResetIsRefusedWithThatReset) {
+  hardware = &plug(FakeSpec::nvme());
+  const std::string directory = "bus/pci/devices/" + hardware->spec().bdf.str();
+  sysfs.put(directory + "/reset_method", "flr bus\n").put(directory + "/power_state", "D0\n");
+  hardware->set_reset_pause([this] { hardware->set_gone(true); });
+  auto refused = try_open({.response_timeout = std::chrono::milliseconds(0)});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EIO);
+  EXPECT_EQ(refused.error().cause, "its config space reads as all ones after its reset (flr)");
+  EXPECT_TRUE(kernel->nothing_leaked());
+}
+
+TEST_F(AssignedQuirks, Case12ADeadDevicesPowerStateIsNamedUnlessItIsD0) {
+  FakeSpec spec = FakeSpec::nvme();
+  spec.resets = false;
+  hardware = &plug(spec);
+  sysfs.put("bus/pci/devices/" + spec.bdf.str() + "/power_state", "D3cold\n");
+  hardware->set_gone(true);
+  auto refused = try_open({.response_timeout = std::chrono::milliseconds(0)});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().cause,
+            "its config space reads as all ones; the kernel has it in D3cold");
 }
 
 }  // namespace

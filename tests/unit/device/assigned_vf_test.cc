@@ -56,7 +56,7 @@ TEST_F(AssignedVfTest, AResetBehindItsBackIsHealedOnRearm) {
 }
 
 TEST_F(AssignedVfTest, ItIsGoneWithItsPhysicalFunction) {
-  open({.response_timeout = std::chrono::milliseconds(0)});
+  open({.max_silence = std::chrono::milliseconds(0)});
   place(kWindow);
   hardware->set_gone(true);
   EXPECT_EQ(device->check_health().error().code, ENODEV);

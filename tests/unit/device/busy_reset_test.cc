@@ -148,7 +148,7 @@ TEST_F(LongResetTest, AnotherVcpuFindsAFunctionThatDoesNotAnswer) {
 
 TEST_F(LongResetTest, AnAuditDoesNotTakeItForGone) {
   device.reset();
-  open({.response_timeout = std::chrono::milliseconds(0)});
+  open({.max_silence = std::chrono::milliseconds(0)});
   begin();
   hardware->set_gone(true);
   EXPECT_EQ(device->check_health(), 0U);

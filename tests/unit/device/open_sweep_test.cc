@@ -101,8 +101,10 @@ TEST_P(OpenSweepTest, ADeviceThatStaysSilentIsRefusedWithItsName) {
   const auto opened = try_open({.response_timeout = kPatient});
   ASSERT_FALSE(opened);
   const std::string bdf = hardware->spec().bdf.str();
-  EXPECT_THAT(opened.error().message(),
-              StartsWith(bdf + ": cannot open the device: its config space reads as all ones. "));
+  EXPECT_THAT(
+      opened.error().message(),
+      StartsWith(bdf +
+                 ": cannot open the device: its config space reads as all ones after its reset. "));
   EXPECT_THAT(opened.error().message(),
               EndsWith("'setpci -s " + bdf + " STATUS' no longer prints ffff"));
   EXPECT_TRUE(kernel->nothing_leaked());

@@ -291,6 +291,17 @@ TEST(CheckDevice, Case2ABarThatSomethingElseHasIsAWarning) {
             "what has it");
 }
 
+TEST(CheckDevice, Case12ADeviceThatDoesNotAnswerIsNotReady) {
+  DeviceFacts facts = ready_device();
+  facts.function.config.assign(256, std::byte{0});
+  EXPECT_EQ(said_of(check_device(facts), "answers"), "not checked");
+  facts.function.config.assign(256, std::byte{0xff});
+  EXPECT_FALSE(is_ready(check_device(facts)));
+  EXPECT_EQ(said_of(check_device(facts), "answers"),
+            "no answers: it does not answer: its config space reads as all ones > Turn the machine "
+            "off and on, or reset the device's slot");
+}
+
 TEST(CheckRing, SaysWhyThereIsNone) {
   const auto said = [](int code, const char* disabled) {
     return line(check_ring(fail(code, "io_uring_setup"), disabled));

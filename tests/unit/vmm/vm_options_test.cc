@@ -231,6 +231,19 @@ TEST(DeviceArgument, Case20ALimitOfVectorsIsBetween1And2048) {
   }
 }
 
+TEST(DeviceArgument, Case15TheSilenceOfADeviceHasALimitInSeconds) {
+  using std::chrono::seconds;
+  EXPECT_EQ(parse_device_argument("0000:00:02.0")->options.max_silence, seconds(60));
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,silence=0")->options.max_silence, seconds(0));
+  EXPECT_EQ(parse_device_argument("0000:00:02.0,silence=86400")->options.max_silence,
+            seconds(86400));
+  for (const char* text : {"silence", "silence=", "silence=86401", "silence=-1", "silence=1s"}) {
+    const auto refused = parse_device_argument(std::string("0000:00:02.0,") + text);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_NE(refused.error().message().find("Use 0 to 86400"), std::string::npos) << text;
+  }
+}
+
 TEST(DeviceArgument, DescriptorsMayNameTheDevice) {
   const auto node = parse_device_argument("fd=4,iommufd=5,msix=auto");
   ASSERT_TRUE(node) << node.error().message();
