@@ -2,6 +2,8 @@
 // Functions that do not answer, as sysfs shows them.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include <string>
 #include <vector>
 
@@ -12,7 +14,7 @@ namespace passthru {
 namespace {
 
 constexpr Bdf kFunction{.device = 2};
-constexpr const char* kDirectory = "bus/pci/devices/0000:00:02.0/";
+constexpr const char* kDirectory = "bus/pci/devices/0000:00:02.0";
 
 class SilentFunction : public testing::Test {
  protected:
@@ -20,8 +22,9 @@ class SilentFunction : public testing::Test {
     tree.add({.class_code = class_code, .config = std::move(config)});
   }
   void power(const std::string& state, const std::string& status) {
-    tree.put(std::string(kDirectory) + "power_state", state + "\n");
-    tree.put(std::string(kDirectory) + "power/runtime_status", status + "\n");
+    const std::filesystem::path directory(kDirectory);
+    tree.put(directory / "power_state", state + "\n");
+    tree.put(directory / "power/runtime_status", status + "\n");
   }
   PciFunction function() {
     auto read = tree.sysfs().function(kFunction);
