@@ -10,6 +10,7 @@
  * The guest reads the IDs as every PC does, through the ports 0xcf8 and 0xcfc. It reads the
  * register and writes the value back. It sends both values to port 0xe9, and the VMM prints them.
  */
+#define _GNU_SOURCE /* O_CLOEXEC in C99 */
 #include <err.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -22,7 +23,7 @@
 
 enum { GUEST_ADDRESS = 1 << 3 /* of the device: 00:01.0 */, BAR_ADDRESS = 0x40000000 };
 
-static _Alignas(4096) uint8_t ram[0x100000];
+static uint8_t ram[0x100000] __attribute__((aligned(4096)));
 static const uint8_t program[] = {
     0xb8, 0x00, 0x08, 0x00, 0x80, /* mov eax, 0x80000800     register 0 of 00:01.0 */
     0xba, 0xf8, 0x0c, 0x00, 0x00, /* mov edx, 0xcf8 */
