@@ -111,6 +111,7 @@ class AssignedDevice {
   /// Errors of the device:
   /// - ENOENT: it does not exist.
   /// - EINVAL: it is a bridge or not a PCI function.
+  /// - ENOTSUP: it is behind a VMD.
   /// - ENODEV: it is not bound to vfio-pci.
   /// - EBUSY: another process uses it.
   /// - EPERM: its group is not viable, interrupt remapping is missing, or firmware reserves memory

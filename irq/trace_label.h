@@ -16,7 +16,7 @@ struct TraceLabel {
     return uint64_t{device.segment} << 32 | uint64_t{device.requester_id()} << 16 | vector;
   }
   static TraceLabel of(uint64_t packed) {
-    return {.device = {.segment = static_cast<uint16_t>(packed >> 32),
+    return {.device = {.segment = static_cast<uint32_t>(packed >> 32),
                        .bus = static_cast<uint8_t>(packed >> 24),
                        .device = static_cast<uint8_t>(packed >> 19 & 0x1f),
                        .function = static_cast<uint8_t>(packed >> 16 & 0x7)},

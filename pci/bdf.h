@@ -13,13 +13,14 @@ namespace passthru {
 
 /// Segment, bus, device and function of a PCI function.
 struct Bdf {
-  uint16_t segment = 0;
+  uint32_t segment = 0;  ///< the kernel calls it domain; above 0xffff behind a VMD
   uint8_t bus = 0;
   uint8_t device = 0;    ///< 0 to 31
   uint8_t function = 0;  ///< 0 to 7
 
-  /// Reads "SSSS:BB:DD.F" or "BB:DD.F" (segment 0), in hexadecimal. Nothing else is accepted,
-  /// because a misread address would assign the wrong device.
+  /// Reads "SSSS:BB:DD.F" or "BB:DD.F" (segment 0), in hexadecimal. A segment above 0xffff has 5 to
+  /// 8 digits, as the kernel prints it: "10000:e1:00.0". Nothing else is accepted, because a
+  /// misread address would assign the wrong device.
   ///
   /// Errors:
   /// - EINVAL: anything else. The message shows the form of an address.

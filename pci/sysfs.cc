@@ -147,8 +147,7 @@ Result<std::vector<Bdf>> Sysfs::functions() const {
   if (!names) return fail(ENOENT, "list " + directory.string(), "sysfs shows no PCI bus");
   std::vector<Bdf> functions;
   for (const std::string& name : *names) {
-    if (auto bdf = Bdf::parse(name))
-      functions.push_back(*bdf);  // a VMD's segments have more than 4 digits
+    if (auto bdf = Bdf::parse(name)) functions.push_back(*bdf);
   }
   std::sort(functions.begin(), functions.end());
   return functions;
@@ -205,6 +204,21 @@ std::vector<BusNumber> Sysfs::root_buses() const {
   std::sort(buses.begin(), buses.end());
   buses.erase(std::unique(buses.begin(), buses.end()), buses.end());
   return buses;
+}
+
+// bus/pci/devices/10000:e1:00.0 ->
+// ../../../devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0/10000:e1:00.0
+std::optional<Bdf> Sysfs::vmd_of(Bdf bdf) const {
+  std::error_code error;
+  const fs::path place = fs::canonical(function_path(bdf), error);
+  std::optional<Bdf> above;
+  std::optional<Bdf> vmd;
+  for (const fs::path& part : place) {
+    if (part.string().starts_with("pci")) vmd = above;
+    const auto function = Bdf::parse(part.string());
+    above = function ? std::optional(*function) : std::nullopt;
+  }
+  return vmd;
 }
 
 Result<std::vector<GroupMember>> Sysfs::group(uint32_t number) const {

@@ -17,7 +17,7 @@ namespace passthru {
 
 /// A bus of a segment.
 struct BusNumber {
-  uint16_t segment = 0;
+  uint32_t segment = 0;
   uint8_t number = 0;
   auto operator<=>(const BusNumber&) const = default;  // NOLINT(modernize-use-nullptr): its own 0
 };
@@ -90,6 +90,10 @@ class Sysfs {
   /// Returns the buses behind host bridges that have a function, sorted. All other buses are behind
   /// a bridge. Empty if sysfs does not show them.
   [[nodiscard]] std::vector<BusNumber> root_buses() const;
+
+  /// Returns the function that is the host bridge of this function's segment: a VMD, behind which
+  /// drives have a segment of their own. Nothing for other functions.
+  [[nodiscard]] std::optional<Bdf> vmd_of(Bdf bdf) const;
 
   /// Returns all members of an IOMMU group, sorted by name.
   ///

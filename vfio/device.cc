@@ -307,7 +307,10 @@ Result<void> VfioDevice::reset() {
 }
 
 Result<std::vector<HotResetFunction>> VfioDevice::hot_reset_set() {
-  return of(bdf_, kernel_.hot_reset_info(fd_.get()));
+  auto functions = PASSTHRU_TRY(of(bdf_, kernel_.hot_reset_info(fd_.get())));
+  // The kernel's answer has 16 bits for a segment. One slot or bus is in one segment.
+  for (HotResetFunction& function : functions) function.bdf.segment = bdf_.segment;
+  return functions;
 }
 
 Result<void> VfioDevice::hot_reset() {

@@ -68,6 +68,13 @@ Result<PciFunction> bindable_function(const Sysfs& sysfs, Bdf bdf) {
   if (function.bridge) {
     return refuse(EINVAL, bdf, "it is a bridge", "Assign the devices behind it instead");
   }
+  if (const auto vmd = sysfs.vmd_of(bdf)) {
+    return refuse(
+        ENOTSUP, bdf,
+        fmt::format("it is behind the VMD {}, through which its DMA and interrupts go", vmd->str()),
+        fmt::format("Assign {} with everything behind it, or turn VMD off in the firmware",
+                    vmd->str()));
+  }
   if (!function.iommu_group) {
     if (sysfs.has_iommu()) {
       return refuse(ENODEV, bdf, "no IOMMU translates its DMA",

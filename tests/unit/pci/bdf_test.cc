@@ -13,6 +13,20 @@ TEST(Bdf, ReadsBothSpellingsAndPrintsTheLongOne) {
   EXPECT_EQ(Bdf::parse("ffff:FF:1f.3")->str(), "ffff:ff:1f.3");
 }
 
+TEST(Bdf, Case11SegmentsOfMoreThanFourDigitsAreThoseBehindAVmd) {
+  const auto drive = Bdf::parse("10000:e1:00.0");
+  ASSERT_TRUE(drive);
+  EXPECT_EQ(drive->segment, 0x10000U);
+  EXPECT_EQ(drive->bus, 0xe1);
+  EXPECT_EQ(drive->str(), "10000:e1:00.0");
+  EXPECT_EQ(Bdf::parse("ffffffff:00:02.0")->segment, 0xffffffffU);
+  EXPECT_LT(*Bdf::parse("ffff:ff:1f.7"), *drive);
+  for (const char* bad : {"00000:e1:00.0", "010000:e1:00.0", "100000000:e1:00.0", "1000:e1:00.00",
+                          "10000:e1:00", "1000g:e1:00.0", "10000:0e1:00.0", "100:00:02.00"}) {
+    EXPECT_FALSE(Bdf::parse(bad)) << bad;
+  }
+}
+
 TEST(Bdf, RequesterIdIsBusDeviceFunction) {
   EXPECT_EQ(Bdf::parse("01:02.3")->requester_id(), 0x0113);
 }
