@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/fakes/handed_over.h"
 #include "tests/unit/device/assigned_fixture.h"
 
 namespace passthru {
@@ -40,15 +41,7 @@ class HandoverFixture : public AssignedFixture, public ::testing::WithParamInter
   }
   /// Gives duplicates of the device's descriptors to the second VMM.
   DeviceSource hand_over() {
-    const DeviceDescriptors all = device->descriptors().value();
-    DmaSpace& dma = next_domain.dma();
-    if (dma.iommu_fd(all.backend) < 0) {
-      Fd iommu = kernel->duplicate(all.iommu);
-      EXPECT_TRUE(all.backend == Backend::Cdev ? dma.use_iommufd(std::move(iommu))
-                                               : dma.use_container(std::move(iommu)));
-    }
-    if (all.backend == Backend::Cdev) return {.cdev = kernel->duplicate(all.device)};
-    return {.group = kernel->duplicate(all.group)};
+    return handed_over(*device, next_domain, [this](int fd) { return kernel->duplicate(fd); });
   }
   Result<std::unique_ptr<AssignedDevice>> try_next(AssignOptions options, DeviceSource source) {
     options.device = hardware->spec().bdf;
