@@ -25,7 +25,7 @@ option(PASSTHRU_EVERY_RUN "Register every lab run, also those that the other lis
 set(runs_of_all
   stock.group.counts stock.group.shared_pages stock.group.unprivileged stock.group.hostile stock.group.moves
   stock.group.stream stock.group.resets stock.group.c_vmm stock.group.disks stock.group.nics
-  stock.topology_assigned stock.inspect_foreign stock.vf_tokens)
+  stock.topology_assigned stock.inspect_foreign stock.vf_tokens stock.machines)
 # The combination of kernel and backend that runs the long forms.
 set(long_runs stock.group)
 
@@ -251,6 +251,33 @@ function(lab_runs_once kernel)
     ${hil}/inspect_foreign.sh ${drive}-inspect_foreign.img ${guest})
 endfunction()
 
+# Devices of the cases in docs/cases.md. The script loads drivers as modules, which only Debian's kernel has. The two
+# functions of the drive behind the port have 2,048 vectors and one vector.
+set(case_images ${PROJECT_SOURCE_DIR}/build/lab/machines)
+add_test(NAME lab.machines_images COMMAND ${hil}/make_images ${case_images} many single
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(lab.machines_images PROPERTIES LABELS lab FIXTURES_SETUP machines_images)
+function(lab_machines kernel)
+  set(where ${kernel})
+  set(backend "")
+  set(drive ${PROJECT_SOURCE_DIR}/build/lab/test-${where})
+  passthru_lab_test(machines --nvme ${drive}-machines.img --nic-pair
+    --device secondary-vga,vgamem_mb=512,romfile=${case_images}/expansion.rom
+    --device pci-testdev,membar=128G --device pci-testdev,membar=128G
+    --device qemu-xhci,id=usb --qemu -device --qemu usb-kbd,bus=usb.0
+    --device pci-serial,chardev=line --qemu -chardev --qemu null,id=line
+    --device pcie-root-port,id=rp,disable-acs=on
+    --qemu -drive --qemu id=many,file=${case_images}/many.img,if=none,format=raw
+    --qemu -drive --qemu id=single,file=${case_images}/single.img,if=none,format=raw
+    --device nvme,id=nvme1,serial=many,drive=many,bus=rp,addr=0.0,multifunction=on,msix_qsize=2048
+    --device nvme,id=nvme2,serial=single,drive=single,bus=rp,addr=0.1,msix_qsize=1
+    --bind 0000:00:03.0 --bind 0000:00:05.0 --bind 0000:00:06.0 --bind 0000:00:07.0 --
+    ${hil}/machines.sh ${case_images} ${guest})
+  if(TEST lab.${where}.machines)
+    set_property(TEST lab.${where}.machines APPEND PROPERTY FIXTURES_REQUIRED machines_images)
+  endif()
+endfunction()
+
 # A drive behind a port, with two virtual functions. Each can have four queues and five interrupts.
 set(sriov ${PROJECT_SOURCE_DIR}/build/lab/sriov)
 add_test(NAME lab.sriov_image COMMAND ${hil}/make_images ${sriov} drive WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
@@ -317,6 +344,7 @@ endfunction()
 
 lab_runs(stock group)
 lab_runs_once(stock)
+lab_machines(stock)
 lab_virtual_functions(stock)
 lab_memory(stock)
 lab_inspect_cost(stock)
