@@ -8,12 +8,6 @@
 #include "tests/fakes/fake_kernel.h"
 
 namespace passthru {
-namespace {
-
-constexpr uint64_t kPage = 4096;
-
-}  // namespace
-
 Result<std::shared_ptr<FakeKernel::Iommufd>> FakeKernel::find_iommufd(int fd, const char* call) {
   Handle* handle = PASSTHRU_TRY(find(fd, call));
   if (!handle->iommufd) return passthru::fail(ENOTTY, call);
@@ -142,7 +136,7 @@ Result<void> FakeKernel::destroy_ioas(int iommufd, uint32_t ioas) {
 
 Result<void> FakeKernel::map_into(AddressSpace& space, uint64_t iova, uint64_t size,
                                   const char* call) {
-  if (size == 0 || (iova | size) % kPage != 0) return passthru::fail(EINVAL, call);
+  if (size == 0 || (iova | size) % kIommuPage != 0) return passthru::fail(EINVAL, call);
   if (iova > UINT64_MAX - (size - 1)) return passthru::fail(EOVERFLOW, call);
   if (space.devices != 0 && !usable(iova, size)) return passthru::fail(EINVAL, call);
   uint64_t locked = 0;

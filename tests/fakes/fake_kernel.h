@@ -239,7 +239,8 @@ class FakeKernel final : public Kernel {
     return (size + page_size_ - 1) / page_size_ * page_size_;
   }
 
-  const uint64_t page_size_;
+  static constexpr uint64_t kIommuPage = 4096;
+  const uint64_t page_size_;  ///< of the CPU
 
   mutable Mutex kernel_mutex_;  ///< protects everything below
   std::vector<std::unique_ptr<FakeDevice>> devices_ PASSTHRU_GUARDED_BY(kernel_mutex_);

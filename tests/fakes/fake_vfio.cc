@@ -9,12 +9,6 @@
 #include "tests/fakes/fake_kernel.h"
 
 namespace passthru {
-namespace {
-
-constexpr uint64_t kPage = 4096;
-
-}  // namespace
-
 Result<std::shared_ptr<FakeKernel::Container>> FakeKernel::find_container(int fd,
                                                                           const char* call) {
   Handle* handle = PASSTHRU_TRY(find(fd, call));
@@ -192,7 +186,7 @@ Result<void> FakeKernel::map_dma(int container, uint64_t iova, std::span<std::by
   PASSTHRU_TRY(enter({.name = kCall, .fd = container, .offset = iova, .size = size}));
   auto found = PASSTHRU_TRY(find_container(container, kCall));
   const auto address = reinterpret_cast<uintptr_t>(memory.data());
-  if (!found->iommu || size == 0 || (iova | size | address) % kPage != 0 ||
+  if (!found->iommu || size == 0 || (iova | size | address) % kIommuPage != 0 ||
       iova > UINT64_MAX - (size - 1)) {
     return passthru::fail(EINVAL, kCall);
   }
@@ -222,7 +216,8 @@ Result<void> FakeKernel::unmap_dma(int container, uint64_t iova, uint64_t size) 
   MutexLock lock(kernel_mutex_);
   PASSTHRU_TRY(enter({.name = kCall, .fd = container, .offset = iova, .size = size}));
   auto found = PASSTHRU_TRY(find_container(container, kCall));
-  if (!found->iommu || size == 0 || (iova | size) % kPage != 0 || iova > UINT64_MAX - (size - 1)) {
+  if (!found->iommu || size == 0 || (iova | size) % kIommuPage != 0 ||
+      iova > UINT64_MAX - (size - 1)) {
     return passthru::fail(EINVAL, kCall);
   }
   // type1v2 unmaps only whole mappings, and returns the number of bytes.

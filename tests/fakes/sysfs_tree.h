@@ -12,10 +12,14 @@
 #include <string>
 #include <vector>
 
+#include "pci/bdf.h"
 #include "pci/sysfs.h"
 #include "prepare/change_plan.h"
 
 namespace passthru {
+
+/// The address of a function that a test adds without an address.
+inline constexpr Bdf kDevice{.device = 2};
 
 class SysfsTree {
  public:

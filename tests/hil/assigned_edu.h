@@ -20,7 +20,6 @@ namespace passthru {
 
 class AssignedEdu : public ::testing::Test {
  protected:
-  static constexpr uint64_t kGuest = 0xc000'0000;
   /// A write sets its bits in the interrupt status, and raises an interrupt if they are not 0.
   static constexpr uint64_t kRaise = 0x60;
   static constexpr uint64_t kAcknowledge = 0x64;

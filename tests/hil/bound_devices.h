@@ -13,6 +13,9 @@
 
 namespace passthru {
 
+/// Where the guests of these tests place their first BAR.
+inline constexpr uint64_t kGuest = 0xc000'0000;
+
 struct BoundDevice {
   Bdf bdf;
   uint32_t group = 0;

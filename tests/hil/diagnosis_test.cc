@@ -38,7 +38,6 @@ using Findings = std::vector<std::pair<unsigned, std::string>>;
 
 constexpr unsigned kVectors = 3;
 constexpr unsigned kFirstVector = 0x51;  // of the guest's CPU
-constexpr uint64_t kGuest = 0xc000'0000;
 constexpr uint64_t kBetweenBars = 0x100'0000;
 constexpr uint32_t kFirstGsi = 24;
 

@@ -12,7 +12,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-constexpr unsigned kVectors = 4;
+constexpr unsigned kMaxVectors = 4;
 
 class Healing : public MsixOnVfio {
  protected:
@@ -21,7 +21,7 @@ class Healing : public MsixOnVfio {
     if (IsSkipped() || HasFatalFailure()) return;
     door = std::make_unique<SecondDoor>(GetParam().bdf, layout);
     if (!door->open()) GTEST_SKIP() << "sysfs does not map the BAR. Boot with iomem=relaxed";
-    vectors = std::min(kVectors, layout.vectors);
+    vectors = std::min(kMaxVectors, layout.vectors);
     enable(vectors);
   }
   void mask(unsigned vector, bool masked) { put32(vector * 16 + 12, masked ? 1 : 0); }

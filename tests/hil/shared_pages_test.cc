@@ -167,8 +167,6 @@ class PackedBars : public testing::Test {
   std::vector<uint64_t> bases;
 };
 
-constexpr uint64_t kGuest = 0xc0000000;
-
 TEST_F(PackedBars, ShareOneHostPageAndTheKernelMapsNoneOfThem) {
   std::vector<uint64_t> pages;
   DmaSpace dma(*kernel);

@@ -14,8 +14,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr uint32_t kDeviceControl = FakeCapability::kExpress + 8;
-
 class AssignedDeviceTest : public AssignedFixture {
  protected:
   AssignedDeviceTest() { hardware = &plug(FakeSpec::nvme()); }

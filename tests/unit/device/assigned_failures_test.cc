@@ -20,8 +20,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr uint32_t kMsi = FakeCapability::kMsi;
-constexpr uint32_t kPowerControl = FakeCapability::kPowerManagement + 4;
 constexpr size_t kPage = 4096;
 alignas(kPage) std::byte g_ram[kPage];
 

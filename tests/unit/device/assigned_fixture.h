@@ -25,9 +25,15 @@ namespace passthru {
 
 inline constexpr uint32_t kCommand = 0x04;
 inline constexpr uint32_t kBar0 = 0x10;
+inline constexpr uint32_t kPowerControl = FakeCapability::kPowerManagement + 4;
+inline constexpr uint32_t kDeviceControl = FakeCapability::kExpress + 8;
+inline constexpr uint32_t kMsi = FakeCapability::kMsi;
 inline constexpr uint32_t kMsixControl = FakeCapability::kMsix + 2;
 inline constexpr uint64_t kWindow = 0xc000'0000;
 inline constexpr uint64_t kElsewhere = 0xd000'0000;
+/// The MSI-X table of FakeSpec::nvme(), if BAR 0 is at kWindow.
+inline constexpr uint64_t kNvmeTable = kWindow + 0x2000;
+inline constexpr unsigned kForEver = UINT32_MAX;  // a number of calls
 
 class VmFixture : public ::testing::Test {
  protected:
@@ -95,9 +101,8 @@ class AssignedFixture : public VmFixture {
     device->config_write(kCommand, 2, 0x6);
   }
   void enable_msix() { device->config_write(kMsixControl, 2, 0x8000); }
-  /// Writes `message_of(vector)` into the guest's table and unmasks the vector. The default is the
-  /// table's address in FakeSpec::nvme().
-  void enable_vector(unsigned vector, uint64_t table = kWindow + 0x2000) {
+  /// Writes `message_of(vector)` into the guest's table and unmasks the vector.
+  void enable_vector(unsigned vector, uint64_t table = kNvmeTable) {
     const uint64_t entry = table + uint64_t{vector} * 16;
     mmio_write(entry, static_cast<uint32_t>(message_of(vector).address));
     mmio_write(entry + 4, 0);

@@ -145,7 +145,6 @@ TEST_F(AssignOptionsTest, MsiThatFiresWhileMaskedIsPendingUntilItIsUnmasked) {
   spec.msi_vectors = 4;
   spec.msi_maskable = true;
   open(spec);
-  constexpr uint32_t kMsi = FakeCapability::kMsi;
   constexpr uint32_t kMask = kMsi + 0x10;
   constexpr uint32_t kPending = kMsi + 0x14;
   device->config_write(kMsi + 4, 4, 0xfee0'0000);

@@ -12,8 +12,6 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-constexpr uint32_t kPowerControl = FakeCapability::kPowerManagement + 4;
-
 class PowerStates : public AssignedFixture {
  protected:
   void SetUp() override {

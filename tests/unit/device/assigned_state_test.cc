@@ -15,11 +15,10 @@ using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
 constexpr uint32_t kSavedPower = FakeCapability::kPowerManagement + 4;
-constexpr uint64_t kTable = kWindow + 0x2000;
 constexpr uint64_t kPba = kWindow + 0x3000;
 
 constexpr uint64_t control_of(unsigned vector) {
-  return kTable + uint64_t{vector} * 16 + 12;
+  return kNvmeTable + uint64_t{vector} * 16 + 12;
 }
 
 class AssignedState : public HandoverFixture {
@@ -37,7 +36,6 @@ class AssignedState : public HandoverFixture {
     spec.msi_vectors = 4;
     spec.msi_maskable = maskable;
     open_first(spec);
-    constexpr uint32_t kMsi = FakeCapability::kMsi;
     device->config_write(kMsi + 4, 4, 0xfee0'0000);
     device->config_write(kMsi + 12, 2, 0x40);
     device->config_write(kMsi + 2, 2, 0x11);
@@ -73,7 +71,7 @@ TEST_P(AssignedState, TheGuestFindsItsRegistersItsTableAndItsBarsAsTheyWere) {
   mmio_write(control_of(2), 1);
   const auto config = config_of(*device);
   std::vector<uint32_t> table;
-  for (uint64_t at = 0; at < 65 * 16; at += 4) table.push_back(mmio_read(kTable + at));
+  for (uint64_t at = 0; at < 65 * 16; at += 4) table.push_back(mmio_read(kNvmeTable + at));
   const auto mappings = host.mappings();
   ASSERT_THAT(mappings, SizeIs(1));
   hardware->bar(0)[8] = std::byte{0x77};
@@ -82,7 +80,7 @@ TEST_P(AssignedState, TheGuestFindsItsRegistersItsTableAndItsBarsAsTheyWere) {
   ASSERT_FALSE(HasFatalFailure());
   EXPECT_EQ(config_of(*next), config);
   for (uint64_t at = 0; at < 65 * 16; at += 4) {
-    ASSERT_EQ(next_read(kTable + at), table[at / 4]) << at;
+    ASSERT_EQ(next_read(kNvmeTable + at), table[at / 4]) << at;
   }
   ASSERT_THAT(next_host.mappings(), SizeIs(1));
   EXPECT_EQ(next_host.mappings()[0].address, mappings[0].address);
@@ -112,7 +110,7 @@ TEST_P(AssignedState, TheOldVmmFindsADetachedDevice) {
   start_first(1);
   save();
   EXPECT_EQ(device->config_read(0, 4), UINT32_MAX);
-  EXPECT_EQ(mmio_read(kTable), UINT32_MAX);
+  EXPECT_EQ(mmio_read(kNvmeTable), UINT32_MAX);
   EXPECT_THAT(host.mappings(), IsEmpty());
   EXPECT_EQ(host.routes(), 0U);
   EXPECT_EQ(device->trigger(0).error().code, ENODEV);
@@ -161,12 +159,12 @@ TEST_P(AssignedState, InterruptsBetweenTheTwoProcessesAreDelivered) {
 
 TEST_P(AssignedState, AMessageThatTheGuestIsChangingIsDeliveredWhole) {
   start_first(1);
-  mmio_write(kTable, 0xfee0'1000);  // a live entry: in force only with the data
+  mmio_write(kNvmeTable, 0xfee0'1000);  // a live entry: in force only with the data
   go_on(save());
   ASSERT_FALSE(HasFatalFailure());
   EXPECT_THAT(next_host.delivered(), ElementsAre(message_of(0)));
-  EXPECT_EQ(next_read(kTable), 0xfee0'1000U);
-  next_write(kTable + 8, 0x99);
+  EXPECT_EQ(next_read(kNvmeTable), 0xfee0'1000U);
+  next_write(kNvmeTable + 8, 0x99);
   hardware->fire(0);
   EXPECT_THAT(next_host.delivered(), ElementsAre(MsiMessage{0xfee0'1000, 0x99}));
 }
@@ -176,7 +174,7 @@ TEST_P(AssignedState, TheGuestGoesOnWithMoreVectors) {
   go_on(save());
   ASSERT_FALSE(HasFatalFailure());
   next_host.delivered();
-  const uint64_t entry = kTable + 9 * 16;
+  const uint64_t entry = kNvmeTable + 9 * 16;
   next_write(entry, static_cast<uint32_t>(message_of(9).address));
   next_write(entry + 8, message_of(9).data);
   next_write(entry + 12, 0);
@@ -304,7 +302,7 @@ TEST_P(AssignedState, ADeviceGoesOnThroughSeveralProcesses) {
   go_on(save());
   ASSERT_FALSE(HasFatalFailure());
   device.reset();
-  mmio_write(kTable, 0);  // the old domain reaches nothing
+  mmio_write(kNvmeTable, 0);  // the old domain reaches nothing
   auto state = next->save_state();
   ASSERT_TRUE(state) << state.error().message();
   FakeHypervisor third_host(*kernel);

@@ -6,11 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <set>
 
+#include "tests/fakes/environment_number.h"
 #include "tests/unit/device/assigned_fixture.h"
 #include "tests/unit/device/sweep.h"
 
@@ -19,8 +19,6 @@ namespace {
 
 constexpr unsigned kVectors = 3;
 constexpr unsigned kAudits = 5;
-constexpr uint32_t kDeviceControl = FakeCapability::kExpress + 8;
-constexpr uint32_t kPowerControl = FakeCapability::kPowerManagement + 4;
 
 class AssignedSweepTest;
 
@@ -31,17 +29,17 @@ struct Operation {
   bool keeps_interrupts;  ///< interrupts that fire during the operation must be delivered
 };
 
-struct Device {
+struct SweptDevice {
   const char* name;
   bool noresize;
   bool visible;
-  friend void PrintTo(const Device& device, std::ostream* out) { *out << device.name; }
+  friend void PrintTo(const SweptDevice& device, std::ostream* out) { *out << device.name; }
 };
 
-class AssignedSweepTest : public AssignedFixture, public testing::WithParamInterface<Device> {
+class AssignedSweepTest : public AssignedFixture, public testing::WithParamInterface<SweptDevice> {
  public:
   void mask(unsigned vector, bool masked) {
-    mmio_write(kWindow + 0x2000 + uint64_t{vector} * 16 + 12, masked ? 1 : 0);
+    mmio_write(kNvmeTable + uint64_t{vector} * 16 + 12, masked ? 1 : 0);
   }
   void set_live(unsigned vectors) {
     place(kWindow);
@@ -188,9 +186,8 @@ void AssignedSweepTest::sweep(const char* name, Kind kind, const Sweep::Event& e
   unsigned swept = 0;
   unsigned all_dead = 0;
   // All points, or every PASSTHRU_SWEEP_STEP-th, because a sanitizer makes each point slow.
-  const char* const wanted = std::getenv("PASSTHRU_SWEEP_STEP");
-  const unsigned step =
-      wanted != nullptr ? static_cast<unsigned>(std::max(1, std::atoi(wanted))) : 1;
+  const auto step =
+      static_cast<unsigned>(std::max<uint64_t>(1, environment_number("PASSTHRU_SWEEP_STEP", 1)));
   for (const Operation& operation : kOperations) {
     unsigned points = 1;
     for (unsigned nth = 0; nth < points; nth += step) {
@@ -245,9 +242,9 @@ TEST_P(AssignedSweepTest, TheCallFails) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, AssignedSweepTest,
-                         testing::Values(Device{"Noresize", true, true},
-                                         Device{"Dynamic", false, true},
-                                         Device{"Hidden", true, false}),
+                         testing::Values(SweptDevice{"Noresize", true, true},
+                                         SweptDevice{"Dynamic", false, true},
+                                         SweptDevice{"Hidden", true, false}),
                          [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace

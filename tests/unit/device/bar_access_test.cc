@@ -18,7 +18,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-constexpr uint64_t kTable = 0x2000;  // of FakeSpec::nvme(), in BAR 0
+constexpr uint64_t kTableOffset = 0x2000;  // of FakeSpec::nvme(), in BAR 0
 
 class BarAccessTest : public AssignedFixture, public testing::WithParamInterface<Placement> {
  protected:
@@ -52,12 +52,12 @@ TEST_P(BarAccessTest, AnAccessReachesTheDeviceByBarAndOffset) {
 TEST_P(BarAccessTest, TheMsixTableIsTheGuestsOwn) {
   open(FakeSpec::nvme());
   enable_msix();
-  bar_write(0, kTable, 8, message_of(0).address);
-  bar_write(0, kTable + 8, 4, message_of(0).data);
-  bar_write(0, kTable + 12, 4, 0);
+  bar_write(0, kTableOffset, 8, message_of(0).address);
+  bar_write(0, kTableOffset + 8, 4, message_of(0).data);
+  bar_write(0, kTableOffset + 12, 4, 0);
   EXPECT_EQ(hardware->fire(0), Fired::Delivered);
   EXPECT_THAT(host.delivered(), ElementsAre(message_of(0)));
-  EXPECT_EQ(bar_read(0, kTable + 8, 4), message_of(0).data);
+  EXPECT_EQ(bar_read(0, kTableOffset + 8, 4), message_of(0).data);
 }
 
 TEST_P(BarAccessTest, BytesBeyondTheBarReadOnesAndAreDropped) {
@@ -97,7 +97,7 @@ TEST_P(BarAccessTest, ADetachedDeviceReadsOnesAndDropsWrites) {
 TEST_P(BarAccessTest, AnAccessIsCountedAsTrapped) {
   open(FakeSpec::nvme());
   bar_read(0, 0, 4);
-  bar_write(0, kTable, 4, 0);
+  bar_write(0, kTableOffset, 4, 0);
   const Inspection seen = device->inspect();
   ASSERT_EQ(seen.bars.size(), 1U);
   EXPECT_EQ(seen.bars[0].spans[0].trapped_reads, 1U);
@@ -139,8 +139,8 @@ TEST_P(BarAccessTest, AccessesBesideADetachReadTheRegisterOrOnes) {
       for (; !stop; ++rounds) {
         const uint64_t value = bar_read(0, 0, 4);
         EXPECT_TRUE(value == 0 || value == UINT32_MAX) << value;
-        bar_write(0, kTable + 8, 4, 0x40);
-        bar_read(0, kTable + 8, 4);
+        bar_write(0, kTableOffset + 8, 4, 0x40);
+        bar_read(0, kTableOffset + 8, 4);
       }
     });
   }

@@ -17,9 +17,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr unsigned kForEver = UINT32_MAX;
-constexpr uint32_t kDeviceControl = FakeCapability::kExpress + 8;
-
 class BusyResetTest : public AssignedFixture {
  protected:
   void SetUp() override { open_driven(2); }

@@ -15,29 +15,29 @@ using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr unsigned kVectors = 2048;  // the maximum of a device (PCI 3.0, 6.8.2.3)
-constexpr uint64_t kTable = 0x10000;
+constexpr unsigned kMaxVectors = 2048;  // the maximum of a device (PCI 3.0, 6.8.2.3)
+constexpr uint64_t kLargeTable = 0x10000;
 
 class LimitsTest : public AssignedFixture {
  protected:
   static FakeSpec with_all_vectors() {
     FakeSpec spec = FakeSpec::nvme();
     spec.bars[0].size = 0x20000;
-    spec.msix.vectors = kVectors;
-    spec.msix.table_offset = kTable;
-    spec.msix.pba_offset = kTable + kVectors * 16;
+    spec.msix.vectors = kMaxVectors;
+    spec.msix.table_offset = kLargeTable;
+    spec.msix.pba_offset = kLargeTable + kMaxVectors * 16;
     return spec;
   }
   /// A CPU has fewer interrupt numbers than the device has vectors, so the destination differs as
   /// well.
   void unmask(unsigned vector) {
-    const uint64_t entry = kWindow + kTable + uint64_t{vector} * 16;
+    const uint64_t entry = kWindow + kLargeTable + uint64_t{vector} * 16;
     mmio_write(entry, 0xfee0'0000 | vector / 128 << 12);
     mmio_write(entry + 8, 0x40 + vector % 128);
     mmio_write(entry + 12, 0);
   }
   /// Acts like a driver that writes the table first and then enables everything at once.
-  void enable_all(unsigned vectors = kVectors) {
+  void enable_all(unsigned vectors = kMaxVectors) {
     for (unsigned vector = 0; vector < vectors; ++vector) unmask(vector);
     enable_msix();
   }
@@ -48,7 +48,7 @@ class LimitsTest : public AssignedFixture {
     return found;
   }
   void mask_and_unmask(unsigned vector) {
-    const uint64_t control = kWindow + kTable + uint64_t{vector} * 16 + 12;
+    const uint64_t control = kWindow + kLargeTable + uint64_t{vector} * 16 + 12;
     mmio_write(control, 1);
     mmio_write(control, 0);
   }
@@ -61,16 +61,16 @@ class LimitsTest : public AssignedFixture {
 
 TEST_F(LimitsTest, AllVectorsOfTheLargestDeviceWorkTogether) {
   enable_all();
-  EXPECT_EQ(host.armed(), kVectors);
+  EXPECT_EQ(host.armed(), kMaxVectors);
   EXPECT_EQ(kernel->calls("VFIO_DEVICE_SET_IRQS").size(), 2U) << "INTx off, all vectors on";
-  EXPECT_EQ(hardware->fire(kVectors - 1), Fired::Delivered);
+  EXPECT_EQ(hardware->fire(kMaxVectors - 1), Fired::Delivered);
 }
 
 TEST_F(LimitsTest, WithoutARouteAVectorLatchesUntilThereIsOne) {
   host.max_routes = 2000;
   enable_all();
   EXPECT_EQ(host.armed(), 2000U);
-  EXPECT_EQ(failures().size(), kVectors - 2000U);
+  EXPECT_EQ(failures().size(), kMaxVectors - 2000U);
   EXPECT_THAT(failures(), Each(Field(&Event::detail, HasSubstr("create a route"))));
   EXPECT_EQ(hardware->fire(1999), Fired::Delivered);
   EXPECT_EQ(hardware->fire(2047), Fired::Delivered) << "the latch takes the signal";
@@ -127,8 +127,8 @@ TEST_F(LimitsTest, ASecondDeviceThatFindsNoRouteLeavesTheFirstAlone) {
   enable_msix();
   enable_vector(0, kElsewhere + 0x2000);
   EXPECT_EQ(failures().size(), 1U);
-  EXPECT_EQ(host.armed(), kVectors);
-  EXPECT_EQ(host.routes(), kVectors);
+  EXPECT_EQ(host.armed(), kMaxVectors);
+  EXPECT_EQ(host.routes(), kMaxVectors);
 }
 
 }  // namespace

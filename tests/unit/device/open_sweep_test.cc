@@ -19,15 +19,14 @@ using ::testing::StartsWith;
 
 constexpr std::chrono::milliseconds kPatient{100};
 constexpr std::chrono::milliseconds kImpatient{0};
-constexpr unsigned kForEver = UINT32_MAX;
 
-struct Device {
+struct OpenedDevice {
   const char* name;
   FakeSpec spec;
-  friend void PrintTo(const Device& device, std::ostream* out) { *out << device.name; }
+  friend void PrintTo(const OpenedDevice& device, std::ostream* out) { *out << device.name; }
 };
 
-class OpenSweepTest : public AssignedFixture, public testing::WithParamInterface<Device> {
+class OpenSweepTest : public AssignedFixture, public testing::WithParamInterface<OpenedDevice> {
  protected:
   void SetUp() override {
     hardware = &plug(GetParam().spec);
@@ -123,10 +122,10 @@ FakeSpec conventional() {
 }
 
 INSTANTIATE_TEST_SUITE_P(, OpenSweepTest,
-                         testing::Values(Device{"Nvme", FakeSpec::nvme()},
-                                         Device{"WithMsi", with_msi()},
-                                         Device{"Conventional", conventional()},
-                                         Device{"VirtualFunction", FakeSpec::nvme_vf()}),
+                         testing::Values(OpenedDevice{"Nvme", FakeSpec::nvme()},
+                                         OpenedDevice{"WithMsi", with_msi()},
+                                         OpenedDevice{"Conventional", conventional()},
+                                         OpenedDevice{"VirtualFunction", FakeSpec::nvme_vf()}),
                          [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace

@@ -19,7 +19,6 @@ using PlacedBars = FakeHypervisor::PlacedBars;
 constexpr Bdf kGuestAddress{.device = 5};
 constexpr uint16_t kPorts = 0x1;
 constexpr uint16_t kMemory = 0x2;
-constexpr uint32_t kDeviceControl = FakeCapability::kExpress + 8;
 
 constexpr uint64_t kBar1 = kWindow + 0x20000;
 constexpr uint64_t kBar2 = 0xc000;

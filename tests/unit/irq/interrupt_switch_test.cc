@@ -16,7 +16,6 @@ namespace {
 enum class Kind { Intx, Msi, Msix };
 const char* const kNames[] = {"Intx", "Msi", "Msix"};
 
-constexpr uint32_t kMsi = FakeCapability::kMsi;
 constexpr uint32_t kMsiMask = kMsi + 0x10;
 constexpr uint64_t kTable = kWindow + 0x2000;
 const MsiMessage kMsiMessage{0xfee0'0000, 0x40};

@@ -18,6 +18,7 @@
 
 #include "irq/msix.h"
 #include "irq/remap.h"
+#include "tests/fakes/environment_number.h"
 #include "tests/fakes/fake_hypervisor.h"
 #include "tests/fakes/fake_kernel.h"
 #include "tests/unit/irq/msix_program.h"
@@ -210,12 +211,6 @@ std::vector<Step> shrink(const FakeSpec& spec, std::vector<Step> program) {
   return program;
 }
 
-uint64_t number_of(const char* variable, uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  if (text == nullptr) return otherwise;
-  return std::string(text) == "any" ? std::random_device{}() : std::strtoull(text, nullptr, 0);
-}
-
 struct Device {
   const char* name;
   FakeSpec spec;
@@ -226,10 +221,10 @@ class MsixModelTest : public ::testing::TestWithParam<Device> {};
 
 TEST_P(MsixModelTest, NothingThatAGuestReadsOrIsSentDiffers) {
   const auto& [name, spec] = GetParam();
-  const uint64_t seed = number_of("PASSTHRU_SEED", 1);
+  const uint64_t seed = environment_number("PASSTHRU_SEED", 1);
   RecordProperty("seed", std::to_string(seed));
   std::mt19937_64 random(seed);
-  std::vector<Step> program(number_of("PASSTHRU_STEPS", 30'000));
+  std::vector<Step> program(environment_number("PASSTHRU_STEPS", 30'000));
   for (Step& step : program) step = random_step(random, spec.msix.vectors);
 
   size_t failed_at = 0;

@@ -6,11 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <optional>
 
+#include "tests/fakes/environment_number.h"
 #include "tests/unit/irq/msix_fixture.h"
 #include "tests/unit/irq/storm_clock.h"
 
@@ -21,11 +21,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kInterval = 100ms;  // of audits
 constexpr auto kSetIrqs = 200us;   // for each vector
-
-uint64_t number_of(const char* variable, uint64_t otherwise) {
-  const char* const text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
-}
 
 FakeSpec device_with(unsigned vectors, bool noresize) {
   FakeSpec spec = FakeSpec::nvme();
@@ -134,9 +129,9 @@ class MsixStormTest : public MsixTest, public testing::WithParamInterface<Storm>
 };
 
 TEST_P(MsixStormTest, LeavesNoVectorDead) {
-  const uint64_t first = number_of("PASSTHRU_SEED", 1);
-  const uint64_t seeds = number_of("PASSTHRU_SEEDS", GetParam().seeds);
-  const auto length = number_of("PASSTHRU_SECONDS", GetParam().seconds) * 1s;
+  const uint64_t first = environment_number("PASSTHRU_SEED", 1);
+  const uint64_t seeds = environment_number("PASSTHRU_SEEDS", GetParam().seeds);
+  const auto length = environment_number("PASSTHRU_SECONDS", GetParam().seconds) * 1s;
   uint64_t damages = 0;
   uint64_t restores = 0;
   unsigned all_dead = 0;

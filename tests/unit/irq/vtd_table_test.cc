@@ -14,7 +14,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr uint16_t kDevice = 0x0310;  // 03:02.0
+constexpr uint16_t kRequester = 0x0310;  // 03:02.0
 
 // Fields of an entry, at the positions in the specification's figure.
 constexpr uint64_t kPresent = 1;
@@ -58,11 +58,11 @@ class VtdTableTest : public ::testing::Test {
   }
 
   MsiMessage delivered(const MsiMessage& message) {
-    const auto found = vtd_translate(table, message, kDevice);
+    const auto found = vtd_translate(table, message, kRequester);
     EXPECT_TRUE(found) << vtd_error(found.error()).message();
     return found.value_or(MsiMessage{});
   }
-  VtdFault fault(const MsiMessage& message, uint16_t device = kDevice) {
+  VtdFault fault(const MsiMessage& message, uint16_t device = kRequester) {
     const auto found = vtd_translate(table, message, device);
     EXPECT_FALSE(found) << "the message was delivered";
     return found ? VtdFault{VtdReason{0xff}, 0, false} : found.error();
@@ -82,19 +82,19 @@ class VtdTableTest : public ::testing::Test {
 };
 
 TEST_F(VtdTableTest, AnEntryBecomesAMessageToItsCpu) {
-  struct Case {
+  struct Delivery {
     uint64_t low;
     MsiMessage message;
   };
   for (const auto& [low, message] : {
-           Case{vector(0x41) | xapic(0), {0xfee0'0000, 0x41}},
-           Case{vector(0xff) | xapic(0xff), {0xfeef'f000, 0xff}},
-           Case{vector(0x10) | kLogical | xapic(3), {0xfee0'3004, 0x10}},
-           Case{vector(0x41) | kRedirect | mode(1) | xapic(3), {0xfee0'3008, 0x141}},
-           Case{vector(0x41) | kLevel, {0xfee0'0000, 0xc041}},
-           Case{mode(4), {0xfee0'0000, 0x400}},              // NMI
-           Case{vector(0x41) | 0xf00, {0xfee0'0000, 0x41}},  // bits for software
-           Case{vector(0x41) | kFaultsOff, {0xfee0'0000, 0x41}},
+           Delivery{vector(0x41) | xapic(0), {0xfee0'0000, 0x41}},
+           Delivery{vector(0xff) | xapic(0xff), {0xfeef'f000, 0xff}},
+           Delivery{vector(0x10) | kLogical | xapic(3), {0xfee0'3004, 0x10}},
+           Delivery{vector(0x41) | kRedirect | mode(1) | xapic(3), {0xfee0'3008, 0x141}},
+           Delivery{vector(0x41) | kLevel, {0xfee0'0000, 0xc041}},
+           Delivery{mode(4), {0xfee0'0000, 0x400}},              // NMI
+           Delivery{vector(0x41) | 0xf00, {0xfee0'0000, 0x41}},  // bits for software
+           Delivery{vector(0x41) | kFaultsOff, {0xfee0'0000, 0x41}},
        }) {
     entries[7] = {kPresent | low, 0};
     EXPECT_EQ(delivered(naming(7)), message) << std::hex << low;
@@ -184,11 +184,11 @@ TEST_F(VtdTableTest, CompatibilityFormatIsFault25UnlessItMayPass) {
 }
 
 TEST_F(VtdTableTest, OnlyTheDeviceThatAnEntryNamesMayUseIt) {
-  EXPECT_TRUE(may_use(source(0, 0, 0x1234), kDevice)) << "the source is not verified";
-  EXPECT_TRUE(may_use(source(1, 0, kDevice), kDevice));
-  EXPECT_FALSE(may_use(source(1, 0, kDevice + 1), kDevice));
-  EXPECT_FALSE(may_use(source(1, 0, kDevice + 0x100), kDevice));
-  EXPECT_FALSE(may_use(source(3, 0, kDevice), kDevice)) << "the validation type is reserved";
+  EXPECT_TRUE(may_use(source(0, 0, 0x1234), kRequester)) << "the source is not verified";
+  EXPECT_TRUE(may_use(source(1, 0, kRequester), kRequester));
+  EXPECT_FALSE(may_use(source(1, 0, kRequester + 1), kRequester));
+  EXPECT_FALSE(may_use(source(1, 0, kRequester + 0x100), kRequester));
+  EXPECT_FALSE(may_use(source(3, 0, kRequester), kRequester)) << "the validation type is reserved";
 }
 
 TEST_F(VtdTableTest, AQualifierLeavesBitsOfTheFunctionOut) {
@@ -197,11 +197,11 @@ TEST_F(VtdTableTest, AQualifierLeavesBitsOfTheFunctionOut) {
   for (unsigned qualifier = 0; qualifier < 4; ++qualifier) {
     for (uint16_t function = 0; function < 8; ++function) {
       const bool may = (allowed[qualifier] >> function & 1) != 0;
-      const auto device = static_cast<uint16_t>(kDevice + function);
-      EXPECT_EQ(may_use(source(1, qualifier, kDevice), device), may)
+      const auto device = static_cast<uint16_t>(kRequester + function);
+      EXPECT_EQ(may_use(source(1, qualifier, kRequester), device), may)
           << qualifier << ' ' << function;
     }
-    EXPECT_FALSE(may_use(source(1, qualifier, kDevice), kDevice + 8)) << "another device";
+    EXPECT_FALSE(may_use(source(1, qualifier, kRequester), kRequester + 8)) << "another device";
   }
 }
 

@@ -14,16 +14,11 @@
 
 #include "mmap/address_space.h"
 #include "tests/unit/mmap/fake_mapper.h"
+#include "tests/unit/mmap/host_memory.h"
 
 namespace passthru {
 
 inline constexpr uint64_t kLimit = uint64_t{1} << 40;
-inline constexpr uint64_t kPage = 4096;
-
-/// Host memory that is never accessed: only its address matters.
-inline std::byte* host(uint64_t address) {
-  return reinterpret_cast<std::byte*>(address);
-}
 
 /// Reads as its own number in every byte, and logs its accesses.
 class Recorder : public AccessTarget {

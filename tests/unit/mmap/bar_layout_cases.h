@@ -18,7 +18,7 @@ inline void PrintTo(const BarSpan& span, std::ostream* out) {
        << " area " << span.area.offset << "+" << span.area.size << "]";
 }
 
-using enum SpanKind;
+using Span = SpanKind;
 
 inline constexpr uint64_t k4K = 0x1000;
 inline constexpr uint64_t k16K = 0x4000;
@@ -26,7 +26,7 @@ inline constexpr uint64_t k64K = 0x10000;
 
 /// A span with its own mapping.
 inline BarSpan mapped(uint64_t offset, uint64_t size) {
-  return {offset, size, Mapped, {offset, size}};
+  return {offset, size, Span::Mapped, {offset, size}};
 }
 inline BarSpan trapped(uint64_t offset, uint64_t size, SpanKind kind) {
   return {offset, size, kind, {}};
@@ -60,12 +60,12 @@ struct BarLayoutCase {
   std::vector<TrappedRange> ranges;
   std::vector<BarSpan> spans;
   uint64_t page_size = k4K;
-  SpanKind forbidden = Mapped;
+  SpanKind forbidden = Span::Mapped;
 };
 
 class BarLayout : public testing::TestWithParam<BarLayoutCase> {};
 
-inline const TrappedRange kTable{0x2000, 65 * 16, MsixTable};
-inline const TrappedRange kPba{0x3000, 16, MsixPba};
+inline const TrappedRange kTable{0x2000, 65 * 16, Span::MsixTable};
+inline const TrappedRange kPba{0x3000, 16, Span::MsixPba};
 
 }  // namespace passthru

@@ -24,29 +24,37 @@ INSTANTIATE_TEST_SUITE_P(
     Whole, BarLayout,
     testing::Values(
         BarLayoutCase{"Plain", k16K, mappable(k16K), {}, {mapped(0, k16K)}},
-        BarLayoutCase{"NoMmapFlag", k16K, unmappable(k16K), {}, {trapped(0, k16K, NotOffered)}},
+        BarLayoutCase{
+            "NoMmapFlag", k16K, unmappable(k16K), {}, {trapped(0, k16K, Span::NotOffered)}},
         BarLayoutCase{"NoMmapFlagButATable",
                       k16K,
                       unmappable(k16K),
                       {kTable},
-                      {trapped(0, 0x2000, NotOffered), trapped(0x2000, k4K, MsixTable),
-                       trapped(0x3000, k4K, NotOffered)}},
+                      {trapped(0, 0x2000, Span::NotOffered), trapped(0x2000, k4K, Span::MsixTable),
+                       trapped(0x3000, k4K, Span::NotOffered)}},
+        BarLayoutCase{"Excluded",
+                      k16K,
+                      mappable(k16K),
+                      {},
+                      {trapped(0, k16K, Span::Excluded)},
+                      k4K,
+                      Span::Excluded},
         BarLayoutCase{
-            "Excluded", k16K, mappable(k16K), {}, {trapped(0, k16K, Excluded)}, k4K, Excluded},
-        BarLayoutCase{"IoPorts", 32, unmappable(32), {}, {trapped(0, 32, IoPorts)}, k4K, IoPorts},
-        BarLayoutCase{"Rom", k64K, unmappable(k64K), {}, {trapped(0, k64K, Rom)}, k4K, Rom},
+            "IoPorts", 32, unmappable(32), {}, {trapped(0, 32, Span::IoPorts)}, k4K, Span::IoPorts},
+        BarLayoutCase{
+            "Rom", k64K, unmappable(k64K), {}, {trapped(0, k64K, Span::Rom)}, k4K, Span::Rom},
         BarLayoutCase{"RegionSmallerThanTheBar",
                       0x8000,
                       mappable(0x6000),
                       {},
-                      {mapped(0, 0x6000), trapped(0x6000, 0x2000, BeyondEnd)}},
-        BarLayoutCase{"NoRegionAtAll", k4K, RegionInfo{}, {}, {trapped(0, k4K, BeyondEnd)}},
+                      {mapped(0, 0x6000), trapped(0x6000, 0x2000, Span::BeyondEnd)}},
+        BarLayoutCase{"NoRegionAtAll", k4K, RegionInfo{}, {}, {trapped(0, k4K, Span::BeyondEnd)}},
         BarLayoutCase{"RegionEndsWithinAPage",
                       0x8000,
                       mappable(0x5800),
                       {},
-                      {mapped(0, 0x5000), trapped(0x5000, 0x800, PartialPage),
-                       trapped(0x5800, 0x2800, BeyondEnd)}}),
+                      {mapped(0, 0x5000), trapped(0x5000, 0x800, Span::PartialPage),
+                       trapped(0x5800, 0x2800, Span::BeyondEnd)}}),
     [](const auto& test) { return test.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
@@ -55,15 +63,15 @@ INSTANTIATE_TEST_SUITE_P(
                                   0x8000,
                                   mappable(0x8000, {{0, 0x2000}, {0x4000, 0x4000}}),
                                   {},
-                                  {mapped(0, 0x2000), trapped(0x2000, 0x2000, OutsideArea),
+                                  {mapped(0, 0x2000), trapped(0x2000, 0x2000, Span::OutsideArea),
                                    mapped(0x4000, 0x4000)}},
                     BarLayoutCase{"CutByTheTableButMappedAsGiven",
                                   0x8000,
                                   mappable(0x8000, {{0, 0x8000}}),
                                   {kTable},
-                                  {{0, 0x2000, Mapped, {0, 0x8000}},
-                                   trapped(0x2000, k4K, MsixTable),
-                                   {0x3000, 0x5000, Mapped, {0, 0x8000}}}},
+                                  {{0, 0x2000, Span::Mapped, {0, 0x8000}},
+                                   trapped(0x2000, k4K, Span::MsixTable),
+                                   {0x3000, 0x5000, Span::Mapped, {0, 0x8000}}}},
                     BarLayoutCase{"NeighboursStayApart",
                                   0x4000,
                                   mappable(0x4000, {{0, 0x2000}, {0x2000, 0x2000}}),
@@ -73,27 +81,27 @@ INSTANTIATE_TEST_SUITE_P(
                                   0x4000,
                                   mappable(0x4000, {{0x1000, 0x1800}}),
                                   {},
-                                  {trapped(0, 0x1000, OutsideArea),
-                                   {0x1000, 0x1000, Mapped, {0x1000, 0x1800}},
-                                   trapped(0x2000, 0x800, PartialPage),
-                                   trapped(0x2800, 0x1800, OutsideArea)}},
-                    BarLayoutCase{
-                        "NotAtAPage",
-                        0x4000,
-                        mappable(0x4000, {{0x800, 0x2000}}),
-                        {},
-                        {trapped(0, 0x800, OutsideArea), trapped(0x800, 0x2000, PartialPage),
-                         trapped(0x2800, 0x1800, OutsideArea)}},
+                                  {trapped(0, 0x1000, Span::OutsideArea),
+                                   {0x1000, 0x1000, Span::Mapped, {0x1000, 0x1800}},
+                                   trapped(0x2000, 0x800, Span::PartialPage),
+                                   trapped(0x2800, 0x1800, Span::OutsideArea)}},
+                    BarLayoutCase{"NotAtAPage",
+                                  0x4000,
+                                  mappable(0x4000, {{0x800, 0x2000}}),
+                                  {},
+                                  {trapped(0, 0x800, Span::OutsideArea),
+                                   trapped(0x800, 0x2000, Span::PartialPage),
+                                   trapped(0x2800, 0x1800, Span::OutsideArea)}},
                     BarLayoutCase{"BeyondTheRegion",
                                   0x4000,
                                   mappable(0x4000, {{0x4000, 0x1000}}),
                                   {},
-                                  {trapped(0, 0x4000, OutsideArea)}},
+                                  {trapped(0, 0x4000, Span::OutsideArea)}},
                     BarLayoutCase{"EmptyArea",
                                   0x4000,
                                   mappable(0x4000, {{0x1000, 0}}),
                                   {},
-                                  {trapped(0, 0x4000, OutsideArea)}}),
+                                  {trapped(0, 0x4000, Span::OutsideArea)}}),
     [](const auto& test) { return test.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
@@ -104,13 +112,14 @@ INSTANTIATE_TEST_SUITE_P(
                       256,
                       mappable(192),
                       {},
-                      {trapped(0, 192, PartialPage), trapped(192, 64, BeyondEnd)}},
-        BarLayoutCase{"SharingItsPage", 256, unmappable(256), {}, {trapped(0, 256, NotOffered)}},
+                      {trapped(0, 192, Span::PartialPage), trapped(192, 64, Span::BeyondEnd)}},
+        BarLayoutCase{
+            "SharingItsPage", 256, unmappable(256), {}, {trapped(0, 256, Span::NotOffered)}},
         BarLayoutCase{"WithATable",
                       256,
                       mappable(256),
-                      {{128, 16, MsixTable}},
-                      {trapped(0, 256, MsixTable)}}),
+                      {{128, 16, Span::MsixTable}},
+                      {trapped(0, 256, Span::MsixTable)}}),
     [](const auto& test) { return test.param.name; });
 
 TEST(BarLayoutRandom, CoversTheBarAndNeverMapsAByteOfATrappedPage) {
@@ -127,8 +136,8 @@ TEST(BarLayoutRandom, CoversTheBarAndNeverMapsAByteOfATrappedPage) {
     std::vector<TrappedRange> ranges;
     for (uint64_t left = random() % 3; left > 0; --left) {
       const uint64_t length = random() % size + 1;
-      ranges.push_back(
-          {random() % (size - length + 1), length, random() % 2 == 0 ? MsixTable : MsixPba});
+      ranges.push_back({random() % (size - length + 1), length,
+                        random() % 2 == 0 ? Span::MsixTable : Span::MsixPba});
     }
     uint64_t end = 0;
     for (const BarSpan& span :
@@ -151,11 +160,12 @@ TEST(BarLayoutRandom, CoversTheBarAndNeverMapsAByteOfATrappedPage) {
 }
 
 TEST(BarLayoutReasons, EveryReasonToTrapIsSaid) {
-  for (const SpanKind kind : {MsixTable, MsixPba, Excluded, IoPorts, Rom, NotOffered, OutsideArea,
-                              PartialPage, BeyondEnd, Refused}) {
+  for (const SpanKind kind :
+       {Span::MsixTable, Span::MsixPba, Span::Excluded, Span::IoPorts, Span::Rom, Span::NotOffered,
+        Span::OutsideArea, Span::PartialPage, Span::BeyondEnd, Span::Refused}) {
     EXPECT_STRNE(trap_reason(kind), "");
   }
-  EXPECT_STREQ(trap_reason(Mapped), "");
+  EXPECT_STREQ(trap_reason(Span::Mapped), "");
 }
 
 }  // namespace

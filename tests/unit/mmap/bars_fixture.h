@@ -17,10 +17,10 @@
 #include "mmap/config_space.h"
 #include "tests/fakes/fake_kernel.h"
 #include "tests/unit/mmap/fake_mapper.h"
+#include "tests/unit/mmap/host_memory.h"
 
 namespace passthru {
 
-inline constexpr uint64_t kPage = 4096;
 inline constexpr uint64_t kBase = 0x80000000;
 
 /// Stands in for the MSI-X table, and logs its accesses.

@@ -13,23 +13,23 @@
 
 namespace passthru {
 
-inline constexpr uint32_t kCommand = 0x04;
-inline constexpr uint32_t kBar0 = 0x10;
-inline constexpr uint32_t kRom = 0x30;
-inline constexpr uint32_t kPm = 0x40;
-inline constexpr uint32_t kMsi = 0xd0;
-inline constexpr uint32_t kExpress = 0x60;
-inline constexpr uint32_t kMsix = 0xb0;
-inline constexpr uint32_t kAf = 0xc0;
-inline constexpr uint32_t kExpressControl = kExpress + 8;
-inline constexpr uint16_t kIo = 1;
-inline constexpr uint16_t kMemory = 2;
-inline constexpr uint16_t kBusMaster = 4;
-
 /// A device with a ROM and one BAR of each kind: 0 is 64-bit and prefetchable, 2 is 32-bit, 3 is
 /// I/O ports.
 class ConfigSpaceTest : public testing::Test {
  protected:
+  static constexpr uint32_t kCommand = 0x04;
+  static constexpr uint32_t kBar0 = 0x10;
+  static constexpr uint32_t kRom = 0x30;
+  static constexpr uint32_t kPm = 0x40;
+  static constexpr uint32_t kMsi = 0xd0;
+  static constexpr uint32_t kExpress = 0x60;
+  static constexpr uint32_t kMsix = 0xb0;
+  static constexpr uint32_t kAf = 0xc0;
+  static constexpr uint32_t kExpressControl = kExpress + 8;
+  static constexpr uint16_t kIo = 1;
+  static constexpr uint16_t kMemory = 2;
+  static constexpr uint16_t kBusMaster = 4;
+
   ConfigSpaceTest() {
     image->put16(0x00, 0x1b36);
     image->put16(0x02, 0x0010);

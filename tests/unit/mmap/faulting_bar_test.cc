@@ -13,7 +13,6 @@ namespace {
 
 using ::testing::IsEmpty;
 
-constexpr uint64_t kTable = kWindow + 0x2000;
 constexpr unsigned kVectors = 3;
 
 class FaultingBarTest : public AssignedFixture {
@@ -22,7 +21,9 @@ class FaultingBarTest : public AssignedFixture {
     open_driven(kVectors);
     ASSERT_TRUE(mapped(kWindow));
   }
-  void mask(unsigned vector, bool masked) { mmio_write(kTable + vector * 16 + 12, masked ? 1 : 0); }
+  void mask(unsigned vector, bool masked) {
+    mmio_write(kNvmeTable + vector * 16 + 12, masked ? 1 : 0);
+  }
   void expect_all_deliver() {
     ASSERT_TRUE(device->check_health());
     for (unsigned vector = 0; vector < kVectors; ++vector) {
@@ -76,17 +77,17 @@ TEST_F(FaultingBarTest, AVectorIsMaskedAndUnmasked) {
   hardware->set_faulting(true);
   mask(1, true);
   mask(1, false);
-  EXPECT_EQ(mmio_read(kTable + 16 + 12), 0U);
+  EXPECT_EQ(mmio_read(kNvmeTable + 16 + 12), 0U);
   hardware->set_faulting(false);
   expect_all_deliver();
 }
 
 TEST_F(FaultingBarTest, AnAccessOfTheGuestsThatExitsReadsAllOnes) {
   hardware->set_faulting(true);
-  EXPECT_EQ(mmio_read(kTable + 0x800), UINT32_MAX) << "after the table, in its page";
-  mmio_write(kTable + 0x800, 0x1234);
+  EXPECT_EQ(mmio_read(kNvmeTable + 0x800), UINT32_MAX) << "after the table, in its page";
+  mmio_write(kNvmeTable + 0x800, 0x1234);
   hardware->set_faulting(false);
-  EXPECT_EQ(mmio_read(kTable + 0x800), 0U) << "the write was dropped";
+  EXPECT_EQ(mmio_read(kNvmeTable + 0x800), 0U) << "the write was dropped";
 }
 
 TEST_F(FaultingBarTest, ALookFindsAllOnes) {

@@ -7,18 +7,20 @@
 #include <random>
 #include <string>
 
+#include "tests/unit/mmap/host_memory.h"
+
 namespace passthru {
 namespace {
 
 using Segments = std::vector<FlatSegment>;
 
-struct Case {
+struct FlatCase {
   std::string name;
   std::vector<FlatRange> ranges;
   Segments visible;
 };
 
-class FlatMap : public testing::TestWithParam<Case> {};
+class FlatMap : public testing::TestWithParam<FlatCase> {};
 
 TEST_P(FlatMap, ShowsTheFirstRangeWhereTheyOverlap) {
   EXPECT_EQ(flatten(GetParam().ranges), GetParam().visible);
@@ -26,21 +28,21 @@ TEST_P(FlatMap, ShowsTheFirstRangeWhereTheyOverlap) {
 
 INSTANTIATE_TEST_SUITE_P(
     Overlaps, FlatMap,
-    testing::Values(Case{"Nothing", {}, {}}, Case{"ARangeOfSizeZero", {{16, 0}}, {}},
-                    Case{"One", {{16, 8}}, {{16, 8, 0}}},
-                    Case{"Unordered", {{64, 8}, {16, 8}}, {{16, 8, 1}, {64, 8, 0}}},
-                    Case{"TheFirstHidesTheTail", {{20, 10}, {10, 15}}, {{10, 10, 1}, {20, 10, 0}}},
-                    Case{"TheFirstHidesTheHead", {{10, 15}, {20, 10}}, {{10, 15, 0}, {25, 5, 1}}},
-                    Case{"TheFirstSplitsTheSecond",
-                         {{20, 4}, {10, 30}},
-                         {{10, 10, 1}, {20, 4, 0}, {24, 16, 1}}},
-                    Case{"TheSecondIsHiddenWhole", {{10, 30}, {20, 4}}, {{10, 30, 0}}},
-                    Case{"TwoOfTheSamePlace", {{10, 4}, {10, 4}}, {{10, 4, 0}}},
-                    Case{"NeighboursDoNotMerge", {{10, 4}, {14, 4}}, {{10, 4, 0}, {14, 4, 1}}},
-                    Case{"AHiddenOneReappearsBehindALaterOne",
-                         {{0, 4}, {2, 4}, {0, 8}},
-                         {{0, 4, 0}, {4, 2, 1}, {6, 2, 2}}},
-                    Case{"TheTopOfTheSpace", {{UINT64_MAX - 4, 4}}, {{UINT64_MAX - 4, 4, 0}}}),
+    testing::Values(
+        FlatCase{"Nothing", {}, {}}, FlatCase{"ARangeOfSizeZero", {{16, 0}}, {}},
+        FlatCase{"One", {{16, 8}}, {{16, 8, 0}}},
+        FlatCase{"Unordered", {{64, 8}, {16, 8}}, {{16, 8, 1}, {64, 8, 0}}},
+        FlatCase{"TheFirstHidesTheTail", {{20, 10}, {10, 15}}, {{10, 10, 1}, {20, 10, 0}}},
+        FlatCase{"TheFirstHidesTheHead", {{10, 15}, {20, 10}}, {{10, 15, 0}, {25, 5, 1}}},
+        FlatCase{
+            "TheFirstSplitsTheSecond", {{20, 4}, {10, 30}}, {{10, 10, 1}, {20, 4, 0}, {24, 16, 1}}},
+        FlatCase{"TheSecondIsHiddenWhole", {{10, 30}, {20, 4}}, {{10, 30, 0}}},
+        FlatCase{"TwoOfTheSamePlace", {{10, 4}, {10, 4}}, {{10, 4, 0}}},
+        FlatCase{"NeighboursDoNotMerge", {{10, 4}, {14, 4}}, {{10, 4, 0}, {14, 4, 1}}},
+        FlatCase{"AHiddenOneReappearsBehindALaterOne",
+                 {{0, 4}, {2, 4}, {0, 8}},
+                 {{0, 4, 0}, {4, 2, 1}, {6, 2, 2}}},
+        FlatCase{"TheTopOfTheSpace", {{UINT64_MAX - 4, 4}}, {{UINT64_MAX - 4, 4, 0}}}),
     [](const auto& test) { return test.param.name; });
 
 TEST(FlatMapModel, AgreesWithALookAtEveryByte) {
@@ -70,10 +72,6 @@ std::vector<GuestMapping> mappable(const Segments& segments, size_t index, uint6
   std::vector<GuestMapping> out;
   append_mappable(segments, index, range_end, memory, 4096, 1 << 20, out);
   return out;
-}
-
-std::byte* host(uint64_t address) {
-  return reinterpret_cast<std::byte*>(address);  // never dereferenced
 }
 
 TEST(Mappable, AnAlignedRangeIsMappedWhole) {

@@ -8,6 +8,7 @@
 
 #include "tests/unit/device/assigned_fixture.h"
 #include "tests/unit/mmap/fake_mapper.h"
+#include "tests/unit/mmap/host_memory.h"
 
 namespace passthru {
 namespace {
@@ -15,7 +16,6 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-constexpr uint64_t kPage = 0x1000;
 constexpr uint64_t kGuest = 0xc0000000;
 
 /// Two devices of one guest. Each has a BAR of 256 bytes in a host page of its own.

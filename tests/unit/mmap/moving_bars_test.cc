@@ -8,11 +8,11 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <thread>
 
+#include "tests/fakes/environment_number.h"
 #include "tests/unit/device/assigned_fixture.h"
 
 namespace passthru {
@@ -27,9 +27,9 @@ constexpr seconds kStuck{30};  // a thread without a step for this long is in a 
 // All BARs move within this range. It is small, so that they overlap.
 constexpr uint64_t kArena = 0xc0000000;
 constexpr uint64_t kArenaSize = 0x8000;
-constexpr uint64_t kTable = 0x2000;
+constexpr uint64_t kTableOffset = 0x2000;
 constexpr uint64_t kTableSize = 65 * 16;
-constexpr uint64_t kPba = 0x3000;
+constexpr uint64_t kPbaOffset = 0x3000;
 constexpr uint64_t kPbaSize = 16;
 
 /// The memory BARs: some mapped except the table's page, some trapped completely, some smaller than
@@ -67,8 +67,8 @@ uint32_t identity(size_t bar, uint64_t offset) {
 
 bool in_msix(uint64_t address) {
   const uint64_t offset = address % kKnownBars[0].size;
-  return (offset >= kTable && offset < kTable + kTableSize) ||
-         (offset >= kPba && offset < kPba + kPbaSize);
+  return (offset >= kTableOffset && offset < kTableOffset + kTableSize) ||
+         (offset >= kPbaOffset && offset < kPbaOffset + kPbaSize);
 }
 
 /// Returns whether a register that a BAR may have at `address` has this value.
@@ -81,8 +81,7 @@ bool is_right(uint64_t address, uint32_t value) {
 }
 
 seconds how_long() {
-  const char* wanted = std::getenv("PASSTHRU_SECONDS");
-  return seconds(wanted != nullptr ? std::max(1, std::atoi(wanted)) : 1);
+  return seconds(std::max<uint64_t>(1, environment_number("PASSTHRU_SECONDS", 1)));
 }
 
 class MovingBars : public VmFixture {

@@ -7,6 +7,8 @@
 
 #include <string>
 
+#include "tests/unit/mmap/host_memory.h"
+
 namespace passthru {
 namespace {
 
@@ -14,7 +16,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 using Kind = MsixChoice::Kind;
-constexpr uint64_t kPage = 4096;
 
 struct Device {
   BarInfos shapes;
@@ -52,7 +53,7 @@ MsixPlacement placed(const Device& device, const MsixChoice& choice, uint64_t pa
   return placement ? *placement : MsixPlacement{};
 }
 
-struct Case {
+struct PlacementCase {
   const char* name;
   Device device;
   MsixChoice choice;
@@ -63,10 +64,10 @@ struct Case {
   uint64_t page = kPage;
 };
 
-class Relocation : public testing::TestWithParam<Case> {};
+class Relocation : public testing::TestWithParam<PlacementCase> {};
 
 TEST_P(Relocation, ChangesOneBarAndHidesThePhysicalTable) {
-  const Case& c = GetParam();
+  const PlacementCase& c = GetParam();
   const MsixPlacement placement = placed(c.device, c.choice, c.page);
   EXPECT_EQ(placement.layout.table_bar, c.bar);
   EXPECT_EQ(placement.layout.table_offset, c.table);
@@ -85,17 +86,20 @@ TEST_P(Relocation, ChangesOneBarAndHidesThePhysicalTable) {
 INSTANTIATE_TEST_SUITE_P(
     Msix, Relocation,
     testing::Values(
-        Case{"XhciAuto", xhci(), {Kind::Auto}, 2, 0, 0x100, 0x1000},
-        Case{"XhciFreeBar", xhci(), {Kind::Bar, 5}, 5, 0, 0x100, 0x1000},
-        Case{"XhciDoubled", xhci(), {Kind::Bar, 0}, 0, 0x4000, 0x4100, 0x8000},
-        Case{"NvmeAuto", nvme(), {Kind::Auto}, 2, 0, 0x410, 0x1000},
-        Case{"NvmeDoubled", nvme(), {Kind::Bar, 0}, 0, 0x4000, 0x4410, 0x8000},
-        Case{"NvmeDoubledOn64K", nvme(), {Kind::Bar, 0}, 0, 0x10000, 0x10410, 0x20000, 0x10000},
-        Case{"NvmeFreeBarOn64K", nvme(), {Kind::Bar, 3}, 3, 0, 0x410, 0x10000, 0x10000},
-        Case{"E1000eAuto", e1000e(), {Kind::Auto}, 4, 0, 0x50, 0x1000},
-        Case{"E1000eItsOwnBarDoubled", e1000e(), {Kind::Bar, 3}, 3, 0x4000, 0x4050, 0x8000},
-        Case{"FullAutoTakesTheSmallest", full(), {Kind::Auto}, 2, 0x8000, 0x10000, 0x20000},
-        Case{"FullLargest", full(), {Kind::Bar, 4}, 4, 0x100000, 0x108000, 0x200000}),
+        PlacementCase{"XhciAuto", xhci(), {Kind::Auto}, 2, 0, 0x100, 0x1000},
+        PlacementCase{"XhciFreeBar", xhci(), {Kind::Bar, 5}, 5, 0, 0x100, 0x1000},
+        PlacementCase{"XhciDoubled", xhci(), {Kind::Bar, 0}, 0, 0x4000, 0x4100, 0x8000},
+        PlacementCase{"NvmeAuto", nvme(), {Kind::Auto}, 2, 0, 0x410, 0x1000},
+        PlacementCase{"NvmeDoubled", nvme(), {Kind::Bar, 0}, 0, 0x4000, 0x4410, 0x8000},
+        PlacementCase{
+            "NvmeDoubledOn64K", nvme(), {Kind::Bar, 0}, 0, 0x10000, 0x10410, 0x20000, 0x10000},
+        PlacementCase{"NvmeFreeBarOn64K", nvme(), {Kind::Bar, 3}, 3, 0, 0x410, 0x10000, 0x10000},
+        PlacementCase{"E1000eAuto", e1000e(), {Kind::Auto}, 4, 0, 0x50, 0x1000},
+        PlacementCase{
+            "E1000eItsOwnBarDoubled", e1000e(), {Kind::Bar, 3}, 3, 0x4000, 0x4050, 0x8000},
+        PlacementCase{
+            "FullAutoTakesTheSmallest", full(), {Kind::Auto}, 2, 0x8000, 0x10000, 0x20000},
+        PlacementCase{"FullLargest", full(), {Kind::Bar, 4}, 4, 0x100000, 0x108000, 0x200000}),
     [](const auto& test) { return test.param.name; });
 
 TEST(MsixPlacement, InPlaceTheGuestSeesTheDeviceAsItIs) {

@@ -12,7 +12,6 @@
 namespace passthru {
 namespace {
 
-constexpr Bdf kNvme{.device = 2};
 constexpr const char* kInterrupts =
     "           CPU0       CPU1       \n"
     "   4:        312          0   IO-APIC   4-edge      ttyS0\n"
@@ -24,31 +23,32 @@ constexpr const char* kInterrupts =
     "  31:          9          9  IR-PCI-MSI x-edge      eth0";
 
 TEST(HostInterrupts, AreFoundByTheirNumber) {
-  const auto found = parse_host_interrupt(kInterrupts, 27, kNvme);
+  const auto found = parse_host_interrupt(kInterrupts, 27, kDevice);
   ASSERT_TRUE(found);
   EXPECT_EQ(found->counts, (std::vector<uint64_t>{10, 5}));
   EXPECT_EQ(found->count(), 15U);
   EXPECT_EQ(found->name, "vfio-msix[0](0000:00:02.0)");
   EXPECT_TRUE(found->remapped);
-  EXPECT_FALSE(parse_host_interrupt(kInterrupts, 29, kNvme)->remapped);
-  EXPECT_FALSE(parse_host_interrupt(kInterrupts, 2, kNvme));
-  EXPECT_FALSE(parse_host_interrupt("", 27, kNvme));
+  EXPECT_FALSE(parse_host_interrupt(kInterrupts, 29, kDevice)->remapped);
+  EXPECT_FALSE(parse_host_interrupt(kInterrupts, 2, kDevice));
+  EXPECT_FALSE(parse_host_interrupt("", 27, kDevice));
 }
 
 TEST(HostInterrupts, NameTheirVectorInOneOfThreeWays) {
-  EXPECT_EQ(parse_host_interrupt(kInterrupts, 27, kNvme)->vector, 0U) << "a name by VFIO";
-  EXPECT_EQ(parse_host_interrupt(kInterrupts, 28, kNvme)->vector, 3U)
+  EXPECT_EQ(parse_host_interrupt(kInterrupts, 27, kDevice)->vector, 0U) << "a name by VFIO";
+  EXPECT_EQ(parse_host_interrupt(kInterrupts, 28, kDevice)->vector, 3U)
       << "the domain of all devices";
-  EXPECT_EQ(parse_host_interrupt(kInterrupts, 29, kNvme)->vector, 4U) << "the domain of the device";
-  EXPECT_EQ(parse_host_interrupt(kInterrupts, 30, kNvme)->vector, 5U) << "no driver uses it";
-  EXPECT_EQ(parse_host_interrupt(kInterrupts, 31, kNvme)->vector, std::nullopt);
-  EXPECT_EQ(parse_host_interrupt(kInterrupts, 4, kNvme)->vector, std::nullopt) << "not an MSI";
+  EXPECT_EQ(parse_host_interrupt(kInterrupts, 29, kDevice)->vector, 4U)
+      << "the domain of the device";
+  EXPECT_EQ(parse_host_interrupt(kInterrupts, 30, kDevice)->vector, 5U) << "no driver uses it";
+  EXPECT_EQ(parse_host_interrupt(kInterrupts, 31, kDevice)->vector, std::nullopt);
+  EXPECT_EQ(parse_host_interrupt(kInterrupts, 4, kDevice)->vector, std::nullopt) << "not an MSI";
 }
 
 TEST(HostInterrupts, OfAFunctionAreOrderedByVectorWithTheirAffinity) {
   SysfsTree sysfs;
   sysfs.add({.bdf = "0000:00:02.0", .driver = "nvme", .group = 2});
-  const auto function = sysfs.sysfs().function_path(kNvme);
+  const auto function = sysfs.sysfs().function_path(kDevice);
   const std::filesystem::path proc = sysfs.sysfs().root() / "proc";
   std::filesystem::create_directories(function / "msi_irqs");
   for (const char* irq : {"29", "27", "99", "junk"}) {
@@ -59,7 +59,7 @@ TEST(HostInterrupts, OfAFunctionAreOrderedByVectorWithTheirAffinity) {
   std::ofstream(proc / "irq/27/smp_affinity_list") << "0-1\n";
   std::ofstream(proc / "irq/27/effective_affinity_list") << "1\n";
 
-  const auto all = host_interrupts(sysfs.sysfs(), kNvme, proc);
+  const auto all = host_interrupts(sysfs.sysfs(), kDevice, proc);
   ASSERT_EQ(all.size(), 3U);
   EXPECT_EQ(all[0].irq, 27U);
   EXPECT_EQ(all[0].affinity, "0-1");

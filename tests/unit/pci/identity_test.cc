@@ -121,8 +121,6 @@ TEST_F(Identity, LeavesNoDescriptorBehind) {
   EXPECT_EQ(descriptors(), before);
 }
 
-constexpr uint32_t kMsi = FakeCapability::kMsi;
-
 class AssignedIdentity : public AssignedFixture {
  protected:
   void SetUp() override {

@@ -11,8 +11,6 @@
 namespace passthru {
 namespace {
 
-constexpr Bdf kDevice{.device = 2};
-
 class InterruptCountsTest : public ::testing::Test {
  protected:
   /// Adds an interrupt. `actions` is the name from its driver; empty if the driver has freed it.

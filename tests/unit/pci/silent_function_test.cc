@@ -13,7 +13,6 @@
 namespace passthru {
 namespace {
 
-constexpr Bdf kFunction{.device = 2};
 constexpr const char* kDirectory = "bus/pci/devices/0000:00:02.0";
 
 class SilentFunction : public testing::Test {
@@ -27,7 +26,7 @@ class SilentFunction : public testing::Test {
     tree.put(directory / "power/runtime_status", status + "\n");
   }
   PciFunction function() {
-    auto read = tree.sysfs().function(kFunction);
+    auto read = tree.sysfs().function(kDevice);
     EXPECT_TRUE(read);
     return read.value_or(PciFunction());
   }
@@ -69,7 +68,7 @@ TEST_F(SilentFunction, Case12InD3ColdTheClassTellsABridge) {
   EXPECT_TRUE(function().bridge);
   ASSERT_EQ(tree.sysfs().group(0)->size(), 1U);
   EXPECT_TRUE(tree.sysfs().group(0)->at(0).bridge);
-  EXPECT_FALSE(SysfsTree().add({}).sysfs().function(kFunction)->bridge);
+  EXPECT_FALSE(SysfsTree().add({}).sysfs().function(kDevice)->bridge);
 }
 
 }  // namespace

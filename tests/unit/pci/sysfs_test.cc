@@ -16,16 +16,14 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr Bdf kNvme{.device = 2};
-
 TEST(Sysfs, ReadsWhatAFunctionIs) {
   SysfsTree tree;
   tree.add({.driver = "nvme", .group = 7});
   tree.put("bus/pci/devices/0000:00:02.0/numa_node", "1\n");
   tree.put("bus/pci/devices/0000:00:02.0/reset_method", "flr bus\n");
-  const auto function = tree.sysfs().function(kNvme);
+  const auto function = tree.sysfs().function(kDevice);
   ASSERT_TRUE(function) << function.error().message();
-  EXPECT_EQ(function->bdf, kNvme);
+  EXPECT_EQ(function->bdf, kDevice);
   EXPECT_EQ(function->vendor, 0x1b36);
   EXPECT_EQ(function->device, 0x0010);
   EXPECT_EQ(function->subsystem_vendor, 0x1af4);
@@ -45,7 +43,7 @@ TEST(Sysfs, ReadsWhatAFunctionIs) {
 TEST(Sysfs, AFunctionWithoutDriverGroupNodeAndResetHasNone) {
   SysfsTree tree;
   tree.add({.group = std::nullopt});
-  const auto function = tree.sysfs().function(kNvme);
+  const auto function = tree.sysfs().function(kDevice);
   EXPECT_EQ(function->driver, "");
   EXPECT_EQ(function->iommu_group, std::nullopt);
   EXPECT_EQ(function->numa_node, std::nullopt);
@@ -58,7 +56,7 @@ TEST(Sysfs, AttributesThatAreGarbageAreZero) {
   tree.put("bus/pci/devices/0000:00:02.0/vendor", "0x12345\n");
   tree.put("bus/pci/devices/0000:00:02.0/device", "zebra\n");
   tree.put("bus/pci/devices/0000:00:02.0/class", "");
-  const auto function = tree.sysfs().function(kNvme);
+  const auto function = tree.sysfs().function(kDevice);
   EXPECT_EQ(function->vendor, 0);
   EXPECT_EQ(function->device, 0);
   EXPECT_EQ(function->class_code, 0U);
@@ -95,19 +93,19 @@ TEST(Sysfs, RootBusesAreThoseBehindNoBridge) {
 TEST(Sysfs, AVirtualFunctionKnowsItsPhysicalFunction) {
   SysfsTree tree;
   tree.add({});
-  EXPECT_EQ(tree.sysfs().function(kNvme)->physical_function, std::nullopt);
+  EXPECT_EQ(tree.sysfs().function(kDevice)->physical_function, std::nullopt);
   std::filesystem::create_symlink("../0000:00:01.3",
                                   tree.root() / "bus/pci/devices/0000:00:02.0/physfn");
-  EXPECT_EQ(tree.sysfs().function(kNvme)->physical_function, (Bdf{.device = 1, .function = 3}));
+  EXPECT_EQ(tree.sysfs().function(kDevice)->physical_function, (Bdf{.device = 1, .function = 3}));
 }
 
 TEST(Sysfs, AFunctionWithSrIovKnowsHowManyVirtualFunctionsItHas) {
   SysfsTree tree;
   tree.add({});
-  EXPECT_EQ(tree.sysfs().function(kNvme)->virtual_functions, std::nullopt);
+  EXPECT_EQ(tree.sysfs().function(kDevice)->virtual_functions, std::nullopt);
   tree.put("bus/pci/devices/0000:00:02.0/sriov_totalvfs", "8\n");
   tree.put("bus/pci/devices/0000:00:02.0/sriov_numvfs", "2\n");
-  EXPECT_EQ(tree.sysfs().function(kNvme)->virtual_functions,
+  EXPECT_EQ(tree.sysfs().function(kDevice)->virtual_functions,
             (VirtualFunctions{.enabled = 2, .possible = 8}));
 }
 

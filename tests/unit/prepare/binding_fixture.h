@@ -16,7 +16,6 @@ namespace passthru {
 
 class BindingTest : public testing::Test {
  protected:
-  static constexpr Bdf kDevice{.device = 2};
   static constexpr const char* kName = "0000:00:02.0";
 
   Binding binding() const {

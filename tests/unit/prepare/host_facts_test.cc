@@ -14,8 +14,6 @@
 namespace passthru {
 namespace {
 
-constexpr Bdf kDevice{.device = 2};
-
 class Facts : public testing::Test {
  protected:
   HostRoots roots() const {

@@ -16,7 +16,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-constexpr Bdf kDevice{.device = 2};
 constexpr const char* kName = "0000:00:02.0";
 constexpr const char* kMounts = "run/proc/self/mountinfo";
 constexpr const char* kSwaps = "run/proc/swaps";

@@ -57,7 +57,6 @@ class NodeUses : public testing::Test {
     return unused ? "" : unused.error().message();
   }
 
-  static constexpr Bdf kDevice{.device = 2};
   static constexpr const char* kName = "0000:00:02.0";
   static constexpr const char* kKeyboard = "usb1/1-1/1-1:1.0/0003:04B3:3025.0001/input/input5";
   SysfsTree tree;

@@ -34,7 +34,6 @@ class Persistence : public testing::Test {
     return read_file(tree.root() / below_root).value_or(std::string("no file"));
   }
 
-  static constexpr Bdf kDevice{.device = 2};
   static constexpr const char* kRule = "etc/udev/rules.d/10-passthru-0000:00:02.0.rules";
   static constexpr const char* kDriverctl = "etc/driverctl.d/pci-0000:00:02.0";
   SysfsTree tree;

@@ -27,7 +27,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 constexpr uint64_t kKiB = 1 << 10;
-constexpr uint64_t kPage = 4096;
+constexpr uint64_t k4K = 4096;
 constexpr uint64_t kMiB = 1 << 20;
 constexpr uint64_t kTiB = uint64_t{1} << 40;
 
@@ -51,9 +51,9 @@ TEST(BarsScale, APageIn16MiBIsStillSeen) {
 
 TEST(BarsScale, WhatBecomesTooNarrowByOthersIsWidenedToo) {
   // Slightly above the minimum in 100 cells, but below it in the 76 cells that the pages leave.
-  EXPECT_THAT(share({98202 * kKiB, 4198 * kKiB, kPage, kPage, kPage, kPage, kPage, kPage},
-                    {.cells = 100, .least = 4}),
-              ElementsAre(72, 4, 4, 4, 4, 4, 4, 4));
+  EXPECT_THAT(
+      share({98202 * kKiB, 4198 * kKiB, k4K, k4K, k4K, k4K, k4K, k4K}, {.cells = 100, .least = 4}),
+      ElementsAre(72, 4, 4, 4, 4, 4, 4, 4));
 }
 
 struct Shares {

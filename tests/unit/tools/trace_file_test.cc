@@ -15,18 +15,18 @@ namespace passthru::tools {
 namespace {
 
 using ::testing::HasSubstr;
-using Json = nlohmann::json;
+using Answer = nlohmann::json;  // of a VMM, or from the written file
 
 class TraceFileTest : public testing::Test {
  protected:
   void TearDown() override { std::filesystem::remove(path); }
-  Json written() {
+  Answer written() {
     std::ifstream in(path);
-    return Json::parse(in);
+    return Answer::parse(in);
   }
-  static Json events(const Json& trace, const char* phase) {
-    Json found = Json::array();
-    for (const Json& each : trace["traceEvents"]) {
+  static Answer events(const Answer& trace, const char* phase) {
+    Answer found = Answer::array();
+    for (const Answer& each : trace["traceEvents"]) {
       if (each["ph"] == phase) found.push_back(each);
     }
     return found;
@@ -37,10 +37,10 @@ class TraceFileTest : public testing::Test {
                             ("passthru-trace-" + std::to_string(::getpid()) + ".json"))
                                .string();
   const std::string device = "0000:00:02.0";
-  const Json one_interrupt = {
+  const Answer one_interrupt = {
       {"interrupts",
        {{{"time_ns", 5000}, {"device", device}, {"vector", 3}, {"latency_ns", 2000}}}},
-      {"marks", Json::array()},
+      {"marks", Answer::array()},
       {"lost", 0},
       {"marks_lost", 0}};
 };
@@ -60,7 +60,7 @@ TEST_F(TraceFileTest, AnInterruptIsASliceOnTheTrackOfItsVector) {
         {{{"time_ns", 5000}, {"device", device}, {"vector", 3}, {"latency_ns", 2000}},
          {{"time_ns", 6000}, {"device", "0000:00:03.0"}, {"vector", 0}, {"latency_ns", 1}},
          {{"time_ns", 9000}, {"device", device}, {"vector", 3}, {"latency_ns", 500}}}},
-       {"marks", Json::array()},
+       {"marks", Answer::array()},
        {"lost", 2},
        {"marks_lost", 1}},
       device, "a drive"));
@@ -68,13 +68,13 @@ TEST_F(TraceFileTest, AnInterruptIsASliceOnTheTrackOfItsVector) {
   EXPECT_EQ(file->counts().lost, 3U);
   ASSERT_TRUE(file->finish({{"device", device}}));
 
-  const Json trace = written();
-  const Json slices = events(trace, "X");
+  const Answer trace = written();
+  const Answer slices = events(trace, "X");
   ASSERT_EQ(slices.size(), 2U) << "another device's interrupts are left out";
   EXPECT_EQ(slices[0]["ts"], 3.0) << "microseconds, from when the signal was seen";
   EXPECT_EQ(slices[0]["dur"], 2.0);
   EXPECT_EQ(slices[0]["tid"], slices[1]["tid"]);
-  const Json names = events(trace, "M");
+  const Answer names = events(trace, "M");
   ASSERT_EQ(names.size(), 2U) << "each name appears once";
   EXPECT_EQ(names[0]["args"]["name"], device + " a drive");
   EXPECT_EQ(names[1]["args"]["name"], "vector 3");
@@ -86,18 +86,18 @@ TEST_F(TraceFileTest, MarksAreOnTheTracksOfTheirVectorsAndOfTheDevice) {
   auto file = TraceFile::create(path);
   ASSERT_TRUE(file);
   const auto mark = [&](const char* kind, unsigned index, uint64_t value) {
-    return Json{
+    return Answer{
         {"time_ns", 1000}, {"kind", kind}, {"device", device}, {"index", index}, {"value", value}};
   };
   ASSERT_TRUE(file->add(
-      {{"interrupts", Json::array()},
+      {{"interrupts", Answer::array()},
        {"marks", {mark("masked", 4, 0), mark("reset", 0, 0), mark("bar_moved", 2, 0xc000)}},
        {"lost", 0},
        {"marks_lost", 0}},
       device, "\xff<name>"));
   EXPECT_EQ(file->counts().all_marks(), 3U);
   ASSERT_TRUE(file->finish({}));
-  const Json marks = events(written(), "i");
+  const Answer marks = events(written(), "i");
   ASSERT_EQ(marks.size(), 3U);
   EXPECT_EQ(marks[0]["tid"], 5);
   EXPECT_EQ(marks[1]["tid"], 0);
@@ -107,9 +107,9 @@ TEST_F(TraceFileTest, MarksAreOnTheTracksOfTheirVectorsAndOfTheDevice) {
 TEST_F(TraceFileTest, WhatIsNoTraceIsRefused) {
   auto file = TraceFile::create(path);
   ASSERT_TRUE(file);
-  const Json incomplete = {{"interrupts", {{{"device", device}}}}};
-  for (const Json& answer : {Json::object(), incomplete}) {
-    EXPECT_THROW(static_cast<void>(file->add(answer, device, "")), Json::exception) << answer;
+  const Answer incomplete = {{"interrupts", {{{"device", device}}}}};
+  for (const Answer& answer : {Answer::object(), incomplete}) {
+    EXPECT_THROW(static_cast<void>(file->add(answer, device, "")), Answer::exception) << answer;
   }
 }
 

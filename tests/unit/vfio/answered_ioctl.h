@@ -8,19 +8,19 @@
 
 namespace passthru {
 
-using Answer = std::function<int(unsigned long request, void* argument)>;
-inline thread_local Answer* t_answer = nullptr;
+using IoctlAnswer = std::function<int(unsigned long request, void* argument)>;
+inline thread_local IoctlAnswer* t_answer = nullptr;
 
 /// While this is in scope, it answers the thread's ioctls instead of the kernel.
 class Answering {
  public:
-  explicit Answering(Answer answer) : answer_(std::move(answer)) { t_answer = &answer_; }
+  explicit Answering(IoctlAnswer answer) : answer_(std::move(answer)) { t_answer = &answer_; }
   ~Answering() { t_answer = nullptr; }
   Answering(const Answering&) = delete;
   Answering& operator=(const Answering&) = delete;
 
  private:
-  Answer answer_;
+  IoctlAnswer answer_;
 };
 
 }  // namespace passthru

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/device/assigned_fixture.h"
+#include "tests/unit/vfio/virtual_function.h"
 #include "vfio/device.h"
 
 namespace passthru {
@@ -12,8 +13,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr Bdf kPhysical{.bus = 1};
-constexpr Bdf kVirtual{.bus = 1, .function = 1};
 constexpr Bdf kOther{.device = 2};
 
 class AssignedVfTokenTest : public VmFixture {

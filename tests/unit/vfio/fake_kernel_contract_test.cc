@@ -42,7 +42,7 @@ const std::vector<ContractSource> kSources = {
 const std::vector<ContractSource> kAttached = {fake("nvme", FakeSpec::nvme())};
 // A backdoor reset leaves a virtual function's memory decode on, so BackdoorResetContract excludes
 // it.
-const std::vector<ContractSource> kVirtual = {fake("nvme_vf", FakeSpec::nvme_vf())};
+const std::vector<ContractSource> kVirtualFunctions = {fake("nvme_vf", FakeSpec::nvme_vf())};
 
 INSTANTIATE_TEST_SUITE_P(Fake, KernelContract, testing::ValuesIn(kSources),
                          [](const auto& each) { return each.param.name; });
@@ -50,14 +50,14 @@ INSTANTIATE_TEST_SUITE_P(Fake, GroupContract, testing::ValuesIn(kAttached),
                          [](const auto& each) { return each.param.name; });
 INSTANTIATE_TEST_SUITE_P(Fake, NodeContract, testing::ValuesIn(kAttached),
                          [](const auto& each) { return each.param.name; });
-INSTANTIATE_TEST_SUITE_P(FakeVirtual, KernelContract, testing::ValuesIn(kVirtual),
+INSTANTIATE_TEST_SUITE_P(FakeVirtual, KernelContract, testing::ValuesIn(kVirtualFunctions),
                          [](const auto& each) { return each.param.name; });
 INSTANTIATE_TEST_SUITE_P(Fake, BackdoorResetContract, testing::ValuesIn(kSources),
                          [](const auto& each) { return each.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Fake, GoneContract, testing::ValuesIn(kSources),
                          [](const auto& each) { return each.param.name; });
-INSTANTIATE_TEST_SUITE_P(FakeVirtual, GoneContract, testing::ValuesIn(kVirtual),
+INSTANTIATE_TEST_SUITE_P(FakeVirtual, GoneContract, testing::ValuesIn(kVirtualFunctions),
                          [](const auto& each) { return each.param.name; });
 
 }  // namespace

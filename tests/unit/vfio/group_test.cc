@@ -9,8 +9,6 @@
 namespace passthru {
 namespace {
 
-constexpr Bdf kDevice{.device = 2};
-
 TEST(AssignableGroup, IsTheGroupOfADeviceOnVfioPciAlone) {
   SysfsTree tree;
   tree.add({.driver = "vfio-pci", .group = 12});

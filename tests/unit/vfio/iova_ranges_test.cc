@@ -18,22 +18,23 @@ using ::testing::IsEmpty;
 
 using Ranges = std::vector<IovaRange>;
 
-constexpr uint32_t kFirst = sizeof(vfio_iommu_type1_info);
+constexpr uint32_t kFirstIommuCap = sizeof(vfio_iommu_type1_info);
 
 /// An answer with another capability and then the ranges.
 std::vector<std::byte> answer_with(const Ranges& ranges) {
-  constexpr uint32_t kOther = sizeof(vfio_iommu_type1_info_dma_avail);
-  constexpr uint32_t kPadded = (kOther + 7) / 8 * 8;
-  std::vector<std::byte> answer(kFirst + kPadded + sizeof(vfio_iommu_type1_info_cap_iova_range) +
+  constexpr uint32_t kAvailSize = sizeof(vfio_iommu_type1_info_dma_avail);
+  constexpr uint32_t kPadded = (kAvailSize + 7) / 8 * 8;
+  std::vector<std::byte> answer(kFirstIommuCap + kPadded +
+                                sizeof(vfio_iommu_type1_info_cap_iova_range) +
                                 ranges.size() * sizeof(vfio_iova_range));
-  const vfio_info_cap_header other{VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1, kFirst + kPadded};
-  std::memcpy(&answer[kFirst], &other, sizeof other);
+  const vfio_info_cap_header other{VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1, kFirstIommuCap + kPadded};
+  std::memcpy(&answer[kFirstIommuCap], &other, sizeof other);
   vfio_iommu_type1_info_cap_iova_range cap{};
   cap.header = {VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, 1, 0};
   cap.nr_iovas = static_cast<uint32_t>(ranges.size());
-  std::memcpy(&answer[kFirst + kPadded], &cap, sizeof cap);
+  std::memcpy(&answer[kFirstIommuCap + kPadded], &cap, sizeof cap);
   if (!ranges.empty()) {
-    std::memcpy(&answer[kFirst + kPadded + sizeof cap], ranges.data(),
+    std::memcpy(&answer[kFirstIommuCap + kPadded + sizeof cap], ranges.data(),
                 ranges.size() * sizeof(IovaRange));
   }
   return answer;
@@ -41,20 +42,20 @@ std::vector<std::byte> answer_with(const Ranges& ranges) {
 
 TEST(IovaRanges, AreFoundBehindOtherCapabilities) {
   const Ranges ranges{{0, 0xfedf'ffff}, {0xfef0'0000, UINT64_MAX}};
-  const auto parsed = parse_iova_ranges(answer_with(ranges), kFirst);
+  const auto parsed = parse_iova_ranges(answer_with(ranges), kFirstIommuCap);
   ASSERT_TRUE(parsed) << parsed.error().message();
   EXPECT_EQ(*parsed, ranges);
 }
 
 TEST(IovaRanges, AnAnswerWithoutRangesSaysSo) {
   EXPECT_EQ(parse_iova_ranges(answer_with({}), 0).error().code, ENOTSUP);
-  EXPECT_THAT(*parse_iova_ranges(answer_with({}), kFirst), IsEmpty());
+  EXPECT_THAT(*parse_iova_ranges(answer_with({}), kFirstIommuCap), IsEmpty());
 }
 
 TEST(IovaRanges, ADamagedAnswerIsRefusedAtEveryLength) {
   const std::vector<std::byte> whole = answer_with({{0, 0xfff}, {0x2000, 0x2fff}});
   for (size_t size = 0; size < whole.size(); ++size) {
-    const auto parsed = parse_iova_ranges(std::span(whole).first(size), kFirst);
+    const auto parsed = parse_iova_ranges(std::span(whole).first(size), kFirstIommuCap);
     ASSERT_FALSE(parsed) << size;
     EXPECT_EQ(parsed.error().code, EBADMSG) << size;
   }
@@ -67,36 +68,36 @@ TEST(IovaRanges, AnAnswerThatContradictsItselfIsRefused) {
     std::function<std::vector<std::byte>()> answer;
     uint32_t first;
   } bad[] = {
-      {"first capability within the header", [&] { return answer_with(good); }, kFirst - 4},
+      {"first capability within the header", [&] { return answer_with(good); }, kFirstIommuCap - 4},
       {"first capability beyond the answer", [&] { return answer_with(good); }, 1000000},
       {"loop",
        [&] {
          auto answer = answer_with(good);
-         const vfio_info_cap_header self{VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1, kFirst};
-         std::memcpy(&answer[kFirst], &self, sizeof self);
+         const vfio_info_cap_header self{VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1, kFirstIommuCap};
+         std::memcpy(&answer[kFirstIommuCap], &self, sizeof self);
          return answer;
        },
-       kFirst},
+       kFirstIommuCap},
       {"last before first",
        [] {
          return answer_with({{0x2000, 0x1fff}});
        },
-       kFirst},
+       kFirstIommuCap},
       {"descending",
        [] {
          return answer_with({{0x2000, 0x2fff}, {0, 0xfff}});
        },
-       kFirst},
+       kFirstIommuCap},
       {"overlapping",
        [] {
          return answer_with({{0, 0x2fff}, {0x2000, 0x3fff}});
        },
-       kFirst},
+       kFirstIommuCap},
       {"after the last address",
        [] {
          return answer_with({{0, UINT64_MAX}, {0, 1}});
        },
-       kFirst},
+       kFirstIommuCap},
   };
   for (const auto& each : bad) {
     const auto parsed = parse_iova_ranges(each.answer(), each.first);

@@ -70,7 +70,7 @@ TEST(LinuxKernelIova, AContainerWithoutCapabilitiesReportsNoRanges) {
 }
 
 /// Answers as iommufd does with these ranges.
-Answer ioas_with(const Ranges& ranges, std::vector<uint32_t>& rooms) {
+IoctlAnswer ioas_with(const Ranges& ranges, std::vector<uint32_t>& rooms) {
   return [&ranges, &rooms](unsigned long request, void* argument) {
     EXPECT_EQ(request, 0x3b84U) << "_IO(';', 0x84)";
     auto* query = static_cast<abi::IoasIovaRanges*>(argument);

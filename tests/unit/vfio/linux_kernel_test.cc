@@ -29,12 +29,12 @@ extern "C" int ioctl(int fd, unsigned long request, ...) noexcept {
 namespace passthru {
 namespace {
 
-constexpr int kDevice = 1000;
+constexpr int kDeviceFd = 1000;
 
 TEST(LinuxKernel, APositiveAnswerToSetIrqsIsAnErrorThatSaysHowManyVectorsThereAre) {
   const Answering kernel([](unsigned long, void*) { return 12; });
   const std::vector<int> eventfds(16, -1);
-  const auto bound = LinuxKernel().bind_irqs(kDevice, {.index = Irq::Msix, .eventfds = eventfds});
+  const auto bound = LinuxKernel().bind_irqs(kDeviceFd, {.index = Irq::Msix, .eventfds = eventfds});
   ASSERT_FALSE(bound);
   EXPECT_EQ(bound.error().code, ENOSPC);
   EXPECT_EQ(bound.error().index, 12U);
@@ -58,7 +58,7 @@ TEST(LinuxKernel, BindingHandsOverEveryEventfdInOneCall) {
   });
   const int eventfds[] = {7, -1, 8};
   EXPECT_TRUE(
-      LinuxKernel().bind_irqs(kDevice, {.index = Irq::Msix, .start = 5, .eventfds = eventfds}));
+      LinuxKernel().bind_irqs(kDeviceFd, {.index = Irq::Msix, .start = 5, .eventfds = eventfds}));
   EXPECT_EQ(calls, 1U);
 }
 
@@ -71,9 +71,9 @@ TEST(LinuxKernel, DisablingMaskingAndTriggeringCarryNoData) {
     EXPECT_EQ(set->count, flags.size() == 1 ? 0U : 1U);
     return 0;
   });
-  EXPECT_TRUE(LinuxKernel().disable_irqs(kDevice, Irq::Intx));
+  EXPECT_TRUE(LinuxKernel().disable_irqs(kDeviceFd, Irq::Intx));
   for (const IrqAction action : {IrqAction::Mask, IrqAction::Unmask, IrqAction::Trigger}) {
-    EXPECT_TRUE(LinuxKernel().act_on_irqs(kDevice, Irq::Intx, action, 0, 1));
+    EXPECT_TRUE(LinuxKernel().act_on_irqs(kDeviceFd, Irq::Intx, action, 0, 1));
   }
   EXPECT_THAT(flags, ::testing::ElementsAre(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
                                             VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK,
@@ -100,7 +100,7 @@ TEST(LinuxKernel, ARegionIsAskedForAgainWithRoomForItsCapabilities) {
     std::memcpy(info + 1, &header, sizeof header);
     return 0;
   });
-  const auto info = LinuxKernel().region_info(kDevice, Region::Bar2);
+  const auto info = LinuxKernel().region_info(kDeviceFd, Region::Bar2);
   ASSERT_TRUE(info) << info.error().message();
   EXPECT_THAT(asked, ::testing::ElementsAre(32, 40));
   EXPECT_EQ(info->size, 0x4000U);
@@ -116,7 +116,7 @@ TEST(LinuxKernel, ARegionThatAlwaysWantsMoreRoomIsGivenUp) {
       static_cast<vfio_region_info*>(argument)->argsz += more;
       return 0;
     });
-    EXPECT_EQ(LinuxKernel().region_info(kDevice, Region::Bar0).error().code, EMSGSIZE);
+    EXPECT_EQ(LinuxKernel().region_info(kDeviceFd, Region::Bar0).error().code, EMSGSIZE);
     EXPECT_LE(calls, 3U);
   }
 }
@@ -126,7 +126,7 @@ TEST(LinuxKernel, UnmappingLessThanAskedForIsNoSuccess) {
     static_cast<vfio_iommu_type1_dma_unmap*>(argument)->size = 0;
     return 0;
   });
-  EXPECT_EQ(LinuxKernel().unmap_dma(kDevice, 0, 4096).error().code, ENOENT);
+  EXPECT_EQ(LinuxKernel().unmap_dma(kDeviceFd, 0, 4096).error().code, ENOENT);
 }
 
 TEST(LinuxKernel, AnErrorCarriesErrnoAndTheNameOfTheCall) {

@@ -19,18 +19,18 @@
 namespace passthru {
 namespace {
 
-constexpr size_t kPage = 4096;
+constexpr size_t kFileSize = 4096;
 
 class GuardedLoad : public testing::Test {
  protected:
   GuardedLoad() {
-    EXPECT_EQ(ftruncate(file.get(), kPage), 0);
-    void* mapped = mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    EXPECT_EQ(ftruncate(file.get(), kFileSize), 0);
+    void* mapped = mmap(nullptr, 2 * kFileSize, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
     EXPECT_NE(mapped, MAP_FAILED);
     memory = static_cast<std::byte*>(mapped);
-    for (uint32_t i = 0; i < kPage / 4; ++i) std::memcpy(memory + i * 4, &i, 4);
+    for (uint32_t i = 0; i < kFileSize / 4; ++i) std::memcpy(memory + i * 4, &i, 4);
   }
-  ~GuardedLoad() override { munmap(memory, 2 * kPage); }
+  ~GuardedLoad() override { munmap(memory, 2 * kFileSize); }
 
   Fd file{memfd_create("faulting", 0)};
   std::byte* memory = nullptr;  ///< a valid page, then a page that faults
@@ -44,8 +44,8 @@ TEST_F(GuardedLoad, ReadsWhatIsThere) {
 
 TEST_F(GuardedLoad, SurvivesAFaultAgainAndAgain) {
   for (unsigned i = 0; i < 3; ++i) {
-    EXPECT_FALSE(try_read_mmio(memory + kPage, words));
-    EXPECT_FALSE(try_read_mmio(memory + kPage - 8, words))
+    EXPECT_FALSE(try_read_mmio(memory + kFileSize, words));
+    EXPECT_FALSE(try_read_mmio(memory + kFileSize - 8, words))
         << "the fault is in the middle of the read";
     EXPECT_TRUE(try_read_mmio(memory, words)) << "the valid page can still be read";
   }
@@ -58,7 +58,7 @@ TEST_F(GuardedLoad, EveryThreadFindsItsOwnWayBack) {
       std::array<uint32_t, 4> own{};
       for (unsigned i = 0; i < 200; ++i) {
         const bool faults = (i + thread) % 2 == 0;
-        EXPECT_EQ(try_read_mmio(memory + (faults ? kPage : 0), own), !faults);
+        EXPECT_EQ(try_read_mmio(memory + (faults ? kFileSize : 0), own), !faults);
       }
     });
   }
@@ -68,8 +68,8 @@ TEST_F(GuardedLoad, EveryThreadFindsItsOwnWayBack) {
 // On a thread of the library, which blocks all other signals.
 TEST_F(GuardedLoad, AFaultOnAQuietThreadIsCaughtToo) {
   bool loaded = true;
-  auto thread =
-      start_thread_signals_blocked("test", [&] { loaded = try_read_mmio(memory + kPage, words); });
+  auto thread = start_thread_signals_blocked(
+      "test", [&] { loaded = try_read_mmio(memory + kFileSize, words); });
   ASSERT_TRUE(thread);
   thread->join();
   EXPECT_FALSE(loaded);
@@ -79,7 +79,7 @@ using GuardedLoadDeath = GuardedLoad;
 
 TEST_F(GuardedLoadDeath, WhatFaultsElsewhereEndsAsItWould) {
   EXPECT_TRUE(try_read_mmio(memory, words));
-  const volatile std::byte* gone = memory + kPage;
+  const volatile std::byte* gone = memory + kFileSize;
   EXPECT_DEATH(static_cast<void>(*gone), "");
   EXPECT_DEATH(raise(SIGBUS), "") << "a signal that was sent, not a fault";
 }
@@ -91,7 +91,7 @@ TEST_F(GuardedLoad, AFaultOnAThreadThatBlocksSigbusIsCaughtToo) {
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
     for (unsigned i = 0; i < 2; ++i) {
-      EXPECT_FALSE(try_read_mmio(memory + kPage, words));
+      EXPECT_FALSE(try_read_mmio(memory + kFileSize, words));
       EXPECT_TRUE(try_read_mmio(memory, words));
       sigset_t now;
       sigemptyset(&now);

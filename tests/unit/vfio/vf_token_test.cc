@@ -5,14 +5,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/unit/vfio/virtual_function.h"
+
 namespace passthru {
 namespace {
 
 using testing::HasSubstr;
 
 constexpr const char* kText = "bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3";
-constexpr Bdf kPhysical{.bus = 1};
-constexpr Bdf kVirtual{.bus = 1, .function = 1};
 
 TEST(VfToken, ReadsEitherCaseAndPrintsTheLowerOne) {
   EXPECT_EQ(VfToken::parse(kText)->str(), kText);

@@ -18,7 +18,7 @@
 namespace passthru {
 namespace {
 
-using Kind = MemoryBacking::Kind;
+using Backing = MemoryBacking::Kind;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -35,7 +35,7 @@ std::string mapping_of(const std::byte* address) {
   return {};
 }
 
-class EachBacking : public ::testing::TestWithParam<Kind> {};
+class EachBacking : public ::testing::TestWithParam<Backing> {};
 
 TEST_P(EachBacking, GivesZeroesThatCanBeWrittenOnBothSidesOfTheHole) {
   const auto memory = GuestMemory::create(kLowRamEnd + 4 * kMiB, {.kind = GetParam()});
@@ -73,20 +73,20 @@ TEST_P(EachBacking, IsGoneWithItsOwner) {
   EXPECT_EQ(mapping_of(address), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(GuestMemory, EachBacking, testing::Values(Kind::Anonymous, Kind::Memfd),
-                         [](const auto& each) {
-                           return each.param == Kind::Memfd ? "Memfd" : "Anonymous";
+INSTANTIATE_TEST_SUITE_P(GuestMemory, EachBacking,
+                         testing::Values(Backing::Anonymous, Backing::Memfd), [](const auto& each) {
+                           return each.param == Backing::Memfd ? "Memfd" : "Anonymous";
                          });
 
 TEST(GuestMemory, OfAMemfdIsSharedAndHasAName) {
-  const auto of = [](Kind kind) {
+  const auto of = [](Backing kind) {
     const auto memory = GuestMemory::create(64 * kMiB, {.kind = kind});
     return memory ? mapping_of((*memory)->ranges().front().bytes.data()) : std::string();
   };
-  EXPECT_THAT(of(Kind::Memfd), HasSubstr("rw-s"));
-  EXPECT_THAT(of(Kind::Memfd), HasSubstr("memfd:guest-ram"));
-  EXPECT_THAT(of(Kind::Anonymous), HasSubstr("rw-p"));
-  EXPECT_THAT(of(Kind::Anonymous), Not(HasSubstr("memfd")));
+  EXPECT_THAT(of(Backing::Memfd), HasSubstr("rw-s"));
+  EXPECT_THAT(of(Backing::Memfd), HasSubstr("memfd:guest-ram"));
+  EXPECT_THAT(of(Backing::Anonymous), HasSubstr("rw-p"));
+  EXPECT_THAT(of(Backing::Anonymous), Not(HasSubstr("memfd")));
 }
 
 TEST(GuestMemory, MoreThanAnAddressSpaceHasIsRefusedWithAdvice) {
@@ -100,7 +100,7 @@ TEST(GuestMemory, MoreThanAnAddressSpaceHasIsRefusedWithAdvice) {
 
 TEST(GuestMemory, MoreHugePagesThanAHostHasAreRefusedWithAdvice) {
   const auto memory = GuestMemory::create(
-      256 * kGiB, {.kind = Kind::Hugetlbfs, .huge_page_size = MemoryBacking::kMaxHugePage});
+      256 * kGiB, {.kind = Backing::Hugetlbfs, .huge_page_size = MemoryBacking::kMaxHugePage});
   ASSERT_FALSE(memory);
   EXPECT_THAT(memory.error().operation, HasSubstr("huge pages"));
   EXPECT_NE(memory.error().advice, "") << memory.error().message();

@@ -11,16 +11,12 @@
 #include <vector>
 
 #include "tests/fakes/kernel_files.h"
+#include "tests/unit/vmm/guest_number.h"
 #include "vmm/boot.h"
-#include "vmm/bytes.h"
 #include "vmm/kernel_image.h"
 
 namespace passthru {
 namespace {
-
-uint64_t word(const GuestMemory& memory, uint64_t address, size_t width) {
-  return from_bytes(memory.at(address, width).value());
-}
 
 /// A machine of `memory` bytes of RAM with a loaded kernel. The RAM was not zero before.
 class Loaded {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "tests/fakes/kernel_files.h"
+#include "tests/unit/vmm/guest_number.h"
 #include "vmm/boot.h"
-#include "vmm/bytes.h"
 #include "vmm/bzimage.h"
 #include "vmm/guest_memory.h"
 #include "vmm/memory_map.h"
@@ -26,10 +26,6 @@ Result<BootEntry> load_linux(const GuestMemory& memory, const BzImage& image,
   const BootPlan plan = PASSTHRU_TRY(plan_boot(memory.layout(), image, initrd, command_line));
   PASSTHRU_TRY(plan.write_to(memory));
   return plan.entry;
-}
-
-uint64_t word(const GuestMemory& memory, uint64_t address, size_t width) {
-  return from_bytes(memory.at(address, width).value());
 }
 
 TEST(BzImage, FindsItsPartsWhereTheHeaderSays) {

@@ -6,12 +6,12 @@
 
 #include <array>
 #include <atomic>
-#include <cstdlib>
 #include <random>
 #include <thread>
 #include <vector>
 
 #include "irq/forward/forwarder.h"
+#include "tests/fakes/environment_number.h"
 #include "tests/unit/irq/forward/forwarder_fixture.h"
 
 namespace passthru {
@@ -31,8 +31,7 @@ constexpr bool kKeepsWhatWasFreed = false;
 #endif
 
 uint64_t signals_wanted() {
-  const char* wanted = std::getenv("PASSTHRU_SIGNALS");
-  return wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 2'000'000;
+  return environment_number("PASSTHRU_SIGNALS", 2'000'000);
 }
 
 long resident_pages() {

@@ -42,9 +42,10 @@ TEST_P(ForwarderRemoval, DoesNotReturnWhileItsSinkRuns) {
 
 // More sources than one call of run_once handles.
 TEST_P(ForwarderRemoval, OfManySourcesIsDoneByALoopThatOnlyPolls) {
-  constexpr unsigned kSources = 1500;
-  ASSERT_TRUE(allow_descriptors(4 * kSources)) << "raise the hard limit of open files (ulimit -Hn)";
-  make(kSources);
+  constexpr unsigned kManySources = 1500;
+  ASSERT_TRUE(allow_descriptors(4 * kManySources))
+      << "raise the hard limit of open files (ulimit -Hn)";
+  make(kManySources);
   const auto fd = forwarder->poll_fd();
   ASSERT_TRUE(fd) << fd.error().message();
   const auto loop = [&] {
@@ -58,7 +59,7 @@ TEST_P(ForwarderRemoval, OfManySourcesIsDoneByALoopThatOnlyPolls) {
   };
   std::vector<Fd> sources;
   std::vector<SourceId> ids;
-  for (unsigned i = 0; i < kSources; ++i) {
+  for (unsigned i = 0; i < kManySources; ++i) {
     sources.push_back(make_eventfd());
     ids.push_back(add_call(sources.back(), [](uint64_t) {}));
   }

@@ -176,20 +176,21 @@ TEST_P(ForwarderTest, AFullSinkIsCountedAndNeverWaitedFor) {
 }
 
 TEST_P(ForwarderTest, ManySourcesEachReachTheirOwnSink) {
-  constexpr unsigned kSources = 4096;
-  ASSERT_TRUE(allow_descriptors(3 * kSources)) << "raise the hard limit of open files (ulimit -Hn)";
-  make(kSources);
+  constexpr unsigned kManySources = 4096;
+  ASSERT_TRUE(allow_descriptors(3 * kManySources))
+      << "raise the hard limit of open files (ulimit -Hn)";
+  make(kManySources);
   drive();
   std::vector<Fd> sources;
-  std::vector<unsigned> calls(kSources);
-  for (unsigned i = 0; i < kSources; ++i) {
+  std::vector<unsigned> calls(kManySources);
+  for (unsigned i = 0; i < kManySources; ++i) {
     sources.push_back(make_eventfd());
     add_call(sources.back(), [&calls, i](uint64_t) { ++calls[i]; });
   }
   run_until_quiet();
   for (const Fd& each : sources) signal_eventfd(each);
   unsigned delivered = 0;
-  for (int i = 0; i < 100 && delivered < kSources; ++i) delivered += run_once();
+  for (int i = 0; i < 100 && delivered < kManySources; ++i) delivered += run_once();
   EXPECT_THAT(calls, Each(1U));
 
   const Fd more = make_eventfd();
@@ -253,13 +254,13 @@ class Loop {
     epoll_event event{.events = EPOLLIN, .data = {}};
     EXPECT_EQ(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), 0);
   }
-  bool sleep(int milliseconds) {
+  bool sleep(int limit_ms) {
     epoll_event event{};
     pollfd polled{.fd = fd_, .events = POLLIN, .revents = 0};
     int ready = 0;
     do {
-      ready = epoll_ ? ::epoll_wait(epoll_.get(), &event, 1, milliseconds)
-                     : ::poll(&polled, 1, milliseconds);
+      ready =
+          epoll_ ? ::epoll_wait(epoll_.get(), &event, 1, limit_ms) : ::poll(&polled, 1, limit_ms);
     } while (ready < 0 && errno == EINTR);
     return ready == 1;
   }
