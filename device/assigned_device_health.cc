@@ -8,22 +8,34 @@
 #include <chrono>
 #include <filesystem>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "device/assigned_device_impl.h"
 #include "mmap/config_reader.h"
 
 namespace passthru {
+namespace {
+
+/// How long after a read without an answer the device is read again. A single read also fails by an
+/// error on the link, or at the end of a reset.
+constexpr std::chrono::milliseconds kSecondRead{10};
+
+}  // namespace
 
 Result<uint32_t> AssignedDevice::Impl::check_health() {
-  {
+  for (bool read_before = false;; read_before = true) {
+    // Without the lock: no access waits for the second read.
+    if (read_before) std::this_thread::sleep_for(kSecondRead);
     MutexLock lock(device_mutex_);
     if (!attached() || phase_ == Phase::Waiting || phase_ == Phase::Resetting) return 0U;
     if (answers()) return phase_ == Phase::Silent ? come_back() : audit();
-    if (phase_ == Phase::Running) become_silent();
-    if (!was_silent_too_long() && !left_the_machine()) {
-      return tl::unexpected(no_device("check the device", "it does not answer"));
+    if (phase_ == Phase::Running) {
+      if (!read_before) continue;
+      become_silent();
     }
+    if (was_silent_too_long() || left_the_machine()) break;
+    return tl::unexpected(no_device("check the device", "it does not answer"));
   }
   detach(Why::Silence);
   return tl::unexpected(no_device("check the device", silence_text()));

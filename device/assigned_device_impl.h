@@ -82,7 +82,7 @@ class AssignedDevice::Impl : public VectorObserver {
   /// | load_state succeeds            | Waiting          | Running   |
   /// | the guest asks for a reset     | Running          | Resetting |
   /// | that reset ends                | Resetting        | Running   |
-  /// | it does not answer             | Running          | Silent    |
+  /// | two reads get no answer        | Running          | Silent    |
   /// | it answers again               | Silent           | Running   |
   /// | the VMM resets it              | any              | Running   |
   enum class Phase {
