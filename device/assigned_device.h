@@ -259,7 +259,7 @@ class AssignedDevice {
   ///
   /// Errors (nothing has changed):
   /// - ENODEV: the device was detached.
-  /// - EBUSY: the guest is resetting the device.
+  /// - EBUSY: the guest or the VMM is resetting the device.
   /// - EINVAL: the device waits for `load_state` itself.
   Result<std::string> save_state();
 

@@ -28,7 +28,7 @@ Result<uint32_t> AssignedDevice::Impl::check_health() {
     // Without the lock: no access waits for the second read.
     if (read_before) std::this_thread::sleep_for(kSecondRead);
     MutexLock lock(device_mutex_);
-    if (!attached() || phase_ == Phase::Waiting || phase_ == Phase::Resetting) return 0U;
+    if (!attached() || (phase_ != Phase::Running && phase_ != Phase::Silent)) return 0U;
     if (answers()) return phase_ == Phase::Silent ? come_back() : audit();
     if (phase_ == Phase::Running) {
       if (!read_before) continue;

@@ -73,8 +73,11 @@ bool AssignedDevice::Impl::begin_reset() {
   MutexLock lock(device_mutex_);
   if (!attached()) return false;
   ++resets_.vm;
-  if (phase_ == Phase::Resetting) phase_ = Phase::Running;
-  if (phase_ == Phase::Waiting) stop_left_interrupts();
+  if (phase_ == Phase::Waiting) {
+    stop_left_interrupts();
+  } else {
+    phase_ = Phase::ResetByVmm;
+  }
   disarm();
   return true;
 }
