@@ -22,21 +22,21 @@ Result<void> write_at_once(int fd, std::string_view text, const std::string& ope
   return {};
 }
 
-// Fails if a user other than root and the caller could replace the files of the directory.
-Result<void> check_owner(const std::filesystem::path& directory, const struct stat& status,
-                         const std::string& operation) {
-  const bool ours = status.st_uid == ::geteuid() || status.st_uid == 0;
-  if (!S_ISDIR(status.st_mode) || !ours) {
-    return tl::unexpected(Error{.code = EPERM, .operation = operation}
-                              .because("it exists, and is not a directory of this user")
-                              .advise("Remove it: 'rm -r " + directory.string() + "'"));
-  }
-  const bool by_group = (status.st_mode & S_IWGRP) != 0 && status.st_gid != ::getegid();
-  if (by_group || (status.st_mode & S_IWOTH) != 0) {
-    return tl::unexpected(
-        Error{.code = EPERM, .operation = operation}
-            .because("it exists, and other users can write to it")
-            .advise("Take that from them: 'chmod go-w " + directory.string() + "'"));
+Result<void> check_directory(const std::filesystem::path& directory, const struct stat& status,
+                             const std::string& operation) {
+  const Error refused{.code = EPERM, .operation = operation};
+  switch (directory_fault(status, ::geteuid(), ::getegid())) {
+    case DirectoryFault::NotOurs:
+      return tl::unexpected(Error(refused)
+                                .because("it exists, and is not a directory of this user")
+                                .advise("Remove it: 'rm -r " + directory.string() + "'"));
+    case DirectoryFault::OthersCanWrite:
+      return tl::unexpected(
+          Error(refused)
+              .because("it exists, and other users can write to it")
+              .advise("Take that from them: 'chmod go-w " + directory.string() + "'"));
+    case DirectoryFault::None:
+      break;
   }
   return {};
 }
@@ -92,7 +92,15 @@ Result<void> make_directory(const std::filesystem::path& directory) {
   }
   struct stat status = {};
   if (::lstat(directory.c_str(), &status) != 0) return fail(errno, operation);
-  return check_owner(directory, status, operation);
+  return check_directory(directory, status, operation);
+}
+
+DirectoryFault directory_fault(const struct stat& status, uid_t user, gid_t group) {
+  const bool ours = status.st_uid == user || status.st_uid == 0;
+  if (!S_ISDIR(status.st_mode) || !ours) return DirectoryFault::NotOurs;
+  const bool by_group = (status.st_mode & S_IWGRP) != 0 && status.st_gid != group;
+  if (by_group || (status.st_mode & S_IWOTH) != 0) return DirectoryFault::OthersCanWrite;
+  return DirectoryFault::None;
 }
 
 std::string first_line(const std::filesystem::path& file) {

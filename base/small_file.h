@@ -3,6 +3,9 @@
 // directories that survive a crash and other users.
 #pragma once
 
+#include <sys/stat.h>
+#include <sys/types.h>
+
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -32,6 +35,12 @@ Result<void> replace_file(const std::filesystem::path& file, std::string_view te
 /// - EPERM: the directory exists, and another user could replace the files in it.
 /// - Errors of mkdir(2).
 Result<void> make_directory(const std::filesystem::path& directory);
+
+/// Why a user other than root and the caller could replace the files of a directory.
+enum class DirectoryFault { None, NotOurs, OthersCanWrite };
+/// Returns the fault of a directory with this status for a caller with these ids. NotOurs: also
+/// what is not a directory.
+DirectoryFault directory_fault(const struct stat& status, uid_t user, gid_t group);
 
 /// Returns the first line without its newline; empty if the file cannot be read.
 std::string first_line(const std::filesystem::path& file);

@@ -87,9 +87,9 @@ struct AssignOptions {
   /// take a second until it answers again (PCIe 4.0, 6.6.1).
   std::chrono::milliseconds response_timeout{1000};
   /// How long a device that a guest has may answer all ones before it counts as gone and is
-  /// detached. Firmware updates and resets of a physical function take seconds. As soon as the
-  /// device is silent, its BARs leave the guest; they come back when it answers. A device that has
-  /// left sysfs is detached at once. Linux itself waits 60 s after a reset.
+  /// detached. Firmware updates and resets of a physical function take seconds. As soon as two
+  /// reads find the device silent, its BARs leave the guest; they come back when it answers. A
+  /// device that has left sysfs is detached at once. Linux itself waits 60 s after a reset.
   std::chrono::milliseconds max_silence{60'000};
   /// Keep: the device is open in another process, or was until this process replaced it by exec.
   /// The DeviceSource has its own descriptor or its group's, from there, and Domain::dma() has the
@@ -216,8 +216,9 @@ class AssignedDevice {
   static Result<void> reset_together(std::span<AssignedDevice* const> devices);
 
   /// Checks the device: restores the live vectors that are damaged. Returns how many vectors were
-  /// restored. If the device does not answer, removes its BARs from the guest until it answers, and
-  /// detaches it after AssignOptions::max_silence. Must not be called from inside an access.
+  /// restored. If the device does not answer, and also not 10 ms later, removes its BARs from the
+  /// guest until it answers, and detaches it after AssignOptions::max_silence. Must not be called
+  /// from inside an access.
   ///
   /// Errors:
   /// - ENODEV: the device does not answer.
@@ -258,7 +259,7 @@ class AssignedDevice {
   ///
   /// Errors (nothing has changed):
   /// - ENODEV: the device was detached.
-  /// - EBUSY: the guest is resetting the device.
+  /// - EBUSY: the guest or the VMM is resetting the device.
   /// - EINVAL: the device waits for `load_state` itself.
   Result<std::string> save_state();
 

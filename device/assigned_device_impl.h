@@ -75,21 +75,24 @@ class AssignedDevice::Impl : public VectorObserver {
  private:
   /// Of an attached device. A detached device has no phase.
   ///
-  /// | event                          | from             | to        |
-  /// |--------------------------------|------------------|-----------|
-  /// | it is opened with Keep         |                  | Waiting   |
-  /// | it is opened with Reset        |                  | Running   |
-  /// | load_state succeeds            | Waiting          | Running   |
-  /// | the guest asks for a reset     | Running          | Resetting |
-  /// | that reset ends                | Resetting        | Running   |
-  /// | it does not answer             | Running          | Silent    |
-  /// | it answers again               | Silent           | Running   |
-  /// | the VMM resets it              | any              | Running   |
+  /// | event                          | from                       | to         |
+  /// |--------------------------------|----------------------------|------------|
+  /// | it is opened with Keep         |                            | Waiting    |
+  /// | it is opened with Reset        |                            | Running    |
+  /// | load_state succeeds            | Waiting                    | Running    |
+  /// | the guest asks for a reset     | Running                    | Resetting  |
+  /// | that reset ends                | Resetting                  | Running    |
+  /// | two reads get no answer        | Running                    | Silent     |
+  /// | it answers again               | Silent                     | Running    |
+  /// | a reset of the VM begins       | Running, Resetting, Silent | ResetByVmm |
+  /// | that reset ends                | Waiting, ResetByVmm        | Running    |
   enum class Phase {
     Waiting,    ///< for its state: the function does not answer the guest, no interrupt is bound
     Running,    ///< for the guest
     Resetting,  ///< by the guest: the function does not answer
     Silent,     ///< the device answers all ones: its BARs have left the guest, its vectors stay
+    /// No vCPU runs. The reset of another device may reset this device too, so it is not checked.
+    ResetByVmm,
   };
   /// The parts of a device that leaves its guest, in the order of the members below.
   struct Parts {

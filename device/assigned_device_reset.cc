@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// AssignedDevice: the reset of a VM. All devices become quiet, then each is reset by the smallest
-// reset that it has, then all start again. So no device is in use while the reset of another device
-// in its slot or bus also resets it.
+// AssignedDevice: resets by the guest and resets of the VM. In a reset of the VM all devices become
+// quiet, then each is reset by the smallest reset that it has, then all start again. So no device
+// is in use while the reset of another device in its slot or bus also resets it.
 #include <fmt/format.h>
 
 #include <array>
@@ -12,13 +12,72 @@
 
 namespace passthru {
 
+void AssignedDevice::Impl::begin_guest_reset(GuestReset reset) {
+  switch (reset) {
+    case GuestReset::FunctionLevel:
+      ++resets_.function_level;
+      break;
+    case GuestReset::AdvancedFeatures:
+      ++resets_.advanced_features;
+      break;
+    case GuestReset::LeftD3Hot:
+      ++resets_.left_d3hot;
+      break;
+  }
+  disarm();
+  phase_ = Phase::Resetting;
+}
+
+// A function cannot tell its driver that a reset failed (PCIe 4.0, 6.6.2). We reset the registers
+// that we emulate, Bus Master Enable among them. The device keeps its other state. We report the
+// failure to the VMM.
+void AssignedDevice::Impl::end_guest_reset() {
+  MutexLock only(resets_mutex_);
+  std::shared_ptr<VfioDevice> device;
+  {
+    MutexLock lock(device_mutex_);
+    // A reset of the VM or a detach came first.
+    if (!attached() || phase_ != Phase::Resetting) return;
+    device = device_;
+  }
+  auto done = reset_device(*device);
+  device.reset();
+  MutexLock lock(device_mutex_);
+  phase_ = Phase::Running;
+  const auto registers = start_anew();
+  if (done) done = registers;
+  domain_.marks().add(TraceMark::Kind::Reset, options_.device);
+  tell(done ? Event::Kind::DeviceReset : Event::Kind::ResetFailed,
+       done ? "by the guest" : done.error().message());
+}
+
+Result<void> AssignedDevice::Impl::reset_device(VfioDevice& device) {
+  if (!device.resettable()) return {};
+  return reset_while_busy([&] { return device.reset(); }, [this] { return leaving_.load(); });
+}
+
+// Removes the guest's view first: no guest access may reach the device while it is reset.
+void AssignedDevice::Impl::disarm() {
+  ignore(bars_->place({}), "removing BARs never fails");
+  interrupts_->stop();
+}
+
+Result<void> AssignedDevice::Impl::start_anew() {
+  auto registers = config_->reset();
+  interrupts_->start();
+  return registers;
+}
+
 bool AssignedDevice::Impl::begin_reset() {
   MutexLock only(resets_mutex_);
   MutexLock lock(device_mutex_);
   if (!attached()) return false;
   ++resets_.vm;
-  if (phase_ == Phase::Resetting) phase_ = Phase::Running;
-  if (phase_ == Phase::Waiting) stop_left_interrupts();
+  if (phase_ == Phase::Waiting) {
+    stop_left_interrupts();
+  } else {
+    phase_ = Phase::ResetByVmm;
+  }
   disarm();
   return true;
 }

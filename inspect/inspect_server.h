@@ -43,6 +43,7 @@ class InspectServer {
   /// - EEXIST: the path exists and is not a socket.
   /// - ENAMETOOLONG: the path has more than 107 bytes.
   /// - ENOENT, EACCES: of the directory.
+  /// - EPERM: other users can write to `inspect_directory`.
   /// - EMFILE: no descriptor is left.
   static Result<std::unique_ptr<InspectServer>> open(Domain& domain,
                                                      std::vector<AssignedDevice*> devices,

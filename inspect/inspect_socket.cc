@@ -11,7 +11,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
-#include <system_error>
+
+#include "base/small_file.h"
 
 namespace passthru {
 namespace {
@@ -57,16 +58,18 @@ fs::path inspect_directory() {
   return fs::path(runtime) / "passthru/vm";
 }
 
+Result<fs::path> inspect_path_in(const fs::path& directory) {
+  PASSTHRU_TRY(make_directory(directory));
+  return directory / fmt::format("{}.sock", ::getpid());
+}
+
 Result<fs::path> default_inspect_path() {
   const fs::path directory = inspect_directory();
   if (directory.empty()) {
     return fail(ENOENT, "create the inspect socket",
                 "XDG_RUNTIME_DIR is not set. Name a path for the socket");
   }
-  std::error_code error;
-  fs::create_directories(directory, error);
-  if (error) return fail(error.value(), "create " + directory.string());
-  return directory / fmt::format("{}.sock", ::getpid());
+  return inspect_path_in(directory);
 }
 
 Result<Fd> listen_at(const fs::path& path, int backlog) {

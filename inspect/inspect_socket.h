@@ -14,11 +14,17 @@ namespace passthru {
 /// $XDG_RUNTIME_DIR/passthru/vm for other users. Empty if XDG_RUNTIME_DIR is not set.
 std::filesystem::path inspect_directory();
 
-/// Returns PID.sock in `inspect_directory`, which is created if it does not exist.
+/// Returns PID.sock in a directory, which is created if it does not exist. Only its owner can write
+/// to it, whatever the umask is.
+///
+/// Errors: those of make_directory.
+Result<std::filesystem::path> inspect_path_in(const std::filesystem::path& directory);
+
+/// Returns the same in `inspect_directory`.
 ///
 /// Errors:
 /// - ENOENT: XDG_RUNTIME_DIR is not set.
-/// - EACCES and others: of creating the directory.
+/// - those of `inspect_path_in`.
 Result<std::filesystem::path> default_inspect_path();
 
 /// Listens at `path`, mode 0600, for up to `backlog` clients that are not accepted yet. A socket

@@ -6,8 +6,10 @@
 #include <linux/vfio.h>
 
 #include <algorithm>
-#include <cstring>
+#include <cstddef>
 #include <utility>
+
+#include "vfio/capability_chain.h"
 
 namespace passthru {
 namespace {
@@ -16,15 +18,6 @@ constexpr const char* kIommuInfo = "VFIO_IOMMU_GET_INFO";
 
 tl::unexpected<Error> malformed_info(std::string why) {
   return fail(EBADMSG, kIommuInfo, std::move(why));
-}
-
-/// Returns a copy of the T at `offset`, if the bytes contain all of it.
-template <class T>
-std::optional<T> value_at(std::span<const std::byte> bytes, uint64_t offset) {
-  if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) return std::nullopt;
-  T value;
-  std::memcpy(&value, bytes.data() + offset, sizeof value);
-  return value;
 }
 
 Result<std::vector<IovaRange>> ranges_at(std::span<const std::byte> answer, uint64_t offset) {
@@ -46,17 +39,10 @@ Result<std::vector<IovaRange>> ranges_at(std::span<const std::byte> answer, uint
 
 Result<std::vector<IovaRange>> parse_iova_ranges(std::span<const std::byte> answer,
                                                  uint32_t first) {
-  // Capabilities do not overlap, so a longer chain than this has a loop.
-  size_t left = answer.size() / sizeof(vfio_info_cap_header);
-  for (uint32_t offset = first; offset != 0;) {
-    if (left-- == 0) return malformed_info("the capability chain has a loop");
-    const auto header = value_at<vfio_info_cap_header>(answer, offset);
-    if (!header || offset < sizeof(vfio_iommu_type1_info)) {
-      return malformed_info(
-          fmt::format("capability at {:#x} of {:#x} bytes", offset, answer.size()));
-    }
-    if (header->id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE) return ranges_at(answer, offset);
-    offset = header->next;
+  const auto chain =
+      PASSTHRU_TRY(capability_chain(answer, sizeof(vfio_iommu_type1_info), first, kIommuInfo));
+  for (const InfoCapability& each : chain) {
+    if (each.id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE) return ranges_at(answer, each.offset);
   }
   return fail(ENOTSUP, kIommuInfo, "the kernel reports no IOVA ranges");
 }

@@ -19,8 +19,6 @@
 namespace passthru {
 namespace {
 
-/// More than the capability chain of any region needs. A larger request of the kernel is refused.
-constexpr uint32_t kMaxRegionInfo = 1U << 20;
 /// All functions of a bus, with room for functions behind its bridges.
 constexpr uint32_t kMaxHotResetFunctions = 1U << 16;
 
@@ -141,22 +139,10 @@ Result<DeviceInfo> LinuxKernel::device_info(int device) {
 
 Result<RegionInfo> LinuxKernel::region_info(int device, Region region) {
   constexpr const char* kName = "VFIO_DEVICE_GET_REGION_INFO";
-  std::vector<std::byte> answer(sizeof(vfio_region_info));
   vfio_region_info info{};
-  // The first answer may give only the size of the whole answer.
-  for (int asked = 0;; ++asked) {
-    info = {};
-    info.argsz = static_cast<uint32_t>(answer.size());
-    info.index = static_cast<uint32_t>(region);
-    std::memcpy(answer.data(), &info, sizeof info);
-    PASSTHRU_TRY(kernel_call(device, VFIO_DEVICE_GET_REGION_INFO, answer.data(), kName));
-    std::memcpy(&info, answer.data(), sizeof info);
-    if (info.argsz <= answer.size()) break;
-    if (info.argsz > kMaxRegionInfo || asked == 2) {
-      return fail(EMSGSIZE, kName, fmt::format("the answer would take {} bytes", info.argsz));
-    }
-    answer.resize(info.argsz);
-  }
+  info.index = static_cast<uint32_t>(region);
+  const auto answer = PASSTHRU_TRY(whole_answer(device, VFIO_DEVICE_GET_REGION_INFO, info, kName));
+  std::memcpy(&info, answer.data(), sizeof info);
 
   RegionInfo result{.size = info.size,
                     .fd_offset = info.offset,

@@ -2,8 +2,6 @@
 // LinuxKernel: the ranges of IOVAs that devices can use.
 #include <linux/vfio.h>
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -17,8 +15,6 @@
 namespace passthru {
 namespace {
 
-/// More than the capabilities of any container need.
-constexpr uint32_t kMaxIommuInfo = 1U << 20;
 /// More than the reserved ranges of any machine need.
 constexpr size_t kMaxIovaRanges = size_t{1} << 16;
 
@@ -27,19 +23,8 @@ constexpr size_t kMaxIovaRanges = size_t{1} << 16;
 Result<std::vector<IovaRange>> LinuxKernel::container_iova_ranges(int container) {
   constexpr const char* kName = "VFIO_IOMMU_GET_INFO";
   vfio_iommu_type1_info info{};
-  std::vector<std::byte> answer(sizeof info);
-  for (unsigned asked = 1;; ++asked) {
-    info = {};
-    info.argsz = static_cast<uint32_t>(answer.size());
-    std::memcpy(answer.data(), &info, sizeof info);
-    PASSTHRU_TRY(kernel_call(container, VFIO_IOMMU_GET_INFO, answer.data(), kName));
-    std::memcpy(&info, answer.data(), sizeof info);
-    if (info.argsz <= answer.size()) break;
-    if (info.argsz > kMaxIommuInfo || asked == 3) {
-      return fail(EMSGSIZE, kName, fmt::format("the answer would take {} bytes", info.argsz));
-    }
-    answer.resize(info.argsz);
-  }
+  const auto answer = PASSTHRU_TRY(whole_answer(container, VFIO_IOMMU_GET_INFO, info, kName));
+  std::memcpy(&info, answer.data(), sizeof info);
   return parse_iova_ranges(answer, (info.flags & VFIO_IOMMU_INFO_CAPS) != 0 ? info.cap_offset : 0);
 }
 

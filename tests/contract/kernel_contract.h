@@ -277,4 +277,7 @@ class NodeContract : public KernelContract {
 /// The contract after a reset that VFIO did not see; for targets that support it.
 class BackdoorResetContract : public KernelContract {};
 
+/// The contract of INTx; for targets that have an interrupt pin.
+class IntxContract : public KernelContract {};
+
 }  // namespace passthru

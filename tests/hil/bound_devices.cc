@@ -81,4 +81,14 @@ std::vector<BoundDevice> devices_with_msix() {
   return devices;
 }
 
+std::vector<BoundDevice> devices_with_pin() {
+  std::vector<BoundDevice> devices = bound_devices();
+  std::erase_if(devices, [](const BoundDevice& device) {
+    const auto function = Sysfs().function(device.bdf);
+    return !function || function->config.size() <= PCI_INTERRUPT_PIN ||
+           function->config[PCI_INTERRUPT_PIN] == std::byte{0};
+  });
+  return devices;
+}
+
 }  // namespace passthru

@@ -32,9 +32,10 @@ struct BoundDevice {
 
 /// Returns all bound devices in the order of BDFs.
 std::vector<BoundDevice> bound_devices();
-/// Return the bound devices with a function-level reset, and those with MSI-X.
+/// Return the bound devices with a function-level reset, with MSI-X, and with an interrupt pin.
 std::vector<BoundDevice> devices_with_flr();
 std::vector<BoundDevice> devices_with_msix();
+std::vector<BoundDevice> devices_with_pin();
 /// Returns all bound devices if the run tests this backend, otherwise an empty list.
 std::vector<BoundDevice> devices_by(Backend backend);
 

@@ -72,6 +72,10 @@ INSTANTIATE_TEST_SUITE_P(Linux, BackdoorResetContract,
                          testing::ValuesIn(sources(devices_with_flr())),
                          [](const auto& each) { return each.param.name; });
 
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(IntxContract);
+INSTANTIATE_TEST_SUITE_P(Linux, IntxContract, testing::ValuesIn(sources(devices_with_pin())),
+                         [](const auto& each) { return each.param.name; });
+
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoneContract);
 INSTANTIATE_TEST_SUITE_P(Linux, GoneContract, testing::ValuesIn(sources_to_take_away()),
                          [](const auto& each) { return each.param.name; });
@@ -92,6 +96,10 @@ TEST(BoundDevices, OneWithMsixIsHere) {
 
 TEST(BoundDevices, OneWithAFunctionLevelResetIsHere) {
   if (devices_with_flr().empty()) GTEST_SKIP() << "no bound device has an FLR: " << kAdvice;
+}
+
+TEST(BoundDevices, OneWithAnInterruptPinIsHere) {
+  if (devices_with_pin().empty()) GTEST_SKIP() << "no bound device has a pin: " << kAdvice;
 }
 
 TEST(BoundDevices, OneToTakeAwayIsHere) {

@@ -104,12 +104,33 @@ TEST_F(SmallFile, ALinkInPlaceOfADirectoryIsRefused) {
   EXPECT_TRUE(make_directory(root / "b"));
 }
 
-TEST_F(SmallFile, ADirectoryOfAnotherUserIsRefused) {
-  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to give the directory away";
-  ASSERT_TRUE(make_directory(root / "b"));
-  ASSERT_EQ(::chown((root / "b").c_str(), 65534, 65534), 0);
-  EXPECT_EQ(make_directory(root / "b").error().cause,
-            "it exists, and is not a directory of this user");
+TEST(DirectoryFault, OnlyRootAndTheCallerMayReplaceFiles) {
+  constexpr uid_t kUser = 1000;
+  constexpr gid_t kGroup = 100;
+  const struct {
+    const char* what;
+    mode_t mode;
+    uid_t owner;
+    gid_t group;
+    DirectoryFault fault;
+  } cases[] = {
+      {"our own", S_IFDIR | 0755, kUser, kGroup, DirectoryFault::None},
+      {"root's", S_IFDIR | 0755, 0, 0, DirectoryFault::None},
+      {"our group can write", S_IFDIR | 0775, kUser, kGroup, DirectoryFault::None},
+      {"another user's", S_IFDIR | 0755, 65534, kGroup, DirectoryFault::NotOurs},
+      {"a file", S_IFREG | 0755, kUser, kGroup, DirectoryFault::NotOurs},
+      {"a link", S_IFLNK | 0777, kUser, kGroup, DirectoryFault::NotOurs},
+      {"another group can write", S_IFDIR | 0775, kUser, 65534, DirectoryFault::OthersCanWrite},
+      {"all can write", S_IFDIR | 0757, kUser, kGroup, DirectoryFault::OthersCanWrite},
+      {"all can write to root's", S_IFDIR | 01777, 0, 0, DirectoryFault::OthersCanWrite},
+  };
+  for (const auto& each : cases) {
+    struct stat status = {};
+    status.st_mode = each.mode;
+    status.st_uid = each.owner;
+    status.st_gid = each.group;
+    EXPECT_EQ(directory_fault(status, kUser, kGroup), each.fault) << each.what;
+  }
 }
 
 }  // namespace

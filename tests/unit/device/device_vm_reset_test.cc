@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 
 #include <array>
+#include <cerrno>
+#include <string_view>
 
 #include "tests/unit/device/assigned_fixture.h"
 
@@ -106,6 +108,40 @@ TEST_F(VmResetTest, DetachedDevicesArePassedOver) {
   b->detach();
   EXPECT_TRUE(reset({a.get(), b.get()}));
   EXPECT_EQ(b->inspect().resets.vm, 0U);
+}
+
+// The reset of a bus also takes the config space of the other devices there away.
+TEST_F(VmResetTest, AnAuditMeanwhileTakesNoDeviceForSilent) {
+  const auto b = open(left);
+  const auto c = open(right);
+  host.events.clear();
+  bool audited = false;
+  kernel->hook.set([&](std::string_view call, bool after) {
+    if (call != "VFIO_DEVICE_PCI_HOT_RESET" || after) return;
+    right.set_gone(true);
+    EXPECT_EQ(c->check_health(), 0U);
+    right.set_gone(false);
+    audited = true;
+  });
+  EXPECT_TRUE(reset({b.get(), c.get()}));
+  kernel->hook.set({});
+  EXPECT_TRUE(audited);
+  EXPECT_EQ(host.events.size(), 0U);
+  EXPECT_EQ(c->check_health(), 0U) << "afterwards it is audited again";
+  EXPECT_EQ(c->inspect().audits, 1U);
+}
+
+TEST_F(VmResetTest, NoStateIsSavedMeanwhile) {
+  const auto b = open(left);
+  const auto c = open(right);
+  kernel->hook.set([&](std::string_view call, bool after) {
+    if (call != "VFIO_DEVICE_PCI_HOT_RESET" || after) return;
+    EXPECT_EQ(c->save_state().error().code, EBUSY);
+  });
+  EXPECT_TRUE(reset({b.get(), c.get()}));
+  kernel->hook.set({});
+  EXPECT_EQ(kernel->calls("VFIO_DEVICE_PCI_HOT_RESET").size(), 1U);
+  EXPECT_TRUE(c->save_state());
 }
 
 TEST_F(VmResetTest, AFailedBusResetLeavesDevicesThatWork) {

@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <chrono>
+#include <string_view>
+#include <thread>
 #include <vector>
 
 #include "tests/unit/device/assigned_fixture.h"
@@ -74,6 +76,70 @@ TEST_F(SilentDevice, Case15ASilenceBetweenTwoChecksIsNotSeen) {
   EXPECT_EQ(*device->check_health(), 0U);
   EXPECT_THAT(told(), IsEmpty());
   EXPECT_TRUE(mapped(kWindow));
+}
+
+TEST_F(SilentDevice, Case15ASingleReadThatFailsDoesNotCount) {
+  open_used();
+  for (const int code : {EIO, EAGAIN, ENODEV}) {
+    kernel->fail("pread", code);
+    EXPECT_EQ(device->check_health(), 0U) << code;
+    EXPECT_TRUE(mapped(kWindow)) << code;
+  }
+  EXPECT_THAT(told(), IsEmpty());
+}
+
+TEST_F(SilentDevice, Case15ASingleReadOfAllOnesDoesNotCount) {
+  open_used();
+  hardware->set_gone(true);
+  kernel->hook.set([this](std::string_view call, bool after) {
+    if (call == "pread" && after) hardware->set_gone(false);
+  });
+  EXPECT_EQ(device->check_health(), 0U);
+  EXPECT_TRUE(mapped(kWindow));
+  EXPECT_THAT(told(), IsEmpty());
+  kernel->hook.set({});
+}
+
+TEST_F(SilentDevice, Case15ReadsThatFailTwiceCount) {
+  open_used();
+  kernel->fail("pread", EIO);
+  kernel->fail("pread", EIO, 2);
+  EXPECT_FALSE(device->check_health());
+  EXPECT_FALSE(mapped(kWindow));
+  EXPECT_THAT(told(), ElementsAre(Event::Kind::DeviceSilent));
+}
+
+TEST_F(SilentDevice, Case15ADeviceThatIsKnownToBeSilentIsReadOnce) {
+  open_used();
+  kernel->forget_calls();
+  hardware->set_gone(true);
+  EXPECT_FALSE(device->check_health());
+  EXPECT_EQ(kernel->calls("pread").size(), 2U);
+  kernel->forget_calls();
+  EXPECT_FALSE(device->check_health());
+  EXPECT_EQ(kernel->calls("pread").size(), 1U);
+}
+
+// In each round an access begins after the first read, and the device answers when that access has
+// ended. If the access waited for the second read, the second read would never get an answer.
+TEST_F(SilentDevice, Case15NoAccessWaitsForTheSecondRead) {
+  open_used();
+  EXPECT_TRUE(eventually([this] {
+    std::thread vcpu;
+    hardware->set_gone(true);
+    kernel->hook.set([&](std::string_view call, bool after) {
+      if (call != "pread" || !after || vcpu.joinable()) return;
+      vcpu = std::thread([this] {
+        device->config_read(0, 4);
+        hardware->set_gone(false);
+      });
+    });
+    const bool in_time = device->check_health().has_value();
+    vcpu.join();
+    kernel->hook.set({});
+    EXPECT_TRUE(device->check_health());
+    return in_time;
+  }));
 }
 
 TEST_F(SilentDevice, Case15ItIsGivenUpAfterTheLimit) {

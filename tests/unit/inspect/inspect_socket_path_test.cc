@@ -2,6 +2,7 @@
 // Tests of paths at which no inspect socket can be made: the exact errors, and that existing files
 // stay.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
@@ -11,6 +12,7 @@
 #include <string>
 
 #include "inspect/inspect_server.h"
+#include "inspect/inspect_socket.h"
 #include "tests/unit/device/assigned_fixture.h"
 
 namespace passthru {
@@ -85,6 +87,23 @@ TEST_F(InspectSocketPath, ADirectoryThatIsNotThereIsNotMade) {
   const fs::path path = directory / "no/such.sock";
   EXPECT_EQ(refusal(path).message(), words(path, "No such file or directory"));
   EXPECT_FALSE(fs::exists(directory / "no"));
+}
+
+TEST_F(InspectSocketPath, OnlyTheOwnerCanWriteToTheDirectoryThatIsMade) {
+  const mode_t before = ::umask(0);
+  const auto path = inspect_path_in(directory / "passthru/vm");
+  ::umask(before);
+  ASSERT_TRUE(path) << path.error().message();
+  EXPECT_EQ(path->parent_path(), directory / "passthru/vm");
+  EXPECT_EQ(fs::status(path->parent_path()).permissions(), fs::perms(0755));
+}
+
+TEST_F(InspectSocketPath, ADirectoryThatOthersCanWriteToIsRefused) {
+  ASSERT_TRUE(inspect_path_in(directory / "vm"));
+  fs::permissions(directory / "vm", fs::perms(0777));
+  const auto path = inspect_path_in(directory / "vm");
+  ASSERT_FALSE(path);
+  EXPECT_EQ(path.error().code, EPERM);
 }
 
 }  // namespace

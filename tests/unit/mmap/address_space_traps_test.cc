@@ -23,26 +23,35 @@ Window trapped_window(uint64_t base, uint64_t size) {
   return {base, size, std::make_shared<Recorder>(uint8_t{1}), {}};
 }
 
-TEST(AddressSpaceTraps, AWindowIsAnnouncedWholeUntilItIsRemoved) {
+class AddressSpaceTraps : public testing::Test {
+ protected:
+  /// Adds a window at 0x10000. A move of it fails, and the VMM does not take it back.
+  WindowId add_unannounced() {
+    const WindowId id = add(space, trapped_window(0x10000, 0x1000));
+    mapper.traps_to_fail = 1;
+    mapper.untrappable = 0x10000;
+    EXPECT_FALSE(space.commit({{id}, {trapped_window(0x20000, 0x1000)}}));
+    return id;
+  }
+
   FakeMapper mapper;
-  AddressSpace space(kLimit, &mapper, kPage);
+  AddressSpace space{kLimit, &mapper, kPage};
+};
+
+TEST_F(AddressSpaceTraps, AWindowIsAnnouncedWholeUntilItIsRemoved) {
   const WindowId id = add(space, mapped_window(0x10800, 0x4008, 0x100000));
   EXPECT_THAT(mapper.trapped, ElementsAre(GuestTrap{kMemory, 0x10800, 0x4008}));
   remove(space, id);
   EXPECT_THAT(mapper.trapped, IsEmpty());
 }
 
-TEST(AddressSpaceTraps, AnOpaqueWindowIsTheVmmsOwn) {
-  FakeMapper mapper;
-  AddressSpace space(kLimit, &mapper, kPage);
+TEST_F(AddressSpaceTraps, AnOpaqueWindowIsTheVmmsOwn) {
   const WindowId id = add(space, {.base = 0x10000, .size = 0x1000});
   EXPECT_THAT(mapper.trapped, IsEmpty());
   remove(space, id);
 }
 
-TEST(AddressSpaceTraps, AMoveTakesTheOldPlaceBackAndThenAnnouncesTheNew) {
-  FakeMapper mapper;
-  AddressSpace space(kLimit, &mapper, kPage);
+TEST_F(AddressSpaceTraps, AMoveTakesTheOldPlaceBackAndThenAnnouncesTheNew) {
   add(space, trapped_window(0x50000, 0x1000));
   const WindowId id = add(space, trapped_window(0x10000, 0x4000));
   mapper.order.clear();
@@ -50,9 +59,7 @@ TEST(AddressSpaceTraps, AMoveTakesTheOldPlaceBackAndThenAnnouncesTheNew) {
   EXPECT_THAT(mapper.order, ElementsAre(-0x10000, 0x12000)) << "the other window is not touched";
 }
 
-TEST(AddressSpaceTraps, TwoWindowsInOnePlaceAreAnnouncedTwice) {
-  FakeMapper mapper;
-  AddressSpace space(kLimit, &mapper, kPage);
+TEST_F(AddressSpaceTraps, TwoWindowsInOnePlaceAreAnnouncedTwice) {
   const WindowId first = add(space, trapped_window(0x10000, 0x1000));
   add(space, trapped_window(0x10000, 0x1000));
   EXPECT_EQ(mapper.trapped.size(), 2U);
@@ -60,7 +67,7 @@ TEST(AddressSpaceTraps, TwoWindowsInOnePlaceAreAnnouncedTwice) {
   EXPECT_THAT(mapper.trapped, ElementsAre(GuestTrap{kMemory, 0x10000, 0x1000}));
 }
 
-TEST(AddressSpaceTraps, AWindowAnswersOnlyWhenItIsAnnouncedAndUntilItIsTakenBack) {
+TEST_F(AddressSpaceTraps, AWindowAnswersOnlyWhenItIsAnnouncedAndUntilItIsTakenBack) {
   struct Asker : FakeMapper {
     Result<void> trap(GuestSpace space, uint64_t address, uint64_t size) override {
       PASSTHRU_TRY(FakeMapper::trap(space, address, size));
@@ -70,20 +77,19 @@ TEST(AddressSpaceTraps, AWindowAnswersOnlyWhenItIsAnnouncedAndUntilItIsTakenBack
     const AddressSpace* asked = nullptr;
     bool answered_in_trap = false;
   };
-  Asker mapper;
-  AddressSpace space(kLimit, &mapper, kPage);
-  mapper.asked = &space;
-  add(space, trapped_window(0x10000, 0x1000));
-  EXPECT_FALSE(mapper.answered_in_trap) << "the change may still fail";
-  EXPECT_EQ(read(space, 0x10000, 1), 1U);
+  Asker asker;
+  AddressSpace asked(kLimit, &asker, kPage);
+  asker.asked = &asked;
+  add(asked, trapped_window(0x10000, 0x1000));
+  EXPECT_FALSE(asker.answered_in_trap) << "the change may still fail";
+  EXPECT_EQ(read(asked, 0x10000, 1), 1U);
 }
 
 /// Two windows move, and one is new.
-class AddressSpaceTrapRollback : public testing::TestWithParam<unsigned> {};
+class AddressSpaceTrapRollback : public AddressSpaceTraps,
+                                 public testing::WithParamInterface<unsigned> {};
 
 TEST_P(AddressSpaceTrapRollback, LeavesEverythingAsItWasWhenAnAnnouncementFails) {
-  FakeMapper mapper;
-  AddressSpace space(kLimit, &mapper, kPage);
   const WindowId one = add(space, mapped_window(0x10000, 0x4000, 0x100000));
   const WindowId two = add(space, trapped_window(0x20000, 0x1000));
   add(space, trapped_window(0x30000, 0x1000));
@@ -111,9 +117,7 @@ TEST_P(AddressSpaceTrapRollback, LeavesEverythingAsItWasWhenAnAnnouncementFails)
 
 INSTANTIATE_TEST_SUITE_P(AtEachAnnouncement, AddressSpaceTrapRollback, testing::Values(1U, 2U, 3U));
 
-TEST(AddressSpaceTraps, AMappingThatIsRefusedTakesTheAnnouncementsBack) {
-  FakeMapper mapper;
-  AddressSpace space(kLimit, &mapper, kPage);
+TEST_F(AddressSpaceTraps, AMappingThatIsRefusedTakesTheAnnouncementsBack) {
   const WindowId id = add(space, mapped_window(0x10000, 0x4000, 0x100000));
   mapper.refused = 0x20000;
   ASSERT_FALSE(space.commit({{id}, {mapped_window(0x20000, 0x4000, 0x100000)}}));
@@ -121,13 +125,8 @@ TEST(AddressSpaceTraps, AMappingThatIsRefusedTakesTheAnnouncementsBack) {
   EXPECT_EQ(mapper.all().size(), 1U);
 }
 
-TEST(AddressSpaceTraps, AWindowThatIsNotAnnouncedAgainIsSoWithTheNextChange) {
-  FakeMapper mapper;
-  AddressSpace space(kLimit, &mapper, kPage);
-  const WindowId id = add(space, trapped_window(0x10000, 0x1000));
-  mapper.traps_to_fail = 1;
-  mapper.untrappable = 0x10000;
-  ASSERT_FALSE(space.commit({{id}, {trapped_window(0x20000, 0x1000)}}));
+TEST_F(AddressSpaceTraps, AWindowThatIsNotAnnouncedAgainIsSoWithTheNextChange) {
+  const WindowId id = add_unannounced();
   EXPECT_THAT(mapper.trapped, IsEmpty());
   EXPECT_EQ(read(space, 0x10000, 1), 1U) << "the window still answers";
 
@@ -140,30 +139,23 @@ TEST(AddressSpaceTraps, AWindowThatIsNotAnnouncedAgainIsSoWithTheNextChange) {
   EXPECT_THAT(mapper.trapped, IsEmpty());
 }
 
-TEST(AddressSpaceTraps, AWindowThatIsNotAnnouncedIsNotTakenBack) {
-  FakeMapper mapper;
-  AddressSpace space(kLimit, &mapper, kPage);
-  const WindowId id = add(space, trapped_window(0x10000, 0x1000));
-  mapper.traps_to_fail = 1;
-  mapper.untrappable = 0x10000;
-  ASSERT_FALSE(space.commit({{id}, {trapped_window(0x20000, 0x1000)}}));
+TEST_F(AddressSpaceTraps, AWindowThatIsNotAnnouncedIsNotTakenBack) {
+  const WindowId id = add_unannounced();
   mapper.order.clear();
   remove(space, id);
   EXPECT_THAT(mapper.order, IsEmpty());
 }
 
-TEST(AddressSpaceTraps, TheEndOfTheSpaceTakesEveryAnnouncementBack) {
-  FakeMapper mapper;
+TEST_F(AddressSpaceTraps, TheEndOfTheSpaceTakesEveryAnnouncementBack) {
   {
-    AddressSpace space(kLimit, &mapper, kPage);
-    add(space, trapped_window(0x10000, 0x1000));
-    add(space, mapped_window(0x20000, 0x1000, 0x100000));
+    AddressSpace ends(kLimit, &mapper, kPage);
+    add(ends, trapped_window(0x10000, 0x1000));
+    add(ends, mapped_window(0x20000, 0x1000, 0x100000));
   }
   EXPECT_THAT(mapper.trapped, IsEmpty());
 }
 
-TEST(AddressSpaceTraps, PortsAreAnnouncedAndNeverMapped) {
-  FakeMapper mapper;
+TEST_F(AddressSpaceTraps, PortsAreAnnouncedAndNeverMapped) {
   AddressSpace ports(0x10000, &mapper, kPage, GuestSpace::Ports);
   const WindowId id = add(ports, mapped_window(0xc000, 0x1000, 0x100000));
   EXPECT_THAT(mapper.trapped, ElementsAre(GuestTrap{GuestSpace::Ports, 0xc000, 0x1000}));

@@ -54,6 +54,8 @@ INSTANTIATE_TEST_SUITE_P(FakeVirtual, KernelContract, testing::ValuesIn(kVirtual
                          [](const auto& each) { return each.param.name; });
 INSTANTIATE_TEST_SUITE_P(Fake, BackdoorResetContract, testing::ValuesIn(kSources),
                          [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(Fake, IntxContract, testing::ValuesIn(kSources),
+                         [](const auto& each) { return each.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Fake, GoneContract, testing::ValuesIn(kSources),
                          [](const auto& each) { return each.param.name; });

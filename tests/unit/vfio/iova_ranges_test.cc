@@ -69,15 +69,6 @@ TEST(IovaRanges, AnAnswerThatContradictsItselfIsRefused) {
     uint32_t first;
   } bad[] = {
       {"first capability within the header", [&] { return answer_with(good); }, kFirstIommuCap - 4},
-      {"first capability beyond the answer", [&] { return answer_with(good); }, 1000000},
-      {"loop",
-       [&] {
-         auto answer = answer_with(good);
-         const vfio_info_cap_header self{VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1, kFirstIommuCap};
-         std::memcpy(&answer[kFirstIommuCap], &self, sizeof self);
-         return answer;
-       },
-       kFirstIommuCap},
       {"last before first",
        [] {
          return answer_with({{0x2000, 0x1fff}});

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tests of parsing a capability chain. A malformed chain is refused without a read beyond the
-// answer.
+// Tests of parsing a region's capabilities. A malformed answer is refused without a read beyond it.
 #include "vfio/region_caps.h"
 
 #include <gtest/gtest.h>
@@ -81,18 +80,7 @@ TEST(RegionCaps, RefusesWhatIsMalformed) {
     Answer answer;
     uint32_t first;
   } cases[] = {
-      {"starts at the end", Answer(), kFirst},
-      {"starts far beyond", Answer(), 0xfffffff8},
-      {"starts within the struct", Answer().header(VFIO_REGION_INFO_CAP_TYPE, 0), 8},
-      {"header cut short", Answer().u32(VFIO_REGION_INFO_CAP_MSIX_MAPPABLE), kFirst},
-      {"next beyond", Answer().header(VFIO_REGION_INFO_CAP_TYPE, kFirst + 8), kFirst},
-      {"next wraps", Answer().header(VFIO_REGION_INFO_CAP_TYPE, 0xffffffff), kFirst},
-      {"points at itself", Answer().header(VFIO_REGION_INFO_CAP_TYPE, kFirst), kFirst},
-      {"loop of two",
-       Answer()
-           .header(VFIO_REGION_INFO_CAP_TYPE, kFirst + 8)
-           .header(VFIO_REGION_INFO_CAP_TYPE, kFirst),
-       kFirst},
+      {"chain within the struct", Answer().header(VFIO_REGION_INFO_CAP_TYPE, 0), 8},
       {"sparse without a count", Answer().header(VFIO_REGION_INFO_CAP_SPARSE_MMAP, 0), kFirst},
       {"sparse with more areas than bytes",
        Answer()
