@@ -120,8 +120,9 @@ class Restoration {
     }
     set_override(before_.driver_override);
   }
+  void add(PlannedChange change) { plan_.push_back(std::move(change)); }
   void add(FileChange change, std::vector<FileChange> undo) {
-    plan_.push_back({std::move(change), std::move(undo), name()});
+    add({std::move(change), std::move(undo), name()});
   }
   [[nodiscard]] ChangePlan plan() && { return std::move(plan_); }
 
@@ -151,12 +152,7 @@ Result<ChangePlan> Binding::bind(Bdf bdf, const std::string& driver) const {
   const fs::path vfio = sysfs_.driver_path(vfio_driver);
 
   ChangePlan plan;
-  if (kept != before) {
-    plan.push_back(
-        {create_file(record_of(bdf), before.text()),
-         {kept ? create_file(record_of(bdf), kept->text()) : remove_file(record_of(bdf))},
-         name});
-  }
+  if (kept != before) plan.push_back(content_change(record_of(bdf), before.text(), name));
   if (function.driver_override != vfio_driver) {
     plan.push_back({write(override_file, vfio_driver),
                     {write(override_file, function.driver_override)},
@@ -192,7 +188,7 @@ Result<ChangePlan> Binding::unbind(Bdf bdf) const {
   }
 
   Restoration restoration(sysfs_, function, before);
-  if (!kept) restoration.add(create_file(file, before.text()), {remove_file(file)});
+  if (!kept) restoration.add(content_change(file, before.text(), bdf.str()));
   if (function.on_vfio) restoration.leave_vfio();
   if (to_be_returned) {
     restoration.return_driver();

@@ -2,12 +2,14 @@
 #include "prepare/change_plan.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
 #include <set>
 #include <sstream>
 #include <system_error>
+#include <utility>
 
 #include "base/small_file.h"
 #include "prepare/in_use.h"
@@ -97,6 +99,16 @@ std::string FileChange::str() const {
   return {};
 }
 
+PlannedChange content_change(std::filesystem::path file, std::string content, std::string device) {
+  constexpr size_t kMaxContent = 65536;
+  auto now = read_file(file, kMaxContent);
+  FileChange undo = now ? FileChange{FileChange::Kind::Create, file, std::move(*now)}
+                        : FileChange{FileChange::Kind::Remove, file, {}};
+  return {{FileChange::Kind::Create, std::move(file), std::move(content)},
+          {std::move(undo)},
+          std::move(device)};
+}
+
 Result<void> apply_to_files(const FileChange& change) {
   std::error_code error;
   switch (change.kind) {
@@ -121,7 +133,8 @@ Result<void> carry_out(const ChangePlan& plan, const ApplyChange& apply) {
     Error error = std::move(done).error();
     if (error.device.empty()) error.device = plan[i].device;
     if (error.code == ECANCELED) return tl::unexpected(stopped_at(plan, i, std::move(error)));
-    if (error.advice.empty() && (error.code == EACCES || error.code == EPERM)) {
+    const bool denied = error.code == EACCES || error.code == EPERM;
+    if (error.advice.empty() && denied && ::geteuid() != 0) {
       error.advice = "This needs root: run it with sudo";
     }
     const std::string left = undo_before(plan, i, apply);

@@ -34,6 +34,9 @@ struct PlannedChange {
   std::string device{};            ///< BDF; the error of a failed change names it
 };
 
+/// Returns the change that gives `file` this content. Its undo restores the file as it is now.
+PlannedChange content_change(std::filesystem::path file, std::string content, std::string device);
+
 /// Changes in the order in which they are made. Empty: nothing needs to change.
 using ChangePlan = std::vector<PlannedChange>;
 
@@ -47,7 +50,7 @@ Result<void> apply_to_files(const FileChange& change);
 
 /// Carries out all of the plan, or nothing: if a change fails, the earlier changes are undone, last
 /// first. Returns the error of the failed change; its cause names the changes that could not be
-/// undone. EACCES and EPERM come with advice.
+/// undone. Without root, EACCES and EPERM come with advice.
 ///
 /// Errors:
 /// - ECANCELED: as above. Nothing is undone, because the kernel still works on the device. The

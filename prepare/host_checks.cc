@@ -127,8 +127,15 @@ HostCheck in_use(const DeviceFacts& facts) {
   if (!facts.uses) {
     return {kName, Unknown, facts.uses.error().message(), {}};
   }
-  if (facts.uses->empty())
-    return {kName, Ok, "no mounted file system, swap, volume or network interface that is up", {}};
+  if (facts.uses->empty()) {
+    return {kName,
+            Ok,
+            facts.sees_all_processes
+                ? "the host does not use it"
+                : "no use is visible; root also sees the device nodes that other users' processes "
+                  "have open",
+            {}};
+  }
   std::vector<std::string> what;
   std::vector<std::string> ways;
   for (const DeviceUse& use : *facts.uses) {

@@ -119,6 +119,7 @@ Result<DeviceFacts> device_facts(const HostRoots& roots, Bdf bdf) {
   facts.resettable =
       !facts.function.reset_methods.empty() || is_there(sysfs.function_path(bdf) / "reset");
   if (!facts.function.on_vfio) facts.uses = device_uses(sysfs, roots.proc, bdf);
+  facts.sees_all_processes = ::geteuid() == 0;
   facts.held_bars = held_bars(roots, facts.function);
   facts.direct_regions = direct_regions(sysfs, group);
   facts.cdev = sysfs.cdev(bdf);

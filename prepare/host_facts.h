@@ -57,6 +57,7 @@ struct DeviceFacts {
   bool resettable = false;                                         ///< by any method
   std::vector<GroupMember> blocking{};                             ///< in its group, without itself
   Result<std::vector<DeviceUse>> uses = std::vector<DeviceUse>();  ///< empty on VFIO
+  bool sees_all_processes = true;  ///< false: other users' open files are not in `uses`
   std::vector<HeldBar> held_bars{};
   std::vector<IovaRange> direct_regions{};  ///< memory that firmware reserves for its group
   std::string cdev{};   ///< the name of its own node below /dev/vfio/devices, if any

@@ -80,13 +80,8 @@ Result<ChangePlan> PersistentBinding::keep(const PciFunction& function,
   }
   const fs::path file = has_driverctl() ? driverctl_file(bdf) : udev_rule(bdf);
   const std::string content = has_driverctl() ? vfio_driver + "\n" : rule_of(function, vfio_driver);
-  const auto old = read_file(file, kMaxRule);
-  if (old && *old == content) return ChangePlan{};
-  const FileChange undo = old ? FileChange{FileChange::Kind::Create, file, *old}
-                              : FileChange{FileChange::Kind::Remove, file, {}};
-  ChangePlan plan;
-  plan.push_back({{FileChange::Kind::Create, file, content}, {undo}, bdf.str()});
-  return plan;
+  if (read_file(file, kMaxRule).value_or(std::string()) == content) return ChangePlan{};
+  return ChangePlan{content_change(file, content, bdf.str())};
 }
 
 ChangePlan PersistentBinding::forget(Bdf bdf) const {

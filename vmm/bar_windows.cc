@@ -131,16 +131,24 @@ std::string names_of(const std::vector<GuestBar>& bars) {
 }
 
 /// Returns why the high window is not larger.
-std::string end_of(const AddressWindow& high, const AddressLimits& limits) {
-  const unsigned bits = std::min(limits.physical_bits, kMaxBits);
-  if (high.end == uint64_t{1} << bits) {
-    return fmt::format("The guest's CPUs have {} address bits", bits);
-  }
-  return "Devices do not reach the addresses behind it by DMA, so --p2p=off makes it larger";
+std::string end_of(const AddressWindow& high, const std::vector<GuestBar>& bars,
+                   AddressLimits limits) {
+  limits.reachable.clear();
+  if (choose(high_windows(limits), bars).size() > high.size())
+    return "Devices do not reach the addresses behind it by DMA, so --p2p=off makes it larger";
+  return fmt::format("The guest's CPUs have {} address bits",
+                     std::min(limits.physical_bits, kMaxBits));
+}
+
+bool fit_without_high_ram(const std::vector<GuestBar>& bars, AddressLimits limits) {
+  limits.ram.high = 0;
+  return all_fit(largest_first(bars), choose(high_windows(limits), bars));
 }
 
 std::string advice(bool is_64bit, const std::vector<GuestBar>& bars, const AddressLimits& limits) {
   constexpr AddressWindow kLargestLow{.begin = kGiB, .end = kEcam};
+  if (is_64bit && limits.ram.high != 0 && fit_without_high_ram(bars, limits))
+    return "Give the guest less memory, or assign fewer devices";
   if (!is_64bit && limits.ram.low > kGiB && all_fit(largest_first(bars), kLargestLow)) {
     return "Give the guest at most --memory 1G, which makes the window larger, or fewer devices";
   }
@@ -158,7 +166,7 @@ Error no_place(bool is_64bit, const std::vector<GuestBar>& all, const AddressWin
           "{} need {} of {}-bit addresses, and the guest's window from {:#x} to {:#x} has {}{}",
           names_of(bars), size_text(sum), is_64bit ? 64 : 32, window.begin,
           window.size() == 0 ? window.begin : window.end - 1, size_text(window.size()),
-          is_64bit ? ". " + end_of(window, limits) : ""))
+          is_64bit ? ". " + end_of(window, bars, limits) : ""))
       .advise(advice(is_64bit, bars, limits));
 }
 

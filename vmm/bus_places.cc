@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -54,12 +55,17 @@ class Slots {
                        "Give each device another address");
   }
 
-  /// Returns the lowest free slot, or nothing.
-  [[nodiscard]] std::optional<uint8_t> free_slot() const {
-    for (uint8_t slot = 1; slot < PciBus::kSlots; ++slot) {
-      if (functions_of(slot) == 0) return slot;
-    }
-    return std::nullopt;
+  /// Returns the number of slots that have functions.
+  [[nodiscard]] size_t used() const {
+    std::set<uint8_t> slots;
+    for (const auto& [address, index] : users_) slots.insert(address.device);
+    return slots.size();
+  }
+  /// Returns the lowest free slot. There must be one.
+  [[nodiscard]] uint8_t free_slot() const {
+    uint8_t slot = 1;
+    while (functions_of(slot) != 0) ++slot;
+    return slot;
   }
   void take(Bdf address, size_t index) { users_.emplace(address, index); }
   [[nodiscard]] size_t functions_of(uint8_t slot) const {
@@ -122,19 +128,21 @@ Result<std::vector<BusPlace>> place_on_bus(const std::vector<PlaceRequest>& requ
     if (requests[index].address) PASSTHRU_TRY(slots.take_chosen(index));
   }
   const auto devices = devices_of(requests);
+  constexpr size_t kSlots = PciBus::kSlots - 1;  // without the host bridge's
+  const size_t needed = slots.used() + devices.size();
+  if (needed > kSlots) {
+    return tl::unexpected(
+        Error{.code = ENOSPC, .operation = "make a virtual machine"}
+            .because(
+                fmt::format("the devices need {} slots, and the PCI bus has {}", needed, kSlots))
+            .advise("Assign fewer devices"));
+  }
   for (const std::vector<size_t>& functions : devices) {
-    const auto slot = slots.free_slot();
-    if (!slot) {
-      return tl::unexpected(
-          Error{.code = ENOSPC, .operation = "make a virtual machine"}
-              .because(fmt::format("{} devices are more than the {} slots of the PCI bus",
-                                   devices.size(), PciBus::kSlots - 1))
-              .advise("Assign fewer devices"));
-    }
+    const uint8_t slot = slots.free_slot();
     for (const size_t index : functions) {
       const uint8_t own = requests[index].device.function;
       const bool lowest = index == functions.front();
-      slots.take({.device = *slot, .function = lowest ? uint8_t{0} : own}, index);
+      slots.take({.device = slot, .function = lowest ? uint8_t{0} : own}, index);
     }
   }
   return slots.places();

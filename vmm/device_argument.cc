@@ -8,6 +8,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "vmm/pci_bus.h"
 
@@ -21,9 +22,9 @@ constexpr const char* kOptions =
 
 constexpr uint32_t kMaxSilence = 24 * 60 * 60;  // seconds
 
-Error refused(std::string_view option, const char* cause, std::string advice) {
+Error refused(std::string_view option, std::string cause, std::string advice) {
   return Error{.code = EINVAL, .operation = fmt::format("read the option '{}'", option)}
-      .because(cause)
+      .because(std::move(cause))
       .advise(std::move(advice));
 }
 
@@ -38,6 +39,15 @@ std::optional<uint32_t> number(std::string_view text, int base = 10) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+/// Reads a number from `least` to `most`. The error names what the option takes, and its unit.
+Result<uint32_t> number_between(std::string_view option, std::string_view value, uint32_t least,
+                                uint32_t most, const char* what, const char* unit = "") {
+  const auto given = number(value);
+  if (given && *given >= least && *given <= most) return *given;
+  return tl::unexpected(refused(option, fmt::format("it is not a valid {}", what),
+                                fmt::format("Use {} to {}{}", least, most, unit)));
 }
 
 /// Returns where the option stores its descriptor, or null for another option.
@@ -106,30 +116,18 @@ Result<void> read_option(std::string_view option, DeviceArgument& argument) {
                                   "Use a slot from 1 to 1f and a function from 0 to 7, like 3.1"));
   }
   if (name == "moderate") {
-    const uint32_t rate = number(value).value_or(0);
-    if (rate == 0 || rate > kMaxPerSecond) {
-      return tl::unexpected(refused(option, "it is not a valid interrupt rate",
-                                    fmt::format("Use 1 to {} interrupts a second", kMaxPerSecond)));
-    }
-    options.max_interrupts_per_second = rate;
+    options.max_interrupts_per_second = PASSTHRU_TRY(
+        number_between(option, value, 1, kMaxPerSecond, "interrupt rate", " interrupts a second"));
     return {};
   }
   if (name == "vectors") {
-    const uint32_t vectors = number(value).value_or(0);
-    if (vectors == 0 || vectors > kMaxMsixVectors) {
-      return tl::unexpected(refused(option, "it is not a valid number of vectors",
-                                    fmt::format("Use 1 to {}", kMaxMsixVectors)));
-    }
-    options.max_vectors = vectors;
+    options.max_vectors =
+        PASSTHRU_TRY(number_between(option, value, 1, kMaxMsixVectors, "number of vectors"));
     return {};
   }
   if (name == "silence") {
-    const auto seconds = number(value);
-    if (!seconds || *seconds > kMaxSilence) {
-      return tl::unexpected(refused(option, "it is not a valid number of seconds",
-                                    fmt::format("Use 0 to {}", kMaxSilence)));
-    }
-    options.max_silence = std::chrono::seconds(*seconds);
+    options.max_silence = std::chrono::seconds(
+        PASSTHRU_TRY(number_between(option, value, 0, kMaxSilence, "number of seconds")));
     return {};
   }
   if (name == "bdf") {

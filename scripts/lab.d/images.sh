@@ -114,6 +114,9 @@ extract_vmlinux() {
   [ "$(head -c 4 "$2" | tail -c 3)" = ELF ]
 }
 
+# Callers test the following functions with || or `if`, which switches off `set -e` in them. So each step returns its
+# own failure: a full disk must not leave an incomplete image in the cache.
+
 # Unpacks package $1 to $2: vmlinuz, vmlinux and a modules tree that depmod has indexed. The emulator boots vmlinux
 # through its PVH entry, which saves 2 s of emulated decompression.
 unpack_stock_kernel() {
@@ -122,15 +125,14 @@ unpack_stock_kernel() {
     exclude+=(--exclude="./lib/modules/*/kernel/$module")
   done
   unwanted=(--exclude='./usr/share' --exclude='./boot/System.map*')
-  mkdir -p "$into"
-  dpkg-deb --fsys-tarfile "$package" | tar -x -C "$into" "${exclude[@]}" "${unwanted[@]}" --no-same-owner
+  mkdir -p "$into" &&
+    dpkg-deb --fsys-tarfile "$package" |
+    tar -x -C "$into" "${exclude[@]}" "${unwanted[@]}" --no-same-owner || return
   local release
-  release=$(ls "$into/lib/modules")
-  mv "$into/boot/vmlinuz-$release" "$into/vmlinuz"
+  release=$(ls "$into/lib/modules") && mv "$into/boot/vmlinuz-$release" "$into/vmlinuz" || return
   extract_vmlinux "$into/vmlinuz" "$into/vmlinux" || rm -f "$into/vmlinux"
   rm -rf "$into/boot" "$into/usr"
-  printf '%s\n' "$release" >"$into/release"
-  PATH=$PATH:/usr/sbin:/sbin depmod -b "$into" "$release"
+  printf '%s\n' "$release" >"$into/release" && PATH=$PATH:/usr/sbin:/sbin depmod -b "$into" "$release"
 }
 
 fetch_stock_kernel() {
@@ -147,7 +149,7 @@ fetch_stock_kernel() {
     if [ ! -e "$cache/$content/release" ]; then
       unpack_stock_kernel "$package" unpacked || exit 1
       rm -rf "${cache:?}/$content"
-      mv unpacked "$cache/$content"
+      mv unpacked "$cache/$content" || exit 1
     fi
     ln -sfn "$content" "$cache/stock-$KERNEL_LAYOUT"
   ) || {
@@ -167,14 +169,13 @@ stock_kernel() {
 stage_modules() {
   local kernel=$1 tree=$2 release
   shift 2
-  release=$(<"$kernel/release")
+  release=$(<"$kernel/release") || return
   local from=$kernel/lib/modules/$release to=$tree/lib/modules/$release
-  mkdir -p "$to"
-  cp "$from"/modules.builtin* "$from/modules.order" "$to/"
+  mkdir -p "$to" && cp "$from"/modules.builtin* "$from/modules.order" "$to/" || return
   local files
   files=$(PATH=$PATH:/usr/sbin:/sbin modprobe -d "$kernel" -S "$release" -a --show-depends "$@" |
     sed -n "s|^insmod .*/lib/modules/$release/\([^ ]*\).*|\1|p" | sort -u) || return 1
-  (cd "$from" && xargs cp --parents -t "$to" <<<"$files")
+  (cd "$from" && xargs cp --parents -t "$to" <<<"$files") || return
   PATH=$PATH:/usr/sbin:/sbin depmod -b "$tree" "$release"
 }
 
@@ -182,20 +183,19 @@ stage_modules() {
 stage_busybox() {
   local tree=$1 init=$2 busybox name
   busybox=$(command -v busybox) || images_fail "busybox is not installed. Run scripts/setup" || return 1
-  mkdir -p "$tree"/{bin,proc,sys,dev,run,tmp,etc}
-  cp "$busybox" "$tree/bin/busybox"
+  mkdir -p "$tree"/{bin,proc,sys,dev,run,tmp,etc} && cp "$busybox" "$tree/bin/busybox" || return
   for name in $("$busybox" --list); do
-    [ "$name" = busybox ] || ln -s busybox "$tree/bin/$name"
+    [ "$name" = busybox ] || ln -s busybox "$tree/bin/$name" || return
   done
-  ln -s bin "$tree/sbin"
-  install -m 755 "$init" "$tree/init"
+  ln -s bin "$tree/sbin" && install -m 755 "$init" "$tree/init"
 }
 
-# Packs image tree $1 into file $2, uncompressed: the kernel would take longer to decompress it.
+# Packs image tree $1 into file $2, uncompressed: the kernel would take longer to decompress it. The file gets its name
+# only when it is complete.
 pack_image() {
   local tree=$1 image=$2
   (cd "$tree" && find . -mindepth 1 -print0 | LC_ALL=C sort -z |
-    cpio --null --quiet --create --format=newc --owner=0:0 --reproducible) >"$image.new"
+    cpio --null --quiet --create --format=newc --owner=0:0 --reproducible) >"$image.new" || return
   mv "$image.new" "$image"
 }
 

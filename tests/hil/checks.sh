@@ -43,6 +43,36 @@ equal() {
   if [ "$2" = "$3" ]; then ok "$1"; else failed "$1: got '$2', expected '$3'" "${@:4}"; fi
 }
 
+# succeeds_within SECONDS WHAT FILE COMMAND...: checks that COMMAND succeeds within SECONDS, and before the running VMM
+# ends. A failure shows the end of FILE.
+succeeds_within() {
+  local until=$((SECONDS + $1)) what=$2 file=$3
+  shift 3
+  until "$@"; do
+    if [ "$SECONDS" -gt "$until" ] || { [ -n "$vmm" ] && ! kill -0 "$vmm" 2>/dev/null; }; then
+      failed "$what" "$file"
+      return 0
+    fi
+    nap 0.1
+  done
+  ok "$what"
+}
+
+# absent DEVICE: returns 0 if the host does not have the device.
+absent() { [ ! -e "/sys/bus/pci/devices/$1" ]; }
+
+# Prints the processes that have files of VFIO open or mapped, and how often: "812 qemu -m 1G: 2 /dev/vfio/12".
+vfio_users() {
+  local process files
+  for process in /proc/[0-9]*; do
+    # A process that ends meanwhile has no files.
+    files=$({ readlink "$process"/fd/*; cat "$process/maps"; } 2>/dev/null |
+      awk 'match($0, /(\/dev\/vfio\/|anon_inode:\[vfio).*/) { print substr($0, RSTART) }' |
+      sort | uniq -c | xargs) || continue
+    [ -z "$files" ] || printf '%s %s: %s\n' "${process##*/}" "$(tr '\0' ' ' <"$process/cmdline")" "$files"
+  done
+}
+
 # cpu_went_wrong CONSOLE...: returns 0 if a guest's CPU took an interrupt with interrupts off: at the first instruction
 # of a system call, on the stack of the calling program. KVM injects no interrupt there. The emulator's VMRUN injects
 # the vector that KVM asks for, but leaves it where the emulator's loop looks for exceptions. If the loop ends before

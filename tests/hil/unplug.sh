@@ -18,21 +18,8 @@ readonly unplugged=$2 pulled=$3 faulty=$4
 readonly results=$LAB_OUT/unplug
 readonly log=$results/guest.log said_by_vmm=$results/vmm.log
 
-# wait_until WHAT COMMAND...: waits until COMMAND succeeds. Fails if the guest ends, or after four times the boot of the
-# lab machine.
-wait_until() {
-  local what=$1 until=$((SECONDS + $(patience 4)))
-  shift
-  until "$@"; do
-    if [ "$SECONDS" -gt "$until" ] || ! kill -0 "$vmm" 2>/dev/null; then
-      failed "$what" "$log"
-      return 0
-    fi
-    sleep 0.1
-  done
-  ok "$what"
-}
-absent() { [ ! -e "/sys/bus/pci/devices/$1" ]; }
+# wait_until WHAT COMMAND...: checks that COMMAND succeeds within four times the boot of the lab machine.
+wait_until() { succeeds_within "$(patience 4)" "$1" "$log" "${@:2}"; }
 told() { grep -q "^passthru: $1: $2" "$said_by_vmm"; }
 
 port_of() { basename "$(dirname "$(realpath "/sys/bus/pci/devices/$1")")"; }
@@ -55,6 +42,7 @@ wait_until "$faulty: the VMM reported its error" told "$faulty" 'the device repo
 lab-monitor device_del nvme1
 wait_until "$unplugged: the VMM reported the host's request" told "$unplugged" 'the host asks for the device back'
 wait_until "$unplugged: the host has removed the device" absent "$unplugged"
+absent "$unplugged" || vfio_users
 
 # Switch off the slot's power and its indicator: the emulator then removes the device at once.
 port=$(port_of "$pulled")

@@ -169,6 +169,15 @@ TEST_F(BindingTest, ADriverThatCannotTakeTheDeviceBackIsNamed) {
   EXPECT_EQ(driver(), "nvme");
 }
 
+TEST_F(BindingTest, AFailedBindLeavesTheRecordOfAnotherDeviceAsItWas) {
+  const std::string record = "device=8086:10d3\nvfio_driver=vfio-pci\ndriver=e1000e\noverride=\n";
+  tree.add_driver("vfio-pci").add({.driver = "nvme"}).put("run/passthru/0000:00:02.0", record);
+  tree.refuse("/drivers/vfio-pci/bind", EINVAL);
+  ASSERT_FALSE(bind());
+  EXPECT_EQ(driver(), "nvme");
+  EXPECT_EQ(read_file(tree.records() / kName).value_or(std::string("no file")), record);
+}
+
 TEST_F(BindingTest, SeveralDevicesAreBoundAllOrNone) {
   tree.add_driver("vfio-pci").add({.bdf = "0000:00:02.0", .driver = "nvme"});
   tree.add({.bdf = "0000:00:03.0", .driver = "e1000e"});

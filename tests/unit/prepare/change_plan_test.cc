@@ -57,6 +57,13 @@ TEST(ChangePlan, WithoutPermissionTheAdviceIsRoot) {
                 "/unbind: Permission denied. This needs root: run it with sudo");
 }
 
+TEST(ChangePlan, ARefusalOfRootIsNotExplainedByMissingRoot) {
+  const auto done =
+      carry_out({{.change = {Kind::Write, "unbind", "x"}, .device = "0000:00:02.0"}},
+                [](const FileChange&) -> Result<void> { return fail(EPERM, "write unbind"); });
+  EXPECT_EQ(done.error().advice, ::geteuid() == 0 ? "" : "This needs root: run it with sudo");
+}
+
 TEST(ChangePlan, WhatWasDoneIsUndoneInReverse) {
   std::vector<std::string> done;
   const auto step = [](const char* value) {

@@ -184,10 +184,15 @@ INSTANTIATE_TEST_SUITE_P(
                      facts.function.driver.clear();
                    },
                    "no driver: not bound to vfio-pci > 'passthru bind 0000:00:02.0'", false},
-        DeviceCase{
-            "in_use", give_to_host,
-            "ok in_use: no mounted file system, swap, volume or network interface that is up > ",
-            false},
+        DeviceCase{"in_use", give_to_host, "ok in_use: the host does not use it > ", false},
+        DeviceCase{"in_use",
+                   [](DeviceFacts& facts) {
+                     give_to_host(facts);
+                     facts.sees_all_processes = false;
+                   },
+                   "ok in_use: no use is visible; root also sees the device nodes that other "
+                   "users' processes have open > ",
+                   false},
         DeviceCase{"in_use",
                    [](DeviceFacts& facts) {
                      give_to_host(facts);

@@ -7,6 +7,7 @@
 
 #include "prepare/dependents.h"
 #include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/prepare/uses_text.h"
 
 namespace passthru {
 namespace {
@@ -46,14 +47,7 @@ class InUse : public testing::Test {
     tree.add_child(kName, "net/" + name, "net");
     tree.put("bus/pci/devices/" + std::string(kName) + "/net/" + name + "/flags", flags + "\n");
   }
-  std::vector<std::string> uses() {
-    const auto found = device_uses(tree.sysfs(), proc(), kDevice);
-    EXPECT_TRUE(found) << found.error().message();
-    std::vector<std::string> texts;
-    for (const DeviceUse& use : found.value_or(std::vector<DeviceUse>()))
-      texts.push_back(use.what + (use.remedy.empty() ? "" : " > " + use.remedy));
-    return texts;
-  }
+  std::vector<std::string> uses() { return uses_text(tree.sysfs(), proc(), kDevice); }
   std::string refusal() {
     const auto unused = require_unused(tree.sysfs(), proc(), tree.root() / "dev", kDevice);
     return unused ? "" : unused.error().message();

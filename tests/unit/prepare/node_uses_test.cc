@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/prepare/uses_text.h"
 
 namespace passthru {
 namespace {
@@ -44,12 +45,7 @@ class NodeUses : public testing::Test {
     tree.put(std::string("bus/pci/devices/0000:00:02.0/") + kKeyboard + "/name", "Model M\n");
   }
   std::vector<std::string> uses() {
-    const auto found = device_uses(tree.sysfs(), tree.root() / "run/proc", kDevice);
-    EXPECT_TRUE(found) << found.error().message();
-    std::vector<std::string> texts;
-    for (const DeviceUse& use : found.value_or(std::vector<DeviceUse>()))
-      texts.push_back(use.what + (use.remedy.empty() ? "" : " > " + use.remedy));
-    return texts;
+    return uses_text(tree.sysfs(), tree.root() / "run/proc", kDevice);
   }
   std::string refusal() {
     const auto unused =

@@ -97,7 +97,7 @@ device_option moderate=0 'it is not a valid interrupt rate' 'Use 1 to 1000000'
 device_option vectors=0 'it is not a valid number of vectors' 'Use 1 to 2048'
 devices=()
 for ((slot = 0; slot < 32; ++slot)); do devices+=(--device "$(printf 'ffff:ff:%02x.0' "$slot")"); done
-refused 2 '32 devices are more than the 31 slots' 'Assign fewer devices' -- run --kernel /x "${devices[@]}"
+refused 2 'the devices need 32 slots, and the PCI bus has 31' 'Assign fewer devices' -- run --kernel /x "${devices[@]}"
 refused 3 'write the summary to /no/such/file' 'No such file' 'Name another file with --summary' -- \
   run --kernel /x --summary /no/such/file
 refused 3 'read the kernel image /no/such' 'No such file' -- run --kernel /no/such

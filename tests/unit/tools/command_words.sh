@@ -27,8 +27,9 @@ equal 'all subcommands of msix' "$(completed msix '')" '--help show watch audit 
 equal 'an option' "$(completed run --ke)" --kernel
 equal 'no option of another subcommand' "$(completed trace --ke)" ''
 equal 'no internal subcommand' "$(completed gen)" ''
-if [ -d /sys/bus/pci/devices ]; then
-  device=$(ls /sys/bus/pci/devices | head -n 1)
+functions=(/sys/bus/pci/devices/*) device=''
+[ ! -e "${functions[0]}" ] || device=${functions[0]##*/}
+if [ -n "$device" ]; then
   COMP_WORDBREAKS=' '
   equal 'a device' "$(completed msix show "${device%.*}" | tr ' ' '\n' | head -n 1)" "$device"
   equal 'a device of run' "$(completed run --device "$device")" "$device"
@@ -57,7 +58,7 @@ equal 'zsh: an option' "$(zsh_completed 'run --ke')" 'run --kernel'
 equal 'zsh: no option of another subcommand' "$(zsh_completed 'trace --ke')" 'trace --ke'
 equal 'zsh: no internal subcommand' "$(zsh_completed gen)" gen
 equal 'zsh: a file' "$(zsh_completed "run --kernel $directory/ty")" "run --kernel $directory/type"
-if [ -d /sys/bus/pci/devices ]; then
+if [ -n "$device" ]; then
   # The shortest prefix of the device that is unique.
   for ((length = 1; length <= ${#device}; ++length)); do
     [ "$(find /sys/bus/pci/devices -name "${device:0:length}*" | wc -l)" != 1 ] || break
@@ -72,9 +73,10 @@ for status in 0 1 3; do
   rm -f "$directory"/*.prom
   (
     cd "$directory"
+    # shellcheck disable=SC2317 # the recipe calls it
     sudo() {
       echo metrics
-      return $status
+      return "$status"
     }
     eval "$recipe" || true # fails if it skips the move
   )

@@ -105,7 +105,20 @@ TEST(BusPlaces, Case10AFunctionNeedsNoSlotOfItsOwn) {
   const auto refused = place_on_bus(requests);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ENOSPC);
-  EXPECT_THAT(refused.error().message(), HasSubstr("32 devices are more than the 31 slots"));
+  EXPECT_THAT(refused.error().message(), HasSubstr("need 32 slots, and the PCI bus has 31"));
+}
+
+TEST(BusPlaces, Case10ChosenSlotsCountWhenSlotsAreTooFew) {
+  std::vector<PlaceRequest> requests;
+  for (uint8_t slot = 1; slot < 32; ++slot)
+    requests.push_back({.device = {.bus = slot}, .address = Bdf{.device = slot}});
+  requests.push_back({.device = {.bus = 40}, .address = Bdf{.device = 5, .function = 1}});
+  EXPECT_TRUE(place_on_bus(requests));
+  requests.push_back({.device = {.bus = 41}});
+  const auto refused = place_on_bus(requests);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ENOSPC);
+  EXPECT_THAT(refused.error().message(), HasSubstr("need 32 slots, and the PCI bus has 31"));
 }
 
 }  // namespace
