@@ -89,7 +89,7 @@ class AssignedDevice::Impl : public VectorObserver {
     Waiting,    ///< for its state: the function does not answer the guest, no interrupt is bound
     Running,    ///< for the guest
     Resetting,  ///< by the guest: the function does not answer
-    Silent,     ///< the device answers all ones: its BARs have left the guest, its vectors stay
+    Silent,     ///< the device answers all ones: its BARs are removed, its vectors stay
   };
   /// The parts of a device that leaves its guest, in the order of the members below.
   struct Parts {
