@@ -90,7 +90,7 @@ class AssignedDevice::Impl : public VectorObserver {
     Waiting,    ///< for its state: the function does not answer the guest, no interrupt is bound
     Running,    ///< for the guest
     Resetting,  ///< by the guest: the function does not answer
-    Silent,     ///< the device answers all ones: its BARs have left the guest, its vectors stay
+    Silent,     ///< the device answers all ones: its BARs are removed, its vectors stay
     /// No vCPU runs. The reset of another device may reset this device too, so it is not checked.
     ResetByVmm,
   };

@@ -26,7 +26,7 @@ struct Event {
     UnplugRequest,   ///< the host asks for the device back; `detail` says whether it was detached
     DeviceError,     ///< the device reported an uncorrectable error
     DeviceGone,      ///< the device no longer answers, and was detached
-    DeviceSilent,    ///< the device does not answer; its BARs have left the guest for now
+    DeviceSilent,    ///< the device does not answer; its BARs are removed until it answers
     DeviceAnswers,   ///< it answers again, and its BARs are back
     P2pRefused,      ///< devices do not reach a BAR by DMA; once for a VM, without a device
     DeviceLimited,   ///< at its open: a part of it does not work as the device announces it

@@ -2,9 +2,9 @@
 # scripts/check.d/abi.sh - the check `abi`: the lists of exported functions agree. scripts/check sources it.
 # SPDX-License-Identifier: MIT
 
-# Prints the functions that the header declares as PASSTHRU_API.
-functions_of_header() {
-  tr '\n' ' ' <include/passthru/passthru.h | grep -oE 'PASSTHRU_API [^(;]*\(' | grep -oE 'passthru_[a-z0-9_]+' | sort
+# Prints the functions that the public headers declare as PASSTHRU_API.
+functions_of_headers() {
+  cat include/passthru/*.h | tr '\n' ' ' | grep -oE 'PASSTHRU_API [^(;]*\(' | grep -oE 'passthru_[a-z0-9_]+' | sort
 }
 
 # Prints "FUNCTION@NODE" for each function of the version script.
@@ -40,7 +40,7 @@ check_abi() {
   fi
   symbols=$(symbols_of_map)
   wrong=$(
-    agree $map "$(sed 's/@.*//' <<<"$symbols")" include/passthru/passthru.h "$(functions_of_header)"
+    agree $map "$(sed 's/@.*//' <<<"$symbols")" include/passthru/ "$(functions_of_headers)"
     agree $map "$symbols" $library "$(symbols_of_library $library)"
     agree $map "$symbols" debian/libpassthru0.symbols "$(symbols_of_package)"
     agree include/passthru/version.h "$(version_of_header)" debian/changelog "$(changelog_version)"

@@ -54,15 +54,15 @@ sub add_function {
   return $page;
 }
 
-# Returns the parts of a header: its title and its paragraphs of rules; its groups, each with pages. A page has the
-# functions under one comment. Types are structs and enums, in their order.
-sub read_header {
-  my ($header) = @_;
+# Adds the declarations of a header. A header that it includes from its own directory is read in the include's place, once.
+sub read_declarations {
+  my ($api, $header) = @_;
+  return if grep { $_ eq $header } @{ $api->{files} };
+  push @{ $api->{files} }, $header;
   my $text = content_of($header);
   $text =~ m{\A/\*(.*?)\*/}s or refuse("$header: it does not begin with a comment");
   pos($text) = $+[0];
-  my (undef, $title, @rules) = split /\n{2,}/, plain($1);
-  my $api = {title => $title, rules => \@rules, groups => [], types => []};
+  (undef, $api->{title}, @{ $api->{rules} }) = split /\n{2,}/, plain($1) if !$api->{title};
   my ($comment, $last_page) = ('', undef);  # of the next declaration; of a function right before it
   while (pos($text) < length $text) {
     my $where = "$header:" . (1 + substr($text, 0, pos $text) =~ tr/\n//);
@@ -80,12 +80,22 @@ sub read_header {
       $type->{members} = members_of($type->{body}, $1 eq 'struct' ? ';' : ',');
       $_->[1] ne '' or refuse("$where: '$_->[0]' has no comment") for @{ $type->{members} };
       push @{ $api->{types} }, $type;
+    } elsif ($text =~ m{\G\#include <passthru/(\w+\.h)>[^\n]*}gc) {
+      read_declarations($api, dirname($header) . "/$1");
     } else {
       $text =~ m{\G[^\n]*\n?}gc;
       $last_page = undef;
     }
     $comment = '';
   }
+}
+
+# Returns the parts of a header and of those that it includes: its title and its paragraphs of rules; the groups, each
+# with pages; the files. A page has the functions under one comment. Types are structs and enums, in their order.
+sub read_header {
+  my ($header) = @_;
+  my $api = {rules => [], groups => [], types => [], files => []};
+  read_declarations($api, $header);
   grep { @{ $_->{pages} } } @{ $api->{groups} } or refuse("$header: no function is declared PASSTHRU_API");
   my $version = content_of(dirname($header) . '/version.h');
   $api->{version} = join '.', map { $version =~ /VERSION_$_ (\d+)/ } qw(MAJOR MINOR PATCH);

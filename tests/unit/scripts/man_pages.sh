@@ -17,9 +17,9 @@ directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 export LC_ALL=C.UTF-8 MANWIDTH=80
 
-# ---- the pages of the library's own header -------------------------------------------------------------------------
+# ---- the pages of the library's own headers ------------------------------------------------------------------------
 
-functions() { grep -A1 '^PASSTHRU_API' include/passthru/passthru.h | grep -oE '\bpassthru_[a-z0-9_]+\(' | tr -d '('; }
+functions() { grep -h -A1 '^PASSTHRU_API' include/passthru/*.h | grep -oE '\bpassthru_[a-z0-9_]+\(' | tr -d '('; }
 # render PAGE: prints the page as a reader sees it, and all warnings.
 render() { (cd "$directory" && man --warnings -l "man3/$1.3" 2>&1); }
 # section PAGE TITLE: prints a section, without blank lines and indentation.
@@ -59,18 +59,23 @@ refused() {
   cat >"$header"
   said=$(scripts/man_pages "$directory/refused" "$header" 2>&1) || status=$?
   equal "$1: status" "$((status != 0))" 1
-  equal "$1" "${said//$directory\//}" "man_pages: header.h:$2"
+  equal "$1" "${said//$directory\//}" "man_pages: $2"
 }
 readonly group=$'/* licence\n *\n * header.h - a title.\n */\n/** @defgroup group A group */'
-refused 'a function without a comment' '6: passthru_f has no comment' <<<"$group
+refused 'a function without a comment' 'header.h:6: passthru_f has no comment' <<<"$group
 PASSTHRU_API int passthru_f(int a);"
-refused 'a function without a version' "7: the comment of passthru_f has no 'Since: VERSION'" <<<"$group
+refused 'a function without a version' "header.h:7: the comment of passthru_f has no 'Since: VERSION'" <<<"$group
 /** Does something. */
 PASSTHRU_API int passthru_f(int a);"
-refused 'a member without a comment' "6: 'uint32_t size' has no comment" <<<"$group
+refused 'a member without a comment' "header.h:6: 'uint32_t size' has no comment" <<<"$group
 struct passthru_s {
   uint32_t size;
 };"
-refused 'a header without functions' ' no function is declared PASSTHRU_API' <<<"$group"
+printf '%s\n' '/* licence */' 'PASSTHRU_API int passthru_f(int a);' >"$directory/part.h"
+refused 'a function without a comment in an included header' 'part.h:2: passthru_f has no comment' <<<"$group
+#include <passthru/part.h>"
+refused 'an included header that does not exist' 'cannot read other.h: No such file or directory' <<<"$group
+#include <passthru/other.h>"
+refused 'a header without functions' 'header.h: no function is declared PASSTHRU_API' <<<"$group"
 
 [ "$failures" = 0 ]
