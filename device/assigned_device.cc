@@ -127,6 +127,10 @@ void AssignedDevice::handle_events() {
   impl_->handle_events();
 }
 
+bool AssignedDevice::is_silent() const {
+  return impl_->is_silent();
+}
+
 void AssignedDevice::detach() {
   impl_->detach(Impl::Why::Vmm);
 }

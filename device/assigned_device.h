@@ -231,6 +231,9 @@ class AssignedDevice {
   /// Reports the events that have arrived to Hypervisor::on_event, and acts as `OnUnplug` says.
   /// Must not be called from inside an access.
   void handle_events();
+  /// Returns whether the device does not answer, and is attached. It stays silent for the guest
+  /// until `check_health` finds that it answers.
+  [[nodiscard]] bool is_silent() const;
 
   /// Takes the device from the guest for good: removes its BARs, unbinds its vectors, resets the
   /// device, and closes it for the host to use. From then on the guest finds an empty slot, and

@@ -3,24 +3,25 @@
 // reports an error, or it is detached.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "device/assigned_device_impl.h"
+
+#include <linux/pci_regs.h>
 #include "device/busy_reset.h"
+#include "mmap/config_reader.h"
+#include "pci/aer.h"
 
 namespace passthru {
 
 void AssignedDevice::Impl::handle_events() {
   const FiredEvents notice = notices_->take();
   if (notice.error) {
-    MutexLock lock(device_mutex_);
-    ++device_errors_;
-    tell(Event::Kind::DeviceError,
-         "uncorrectable error (AER). The host's log has the details. The guest keeps the device");
+    handle_error();
+    ignore(check_health(), "the error was reported");
   }
-  // The kernel's recovery may have reset the device.
-  if (notice.error) ignore(check_health(), "the error was reported");
   if (!notice.unplug) return;
   if (options_.on_unplug == OnUnplug::Detach) {
     if (detach(Why::Unplug)) tell(Event::Kind::UnplugRequest, "the device was detached");
@@ -29,6 +30,52 @@ void AssignedDevice::Impl::handle_events() {
   MutexLock lock(device_mutex_);
   if (!attached() || std::exchange(unplug_was_told_, true)) return;
   tell(Event::Kind::UnplugRequest, "the host waits until the VMM detaches the device");
+}
+
+// After a fatal error the kernel resets the link. That may be to come, under way, or over.
+void AssignedDevice::Impl::handle_error() {
+  MutexLock lock(device_mutex_);
+  ++device_errors_;
+  const auto errors = attached() ? recorded_errors() : std::nullopt;
+  errors_unread_ = attached() && !errors && !answers();
+  if (errors) {
+    tell(Event::Kind::DeviceError,
+         fmt::format("{}.{} The guest keeps the device", to_string(*errors),
+                     errors->fatal() ? " The host's kernel resets the link." : ""));
+  } else {
+    tell(Event::Kind::DeviceError,
+         errors_unread_
+             ? "uncorrectable error (AER). The device does not answer now"
+             : "uncorrectable error (AER). The host's log has the details. The guest keeps the "
+               "device");
+  }
+  if (answers_guest() && answers()) {
+    ignore(device_->turn_decode_on(), "the device is checked again");
+  }
+}
+
+// The registers keep their bits through the reset of a link. An error that was reported before
+// counts only if there is no other.
+std::optional<UncorrectableErrors> AssignedDevice::Impl::recorded_errors() {
+  const auto& all = config_->capabilities();
+  const auto aer = std::find_if(all.begin(), all.end(), [](const Capability& each) {
+    return each.extended && each.id == PCI_EXT_CAP_ID_ERR;
+  });
+  if (aer == all.end()) return std::nullopt;
+  UncorrectableErrors errors;
+  VfioDevice& device = *device_;
+  const auto read = [&](uint64_t offset, uint32_t& value) {
+    return device
+        .read(Region::Config, aer->offset + offset, std::as_writable_bytes(std::span{&value, 1}))
+        .has_value();
+  };
+  if (!read(PCI_ERR_UNCOR_STATUS, errors.status) || !read(PCI_ERR_UNCOR_SEVER, errors.severity) ||
+      errors.status == 0 || errors.status == UINT32_MAX) {
+    return std::nullopt;
+  }
+  const uint32_t others = errors.status & ~std::exchange(known_errors_, errors.status);
+  if (others != 0) errors.status = others;
+  return errors;
 }
 
 Error AssignedDevice::Impl::no_device(const char* operation, std::string cause) const {

@@ -13,6 +13,7 @@
 
 #include "device/assigned_device_impl.h"
 #include "mmap/config_reader.h"
+#include "pci/aer.h"
 
 namespace passthru {
 namespace {
@@ -58,7 +59,11 @@ Result<uint32_t> AssignedDevice::Impl::come_back() {
   }
   phase_ = Phase::Running;
   auto restored = audit();
-  tell(Event::Kind::DeviceAnswers, "its BARs are back, and its interrupts were checked");
+  std::string detail = "its BARs are back, and its interrupts were checked";
+  if (std::exchange(errors_unread_, false)) {
+    if (const auto errors = recorded_errors()) detail += "; it had a " + to_string(*errors);
+  }
+  tell(Event::Kind::DeviceAnswers, std::move(detail));
   return restored;
 }
 

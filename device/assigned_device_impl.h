@@ -23,6 +23,7 @@
 #include "mmap/bars.h"
 #include "mmap/config_space.h"
 #include "mmap/rom_image.h"
+#include "pci/aer.h"
 #include "vfio/device.h"
 #include "vfio/event_irqs.h"
 
@@ -64,6 +65,10 @@ class AssignedDevice::Impl : public VectorObserver {
   Result<uint32_t> check_health() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   [[nodiscard]] std::vector<int> event_fds() const { return notices_->fds(); }
   void handle_events() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  [[nodiscard]] bool is_silent() PASSTHRU_EXCLUDES(device_mutex_) {
+    MutexLock lock(device_mutex_);
+    return attached() && phase_ == Phase::Silent;
+  }
   [[nodiscard]] Result<DeviceDescriptors> descriptors() PASSTHRU_EXCLUDES(device_mutex_);
   Result<std::string> save_state() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   Result<void> load_state(std::string_view state) PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
@@ -138,6 +143,11 @@ class AssignedDevice::Impl : public VectorObserver {
   void become_silent() PASSTHRU_REQUIRES(device_mutex_);
   /// Restores decode, BARs and vectors of a device that answers again.
   Result<uint32_t> come_back() PASSTHRU_REQUIRES(device_mutex_);
+  /// Reports an uncorrectable error, and restores COMMAND if a reset is over already.
+  void handle_error() PASSTHRU_EXCLUDES(device_mutex_);
+  /// Returns the errors that the device recorded. Nothing if it does not answer, or has no AER.
+  [[nodiscard]] std::optional<UncorrectableErrors> recorded_errors()
+      PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] bool left_the_machine() const;
   [[nodiscard]] bool answers() PASSTHRU_REQUIRES(device_mutex_);
   [[nodiscard]] bool was_silent_too_long() PASSTHRU_REQUIRES(device_mutex_);
@@ -187,6 +197,9 @@ class AssignedDevice::Impl : public VectorObserver {
   ResetCounts resets_ PASSTHRU_GUARDED_BY(device_mutex_);
   uint64_t audits_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
   uint64_t device_errors_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;
+  uint32_t known_errors_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;  ///< status bits at the last read
+  /// An error was reported without its bits, because the device did not answer.
+  bool errors_unread_ PASSTHRU_GUARDED_BY(device_mutex_) = false;
   Mutex events_mutex_;  ///< taken last
   std::map<std::pair<Event::Kind, unsigned>, EventLimit> limits_ PASSTHRU_GUARDED_BY(events_mutex_);
   /// The addresses of the BARs at the last move that was traced.

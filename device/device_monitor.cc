@@ -67,11 +67,13 @@ void DeviceMonitor::DeviceThread::run() {
   using Clock = std::chrono::steady_clock;
   std::vector<pollfd> ready = {{.fd = stop_.get(), .events = POLLIN, .revents = 0}};
   for (int fd : device_.event_fds()) ready.push_back({.fd = fd, .events = POLLIN, .revents = 0});
-  auto due = Clock::now() + interval_;
+  const auto pause = interval_ == kOff ? kDefaultInterval : interval_;
+  auto due = Clock::now() + pause;
   for (;;) {
+    const bool checks = interval_ != kOff || device_.is_silent();
     // Rounded up: a wait that ends too early would be repeated at once.
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now());
-    const auto wait = interval_ == kOff ? -1 : std::clamp<int64_t>(left.count(), 0, INT_MAX);
+    const auto wait = checks ? std::clamp<int64_t>(left.count(), 0, INT_MAX) : -1;
     const int said = ::poll(ready.data(), ready.size(), static_cast<int>(wait));
     const bool failed = said < 0 && errno != EINTR;
     // poll fails if the kernel has no memory, or if RLIMIT_NOFILE was lowered. The thread serves
@@ -81,9 +83,9 @@ void DeviceMonitor::DeviceThread::run() {
     bool speaks = failed;
     for (pollfd& each : ready) speaks |= std::exchange(each.revents, short{0}) != 0;
     if (speaks) device_.handle_events();
-    if (interval_ == kOff || Clock::now() < due) continue;
+    if (!checks || Clock::now() < due) continue;
     ignore(device_.check_health(), "check_health has reported it; the monitor checks again");
-    due = Clock::now() + interval_;
+    due = Clock::now() + pause;
   }
 }
 

@@ -23,7 +23,8 @@ class DeviceMonitor {
  public:
   /// A guest waits at most this long for an interrupt that was lost with its vector's entry.
   static constexpr std::chrono::milliseconds kDefaultInterval{100};
-  /// No regular checks: only the host's events are handled.
+  /// No regular checks: only the host's events are handled. A device that does not answer after an
+  /// event is checked at the default interval, until it answers or is detached.
   static constexpr std::chrono::milliseconds kOff{0};
 
   /// Checks `devices` every `interval` and handles the host's events, on a thread for each device.

@@ -189,19 +189,23 @@ Result<PciFunction> Sysfs::function(Bdf bdf) const {
 
 // A function on a root bus: bus/pci/devices/0000:00:05.0 ->
 // ../../../devices/pci0000:00/0000:00:05.0. A function behind a bridge has that bridge's directory
-// in between.
-std::vector<BusNumber> Sysfs::root_buses() const {
+// in between. The directory of a root bus behind a VMD is in the directory of the VMD.
+std::vector<RootBus> Sysfs::root_buses() const {
   const fs::path directory = bus_path() / "devices";
-  std::vector<BusNumber> buses;
+  std::vector<RootBus> buses;
   for (const std::string& name : names_in(directory).value_or(std::vector<std::string>{})) {
     std::error_code error;
-    const std::string owner =
-        fs::read_symlink(directory / name, error).parent_path().filename().string();
-    if (!owner.starts_with("pci")) continue;
-    if (const auto first = Bdf::parse(owner.substr(3) + ":00.0"))
-      buses.push_back({first->segment, first->bus});
+    const fs::path owner = fs::read_symlink(directory / name, error).parent_path();
+    const std::string bus = owner.filename().string();
+    if (!bus.starts_with("pci")) continue;
+    const auto first = Bdf::parse(bus.substr(3) + ":00.0");
+    if (!first) continue;
+    const auto vmd = Bdf::parse(owner.parent_path().filename().string());
+    buses.push_back(
+        {.bus = {first->segment, first->bus}, .vmd = vmd ? std::optional(*vmd) : std::nullopt});
   }
-  std::sort(buses.begin(), buses.end());
+  std::sort(buses.begin(), buses.end(),
+            [](const RootBus& a, const RootBus& b) { return a.bus < b.bus; });
   buses.erase(std::unique(buses.begin(), buses.end()), buses.end());
   return buses;
 }

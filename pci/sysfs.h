@@ -22,6 +22,13 @@ struct BusNumber {
   auto operator<=>(const BusNumber&) const = default;  // NOLINT(modernize-use-nullptr): its own 0
 };
 
+/// A bus behind a host bridge.
+struct RootBus {
+  BusNumber bus{};
+  std::optional<Bdf> vmd{};  ///< the function that is its host bridge; nullopt: no PCI function
+  bool operator==(const RootBus&) const = default;
+};
+
 /// The number of virtual functions of a physical function (SR-IOV).
 struct VirtualFunctions {
   unsigned enabled = 0;   ///< each is now a PCI function of its own
@@ -89,7 +96,7 @@ class Sysfs {
 
   /// Returns the buses behind host bridges that have a function, sorted. All other buses are behind
   /// a bridge. Empty if sysfs does not show them.
-  [[nodiscard]] std::vector<BusNumber> root_buses() const;
+  [[nodiscard]] std::vector<RootBus> root_buses() const;
 
   /// Returns the function that is the host bridge of this function's segment: a VMD, behind which
   /// drives have a segment of their own. Nothing for other functions.

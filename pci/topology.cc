@@ -57,7 +57,7 @@ class Builder {
     }
   }
 
-  void build(std::span<const BusNumber> root_buses) {
+  void build(std::span<const RootBus> root_buses) {
     for (const TopologyNode& node : nodes_) {
       if (is_unreadable_bridge(node.function)) {
         fault(node, "its bus numbers cannot be read, so the devices behind it are unknown");
@@ -65,10 +65,18 @@ class Builder {
     }
     // Take all root buses first: no bridge may claim a root bus.
     std::vector<BusNumber> roots;
-    for (const BusNumber bus : root_buses) {
-      if (owners_.try_emplace(bus, std::nullopt).second) roots.push_back(bus);
+    std::vector<BusNumber> of_vmds;
+    for (const RootBus& root : root_buses) {
+      if (!owners_.try_emplace(root.bus, std::nullopt).second) continue;
+      const auto vmd = root.vmd ? topology_.find(*root.vmd) : std::nullopt;
+      if (vmd) vmd_buses_[*vmd].push_back(root.bus);
+      (vmd ? of_vmds : roots).push_back(root.bus);
     }
     for (const BusNumber bus : roots) grow(bus);
+    // Buses of VMDs that no root bus leads to.
+    for (const BusNumber bus : of_vmds) {
+      if (!grown_.contains(bus)) grow(bus);
+    }
     const std::map<BusNumber, BusNumber> claims = unowned_claims();
     for (const auto& entry : on_bus_) {
       const BusNumber bus = entry.first;
@@ -85,14 +93,20 @@ class Builder {
   }
 
  private:
-  /// Adds everything behind a bus that no bridge leads to.
+  /// Adds everything behind a bus that neither a bridge nor a VMD leads to.
   void grow(BusNumber root) {
+    grown_.insert(root);
     for (std::deque<BusNumber> todo = {root}; !todo.empty(); todo.pop_front()) {
       const std::optional<size_t> bridge = owners_.at(todo.front());
       for (const size_t index : on_bus_[todo.front()]) {
         nodes_[index].bridge = bridge;
         (bridge ? nodes_[*bridge].behind : topology_.roots).push_back(index);
         if (const auto behind = claim(index)) todo.push_back(*behind);
+        for (const BusNumber bus : vmd_buses_[index]) {
+          if (!grown_.insert(bus).second) continue;
+          owners_.at(bus) = index;
+          todo.push_back(bus);
+        }
       }
     }
   }
@@ -115,7 +129,8 @@ class Builder {
                               why_not(wanted, bus_of(node.function), owner->second)));
       return std::nullopt;
     }
-    if (node.bridge) check_range(node, nodes_[*node.bridge]);
+    // A VMD forwards all buses of its segment.
+    if (node.bridge && nodes_[*node.bridge].buses) check_range(node, nodes_[*node.bridge]);
     return wanted;
   }
 
@@ -172,12 +187,14 @@ class Builder {
   Topology& topology_;
   std::vector<TopologyNode>& nodes_;
   std::map<BusNumber, std::vector<size_t>> on_bus_;
-  std::map<BusNumber, std::optional<size_t>> owners_;  ///< the bridge in front, if any
+  std::map<BusNumber, std::optional<size_t>> owners_;   ///< the bridge or VMD in front, if any
+  std::map<size_t, std::vector<BusNumber>> vmd_buses_;  ///< the root buses of a VMD, by its index
+  std::set<BusNumber> grown_;                           ///< buses that `grow` began with
 };
 
 }  // namespace
 
-Topology build_topology(std::vector<PciFunction> functions, std::span<const BusNumber> root_buses) {
+Topology build_topology(std::vector<PciFunction> functions, std::span<const RootBus> root_buses) {
   std::sort(functions.begin(), functions.end(),
             [](const PciFunction& a, const PciFunction& b) { return a.bdf < b.bdf; });
   Topology topology;
@@ -227,8 +244,10 @@ std::vector<Bdf> hot_reset_set(const Topology& topology, Bdf bdf) {
   const auto node = topology.find(bdf);
   if (!node || !topology.nodes[*node].bridge) return {};
   const size_t bridge = *topology.nodes[*node].bridge;
+  const std::optional<BridgeBuses> buses = topology.nodes[bridge].buses;
+  if (!buses) return {};  // a VMD, which resets no bus
   // A virtual function on a bus that no bridge has as its secondary: no reset goes by that bus.
-  if (topology.nodes[bridge].buses->secondary != bdf.bus) return {};
+  if (buses->secondary != bdf.bus) return {};
   std::vector<Bdf> reset;
   for (const size_t each : topology.subtree(bridge)) {
     if (each != bridge) reset.push_back(topology.nodes[each].function.bdf);

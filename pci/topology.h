@@ -28,8 +28,10 @@ struct TopologyNode {
   PciFunction function{};
   std::optional<uint8_t> header_type{};  ///< 0 a function, 1 a bridge, 2 a CardBus bridge
   std::optional<BridgeBuses> buses{};    ///< nullopt: no bridge, or no bus numbers assigned
-  std::optional<size_t> bridge{};  ///< index of the node in front; nullopt: see `Topology::roots`
-  std::vector<size_t> behind{};    ///< indices of the nodes behind it, sorted by address
+  /// Index of the node in front: a bridge, or the VMD whose root bus the node is on. nullopt: see
+  /// `Topology::roots`.
+  std::optional<size_t> bridge{};
+  std::vector<size_t> behind{};  ///< indices of the nodes behind it, sorted by address
 };
 
 /// A fault in the bus numbers: it makes functions unreachable, or the tree ambiguous.
@@ -41,8 +43,8 @@ struct TopologyFault {
 
 struct Topology {
   std::vector<TopologyNode> nodes{};  ///< sorted by address
-  /// The nodes on root buses, then the nodes on buses that no sound path leads to. Each of the
-  /// latter is also a fault.
+  /// The nodes on root buses without a VMD, then the nodes on buses that no sound path leads to.
+  /// Each of the latter is also a fault.
   std::vector<size_t> roots{};
   std::vector<TopologyFault> faults{};
 
@@ -55,8 +57,9 @@ struct Topology {
 };
 
 /// Builds the tree. Pure. Every function is in the tree once, whatever the bus numbers are. If two
-/// bridges claim a bus, one of them gets it. A claim that would close a loop is not followed.
-Topology build_topology(std::vector<PciFunction> functions, std::span<const BusNumber> root_buses);
+/// bridges claim a bus, one of them gets it. A claim that would close a loop is not followed. The
+/// functions of a VMD's segment are behind the VMD.
+Topology build_topology(std::vector<PciFunction> functions, std::span<const RootBus> root_buses);
 
 /// Builds the tree of this moment; bus numbers come from config space.
 ///
@@ -66,7 +69,7 @@ Result<Topology> read_topology(const Sysfs& sysfs);
 
 /// Returns all functions that a hot reset of a function resets, itself included, sorted. These are
 /// all functions behind the same bridge (PCI Express 4.0, 6.6.1). Empty if no bridge can send the
-/// reset: the function is on a root bus, or does not exist.
+/// reset: the function is on a root bus (also of a VMD), or does not exist.
 std::vector<Bdf> hot_reset_set(const Topology& topology, Bdf bdf);
 
 }  // namespace passthru

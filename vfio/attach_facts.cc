@@ -12,6 +12,27 @@ namespace {
 
 constexpr size_t kMaxRegionsFile = size_t{64} << 10;
 
+std::string regions_file(const Sysfs& sysfs, uint32_t group) {
+  const auto file =
+      sysfs.root() / "kernel/iommu_groups" / std::to_string(group) / "reserved_regions";
+  return read_file(file, kMaxRegionsFile).value_or(std::string());
+}
+
+/// Returns the ranges whose type is wanted.
+template <class Wanted>
+std::vector<IovaRange> regions_of(std::string_view reserved_regions, Wanted wanted) {
+  std::vector<IovaRange> found;
+  std::istringstream lines{std::string(reserved_regions)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    IovaRange range;
+    std::string type;
+    if (!(fields >> std::hex >> range.first >> range.last >> type)) continue;
+    if (wanted(type) && range.first <= range.last) found.push_back(range);
+  }
+  return found;
+}
+
 std::optional<bool> remapping_in_use(const Sysfs& sysfs) {
   const auto directory = sysfs.root() / "kernel/irq";
   bool plain = false;
@@ -26,24 +47,22 @@ std::optional<bool> remapping_in_use(const Sysfs& sysfs) {
 }  // namespace
 
 std::vector<IovaRange> parse_direct_regions(std::string_view reserved_regions) {
-  std::vector<IovaRange> found;
-  std::istringstream lines{std::string(reserved_regions)};
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    IovaRange range;
-    std::string type;
-    if (!(fields >> std::hex >> range.first >> range.last >> type)) continue;
-    if (type == "direct" && range.first <= range.last) found.push_back(range);
-  }
-  return found;
+  return regions_of(reserved_regions, [](const std::string& type) { return type == "direct"; });
 }
 
 std::vector<IovaRange> direct_regions(const Sysfs& sysfs, uint32_t group) {
-  const auto file =
-      sysfs.root() / "kernel/iommu_groups" / std::to_string(group) / "reserved_regions";
-  return parse_direct_regions(read_file(file, kMaxRegionsFile).value_or(std::string()));
+  return parse_direct_regions(regions_file(sysfs, group));
 }
 
+std::vector<IovaRange> parse_unusable_regions(std::string_view reserved_regions) {
+  return regions_of(reserved_regions, [](const std::string& type) {
+    return type != "direct" && type != "direct-relaxable";
+  });
+}
+
+std::vector<IovaRange> unusable_regions(const Sysfs& sysfs, uint32_t group) {
+  return parse_unusable_regions(regions_file(sysfs, group));
+}
 AttachFacts attach_facts(const Sysfs& sysfs, uint32_t group) {
   return {.direct_regions = direct_regions(sysfs, group),
           .interrupt_remapping = remapping_in_use(sysfs)};

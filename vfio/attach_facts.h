@@ -33,6 +33,12 @@ std::vector<IovaRange> parse_direct_regions(std::string_view reserved_regions);
 /// Returns the same for a group; empty if the file cannot be read.
 std::vector<IovaRange> direct_regions(const Sysfs& sysfs, uint32_t group);
 
+/// Returns the other ranges in the same file that devices cannot use for DMA: of type "reserved" or
+/// "msi", and of types that later kernels add.
+std::vector<IovaRange> parse_unusable_regions(std::string_view reserved_regions);
+/// Returns the same for a group; empty if the file cannot be read.
+std::vector<IovaRange> unusable_regions(const Sysfs& sysfs, uint32_t group);
+
 /// Reads the facts about a group. Interrupts are remapped if an interrupt chip in use says so:
 /// Linux puts "IR-" before its name.
 AttachFacts attach_facts(const Sysfs& sysfs, uint32_t group);

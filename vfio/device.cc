@@ -235,7 +235,12 @@ Result<void> VfioDevice::write(Region region, uint64_t offset, std::span<const s
     return put(region, offset, data);
   }
   MutexLock lock(command_mutex_);
-  return put(region, offset, data);
+  PASSTHRU_TRY(put(region, offset, data));
+  if (offset <= PCI_COMMAND) {
+    const std::byte low = data[PCI_COMMAND - offset];
+    bus_master_ = (low & std::byte{PCI_COMMAND_MASTER}) != std::byte{0};
+  }
+  return {};
 }
 
 Result<void> VfioDevice::put(Region region, uint64_t offset, std::span<const std::byte> data) {
@@ -243,13 +248,15 @@ Result<void> VfioDevice::put(Region region, uint64_t offset, std::span<const std
             kernel_.write_region(fd_.get(), this->region(region).fd_offset + offset, data));
 }
 
-// A reset turns both bits off. The I/O decode bit may be hardwired to 0.
+// A reset turns the three bits off. The I/O decode bit may be hardwired to 0.
 Result<void> VfioDevice::turn_decode_on() {
   MutexLock lock(command_mutex_);
   uint16_t command = 0;
   PASSTHRU_TRY(read(Region::Config, PCI_COMMAND, std::as_writable_bytes(std::span{&command, 1})));
-  if ((command & PCI_COMMAND_MEMORY) != 0) return {};
-  command |= PCI_COMMAND_MEMORY | PCI_COMMAND_IO;
+  const auto needed =
+      static_cast<uint16_t>(PCI_COMMAND_MEMORY | (bus_master_ ? PCI_COMMAND_MASTER : 0));
+  if ((command & needed) == needed) return {};
+  command |= needed | PCI_COMMAND_IO;
   return put(Region::Config, PCI_COMMAND, std::as_bytes(std::span{&command, 1}));
 }
 

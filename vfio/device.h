@@ -86,7 +86,8 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   Result<void> write(Region region, uint64_t offset, std::span<const std::byte> data)
       PASSTHRU_EXCLUDES(command_mutex_);
   /// Turns on decode of memory and I/O, unless memory decode is on. The kernel then restores BARs
-  /// that the device has lost. Does not undo a write to COMMAND by another thread.
+  /// that the device has lost. Also turns bus mastering on again if the last write to COMMAND
+  /// turned it on. Does not undo a write to COMMAND by another thread.
   Result<void> turn_decode_on() PASSTHRU_EXCLUDES(command_mutex_);
   /// Maps a page-aligned part of a region, readable, and writable if the region is. The part may
   /// reach to the end of the last page of the region.
@@ -146,7 +147,8 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   DeviceInfo info_;
   std::array<RegionInfo, kRegions> regions_;
   std::array<IrqInfo, kIrqs> irqs_;
-  Mutex command_mutex_;  ///< held while COMMAND is written
+  Mutex command_mutex_;                                          ///< held while COMMAND is written
+  bool bus_master_ PASSTHRU_GUARDED_BY(command_mutex_) = false;  ///< as last written to COMMAND
 };
 
 }  // namespace passthru

@@ -82,13 +82,9 @@ AddressWindow choose(const std::vector<AddressWindow>& windows, std::vector<Gues
 std::vector<AddressWindow> low_windows(const RamLayout& ram) {
   std::vector<AddressWindow> windows;
   for (const uint64_t begin : {kWindow32, 2 * kGiB, kGiB}) {
-    if (begin >= ram.low) windows.push_back({begin, kEcam});
+    if (begin >= ram.low_end()) windows.push_back({begin, kEcam});
   }
   return windows;
-}
-
-uint64_t high_ram_end(const RamLayout& ram) {
-  return aligned_up(kHighRamStart + ram.high, kGiB);
 }
 
 /// Appends the parts of `wanted` that devices reach.
@@ -105,7 +101,7 @@ void append_reachable(std::vector<AddressWindow>& windows, const AddressWindow& 
 
 std::vector<AddressWindow> high_windows(const AddressLimits& limits) {
   const unsigned bits = std::min(limits.physical_bits, kMaxBits);
-  const uint64_t ram_end = high_ram_end(limits.ram);
+  const uint64_t ram_end = aligned_up(limits.ram.high_end(), kGiB);
   std::vector<AddressWindow> windows;
   for (unsigned most = kUsualBits; most <= bits; ++most) {
     append_reachable(windows, {std::max(ram_end, kWindow64), uint64_t{1} << most},
@@ -141,15 +137,17 @@ std::string end_of(const AddressWindow& high, const std::vector<GuestBar>& bars,
 }
 
 bool fit_without_high_ram(const std::vector<GuestBar>& bars, AddressLimits limits) {
-  limits.ram.high = 0;
+  std::erase_if(limits.ram.parts, [](const auto& part) { return part.address >= 4 * kGiB; });
   return all_fit(largest_first(bars), choose(high_windows(limits), bars));
 }
 
 std::string advice(bool is_64bit, const std::vector<GuestBar>& bars, const AddressLimits& limits) {
   constexpr AddressWindow kLargestLow{.begin = kGiB, .end = kEcam};
-  if (is_64bit && limits.ram.high != 0 && fit_without_high_ram(bars, limits))
+  if (is_64bit && limits.ram.high_end() > 4 * kGiB && fit_without_high_ram(bars, limits))
     return "Give the guest less memory, or assign fewer devices";
-  if (!is_64bit && limits.ram.low > kGiB && all_fit(largest_first(bars), kLargestLow)) {
+  const bool has_low_hole = !limits.ram.holes.empty() && limits.ram.holes.front().begin < kGiB;
+  if (!is_64bit && limits.ram.low_end() > kGiB && !has_low_hole &&
+      all_fit(largest_first(bars), kLargestLow)) {
     return "Give the guest at most --memory 1G, which makes the window larger, or fewer devices";
   }
   return "Assign fewer devices";

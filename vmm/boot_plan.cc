@@ -17,6 +17,40 @@ uint64_t round_up(uint64_t value, uint64_t unit) {
   return round_down(value + unit - 1, unit);
 }
 
+/// Checks that no hole for a reserved range begins before the end of the kernel.
+Result<void> check_kernel_place(const RamLayout& ram, uint64_t kernel_end) {
+  for (const RamHole& hole : ram.holes) {
+    if (!hole.reserved || hole.begin >= kernel_end) continue;
+    const auto& [range, device] = *hole.reserved;
+    return tl::unexpected(
+        Error{.code = EINVAL, .operation = "load the kernel"}
+            .because(fmt::format("the IOMMU reserves {:#x} to {:#x} for {}, and the kernel needs "
+                                 "RAM from {:#x} to {:#x}",
+                                 range.first, range.last, device.str(), kKernel, kernel_end - 1))
+            .advise("Give the guest another kernel, or start it without this device"));
+  }
+  return {};
+}
+
+/// Returns the end of an initrd at the lowest place behind the kernel, with any amount of RAM.
+uint64_t end_of_initrd(const RamLayout& ram, uint64_t kernel_end, uint64_t pages) {
+  uint64_t begin = kernel_end;
+  for (const RamHole& hole : ram.holes) {
+    if (hole.begin >= kLowRamEnd || hole.begin >= begin + pages) break;
+    begin = hole.end;
+  }
+  return begin + pages;
+}
+
+/// Returns how much of the addresses below `end` cannot have RAM, if `end` is below 4 GiB's hole.
+uint64_t holes_below(const RamLayout& ram, uint64_t end) {
+  uint64_t bytes = 0;
+  for (const RamHole& hole : ram.holes) {
+    if (hole.begin < std::min(end, kLowRamEnd)) bytes += std::min(hole.end, end) - hole.begin;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 void BootPlan::add(uint64_t address, std::span<const std::byte> of_file, uint64_t size) {
@@ -45,19 +79,26 @@ Result<void> BootPlan::write_to(const GuestMemory& memory) const {
 
 Result<uint64_t> place_initrd(const RamLayout& ram, uint64_t kernel_end, uint64_t limit,
                               uint64_t size) {
+  PASSTHRU_TRY(check_kernel_place(ram, kernel_end));
   const uint64_t pages = round_up(size, kPage);
-  const uint64_t needed = kernel_end + pages;
-  const uint64_t top = round_down(std::min(ram.low, limit), kPage);
-  if (needed <= top) return top - pages;
+  const bool has_kernel = !ram.parts.empty() && kernel_end <= ram.parts.front().end();
+  for (auto part = ram.parts.rbegin(); has_kernel && part != ram.parts.rend(); ++part) {
+    if (part->address >= kLowRamEnd) continue;
+    const uint64_t top = round_down(std::min(part->end(), limit), kPage);
+    if (std::max(kernel_end, part->address) + pages <= top) return top - pages;
+  }
 
-  const uint64_t needed_mib = round_up(needed, kMemoryStep) / kMiB;
-  const uint64_t max_mib = std::min(kLowRamEnd, limit) / kMiB;
+  const uint64_t top = round_down(std::min(ram.low_end(), limit), kPage);
+  const uint64_t needed = end_of_initrd(ram, kernel_end, pages);
+  const uint64_t needed_mib = (round_up(needed, kMemoryStep) - holes_below(ram, needed)) / kMiB;
+  const uint64_t last = std::min(kLowRamEnd, limit);
+  const uint64_t max_mib = (last - holes_below(ram, last)) / kMiB;
   return tl::unexpected(
       Error{.code = ENOMEM, .operation = "load the kernel"}
           .because(fmt::format("kernel and initrd do not fit into {} MiB of memory below {:#x}",
-                               top / kMiB, top))
+                               (top - holes_below(ram, top)) / kMiB, top))
           .advise(
-              needed_mib <= max_mib
+              needed <= last
                   ? fmt::format("They need {} MiB; give the guest more with --memory", needed_mib)
                   : fmt::format("They need {} MiB, but a guest has at most {} MiB for them; use a "
                                 "smaller kernel or initrd",

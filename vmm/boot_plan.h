@@ -54,9 +54,10 @@ struct BootPlan {
   Result<void> write_to(const GuestMemory& memory) const;
 };
 
-/// Returns the highest page-aligned address for an initrd of `size` bytes that begins after
-/// `kernel_end` and ends before `limit`.
+/// Returns the highest page-aligned address below 4 GiB for an initrd of `size` bytes that begins
+/// after `kernel_end` and ends before `limit`.
 /// Errors:
+/// - EINVAL: a hole that the IOMMU reserves is where the kernel needs RAM. The cause names it.
 /// - ENOMEM: kernel and initrd do not fit; says how much memory is enough, if any is.
 Result<uint64_t> place_initrd(const RamLayout& ram, uint64_t kernel_end, uint64_t limit,
                               uint64_t size);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// RAM around the hole below 4 GiB.
+// RAM around its holes.
 #include "vmm/guest_memory.h"
 
 #include <fmt/format.h>
@@ -12,20 +12,31 @@
 
 namespace passthru {
 
-// RAM above the hole has the same offset within a huge page here as in the guest, for every size.
+// RAM above the hole below 4 GiB has the same offset within a huge page here as in the guest, for
+// every size. Behind other holes this is so for huge pages of 2 MiB.
 static_assert(kLowRamEnd % MemoryBacking::kMaxHugePage == 0);
+static_assert(kMemoryStep % MemoryBacking::kUsualHugePage == 0);
+
+Result<std::unique_ptr<GuestMemory>> GuestMemory::create(RamLayout layout,
+                                                         const MemoryBacking& backing) {
+  uint64_t bytes = 0;
+  for (const RamLayout::Part& part : layout.parts) bytes += part.size;
+  auto mapped = PASSTHRU_TRY(MappedMemory::map(bytes, backing));
+  return std::unique_ptr<GuestMemory>(new GuestMemory(std::move(mapped), std::move(layout)));
+}
 
 Result<std::unique_ptr<GuestMemory>> GuestMemory::create(uint64_t bytes,
                                                          const MemoryBacking& backing) {
-  auto mapped = PASSTHRU_TRY(MappedMemory::map(bytes, backing));
-  return std::unique_ptr<GuestMemory>(new GuestMemory(std::move(mapped)));
+  return create(RamLayout::of(bytes), backing);
 }
 
-GuestMemory::GuestMemory(MappedMemory mapped) : mapped_(std::move(mapped)) {
-  const std::span<std::byte> all = mapped_.bytes();
-  const RamLayout ram = layout();
-  ranges_.push_back({0, all.first(ram.low)});
-  if (ram.high != 0) ranges_.push_back({kHighRamStart, all.subspan(ram.low)});
+GuestMemory::GuestMemory(MappedMemory mapped, RamLayout layout)
+    : mapped_(std::move(mapped)), layout_(std::move(layout)) {
+  std::span<std::byte> left = mapped_.bytes();
+  for (const RamLayout::Part& part : layout_.parts) {
+    ranges_.push_back({part.address, left.first(part.size)});
+    left = left.subspan(part.size);
+  }
 }
 
 Result<std::span<std::byte>> GuestMemory::at(uint64_t address, uint64_t size) const {

@@ -23,17 +23,19 @@ class GuestMemory {
     std::span<std::byte> bytes{};
   };
 
-  /// Maps RAM of `bytes`, a multiple of the backing's page. RAM that does not fit below the hole
-  /// under 4 GiB goes above it. Errors of MappedMemory::map.
+  /// Maps RAM with this layout, whose sum is a multiple of the backing's page. Errors of
+  /// MappedMemory::map.
+  static Result<std::unique_ptr<GuestMemory>> create(RamLayout layout,
+                                                     const MemoryBacking& backing = {});
+  /// The same with the layout RamLayout::of(bytes).
   static Result<std::unique_ptr<GuestMemory>> create(uint64_t bytes,
                                                      const MemoryBacking& backing = {});
   GuestMemory(const GuestMemory&) = delete;
   GuestMemory& operator=(const GuestMemory&) = delete;
 
-  /// Returns one or two ranges, ascending.
+  /// Returns a range for each part of the layout, ascending.
   [[nodiscard]] const std::vector<Range>& ranges() const { return ranges_; }
-  /// Returns their layout.
-  [[nodiscard]] RamLayout layout() const { return RamLayout::of(mapped_.bytes().size()); }
+  [[nodiscard]] const RamLayout& layout() const { return layout_; }
 
   /// Returns the bytes at [address, address + size).
   /// Errors:
@@ -43,9 +45,10 @@ class GuestMemory {
   Result<void> write(uint64_t address, std::span<const std::byte> bytes) const;
 
  private:
-  explicit GuestMemory(MappedMemory mapped);
+  GuestMemory(MappedMemory mapped, RamLayout layout);
 
   const MappedMemory mapped_;
+  const RamLayout layout_;
   std::vector<Range> ranges_;
 };
 

@@ -84,6 +84,8 @@ Result<void> KvmMachine::make_vm() {
   return {};
 }
 
+static_assert(RamLayout::kMaxParts <= KvmMachine::kFirstFreeSlot);
+
 Result<void> KvmMachine::add_memory(const GuestMemory& memory) {
   uint32_t slot = 0;
   for (const GuestMemory::Range& range : memory.ranges()) {

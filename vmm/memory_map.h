@@ -12,7 +12,8 @@ constexpr uint64_t kGiB = uint64_t{1} << 30;
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kMemoryStep = 2 * kMiB;  ///< guest RAM is a multiple of it
 
-// Memory. RAM begins at 0, has a hole from kLowRamEnd to 4 GiB, and continues there.
+// Memory. RAM begins at 0, has a hole from kLowRamEnd to 4 GiB, and continues there. It may have
+// more holes (ram_layout.h).
 constexpr uint64_t kLowRamEnd = 0xC0000000;
 constexpr uint64_t kHighRamStart = 4 * kGiB;
 constexpr uint64_t kWindow32 = kLowRamEnd;  ///< for BARs, up to kEcam: 1003 MiB

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "vmm/acpi.h"
 #include "vmm/host_bridge.h"
@@ -18,6 +19,7 @@
 #include "vmm/kernel_image.h"
 #include "vmm/memory_map.h"
 #include "vmm/power.h"
+#include "vmm/reserved_ranges.h"
 #include "vmm/stop_signal.h"
 
 namespace passthru {
@@ -34,7 +36,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmOptions& options, std::shared_ptr
   std::unique_ptr<Vm> vm(new Vm(options));
   vm->wake_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!vm->wake_) return fail(errno, "create an eventfd");
-  PASSTHRU_TRY(vm->load(options));
+  PASSTHRU_TRY(vm->load(options, *kernel));
   PASSTHRU_TRY(vm->make_machine(options, std::move(kernel)));
   PASSTHRU_TRY(vm->make_fixed_devices());
   PASSTHRU_TRY(vm->assign_devices(options));
@@ -44,12 +46,15 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmOptions& options, std::shared_ptr
   return vm;
 }
 
-Result<void> Vm::load(const VmOptions& options) {
+Result<void> Vm::load(const VmOptions& options, Kernel& kernel) {
   const auto file = PASSTHRU_TRY(read_image(options.kernel, "the kernel image"));
   const KernelImage image = PASSTHRU_TRY(parse_kernel(file, options.kernel));
   std::vector<std::byte> initrd;
   if (!options.initrd.empty()) initrd = PASSTHRU_TRY(read_image(options.initrd, "the initrd"));
-  memory_ = PASSTHRU_TRY(GuestMemory::create(options.memory, options.memory_from));
+  // Before anything is opened: the memory is where all devices can use it.
+  RamLayout layout = PASSTHRU_TRY(
+      RamLayout::around(options.memory, reserved_ranges(kernel, Sysfs(), options.devices)));
+  memory_ = PASSTHRU_TRY(GuestMemory::create(std::move(layout), options.memory_from));
   const BootPlan plan = PASSTHRU_TRY(plan_boot(memory_->layout(), image, initrd, options.append));
   PASSTHRU_TRY(plan.write_to(*memory_));
   entry_ = plan.entry;

@@ -69,7 +69,7 @@ class Vm {
 
  private:
   explicit Vm(const VmOptions& options);
-  Result<void> load(const VmOptions& options);
+  Result<void> load(const VmOptions& options, Kernel& kernel);
   Result<void> make_machine(const VmOptions& options, std::shared_ptr<Kernel> kernel);
   Result<void> make_fixed_devices();
   Result<void> take_shared_descriptors(const VmOptions& options);

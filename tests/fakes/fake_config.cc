@@ -222,6 +222,11 @@ bool FakeConfig::decodes_memory() const {
   return virtual_function_ || (command_ & PCI_COMMAND_MEMORY) != 0;
 }
 
+void FakeConfig::record_errors(uint32_t status, uint32_t severity) {
+  put(PCI_CFG_SPACE_SIZE + PCI_ERR_UNCOR_STATUS, 4, status);
+  put(PCI_CFG_SPACE_SIZE + PCI_ERR_UNCOR_SEVER, 4, severity);
+}
+
 void FakeConfig::backdoor_reset() {
   command_ = 0;
   msix_control_ &= PCI_MSIX_FLAGS_QSIZE;

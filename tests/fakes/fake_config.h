@@ -40,6 +40,8 @@ class FakeConfig {
   [[nodiscard]] uint16_t msix_control() const { return msix_control_; }
   void set_msix_control(uint16_t value) { msix_control_ = value; }
 
+  /// Sets the status and severity of uncorrectable errors (AER).
+  void record_errors(uint32_t status, uint32_t severity);
   /// Clears the hardware's COMMAND and MSI-X control; VFIO's copies stay.
   void backdoor_reset();
 

@@ -53,6 +53,8 @@ class FakeDevice {
   void set_intx(bool level);
   /// Signals the error or unplug-request interrupt, as the kernel does, if it is bound.
   void notify(Irq irq);
+  /// Records uncorrectable errors, as bits of the AER registers, and signals the error interrupt.
+  void report_errors(uint32_t status, uint32_t severity);
   /// Does a function-level reset that VFIO does not see: messages are zero, entries masked, Enable
   /// and COMMAND are 0. The BARs decode nothing until a write of COMMAND through VFIO. Until then,
   /// mappings show all ones and the kernel's writes are lost.

@@ -195,6 +195,12 @@ void FakeDevice::notify(Irq irq) {
   signal(single_[index_of(irq)]);
 }
 
+void FakeDevice::report_errors(uint32_t status, uint32_t severity) {
+  MutexLock lock(state_mutex_);
+  config_.record_errors(status, severity);
+  signal(single_[index_of(Irq::Error)]);
+}
+
 bool FakeDevice::bound(unsigned vector) {
   MutexLock lock(state_mutex_);
   return vector < vectors_.size() && vectors_[vector].trigger;

@@ -23,6 +23,7 @@ constexpr const char* kTopologyFooter =
     "traffic is not kept apart are in one group. 'reset' lists the ways to reset the function\n"
     "alone, in the order in which the kernel tries them. The exception is 'bus', a hot reset:\n"
     "it also resets all functions behind the same bridge.\n"
+    "Functions behind a VMD have a segment of their own, and are below the VMD.\n"
     "Bus numbers that do not form a tree are reported as faults, with exit status 1.\n"
     "\n"
     "Examples:\n"

@@ -65,7 +65,7 @@ TEST(Sysfs, AttributesThatAreGarbageAreZero) {
 TEST(Sysfs, ListsFunctionsInOrderAndPassesOverWhatIsNoAddress) {
   SysfsTree tree;
   tree.add({.bdf = "0000:01:00.0"}).add({.bdf = "0000:00:1f.3"}).add({.bdf = "0000:00:02.0"});
-  tree.put("bus/pci/devices/10000:e0:06.0/vendor", "0x8086\n");
+  tree.put("bus/pci/devices/00001:e0:06.0/vendor", "0x8086\n");
   EXPECT_THAT(*tree.sysfs().functions(),
               ElementsAre(Bdf{.device = 2}, Bdf{.device = 0x1f, .function = 3}, Bdf{.bus = 1}));
 }
@@ -85,8 +85,10 @@ TEST(Sysfs, RootBusesAreThoseBehindNoBridge) {
   put("10000:e0:06.0", "pci0000:00/0000:00:0e.0/pci10000:e0");
   put("0000:03:00.0", "pcie-something");
   put("0000:04:00.0", "bus0000:04");
-  EXPECT_THAT(tree.sysfs().root_buses(),
-              ElementsAre(BusNumber{0, 0}, BusNumber{0, 0x80}, BusNumber{1, 0x40}));
+  EXPECT_THAT(
+      tree.sysfs().root_buses(),
+      ElementsAre(RootBus{.bus = {0, 0}}, RootBus{.bus = {0, 0x80}}, RootBus{.bus = {1, 0x40}},
+                  RootBus{.bus = {0x10000, 0xe0}, .vmd = Bdf{.device = 0x0e}}));
   EXPECT_THAT(Sysfs("/nonexistent").root_buses(), IsEmpty());
 }
 

@@ -9,10 +9,10 @@
 #include <map>
 #include <ostream>
 #include <random>
-#include <set>
 #include <string>
 
 #include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/pci/topology_parts.h"
 
 namespace passthru {
 namespace {
@@ -21,27 +21,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr BusNumber kRoot[] = {{0, 0}};
-
-Bdf at(const char* bdf) {
-  return *Bdf::parse(bdf);
-}
-
-PciFunction function(const char* bdf) {
-  return {.bdf = at(bdf), .config = std::vector<std::byte>(64)};
-}
-
-PciFunction bridge(Bdf bdf, unsigned secondary, unsigned subordinate) {
-  PciFunction bridge{.bdf = bdf, .class_code = 0x060400, .bridge = true};
-  bridge.config.resize(64);
-  bridge.config[0x0e] = std::byte{0x81};  // type 1, multifunction
-  bridge.config[0x19] = static_cast<std::byte>(secondary);
-  bridge.config[0x1a] = static_cast<std::byte>(subordinate);
-  return bridge;
-}
-PciFunction bridge(const char* bdf, unsigned secondary, unsigned subordinate) {
-  return bridge(at(bdf), secondary, subordinate);
-}
+constexpr RootBus kRoot[] = {{.bus = {0, 0}}};
 
 PciFunction cut(PciFunction function, size_t size) {
   function.config.resize(size);
@@ -62,41 +42,12 @@ PciFunction virtual_function(const char* bdf, const char* physical) {
   return virtual_one;
 }
 
-/// Returns the bridge of each function, keyed by address; "" on a root bus.
-std::map<std::string, std::string> parents(const Topology& topology) {
-  std::map<std::string, std::string> parents;
-  for (const TopologyNode& node : topology.nodes) {
-    parents[node.function.bdf.str()] =
-        node.bridge ? topology.nodes[*node.bridge].function.bdf.str() : "";
-  }
-  return parents;
-}
-
 std::vector<std::string> words(const Topology& topology) {
   std::vector<std::string> words;
   for (const TopologyFault& fault : topology.faults) {
     words.push_back(fault.device.str() + ": " + fault.what);
   }
   return words;
-}
-
-/// Checks, whatever the numbers are, that a walk from the roots meets each function once, behind
-/// its own bridge.
-void expect_each_function_once(const Topology& topology) {
-  std::vector<size_t> todo = topology.roots;
-  std::set<size_t> met(todo.begin(), todo.end());
-  ASSERT_EQ(met.size(), todo.size());
-  for (const size_t root : topology.roots) EXPECT_FALSE(topology.nodes[root].bridge);
-  while (!todo.empty()) {
-    const size_t node = todo.back();
-    todo.pop_back();
-    for (const size_t behind : topology.nodes[node].behind) {
-      ASSERT_TRUE(met.insert(behind).second) << "the walk met it twice";
-      EXPECT_EQ(topology.nodes[behind].bridge, node);
-      todo.push_back(behind);
-    }
-  }
-  EXPECT_EQ(met.size(), topology.nodes.size());
 }
 
 /// A root port, a switch with two downstream ports, a device with two functions, and a bridge to
@@ -132,7 +83,7 @@ TEST(Topology, FunctionsAreBehindTheBridgeWhoseBusTheyAreOn) {
 }
 
 TEST(Topology, SegmentsDoNotMix) {
-  const BusNumber roots[] = {{0, 0}, {1, 0}};
+  const RootBus roots[] = {{.bus = {0, 0}}, {.bus = {1, 0}}};
   const Topology topology =
       build_topology({bridge("0000:00:01.0", 1, 1), bridge("0001:00:02.0", 1, 1),
                       function("0000:01:00.0"), function("0001:01:00.0")},
@@ -256,7 +207,7 @@ INSTANTIATE_TEST_SUITE_P(Topology, HostileNumbers, testing::ValuesIn(kHostile),
                          [](const auto& each) { return each.param.name; });
 
 TEST(Topology, ABridgeDoesNotGetTheRootBusOfAnother) {
-  const BusNumber roots[] = {{0, 0x10}, {0, 0x40}};
+  const RootBus roots[] = {{.bus = {0, 0x10}}, {.bus = {0, 0x40}}};
   const Topology topology =
       build_topology({function("10:00.0"), bridge("40:01.0", 0x10, 0x10)}, roots);
   expect_each_function_once(topology);
@@ -267,7 +218,7 @@ TEST(Topology, ABridgeDoesNotGetTheRootBusOfAnother) {
 }
 
 TEST(Topology, NorOneThatIsToldLater) {
-  const BusNumber roots[] = {{0, 0x10}, {0, 0x40}};
+  const RootBus roots[] = {{.bus = {0, 0x10}}, {.bus = {0, 0x40}}};
   const Topology topology =
       build_topology({bridge("10:01.0", 0x40, 0x40), function("40:00.0")}, roots);
   expect_each_function_once(topology);

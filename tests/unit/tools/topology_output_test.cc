@@ -57,7 +57,7 @@ Topology small_machine() {
                                                .device = 0x10d3,
                                                .class_code = 0x020000,
                                                .config = std::vector<std::byte>(64)}};
-  const BusNumber roots[] = {{0, 0}};
+  const RootBus roots[] = {{.bus = {0, 0}}};
   return build_topology(functions, roots);
 }
 
@@ -86,7 +86,7 @@ TEST_F(TopologyOutput, SaysWhoseVirtualFunctionItIsAndHowManyThereAre) {
   const std::vector<PciFunction> functions = {
       {.bdf = {.device = 4}, .virtual_functions = VirtualFunctions{.enabled = 1, .possible = 7}},
       {.bdf = {.device = 4, .function = 1}, .physical_function = Bdf{.device = 4}}};
-  const BusNumber roots[] = {{0, 0}};
+  const RootBus roots[] = {{.bus = {0, 0}}};
   const Topology tree = build_topology(functions, roots);
   EXPECT_EQ(topology_text(tree, all_nodes(tree), names),
             "0000:00:04.0  Class 0000: Device 0000:0000  virtual functions 1 of 7  no driver\n"
@@ -97,6 +97,30 @@ TEST_F(TopologyOutput, SaysWhoseVirtualFunctionItIsAndHowManyThereAre) {
   EXPECT_EQ(json[0]["virtual_functions"], (Json{{"enabled", 1}, {"possible", 7}}));
   EXPECT_EQ(json[1]["physical_function"], "0000:00:04.0");
   EXPECT_EQ(json[1]["virtual_functions"], Json());
+}
+
+TEST_F(TopologyOutput, Case11ShowsTheFunctionsBehindAVmdBelowIt) {
+  const Bdf port{.segment = 0x10000, .bus = 0xe0, .device = 6};
+  ConfigImage config(64);
+  config.put8(0x0e, 1);
+  config.put8(0x19, 0xe1);
+  config.put8(0x1a, 0xe1);
+  const std::vector<PciFunction> functions = {
+      {.bdf = {.device = 0x0e}, .class_code = 0x010400, .driver = "vmd"},
+      {.bdf = port, .class_code = 0x060400, .bridge = true, .config = config.bytes},
+      {.bdf = {.segment = 0x10000, .bus = 0xe1}, .class_code = 0x010802}};
+  const RootBus roots[] = {{.bus = {0, 0}}, {.bus = {0x10000, 0xe0}, .vmd = Bdf{.device = 0x0e}}};
+  const Topology tree = build_topology(functions, roots);
+  EXPECT_EQ(topology_text(tree, all_nodes(tree), names),
+            "0000:00:0e.0  Class 0104: Device 0000:0000  driver vmd\n"
+            "  10000:e0:06.0  Class 0604: Device 0000:0000  [bus e1]  no driver  ACS: only root "
+            "sees\n"
+            "    10000:e1:00.0  Class 0108: Device 0000:0000  no driver\n");
+  const Json json = topology_json(tree, all_nodes(tree), names)["devices"];
+  EXPECT_EQ(json[1]["parent"], "0000:00:0e.0");
+  EXPECT_EQ(json[1]["hot_reset"], Json::array());
+  EXPECT_EQ(json[2]["parent"], "10000:e0:06.0");
+  EXPECT_EQ(json[2]["hot_reset"], Json::array({"10000:e1:00.0"}));
 }
 
 TEST_F(TopologyOutput, OfSomeIsIndentedByThoseThatAreShown) {
@@ -129,7 +153,7 @@ TEST_F(TopologyOutput, TellsFaultsAndHotResets) {
             "a hot reset of 0000:02:01.0 also resets: 0000:02:02.0\n");
   EXPECT_EQ(hot_reset_text(topology, {.device = 5}),
             "0000:00:05.0 has no hot reset: it has no bridge that can reset it\n");
-  const BusNumber roots[] = {{0, 2}};
+  const RootBus roots[] = {{.bus = {0, 2}}};
   EXPECT_EQ(hot_reset_text(build_topology({topology.nodes[0].function}, roots), kFirst),
             "0000:02:01.0 has no hot reset: it has no bridge that can reset it\n");
 }

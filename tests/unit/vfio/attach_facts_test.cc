@@ -35,6 +35,18 @@ TEST(DirectRegions, Case1AreThoseThatTheKernelMustKeepMapped) {
   }
 }
 
+TEST(UnusableRegions, AreThoseThatTheKernelNeitherMapsNorRelaxes) {
+  EXPECT_THAT(parse_unusable_regions(std::string(kMessages) + kDirect + kRelaxable +
+                                     "0x000000fd00000000 0x000000ffffffffff reserved\n"
+                                     "0x0000000000001000 0x0000000000001fff of-the-future\n"),
+              ElementsAre(IovaRange{0xfee00000, 0xfeefffff},
+                          IovaRange{0xfd'0000'0000, 0xff'ffff'ffff}, IovaRange{0x1000, 0x1fff}));
+  for (const char* text : {"", "\n", kDirect, kRelaxable, "0x1 reserved\n", "0x1 0x2\n",
+                           "x y reserved\n", "0x2 0x1 msi\n"}) {
+    EXPECT_THAT(parse_unusable_regions(text), IsEmpty()) << text;
+  }
+}
+
 /// The device of group 2, opened in one way, on a host that may reserve memory for it.
 class AttachRefused : public testing::TestWithParam<Backend> {
  protected:

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <thread>
+#include <vector>
 
 #include "tests/fakes/fake_kernel.h"
 
@@ -214,6 +215,32 @@ TEST_F(VfioDeviceTest, TurningDecodeOnUndoesNoWriteOfCommand) {
   std::array<std::byte, 2> command{};
   ASSERT_TRUE((*device)->read(Region::Config, 4, command));
   EXPECT_EQ(command[0] & std::byte{0x6}, std::byte{0x6});
+}
+
+TEST_F(VfioDeviceTest, Case16BusMasteringThatAResetTurnedOffComesBackWithDecode) {
+  const auto device = open(nvme_.spec());
+  ASSERT_TRUE(device);
+  struct Case {
+    const char* what;
+    uint64_t offset;
+    std::vector<std::byte> written;
+    std::byte restored;
+  };
+  const Case cases[] = {
+      {"never written", 6, {std::byte{0}, std::byte{0}}, std::byte{0x2}},
+      {"on", 4, {std::byte{0x6}, std::byte{0}}, std::byte{0x6}},
+      {"on, and its high byte written later", 5, {std::byte{0}}, std::byte{0x6}},
+      {"off", 4, {std::byte{0x2}}, std::byte{0x2}},
+      {"on, as part of a dword", 4, std::vector(4, std::byte{0x6}), std::byte{0x6}},
+  };
+  for (const Case& c : cases) {
+    ASSERT_TRUE((*device)->write(Region::Config, c.offset, c.written)) << c.what;
+    nvme_.backdoor_reset();
+    ASSERT_TRUE((*device)->turn_decode_on()) << c.what;
+    std::array<std::byte, 2> command{};
+    ASSERT_TRUE((*device)->read(Region::Config, 4, command));
+    EXPECT_EQ(command[0] & std::byte{0x6}, c.restored) << c.what;
+  }
 }
 
 TEST_F(VfioDeviceTest, DecodeThatIsOnIsNotWritten) {

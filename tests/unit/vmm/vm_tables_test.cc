@@ -47,6 +47,23 @@ class AcpiTest : public testing::Test {
     return kBase;
   }
 
+  /// Builds the tables, and returns the windows for memory BARs in the DSDT.
+  std::vector<AddressWindow> announced_windows(const BarWindows& windows) {
+    build(1, windows);
+    const uint64_t dsdt = word(find("FACP") + 140, 8);
+    const uint64_t size = word(dsdt + 4, 4);
+    EXPECT_EQ(sum(dsdt, size), 0u);
+    std::vector<AddressWindow> announced;
+    for (uint64_t at = dsdt; at + 46 <= dsdt + size; ++at) {
+      const uint64_t width = word(at, 4) == 0x1787 ? 4 : word(at, 4) == 0x2B8A ? 8 : 0;
+      if (width == 0) continue;
+      const uint64_t begin = word(at + 6 + width, width), length = word(at + 6 + 4 * width, width);
+      EXPECT_EQ(word(at + 6 + 2 * width, width), length == 0 ? 0 : begin + length - 1);
+      announced.push_back({begin, begin + length});
+    }
+    return announced;
+  }
+
   std::vector<std::byte> image_;
 };
 
@@ -109,21 +126,52 @@ TEST_F(AcpiTest, TheMcfgNamesTheOneBusThatEcamHas) {
 TEST_F(AcpiTest, Case3TheHostBridgeAnnouncesTheWindows) {
   constexpr BarWindows kGrown{.low = {kGiB, kEcam}, .high = {512 * kGiB, 4096 * kGiB}};
   for (const BarWindows& windows : {BarWindows{}, kGrown, BarWindows{.high = {}}}) {
-    build(1, windows);
-    const uint64_t dsdt = word(find("FACP") + 140, 8);
-    const uint64_t size = word(dsdt + 4, 4);
-    EXPECT_EQ(sum(dsdt, size), 0u);
-    std::vector<AddressWindow> announced;
-    for (uint64_t at = dsdt; at + 46 <= dsdt + size; ++at) {
-      const uint64_t width = word(at, 4) == 0x1787 ? 4 : word(at, 4) == 0x2B8A ? 8 : 0;
-      if (width == 0) continue;
-      const uint64_t begin = word(at + 6 + width, width), length = word(at + 6 + 4 * width, width);
-      EXPECT_EQ(word(at + 6 + 2 * width, width), length == 0 ? 0 : begin + length - 1);
-      announced.push_back({begin, begin + length});
-    }
+    const std::vector<AddressWindow> announced = announced_windows(windows);
     ASSERT_EQ(announced.size(), 2u);
     EXPECT_EQ(announced[0], windows.low);
     EXPECT_EQ(announced[1], windows.high);
+  }
+}
+
+TEST_F(AcpiTest, NoWindowMeetsRamOrAReservedEntryOfTheMemoryMap) {
+  const auto around = [](uint64_t bytes, const IovaRange& range) {
+    return RamLayout::around(bytes, {{.range = range}}).value();
+  };
+  const RamLayout layouts[] = {
+      RamLayout::of(512 * kMiB),
+      RamLayout::of(400 * kGiB),
+      around(kGiB, {512 * kMiB, 513 * kMiB}),
+      around(2 * kGiB, {kGiB, kGiB}),
+      around(3 * kGiB, {2 * kGiB, 4 * kGiB - 1}),
+      around(3 * kGiB, {kGiB, 3 * kGiB - 1}),
+      around(4 * kGiB, {4 * kGiB - 1, 4 * kGiB}),
+      around(300 * kGiB, {255 * kGiB, 260 * kGiB}),
+      around(1013 * kGiB, {0xfd'0000'0000, 0xff'ffff'ffff}),
+  };
+  // BARs for which the windows stay, and BARs for which they grow as far as they can.
+  const std::vector<GuestBar> small = {{.index = 0, .size = kMiB, .is_64bit = true}};
+  std::vector<GuestBar> large;
+  for (unsigned i = 0; i < 3; ++i) {
+    large.push_back({.index = i, .size = 512 * kGiB, .is_64bit = true});
+  }
+  const std::vector<GuestBar> large32 = {{.index = 0, .size = kGiB}, {.index = 1, .size = kMiB}};
+  for (const RamLayout& ram : layouts) {
+    const auto map = memory_map(ram);
+    for (const auto& bars : {small, large, large32}) {
+      const auto windows = choose_windows(bars, {.ram = ram, .physical_bits = 46});
+      if (!windows) {  // little room in 32 bits
+        EXPECT_EQ(windows.error().code, ENOSPC);
+        EXPECT_EQ(bars, large32);
+        continue;
+      }
+      for (const AddressWindow& window : announced_windows(*windows)) {
+        EXPECT_NE(window.size(), 0u);
+        for (const MemoryRange& range : map) {
+          EXPECT_TRUE(range.address + range.size <= window.begin || window.end <= range.address)
+              << std::hex << range.address << " in " << window.begin << " to " << window.end;
+        }
+      }
+    }
   }
 }
 
