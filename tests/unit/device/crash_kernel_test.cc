@@ -11,7 +11,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr uint32_t kDeviceControl = FakeCapability::kExpress + 8;
 constexpr uint64_t kTable = kElsewhere + 0x2000;
 constexpr MsiMessage kNewMessage{.address = 0xfee0'1000, .data = 0x51};
 

@@ -14,8 +14,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr uint32_t kPowerControl = FakeCapability::kPowerManagement + 4;
-constexpr uint32_t kDeviceControl = FakeCapability::kExpress + 8;
 constexpr uint32_t kRegister = 0x1000;
 constexpr uint32_t kAllMasked = 0xc000;  // MSI-X Enable and Function Mask
 
