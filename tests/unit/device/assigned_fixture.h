@@ -37,14 +37,21 @@ class VmFixture : public ::testing::Test {
 
   /// Adds a device to the host, bound to vfio-pci.
   FakeDevice& plug(const FakeSpec& spec) {
+    return tested_backend() == Backend::Cdev ? plug_with_node(spec) : add_device(spec, "");
+  }
+  /// Adds a device that can be opened by its group and by its own node.
+  FakeDevice& plug_with_node(const FakeSpec& spec) {
+    sysfs.add_iommufd();
+    return add_device(spec, spec.cdev());
+  }
+  /// Adds a device; `cdev` is the name of its node, or empty.
+  FakeDevice& add_device(const FakeSpec& spec, const std::string& cdev) {
     const std::string bdf = spec.bdf.str();
-    const bool by_node = tested_backend() == Backend::Cdev;
-    if (by_node) sysfs.add_iommufd();
     sysfs.add({.bdf = bdf.c_str(),
                .driver = "vfio-pci",
                .group = spec.group,
                .vfio_dev = true,
-               .cdev = by_node ? spec.cdev() : ""});
+               .cdev = cdev});
     return kernel->add(spec);
   }
   uint32_t mmio_read(uint64_t address) {

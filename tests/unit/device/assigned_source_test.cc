@@ -17,14 +17,7 @@ using ::testing::SizeIs;
 class AssignedSource : public AssignedFixture {
  protected:
   void SetUp() override {
-    const FakeSpec spec = FakeSpec::nvme();
-    sysfs.add_iommufd();
-    sysfs.add({.bdf = "0000:00:02.0",
-               .driver = "vfio-pci",
-               .group = spec.group,
-               .vfio_dev = true,
-               .cdev = spec.cdev()});
-    hardware = &kernel->add(spec);
+    hardware = &plug_with_node(FakeSpec::nvme());
     ASSERT_TRUE(domain.add_memory(0, memory_));
   }
   Fd node() { return std::move(*kernel->open_cdev(hardware->spec().cdev())); }
@@ -55,12 +48,7 @@ TEST_F(AssignedSource, ADeviceGivenByItsGroupsDescriptorIsAssigned) {
 
 TEST_F(AssignedFixture, AnIommufdOfTheVmOpensADeviceByItsNodeThoughThisProcessHasNone) {
   const FakeSpec spec = FakeSpec::nvme();
-  sysfs.add({.bdf = "0000:00:02.0",
-             .driver = "vfio-pci",
-             .group = spec.group,
-             .vfio_dev = true,
-             .cdev = spec.cdev()});
-  hardware = &kernel->add(spec);
+  hardware = &add_device(spec, spec.cdev());
   ASSERT_TRUE(domain.dma().use_iommufd(std::move(*kernel->open_iommufd())));
   open();
   EXPECT_EQ(device->inspect().dma.backend, Backend::Cdev);
@@ -68,12 +56,7 @@ TEST_F(AssignedFixture, AnIommufdOfTheVmOpensADeviceByItsNodeThoughThisProcessHa
 
 TEST_F(AssignedSource, TheOtherDevicesOfAGroupThatWasGivenFollowByTheirAddressesAlone) {
   const FakeSpec neighbour = FakeSpec::nvme({0, 0, 2, 1}, 2);
-  sysfs.add({.bdf = "0000:00:02.1",
-             .driver = "vfio-pci",
-             .group = neighbour.group,
-             .vfio_dev = true,
-             .cdev = neighbour.cdev()});
-  kernel->add(neighbour);
+  plug_with_node(neighbour);
   ASSERT_TRUE(domain.dma().use_container(std::move(*kernel->open_container())));
   open({}, {.group = std::move(*kernel->open_group(2))});
   const auto second = AssignedDevice::open(domain, {.device = neighbour.bdf});

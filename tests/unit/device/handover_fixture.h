@@ -29,13 +29,7 @@ class HandoverFixture : public AssignedFixture, public ::testing::WithParamInter
 
   /// Opens the device in the first VMM, by the backend that is tested.
   void open_first(const FakeSpec& spec, AssignOptions options = {}) {
-    sysfs.add_iommufd();
-    sysfs.add({.bdf = "0000:00:02.0",
-               .driver = "vfio-pci",
-               .group = spec.group,
-               .vfio_dev = true,
-               .cdev = spec.cdev()});
-    hardware = &kernel->add(spec);
+    hardware = &plug_with_node(spec);
     open(options, {.backend = GetParam()});
   }
   /// Gives duplicates of the device's descriptors to the second VMM.
