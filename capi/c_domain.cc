@@ -25,23 +25,30 @@ CDomain::CDomain(std::shared_ptr<Kernel> kernel, Sysfs sysfs,
       domain_(std::move(kernel), *hypervisor_, std::move(sysfs)) {}
 
 Result<void> CDomain::add(passthru_device* handle, AssignedDevice& device) {
+  auto added = add_to_services(handle, device);
+  if (!added) remove(handle, device);
+  return added;
+}
+
+Result<void> CDomain::add_to_services(passthru_device* handle, AssignedDevice& device) {
   MutexLock lock(devices_mutex_);
-  if (monitor_) PASSTHRU_TRY(monitor_->add(device));
-  if (server_) {
-    if (auto served = server_->add(device); !served) {
-      if (monitor_) monitor_->remove(device);
-      return served;
-    }
-  }
   devices_[handle] = &device;
+  if (monitor_) PASSTHRU_TRY(monitor_->add(device));
+  if (server_) PASSTHRU_TRY(server_->add(device));
   return {};
 }
 
 void CDomain::remove(passthru_device* handle, AssignedDevice& device) {
-  MutexLock lock(devices_mutex_);
-  if (monitor_) monitor_->remove(device);
-  if (server_) server_->remove(device);
-  devices_.erase(handle);
+  std::shared_ptr<DeviceMonitor> monitor;
+  InspectServer* server = nullptr;
+  {
+    MutexLock lock(devices_mutex_);
+    devices_.erase(handle);
+    monitor = monitor_;
+    server = server_.get();
+  }
+  if (monitor) monitor->remove(device);
+  if (server != nullptr) server->remove(device);
 }
 
 std::set<passthru_device*> CDomain::devices() {
@@ -51,33 +58,39 @@ std::set<passthru_device*> CDomain::devices() {
   return handles;
 }
 
+std::vector<AssignedDevice*> CDomain::all_devices() const {
+  std::vector<AssignedDevice*> all;
+  for (const auto& [handle, device] : devices_) all.push_back(device);
+  return all;
+}
+
 Result<void> CDomain::start_audit(std::chrono::milliseconds interval) {
   MutexLock lock(devices_mutex_);
   if (monitor_) return fail(EBUSY, "start the audit", "it runs already");
-  std::vector<AssignedDevice*> all;
-  for (const auto& [handle, device] : devices_) all.push_back(device);
-  monitor_ = PASSTHRU_TRY(DeviceMonitor::start(std::move(all), interval));
+  monitor_ = PASSTHRU_TRY(DeviceMonitor::start(all_devices(), interval));
   return {};
 }
 
+// A `remove` in another thread may still use the monitor, so its threads are stopped here.
 void CDomain::stop_audit() {
-  MutexLock lock(devices_mutex_);
-  monitor_.reset();
+  std::shared_ptr<DeviceMonitor> stopped;
+  {
+    MutexLock lock(devices_mutex_);
+    stopped = std::exchange(monitor_, nullptr);
+  }
+  if (stopped) stopped->stop();
 }
 
 Result<void> CDomain::serve(const std::string& path, bool own_loop) {
   MutexLock lock(devices_mutex_);
   if (server_) return fail(EBUSY, "serve the inspect socket", "the domain serves one already");
-  std::vector<AssignedDevice*> all;
-  for (const auto& [handle, device] : devices_) all.push_back(device);
-  server_ = PASSTHRU_TRY(own_loop ? InspectServer::open(domain_, std::move(all), path)
-                                  : InspectServer::start(domain_, std::move(all), path));
+  server_ = PASSTHRU_TRY(own_loop ? InspectServer::open(domain_, all_devices(), path)
+                                  : InspectServer::start(domain_, all_devices(), path));
   if (own_loop) looped_server_ = server_.get();
   return {};
 }
 
 Result<int> CDomain::drive_forwarder() {
-  MutexLock lock(devices_mutex_);
   auto forwarder = PASSTHRU_TRY(Forwarder::make());
   const int fd = PASSTHRU_TRY(forwarder->poll_fd());
   Forwarder* driven = forwarder.get();

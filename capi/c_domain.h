@@ -5,9 +5,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/result.h"
@@ -39,15 +41,19 @@ class CDomain {
   [[nodiscard]] Domain& domain() { return domain_; }
 
   /// Adds a device that was opened in `domain()`: the audit and the inspect socket know it from now
-  /// on. Errors: those of DeviceMonitor::add.
+  /// on. On an error neither knows it. Waits for no other device.
+  ///
+  /// Errors: those of DeviceMonitor::add and InspectServer::add.
   Result<void> add(passthru_device* handle, AssignedDevice& device)
       PASSTHRU_EXCLUDES(devices_mutex_);
-  /// Removes a device. On return no service uses it.
+  /// Removes a device. On return no service uses it. Waits for the services' calls of this device
+  /// that are under way. Calls for other devices do not wait meanwhile.
   void remove(passthru_device* handle, AssignedDevice& device) PASSTHRU_EXCLUDES(devices_mutex_);
   /// Returns the handles of the devices.
   [[nodiscard]] std::set<passthru_device*> devices() PASSTHRU_EXCLUDES(devices_mutex_);
 
   Result<void> start_audit(std::chrono::milliseconds interval) PASSTHRU_EXCLUDES(devices_mutex_);
+  /// On return the audit's threads have ended.
   void stop_audit() PASSTHRU_EXCLUDES(devices_mutex_);
   /// Serves the inspect socket, on a thread of its own or from the VMM's loop.
   Result<void> serve(const std::string& path, bool own_loop) PASSTHRU_EXCLUDES(devices_mutex_);
@@ -55,21 +61,23 @@ class CDomain {
   [[nodiscard]] InspectServer* looped_server() { return looped_server_; }
 
   /// Gives the domain a forwarder that the calling thread drives. Returns the descriptor to poll.
-  Result<int> drive_forwarder() PASSTHRU_EXCLUDES(devices_mutex_);
+  Result<int> drive_forwarder();
   /// Returns that forwarder, or null.
   [[nodiscard]] Forwarder* driven_forwarder() { return driven_forwarder_; }
 
  private:
-  /// Calls `visit` for each device. Waits for no device.
-  template <class Visit>
-  void for_each_device(Visit visit) PASSTHRU_REQUIRES(devices_mutex_);
+  Result<void> add_to_services(passthru_device* handle, AssignedDevice& device)
+      PASSTHRU_EXCLUDES(devices_mutex_);
+  [[nodiscard]] std::vector<AssignedDevice*> all_devices() const PASSTHRU_REQUIRES(devices_mutex_);
 
   const std::unique_ptr<CallbackHypervisor> hypervisor_;
   Domain domain_;
-  Mutex devices_mutex_;  ///< protects the devices and the services that look after them
+  /// Protects the devices and the services that look after them. Never held while a call waits for
+  /// a device.
+  Mutex devices_mutex_;
   std::map<passthru_device*, AssignedDevice*> devices_ PASSTHRU_GUARDED_BY(devices_mutex_);
-  std::unique_ptr<DeviceMonitor> monitor_ PASSTHRU_GUARDED_BY(devices_mutex_);
-  std::unique_ptr<InspectServer> server_ PASSTHRU_GUARDED_BY(devices_mutex_);
+  std::shared_ptr<DeviceMonitor> monitor_ PASSTHRU_GUARDED_BY(devices_mutex_);
+  std::unique_ptr<InspectServer> server_ PASSTHRU_GUARDED_BY(devices_mutex_);  ///< never replaced
   std::atomic<InspectServer*> looped_server_{nullptr};
   std::atomic<Forwarder*> driven_forwarder_{nullptr};
 };

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <utility>
 #include <vector>
 
 #include "capi/c_domain.h"
@@ -68,11 +67,10 @@ template <class Element>
 Result<void> copy_out(const std::vector<Element>& from, Element* to, size_t* count,
                       const char* operation) {
   PASSTHRU_TRY(require(count != nullptr, operation, "a pointer is NULL"));
-  const size_t room = std::exchange(*count, from.size());
-  if (room < from.size()) {
-    return fail(ENOSPC, operation, "the array has too little room for all elements");
-  }
-  PASSTHRU_TRY(require(to != nullptr || from.empty(), operation, "a pointer is NULL"));
+  const bool fits = *count >= from.size();
+  PASSTHRU_TRY(require(!fits || to != nullptr || from.empty(), operation, "a pointer is NULL"));
+  *count = from.size();
+  if (!fits) return fail(ENOSPC, operation, "the array has too little room for all elements");
   std::copy(from.begin(), from.end(), to);
   return {};
 }

@@ -67,12 +67,13 @@ std::vector<Result<RouteId>> CallbackHypervisor::change_routes(
     std::span<const RouteChange> changes) {
   if (!by_vmm_.routes) return kvm()->change_routes(changes);
   if (callbacks_.routes_begin == nullptr) return Hypervisor::change_routes(changes);
+  std::vector<Result<RouteId>> results;
+  results.reserve(changes.size());
   MutexLock lock(batch_mutex_);
   {
     const InCallback in_callback;
     callbacks_.routes_begin(vmm_);
   }
-  std::vector<Result<RouteId>> results;
   for (const RouteChange& change : changes) {
     if (!change.route) {
       results.push_back(route_add(change.message, change.requester_id));

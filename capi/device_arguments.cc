@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "capi/device_arguments.h"
 
-#include <fcntl.h>
 #include <linux/pci_regs.h>
 
 #include <utility>
 
+#include "capi/copied_fd.h"
 #include "capi/sized_struct.h"
 #include "capi/struct_sizes.h"
 
@@ -38,9 +38,7 @@ Result<void> check_values(const passthru_device_options& given) {
 
 Result<Fd> copy_if(bool wanted, int fd) {
   if (!wanted) return Fd{};
-  Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  if (!copy) return fail(errno, kOpen, "the device's descriptor cannot be copied");
-  return copy;
+  return copied_fd(fd, kOpen);
 }
 
 Bdf guest_bdf(uint32_t requester_id) {

@@ -33,7 +33,7 @@ int passthru_device_open(passthru_domain* handle, const passthru_device_options*
         std::make_unique<CDevice>(CDevice{.domain = handle, .device = std::move(opened)}));
     if (added == nullptr) return fail(ENFILE, kOperation, "this process has too many devices");
     if (auto known = domain.add(added, assigned); !known) {
-      const auto closed = devices().remove(added);
+      devices().remove(added);  // closes it
       return known;
     }
     *device = added;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The C interface: domains, guest memory, forwarded accesses, services.
-#include <fcntl.h>
-
 #include <cstring>
 #include <span>
 #include <utility>
 
 #include "capi/access_pieces.h"
 #include "capi/call_object.h"
+#include "capi/copied_fd.h"
+#include "capi/kvm_arguments.h"
 #include "capi/sized_struct.h"
 #include "capi/struct_sizes.h"
 #include "vfio/linux_kernel.h"
@@ -25,26 +25,6 @@ Result<void> make_on_linux(const passthru_callbacks* callbacks, void* vmm, Callb
   return {};
 }
 
-Result<KvmHypervisorOptions> kvm_options(const passthru_kvm_options& given, void* vmm) {
-  constexpr uint32_t kKnown =
-      PASSTHRU_KVM_SPLIT_IRQCHIP | PASSTHRU_KVM_EXTENDED_DESTINATIONS | PASSTHRU_KVM_MSI_BY_MESSAGE;
-  PASSTHRU_TRY(require((given.flags & ~kKnown) == 0, kCreate, "a flag of KVM is unknown"));
-  KvmHypervisorOptions options;
-  if (given.first_slot != 0) options.first_slot = given.first_slot;
-  if (given.first_gsi != 0) options.first_gsi = given.first_gsi;
-  options.irqchip_pins = (given.flags & PASSTHRU_KVM_SPLIT_IRQCHIP) == 0;
-  options.extended_destinations = (given.flags & PASSTHRU_KVM_EXTENDED_DESTINATIONS) != 0;
-  options.msi_by_message = (given.flags & PASSTHRU_KVM_MSI_BY_MESSAGE) != 0;
-  if (given.intx_gsi != nullptr) {
-    options.intx_gsi = [gsi_of = given.intx_gsi, vmm](Bdf guest_address, unsigned pin) {
-      const InCallback in_callback;
-      // A negative number is no GSI of KVM, which then refuses it.
-      return static_cast<uint32_t>(gsi_of(vmm, guest_address.requester_id(), pin));
-    };
-  }
-  return options;
-}
-
 Result<std::span<std::byte>> memory_of(void* memory, uint64_t size, uint32_t flags) {
   PASSTHRU_TRY(require((flags & ~uint32_t{PASSTHRU_MEMORY_READ_ONLY}) == 0, kAddMemory,
                        "a flag is unknown"));
@@ -55,12 +35,6 @@ Result<std::span<std::byte>> memory_of(void* memory, uint64_t size, uint32_t fla
 
 bool writable(uint32_t flags) {
   return (flags & PASSTHRU_MEMORY_READ_ONLY) == 0;
-}
-
-Result<Fd> copy_of(int fd, const char* operation) {
-  Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  if (!copy) return fail(errno, operation, "the descriptor cannot be copied");
-  return copy;
 }
 
 /// Which address space an access goes to.
@@ -127,9 +101,8 @@ int passthru_domain_create_kvm(const passthru_kvm_options* options,
                                passthru_domain** domain) {
   return call(kCreate, [=]() -> Result<void> {
     PASSTHRU_TRY(require(domain != nullptr, kCreate, "a pointer is NULL"));
-    const auto known = PASSTHRU_TRY(read_struct(options, kKvmOptionsSize, kCreate));
-    auto on_kvm = PASSTHRU_TRY(kvm_options(known, vmm));
-    auto kvm = PASSTHRU_TRY(KvmHypervisor::create(known.vm_fd, std::move(on_kvm)));
+    auto on_kvm = PASSTHRU_TRY(kvm_arguments(options, vmm));
+    auto kvm = PASSTHRU_TRY(KvmHypervisor::create(on_kvm.vm_fd, std::move(on_kvm.options)));
     // The VMM's own irqfds, if it has any, are KVM's too.
     return make_on_linux(
         callbacks, vmm,
@@ -194,7 +167,7 @@ int passthru_domain_usable_ranges(passthru_domain* handle, passthru_range* range
 int passthru_domain_use_iommufd(passthru_domain* handle, int fd) {
   constexpr const char* kOperation = "use an iommufd";
   return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {
-    auto copy = PASSTHRU_TRY(copy_of(fd, kOperation));
+    auto copy = PASSTHRU_TRY(copied_fd(fd, kOperation));
     return domain.domain().dma().use_iommufd(std::move(copy));
   });
 }
@@ -202,7 +175,7 @@ int passthru_domain_use_iommufd(passthru_domain* handle, int fd) {
 int passthru_domain_use_container(passthru_domain* handle, int fd) {
   constexpr const char* kOperation = "use a container";
   return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {
-    auto copy = PASSTHRU_TRY(copy_of(fd, kOperation));
+    auto copy = PASSTHRU_TRY(copied_fd(fd, kOperation));
     return domain.domain().dma().use_container(std::move(copy));
   });
 }

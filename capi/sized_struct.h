@@ -13,6 +13,9 @@
 
 namespace passthru {
 
+/// The largest struct of this and of any later version.
+constexpr size_t kMaxStructSize = 4096;
+
 /// Reads a caller's struct. `minimum` is the struct's size in the version that introduced it.
 /// Members that the caller's version does not have are 0.
 ///
@@ -29,10 +32,10 @@ Result<Struct> read_struct(const Struct* given, size_t minimum, const char* oper
         EINVAL, operation,
         "the size of a struct is " + std::to_string(size) + ", below " + std::to_string(minimum));
   }
-  constexpr size_t kMaxSize = 4096;  // of any later version
   const auto* bytes = reinterpret_cast<const unsigned char*>(given);
-  if (size > kMaxSize || !std::all_of(bytes + std::min<size_t>(size, sizeof(Struct)), bytes + size,
-                                      [](unsigned char byte) { return byte == 0; })) {
+  if (size > kMaxStructSize ||
+      !std::all_of(bytes + std::min<size_t>(size, sizeof(Struct)), bytes + size,
+                   [](unsigned char byte) { return byte == 0; })) {
     return fail(E2BIG, operation, "a struct has members that this version does not know");
   }
   Struct copy{};
@@ -45,12 +48,12 @@ Result<Struct> read_struct(const Struct* given, size_t minimum, const char* oper
 /// version does not have become 0.
 ///
 /// Errors:
-/// - EINVAL: `wanted` is null, or its size is below `minimum` or above 4096.
+/// - EINVAL: `wanted` is null, or its size is below `minimum` or above kMaxStructSize.
 template <class Struct>
 Result<void> write_struct(Struct value, Struct* wanted, size_t minimum, const char* operation) {
   if (wanted == nullptr) return fail(EINVAL, operation, "a pointer is NULL");
   const uint32_t size = wanted->size;
-  if (size < minimum || size > 4096) {
+  if (size < minimum || size > kMaxStructSize) {
     return fail(EINVAL, operation, "the size of a struct is " + std::to_string(size));
   }
   value.size = size;

@@ -96,9 +96,14 @@ Result<std::unique_ptr<DeviceMonitor>> DeviceMonitor::start(std::vector<Assigned
   return monitor;
 }
 
-DeviceMonitor::~DeviceMonitor() {
-  for (const auto& [device, thread] : threads_) thread->stop();
-  for (const auto& [device, thread] : threads_) thread->end();
+void DeviceMonitor::stop() {
+  std::vector<std::shared_ptr<DeviceThread>> all;
+  {
+    MutexLock lock(threads_mutex_);
+    for (const auto& [device, thread] : threads_) all.push_back(thread);
+  }
+  for (const auto& thread : all) thread->stop();
+  for (const auto& thread : all) thread->end();
 }
 
 Result<void> DeviceMonitor::add(AssignedDevice& device) {

@@ -34,8 +34,8 @@ class DeviceMonitor {
   /// Errors: those of `add`.
   static Result<std::unique_ptr<DeviceMonitor>> start(std::vector<AssignedDevice*> devices,
                                                       std::chrono::milliseconds interval);
-  /// Ends the threads. Waits as `remove` does, for all devices at once.
-  ~DeviceMonitor();
+  /// Stops it.
+  ~DeviceMonitor() { stop(); }
   DeviceMonitor(const DeviceMonitor&) = delete;
   DeviceMonitor& operator=(const DeviceMonitor&) = delete;
 
@@ -54,6 +54,10 @@ class DeviceMonitor {
   /// Waits for the `check_health` or `handle_events` of the device that is running. docs/threads.md
   /// says how long these take.
   void remove(AssignedDevice& device) PASSTHRU_EXCLUDES(threads_mutex_);
+
+  /// Ends all threads. Waits as `remove` does, for all devices at once. `add` must not run
+  /// meanwhile.
+  void stop() PASSTHRU_EXCLUDES(threads_mutex_);
 
  private:
   class DeviceThread;

@@ -33,9 +33,9 @@ struct KvmHypervisorOptions {
   bool irqchip_pins = true;
   /// The VMM's own MSI routes at the start. See KvmHypervisor::set_vmm_routes.
   MsiRoutes vmm_routes{};
-  /// Returns the GSI that an INTx pin (0 = INTA#) of a guest's device is wired to. If empty, INTx
-  /// is not delivered.
-  std::function<uint32_t(Bdf guest_address, unsigned pin)> intx_gsi{};
+  /// Returns the GSI that an INTx pin (0 = INTA#) of a guest's device is wired to, or why it is
+  /// wired to none. If empty, INTx is not delivered.
+  std::function<Result<uint32_t>(Bdf guest_address, unsigned pin)> intx_gsi{};
   /// Drives a pin of the VMM's own IOAPIC. If set, INTx goes there. When KVM reports the EOI of the
   /// pin (KVM_EXIT_IOAPIC_EOI), the VMM calls AssignedDevice::end_of_intx of each device on it.
   ///

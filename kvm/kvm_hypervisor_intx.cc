@@ -15,7 +15,7 @@ Result<void> KvmHypervisor::arm_intx(Bdf guest_address, unsigned pin, int eventf
   }
   kvm_irqfd irqfd{};
   irqfd.fd = static_cast<uint32_t>(eventfd);
-  irqfd.gsi = options_.intx_gsi(guest_address, pin);
+  irqfd.gsi = PASSTHRU_TRY(options_.intx_gsi(guest_address, pin));
   irqfd.flags = KVM_IRQFD_FLAG_RESAMPLE;
   irqfd.resamplefd = static_cast<uint32_t>(resample);
   PASSTHRU_TRY(vm_.call(KVM_IRQFD, "KVM_IRQFD", &irqfd));
@@ -38,11 +38,13 @@ void KvmHypervisor::disarm_intx(Bdf /*guest_address*/, unsigned /*pin*/, int eve
          "fails only if the irqfd does not exist; then KVM delivers nothing");
 }
 
+// A level falls on the line that it rose on.
 void KvmHypervisor::set_intx(Bdf guest_address, unsigned pin, bool level) {
   if (!options_.intx_gsi || !options_.set_line) return;
-  const uint32_t gsi = options_.intx_gsi(guest_address, pin);
+  const auto gsi = options_.intx_gsi(guest_address, pin);
+  if (!gsi && level) return;
   MutexLock lock(lines_mutex_);
-  for (const LineLevel& changed : lines_.set(gsi, guest_address, pin, level)) {
+  for (const LineLevel& changed : lines_.set(gsi.value_or(0), guest_address, pin, level)) {
     options_.set_line(changed.line, changed.level);
   }
 }

@@ -81,6 +81,7 @@ struct passthru_device_options {
  * - ENOENT: it does not exist.
  * - ENODEV: it is not bound to vfio-pci.
  * - EBUSY: another process uses it, or this domain has it already.
+ * - EEXIST: the domain serves the inspect socket, and an old handle of the device is still open.
  * - EPERM: its group is not viable, or interrupt remapping is missing.
  * - EACCES: no permission on /dev/vfio, or the VF token is wrong.
  * - ENOMEM: RLIMIT_MEMLOCK is too small.
@@ -90,7 +91,9 @@ struct passthru_device_options {
  * Errors of the options:
  * - EINVAL: a pointer is NULL, a flag or value is unknown, or an address is malformed.
  * - EINVAL: PASSTHRU_BARS_BY_VMM without a place_bar callback.
+ * - EBADF: a descriptor is not open.
  * - EINVAL, ENOSPC: MSI-X cannot be in the chosen place.
+ * - ENFILE: this process has 4,096 devices.
  * - EFBIG: the ROM file is too large. Other errors of reading it.
  * - E2BIG: the struct has members that this version does not know.
  *

@@ -79,6 +79,7 @@ PASSTHRU_API int passthru_domain_usable_ranges(passthru_domain* domain,
  * library uses a copy of the descriptor; close yours.
  *
  * Errors:
+ * - EBADF: `fd` is not open.
  * - EBUSY: the domain has an iommufd or container already.
  * - EINVAL: the descriptor is of another file.
  *

@@ -38,6 +38,7 @@ struct passthru_domain_options {
  * Errors:
  * - EINVAL: `domain` is NULL, a flag is unknown, or a callback of a group is missing.
  * - E2BIG: a struct has members that this version does not know.
+ * - ENFILE: this process has 4,096 domains.
  *
  * Since: 0.2
  */

@@ -49,6 +49,7 @@ struct passthru_kvm_options {
  * - EINVAL: a pointer is NULL, a flag is unknown, or a callback of a pair is missing.
  * - EINVAL: the VM has no irqchip, or has fewer slots or GSIs than the options need.
  * - E2BIG: a struct has members that this version does not know.
+ * - ENFILE: this process has 4,096 domains.
  * - ENOTSUP: this KVM lacks irqfd, routing or KVM_SIGNAL_MSI.
  *
  * Since: 0.2

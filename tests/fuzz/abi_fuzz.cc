@@ -56,14 +56,8 @@ class Machine {
   void create(const Step& step) {
     // One VMM stands behind all domains, so only one domain may exist at a time.
     for (passthru_domain* each : domains_) passthru_domain_destroy(each);
-    passthru_callbacks callbacks = all_callbacks();
-    if ((shape_ & 1) != 0) {
-      callbacks.irqfd_on = nullptr;
-      callbacks.irqfd_off = nullptr;
-      callbacks.route_add = nullptr;
-      callbacks.route_update = nullptr;
-      callbacks.route_del = nullptr;
-    }
+    const passthru_callbacks callbacks =
+        (shape_ & 1) != 0 ? callbacks_without_irqfd() : all_callbacks();
     const auto made =
         make_domain(kernel_, sysfs_.sysfs(), &callbacks, &vmm_, {.takes_signals_at_once = true});
     if (!made) return;

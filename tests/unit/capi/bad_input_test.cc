@@ -224,6 +224,9 @@ TEST_F(BadInputTest, NullPointersAreRefused) {
   count = 0;
   EXPECT_EQ(passthru_device_bar_spans(device, 0, nullptr, &count), -ENOSPC);
   EXPECT_GT(count, 0U);
+  count = 100;
+  EXPECT_EQ(passthru_device_bar_spans(device, 0, nullptr, &count), -EINVAL);
+  EXPECT_EQ(count, 100U) << "a call that fails changes nothing";
   passthru_free(nullptr);
 }
 

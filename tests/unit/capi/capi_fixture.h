@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,11 +29,14 @@ struct FakeVmm {
   std::map<uint32_t, uint64_t> placed{};                        ///< BARs that the VMM itself places
   std::map<std::pair<uint32_t, uint64_t>, uint64_t> trapped{};  ///< size by space and address
   std::vector<std::string> events{};
+  std::map<uint32_t, MsiMessage> routes{};         ///< the message of each route
+  std::map<uint32_t, MsiMessage> routes_before{};  ///< the current batch
   unsigned batches = 0;
   int commit_result = 0;
   int place_result = 0;
   /// Called in the middle of `map`.
   void (*in_map)(void* vmm) = nullptr;
+  std::function<void()> in_event{};  ///< called at the beginning of `event`
 };
 
 namespace fake_callbacks {
@@ -91,19 +95,37 @@ inline int route_add(void* vmm, uint32_t source, const passthru_message* message
   const auto made = host(vmm).create_route(from_c(*message), static_cast<uint16_t>(source));
   if (!made) return -made.error().code;
   *route = *made;
+  static_cast<FakeVmm*>(vmm)->routes[*route] = from_c(*message);
   return 0;
 }
 inline int route_update(void* vmm, uint32_t route, const passthru_message* message) {
-  return to_int(host(vmm).update_route(route, from_c(*message)));
+  const auto updated = host(vmm).update_route(route, from_c(*message));
+  if (updated) static_cast<FakeVmm*>(vmm)->routes[route] = from_c(*message);
+  return to_int(updated);
 }
 inline void route_del(void* vmm, uint32_t route) {
   host(vmm).destroy_route(route);
+  static_cast<FakeVmm*>(vmm)->routes.erase(route);
 }
 inline void routes_begin(void* vmm) {
-  ++static_cast<FakeVmm*>(vmm)->batches;
+  auto& self = *static_cast<FakeVmm*>(vmm);
+  ++self.batches;
+  self.routes_before = self.routes;
 }
+/// A commit that fails takes back every change since routes_begin, as the contract says.
 inline int routes_commit(void* vmm) {
-  return static_cast<FakeVmm*>(vmm)->commit_result;
+  auto& self = *static_cast<FakeVmm*>(vmm);
+  if (self.commit_result == 0) return 0;
+  for (const auto& [route, message] : self.routes) {
+    const auto before = self.routes_before.find(route);
+    if (before == self.routes_before.end()) {
+      self.host.destroy_route(route);
+    } else if (before->second != message) {
+      EXPECT_TRUE(self.host.update_route(route, before->second));
+    }
+  }
+  self.routes = self.routes_before;
+  return self.commit_result;
 }
 inline int irqfd_on(void* vmm, uint32_t route, int eventfd) {
   return to_int(host(vmm).arm(route, eventfd));
@@ -130,7 +152,9 @@ inline void file_removed(void* vmm, int fd) {
   host(vmm).file_removed(fd);
 }
 inline void event(void* vmm, const passthru_event* event) {
-  static_cast<FakeVmm*>(vmm)->events.emplace_back(event->text);
+  auto& self = *static_cast<FakeVmm*>(vmm);
+  if (self.in_event) self.in_event();
+  self.events.emplace_back(event->text);
 }
 
 }  // namespace fake_callbacks
@@ -155,6 +179,17 @@ inline passthru_callbacks all_callbacks() {
   table.file_added = file_added;
   table.file_removed = file_removed;
   table.event = event;
+  return table;
+}
+
+/// The callbacks of a VMM that takes each interrupt as a message.
+inline passthru_callbacks callbacks_without_irqfd() {
+  passthru_callbacks table = all_callbacks();
+  table.route_add = nullptr;
+  table.route_update = nullptr;
+  table.route_del = nullptr;
+  table.irqfd_on = nullptr;
+  table.irqfd_off = nullptr;
   return table;
 }
 
@@ -193,8 +228,8 @@ class CapiFixture : public ::testing::Test {
     options.guest_address = 5 << 3;
     return options;
   }
-  passthru_device* open(uint32_t flags = 0) {
-    const passthru_device_options wanted = options("0000:00:02.0", flags);
+  passthru_device* open(uint32_t flags = 0, const char* bdf = "0000:00:02.0") {
+    const passthru_device_options wanted = options(bdf, flags);
     passthru_device* device = nullptr;
     EXPECT_EQ(passthru_device_open(domain, &wanted, &device), 0) << passthru_last_error();
     return device;
@@ -229,6 +264,17 @@ class CapiFixture : public ::testing::Test {
   std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
   FakeVmm vmm{*kernel};
   passthru_domain* domain = nullptr;
+};
+
+/// A host with one device, an NVMe drive.
+class CapiDevice : public CapiFixture {
+ protected:
+  CapiDevice() : hardware(plug()) {}
+
+  /// Returns the message that `program` gives a vector.
+  static MsiMessage message_of(unsigned vector) { return {0xfee0'0000, 0x40 + vector}; }
+
+  FakeDevice& hardware;
 };
 
 }  // namespace passthru

@@ -43,15 +43,15 @@ class VmFixture : public ::testing::Test {
 
   /// Adds a device to the host, bound to vfio-pci.
   FakeDevice& plug(const FakeSpec& spec) {
-    return tested_backend() == Backend::Cdev ? plug_with_node(spec) : plug(spec, "");
+    return tested_backend() == Backend::Cdev ? plug_with_node(spec) : add_device(spec, "");
   }
-  /// Adds a device that has a node of its own beside its group's.
+  /// Adds a device that can be opened by its group and by its own node.
   FakeDevice& plug_with_node(const FakeSpec& spec) {
     sysfs.add_iommufd();
-    return plug(spec, spec.cdev());
+    return add_device(spec, spec.cdev());
   }
-  /// `cdev`: the name of its own node; empty: it has none.
-  FakeDevice& plug(const FakeSpec& spec, const std::string& cdev) {
+  /// Adds a device; `cdev` is the name of its node, or empty.
+  FakeDevice& add_device(const FakeSpec& spec, const std::string& cdev) {
     const std::string bdf = spec.bdf.str();
     sysfs.add({.bdf = bdf.c_str(),
                .driver = "vfio-pci",

@@ -48,7 +48,7 @@ TEST_F(AssignedSource, ADeviceGivenByItsGroupsDescriptorIsAssigned) {
 
 TEST_F(AssignedFixture, AnIommufdOfTheVmOpensADeviceByItsNodeThoughThisProcessHasNone) {
   const FakeSpec spec = FakeSpec::nvme();
-  hardware = &plug(spec, spec.cdev());
+  hardware = &add_device(spec, spec.cdev());
   ASSERT_TRUE(domain.dma().use_iommufd(std::move(*kernel->open_iommufd())));
   open();
   EXPECT_EQ(device->inspect().dma.backend, Backend::Cdev);
@@ -56,7 +56,7 @@ TEST_F(AssignedFixture, AnIommufdOfTheVmOpensADeviceByItsNodeThoughThisProcessHa
 
 TEST_F(AssignedSource, TheOtherDevicesOfAGroupThatWasGivenFollowByTheirAddressesAlone) {
   const FakeSpec neighbour = FakeSpec::nvme({0, 0, 2, 1}, 2);
-  plug(neighbour, neighbour.cdev());
+  plug_with_node(neighbour);
   ASSERT_TRUE(domain.dma().use_container(std::move(*kernel->open_container())));
   open({}, {.group = std::move(*kernel->open_group(2))});
   const auto second = AssignedDevice::open(domain, {.device = neighbour.bdf});

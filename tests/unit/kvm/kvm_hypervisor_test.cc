@@ -120,6 +120,31 @@ TEST_F(KvmHypervisorTest, APinThatKvmRefusesIsNotDisarmed) {
   EXPECT_EQ(kvm.calls("KVM_IRQFD"), calls);
 }
 
+TEST_F(KvmHypervisorTest, APinThatIsWiredToNothingIsNotArmed) {
+  create({.intx_gsi = [](Bdf, unsigned) -> Result<uint32_t> { return fail(ENXIO, "wire a pin"); }});
+  const unsigned calls = kvm.calls("KVM_IRQFD");
+  const auto armed = host->arm_intx({}, 0, eventfd.get(), resample.get());
+  ASSERT_FALSE(armed);
+  EXPECT_EQ(armed.error().code, ENXIO);
+  EXPECT_EQ(kvm.calls("KVM_IRQFD"), calls);
+}
+
+TEST_F(KvmHypervisorTest, ALevelFallsThoughItsPinIsNoLongerWired) {
+  bool wired = true;
+  std::vector<std::pair<uint32_t, bool>> levels;
+  create({.irqchip_pins = false,
+          .intx_gsi = [&wired](Bdf, unsigned) -> Result<uint32_t> {
+            if (!wired) return fail(ENXIO, "wire a pin");
+            return 16U;
+          },
+          .set_line = [&levels](uint32_t gsi, bool level) { levels.emplace_back(gsi, level); }});
+  host->set_intx({}, 0, true);
+  wired = false;
+  host->set_intx({}, 0, false);
+  host->set_intx({}, 0, true);
+  EXPECT_THAT(levels, ElementsAre(Pair(16, true), Pair(16, false)));
+}
+
 TEST_F(KvmHypervisorTest, ALevelFallsOnTheLineThatItRoseOn) {
   uint32_t wired = 16;
   std::vector<std::pair<uint32_t, bool>> levels;

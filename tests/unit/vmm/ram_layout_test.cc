@@ -27,11 +27,11 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr uint64_t kTiB = 1024 * kGiB;
-constexpr Bdf kDevice{.bus = 3};
+constexpr Bdf kReserving{.bus = 3};
 
 std::vector<ReservedRange> of_device(const std::vector<IovaRange>& ranges) {
   std::vector<ReservedRange> reserved;
-  for (const IovaRange& range : ranges) reserved.push_back({.range = range, .device = kDevice});
+  for (const IovaRange& range : ranges) reserved.push_back({.range = range, .device = kReserving});
   return reserved;
 }
 
@@ -244,19 +244,19 @@ TEST(ReservedRanges, AreThoseOfTheDevicesGroups) {
     return reserved_ranges(kernel, tree.sysfs(), {device});
   };
   const ReservedRange messages{.range = {0xfee00000, 0xfeefffff}, .device = spec.bdf};
-  const ReservedRange high{.range = {0xfd'0000'0000, 0xff'ffff'ffff}, .device = kDevice};
+  const ReservedRange high{.range = {0xfd'0000'0000, 0xff'ffff'ffff}, .device = kReserving};
 
   const auto node = kernel.open_cdev(spec.cdev());
   ASSERT_TRUE(node);
   EXPECT_THAT(of({.options = {.device = spec.bdf}}), ElementsAre(messages));
   EXPECT_THAT(of({.options = {}, .source = {.cdev_fd = node->get()}}), ElementsAre(messages))
       << "the descriptor determines the device";
-  EXPECT_THAT(of({.options = {.device = kDevice}}), ElementsAre(high));
+  EXPECT_THAT(of({.options = {.device = kReserving}}), ElementsAre(high));
   EXPECT_THAT(of({.options = {.device = {.bus = 4}}}), IsEmpty()) << "without a group";
   EXPECT_THAT(of({.options = {.device = {.bus = 9}}}), IsEmpty()) << "no such device";
   EXPECT_THAT(
       reserved_ranges(kernel, tree.sysfs(),
-                      {{.options = {.device = kDevice}}, {.options = {.device = spec.bdf}}}),
+                      {{.options = {.device = kReserving}}, {.options = {.device = spec.bdf}}}),
       ElementsAre(high, messages));
 }
 

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// Tests of interrupts through the C interface: routes, batches of routes, messages, restoring.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <vector>
+
+#include "tests/fakes/eventually.h"
+#include "tests/unit/capi/capi_fixture.h"
+
+namespace passthru {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+TEST_F(CapiDevice, AnInterruptTravelsThroughTheVmmsRoutes) {
+  create();
+  passthru_device* device = open();
+  place(device);
+  enable_msix(device);
+  program_by_address(3);
+  EXPECT_EQ(hardware.fire(3), Fired::Delivered);
+  EXPECT_THAT(vmm.host.delivered(), ElementsAre(message_of(3)));
+  EXPECT_EQ(passthru_device_trigger(device, 3), 0);
+  EXPECT_THAT(vmm.host.delivered(), ElementsAre(message_of(3)));
+}
+
+/// Callbacks of a VMM that gives the hypervisor its whole table at once.
+passthru_callbacks batching_callbacks() {
+  passthru_callbacks callbacks = all_callbacks();
+  callbacks.routes_begin = fake_callbacks::routes_begin;
+  callbacks.routes_commit = fake_callbacks::routes_commit;
+  return callbacks;
+}
+
+TEST_F(CapiDevice, ManyRoutesComeInOneBatch) {
+  create(batching_callbacks());
+  passthru_device* device = open();
+  place(device);
+  for (unsigned vector = 0; vector < 4; ++vector) program_by_address(vector);
+  enable_msix(device);
+  EXPECT_EQ(vmm.batches, 1U);
+  EXPECT_EQ(vmm.host.armed(), 4U);
+}
+
+TEST_F(CapiDevice, AFailedCommitIsTheErrorOfEachChange) {
+  const auto host = CallbackHypervisor::create(batching_callbacks(), &vmm, {});
+  ASSERT_TRUE(host);
+  const RouteId kept = (*host)->create_route(message_of(0), 8).value();
+  vmm.commit_result = -ENOSPC;
+  const std::array changes = {RouteChange{.route = kept, .message = message_of(1)},
+                              RouteChange{.message = message_of(2), .requester_id = 8}};
+  const auto answers = (*host)->change_routes(changes);
+  ASSERT_EQ(answers.size(), 2U);
+  for (const auto& answer : answers) {
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code, ENOSPC);
+    EXPECT_THAT(answer.error().message(), HasSubstr("routes_commit"));
+  }
+  (*host)->destroy_route(kept);
+}
+
+TEST_F(CapiDevice, VectorsOfAFailedCommitAreLatchedUntilACheckSucceeds) {
+  create(batching_callbacks());
+  passthru_device* device = open();
+  place(device);
+  for (unsigned vector = 0; vector < 4; ++vector) program_by_address(vector);
+  vmm.commit_result = -ENOSPC;
+  enable_msix(device);
+  EXPECT_EQ(vmm.batches, 1U);
+  EXPECT_EQ(vmm.host.routes(), 0U);
+  EXPECT_EQ(vmm.host.armed(), 0U);
+  EXPECT_EQ(vmm.events.size(), 4U) << "one for each vector";
+  EXPECT_THAT(vmm.events, Each(HasSubstr("routes_commit: No space left on device")));
+  EXPECT_EQ(hardware.fire(2), Fired::Delivered);
+  EXPECT_THAT(vmm.host.delivered(), IsEmpty());
+
+  vmm.commit_result = 0;
+  uint32_t restored = 0;
+  EXPECT_EQ(passthru_device_check(device, &restored), 0);
+  EXPECT_EQ(restored, 4U);
+  EXPECT_EQ(vmm.batches, 2U);
+  EXPECT_EQ(vmm.host.armed(), 4U);
+  EXPECT_THAT(vmm.host.delivered(), ElementsAre(message_of(2))) << "what fired meanwhile";
+}
+
+TEST_F(CapiDevice, ALiveVectorWhoseNewMessageIsNotCommittedDeliversNoOldMessage) {
+  create(batching_callbacks());
+  passthru_device* device = open();
+  place(device);
+  enable_msix(device);
+  program_by_address(0);
+  vmm.host.delivered();
+  vmm.commit_result = -ENOMEM;
+  const uint32_t data = 0x55;
+  EXPECT_EQ(passthru_domain_mmio_write(domain, kCWindow + kCTable + 8, &data, 4), 0);
+  EXPECT_EQ(vmm.host.routes(), 1U) << "the route stays, with its old message";
+  EXPECT_EQ(vmm.host.armed(), 0U);
+  EXPECT_THAT(vmm.events, ElementsAre(HasSubstr("routes_commit: Cannot allocate memory")));
+  EXPECT_EQ(hardware.fire(0), Fired::Delivered);
+  EXPECT_THAT(vmm.host.delivered(), IsEmpty());
+
+  vmm.commit_result = 0;
+  EXPECT_EQ(passthru_device_check(device, nullptr), 0);
+  EXPECT_EQ(vmm.host.routes(), 1U);
+  EXPECT_THAT(vmm.host.delivered(), ElementsAre(MsiMessage{0xfee0'0000, data}));
+}
+
+TEST_F(CapiDevice, AVmmWithoutIrqfdGetsEachInterruptAsAMessage) {
+  create(callbacks_without_irqfd());
+  passthru_device* device = open();
+  place(device);
+  enable_msix(device);
+  program_by_address(1);
+  EXPECT_EQ(hardware.fire(1), Fired::Delivered);
+  std::vector<MsiMessage> delivered;
+  EXPECT_TRUE(eventually([&] {
+    for (const MsiMessage& each : vmm.host.delivered()) delivered.push_back(each);
+    return !delivered.empty();
+  }));
+  EXPECT_THAT(delivered, ElementsAre(message_of(1)));
+}
+
+TEST_F(CapiDevice, AVmmsLoopDrivesTheForwarder) {
+  create(callbacks_without_irqfd());
+  EXPECT_EQ(passthru_domain_forward(domain), -EPERM) << "no thread drives it yet";
+  int fd = -1;
+  ASSERT_EQ(passthru_domain_forwarder_fd(domain, &fd), 0) << passthru_last_error();
+  EXPECT_EQ(passthru_domain_forwarder_fd(domain, &fd), -EBUSY);
+  passthru_device* device = open();
+  place(device);
+  enable_msix(device);
+  program_by_address(1);
+  ASSERT_EQ(passthru_domain_forward(domain), 0);
+  hardware.fire(1);
+  pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
+  int polled = ::poll(&ready, 1, 10'000);
+  if (polled < 0 && errno == EINTR) polled = ::poll(&ready, 1, 10'000);
+  EXPECT_EQ(polled, 1);
+  EXPECT_THAT(vmm.host.delivered(), IsEmpty()) << "only the loop delivers";
+  EXPECT_EQ(passthru_domain_forward(domain), 0);
+  EXPECT_THAT(vmm.host.delivered(), ElementsAre(message_of(1)));
+}
+
+TEST_F(CapiDevice, AZeroedTableIsRestoredByACheckAndByTheAudit) {
+  create();
+  passthru_device* device = open();
+  place(device);
+  enable_msix(device);
+  program_by_address(0);
+  program_by_address(1);
+  hardware.zero_table();
+  EXPECT_EQ(hardware.fire(0), Fired::Lost);
+  uint32_t restored = 0;
+  EXPECT_EQ(passthru_device_check(device, &restored), 0);
+  EXPECT_EQ(restored, 2U);
+  EXPECT_EQ(hardware.fire(0), Fired::Delivered);
+
+  ASSERT_EQ(passthru_domain_start_audit(domain, 10), 0);
+  EXPECT_EQ(passthru_domain_start_audit(domain, 10), -EBUSY);
+  hardware.zero_table();
+  EXPECT_TRUE(eventually([&] { return hardware.entry(1) == hardware.host_message(1); }));
+  EXPECT_EQ(passthru_domain_stop_audit(domain), 0);
+  EXPECT_EQ(passthru_domain_stop_audit(domain), 0);
+}
+
+}  // namespace
+}  // namespace passthru
