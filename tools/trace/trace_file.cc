@@ -20,6 +20,13 @@ double us(int64_t ns) {
   return static_cast<double>(ns) / 1000;
 }
 
+// Returns the difference, or the end of the type's range that is nearest to it.
+int64_t difference(int64_t from, int64_t subtrahend) {
+  int64_t result = 0;
+  if (!__builtin_sub_overflow(from, subtrahend, &result)) return result;
+  return subtrahend > 0 ? INT64_MIN : INT64_MAX;
+}
+
 // Throws if no device has the vector: each would get a track.
 unsigned vector_in(const nlohmann::json& number) {
   const auto vector = number.get<uint64_t>();
@@ -94,7 +101,7 @@ Result<void> TraceFile::add(const nlohmann::json& answer, const std::string& dev
          {"name", "interrupt"},
          {"pid", kProcess},
          {"tid", vector + 1},
-         {"ts", us(entry.at("time_ns").get<int64_t>()) - us(latency)},
+         {"ts", us(difference(entry.at("time_ns").get<int64_t>(), latency))},
          {"dur", us(latency)}});
     ++counts_.slices[vector];
   }
