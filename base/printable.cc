@@ -33,7 +33,7 @@ size_t shown_character(std::string_view text) {
   return code >= kMinCode[length] && is_shown(code) ? length : 0;
 }
 
-std::string shown(std::string_view text, char kept) {
+std::string without_controls(std::string_view text, char kept) {
   std::string result;
   while (!text.empty()) {
     const size_t length = text.front() == kept ? 1 : shown_character(text);
@@ -50,11 +50,11 @@ std::string shown(std::string_view text, char kept) {
 }  // namespace
 
 std::string printable(std::string_view text) {
-  return shown(text, ' ');
+  return without_controls(text, ' ');
 }
 
 std::string printable_lines(std::string_view text) {
-  return shown(text, '\n');
+  return without_controls(text, '\n');
 }
 
 }  // namespace passthru
