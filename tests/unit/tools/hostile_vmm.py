@@ -89,10 +89,11 @@ def late(pause):
 
 
 OPEN = b'{"version":1,"devices":'
-# Each way takes the kind of the request and returns the parts to send; None: closes the connection.
+CLOSE = "close"  # instead of a part: closes the connection
+# Each way takes the kind of the request and returns the parts to send.
 QUICK = {
-    "closes": lambda kind: None,
-    "half-then-closes": lambda kind: [b'{"version":1,', None],
+    "closes": lambda kind: [CLOSE],
+    "half-then-closes": lambda kind: [b'{"version":1,', CLOSE],
     "half": lambda kind: line(b'{"version":1,"devices":[{"device":'),
     "empty": lambda kind: line(b""),
     "nonsense": lambda kind: line(b"nonsense"),
@@ -153,7 +154,7 @@ QUICK = {
 # Ways that concern one request only.
 OF_ONE = {
     "long-list": ("list", lambda kind: line(answer(devices=[device] * 100_000))),
-    "list-closes": ("list", lambda kind: None),
+    "list-closes": ("list", lambda kind: [CLOSE]),
     "list-nonsense": ("list", lambda kind: line(b"\x1b]0;title\x07")),
     "restored-as-text": ("heal", lambda kind: line(answer(restored="all"))),
     "arrived-as-text": ("trigger", lambda kind: line(answer(arrived="yes", latency_ns={}))),
@@ -181,8 +182,8 @@ def serve_client(client, concerned, way):
         for request in requests:
             kind = json.loads(request)["request"]
             parts = way(kind) if kind in concerned else line(RIGHT[kind])
-            for part in parts or [None]:
-                if part is None:
+            for part in parts:
+                if part == CLOSE:
                     return
                 client.sendall(part)
 

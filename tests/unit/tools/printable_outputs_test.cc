@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Tests that no output of the command has a character that controls a terminal: every such
-// character in a name, through every way out.
+// character in a name, through each output.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
