@@ -33,12 +33,10 @@ size_t shown_character(std::string_view text) {
   return code >= kMinCode[length] && is_shown(code) ? length : 0;
 }
 
-}  // namespace
-
-std::string printable(std::string_view text) {
+std::string without_controls(std::string_view text, char kept) {
   std::string result;
   while (!text.empty()) {
-    const size_t length = shown_character(text);
+    const size_t length = text.front() == kept ? 1 : shown_character(text);
     if (length != 0) {
       result += text.substr(0, length);
     } else {
@@ -47,6 +45,16 @@ std::string printable(std::string_view text) {
     text.remove_prefix(std::max<size_t>(length, 1));
   }
   return result;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  return without_controls(text, ' ');
+}
+
+std::string printable_lines(std::string_view text) {
+  return without_controls(text, '\n');
 }
 
 }  // namespace passthru

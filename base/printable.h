@@ -12,4 +12,7 @@ namespace passthru {
 /// characters that change the text direction, and bytes that are not UTF-8.
 std::string printable(std::string_view text);
 
+/// Returns the same, but keeps newlines: for output that has whole lines.
+std::string printable_lines(std::string_view text);
+
 }  // namespace passthru

@@ -14,6 +14,9 @@
 namespace passthru {
 namespace {
 
+constexpr mode_t kDirectoryMode = 0755;
+constexpr mode_t kFileMode = 0644;
+
 Result<void> write_at_once(int fd, std::string_view text, const std::string& operation) {
   const ssize_t n = ::write(fd, text.data(), text.size());
   if (n < 0) return fail(errno, operation);
@@ -74,9 +77,10 @@ Result<void> replace_file(const std::filesystem::path& file, std::string_view te
       file.parent_path() / ("." + file.filename().string() + ".new");
   ::unlink(fresh.c_str());  // left by a crash
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  const Fd fd(::open(fresh.c_str(), kFlags, 0644));
+  const Fd fd(::open(fresh.c_str(), kFlags, kFileMode));
   if (!fd) return fail(errno, operation);
   Result<void> done = write_at_once(fd.get(), text, operation);
+  if (done && ::fchmod(fd.get(), kFileMode) != 0) done = fail(errno, operation);
   if (done && ::fsync(fd.get()) != 0) done = fail(errno, operation);
   if (done && ::rename(fresh.c_str(), file.c_str()) != 0) done = fail(errno, operation);
   if (!done) ::unlink(fresh.c_str());
@@ -88,7 +92,9 @@ Result<void> make_directory(const std::filesystem::path& directory) {
   std::filesystem::path made;
   for (const std::filesystem::path& part : directory) {
     made /= part;
-    if (::mkdir(made.c_str(), 0755) != 0 && errno != EEXIST) return fail(errno, operation);
+    const bool is_new = ::mkdir(made.c_str(), kDirectoryMode) == 0;
+    if (!is_new && errno != EEXIST) return fail(errno, operation);
+    if (is_new && ::chmod(made.c_str(), kDirectoryMode) != 0) return fail(errno, operation);
   }
   struct stat status = {};
   if (::lstat(directory.c_str(), &status) != 0) return fail(errno, operation);

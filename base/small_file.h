@@ -25,11 +25,12 @@ Result<std::string> read_file(const std::filesystem::path& file, size_t limit = 
 Result<void> write_file(const std::filesystem::path& file, std::string_view text);
 
 /// Creates a file or replaces it. After a crash the file has the old or the new content, never a
-/// part of it. A symbolic link is replaced, not followed. The Error's operation is "write FILE".
+/// part of it. A symbolic link is replaced, not followed. The
+/// mode is 0644, whatever the umask is. The Error's operation is "write FILE".
 Result<void> replace_file(const std::filesystem::path& file, std::string_view text);
 
-/// Creates a directory and its missing parents. Only their owner can write to them, whatever the
-/// umask is. The Error's operation is "create DIRECTORY".
+/// Creates a directory and its missing parents. Their mode is 0755, whatever the umask is. The
+/// Error's operation is "create DIRECTORY".
 ///
 /// Errors:
 /// - EPERM: the directory exists, and another user could replace the files in it.

@@ -31,7 +31,8 @@ constexpr std::chrono::milliseconds kAfterRefusal{10};  // by the kernel, before
 
 Result<std::unique_ptr<InspectServer>> InspectServer::open(Domain& domain,
                                                            std::vector<AssignedDevice*> devices,
-                                                           std::filesystem::path path) {
+                                                           std::filesystem::path path,
+                                                           InspectAccess access) {
   if (path.empty()) path = PASSTHRU_TRY(default_inspect_path());
   Descriptors fds{};
   fds.epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
@@ -39,9 +40,9 @@ Result<std::unique_ptr<InspectServer>> InspectServer::open(Domain& domain,
   fds.stop = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!fds.stop) return fail(errno, "create an eventfd");
   fds.timer = PASSTHRU_TRY(create_timer());
-  fds.listener = PASSTHRU_TRY(listen_at(path, kMaxClients));
+  fds.listener = PASSTHRU_TRY(listen_at(path, kMaxClients, access));
   std::unique_ptr<InspectServer> server(
-      new InspectServer(domain, devices, std::move(path), std::move(fds)));
+      new InspectServer(domain, devices, std::move(path), access, std::move(fds)));
   for (const Fd* each : {&server->fds_.stop, &server->fds_.timer, &server->fds_.listener}) {
     PASSTHRU_TRY(server->control(EPOLL_CTL_ADD, *each, EPOLLIN));
   }
@@ -50,15 +51,16 @@ Result<std::unique_ptr<InspectServer>> InspectServer::open(Domain& domain,
 
 Result<std::unique_ptr<InspectServer>> InspectServer::start(Domain& domain,
                                                             std::vector<AssignedDevice*> devices,
-                                                            std::filesystem::path path) {
-  auto server = PASSTHRU_TRY(open(domain, std::move(devices), std::move(path)));
+                                                            std::filesystem::path path,
+                                                            InspectAccess access) {
+  auto server = PASSTHRU_TRY(open(domain, std::move(devices), std::move(path), access));
   PASSTHRU_TRY(server->start_thread());
   return server;
 }
 
 InspectServer::InspectServer(Domain& domain, const std::vector<AssignedDevice*>& devices,
-                             std::filesystem::path path, Descriptors fds)
-    : service_(domain, devices), path_(std::move(path)), fds_(std::move(fds)) {
+                             std::filesystem::path path, InspectAccess access, Descriptors fds)
+    : service_(domain, devices), path_(std::move(path)), access_(access), fds_(std::move(fds)) {
   struct stat made = {};
   if (::lstat(path_.c_str(), &made) == 0) inode_ = made.st_ino;
 }
@@ -124,9 +126,10 @@ void InspectServer::accept_client() {
     if (!nobody) accept_later();
     return;
   }
-  if (clients_.size() < kMaxClients) {
+  if (clients_.size() < kMaxClients || make_room()) {
     // Without memory for the poll, the client is disconnected.
-    if (control(EPOLL_CTL_ADD, fd, EPOLLIN)) clients_.emplace_back(std::move(fd), service_);
+    if (!control(EPOLL_CTL_ADD, fd, EPOLLIN)) return;
+    clients_.emplace_back(std::move(fd), service_).patience = Clock::now() + access_.max_silence;
     return;
   }
   // The refusal fits into the buffer of a new socket, so the send does not block.
@@ -138,6 +141,21 @@ void InspectServer::accept_client() {
            .advice = "End one of them, for example a 'passthru msix watch'"}) +
       '\n';
   static_cast<void>(::send(fd.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL));
+}
+
+// Disconnects the client that has been idle for longest. Returns false if no client may be
+// disconnected.
+bool InspectServer::make_room() {
+  const auto idle_since = Clock::now() - access_.min_idle;
+  auto longest = clients_.end();
+  for (auto client = clients_.begin(); client != clients_.end(); ++client) {
+    const bool idle = client->out.empty() && client->asked_at <= idle_since;
+    if (!idle || client->session.watches_anything()) continue;
+    if (longest == clients_.end() || client->asked_at < longest->asked_at) longest = client;
+  }
+  if (longest == clients_.end()) return false;
+  disconnect(longest);
+  return true;
 }
 
 // The client keeps waiting, and the listener stays readable: without a pause, the loop would spin.
@@ -166,7 +184,8 @@ bool InspectServer::receive(Client& client) {
   client.out = client.session.answer(std::string_view(client.in).substr(0, end)) + '\n';
   client.in.clear();
   client.sent = 0;
-  client.patience = Clock::now() + kMaxPatience;
+  client.asked_at = Clock::now();
+  client.patience = client.asked_at + kMaxPatience;
   return send(client);
 }
 
@@ -175,7 +194,9 @@ bool InspectServer::send(Client& client) {
   const ssize_t sent = ::send(client.fd.get(), left.data(), left.size(), MSG_NOSIGNAL);
   if (sent < 0) return errno == EAGAIN || errno == EINTR;
   client.sent += static_cast<size_t>(sent);
-  if (client.sent == client.out.size()) client.out.clear();
+  if (client.sent < client.out.size()) return true;
+  client.out.clear();
+  client.patience.reset();
   return true;
 }
 
@@ -188,7 +209,7 @@ InspectServer::Clients::iterator InspectServer::disconnect(Clients::iterator cli
 void InspectServer::act_on_time() {
   const auto now = Clock::now();
   for (auto client = clients_.begin(); client != clients_.end();) {
-    const bool over = !client->out.empty() && now >= client->patience;
+    const bool over = client->patience && now >= *client->patience;
     client = over ? disconnect(client) : std::next(client);
   }
   if (!accept_at_ || now < *accept_at_) return;
@@ -199,7 +220,7 @@ void InspectServer::act_on_time() {
 void InspectServer::program_timer() {
   std::optional<Clock::time_point> due = accept_at_;
   for (const Client& client : clients_) {
-    if (!client.out.empty()) due = std::min(due.value_or(client.patience), client.patience);
+    if (client.patience) due = std::min(due.value_or(*client.patience), *client.patience);
   }
   if (due == due_) return;
   due_ = due;

@@ -33,27 +33,30 @@ class InspectServer {
   /// A client that has not read its whole answer by then is disconnected.
   static constexpr std::chrono::seconds kMaxPatience{5};
 
-  /// Opens the socket at `path`, mode 0600, until this object is destroyed. Clients are served as
-  /// soon as a loop or a thread drives it. `domain` must outlive it. So must `devices`, unless they
-  /// are removed before. An empty path selects PID.sock in `inspect_directory`, which is created if
-  /// it does not exist. A socket that no process serves any more is replaced.
+  /// Opens the socket at `path`, with this access, until this object is destroyed. Clients are
+  /// served as soon as a loop or a thread drives it. `domain` must outlive it. So must `devices`,
+  /// unless they are removed before. An empty path selects PID.sock in `inspect_directory`, which
+  /// is created if it does not exist. A socket that no process serves any more is replaced.
   ///
   /// Errors:
   /// - EADDRINUSE: another process serves the socket.
   /// - EEXIST: the path exists and is not a socket.
   /// - ENAMETOOLONG: the path has more than 107 bytes.
   /// - ENOENT, EACCES: of the directory.
-  /// - EPERM: other users can write to `inspect_directory`.
+  /// - EPERM: another user can write to the default directory, or this process may not give the
+  ///   socket to the group.
   /// - EMFILE: no descriptor is left.
   static Result<std::unique_ptr<InspectServer>> open(Domain& domain,
                                                      std::vector<AssignedDevice*> devices,
-                                                     std::filesystem::path path = {});
+                                                     std::filesystem::path path = {},
+                                                     InspectAccess access = {});
   /// Opens the socket as `open` does, and starts a thread that drives it.
   ///
   /// Errors: those of `open` and `start_thread`.
   static Result<std::unique_ptr<InspectServer>> start(Domain& domain,
                                                       std::vector<AssignedDevice*> devices,
-                                                      std::filesystem::path path = {});
+                                                      std::filesystem::path path = {},
+                                                      InspectAccess access = {});
   /// Waits for the answer under way on its thread. Must not run while a loop of the VMM is in
   /// `run_once`, nor be called from inside a call of Hypervisor or from inside an access.
   ~InspectServer();
@@ -93,7 +96,9 @@ class InspectServer {
     std::string in{};   ///< an incomplete request
     std::string out{};  ///< the answer, until the client has read it
     size_t sent = 0;    ///< bytes of `out`
-    Clock::time_point patience{};
+    /// Time of the disconnection: while there is an answer to send, and before the first request.
+    std::optional<Clock::time_point> patience{};
+    Clock::time_point asked_at = Clock::now();  ///< time of its last request, or of its connection
   };
   using Clients = std::list<Client>;
   struct Descriptors {
@@ -104,11 +109,12 @@ class InspectServer {
   };
 
   InspectServer(Domain& domain, const std::vector<AssignedDevice*>& devices,
-                std::filesystem::path path, Descriptors fds);
+                std::filesystem::path path, InspectAccess access, Descriptors fds);
   void run();
   [[nodiscard]] Result<void> control(int operation, const Fd& fd, uint32_t events) const;
   void accept_client();
   void accept_later();
+  bool make_room();
   bool serve(Client& client) const;
   static bool receive(Client& client);
   static bool send(Client& client);
@@ -118,6 +124,7 @@ class InspectServer {
 
   InspectService service_;
   const std::filesystem::path path_;
+  const InspectAccess access_;
   uint64_t inode_ = 0;  ///< of our socket at `path_`
   const Descriptors fds_;
   std::atomic<bool> stopping_ = false;

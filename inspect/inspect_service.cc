@@ -133,6 +133,12 @@ bool InspectService::watches(const Session& session, Bdf bdf, unsigned vector) {
   return sessions_[&session].vectors.contains({bdf, vector});
 }
 
+bool InspectService::watches_anything(const Session& session) {
+  MutexLock lock(devices_mutex_);
+  const Watches& all = sessions_[&session];
+  return !all.vectors.empty() || !all.devices.empty();
+}
+
 // Keeps marks while a session watches anything, also before a guest's driver has its vectors.
 void InspectService::keep_marks(Watches& watches) {
   const bool wanted = !watches.vectors.empty() || !watches.devices.empty();

@@ -64,6 +64,8 @@ class InspectService {
     /// a wrong or failed request has "error". Waits for the devices' locks, and up to a second for
     /// "trigger".
     std::string answer(std::string_view request);
+    /// Returns whether it watches a vector or a device.
+    [[nodiscard]] bool watches_anything() const { return service_.watches_anything(*this); }
 
    private:
     InspectService& service_;
@@ -101,6 +103,7 @@ class InspectService {
   void watch_device(const Session& session, Bdf bdf, bool on) PASSTHRU_EXCLUDES(devices_mutex_);
   [[nodiscard]] bool watches(const Session& session, Bdf bdf, unsigned vector)
       PASSTHRU_EXCLUDES(devices_mutex_);
+  [[nodiscard]] bool watches_anything(const Session& session) PASSTHRU_EXCLUDES(devices_mutex_);
   void end(const Session& session) PASSTHRU_EXCLUDES(devices_mutex_);
 
   [[nodiscard]] Listed* find(Bdf bdf) PASSTHRU_REQUIRES(devices_mutex_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "inspect/inspect_socket.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "base/small_file.h"
 
@@ -44,9 +46,31 @@ Result<bool> is_left_behind(const fs::path& path, const sockaddr_un& address) {
   const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe) return fail(errno, "create a socket");
   const auto* name = reinterpret_cast<const sockaddr*>(&address);
-  if (::connect(probe.get(), name, sizeof(address)) != 0 && errno == ECONNREFUSED) return true;
+  const int refusal = ::connect(probe.get(), name, sizeof(address)) == 0 ? 0 : errno;
+  if (refusal == ECONNREFUSED) return true;
   return fail(EADDRINUSE, "create the inspect socket " + path.string(),
-              "another process serves this socket");
+              refusal == EACCES ? "the path exists, and is a socket of another user"
+                                : "another process serves this socket");
+}
+
+// Changes the socket that the path names now, and nothing that takes its place. The umask limits
+// the mode that a socket gets from bind(2).
+Result<void> give_access(const fs::path& path, const InspectAccess& access) {
+  const std::string operation = "set the access to the inspect socket " + path.string();
+  const Fd socket(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat made = {};
+  if (!socket || ::fstat(socket.get(), &made) != 0) return fail(errno, operation);
+  if (!S_ISSOCK(made.st_mode)) return fail(EEXIST, operation, "another process has replaced it");
+  if (access.group &&
+      ::fchownat(socket.get(), "", static_cast<uid_t>(-1), *access.group, AT_EMPTY_PATH) != 0) {
+    return tl::unexpected(Error{.code = errno, .operation = operation}.advise(
+        "Name a group that this user is a member of"));
+  }
+  if ((made.st_mode & 07777) == access.mode) return {};
+  // fchmod(2) refuses a descriptor of O_PATH.
+  const std::string link = fmt::format("/proc/self/fd/{}", socket.get());
+  if (::chmod(link.c_str(), access.mode) != 0) return fail(errno, operation);
+  return {};
 }
 
 }  // namespace
@@ -59,6 +83,8 @@ fs::path inspect_directory() {
 }
 
 Result<fs::path> inspect_path_in(const fs::path& directory) {
+  // A user that can write to either could put another socket there.
+  PASSTHRU_TRY(make_directory(directory.parent_path()));
   PASSTHRU_TRY(make_directory(directory));
   return directory / fmt::format("{}.sock", ::getpid());
 }
@@ -72,7 +98,7 @@ Result<fs::path> default_inspect_path() {
   return inspect_path_in(directory);
 }
 
-Result<Fd> listen_at(const fs::path& path, int backlog) {
+Result<Fd> listen_at(const fs::path& path, int backlog, InspectAccess access) {
   const sockaddr_un address = PASSTHRU_TRY(address_of(path));
   if (PASSTHRU_TRY(is_left_behind(path, address))) ::unlink(path.c_str());
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -83,10 +109,12 @@ Result<Fd> listen_at(const fs::path& path, int backlog) {
   if (::bind(fd.get(), name, sizeof(address)) != 0) {
     return fail(errno, "create the inspect socket " + path.string());
   }
-  if (::listen(fd.get(), backlog) == 0) return fd;
-  auto failed = fail(errno, "listen on the inspect socket");
+  Result<void> done = give_access(path, access);
+  // Clients can connect from here on.
+  if (done && ::listen(fd.get(), backlog) != 0) done = fail(errno, "listen on the inspect socket");
+  if (done) return fd;
   ::unlink(path.c_str());
-  return failed;
+  return tl::unexpected(std::move(done).error());
 }
 
 }  // namespace passthru

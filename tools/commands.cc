@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "tools/printable.h"
+
 namespace passthru::tools {
 namespace {
 
@@ -17,11 +19,16 @@ void tell(const Error& error) {
 }  // namespace
 
 std::string error_line(const Error& error) {
-  return "passthru: " + error.message() + "\n";
+  return printable("passthru: " + error.message()) + "\n";
+}
+
+void print_text(const std::string& text) {
+  fmt::print("{}", printable_lines(text));
 }
 
 void say(const std::string& text) {
-  static_cast<void>(std::fputs(text.c_str(), stderr));  // a closed stderr is not an error
+  static_cast<void>(
+      std::fputs(printable_lines(text).c_str(), stderr));  // a closed stderr is not an error
 }
 
 int report_error(const Error& error) {

@@ -33,9 +33,14 @@ CLI::App* add_msix(CLI::App& app, int& status);
 CLI::App* add_trace(CLI::App& app, int& status);
 CLI::App* add_run(CLI::App& app, int& status);
 
-/// Writes to standard error. Unlike fmt::print it never throws: a guest goes on without a reader.
+/// Prints lines on standard output. A '?' replaces what `printable_lines` replaces: names come from
+/// devices, files and VMMs. All output goes through this, `print_json`, or a picture that makes
+/// each of its texts printable. Throws std::system_error if the output cannot be written.
+void print_text(const std::string& text);
+/// Writes lines to standard error, in the same way. Unlike print_text it never throws: a
+/// guest goes on without a reader.
 void say(const std::string& text);
-/// Returns "passthru: MESSAGE" with a newline.
+/// Returns "passthru: MESSAGE", printable, with a newline.
 std::string error_line(const Error& error);
 /// Prints that line on standard error and returns kRefused.
 int report_error(const Error& error);
@@ -57,9 +62,5 @@ inline constexpr const char* kJsonHelp = "Print JSON; docs/json.md describes its
 /// Help of `--json` for a command that runs until it is stopped.
 inline constexpr const char* kJsonLinesHelp =
     "Print JSON, a document per line; docs/json.md describes its members";
-
-/// Help of `--socket` for every command that asks a VMM.
-inline constexpr const char* kSocketHelp =
-    "Inspect socket of the VMM (default: search the sockets of 'passthru run --inspect')";
 
 }  // namespace passthru::tools

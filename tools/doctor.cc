@@ -70,8 +70,8 @@ void print_line(const HostCheck& check) {
   constexpr size_t kIndent = 27;  // column of a check's text
   // In a pipe a check is one line, which grep finds whole.
   const auto lines = terminal_columns() ? wrapped(printable(line), *terminal_columns(), kIndent)
-                                        : std::vector{line};
-  for (const std::string& each : lines) fmt::print("{}\n", each);
+                                        : std::vector{printable(line)};
+  for (const std::string& each : lines) print_text(each + "\n");
 }
 
 int doctor(const std::optional<Bdf>& device, bool as_json) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "base/printable.h"
 #include "pci/msix_layout.h"
 #include "pci/sysfs.h"
 
@@ -42,14 +43,22 @@ inline Json json_virtual_functions(const PciFunction& function) {
   return {{"enabled", virtual_functions->enabled}, {"possible", virtual_functions->possible}};
 }
 
-/// Prints `json`. Replaces text that is not UTF-8: names come from devices and files.
+/// Returns `json` as text. A '?' replaces what `printable_lines` replaces, and text that is not
+/// UTF-8: names come from devices, files and VMMs. The text remains JSON, because such characters
+/// are in strings only. `indent` -1: on one line.
+template <class AnyJson>
+std::string json_text(const AnyJson& json, int indent) {
+  return printable_lines(json.dump(indent, ' ', false, AnyJson::error_handler_t::replace));
+}
+
+/// Prints `json`.
 inline void print_json(const Json& json) {
-  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+  fmt::print("{}\n", json_text(json, 2));
 }
 
 /// Returns `json` on a line of its own, for a command that prints many documents.
 inline std::string json_line(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+  return json_text(json, -1) + '\n';
 }
 
 }  // namespace passthru::tools

@@ -112,7 +112,7 @@ void print_table(const std::vector<Listed>& listed) {
                function.iommu_group ? std::to_string(*function.iommu_group) : "-", vectors(entry),
                entry.obstacle ? "no: " + entry.obstacle->cause : "yes"});
   }
-  fmt::print("{}", table.str());
+  print_text(table.str());
 }
 
 int list(bool json) {

@@ -5,11 +5,13 @@
 #include <cerrno>
 #include <cstdio>
 #include <exception>
+#include <new>
 #include <string>
 #include <system_error>
 
 #include "tools/command_words.h"
 #include "tools/commands.h"
+#include "tools/printable.h"
 
 namespace passthru::tools {
 namespace {
@@ -68,14 +70,16 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    say(fmt::format("passthru: {}. '{} --help' shows how to use it\n", what_is_wrong(app, error),
-                    reached(app)));
+    say(printable(fmt::format("passthru: {}. '{} --help' shows how to use it",
+                              what_is_wrong(app, error), reached(app))) +
+        "\n");
     return kUsage;
-  } catch (const std::system_error& error) {  // fmt::print: the disk is full, or the reader is gone
+  } catch (const std::system_error& error) {  // print_text: the disk is full, or the reader is gone
     return report_error({.code = error.code().value(), .operation = "write the output"});
-  } catch (const std::exception& error) {  // a VMM sent JSON of an unknown form
-    return report_error(
-        {.code = EPROTO, .operation = "understand an answer", .cause = error.what()});
+  } catch (const std::bad_alloc&) {
+    return report_error({.code = ENOMEM, .operation = "run the command"});
+  } catch (const std::exception& error) {
+    return report_error({.code = EIO, .operation = "run the command", .cause = error.what()});
   }
   // A full disk must not look like success.
   if (std::fflush(stdout) != 0) {

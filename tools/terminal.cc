@@ -47,6 +47,7 @@ StopFlag::StopFlag() {
 }
 
 StopFlag::~StopFlag() {
+  stop_requested = 0;
   for (const int signal : kSignals) std::signal(signal, SIG_DFL);
 }
 

@@ -19,7 +19,8 @@ std::optional<size_t> terminal_columns();
 /// Returns its number of lines; nothing in the same cases.
 std::optional<size_t> terminal_rows();
 
-/// While it exists, SIGINT, SIGTERM and SIGHUP set a flag instead of ending the process.
+/// While it exists, SIGINT, SIGTERM and SIGHUP set a flag instead of ending the process. Afterwards
+/// the flag is not set.
 class StopFlag {
  public:
   StopFlag();

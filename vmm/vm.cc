@@ -207,7 +207,8 @@ Result<void> Vm::look_after_devices(const VmOptions& options) {
   for (const auto& function : devices_) devices.push_back(&function->device());
   if (!devices.empty()) monitor_ = PASSTHRU_TRY(DeviceMonitor::start(devices, options.audit));
   if (options.inspect) {
-    inspect_ = PASSTHRU_TRY(InspectServer::start(*domain_, devices, *options.inspect));
+    inspect_ = PASSTHRU_TRY(
+        InspectServer::start(*domain_, devices, *options.inspect, options.inspect_access));
   }
   return {};
 }

@@ -14,6 +14,7 @@
 #include "device/device_monitor.h"
 #include "device/hypervisor.h"
 #include "device/p2p_mapper.h"
+#include "inspect/inspect_socket.h"
 #include "vmm/device_argument.h"
 #include "vmm/memory_backing.h"
 
@@ -45,6 +46,8 @@ struct VmOptions {
 
   /// Path of the inspect socket. Empty: the default (InspectServer::start). No value: no socket.
   std::optional<std::filesystem::path> inspect{};
+  /// Which users may connect to it.
+  InspectAccess inspect_access{};
 
   /// An open /dev/kvm, which stays the caller's, for a process that may not, or cannot, open it.
   /// -1: the VM opens it.

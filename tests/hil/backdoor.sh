@@ -42,7 +42,7 @@ start_guest() {
   local append="$guest_append nvme_core.io_timeout=30 passthru.job=${*:3}"
   boot "$results/$1.log" "$results/$1.vmm" \
     "$passthru" run --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
-    --append "$append" --cpus "$2" --memory 128M --summary "$results/$1.json" --device "$nvme"
+    --append "$append" --cpus "$2" --memory 128M --summary "$results/$1.json" --force --device "$nvme"
 }
 
 end_of_guest() {

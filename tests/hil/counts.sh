@@ -38,7 +38,7 @@ run_guest() {
   boot "$results/$name.log" "$results/$name.vmm" with_console "$passthru" run --inspect "$socket" "$@" \
     --kernel "$guest/vmlinux" --initrd "$guest/initrd" --memory 128M \
     --append "$guest_append passthru.job=count-interrupts count-interrupts.reads=$READS count-interrupts.disks=${#devices[@]}" \
-    --summary "$results/$name.end.json" "${arguments[@]}"
+    --summary "$results/$name.end.json" --force "${arguments[@]}"
   wait_until_says before
   inspect "$name.before"
   echo >&5

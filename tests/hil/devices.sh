@@ -30,7 +30,7 @@ run_guest() {
   boot "$work/guest.log" "$work/vmm.log" build/release/tools/passthru run \
     --kernel "$guest/vmlinux" --initrd "$guest/initrd" --cpus 1 --memory 256M \
     --append "$guest_append passthru.job=$job $*" \
-    --summary "$work/summary.json" "${arguments[@]}"
+    --summary "$work/summary.json" --force "${arguments[@]}"
   wait_for_guest
   # After a failure the following checks are useless.
   if [ "$status" != 0 ] || ! grep -q "^guest: $job: done" "$work/guest.log"; then

@@ -43,7 +43,7 @@ start_guest() {
   for bdf in "$@"; do devices+=(--device "$bdf"); done
   boot "$results/$name.log" "$results/$name.vmm" \
     "$passthru" run --kernel "$guest/$kernel" --initrd "$guest/initrd" --append "$append" --cpus "$cpus" --memory 128M \
-    --summary "$results/$name.json" "${devices[@]}"
+    --summary "$results/$name.json" --force "${devices[@]}"
 }
 
 # story NAME: writes the console and the VMM's output to one file, for `failed`, and prints its name.

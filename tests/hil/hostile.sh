@@ -80,7 +80,7 @@ echo "seed $seed: PASSTHRU_SEED=$seed repeats it"
 append="$guest_append iomem=relaxed passthru.job=hostile hostile.flood=$flood hostile.seed=$seed"
 append+=" hostile.addresses=$addresses hostile.enables=$enables hostile.decodes=$decodes"
 boot "$log" "$said_by_vmm" with_reader "$passthru" run --inspect --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
-  --append "$append" --cpus 1 --memory 128M --summary "$results/summary.json" --device "$nvme" --device "$taken"
+  --append "$append" --cpus 1 --memory 128M --summary "$results/summary.json" --force --device "$nvme" --device "$taken"
 wait_until 'the guest is ready' grep -q '^ready' "$log"
 
 kill -STOP "$(cat "$reader")"

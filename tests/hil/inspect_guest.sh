@@ -87,7 +87,7 @@ early=$!
 boot "$log" "$results/vmm.log" with_console "$passthru" run --inspect --audit off \
   --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
   --append "$guest_append passthru.job=be-seen be-seen.moves=$moves be-seen.resets=$resets" \
-  --cpus 2 --memory 128M --summary "$results/summary.json" --device "$nvme" --device "$nic"
+  --cpus 2 --memory 128M --summary "$results/summary.json" --force --device "$nvme" --device "$nic"
 wait_until_says reading
 sleep 2
 touch "$results/enough"
@@ -136,7 +136,8 @@ see busy 3 unbind "$nvme"
 see before.json 0 msix show "$nvme" --json
 "$passthru" trace "$nvme" -o "$results/marks.json" --json >"$results/marks.summary.json" 2>"$results/marks.err" &
 tracer=$!
-until [ -s "$results/marks.json" ] || ! kill -0 "$tracer"; do sleep 0.1; done
+# The file has another name until it is whole.
+until find "$results" -name '.marks.json.*' -size +0 | grep -q . || ! kill -0 "$tracer"; do sleep 0.1; done
 sleep 1
 build/release/tests/passthru_damage "$nvme" 1 1
 see restored.traced 0 msix audit "$nvme" --heal

@@ -30,7 +30,7 @@ run() {
   append="$guest_append iomem=relaxed fetch.peer=$peer fetch.address=10.9.0.2 $*"
   boot "$results/$name.log" "$results/$name.vmm" \
     build/release/tools/passthru run --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
-    --append "$append" --cpus "$cpus" --memory 128M --summary "$results/$name.json" --device "$nvme" --device "$nic"
+    --append "$append" --cpus "$cpus" --memory 128M --summary "$results/$name.json" --force --device "$nvme" --device "$nic"
   wait_for_guest
   cat "$results/$name.vmm" >>"$results/$name.log"
   equal "$name: the guest ended by itself" "$status" 0 "$results/$name.log"

@@ -130,7 +130,7 @@ kvm() {
 # Inspections of a device that no process uses.
 looking() {
   refused 'msix trigger: a missing vector' 3 $nvme '2047' 'the device has 65 vectors' -- "$passthru" msix trigger $nvme 2047
-  refused 'bars: a full disk' 3 'write /dev/full' 'No space left' 'it is incomplete' -- \
+  refused 'bars: a full disk' 3 'write /dev/full' 'No space left' 'Name another file' -- \
     "$passthru" bars $nvme --svg /dev/full
   refused 'bars: an existing file' 3 "write $reachable/picture" 'File exists' '--force' -- \
     "$passthru" bars $nvme --svg $reachable/picture

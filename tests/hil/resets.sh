@@ -31,7 +31,7 @@ mkdir -p "$results"
 boot "$log" "$results/vmm.log" \
   build/release/tools/passthru run --kernel "$guest/vmlinux" \
   --initrd "$guest/initrd" --append "$guest_append passthru.job=mixed-resets mixed-resets.rounds=$((rounds + BEYOND))" \
-  --cpus 2 --memory 128M --summary "$results/summary.json" --device "$nvme"
+  --cpus 2 --memory 128M --summary "$results/summary.json" --force --device "$nvme"
 wait_for_round "$SETTLED"
 before_fds=$(descriptors) before_kib=$(memory)
 wait_for_round "$rounds"

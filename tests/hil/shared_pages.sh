@@ -32,7 +32,7 @@ for bdf in "${devices[@]}"; do arguments+=(--device "$bdf"); done
 boot "$results/guest.log" "$results/vmm.log" \
   build/release/tools/passthru run --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
   --append "$guest_append passthru.job=fetch fetch.peer=$peer fetch.address=10.9.0.2" \
-  --cpus 1 --memory 128M --summary "$results/summary.json" "${arguments[@]}"
+  --cpus 1 --memory 128M --summary "$results/summary.json" --force "${arguments[@]}"
 wait_for_guest
 
 equal 'the guest ended by itself' "$status" 0 "$results/guest.log"

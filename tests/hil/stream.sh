@@ -31,7 +31,7 @@ boot "$log" "$results/vmm.log" \
   build/release/tools/passthru run --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
   --append "$guest_append iomem=relaxed passthru.job=stream stream.peer=$peer stream.address=10.9.0.2 stream.moves=$moves \
 stream.seconds=$((damages / 4 + 5)) stream.sha=$(sha256sum <"$served/data" | cut -d' ' -f1)" \
-  --cpus 2 --memory 128M --summary "$results/summary.json" --device "$nic"
+  --cpus 2 --memory 128M --summary "$results/summary.json" --force --device "$nic"
 
 wait_until_says moving
 before=$(set_irqs_calls)

@@ -22,7 +22,7 @@ for index in 0 1; do
   name=${doors[index]}
   boot "$results/$name.log" "$results/$name.vmm" build/release/tools/passthru run \
     --backend="$name" --kernel "$guest/vmlinux" --initrd "$guest/initrd" --cpus 1 --memory 128M \
-    --append "$guest_append passthru.job=read-drive" --device "${drives[index]}" --summary "$results/$name.json"
+    --append "$guest_append passthru.job=read-drive" --device "${drives[index]}" --summary "$results/$name.json" --force
   vmms+=("$vmm")
 done
 for index in 0 1; do

@@ -31,7 +31,7 @@ for bdf in "${devices[@]}"; do arguments+=(--device "$bdf,silence=1"); done
 boot "$log" "$said_by_vmm" \
   build/release/tools/passthru run --kernel "$guest/vmlinux" \
   --initrd "$guest/initrd" --append "$guest_append nvme_core.io_timeout=3 passthru.job=keep-reading" \
-  --cpus 1 --memory 128M --summary "$results/summary.json" "${arguments[@]}"
+  --cpus 1 --memory 128M --summary "$results/summary.json" --force "${arguments[@]}"
 wait_until 'the guest reads three drives' grep -q '^reading' "$log"
 
 # The emulator reports errors only if the device's SERR# Enable is set. On real hosts the firmware sets it.

@@ -35,7 +35,7 @@ start() {
   local name=$1 job=$2
   shift 2
   boot "$results/$name.log" "$results/$name.vmm" "$passthru" run \
-    --kernel "$guest/vmlinux" --initrd "$guest/initrd" --cpus 1 --memory 128M --summary "$results/$name.json" \
+    --kernel "$guest/vmlinux" --initrd "$guest/initrd" --cpus 1 --memory 128M --summary "$results/$name.json" --force \
     --append "$guest_append passthru.job=$job share.mark=$mark share.write=$write" "$@"
   vmms+=("$vmm")
 }

@@ -96,7 +96,7 @@ for index in 0 1; do
   boot "$results/guest$index.log" "$results/guest$index.vmm" \
     "$passthru" run --inspect --kernel "$guest/vmlinux" --initrd "$guest/initrd" \
     --append "$guest_append passthru.job=share-drive share.read=$shared share.mark=$mark share.write=${writes[index]}" \
-    --cpus 1 --memory 128M --summary "$results/guest$index.json" --device "${virtual[index]}"
+    --cpus 1 --memory 128M --summary "$results/guest$index.json" --force --device "${virtual[index]}"
   vmms+=("$vmm")
 done
 until_both_read() { grep -q '^reading' "$results/guest0.log" && grep -q '^reading' "$results/guest1.log"; }

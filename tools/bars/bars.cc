@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // `passthru bars`: the source of the picture, a running guest or sysfs, and its destination.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -10,7 +8,6 @@
 #include <string>
 #include <utility>
 
-#include "base/fd.h"
 #include "base/small_file.h"
 #include "inspect/msix_snapshot.h"
 #include "pci/pci_names.h"
@@ -18,7 +15,9 @@
 #include "tools/bars/bars_output.h"
 #include "tools/bars/bars_plan.h"
 #include "tools/commands.h"
+#include "tools/output_file.h"
 #include "tools/terminal.h"
+#include "tools/user_names.h"
 #include "tools/vmm_client.h"
 
 namespace passthru::tools {
@@ -46,7 +45,7 @@ uint64_t page_size() {
 
 struct Options {
   std::string device{};
-  std::string socket{};
+  VmmChoice vmm{};
   std::string svg{};
   bool force = false;
   bool json = false;
@@ -58,20 +57,14 @@ HostBars host_bars(const Sysfs& sysfs, Bdf bdf) {
 
 Result<DeviceBars> of_guest(const Sysfs& sysfs, Bdf bdf, VmmClient& vmm) {
   std::vector<Inspection> inspections = PASSTHRU_TRY(vmm.inspect(bdf));
-  if (inspections.size() != 1 || inspections.front().device != bdf) {
-    return tl::unexpected(Error{.code = EPROTO,
-                                .operation = "ask the VMM at " + vmm.socket(),
-                                .device = bdf.str(),
-                                .cause = "it answers for other devices",
-                                .advice = "Check whether the VMM is of another version"});
-  }
   Inspection& inspection = inspections.front();
   DeviceBars device{.device = bdf,
                     .name = std::move(inspection.name),
                     .guest_address = inspection.guest_address,
                     .bars = std::move(inspection.bars)};
-  device.notes.push_back(fmt::format("{} in the guest of process {}, asked at {}",
-                                     inspection.guest_address.str(), vmm.pid(), vmm.socket()));
+  device.notes.push_back(fmt::format("{} in the guest of process {} of user {}, asked at {}",
+                                     inspection.guest_address.str(), vmm.pid(),
+                                     user_text(vmm.user()), vmm.socket()));
   if (!inspection.detached.empty()) {
     device.notes.push_back("The guest no longer has this device: " + inspection.detached +
                            ". This is its last state");
@@ -131,11 +124,7 @@ Result<DeviceBars> planned(const Sysfs& sysfs, Bdf bdf) {
 
 Result<DeviceBars> look(const Options& options, Bdf bdf) {
   const Sysfs sysfs;
-  if (!options.socket.empty()) {
-    VmmClient vmm = PASSTHRU_TRY(need_vmm(bdf, options.socket));
-    return of_guest(sysfs, bdf, vmm);
-  }
-  auto vmm = PASSTHRU_TRY(find_vmm(bdf, {}));
+  auto vmm = PASSTHRU_TRY(find_vmm(bdf, options.vmm));
   return vmm ? of_guest(sysfs, bdf, *vmm) : planned(sysfs, bdf);
 }
 
@@ -149,35 +138,12 @@ TextStyle style_of_stdout() {
   return style;
 }
 
-/// Opens `file` for writing. Replaces an existing regular file only if `replace` is set. Always
-/// opens a device or a pipe (/dev/stdout).
-Result<Fd> open_new(const std::string& file, bool replace) {
-  constexpr mode_t kMode = 0666;
-  Fd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode));
-  if (fd) return fd;
-  struct stat status = {};
-  const bool special =
-      errno == EEXIST && ::stat(file.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
-  if (errno == EEXIST && (replace || special))
-    fd = Fd(::open(file.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
-  if (fd) return fd;
-  Error error{.code = errno, .operation = "write " + file};
-  if (error.code == EEXIST) error.advice = "Name another file, or replace it with --force";
-  return tl::unexpected(std::move(error));
-}
-
-Result<void> write_svg(const std::string& file, bool replace, const std::string& svg) {
-  const Fd fd = PASSTHRU_TRY(open_new(file, replace));
-  for (size_t done = 0; done < svg.size();) {
-    const ssize_t wrote = ::write(fd.get(), svg.data() + done, svg.size() - done);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) {
-      return tl::unexpected(Error{.code = errno, .operation = "write " + file}.advise(
-          "Remove the file or write it again: it is incomplete"));
-    }
-    done += static_cast<size_t>(wrote);
-  }
-  return {};
+Result<void> write_svg(const Options& options, const std::string& svg) {
+  using Existing = OutputFile::Existing;
+  auto file = PASSTHRU_TRY(
+      OutputFile::create(options.svg, options.force ? Existing::Replace : Existing::Keep));
+  PASSTHRU_TRY(file.write(svg));
+  return file.commit();
 }
 
 int show(const Options& options) {
@@ -186,7 +152,7 @@ int show(const Options& options) {
   const auto device = look(options, *bdf);
   if (!device) return report_error(device.error());
   if (!options.svg.empty()) {
-    const auto written = write_svg(options.svg, options.force, bars_svg(*device));
+    const auto written = write_svg(options, bars_svg(*device));
     return written ? kDone : report_error(written.error());
   }
   if (options.json) {
@@ -206,7 +172,7 @@ CLI::App* add_bars(CLI::App& app, int& status) {
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
       ->type_name("")
       ->required();
-  command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
+  add_socket_options(*command, options->vmm);
   CLI::Option* svg =
       command
           ->add_option("--svg", options->svg, "Write the picture as SVG to FILE, and print nothing")

@@ -30,11 +30,11 @@ void print_plan(const ChangePlan& plan, bool json) {
     if (json) {
       lines.push_back(planned.change.str());
     } else {
-      fmt::print("{}\n", planned.change.str());
+      print_text(planned.change.str() + "\n");
     }
   }
   if (json) print_json({{"changes", lines}});
-  if (!json && plan.empty()) fmt::print("# nothing to do\n");
+  if (!json && plan.empty()) print_text("# nothing to do\n");
 }
 
 // Explains why a device on vfio-pci is not assignable yet: another device of its group is not.
@@ -50,13 +50,13 @@ void print_device(const RebindHost& host, const Rebinding& rebinding, const Rebo
                   const PciFunction& now) {
   const std::string group = remark(host.sysfs, now);
   if (rebound.before.driver != now.driver) {
-    fmt::print("{}: {} -> {}{}\n", now.bdf.str(), shown(rebound.before.driver), shown(now.driver),
-               group);
+    print_text(fmt::format("{}: {} -> {}{}\n", now.bdf.str(), shown(rebound.before.driver),
+                           shown(now.driver), group));
   } else {
-    fmt::print("{}: {} already, {}{}\n", now.bdf.str(), shown(now.driver),
-               rebound.changed ? "settings updated" : "nothing to do", group);
+    print_text(fmt::format("{}: {} already, {}{}\n", now.bdf.str(), shown(now.driver),
+                           rebound.changed ? "settings updated" : "nothing to do", group));
   }
-  for (const std::string& line : rebinding.notes(now)) fmt::print("{}\n", line);
+  for (const std::string& line : rebinding.notes(now)) print_text(line + "\n");
 }
 
 Json to_json(const Rebinding& rebinding, const Rebound& rebound, const PciFunction& now) {

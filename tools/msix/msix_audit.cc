@@ -35,17 +35,19 @@ constexpr const char* kMsixAuditFooter =
 
 struct AuditOptions {
   std::vector<std::string> devices{};
-  std::string socket{};
+  VmmChoice vmm{};
   std::string format = "text";
   bool all = false;
   bool heal = false;
 };
 
+// The first device has the time that is left from the search for VMMs.
 Result<RestoredView> audit(const Sysfs& sysfs, Bdf bdf, KnownVmms& vmms,
-                           const AuditOptions& options) {
+                           const AuditOptions& options, bool first) {
   VmmClient* const client = vmms.of(bdf);
-  if (client == nullptr && !options.socket.empty() && !options.all) {
-    return tl::unexpected(does_not_have(options.socket, bdf));
+  if (client != nullptr && !first) client->renew_patience();
+  if (client == nullptr && !options.vmm.socket.empty() && !options.all) {
+    return tl::unexpected(does_not_have(options.vmm.socket, bdf));
   }
   MsixView view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, client, Idle::Leave));
   if (!options.heal || client == nullptr || !view.damaged()) return RestoredView{std::move(view)};
@@ -108,14 +110,14 @@ void print(const std::vector<RestoredView>& all, const std::string& format) {
     std::vector<MsixView> views;
     views.reserve(all.size());
     for (const RestoredView& each : all) views.push_back(each.view);
-    fmt::print("{}", msix_metrics(views));
+    print_text(msix_metrics(views));
   } else if (format == "json") {
     Json devices = Json::array();
     for (const RestoredView& each : all) devices.push_back(json_of(each));
     print_json({{"devices", devices}});
   } else {
-    for (const RestoredView& each : all) fmt::print("{}", text_of(each));
-    if (all.empty()) fmt::print("No device has interrupts in use\n");
+    for (const RestoredView& each : all) print_text(text_of(each));
+    if (all.empty()) print_text("No device has interrupts in use\n");
   }
 }
 
@@ -129,7 +131,7 @@ int run(const AuditOptions& options) {
   const auto named = parse_devices(options.devices);
   if (!named) return wrong_usage(named.error());
   const Sysfs sysfs;
-  auto vmms = known_vmms(options.socket);
+  auto vmms = known_vmms(options.vmm);
   if (!vmms) return report_error(vmms.error());
   const auto devices = options.all ? used_devices(sysfs, *vmms) : Result<std::vector<Bdf>>(*named);
   if (!devices) return report_error(devices.error());
@@ -137,7 +139,7 @@ int run(const AuditOptions& options) {
   bool damaged = false;
   bool failed = options.all && vmms->silent;
   for (const Bdf bdf : *devices) {
-    auto audited = audit(sysfs, bdf, *vmms, options);
+    auto audited = audit(sysfs, bdf, *vmms, options, bdf == devices->front());
     if (!audited) {
       // With --all, a device may be unplugged meanwhile.
       if (options.all && audited.error().code == ENOENT) continue;
@@ -168,7 +170,7 @@ void add_msix_audit(CLI::App& msix, int& status) {
   command->add_flag("--all", options->all,
                     "Check all devices whose interrupts are in use, and guests' devices");
   command->add_flag("--heal", options->heal, "Let the VMM restore damaged vectors");
-  command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
+  add_socket_options(*command, options->vmm);
   command->add_option("--format", options->format, "Output format: text, json or prometheus")
       ->check(CLI::IsMember({"text", "json", "prometheus"}).description(""))
       ->type_name("FORMAT")

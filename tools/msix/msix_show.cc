@@ -10,6 +10,7 @@
 #include "tools/msix/msix_commands.h"
 #include "tools/msix/msix_view.h"
 #include "tools/table.h"
+#include "tools/user_names.h"
 
 namespace passthru::tools {
 namespace {
@@ -87,15 +88,17 @@ Json to_json(const MsixView& view) {
   }
   Json vectors = Json::array();
   for (const MsixRow& row : view.rows) vectors.push_back(to_json(row));
-  return {{"device", view.function.bdf.str()},
-          {"name", view.name},
-          {"driver", json_or_null(view.function.driver)},
-          {"source", json_or_null(view.source)},
-          {"vmm", view.guest ? Json{{"pid", view.vmm}, {"socket", view.socket}} : Json()},
-          {"interrupt_mode", view.guest ? Json(to_string(view.guest->interrupt_mode)) : Json()},
-          {"msix", msix},
-          {"vectors", vectors},
-          {"missing", view.missing}};
+  return {
+      {"device", view.function.bdf.str()},
+      {"name", view.name},
+      {"driver", json_or_null(view.function.driver)},
+      {"source", json_or_null(view.source)},
+      {"vmm", view.guest ? Json{{"pid", view.vmm}, {"user", view.vmm_user}, {"socket", view.socket}}
+                         : Json()},
+      {"interrupt_mode", view.guest ? Json(to_string(view.guest->interrupt_mode)) : Json()},
+      {"msix", msix},
+      {"vectors", vectors},
+      {"missing", view.missing}};
 }
 
 // ---- text
@@ -137,9 +140,9 @@ std::string headline(const MsixView& view) {
   std::string text = fmt::format("{}  {}, driver {}\n", view.function.bdf.str(), view.name,
                                  view.function.driver.empty() ? "none" : view.function.driver);
   if (view.guest) {
-    text += fmt::format("The guest's {}, by the VMM with pid {} ({}), which uses {}\n",
-                        view.guest->guest_address.str(), view.vmm, view.socket,
-                        to_string(view.guest->interrupt_mode));
+    text += fmt::format("The guest's {}, by the VMM with pid {} of user {} ({}), which uses {}\n",
+                        view.guest->guest_address.str(), view.vmm, user_text(view.vmm_user),
+                        view.socket, to_string(view.guest->interrupt_mode));
     if (!view.guest->detached.empty()) {
       text += fmt::format("Detached: {}\n", view.guest->detached);
     }
@@ -201,21 +204,21 @@ std::string text_of(const MsixView& view) {
 
 struct ShowOptions {
   std::string device{};
-  std::string socket{};
+  VmmChoice vmm{};
   bool json = false;
 };
 
 int show(const ShowOptions& options) {
   const auto bdf = Bdf::parse(options.device);
   if (!bdf) return wrong_usage(bdf.error());
-  auto vmm = find_vmm(*bdf, options.socket);
+  auto vmm = find_vmm(*bdf, options.vmm);
   if (!vmm) return report_error(vmm.error());
   const auto view = look_at_msix(Sysfs(), *bdf, *vmm ? &**vmm : nullptr, Idle::Open);
   if (!view) return report_error(view.error());
   if (options.json) {
     print_json(to_json(*view));
   } else {
-    fmt::print("{}", text_of(*view));
+    print_text(text_of(*view));
   }
   return kDone;
 }
@@ -229,7 +232,7 @@ void add_msix_show(CLI::App& msix, int& status) {
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
       ->type_name("")
       ->required();
-  command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
+  add_socket_options(*command, options->vmm);
   command->add_flag("--json", options->json, kJsonHelp);
   command->footer(kMsixShowFooter);
   command->callback([options, &status] { status = show(*options); });

@@ -47,9 +47,9 @@ struct Outcome {
 Result<Outcome> through_vmm(VmmClient& vmm, Bdf bdf, unsigned vector) {
   const auto answer =
       PASSTHRU_TRY(vmm.ask({{"request", "trigger"}, {"device", bdf.str()}, {"vector", vector}}));
-  return Outcome{.arrived = answer.value("arrived", false),
-                 .pending = answer.value("pending", false),
-                 .latency_ns = answer.value("latency_ns", int64_t{0}),
+  return Outcome{.arrived = PASSTHRU_TRY(vmm.member(answer, "arrived", false)),
+                 .pending = PASSTHRU_TRY(vmm.member(answer, "pending", false)),
+                 .latency_ns = PASSTHRU_TRY(vmm.member(answer, "latency_ns", int64_t{0})),
                  .by_vmm = true};
 }
 
@@ -80,22 +80,22 @@ Result<Outcome> through_vfio(Bdf bdf, unsigned vector) {
   return Outcome{.arrived = arrived, .latency_ns = std::chrono::nanoseconds(took).count()};
 }
 
-Result<Outcome> trigger(Bdf bdf, unsigned vector, const std::string& socket) {
-  auto vmm = PASSTHRU_TRY(find_vmm(bdf, socket));
+Result<Outcome> trigger(Bdf bdf, unsigned vector, const VmmChoice& choice) {
+  auto vmm = PASSTHRU_TRY(find_vmm(bdf, choice));
   return vmm ? through_vmm(*vmm, bdf, vector) : through_vfio(bdf, vector);
 }
 
 struct TriggerOptions {
   std::string device{};
   unsigned vector = 0;
-  std::string socket{};
+  VmmChoice vmm{};
   bool json = false;
 };
 
 int run(const TriggerOptions& options) {
   const auto bdf = Bdf::parse(options.device);
   if (!bdf) return wrong_usage(bdf.error());
-  const auto outcome = trigger(*bdf, options.vector, options.socket);
+  const auto outcome = trigger(*bdf, options.vector, options.vmm);
   if (!outcome) return report_error(outcome.error());
   if (options.json) {
     print_json({{"device", bdf->str()},
@@ -105,13 +105,14 @@ int run(const TriggerOptions& options) {
                 {"latency_ns", outcome->arrived ? Json(outcome->latency_ns) : Json()},
                 {"reached", outcome->by_vmm ? "guest" : "eventfd"}});
   } else if (outcome->arrived) {
-    fmt::print("{}: vector {}: arrived {} after {:.1f} us\n", bdf->str(), options.vector,
-               outcome->by_vmm ? "in the guest" : "at its eventfd",
-               static_cast<double>(outcome->latency_ns) / 1000);
+    print_text(fmt::format("{}: vector {}: arrived {} after {:.1f} us\n", bdf->str(),
+                           options.vector, outcome->by_vmm ? "in the guest" : "at its eventfd",
+                           static_cast<double>(outcome->latency_ns) / 1000));
   } else {
-    fmt::print("{}: vector {}: {}\n", bdf->str(), options.vector,
-               outcome->pending ? "pending: the guest has it masked"
-                                : "did not arrive within a second: 'passthru msix show' says more");
+    print_text(fmt::format("{}: vector {}: {}\n", bdf->str(), options.vector,
+                           outcome->pending
+                               ? "pending: the guest has it masked"
+                               : "did not arrive within a second: 'passthru msix show' says more"));
   }
   return outcome->arrived ? kDone : kNo;
 }
@@ -129,7 +130,7 @@ void add_msix_trigger(CLI::App& msix, int& status) {
       ->type_name("")
       ->required()
       ->check(number_from(0, 2047));
-  command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
+  add_socket_options(*command, options->vmm);
   command->add_flag("--json", options->json, kJsonHelp);
   command->footer(kMsixTriggerFooter);
   command->callback([options, &status] { status = run(*options); });

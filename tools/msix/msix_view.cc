@@ -117,9 +117,9 @@ Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle 
   if (layout) view.layout = *layout;
   if (vmm != nullptr) {
     view.vmm = vmm->pid();
+    view.vmm_user = vmm->user();
     view.socket = vmm->socket();
     auto inspections = PASSTHRU_TRY(vmm->inspect(bdf));
-    if (inspections.empty()) return fail(EPROTO, "ask the VMM", "it names no device");
     view.name = inspections.front().name;
     add_guest(view, std::move(inspections.front()));
     add_host(view, sysfs);
@@ -151,12 +151,15 @@ Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle 
 RestoredView restore_msix(const Sysfs& sysfs, VmmClient& vmm, MsixView view) {
   const Bdf bdf = view.function.bdf;
   RestoredView restored{.view = std::move(view)};
-  const auto answer = vmm.ask({{"request", "heal"}, {"device", bdf.str()}});
-  if (!answer) {
-    restored.failure = answer.error();
+  const auto count = [&]() -> Result<uint64_t> {
+    const auto answer = PASSTHRU_TRY(vmm.ask({{"request", "heal"}, {"device", bdf.str()}}));
+    return vmm.member(answer, "restored", uint64_t{0});
+  }();
+  if (!count) {
+    restored.failure = count.error();
     return restored;
   }
-  restored.restored = answer->value("restored", uint64_t{0});
+  restored.restored = *count;
   if (auto again = look_at_msix(sysfs, bdf, &vmm, Idle::Leave)) {
     restored.view = std::move(*again);
   } else {

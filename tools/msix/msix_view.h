@@ -37,6 +37,7 @@ struct MsixView {
   std::string source{};
   std::optional<Inspection> guest{};  ///< without its vectors, which are in `rows`
   pid_t vmm = 0;
+  uid_t vmm_user = 0;  ///< owner of the VMM's socket
   std::string socket{};
   std::optional<uint16_t> control{};  ///< Message Control of the device: Enable and Function Mask
   std::vector<MsixRow> rows{};        ///< by vector

@@ -45,7 +45,7 @@ constexpr size_t kHeaderRows = 3;
 
 struct WatchOptions {
   std::string device{};
-  std::string socket{};
+  VmmChoice vmm{};
   double seconds = 1;
   unsigned count = 0;  ///< 0: until stopped
   bool latency = false;
@@ -102,6 +102,8 @@ class VectorWatch {
   }
 
   Result<void> update() {
+    // The first sample has the time that is left from the search.
+    if (vmm_ && std::exchange(updated_, true)) vmm_->renew_patience();
     WatchSample now = PASSTHRU_TRY(look_and_time());
     lines_ = compare(before_, now, lines_, order_);
     if (as_ == As::Json) json_ = watch_json(bdf_.str(), before_, now, lines_);
@@ -146,12 +148,13 @@ class VectorWatch {
   WatchOrder order_ = WatchOrder::Rate;
   bool first_ = true;
   bool latency_ = false;
+  bool updated_ = false;
 };
 
 int run(const WatchOptions& options) {
   const auto bdf = Bdf::parse(options.device);
   if (!bdf) return wrong_usage(bdf.error());
-  auto vmm = find_vmm(*bdf, options.socket);
+  auto vmm = find_vmm(*bdf, options.vmm);
   if (!vmm) return report_error(vmm.error());
   using As = VectorWatch::As;
   const As as = options.json ? As::Json : is_terminal() ? As::Screen : As::Lines;
@@ -196,7 +199,7 @@ void add_msix_watch(CLI::App& msix, int& status) {
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
       ->type_name("")
       ->required();
-  command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
+  add_socket_options(*command, options->vmm);
   command->add_option("--interval", options->seconds, "Seconds between two samples")
       ->check(number_from(0.05, 3600))
       ->type_name("SECONDS")

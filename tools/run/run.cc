@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
-#include <fstream>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -20,8 +19,11 @@
 
 #include "inspect/inspection_json.h"
 #include "tools/commands.h"
+#include "tools/json.h"
+#include "tools/output_file.h"
 #include "tools/run/run_messages.h"
 #include "tools/run/run_summary.h"
+#include "tools/user_names.h"
 #include "vfio/linux_kernel.h"
 #include "vmm/device_argument.h"
 #include "vmm/output_writer.h"
@@ -37,6 +39,7 @@ struct RunArguments {
   std::string backend = "auto";
   std::string vf_token;
   std::string summary_file;
+  bool force = false;
 };
 
 /// Returns nothing for "auto".
@@ -104,26 +107,21 @@ void protect_descriptors() {
   static_cast<void>(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
 }
 
-/// Opens the file before the guest runs, so that a mistyped name does not lose the summary.
-Result<std::ofstream> open_summary(const std::string& file) {
-  errno = 0;
-  std::ofstream out;
-  if (!file.empty()) out.open(file);
-  if (out) return out;
-  return tl::unexpected(
-      Error{.code = errno != 0 ? errno : EIO, .operation = "write the summary to " + file}.advise(
-          "Name another file with --summary"));
+/// Begins the file before the guest runs, so that a mistyped name does not lose the summary.
+Result<std::optional<OutputFile>> begin_summary(const RunArguments& arguments) {
+  using Existing = OutputFile::Existing;
+  if (arguments.summary_file.empty()) return std::optional<OutputFile>();
+  auto file = PASSTHRU_TRY(OutputFile::create(
+      arguments.summary_file, arguments.force ? Existing::Replace : Existing::Keep));
+  return std::optional(std::move(file));
 }
 
-Result<void> write_summary(std::ofstream& out, const std::string& file, ExitReason reason,
-                           uint64_t console_dropped, const std::vector<Inspection>& devices) {
+Result<void> write_summary(OutputFile& file, ExitReason reason, uint64_t console_dropped,
+                           const std::vector<Inspection>& devices) {
   const nlohmann::json json = {
       {"end", to_string(reason)}, {"console_dropped", console_dropped}, {"devices", devices}};
-  // Names come from the PCI id database and need not be UTF-8.
-  out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
-  out.close();
-  if (!out) return fail(EIO, "write the summary to " + file);
-  return {};
+  PASSTHRU_TRY(file.write(json_text(json, 2) + '\n'));
+  return file.commit();
 }
 
 int run(RunArguments& arguments) {
@@ -144,7 +142,7 @@ int run(RunArguments& arguments) {
     options.devices.push_back(*device);
   }
   if (const auto checked = options.check(); !checked) return wrong_usage(checked.error());
-  auto summary_file = open_summary(arguments.summary_file);
+  auto summary_file = begin_summary(arguments);
   if (!summary_file) return report_error(summary_file.error());
   // Events come on the vCPUs' threads, with locks held. `messages` outlives the VM, so that the
   // devices are free before this process waits for a reader.
@@ -172,10 +170,10 @@ int run(RunArguments& arguments) {
   if (!ended) return refused(ended.error());
 
   const std::vector<Inspection> devices = (*vm)->inspect();
-  for (const Inspection& device : devices) messages.value()->write(summary(device));
-  if (!arguments.summary_file.empty()) {
-    const auto written =
-        write_summary(*summary_file, arguments.summary_file, *ended, console_dropped, devices);
+  for (const Inspection& device : devices)
+    messages.value()->write(printable_lines(summary(device)));
+  if (*summary_file) {
+    const auto written = write_summary(**summary_file, *ended, console_dropped, devices);
     if (!written) return refused(written.error());
   }
   return *ended == ExitReason::Stopped ? kNo : kDone;
@@ -276,13 +274,25 @@ CLI::App* add_run(CLI::App& app, int& status) {
   command->add_flag("--forward-interrupts", vm.forward_interrupts,
                     "Deliver MSI and MSI-X through this process, which counts them (default: "
                     "KVM's irqfds, which are faster)");
+  CLI::Option* inspect_option =
+      command
+          ->add_option_function<std::string>(
+              "--inspect", [&vm](const std::string& path) { vm.inspect = path; },
+              "Let 'passthru msix', 'trace' and 'bars' inspect the running guest, through a socket "
+              "at PATH or, without PATH, where they search (default: no socket)")
+          ->expected(0, 1)
+          ->type_name("[PATH]");
   command
       ->add_option_function<std::string>(
-          "--inspect", [&vm](const std::string& path) { vm.inspect = path; },
-          "Let 'passthru msix', 'trace' and 'bars' inspect the running guest, through a socket at "
-          "PATH or, without PATH, where they search (default: no socket)")
-      ->expected(0, 1)
-      ->type_name("[PATH]");
+          "--inspect-group",
+          [&vm](const std::string& word) {
+            vm.inspect_access = {.group = group_of(word), .mode = 0660};
+            if (vm.inspect_access.group) return;
+            throw CLI::ValidationError("--inspect-group", fmt::format("'{}' is not a group", word));
+          },
+          "Let the members of GROUP use the inspect socket too (default: only this user and root)")
+      ->needs(inspect_option)
+      ->type_name("GROUP");
   command
       ->add_option("--kvm-fd", vm.kvm_fd,
                    "Descriptor of /dev/kvm, which the parent process opened, if this process "
@@ -290,10 +300,14 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->check(CLI::Range(0, std::numeric_limits<int>::max()).description(""))
       ->type_name("N")
       ->default_str("");
-  command
-      ->add_option("--summary", arguments->summary_file,
-                   "Write a summary of the devices as JSON to FILE")
-      ->type_name("FILE");
+  CLI::Option* summary_option =
+      command
+          ->add_option("--summary", arguments->summary_file,
+                       "Write a summary of the devices as JSON to FILE, when "
+                       "the guest has ended")
+          ->type_name("FILE");
+  command->add_flag("--force", arguments->force, "Replace FILE if it exists")
+      ->needs(summary_option);
   command->footer(
       "The guest's serial port is on stdin and stdout. On a terminal, Ctrl-A x ends the guest.\n"
       "The guest never waits for a reader of stdout: the VMM drops and counts unread output.\n"

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "tools/printable.h"
+
 namespace passthru::tools {
 
 std::string event_line(const Event& event) {
@@ -29,7 +31,7 @@ std::string event_line(const Event& event) {
       break;
     case Event::Kind::P2pRefused:
       return fmt::format("passthru: devices do not reach each other's BARs by DMA: {}\r\n",
-                         event.detail);
+                         printable(event.detail));
     case Event::Kind::DeviceSilent:
       what = "the device does not answer";
       break;
@@ -46,7 +48,7 @@ std::string event_line(const Event& event) {
     case Event::Kind::DeviceReset:
       return {};
   }
-  return fmt::format("passthru: {}: {}: {}\r\n", event.device.str(), what, event.detail);
+  return fmt::format("passthru: {}: {}: {}\r\n", event.device.str(), what, printable(event.detail));
 }
 
 std::string dropped_line(uint64_t console_bytes) {

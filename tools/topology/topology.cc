@@ -60,9 +60,9 @@ int show(const TopologyOptions& options) {
   if (options.json) {
     print_json(topology_json(*topology, nodes, names));
   } else {
-    fmt::print("{}", topology_text(*topology, nodes, names));
-    if (device) fmt::print("{}", hot_reset_text(*topology, *device));
-    fmt::print("{}", faults_text(*topology));
+    print_text(topology_text(*topology, nodes, names));
+    if (device) print_text(hot_reset_text(*topology, *device));
+    print_text(faults_text(*topology));
   }
   return topology->faults.empty() ? kDone : kNo;
 }

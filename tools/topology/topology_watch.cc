@@ -14,6 +14,7 @@
 #include "pci/topology.h"
 #include "pci/uevents.h"
 #include "tools/commands.h"
+#include "tools/printable.h"
 #include "tools/topology/topology_output.h"
 
 namespace passthru::tools {
@@ -98,7 +99,8 @@ class Watch {
   }
 
   static Result<void> say(const std::string& text) {
-    if (std::fputs(text.c_str(), stdout) == EOF) return fail(errno, "write the output");
+    if (std::fputs(printable_lines(text).c_str(), stdout) == EOF)
+      return fail(errno, "write the output");
     return {};
   }
 

@@ -38,8 +38,9 @@ constexpr std::chrono::milliseconds kPause{50};
 struct TraceOptions {
   std::string device{};
   std::string file{};
-  std::string socket{};
+  VmmChoice vmm{};
   double seconds = 0;  // 0: until Ctrl-C
+  bool force = false;
   bool json = false;
 };
 
@@ -60,8 +61,8 @@ class Tracer {
     // Skips the interrupts and marks from before the trace.
     const auto now = PASSTHRU_TRY(
         vmm_.ask({{"request", "trace"}, {"after", UINT64_MAX}, {"marks_after", UINT64_MAX}}));
-    next_ = now.value("next", uint64_t{0});
-    marks_next_ = now.value("marks_next", uint64_t{0});
+    next_ = PASSTHRU_TRY(vmm_.member(now, "next", uint64_t{0}));
+    marks_next_ = PASSTHRU_TRY(vmm_.member(now, "marks_next", uint64_t{0}));
     return watch(true);
   }
 
@@ -74,15 +75,17 @@ class Tracer {
       next_ = answer.at("next").get<uint64_t>();
       marks_next_ = answer.at("marks_next").get<uint64_t>();
     } catch (const nlohmann::json::exception& error) {
-      return fail(EPROTO, "read the VMM's trace", error.what());
+      return tl::unexpected(vmm_.not_understood(error.what()));
     }
     return {};
   }
 
+  void renew_patience() { vmm_.renew_patience(); }
+
   Result<void> watch(bool on) {
     const auto answer =
         PASSTHRU_TRY(vmm_.ask({{"request", "watch"}, {"device", bdf_.str()}, {"on", on}}));
-    watched_ |= on && !answer.value("vectors", nlohmann::json::array()).empty();
+    watched_ |= on && !PASSTHRU_TRY(vmm_.member(answer, "vectors", nlohmann::json())).empty();
     return {};
   }
 
@@ -151,6 +154,7 @@ Result<void> trace(Tracer& tracer, double seconds) {
     std::this_thread::sleep_for(kPause);
     PASSTHRU_TRY(tracer.watch(true));
     PASSTHRU_TRY(tracer.collect());
+    tracer.renew_patience();
   }
   return tracer.end();
 }
@@ -160,24 +164,27 @@ int run(const TraceOptions& options) {
   if (!bdf) return wrong_usage(bdf.error());
   if (const auto function = Sysfs().function(*bdf); !function)
     return report_error(function.error());
-  auto vmm = need_vmm(*bdf, options.socket);
+  auto vmm = need_vmm(*bdf, options.vmm);
   if (!vmm) return report_error(vmm.error());
   const StopFlag stop;  // from here on, Ctrl-C finishes the file
-  auto file = TraceFile::create(options.file);
+  using Existing = OutputFile::Existing;
+  auto file = TraceFile::create(options.file, options.force ? Existing::Replace : Existing::Keep);
   if (!file) return report_error(file.error());
   Tracer tracer(*bdf, std::move(*vmm), std::move(*file));
   auto done = tracer.begin();
+  const bool begun = done.has_value();
   const auto start = Clock::now();
   if (done) done = trace(tracer, options.seconds);
-  if (!done) tracer.end_early(done.error());
+  // Without a trace, an older file stays.
+  if (!done && begun) tracer.end_early(done.error());
   TraceSummary summary = tracer.summary();
   summary.file = options.file;
   summary.seconds = seconds_since(start);
   if (!done) summary.ended = done.error().message();
   if (options.json) {
     print_json(trace_json(summary));
-  } else {
-    fmt::print("{}", trace_text(summary));
+  } else if (begun) {
+    print_text(trace_text(summary));
   }
   return done ? kDone : report_error(done.error());
 }
@@ -191,14 +198,16 @@ CLI::App* add_trace(CLI::App& app, int& status) {
   command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
       ->type_name("")
       ->required();
-  command->add_option("-o,--output", options->file, "File to write; an existing file is replaced")
+  command
+      ->add_option("-o,--output", options->file, "File to write, complete at the end of the trace")
       ->required()
       ->type_name("FILE");
   command
       ->add_option("--seconds", options->seconds, "Duration of the trace (default: until Ctrl-C)")
       ->check(number_from(0.05, 86'400))
       ->type_name("SECONDS");
-  command->add_option("--socket", options->socket, kSocketHelp)->type_name("PATH");
+  command->add_flag("--force", options->force, "Replace FILE if it exists");
+  add_socket_options(*command, options->vmm);
   command->add_flag("--json", options->json,
                     "Print a summary of the file as JSON; docs/json.md describes its members");
   command->footer(kTraceFooter);

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The events of the format: "X" is a slice, "i" an instant, "M" a name; times are in us. The file
-// is written by write(2), because a stream would lose its errno.
+// The events of the format: "X" is a slice, "i" an instant, "M" a name; times are in us.
 #include "tools/trace/trace_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <numeric>
+#include <utility>
+
+#include "tools/json.h"
+#include "tools/vmm_answer.h"
 
 namespace passthru::tools {
 namespace {
@@ -21,9 +20,18 @@ double us(int64_t ns) {
   return static_cast<double>(ns) / 1000;
 }
 
-Error cannot_write(const std::string& file, int code) {
-  return Error{.code = code, .operation = "write " + file, .cause = std::strerror(code)}.advise(
-      "Name another file with -o");
+// Returns the difference, or the end of the type's range that is nearest to it.
+int64_t difference(int64_t from, int64_t subtrahend) {
+  int64_t result = 0;
+  if (!__builtin_sub_overflow(from, subtrahend, &result)) return result;
+  return subtrahend > 0 ? INT64_MIN : INT64_MAX;
+}
+
+// Throws if no device has the vector: each would get a track.
+unsigned vector_in(const nlohmann::json& number) {
+  const auto vector = number.get<uint64_t>();
+  if (vector < AnswerLimits::kVectors) return static_cast<unsigned>(vector);
+  throw nlohmann::json::out_of_range::create(401, "no device has this vector", &number);
 }
 
 template <class Key>
@@ -42,26 +50,18 @@ uint64_t TraceCounts::all_marks() const {
   return sum_of(marks);
 }
 
-Result<TraceFile> TraceFile::create(const std::string& file) {
-  constexpr mode_t kMode = 0666;
-  Fd out(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode));
-  if (!out) return tl::unexpected(cannot_write(file, errno));
-  return TraceFile(file, std::move(out));
+Result<TraceFile> TraceFile::create(const std::string& file, OutputFile::Existing existing) {
+  return TraceFile(PASSTHRU_TRY(OutputFile::create(file, existing)));
 }
 
 Result<void> TraceFile::so_far() const {
-  if (failed_ != 0) return tl::unexpected(cannot_write(file_, failed_));
+  if (failed_) return tl::unexpected(*failed_);
   return {};
 }
 
 Result<void> TraceFile::flush() {
-  for (size_t done = 0; failed_ == 0 && done < pending_.size();) {
-    const ssize_t wrote = ::write(out_.get(), pending_.data() + done, pending_.size() - done);
-    if (wrote >= 0) {
-      done += static_cast<size_t>(wrote);
-    } else if (errno != EINTR) {
-      failed_ = errno;
-    }
+  if (!failed_) {
+    if (const auto written = out_.write(pending_); !written) failed_ = written.error();
   }
   pending_.clear();
   return so_far();
@@ -69,7 +69,7 @@ Result<void> TraceFile::flush() {
 
 void TraceFile::put(const nlohmann::json& event) {
   pending_ += first_ ? "\n" : ",\n";
-  pending_ += event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  pending_ += json_text(event, -1);
   first_ = false;
 }
 
@@ -93,7 +93,7 @@ Result<void> TraceFile::add(const nlohmann::json& answer, const std::string& dev
                             const std::string& name) {
   for (const nlohmann::json& entry : answer.at("interrupts")) {
     if (entry.at("device") != device) continue;
-    const auto vector = entry.at("vector").get<unsigned>();
+    const unsigned vector = vector_in(entry.at("vector"));
     const auto latency = entry.at("latency_ns").get<int64_t>();
     name_track(device, name, vector + 1, fmt::format("vector {}", vector));
     put({{"ph", "X"},
@@ -101,14 +101,15 @@ Result<void> TraceFile::add(const nlohmann::json& answer, const std::string& dev
          {"name", "interrupt"},
          {"pid", kProcess},
          {"tid", vector + 1},
-         {"ts", us(entry.at("time_ns").get<int64_t>() - latency)},
+         {"ts", us(difference(entry.at("time_ns").get<int64_t>(), latency))},
          {"dur", us(latency)}});
     ++counts_.slices[vector];
   }
   for (const nlohmann::json& mark : answer.at("marks")) {
     if (mark.at("device") != device) continue;
     const auto kind = mark.at("kind").get<std::string>();
-    const auto index = mark.at("index").get<unsigned>();
+    if (!counts_.marks.contains(kind)) continue;
+    const unsigned index = vector_in(mark.at("index"));
     const bool of_vector = kind == "masked" || kind == "unmasked" || kind == "restored";
     const unsigned track = of_vector ? index + 1 : kDeviceTrack;
     name_track(device, name, track, of_vector ? fmt::format("vector {}", index) : "device");
@@ -131,13 +132,10 @@ Result<void> TraceFile::add(const nlohmann::json& answer, const std::string& dev
 }
 
 Result<void> TraceFile::finish(const nlohmann::json& other) {
-  pending_ += fmt::format("\n],\"otherData\":{}}}\n",
-                          other.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  ignore(flush(), "so_far() returns the error below, after the file is closed");
-  // NFS reports a full disk only here.
-  const int fd = out_.release();
-  if (fd >= 0 && ::close(fd) != 0 && failed_ == 0) failed_ = errno;
-  whole_ = failed_ == 0;
+  pending_ += fmt::format("\n],\"otherData\":{}}}\n", json_text(other, -1));
+  PASSTHRU_TRY(flush());
+  if (const auto committed = out_.commit(); !committed) failed_ = committed.error();
+  whole_ = !failed_;
   return so_far();
 }
 

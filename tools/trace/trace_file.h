@@ -6,12 +6,13 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 
-#include "base/fd.h"
 #include "base/result.h"
+#include "tools/output_file.h"
 
 namespace passthru::tools {
 
@@ -28,15 +29,17 @@ struct TraceCounts {
 
 class TraceFile {
  public:
-  /// Creates `file`, or empties it if it exists. The error's cause says why this fails.
-  static Result<TraceFile> create(const std::string& file);
+  /// Begins `file`, which appears when it is finished. Errors of OutputFile::create.
+  static Result<TraceFile> create(const std::string& file,
+                                  OutputFile::Existing existing = OutputFile::Existing::Keep);
 
   /// Writes a VMM's answer to "trace" into the file, without entries of other devices. After the
-  /// first failed write (ENOSPC, EIO) it writes nothing, and each call returns that errno. Throws
-  /// nlohmann::json::exception if `answer` is not an answer to "trace".
+  /// first failed write (ENOSPC, EIO) it writes nothing, and each call returns that error. Leaves
+  /// out marks of an unknown kind. Throws nlohmann::json::exception if `answer` is not an answer to
+  /// "trace", or has a vector that no device has.
   Result<void> add(const nlohmann::json& answer, const std::string& device,
                    const std::string& name);
-  /// Completes and closes the file. `other` becomes its "otherData". Errors of `add`.
+  /// Completes the file, and gives it its name. `other` becomes its "otherData". Errors of `add`.
   Result<void> finish(const nlohmann::json& other);
 
   /// Returns the numbers of added entries, including entries of failed writes.
@@ -45,7 +48,7 @@ class TraceFile {
   [[nodiscard]] bool is_whole() const { return whole_; }
 
  private:
-  TraceFile(std::string file, Fd out) : file_(std::move(file)), out_(std::move(out)) {}
+  explicit TraceFile(OutputFile out) : out_(std::move(out)) {}
   void put(const nlohmann::json& event);
   void name_track(const std::string& device, const std::string& name, unsigned track,
                   const std::string& text);
@@ -53,10 +56,9 @@ class TraceFile {
   Result<void> flush();
   [[nodiscard]] Result<void> so_far() const;
 
-  std::string file_;
-  Fd out_;
+  OutputFile out_;
   std::string pending_ = "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
-  int failed_ = 0;  ///< errno of the first failed write, or 0
+  std::optional<Error> failed_;  ///< of the first failed write
   bool whole_ = false;
   bool first_ = true;
   std::set<unsigned> tracks_;  ///< tracks that have a name

@@ -20,7 +20,7 @@ std::string trace_text(const TraceSummary& summary) {
                                        summary.counts.all_marks());
   std::string text = summary.whole
                          ? fmt::format("{}: {} in {}\n", summary.device, what, summary.file)
-                         : fmt::format("{}: {} is incomplete: {} should be in it\n", summary.device,
+                         : fmt::format("{}: {} was not written: the trace had {}\n", summary.device,
                                        summary.file, what);
   if (summary.counts.lost != 0) {
     text += fmt::format("{} came too fast and are not in the file\n", summary.counts.lost);

@@ -76,6 +76,18 @@ TEST_F(SmallFile, OnlyTheOwnerCanWriteToANewDirectory) {
   EXPECT_TRUE(make_directory(root / "b/c")) << "it exists";
 }
 
+TEST_F(SmallFile, AUmaskTakesNothingFromTheModes) {
+  const mode_t before = ::umask(0777);
+  const auto made = make_directory(root / "b/c");
+  const auto written = replace_file(root / "a", "text\n");
+  ::umask(before);
+  ASSERT_TRUE(made) << made.error().message();
+  ASSERT_TRUE(written) << written.error().message();
+  EXPECT_EQ(mode_of(root / "b"), 0755U);
+  EXPECT_EQ(mode_of(root / "b/c"), 0755U);
+  EXPECT_EQ(mode_of(root / "a"), 0644U);
+}
+
 TEST_F(SmallFile, ADirectoryThatOthersCanWriteToIsRefused) {
   ASSERT_TRUE(make_directory(root / "b"));
   fs::permissions(root / "b", fs::perms(0777));

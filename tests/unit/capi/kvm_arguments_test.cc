@@ -57,9 +57,9 @@ TEST(KvmArguments, AnErrnoOfTheCallbackIsNoGsi) {
   ASSERT_TRUE(arguments);
   EXPECT_EQ(arguments->options.intx_gsi({.device = 5}, 2).value(), 17U);
   answer = -ENXIO;
-  const auto refused = arguments->options.intx_gsi({.device = 5}, 2);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ENXIO);
+  const auto no_gsi = arguments->options.intx_gsi({.device = 5}, 2);
+  ASSERT_FALSE(no_gsi);
+  EXPECT_EQ(no_gsi.error().code, ENXIO);
 }
 
 }  // namespace

@@ -43,8 +43,8 @@ class InspectServerFixture : public InspectFixture {
     ASSERT_TRUE(opened) << opened.error().message();
     server = std::move(*opened);
   }
-  void start() {
-    auto started = InspectServer::start(domain, devices(), path);
+  void start(InspectAccess access = {}) {
+    auto started = InspectServer::start(domain, devices(), path, access);
     ASSERT_TRUE(started) << started.error().message();
     server = std::move(*started);
   }

@@ -38,6 +38,69 @@ TEST_F(InspectServerTest, OnlyItsOwnUserMayConnect) {
   EXPECT_EQ(found.st_mode & 0777, 0600U);
 }
 
+TEST_F(InspectServerTest, TheModeOfTheSocketDoesNotDependOnTheUmask) {
+  for (const mode_t umask : {0U, 022U, 0777U}) {
+    for (const mode_t mode : {0600U, 0660U}) {
+      const mode_t before = ::umask(umask);
+      start({.group = ::getegid(), .mode = mode});
+      ::umask(before);
+      struct stat found = {};
+      ASSERT_EQ(::stat(path.c_str(), &found), 0);
+      EXPECT_EQ(found.st_mode & 0777, mode) << "umask " << umask;
+      EXPECT_EQ(found.st_gid, ::getegid());
+      EXPECT_TRUE(inspect()) << "it is served";
+      server.reset();
+    }
+  }
+}
+
+TEST_F(InspectServerTest, AGroupThatTheUserMayNotUseLeavesNoSocket) {
+  if (::geteuid() == 0) ASSERT_EQ(::seteuid(65534), 0);  // root may use every group
+  fs::path elsewhere = "/tmp/passthru-group-" + std::to_string(::getpid());
+  const auto made = InspectServer::start(domain, devices(), elsewhere, {.group = 54321});
+  if (::getuid() == 0) ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, EPERM);
+  EXPECT_THAT(made.error().message(), HasSubstr("Name a group that this user is a member of"));
+  EXPECT_FALSE(fs::exists(elsewhere));
+}
+
+TEST_F(InspectServerTest, AClientThatAsksNothingIsDisconnected) {
+  start({.max_silence = std::chrono::milliseconds(100)});
+  const Fd silent = connect_raw();
+  const Fd half = connect_raw();
+  send(half, "{\"request\":");
+  EXPECT_EQ(receive_all(silent), "");
+  EXPECT_EQ(receive_all(half), "");
+}
+
+TEST_F(InspectServerTest, AClientThatHasAskedMayBeSilentForLonger) {
+  start({.max_silence = std::chrono::seconds(3)});
+  auto client = VmmClient::connect(path);
+  ASSERT_TRUE(client);
+  ASSERT_TRUE(client->inspect());
+  EXPECT_EQ(receive_all(connect_raw()), "") << "a client that came later was disconnected";
+  EXPECT_TRUE(client->inspect());
+}
+
+TEST_F(InspectServerTest, AnIdleClientMakesRoomUnlessItWatches) {
+  start({.min_idle = std::chrono::milliseconds(0)});
+  std::vector<VmmClient> clients;
+  for (size_t i = 0; i < InspectServer::kMaxClients; ++i) {
+    auto client = VmmClient::connect(path);
+    ASSERT_TRUE(client);
+    nlohmann::json request = {{"request", "list"}};
+    if (i == 0) request = {{"request", "watch"}, {"device", "0000:00:02.0"}, {"on", true}};
+    ASSERT_TRUE(client->ask(request));
+    clients.push_back(std::move(*client));
+  }
+  EXPECT_TRUE(inspect()) << "a further client";
+  EXPECT_TRUE(clients[0].ask({{"request", "list"}})) << "it watches";
+  EXPECT_EQ(clients[1].ask({{"request", "list"}}).error().code, EPIPE)
+      << "of the others, it was idle for longest";
+  EXPECT_TRUE(clients[2].ask({{"request", "list"}}));
+}
+
 TEST_F(InspectServerTest, TheSocketGoesWithTheServer) {
   start();
   server.reset();
@@ -192,15 +255,15 @@ TEST_F(InspectServerTest, AnErrorOfTheVmmReachesTheCommand) {
 
 TEST_F(InspectServerTest, ADeviceIsLookedForAtTheSocketThatIsNamed) {
   start();
-  const auto found = tools::find_vmm(hardware->spec().bdf, path);
+  const auto found = tools::find_vmm(hardware->spec().bdf, {.socket = path});
   ASSERT_TRUE(found);
   ASSERT_TRUE(*found);
   EXPECT_EQ((*found)->pid(), ::getpid());
-  const auto none = tools::need_vmm(Bdf{.device = 30}, path);
+  const auto none = tools::need_vmm(Bdf{.device = 30}, {.socket = path});
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, ENODEV);
   EXPECT_THAT(none.error().message(), HasSubstr("this VM does not have the device"));
-  EXPECT_FALSE(tools::find_vmm(Bdf{.device = 30}, path))
+  EXPECT_FALSE(tools::find_vmm(Bdf{.device = 30}, {.socket = path}))
       << "with a socket path, no other VMM is asked";
 }
 

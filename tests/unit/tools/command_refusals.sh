@@ -98,8 +98,21 @@ device_option vectors=0 'it is not a valid number of vectors' 'Use 1 to 2048'
 devices=()
 for ((slot = 0; slot < 32; ++slot)); do devices+=(--device "$(printf 'ffff:ff:%02x.0' "$slot")"); done
 refused 2 'the devices need 32 slots, and the PCI bus has 31' 'Assign fewer devices' -- run --kernel /x "${devices[@]}"
-refused 3 'write the summary to /no/such/file' 'No such file' 'Name another file with --summary' -- \
-  run --kernel /x --summary /no/such/file
+refused 3 'write /no/such/file' 'No such file' 'Name another file' -- run --kernel /x --summary /no/such/file
+echo older >"$directory/older"
+ln -s older "$directory/link"
+for command in "run --kernel /x --summary" "run --kernel /x --force --summary"; do
+  # shellcheck disable=SC2086 # words
+  refused 3 "write $directory/link" 'it is a symbolic link' 'Name the file itself' -- $command "$directory/link"
+done
+refused 3 "write $directory/older" 'File exists' 'replace it with --force' -- run --kernel /x --summary "$directory/older"
+refused 3 'read the kernel image /no/such' -- run --kernel /no/such --force --summary "$directory/older"
+check 'a run that fails leaves an older file' "$(cat "$directory/older")" older
+refused 2 '--force requires --summary' -- run --kernel /x --force
+refused 2 '--inspect-group requires --inspect' -- run --kernel /x --inspect-group root
+refused 2 "--inspect-group: 'no such' is not a group" -- run --kernel /x --inspect --inspect-group 'no such'
+refused 2 "--socket-user: 'no such' is not a user" -- msix show "$absent" --socket /x --socket-user 'no such'
+refused 2 '--socket-user requires --socket' -- msix show "$absent" --socket-user root
 refused 3 'read the kernel image /no/such' 'No such file' -- run --kernel /no/such
 truncate -s 3G "$large"
 refused 3 "read the kernel image $large" 'it is larger than 2 GiB' -- run --kernel "$large"
@@ -158,7 +171,7 @@ answered 1 "$absent: vector 3: pending: the guest has it masked" \
 answered 3 'its answer is not of this version' '{"version":2,"arrived":true}' msix trigger "$absent" 0
 answered 3 'its answer is not of this version' 'nonsense' msix trigger "$absent" 0
 answered 3 'no such vector' '{"version":1,"error":"no such vector","errno":22}' msix trigger "$absent" 0
-answered 3 'understand an answer' '{"version":1,"arrived":"yes","latency_ns":{}}' msix trigger "$absent" 0
+answered 3 'ask the VMM at' '{"version":1,"arrived":"yes","latency_ns":{}}' msix trigger "$absent" 0
 answered 3 'ask the VMM' '{"version":1,"devices":{}}' bars "$absent"
 
 # Output that cannot be written.

@@ -57,7 +57,7 @@ TEST(TraceSummary, AFileThatDidNotTakeItAllIsNotSaidToHaveIt) {
   summary.whole = false;
   summary.ended = "write x.json: No space left on device. Name another file with -o";
   EXPECT_EQ(trace_text(summary),
-            "0000:00:02.0: x.json is incomplete: 13 interrupts and 2 marks should be in it\n");
+            "0000:00:02.0: x.json was not written: the trace had 13 interrupts and 2 marks\n");
   const Json json = trace_json(summary);
   EXPECT_TRUE(json["file"].is_null());
   EXPECT_EQ(json["ended"], summary.ended);

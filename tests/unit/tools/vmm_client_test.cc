@@ -6,9 +6,11 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
@@ -18,6 +20,9 @@
 #include "tests/unit/tools/recv_limit.h"
 #include "tools/commands.h"
 #include "tools/msix/msix_view.h"
+#include "tools/terminal.h"
+#include "tools/user_names.h"
+#include "tools/vmm_answer.h"
 
 namespace passthru::tools {
 namespace {
@@ -160,7 +165,7 @@ TEST_F(VmmClientTest, AnAnswerThatIsNestedWithoutEndIsNotFollowed) {
 
 TEST_F(VmmClientTest, TheOneThatIsNamedIsAskedOnceForItsDevices) {
   answer({"{\"version\":1,\"devices\":[\"0000:00:02.0\",7,\"x\"]}\n"});
-  auto known = known_vmms(path.string());
+  auto known = known_vmms({.socket = path.string()});
   ASSERT_TRUE(known) << known.error().message();
   EXPECT_THAT(known->all.at(0).devices, ElementsAre(kDrive));
   EXPECT_EQ(known->of(kDrive), &known->all[0].client);
@@ -187,9 +192,92 @@ TEST_F(VmmClientTest, OneThatAnswersSomethingElseIsOfAnotherVersion) {
 }
 
 TEST_F(VmmClientTest, AnAnswerWithoutAnEndIsNotReadForEver) {
-  answer({std::string((size_t{256} << 20) + 65536, ' ')});
+  answer({std::string(AnswerLimits::kBytes + (size_t{1} << 20), ' ')});
   EXPECT_THAT(refusal(),
               HasSubstr("its answer is too long. Check whether the VMM is of another version"));
+}
+
+TEST_F(VmmClientTest, AllItsAnswersTogetherHaveOneLimitOfTime) {
+  const std::string line = "{\"version\":1}\n";
+  thread = std::thread([listener = listen(), line] {
+    const Fd client(::accept(listener.get(), nullptr, nullptr));
+    limit_recv(client);
+    std::array<char, 4096> request{};
+    while (::recv(client.get(), request.data(), request.size(), 0) > 0) {
+      std::this_thread::sleep_for(60ms);
+      if (::send(client.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0) return;
+    }
+  });
+  auto client = connect(200ms);
+  unsigned answers = 0;
+  while (client.ask({{"request", "list"}})) ASSERT_LT(++answers, 4U) << "four take 240 ms";
+  const auto refused = client.ask({{"request", "list"}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ETIMEDOUT);
+}
+
+TEST_F(VmmClientTest, PatienceThatIsRenewedIsWholeAgain) {
+  answer({"", "{\"version\":1}\n"});  // to the first request nothing
+  auto client = connect(1s);
+  EXPECT_EQ(client.ask({{"request", "list"}}).error().code, ETIMEDOUT);
+  client.renew_patience();
+  EXPECT_TRUE(client.ask({{"request", "list"}}));
+}
+
+TEST_F(VmmClientTest, ASignalEndsTheWaitForAnAnswer) {
+  answer({""});
+  auto client = connect(1min);
+  const StopFlag stop;
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_EQ(::raise(SIGINT), 0);
+  EXPECT_EQ(client.ask({{"request", "list"}}).error().code, ETIMEDOUT);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 50s);
+}
+
+TEST_F(VmmClientTest, AMemberOfAnotherTypeIsAnErrorThatNamesTheVmm) {
+  answer({"{\"version\":1,\"arrived\":\"yes\"}\n"});
+  auto client = connect();
+  const auto answered = client.ask({{"request", "trigger"}});
+  ASSERT_TRUE(answered) << answered.error().message();
+  const auto arrived = client.member(*answered, "arrived", false);
+  ASSERT_FALSE(arrived);
+  EXPECT_EQ(arrived.error().code, EPROTO);
+  EXPECT_THAT(arrived.error().message(), HasSubstr("ask the VMM at " + path.string()));
+  EXPECT_TRUE(*client.member(*answered, "pending", true)) << "a missing member has its default";
+}
+
+TEST_F(VmmClientTest, AnErrorThatIsNoTextIsNotPrinted) {
+  answer({"{\"version\":1,\"error\":{\"\xc2\x9b 31m\":1},\"errno\":0}\n"});
+  const auto refused = connect().ask({{"request", "list"}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EIO) << "0 is not an error";
+  EXPECT_THAT(refused.error().message(), HasSubstr("its error is not a text"));
+}
+
+TEST_F(VmmClientTest, ASocketOfAnotherUserThanTheNamedUserIsRefused) {
+  const Fd listener = listen();
+  ASSERT_TRUE(VmmClient::connect(path, 1min, ::geteuid()));
+  const auto refused = VmmClient::connect(path, 1min, ::geteuid() + 1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EPERM);
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("it belongs to user " + user_text(::geteuid()) + ", whose VMM"));
+}
+
+// Other users have nothing to lose that the VMM's user does not have.
+TEST_F(VmmClientTest, RootAsksAVmmOfAnotherUserOnlyIfTheUserIsNamed) {
+  const bool root = ::geteuid() == 0;
+  const uid_t owner = root ? 65534 : ::geteuid();
+  fs::permissions(directory, fs::perms::all);
+  ASSERT_EQ(::seteuid(owner), 0);
+  const Fd listener = listen();
+  ASSERT_EQ(::seteuid(root ? 0 : owner), 0);
+  const auto client = VmmClient::connect(path);
+  EXPECT_EQ(client.has_value(), !root);
+  if (!client) EXPECT_EQ(client.error().code, EPERM);
+  const auto named = VmmClient::connect(path, 1min, owner);
+  ASSERT_TRUE(named) << named.error().message();
+  EXPECT_EQ(named->user(), owner);
 }
 
 TEST_F(VmmClientTest, WhatItRefusesIsToldInItsWords) {
@@ -245,7 +333,7 @@ TEST_F(VmmClientTest, VectorsOfOneThatNamesNoDeviceAreNotShown) {
   auto client = connect();
   const auto refused = look_at_msix(tree.sysfs(), kDrive, &client, Idle::Leave);
   ASSERT_FALSE(refused);
-  EXPECT_THAT(refused.error().message(), HasSubstr("ask the VMM: it names no device"));
+  EXPECT_THAT(refused.error().message(), HasSubstr("it answers for other devices"));
 }
 
 TEST_F(VmmClientTest, WhatIsDamagedIsToldAlsoWhereItCannotBeHealed) {
