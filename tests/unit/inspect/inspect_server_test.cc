@@ -55,10 +55,11 @@ TEST_F(InspectServerTest, TheModeOfTheSocketDoesNotDependOnTheUmask) {
 }
 
 TEST_F(InspectServerTest, AGroupThatTheUserMayNotUseLeavesNoSocket) {
-  if (::geteuid() == 0) ASSERT_EQ(::seteuid(65534), 0);  // root may use every group
+  const bool root = ::geteuid() == 0;
+  ASSERT_EQ(::seteuid(root ? 65534 : ::geteuid()), 0);  // root may use every group
   fs::path elsewhere = "/tmp/passthru-group-" + std::to_string(::getpid());
   const auto made = InspectServer::start(domain, devices(), elsewhere, {.group = 54321});
-  if (::getuid() == 0) ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_EQ(::seteuid(root ? 0 : ::geteuid()), 0);
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().code, EPERM);
   EXPECT_THAT(made.error().message(), HasSubstr("Name a group that this user is a member of"));

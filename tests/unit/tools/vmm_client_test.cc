@@ -274,7 +274,9 @@ TEST_F(VmmClientTest, RootAsksAVmmOfAnotherUserOnlyIfTheUserIsNamed) {
   ASSERT_EQ(::seteuid(root ? 0 : owner), 0);
   const auto client = VmmClient::connect(path);
   EXPECT_EQ(client.has_value(), !root);
-  if (!client) EXPECT_EQ(client.error().code, EPERM);
+  if (!client) {
+    EXPECT_EQ(client.error().code, EPERM);
+  }
   const auto named = VmmClient::connect(path, 1min, owner);
   ASSERT_TRUE(named) << named.error().message();
   EXPECT_EQ(named->user(), owner);
