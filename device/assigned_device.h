@@ -95,6 +95,12 @@ struct AssignOptions {
   /// The DeviceSource has its own descriptor or its group's, from there, and Domain::dma() has the
   /// iommufd or the container. Add the guest's memory first: the same memory at the same addresses.
   DeviceStart start = DeviceStart::Reset;
+  /// Whether Passthru resets the device: at its open, for the guest, with the VM, and at the end.
+  /// If not, the guest finds the state that the device's last user left, data included, and no
+  /// function-level reset: their bits are hidden. An event warns of this at the open. The kernel
+  /// itself resets a device when it is opened first and closed last, if it knows a method (sysfs:
+  /// `reset_method`).
+  bool reset = true;
 };
 
 /// An assigned device. All calls are thread-safe.

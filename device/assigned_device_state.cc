@@ -52,6 +52,9 @@ Result<std::string> AssignedDevice::Impl::save_state() {
     if (phase_ == Phase::Resetting) {
       return tl::unexpected(no_state(kOperation, bdf(), EBUSY, "the guest is resetting it"));
     }
+    if (phase_ == Phase::Paused || phase_ == Phase::Stopped) {
+      return tl::unexpected(no_state(kOperation, bdf(), EBUSY, "it is being reset"));
+    }
     if (phase_ == Phase::Waiting) {
       return tl::unexpected(no_state(kOperation, bdf(), EINVAL, "it waits for a state itself"));
     }

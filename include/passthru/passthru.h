@@ -104,7 +104,8 @@ enum passthru_event_kind {
   PASSTHRU_EVENT_DEVICE_SILENT = 9,   /**< it does not answer; its BARs have left for now */
   PASSTHRU_EVENT_DEVICE_ANSWERS = 10, /**< it answers again, and its BARs are back */
   PASSTHRU_EVENT_P2P_REFUSED = 11,    /**< devices do not reach a BAR by DMA; once for a domain */
-  PASSTHRU_EVENT_DEVICE_LIMITED = 12, /**< at its open: a part does not work as announced */
+  PASSTHRU_EVENT_DEVICE_LIMITED = 12, /**< at its open: a part does not work as announced,
+                                           or it was not reset */
 };
 
 /** A report to the VMM. A guest cannot cause events without limit. */
@@ -410,11 +411,13 @@ PASSTHRU_API int passthru_domain_port_write(passthru_domain* domain, uint16_t po
 
 /** Resets all devices of the domain for a reset of the VM. They are then as after power-on. No vCPU
  * may run meanwhile. A device without a reset of its own is reset with its slot or bus, if the
- * domain has all devices there. Tries each device, and returns the first error.
+ * domain owns the IOMMU groups of all devices there. Of a device with PASSTHRU_NO_RESET, only what
+ * the guest sees is reset. Tries each device, and returns the first error.
  *
  * Errors:
  * - ENODEV: nothing resets a device.
- * - EPERM: the slot or bus of a device has a device that the domain does not have.
+ * - EPERM: the slot or bus of a device has a device that the domain does not own, or that has
+ *   PASSTHRU_NO_RESET.
  *
  * Since: 0.2
  */
@@ -448,6 +451,12 @@ enum {
   /** Does not reset the device, which goes on from a saved state: call passthru_device_state_load()
    * next. */
   PASSTHRU_KEEP_STATE = 1 << 6,
+  /** The library never resets the device: neither at its open, nor for the guest, nor with the VM,
+   * nor at its close. The guest finds the state that the device's last user left, data included. It
+   * finds no function-level reset. An event PASSTHRU_EVENT_DEVICE_LIMITED warns of this. The kernel
+   * resets the device by itself at its first open and its last close, unless its file
+   * `reset_method` in sysfs is empty. */
+  PASSTHRU_NO_RESET = 1 << 7,
 };
 
 /** How the device is opened. */
@@ -484,7 +493,10 @@ struct passthru_device_options {
   uint32_t reserved;                  /**< 0 */
 };
 
-/** Opens a device, gives it the guest's memory, and resets it.
+/** Opens a device, gives it the guest's memory, and resets it. A device without a reset of its own
+ * is reset with its slot or bus, if the domain owns the IOMMU groups of all devices there and the
+ * guest uses none of them. Otherwise an event PASSTHRU_EVENT_DEVICE_LIMITED says why it was not
+ * reset, and names the device that prevents it.
  *
  * Errors of the device:
  * - ENOENT: it does not exist.
@@ -495,6 +507,7 @@ struct passthru_device_options {
  * - ENOMEM: RLIMIT_MEMLOCK is too small.
  * - ENOTSUP: it has no node of its own, or the node takes no token.
  * - EIO: it answers all ones.
+ * - EAGAIN, EBUSY: the host held the device for 0.5 s, so it could not be reset.
  *
  * Errors of the options:
  * - EINVAL: a pointer is NULL, a flag or value is unknown, or an address is malformed.
@@ -615,7 +628,7 @@ PASSTHRU_API int passthru_device_retranslate(passthru_device* device);
  *
  * Errors:
  * - ENODEV: the device was detached, or nothing resets it.
- * - EPERM: its slot or bus has another device; see passthru_domain_reset().
+ * - EPERM: its slot or bus has another device that is used; see passthru_domain_reset().
  *
  * Since: 0.2
  */
