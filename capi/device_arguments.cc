@@ -17,7 +17,7 @@ constexpr const char* kOpen = "open a device";
 Result<void> check_values(const passthru_device_options& given) {
   constexpr uint32_t kKnown = PASSTHRU_ALLOW_UNSAFE_INTERRUPTS | PASSTHRU_BARS_BY_VMM |
                               PASSTHRU_REPORT_UNPLUG | PASSTHRU_NO_ROM | PASSTHRU_USE_CDEV_FD |
-                              PASSTHRU_USE_GROUP_FD | PASSTHRU_KEEP_STATE;
+                              PASSTHRU_USE_GROUP_FD | PASSTHRU_KEEP_STATE | PASSTHRU_NO_RESET;
   constexpr uint32_t kBarBits = (1U << PCI_STD_NUM_BARS) - 1;
   const bool by_fd = (given.flags & PASSTHRU_USE_CDEV_FD) != 0;
   const char* wrong = nullptr;
@@ -98,6 +98,7 @@ Result<DeviceArguments> device_arguments(const passthru_device_options* options)
   }
   chosen.placement = has(PASSTHRU_BARS_BY_VMM) ? Placement::Vmm : Placement::Library;
   chosen.start = has(PASSTHRU_KEEP_STATE) ? DeviceStart::Keep : DeviceStart::Reset;
+  chosen.reset = !has(PASSTHRU_NO_RESET);
   arguments.source.backend = backend_choice(given);
   arguments.source.cdev = PASSTHRU_TRY(copy_if(has(PASSTHRU_USE_CDEV_FD), given.cdev_fd));
   arguments.source.group = PASSTHRU_TRY(copy_if(has(PASSTHRU_USE_GROUP_FD), given.group_fd));

@@ -21,12 +21,14 @@ constexpr uint32_t all_ones(unsigned width) {
 
 AssignedDevice::Impl::~Impl() {
   detach(Why::End);
+  domain_.bus_resets().remove(*this);
   domain_.peers().remove_device();
 }
 
 uint32_t AssignedDevice::Impl::config_read(uint32_t offset, unsigned width) {
   MutexLock lock(device_mutex_);
   if (!answers_guest()) return all_ones(width);
+  accessed_ = true;
   if (config_->covers_msi_pending(offset, width)) {
     config_->set_msi_pending(interrupts_->msi_pending());
   }
@@ -37,6 +39,7 @@ void AssignedDevice::Impl::config_write(uint32_t offset, unsigned width, uint32_
   {
     MutexLock lock(device_mutex_);
     if (!answers_guest()) return;
+    accessed_ = true;
     apply(config_->write(offset, width, value));
     if (phase_ != Phase::Resetting) return;
   }

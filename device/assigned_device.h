@@ -95,6 +95,12 @@ struct AssignOptions {
   /// The DeviceSource has its own descriptor or its group's, from there, and Domain::dma() has the
   /// iommufd or the container. Add the guest's memory first: the same memory at the same addresses.
   DeviceStart start = DeviceStart::Reset;
+  /// Whether Passthru resets the device: at its open, for the guest, with the VM, and at the end.
+  /// If not, the guest finds the state that the device's last user left, data included, and no
+  /// function-level reset: their bits are hidden. An event warns of this at the open. The kernel
+  /// itself resets a device when it is opened first and closed last, if it knows a method (sysfs:
+  /// `reset_method`).
+  bool reset = true;
 };
 
 /// An assigned device. All calls are thread-safe.
@@ -103,6 +109,10 @@ class AssignedDevice {
   /// Opens the device, gives it the guest's memory, resets it, and leaves it as hardware is after
   /// power-on. `source` says how to open it; the default depends on the machine. Errors name the
   /// device, the cause and the remedy.
+  ///
+  /// A device without a reset of its own is reset with its slot or bus. For that, the VM must own
+  /// the IOMMU groups of all functions there, or with iommufd the functions. No guest may have
+  /// accessed a device there. Otherwise the device is not reset, and an event says why.
   ///
   /// With DeviceStart::Keep, the device is not reset and its DMA goes on. Until `load_state`, the
   /// guest finds an empty slot. If this object ends before, the device goes on for the other
@@ -120,6 +130,7 @@ class AssignedDevice {
   /// - ENOMEM: RLIMIT_MEMLOCK is too small.
   /// - ENOTSUP: the options ask for its own node: it has none, or the node takes no token.
   /// - EIO: it answers all ones.
+  /// - EAGAIN, EBUSY: the host held the device for 0.5 s, so it could not be reset.
   ///
   /// Errors of the options:
   /// - EINVAL, ENOSPC: MSI-X cannot be in the chosen place.
@@ -203,16 +214,17 @@ class AssignedDevice {
 
   /// Resets the device for a reset of the VM. The device, and everything that the guest sees of it,
   /// is then as after power-on. No vCPU may run meanwhile. A device without a reset of its own is
-  /// reset with its slot or bus, if nothing else is there. If that fails, the guest's view is reset
-  /// all the same.
+  /// reset with its slot or bus, if the VM owns all of it and uses nothing else there. If that
+  /// fails, the guest's view is reset all the same.
   ///
   /// Errors:
   /// - ENODEV: the device was detached, or nothing resets it.
   /// - EPERM: its slot or bus has another device; see `reset_together`.
   Result<void> reset();
   /// Resets all devices of a VM. A device without a reset of its own is reset with its slot or bus,
-  /// if all devices there are among `devices`. Skips detached devices. Tries each device and
-  /// returns the first error.
+  /// if the VM owns all of it, and all devices there that it uses are among `devices`. Skips
+  /// detached devices. Of a device without AssignOptions::reset, resets only the guest's view.
+  /// Tries each device and returns the first error.
   static Result<void> reset_together(std::span<AssignedDevice* const> devices);
 
   /// Checks the device: restores the live vectors that are damaged. Returns how many vectors were
@@ -262,7 +274,7 @@ class AssignedDevice {
   ///
   /// Errors (nothing has changed):
   /// - ENODEV: the device was detached.
-  /// - EBUSY: the guest or the VMM is resetting the device.
+  /// - EBUSY: the device is being reset.
   /// - EINVAL: the device waits for `load_state` itself.
   Result<std::string> save_state();
 

@@ -138,7 +138,8 @@ bool AssignedDevice::Impl::detach(Why why) {
   if (notices_) notices_->unbind();
   parts.config.reset();
   // A device that waited for its state goes on for the process that has it.
-  if (waited || !parts.device->resettable() || why == Why::Silence) return true;
+  if (waited || why == Why::Silence) return true;
+  if (!options_.reset || !parts.device->resettable()) return true;
   // This thread holds none of our locks. An unbind holds the kernel's lock of the device until the
   // device is closed, so the kernel cannot reset it at the close either. The device then keeps the
   // state that the guest left, until its next open. vfio_pci_core_disable() clears Bus Master

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,7 @@
 
 #include "base/mutex.h"
 #include "device/assigned_device.h"
+#include "device/bus_resets.h"
 #include "device/device_state.h"
 #include "device/event_limit.h"
 #include "irq/interrupts.h"
@@ -29,9 +31,10 @@
 
 namespace passthru {
 
-/// Lock order: resets_mutex_, device_mutex_, the vectors' locks, the address spaces' locks. Table
-/// and BAR accesses start below device_mutex_ and never take it; neither do EOIs.
-class AssignedDevice::Impl : public VectorObserver {
+/// Lock order: resets_mutex_, that of BusResets, device_mutex_, the vectors' locks, the address
+/// spaces' locks. Table and BAR accesses start below device_mutex_ and never take it; neither do
+/// EOIs. No lock that a vCPU waits for is held while the kernel resets a device.
+class AssignedDevice::Impl : public VectorObserver, public BusResetMember {
  public:
   static Result<std::unique_ptr<Impl>> open(Domain& domain, const AssignOptions& options,
                                             DeviceSource source);
@@ -54,9 +57,13 @@ class AssignedDevice::Impl : public VectorObserver {
   /// `reset_now` are the devices that take part in the reset. Adds the devices that were reset to
   /// `done`.
   Result<void> reset_hardware(const std::set<Bdf>& reset_now, std::set<Bdf>& done)
-      PASSTHRU_EXCLUDES(device_mutex_);
+      PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
   Result<void> end_reset() PASSTHRU_EXCLUDES(device_mutex_);
-  [[nodiscard]] Bdf bdf() const { return options_.device; }
+  [[nodiscard]] Bdf bdf() const override { return options_.device; }
+  bool pause() override PASSTHRU_EXCLUDES(device_mutex_);
+  void resume() override PASSTHRU_EXCLUDES(device_mutex_);
+  /// Returns whether the hardware may be reset at all (AssignOptions::reset).
+  [[nodiscard]] bool may_be_reset() const { return options_.reset; }
   [[nodiscard]] bool attached_now() PASSTHRU_EXCLUDES(device_mutex_) {
     MutexLock lock(device_mutex_);
     return attached();
@@ -89,14 +96,18 @@ class AssignedDevice::Impl : public VectorObserver {
   /// | that reset ends                | Resetting                  | Running    |
   /// | two reads get no answer        | Running                    | Silent     |
   /// | it answers again               | Silent                     | Running    |
-  /// | a reset of the VM begins       | Running, Resetting, Silent | ResetByVmm |
+  /// | another device's bus is reset  | Running                    | Paused     |
+  /// | that reset ends                | Paused                     | Running    |
+  /// | a reset of the VM begins       | any but Waiting            | ResetByVmm |
   /// | that reset ends                | Waiting, ResetByVmm        | Running    |
   enum class Phase {
     Waiting,    ///< for its state: the function does not answer the guest, no interrupt is bound
     Running,    ///< for the guest
     Resetting,  ///< by the guest: the function does not answer
+    Paused,     ///< not used yet, and reset with its slot or bus: the function does not answer
     Silent,     ///< the device answers all ones: its BARs are removed, its vectors stay
-    /// No vCPU runs. The reset of another device may reset this device too, so it is not checked.
+    /// The function does not answer, and no vCPU runs. The reset of another device may reset this
+    /// device too, so it is not checked.
     ResetByVmm,
   };
   /// The parts of a device that leaves its guest, in the order of the members below.
@@ -108,7 +119,10 @@ class AssignedDevice::Impl : public VectorObserver {
   };
 
   Impl(Domain& domain, const AssignOptions& options, std::shared_ptr<VfioDevice> device);
-  Result<void> assemble(const std::shared_ptr<RomImage>& rom);
+  /// Resets a device that was just opened. Returns whether it was reset. A device that nothing can
+  /// reset, or not without a device of somebody else, is reported and opened all the same.
+  Result<bool> reset_at_start(VfioDevice& device) PASSTHRU_EXCLUDES(device_mutex_);
+  Result<void> assemble(const std::shared_ptr<RomImage>& rom, bool was_reset);
   [[nodiscard]] Error explain_silence(Error error, bool was_reset) const;
   void tell_limits() PASSTHRU_REQUIRES(device_mutex_);
   void tell_refused_bars() PASSTHRU_REQUIRES(device_mutex_);
@@ -135,9 +149,18 @@ class AssignedDevice::Impl : public VectorObserver {
   /// to config space waits for it. Meanwhile the function does not answer, as in a reset.
   void begin_guest_reset(GuestReset reset) PASSTHRU_REQUIRES(device_mutex_);
   void end_guest_reset() PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
-  /// Resets the device. Does nothing if the device has no reset of its own. EAGAIN: see
-  /// reset_while_busy.
+  /// Resets the device. Does nothing if the device has no reset of its own, or must not be reset.
+  /// EAGAIN: see reset_while_busy.
   Result<void> reset_device(VfioDevice& device);
+  /// Resets the device, or without a reset of its own its slot or bus. The devices in `stopped` do
+  /// not reach their guests. Returns all devices that were reset.
+  ///
+  /// Errors:
+  /// - ENODEV: nothing resets it.
+  /// - EPERM: the reset would hit a device that the VM does not have, or that its guest uses.
+  Result<std::set<Bdf>> reset_device_or_bus(VfioDevice& device, const std::set<Bdf>& stopped)
+      PASSTHRU_EXCLUDES(device_mutex_);
+  [[nodiscard]] Result<void> require_all_on_vfio(std::span<const HotResetFunction> functions) const;
   Result<uint32_t> audit() PASSTHRU_REQUIRES(device_mutex_);
   /// Removes the BARs of a device that does not answer. Nothing waits for the device.
   void become_silent() PASSTHRU_REQUIRES(device_mutex_);
@@ -193,6 +216,8 @@ class AssignedDevice::Impl : public VectorObserver {
   std::optional<Clock::time_point> silent_since_ PASSTHRU_GUARDED_BY(device_mutex_);
   bool audit_failed_ PASSTHRU_GUARDED_BY(device_mutex_) = false;  ///< the last audit failed
   Phase phase_ PASSTHRU_GUARDED_BY(device_mutex_);
+  /// The guest, or the VMM for it, has accessed config space, or goes on from a saved state.
+  bool accessed_ PASSTHRU_GUARDED_BY(device_mutex_);
   bool unplug_was_told_ PASSTHRU_GUARDED_BY(device_mutex_) = false;
   ResetCounts resets_ PASSTHRU_GUARDED_BY(device_mutex_);
   uint64_t audits_ PASSTHRU_GUARDED_BY(device_mutex_) = 0;

@@ -87,8 +87,12 @@ Result<std::unique_ptr<AssignedDevice::Impl>> AssignedDevice::Impl::open(
   const auto rom = PASSTHRU_TRY(load_rom(options.rom).on(known.device.str()));
   auto device = PASSTHRU_TRY(VfioDevice::open(domain.kernel(), domain.dma(), std::move(handle),
                                               options.allow_unsafe_interrupts, &domain.sysfs()));
-  std::unique_ptr<Impl> impl(new Impl(domain, known, std::move(device)));
-  PASSTHRU_TRY(impl->assemble(rom).on(known.device.str()));
+  const bool keeps = options.start == DeviceStart::Keep;
+  std::unique_ptr<Impl> impl(new Impl(domain, known, device));
+  const bool was_reset = !keeps && PASSTHRU_TRY(impl->reset_at_start(*device));
+  device.reset();
+  PASSTHRU_TRY(impl->assemble(rom, was_reset).on(known.device.str()));
+  domain.bus_resets().set_opened(*impl);
   return impl;
 }
 
@@ -97,15 +101,15 @@ AssignedDevice::Impl::Impl(Domain& domain, const AssignOptions& options,
     : domain_(domain),
       options_(options),
       device_(std::move(device)),
-      phase_(options.start == DeviceStart::Keep ? Phase::Waiting : Phase::Running) {
+      phase_(options.start == DeviceStart::Keep ? Phase::Waiting : Phase::Running),
+      accessed_(options.start == DeviceStart::Keep) {
   domain_.peers().add_device();
+  domain_.bus_resets().add(*this);
 }
 
-Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom) {
+Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom, bool was_reset) {
   MutexLock lock(device_mutex_);
   const bool running = phase_ == Phase::Waiting;
-  // The state that an earlier user of the device left must not reach this guest.
-  if (!running) PASSTHRU_TRY(reset_device(*device_));
   auto config = ConfigSpace::create(device_, {.msi = true,
                                               .intx = true,
                                               .rom = options_.rom.kind != RomChoice::Kind::Off,
@@ -113,12 +117,10 @@ Result<void> AssignedDevice::Impl::assemble(const std::shared_ptr<RomImage>& rom
                                               .msix = options_.msix,
                                               .multifunction = options_.multifunction,
                                               .on_root_bus = options_.on_root_bus,
+                                              .resets = options_.reset,
                                               .running = running,
                                               .response_timeout = options_.response_timeout});
-  if (!config) {
-    return tl::unexpected(
-        explain_silence(std::move(config).error(), !running && device_->resettable()));
-  }
+  if (!config) return tl::unexpected(explain_silence(std::move(config).error(), was_reset));
   config_ = std::move(*config);
   tell_limits();
   interrupts_ = std::make_unique<Interrupts>(

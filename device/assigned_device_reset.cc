@@ -2,9 +2,8 @@
 // AssignedDevice: resets by the guest and resets of the VM. In a reset of the VM all devices become
 // quiet, then each is reset by the smallest reset that it has, then all start again. So no device
 // is in use while the reset of another device in its slot or bus also resets it.
-#include <fmt/format.h>
-
 #include <array>
+#include <memory>
 #include <utility>
 
 #include "device/assigned_device_impl.h"
@@ -52,7 +51,7 @@ void AssignedDevice::Impl::end_guest_reset() {
 }
 
 Result<void> AssignedDevice::Impl::reset_device(VfioDevice& device) {
-  if (!device.resettable()) return {};
+  if (!options_.reset || !device.resettable()) return {};
   return reset_while_busy([&] { return device.reset(); }, [this] { return leaving_.load(); });
 }
 
@@ -82,31 +81,17 @@ bool AssignedDevice::Impl::begin_reset() {
   return true;
 }
 
+// As in end_guest_reset, a detach waits, and no access to config space does.
 Result<void> AssignedDevice::Impl::reset_hardware(const std::set<Bdf>& reset_now,
                                                   std::set<Bdf>& done) {
-  MutexLock lock(device_mutex_);
-  if (!attached() || done.contains(bdf())) return {};
-  if (device_->resettable()) return reset_device(*device_);
-  const auto affected = device_->hot_reset_set();
-  if (!affected) {
-    return tl::unexpected(
-        Error(affected.error())
-            .because("neither the device nor its slot or bus has a reset")
-            .advise("The guest's driver must handle the device in its current state"));
+  MutexLock only(resets_mutex_);
+  std::shared_ptr<VfioDevice> device;
+  {
+    MutexLock lock(device_mutex_);
+    if (!attached() || !options_.reset || done.contains(bdf())) return {};
+    device = device_;
   }
-  for (const HotResetFunction& function : *affected) {
-    if (reset_now.contains(function.bdf)) continue;
-    return tl::unexpected(
-        Error{.code = EPERM, .operation = "reset the device", .device = bdf().str()}
-            .because(fmt::format("it has no reset of its own, and a reset of its slot or bus "
-                                 "would also reset {}, which is not part of this reset",
-                                 function.bdf.str()))
-            .advise("Reset all devices of the slot or bus together"));
-  }
-  VfioDevice& device = *device_;
-  PASSTHRU_TRY(
-      reset_while_busy([&] { return device.hot_reset(); }, [this] { return leaving_.load(); }));
-  for (const HotResetFunction& function : *affected) done.insert(function.bdf);
+  done.merge(PASSTHRU_TRY(reset_device_or_bus(*device, reset_now)));
   return {};
 }
 
@@ -136,7 +121,9 @@ Result<void> AssignedDevice::reset() {
 Result<void> AssignedDevice::reset_together(std::span<AssignedDevice* const> devices) {
   std::set<Bdf> reset_now;
   for (const AssignedDevice* device : devices) {
-    if (device->impl_->begin_reset()) reset_now.insert(device->impl_->bdf());
+    if (device->impl_->begin_reset() && device->impl_->may_be_reset()) {
+      reset_now.insert(device->impl_->bdf());
+    }
   }
   Result<void> first;
   const auto keep_first = [&first](Result<void> done) {

@@ -52,8 +52,8 @@ Result<std::string> AssignedDevice::Impl::save_state() {
     if (phase_ == Phase::Resetting) {
       return tl::unexpected(no_state(kOperation, bdf(), EBUSY, "the guest is resetting it"));
     }
-    if (phase_ == Phase::ResetByVmm) {
-      return tl::unexpected(no_state(kOperation, bdf(), EBUSY, "a reset of the VM is under way"));
+    if (phase_ == Phase::Paused || phase_ == Phase::ResetByVmm) {
+      return tl::unexpected(no_state(kOperation, bdf(), EBUSY, "it is being reset"));
     }
     if (phase_ == Phase::Waiting) {
       return tl::unexpected(no_state(kOperation, bdf(), EINVAL, "it waits for a state itself"));

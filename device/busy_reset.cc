@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "device/busy_reset.h"
 
-#include <fmt/format.h>
-
+#include <cerrno>
 #include <thread>
 
 namespace passthru {
@@ -11,19 +10,25 @@ namespace {
 constexpr std::chrono::milliseconds kBusyPause{5};
 constexpr int kBusyAttempts = 1 + kBusyLimit / kBusyPause;
 
+bool is_busy(const Result<void>& done) {
+  return !done && (done.error().code == EAGAIN || done.error().code == EBUSY);
+}
+
 }  // namespace
 
 Result<void> reset_while_busy(const std::function<Result<void>()>& reset,
                               const std::function<bool()>& stop) {
   auto done = reset();
   for (int attempt = 1; attempt < kBusyAttempts; ++attempt) {
-    if (done || done.error().code != EAGAIN || stop()) break;
+    if (!is_busy(done) || stop()) break;
     std::this_thread::sleep_for(kBusyPause);
     done = reset();
   }
-  if (done || done.error().code != EAGAIN) return done;
+  if (!is_busy(done)) return done;
   return tl::unexpected(std::move(done).error().because(
-      "the host holds the device's lock, as it does while it unbinds or resets the device"));
+      done.error().code == EBUSY
+          ? "a device of the slot or bus was accessed all the time"
+          : "the host holds the device's lock, as it does while it unbinds or resets the device"));
 }
 
 }  // namespace passthru

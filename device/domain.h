@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "device/bus_resets.h"
 #include "device/hypervisor.h"
 #include "device/left_bars.h"
 #include "device/p2p_mapper.h"
@@ -73,6 +74,7 @@ class Domain {
   [[nodiscard]] Hypervisor& hypervisor() { return hypervisor_; }
   [[nodiscard]] DmaSpace& dma() { return dma_; }
   [[nodiscard]] P2pMapper& peers() { return peers_; }
+  [[nodiscard]] BusResets& bus_resets() { return bus_resets_; }
   [[nodiscard]] LeftBars& left_bars() { return left_bars_; }
   [[nodiscard]] const Sysfs& sysfs() const { return sysfs_; }
 
@@ -82,6 +84,7 @@ class Domain {
   const Sysfs sysfs_;
   ForwardingRouter interrupts_;
   TraceMarks marks_;
+  BusResets bus_resets_;
   DmaSpace dma_;
   P2pMapper peers_;  ///< before mmio_, whose destructor unmaps through it
   AddressSpace mmio_;

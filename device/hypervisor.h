@@ -29,7 +29,7 @@ struct Event {
     DeviceSilent,    ///< the device does not answer; its BARs are removed until it answers
     DeviceAnswers,   ///< it answers again, and its BARs are back
     P2pRefused,      ///< devices do not reach a BAR by DMA; once for a VM, without a device
-    DeviceLimited,   ///< at its open: a part of it does not work as the device announces it
+    DeviceLimited,   ///< at its open: a part does not work as announced, or it was not reset
   };
   Kind kind;
   Bdf device;

@@ -42,6 +42,7 @@ struct ConfigOptions {
   MsixChoice msix{};           ///< where the guest finds the MSI-X table
   bool multifunction = false;  ///< the guest finds other functions in the same slot
   bool on_root_bus = false;    ///< hide the features that need a port above the function
+  bool resets = true;          ///< the guest can reset its function; otherwise hide how
   /// The device runs for a guest already: bus mastering and the other bits of COMMAND stay.
   bool running = false;
   std::chrono::milliseconds response_timeout{0};  ///< how long the device may answer all ones

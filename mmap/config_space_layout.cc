@@ -155,6 +155,8 @@ void ConfigSpace::decide_policies(Snapshot config) {
       hide(capability, "it overlaps the next capability or ends beyond config space");
     } else if (capability.id == PCI_CAP_ID_MSI && (!options_.msi || source_.msi_vectors == 0)) {
       hide(capability, "MSI is not available for this device");
+    } else if (capability.id == PCI_CAP_ID_AF && !options_.resets) {
+      hide(capability, "the device is never reset");
     } else if (capability.id == PCI_CAP_ID_MSIX && !accept_msix(config)) {
       hide(capability,
            "its table is not within a memory BAR or overlaps the pending bits, or these have no "
@@ -206,7 +208,9 @@ void ConfigSpace::describe_express(Snapshot config, const Capability& capability
   // Initiate Function Level Reset reads 0 (PCIe 3.0, 7.8.4). The guest's write never reaches the
   // device.
   bits_.emulate(offset + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR, 0);
-  if ((config_u32(config, offset + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR) != 0) {
+  if (!options_.resets) {
+    bits_.emulate(offset + PCI_EXP_DEVCAP, 4, PCI_EXP_DEVCAP_FLR, 0);
+  } else if ((config_u32(config, offset + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR) != 0) {
     reset_bits_[0] = {offset + PCI_EXP_DEVCTL + 1, PCI_EXP_DEVCTL_BCR_FLR >> 8,
                       GuestReset::FunctionLevel};
   }
@@ -239,7 +243,12 @@ void ConfigSpace::describe_pm(Snapshot config, uint32_t offset) {
   const uint16_t supported = config_u16(config, offset + PCI_PM_PMC);
   if ((supported & PCI_PM_CAP_D1) != 0) d_states_ |= 1U << 1;
   if ((supported & PCI_PM_CAP_D2) != 0) d_states_ |= 1U << 2;
-  loses_state_in_d3_ = (config_u16(config, offset + PCI_PM_CTRL) & PCI_PM_CTRL_NO_SOFT_RESET) == 0;
+  loses_state_in_d3_ = options_.resets &&
+                       (config_u16(config, offset + PCI_PM_CTRL) & PCI_PM_CTRL_NO_SOFT_RESET) == 0;
+  // The device itself stays in D0, so it keeps its state.
+  if (!options_.resets) {
+    bits_.emulate(offset + PCI_PM_CTRL, 2, PCI_PM_CTRL_NO_SOFT_RESET, PCI_PM_CTRL_NO_SOFT_RESET);
+  }
   bits_.emulate(offset + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, 0, PCI_PM_CTRL_STATE_MASK);
 }
 

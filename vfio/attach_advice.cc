@@ -216,7 +216,8 @@ Error interrupts_unsafe(Backend backend, std::string what) {
 
 Error reset_takes(Bdf function, const std::string& where) {
   return Error{.code = EPERM, .operation = "VFIO_DEVICE_PCI_HOT_RESET"}
-      .because(fmt::format("it would also reset {}{}, which is not assigned to this VM",
+      .because(fmt::format("a reset of its slot or bus would also reset {}{}, which is not "
+                           "assigned to this VM",
                            function.str(), where))
       .advise("Assign the devices of one slot or bus to the same VM");
 }

@@ -36,7 +36,7 @@ Result<int> Container::attach(uint32_t group, Fd given, Attachment attachment,
     found = groups_.find(group);
   }
   ++found->second.uses;
-  return found->second.fd.get();
+  return found->second.fd->get();
 }
 
 Result<void> Container::attach_new(uint32_t group, Fd given, const AttachFactsReader& facts) {
@@ -55,7 +55,7 @@ Result<void> Container::attach_new(uint32_t group, Fd given, const AttachFactsRe
     unset(fd);
     return attached;
   }
-  groups_.emplace(group, Group{std::move(fd), 0});
+  groups_.emplace(group, Group{std::make_shared<const Fd>(std::move(fd)), 0});
   return {};
 }
 
@@ -74,7 +74,7 @@ Result<void> Container::take_over(uint32_t group, Fd given) {
   }
   if (listener_ != nullptr) PASSTHRU_TRY(listener_->file_added(fd.get()));
   handed_over_ |= first;
-  groups_.emplace(group, Group{std::move(fd), 0});
+  groups_.emplace(group, Group{std::make_shared<const Fd>(std::move(fd)), 0});
   return {};
 }
 
@@ -87,8 +87,8 @@ void Container::unset(const Fd& group) {
 void Container::detach(uint32_t group, Attachment attachment) {
   const auto found = groups_.find(group);
   if (found == groups_.end() || --found->second.uses != 0) return;
-  if (listener_ != nullptr) listener_->file_removed(found->second.fd.get());
-  if (attachment == Attachment::Own) unset(found->second.fd);
+  if (listener_ != nullptr) listener_->file_removed(found->second.fd->get());
+  if (attachment == Attachment::Own) unset(*found->second.fd);
   groups_.erase(found);
   close();
 }
@@ -136,20 +136,21 @@ Result<Fd> Container::open_group(uint32_t group, Fd given) {
   return fd;
 }
 
-Result<void> Container::hot_reset(int device, std::span<const HotResetFunction> functions) {
-  std::map<uint32_t, int> owned;
+Result<std::vector<Container::GroupFd>> Container::groups_of(
+    std::span<const HotResetFunction> functions) const {
+  std::map<uint32_t, GroupFd> owned;
   for (const HotResetFunction& function : functions) {
     const auto group = groups_.find(function.group);
     if (group == groups_.end()) {
       return tl::unexpected(
           reset_takes(function.bdf, fmt::format(", of IOMMU group {}", function.group)));
     }
-    owned[function.group] = group->second.fd.get();
+    owned[function.group] = group->second.fd;
   }
-  std::vector<int> groups;
+  std::vector<GroupFd> groups;
   groups.reserve(owned.size());
-  for (const auto& [number, fd] : owned) groups.push_back(fd);
-  return kernel_.hot_reset(device, groups);
+  for (auto& [number, fd] : owned) groups.push_back(std::move(fd));
+  return groups;
 }
 
 }  // namespace passthru

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -51,7 +52,7 @@ class Container final : public IommuSpace {
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] int group_fd(uint32_t group) const {
     const auto found = groups_.find(group);
-    return found == groups_.end() ? -1 : found->second.fd.get();
+    return found == groups_.end() ? -1 : found->second.fd->get();
   }
   Result<void> map(uint64_t iova, std::span<std::byte> memory, bool writable) override {
     return kernel_.map_dma(fd_.get(), iova, memory, writable);
@@ -62,16 +63,19 @@ class Container final : public IommuSpace {
   Result<std::vector<IovaRange>> iova_ranges() override {
     return kernel_.container_iova_ranges(fd_.get());
   }
-  /// Resets the slot or bus of `device`, with `functions` in it.
+  using GroupFd = std::shared_ptr<const Fd>;
+  /// Returns the group of each function once. A group that is detached meanwhile stays open as long
+  /// as its descriptor here.
   ///
   /// Errors:
   /// - EPERM: the group of a function is not attached here, so it may have another owner. The
   ///   message names the function.
-  Result<void> hot_reset(int device, std::span<const HotResetFunction> functions);
+  [[nodiscard]] Result<std::vector<GroupFd>> groups_of(
+      std::span<const HotResetFunction> functions) const;
 
  private:
   struct Group {
-    Fd fd;
+    GroupFd fd;
     unsigned uses;
   };
   Result<void> open();

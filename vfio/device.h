@@ -106,7 +106,8 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   /// Resets the device.
   ///
   /// Errors:
-  /// - EINVAL: the device has no reset.
+  /// - EINVAL, ENOTTY: the device has no reset.
+  /// - EAGAIN: the host holds the device's lock. Nothing was reset.
   Result<void> reset();
   /// Returns all functions that a reset of the slot or bus resets, itself included.
   ///
@@ -115,8 +116,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   Result<std::vector<HotResetFunction>> hot_reset_set();
   /// Resets all of them.
   ///
-  /// Errors:
-  /// - EPERM: see DmaSpace::hot_reset.
+  /// Errors: those of DmaSpace::hot_reset.
   Result<void> hot_reset();
 
   Kernel& kernel() { return kernel_; }

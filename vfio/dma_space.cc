@@ -223,9 +223,21 @@ Result<void> DmaSpace::require_interrupt_remapping(Backend backend, const std::s
 
 Result<void> DmaSpace::hot_reset(int device, Backend backend,
                                  std::span<const HotResetFunction> functions) {
-  MutexLock lock(space_mutex_);
-  return backend == Backend::Group ? container_.hot_reset(device, functions)
-                                   : ioas_.hot_reset(device, functions);
+  if (backend == Backend::Cdev) {
+    for (const HotResetFunction& function : functions) {
+      if (!function.owned.value_or(false)) return tl::unexpected(reset_takes(function.bdf, ""));
+    }
+    return kernel_.hot_reset(device, {});
+  }
+  std::vector<Container::GroupFd> groups;
+  {
+    MutexLock lock(space_mutex_);
+    groups = PASSTHRU_TRY(container_.groups_of(functions));
+  }
+  std::vector<int> fds;
+  fds.reserve(groups.size());
+  for (const Container::GroupFd& group : groups) fds.push_back(group->get());
+  return kernel_.hot_reset(device, fds);
 }
 
 Result<std::vector<IovaRange>> DmaSpace::usable_iova_ranges() {

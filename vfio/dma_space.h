@@ -115,11 +115,14 @@ class DmaSpace {
   /// Returns the descriptor of an attached group, or -1.
   [[nodiscard]] int group_fd(uint32_t group) const PASSTHRU_EXCLUDES(space_mutex_);
 
-  /// Resets the slot or bus of `device`, with `functions` in it (Kernel::hot_reset_info).
+  /// Resets the slot or bus of `device`, with `functions` in it (Kernel::hot_reset_info). Nothing
+  /// waits for the reset: the space is not locked meanwhile.
   ///
   /// Errors:
-  /// - EPERM: a function is not assigned to this VM, so it may have another owner. The message
-  ///   names the function.
+  /// - EPERM: the group of a function, or with iommufd the function, does not belong to this VM, so
+  ///   it may have another owner. The message names the function.
+  /// - EAGAIN, EBUSY: the host resets or accesses a device there. Nothing was reset.
+  /// - EINVAL: VFIO does not have all functions there.
   Result<void> hot_reset(int device, Backend backend, std::span<const HotResetFunction> functions)
       PASSTHRU_EXCLUDES(space_mutex_);
 

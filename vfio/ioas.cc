@@ -97,11 +97,4 @@ void Ioas::close() {
   if (!given_) iommufd_.reset();
 }
 
-Result<void> Ioas::hot_reset(int device, std::span<const HotResetFunction> functions) {
-  for (const HotResetFunction& function : functions) {
-    if (!function.owned.value_or(false)) return tl::unexpected(reset_takes(function.bdf, ""));
-  }
-  return kernel_.hot_reset(device, {});
-}
-
 }  // namespace passthru

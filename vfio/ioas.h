@@ -65,12 +65,6 @@ class Ioas final : public IommuSpace {
     return kernel_.ioas_iova_ranges(iommufd_.get(), ioas_);
   }
 
-  /// Resets the slot or bus of `device`, with `functions` in it.
-  ///
-  /// Errors:
-  /// - EPERM: a function is not bound to this iommufd. The message names the function.
-  Result<void> hot_reset(int device, std::span<const HotResetFunction> functions);
-
  private:
   Result<void> attach_here(int device, Attachment attachment, const AttachFactsReader& facts);
 

@@ -243,6 +243,11 @@ class Kernel {
   virtual Result<void> act_on_irqs(int device, Irq irq, IrqAction action, uint32_t start,
                                    uint32_t count) = 0;
   virtual Result<void> bind_unmask_eventfd(int device, Irq irq, int eventfd) = 0;
+  /// Resets the device by its own reset.
+  ///
+  /// Errors:
+  /// - EINVAL, ENOTTY: it has no reset of its own.
+  /// - EAGAIN: the kernel holds the device's lock.
   virtual Result<void> reset_device(int device) = 0;
   /// Returns the functions that a reset of the device's slot or bus resets.
   ///
@@ -253,7 +258,9 @@ class Kernel {
   /// device that was opened through its own node: its iommufd proves it.
   ///
   /// Errors:
-  /// - EINVAL: a group is missing.
+  /// - EINVAL: a group is missing, or a function there is not on VFIO.
+  /// - EAGAIN: the kernel holds the lock of a device there.
+  /// - EBUSY: a device there is being accessed.
   virtual Result<void> hot_reset(int device, std::span<const int> groups) = 0;
   /// Read or write a region through the device's descriptor.
   ///

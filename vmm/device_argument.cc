@@ -17,8 +17,8 @@ namespace {
 
 constexpr const char* kOptions =
     "nomap=N, msix=auto, msix=inplace, msix=barN, rom=FILE, rom=off, addr=SLOT.FUNCTION, "
-    "moderate=N, vectors=N, silence=SECONDS, vf-token=UUID, bdf=BDF, fd=N, iommufd=N, group-fd=N "
-    "and container-fd=N";
+    "moderate=N, vectors=N, reset=on, reset=off, silence=SECONDS, vf-token=UUID, bdf=BDF, fd=N, "
+    "iommufd=N, group-fd=N and container-fd=N";
 
 constexpr uint32_t kMaxSilence = 24 * 60 * 60;  // seconds
 
@@ -123,6 +123,12 @@ Result<void> read_option(std::string_view option, DeviceArgument& argument) {
   if (name == "vectors") {
     options.max_vectors =
         PASSTHRU_TRY(number_between(option, value, 1, kMaxMsixVectors, "number of vectors"));
+    return {};
+  }
+  if (name == "reset") {
+    if (value != "on" && value != "off")
+      return tl::unexpected(refused(option, "the value is unknown", "Use on or off"));
+    options.reset = value == "on";
     return {};
   }
   if (name == "silence") {

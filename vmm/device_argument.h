@@ -35,6 +35,7 @@ struct DeviceArgument {
 ///   vf-token=UUID               see AssignOptions::vf_token
 ///   addr=SLOT[.FUNCTION]        place on the guest's bus, hexadecimal as in an address
 ///   moderate=N                  at most N interrupts a second per vector, 1 to 1000000 (no limit)
+///   reset=on | off              AssignOptions::reset (on)
 ///   silence=SECONDS             AssignOptions::max_silence, 0 to 86400 (60)
 ///   vectors=N                   at most N vectors of MSI-X and of MSI, 1 to 2048 (the device's)
 ///   fd=N                        descriptor of the device's own node, /dev/vfio/devices/vfioN

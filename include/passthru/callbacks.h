@@ -42,7 +42,8 @@ enum passthru_event_kind {
   PASSTHRU_EVENT_DEVICE_SILENT = 9,   /**< no answer: its BARs are removed until it answers */
   PASSTHRU_EVENT_DEVICE_ANSWERS = 10, /**< it answers again; its BARs are back */
   PASSTHRU_EVENT_P2P_REFUSED = 11,    /**< devices do not reach a BAR by DMA; once for a domain */
-  PASSTHRU_EVENT_DEVICE_LIMITED = 12, /**< at its open: a part does not work as announced */
+  PASSTHRU_EVENT_DEVICE_LIMITED = 12, /**< at its open: a part does not work as announced,
+                                           or it was not reset */
 };
 
 /** A report to the VMM. A guest cannot cause events without limit. */

@@ -39,6 +39,12 @@ enum {
   /** Does not reset the device, which goes on from a saved state: call passthru_device_state_load()
    * next. */
   PASSTHRU_KEEP_STATE = 1 << 6,
+  /** The library never resets the device: neither at its open, nor for the guest, nor with the VM,
+   * nor at its close. The guest finds the state that the device's last user left, data included. It
+   * finds no function-level reset. An event PASSTHRU_EVENT_DEVICE_LIMITED warns of this. The kernel
+   * resets the device by itself at its first open and its last close, unless its file
+   * `reset_method` in sysfs is empty. */
+  PASSTHRU_NO_RESET = 1 << 7,
 };
 
 /** How the device is opened. */
@@ -75,7 +81,10 @@ struct passthru_device_options {
   uint32_t reserved;                  /**< 0 */
 };
 
-/** Opens a device, gives it the guest's memory, and resets it.
+/** Opens a device, gives it the guest's memory, and resets it. A device without a reset of its own
+ * is reset with its slot or bus, if the domain owns the IOMMU groups of all devices there and the
+ * guest uses none of them. Otherwise an event PASSTHRU_EVENT_DEVICE_LIMITED says why it was not
+ * reset, and names the device that prevents it.
  *
  * Errors of the device:
  * - ENOENT: it does not exist.
@@ -87,6 +96,7 @@ struct passthru_device_options {
  * - ENOMEM: RLIMIT_MEMLOCK is too small.
  * - ENOTSUP: it has no node of its own, or the node takes no token.
  * - EIO: it answers all ones.
+ * - EAGAIN, EBUSY: the host held the device for 0.5 s, so it could not be reset.
  *
  * Errors of the options:
  * - EINVAL: a pointer is NULL, a flag or value is unknown, or an address is malformed.
@@ -131,7 +141,7 @@ PASSTHRU_API int passthru_device_config_write(passthru_device* device, uint32_t 
  *
  * Errors:
  * - ENODEV: the device was detached, or nothing resets it.
- * - EPERM: its slot or bus has another device; see passthru_domain_reset().
+ * - EPERM: its slot or bus has another device that is used; see passthru_domain_reset().
  *
  * Since: 0.2
  */

@@ -59,11 +59,13 @@ PASSTHRU_API int passthru_domain_destroy(passthru_domain* domain);
 
 /** Resets all devices of the domain for a reset of the VM. They are then as after power-on. No vCPU
  * may run meanwhile. A device without a reset of its own is reset with its slot or bus, if the
- * domain has all devices there. Tries each device, and returns the first error.
+ * domain owns the IOMMU groups of all devices there. Of a device with PASSTHRU_NO_RESET, only what
+ * the guest sees is reset. Tries each device, and returns the first error.
  *
  * Errors:
  * - ENODEV: nothing resets a device.
- * - EPERM: the slot or bus of a device has a device that the domain does not have.
+ * - EPERM: the slot or bus of a device has a device that the domain does not own, or that has
+ *   PASSTHRU_NO_RESET.
  *
  * Since: 0.2
  */

@@ -208,6 +208,7 @@ void FakeDevice::set_busy_resets(unsigned resets) {
 }
 
 void FakeDevice::hot_reset() {
+  if (reset_pause_) reset_pause_();
   MutexLock lock(state_mutex_);
   do_reset();
 }

@@ -73,8 +73,8 @@ class FakeDevice {
 
   /// Makes the next `resets` resets find the device's lock held: EAGAIN. UINT32_MAX: all resets.
   void set_busy_resets(unsigned resets);
-  /// Sets a function that runs during VFIO_DEVICE_RESET, before anything is reset. Call it while no
-  /// other thread calls the fake.
+  /// Sets a function that runs during VFIO_DEVICE_RESET and VFIO_DEVICE_PCI_HOT_RESET, before the
+  /// device is reset. Call it while no other thread calls the fake.
   void set_reset_pause(std::function<void()> pause) { reset_pause_ = std::move(pause); }
 
   /// Reads the physical table, PBA and MSI-X control, bypassing VFIO.

@@ -93,7 +93,7 @@ Result<std::vector<HotResetFunction>> FakeKernel::hot_reset_info(int device) {
   for (FakeDevice* each : on_bus(bus)) {
     HotResetFunction function{.bdf = each->spec().bdf};
     if (handle.cdev) {
-      function.owned = owns(handle.cdev->iommufd.get(), each);
+      function.owned = each->spec().on_vfio && owns(handle.cdev->iommufd.get(), each);
     } else {
       function.group = each->spec().group;
     }
@@ -112,14 +112,17 @@ Result<void> FakeKernel::hot_reset(int device, std::span<const int> groups) {
     MutexLock lock(kernel_mutex_);
     const Handle& own = handles_.at(device);
     if ((own.cdev != nullptr) != groups.empty()) return passthru::fail(EINVAL, kName);
+    affected = on_bus(found->spec().bdf.bus);
+    if (groups.size() > affected.size()) return passthru::fail(EINVAL, kName);
     std::set<uint32_t> owned;
     for (int group : groups) {
       const Handle* handle = PASSTHRU_TRY(find(group, kName));
       if (handle->container || handle->device != nullptr) return passthru::fail(EINVAL, kName);
       owned.insert(handle->group);
     }
-    affected = on_bus(found->spec().bdf.bus);
     for (const FakeDevice* each : affected) {
+      // vfio_pci_is_device_in_set()
+      if (!each->spec().on_vfio) return passthru::fail(EINVAL, kName);
       const bool ours =
           own.cdev ? owns(own.cdev->iommufd.get(), each) : owned.contains(each->spec().group);
       if (!ours) return passthru::fail(EINVAL, kName);

@@ -51,7 +51,7 @@ Result<Fd> FakeKernel::open_cdev(const std::string& name) {
   MutexLock lock(kernel_mutex_);
   PASSTHRU_TRY(enter({.name = "open_cdev"}));
   for (auto& device : devices_) {
-    if (device->spec().cdev() != name) continue;
+    if (device->spec().cdev() != name || !device->spec().on_vfio) continue;
     return hand_out({.peer = Fd(),
                      .group = device->spec().group,
                      .device = device.get(),

@@ -67,6 +67,7 @@ struct FakeSpec {
   bool power_management = true;
   bool express = true;  ///< 4096 bytes of config space, and an error interrupt
   bool resets = true;   ///< has a function-level reset
+  bool on_vfio = true;  ///< bound to vfio-pci; otherwise without a driver
   /// SR-IOV: the physical function controls memory decode. A reset of the virtual function leaves
   /// it on, and the virtual function's COMMAND has no bit for it.
   bool virtual_function = false;

@@ -160,6 +160,7 @@ Result<Fd> FakeKernel::open_device(int group, const std::string& name) {
   for (auto& device : devices_) {
     if (device->spec().group != number || device->spec().bdf.str() != name.substr(0, space))
       continue;
+    if (!device->spec().on_vfio) break;
     PASSTHRU_TRY(check_token(*device, std::string_view(name).substr(space)));
     return hand_out({.peer = Fd(), .container = nullptr, .group = number, .device = device.get()});
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Tests of the reset of a bus on real VFIO: two functions behind a bridge to conventional PCI,
-// without a reset of their own. It needs two unused ehci of the emulator.
+// Tests of the reset of a bus on real VFIO, at an open and with the VM: two functions behind a
+// bridge to conventional PCI, without a reset of their own. It needs two unused ehci of the
+// emulator.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +11,8 @@
 #include "tests/fakes/fake_hypervisor.h"
 #include "tests/hil/borrowed_device.h"
 #include "tests/hil/bound_devices.h"
+#include "vfio/device.h"
+#include "vfio/device_source.h"
 #include "vfio/linux_kernel.h"
 
 namespace passthru {
@@ -18,8 +21,9 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr uint64_t kWindow = 0xc000'0000;
+constexpr uint32_t kConfigFlag = 0x40;  ///< CONFIGFLAG, in the operational registers
 
-class HotReset : public ::testing::Test {
+class BusWithoutResets : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto found = functions_with(0x8086, 0x24cd);
@@ -29,15 +33,14 @@ class HotReset : public ::testing::Test {
       ASSERT_TRUE(taken) << taken.error().message();
       borrowed[i] = std::move(*taken);
     }
-    for (size_t i = 0; i < devices.size(); ++i) {
-      const auto slot = static_cast<uint8_t>(i + 1);
-      auto opened =
-          AssignedDevice::open(domain, {.device = found[i], .guest_address = {.device = slot}},
-                               {.backend = tested_backend()});
-      ASSERT_TRUE(opened) << opened.error().message();
-      devices[i] = std::move(*opened);
-      place(i);
-    }
+  }
+  void open(size_t i) {
+    const auto slot = static_cast<uint8_t>(i + 1);
+    auto opened = AssignedDevice::open(
+        domain, {.device = borrowed[i]->bdf(), .guest_address = {.device = slot}},
+        {.backend = tested_backend()});
+    ASSERT_TRUE(opened) << opened.error().message();
+    devices[i] = std::move(*opened);
   }
   void TearDown() override {
     for (auto& device : devices) device.reset();
@@ -54,7 +57,7 @@ class HotReset : public ::testing::Test {
   }
   /// Returns the address of CONFIGFLAG, which is 0 after a reset (EHCI 1.0, 2.3.8). The first byte
   /// in the BAR is the offset of the operational registers.
-  uint64_t config_flag(size_t i) { return base(i) + (load(base(i)) & 0xff) + 0x40; }
+  uint64_t config_flag(size_t i) { return base(i) + (load(base(i)) & 0xff) + kConfigFlag; }
   void set_config_flag(size_t i) {
     const uint32_t one = 1;
     domain.mmio().write(config_flag(i), std::as_bytes(std::span{&one, 1}));
@@ -67,6 +70,39 @@ class HotReset : public ::testing::Test {
   std::array<std::unique_ptr<BorrowedDevice>, 2> borrowed;
   std::array<std::unique_ptr<AssignedDevice>, 2> devices;
 };
+
+class HotReset : public BusWithoutResets {
+ protected:
+  void SetUp() override {
+    BusWithoutResets::SetUp();
+    for (size_t i = 0; i < devices.size() && !IsSkipped() && !HasFatalFailure(); ++i) {
+      open(i);
+      if (devices[i]) place(i);
+    }
+  }
+};
+
+TEST_F(BusWithoutResets, AnOpenResetsItWithAFunctionThatNoGuestUses) {
+  auto door = resolve_device(*kernel, domain.sysfs(), borrowed[1]->bdf(),
+                             {.backend = tested_backend()}, domain.dma().has_iommufd());
+  ASSERT_TRUE(door) << door.error().message();
+  const auto unused = VfioDevice::open(*kernel, domain.dma(), std::move(*door));
+  ASSERT_TRUE(unused) << unused.error().message();
+  VfioDevice& other = **unused;
+  ASSERT_TRUE(other.turn_decode_on());
+  uint8_t operational = 0;
+  ASSERT_TRUE(other.read(Region::Bar0, 0, std::as_writable_bytes(std::span{&operational, 1})));
+  const uint64_t flag = operational + uint64_t{kConfigFlag};
+  uint32_t value = 1;
+  ASSERT_TRUE(other.write(Region::Bar0, flag, std::as_bytes(std::span{&value, 1})));
+  ASSERT_TRUE(other.read(Region::Bar0, flag, std::as_writable_bytes(std::span{&value, 1})));
+  ASSERT_EQ(value, 1U);
+  open(0);
+  ASSERT_TRUE(other.turn_decode_on());
+  ASSERT_TRUE(other.read(Region::Bar0, flag, std::as_writable_bytes(std::span{&value, 1})));
+  EXPECT_EQ(value, 0U) << "the bus was not reset";
+  EXPECT_TRUE(host.events.empty()) << host.events[0].detail;
+}
 
 TEST_F(HotReset, ResetsABusWithAllThatIsOnIt) {
   for (size_t i = 0; i < devices.size(); ++i) set_config_flag(i);

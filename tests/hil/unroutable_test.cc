@@ -86,6 +86,7 @@ class UnroutableMsi : public AssignedEdu {
   void SetUp() override {
     open();
     if (IsSkipped() || HasFatalFailure()) return;
+    host.events.clear();  // nothing resets an edu on the root bus
     msi = device->config_read(PCI_CAPABILITY_LIST, 1);
     while (msi != 0 && device->config_read(msi, 1) != PCI_CAP_ID_MSI) {
       msi = device->config_read(msi + PCI_CAP_LIST_NEXT, 1);

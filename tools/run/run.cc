@@ -229,9 +229,8 @@ CLI::App* add_run(CLI::App& app, int& status) {
           "--device", arguments->devices,
           "PCI function to assign, bound to vfio-pci, for example 0000:00:02.0; repeat for more. "
           "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off, addr=SLOT.FUNCTION, moderate=N, "
-          "vectors=N, silence=SECONDS, vf-token=UUID. If another process has opened it: "
-          "fd=N,iommufd=N or "
-          "group-fd=N,container-fd=N,bdf=BDF")
+          "vectors=N, reset=on|off, silence=SECONDS, vf-token=UUID. If another process has opened "
+          "it: fd=N,iommufd=N or group-fd=N,container-fd=N,bdf=BDF")
       ->type_name("BDF[,OPTION]...")
       ->take_all()
       ->allow_extra_args(false);

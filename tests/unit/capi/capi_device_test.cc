@@ -16,6 +16,15 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
+TEST_F(CapiDevice, WithNoResetADeviceIsNeverReset) {
+  create();
+  passthru_device* device = open(PASSTHRU_NO_RESET);
+  EXPECT_EQ(vmm.events.size(), 1U) << "the warning";
+  EXPECT_EQ(passthru_device_reset(device), 0);
+  EXPECT_EQ(passthru_domain_reset(domain), 0);
+  EXPECT_EQ(hardware.resets(), 0U);
+}
+
 TEST_F(CapiDevice, AnUnplugRequestIsReportedAndTheVmmCloses) {
   create();
   passthru_device* device = open(PASSTHRU_REPORT_UNPLUG);

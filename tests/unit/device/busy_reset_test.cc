@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 
+#include <functional>
 #include <future>
 #include <thread>
 
@@ -82,10 +83,12 @@ TEST_F(BusyResetTest, AResetOfItsBusWaitsToo) {
   const auto opened =
       AssignedDevice::open(domain, {.device = spec.bdf, .guest_address = {.device = 6}});
   ASSERT_TRUE(opened) << opened.error().message();
+  EXPECT_EQ(alone.resets(), 1U) << "at its open";
+  kernel->forget_calls();
   alone.set_busy_resets(3);
   EXPECT_TRUE((*opened)->reset());
   EXPECT_EQ(kernel->calls("VFIO_DEVICE_PCI_HOT_RESET").size(), 4U);
-  EXPECT_EQ(alone.resets(), 1U);
+  EXPECT_EQ(alone.resets(), 2U);
 }
 
 TEST_F(BusyResetTest, AnOpenWaitsTooAndIsThenRefused) {
@@ -112,11 +115,14 @@ TEST(ResetWhileBusy, EndsWhenItIsTold) {
 class LongResetTest : public BusyResetTest {
  protected:
   void begin() {
+    begin([this] { reset_by_the_guest(); });
+  }
+  void begin(const std::function<void()>& cause) {
     hardware->set_reset_pause([this] {
       entered_.set_value();
       go_on_.get_future().wait();
     });
-    guest_ = std::thread([this] { reset_by_the_guest(); });
+    guest_ = std::thread(cause);
     entered_.get_future().wait();
   }
   void let_it_end() {
@@ -152,6 +158,15 @@ TEST_F(LongResetTest, AnAuditDoesNotTakeItForGone) {
   hardware->set_gone(false);
   let_it_end();
   EXPECT_EQ(device->inspect().detached, "");
+}
+
+TEST_F(LongResetTest, AResetOfTheVmHoldsUpNoOtherThread) {
+  begin([this] { EXPECT_TRUE(device->reset()); });
+  EXPECT_EQ(device->config_read(0, 4), UINT32_MAX) << "the function does not answer";
+  EXPECT_EQ(device->check_health(), 0U);
+  let_it_end();
+  EXPECT_NE(device->config_read(0, 4), UINT32_MAX);
+  EXPECT_EQ(device->config_read(kCommand, 2), 0U);
 }
 
 TEST_F(LongResetTest, AnotherResetByTheGuestIsDropped) {

@@ -84,8 +84,22 @@ TEST_F(VmResetTest, ADeviceAloneOnItsBusIsResetWithIt) {
   spec.resets = false;
   FakeDevice& alone = plug(spec);
   const auto device = open(alone);
+  EXPECT_EQ(alone.resets(), 1U) << "at its open";
   EXPECT_TRUE(device->reset());
-  EXPECT_EQ(alone.resets(), 1U);
+  EXPECT_EQ(alone.resets(), 2U);
+}
+
+TEST_F(VmResetTest, AnUnusedFunctionOfAnOwnedGroupIsResetToo) {
+  FakeSpec spec = FakeSpec::nvme({.bus = 2}, 20);
+  spec.resets = false;
+  FakeDevice& used = plug(spec);
+  spec.bdf.function = 1;
+  FakeDevice& unused = plug(spec);
+  const auto device = open(used);
+  const auto done = device->reset();
+  EXPECT_TRUE(done) << done.error().message();
+  EXPECT_EQ(used.resets(), 2U);
+  EXPECT_EQ(unused.resets(), 2U);
 }
 
 TEST_F(VmResetTest, WhatNothingResetsIsNamed) {

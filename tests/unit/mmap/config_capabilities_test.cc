@@ -28,6 +28,17 @@ TEST_F(ConfigSpaceTest, ADeviceThatKeepsItsStateInD3HotIsNotReset) {
   EXPECT_FALSE(space->write(kPm + 4, 2, 0).reset_requested);
 }
 
+TEST_F(ConfigSpaceTest, ADeviceThatIsNeverResetShowsNoWayToResetIt) {
+  make({.resets = false});
+  EXPECT_EQ(space->read(kExpress + 4, 4), 0U);
+  EXPECT_FALSE(space->write(kExpressControl, 2, 0x8000).reset_requested);
+  EXPECT_EQ(listed().find("19 "), std::string::npos) << "Advanced Features";
+  EXPECT_FALSE(space->write(kAf + 4, 1, 1).reset_requested);
+  EXPECT_EQ(space->read(kPm + 4, 2), 0x0008U) << "No_Soft_Reset";
+  put(kPm + 4, 2, 3);
+  EXPECT_FALSE(space->write(kPm + 4, 2, 0).reset_requested);
+}
+
 TEST_F(ConfigSpaceTest, ADStateThatTheDeviceLacksIsNotEntered) {
   make();
   EXPECT_FALSE(space->write(kPm + 4, 2, 1).power_state);

@@ -94,6 +94,7 @@ device_option nomap=6 'it does not name a BAR' 'Use 0 to 5'
 device_option msix=bar9 'the value is unknown' 'Use auto, inplace, or bar0 to bar5'
 device_option rom= 'it does not name a file' 'or use rom=off'
 device_option moderate=0 'it is not a valid interrupt rate' 'Use 1 to 1000000'
+device_option reset=never 'the value is unknown' 'Use on or off'
 device_option vectors=0 'it is not a valid number of vectors' 'Use 1 to 2048'
 devices=()
 for ((slot = 0; slot < 32; ++slot)); do devices+=(--device "$(printf 'ffff:ff:%02x.0' "$slot")"); done

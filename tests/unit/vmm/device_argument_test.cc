@@ -86,6 +86,18 @@ TEST(DeviceArgument, Case20ALimitOfVectorsIsBetween1And2048) {
   }
 }
 
+TEST(DeviceArgument, ADeviceIsResetUnlessItsOptionSaysOff) {
+  EXPECT_TRUE(parse_device_argument("0000:00:02.0")->options.reset);
+  EXPECT_TRUE(parse_device_argument("0000:00:02.0,reset=on")->options.reset);
+  EXPECT_FALSE(parse_device_argument("0000:00:02.0,reset=off")->options.reset);
+  for (const char* text : {"reset", "reset=", "reset=0", "reset=OFF", "reset=flr"}) {
+    const auto refused = parse_device_argument(std::string("0000:00:02.0,") + text);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_EQ(refused.error().code, EINVAL) << text;
+    EXPECT_NE(refused.error().message().find("Use on or off"), std::string::npos) << text;
+  }
+}
+
 TEST(DeviceArgument, Case15TheSilenceOfADeviceHasALimitInSeconds) {
   using std::chrono::seconds;
   EXPECT_EQ(parse_device_argument("0000:00:02.0")->options.max_silence, seconds(60));
