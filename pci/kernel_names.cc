@@ -39,12 +39,12 @@ std::optional<Place> place_of(const fs::path& directory) {
 }
 
 KernelName named(const std::string& name, Kind kind, const std::optional<Place>& place) {
-  KernelName named{.name = name, .kind = kind};
-  std::replace(named.name.begin(), named.name.end(), '!', '/');  // cciss!c0d0
-  if (!place) return named;
-  named.bdf = place->bdf;
-  named.usb = place->usb;
-  return named;
+  KernelName result{.name = name, .kind = kind};
+  std::replace(result.name.begin(), result.name.end(), '!', '/');  // cciss!c0d0
+  if (!place) return result;
+  result.bdf = place->bdf;
+  result.usb = place->usb;
+  return result;
 }
 
 // The directories of a class by name. Not every entry of a class is a link to a device.

@@ -79,9 +79,9 @@ TEST(ListedDevices, AreSortedByAKeyAndThenByAddress) {
     std::vector<ListedDevice> devices = {nic(), drive()};
     devices.push_back({.function = {.bdf = {.bus = 3}}, .name = "Zeta"});
     sort_devices(devices, list_order(order));
-    std::vector<int> buses;
-    for (const ListedDevice& device : devices) buses.push_back(device.function.bdf.bus);
-    return buses;
+    std::vector<int> numbers;
+    for (const ListedDevice& device : devices) numbers.push_back(device.function.bdf.bus);
+    return numbers;
   };
   EXPECT_THAT(buses("address"), ElementsAre(1, 2, 3));
   EXPECT_THAT(buses("name"), ElementsAre(2, 1, 3)) << "Intel, Samsung, Zeta";
@@ -118,16 +118,16 @@ TEST(ListedDevices, APipeGetsEverything) {
 }
 
 TEST(ListedDevices, HaveTheNamesOfTheKernelThatAreTheirs) {
-  using Kind = KernelName::Kind;
+  using Named = KernelName::Kind;
   ListedDevice device{.function = {.bdf = {.bus = 1}}};
   add_kernel_names(device,
-                   {{.name = "eth0", .kind = Kind::Interface, .bdf = Bdf{.bus = 1}},
-                    {.name = "eth1", .kind = Kind::Interface, .bdf = Bdf{.bus = 2}},
-                    {.name = "lo", .kind = Kind::Interface},
-                    {.name = "nvme0", .kind = Kind::Controller, .bdf = Bdf{.bus = 1}},
-                    {.name = "sda", .kind = Kind::Disk, .bdf = Bdf{.bus = 1}},
-                    {.name = "sda1", .kind = Kind::Partition, .bdf = Bdf{.bus = 1}},
-                    {.name = "sdb", .kind = Kind::Disk, .bdf = Bdf{.bus = 1}, .usb = true}});
+                   {{.name = "eth0", .kind = Named::Interface, .bdf = Bdf{.bus = 1}},
+                    {.name = "eth1", .kind = Named::Interface, .bdf = Bdf{.bus = 2}},
+                    {.name = "lo", .kind = Named::Interface},
+                    {.name = "nvme0", .kind = Named::Controller, .bdf = Bdf{.bus = 1}},
+                    {.name = "sda", .kind = Named::Disk, .bdf = Bdf{.bus = 1}},
+                    {.name = "sda1", .kind = Named::Partition, .bdf = Bdf{.bus = 1}},
+                    {.name = "sdb", .kind = Named::Disk, .bdf = Bdf{.bus = 1}, .usb = true}});
   EXPECT_THAT(device.interfaces, ElementsAre("eth0"));
   EXPECT_THAT(device.controllers, ElementsAre("nvme0"));
   EXPECT_THAT(device.disks, ElementsAre("sda"));

@@ -8,13 +8,13 @@ namespace passthru::tools {
 namespace {
 
 Table table() {
-  Table table({{.heading = "A"},
-               {.heading = "NAME", .least = 6},
-               {.heading = "N", .right = true, .rank = 2},
-               {.heading = "M", .rank = 1}});
-  table.add({"1", "a long name", "123", "mm"});
-  table.add({"2", "short", "4", "m"});
-  return table;
+  Table made({{.heading = "A"},
+              {.heading = "NAME", .least = 6},
+              {.heading = "N", .right = true, .rank = 2},
+              {.heading = "M", .rank = 1}});
+  made.add({"1", "a long name", "123", "mm"});
+  made.add({"2", "short", "4", "m"});
+  return made;
 }
 
 // The whole table is 1 + 2 + 11 + 2 + 3 + 2 + 2 = 23 characters wide.
