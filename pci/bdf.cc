@@ -49,7 +49,8 @@ Result<Bdf> Bdf::parse(std::string_view text) {
   if (!ok) {
     return tl::unexpected(Error{.code = EINVAL,
                                 .operation = fmt::format("read the PCI address '{}'", text),
-                                .cause = "expected SSSS:BB:DD.F in hexadecimal, like 0000:00:02.0",
+                                .cause = "expected SSSS:BB:DD.F or BB:DD.F in hexadecimal, like "
+                                         "0000:00:02.0 or 00:02.0",
                                 .advice = "'passthru list' shows the devices of this machine"});
   }
   return Bdf{segment, static_cast<uint8_t>(bus), static_cast<uint8_t>(device),

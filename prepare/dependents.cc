@@ -5,28 +5,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <regex>
 #include <sstream>
 #include <string_view>
 #include <vector>
 
 #include "base/small_file.h"
+#include "pci/kernel_names.h"
 
 namespace passthru {
 namespace {
 
 namespace fs = std::filesystem;
 
-// An NVMe drive with several paths has hidden path disks. Its mounts use the disk above them, which
-// is not below the function in sysfs. nvme_set_disk_name names them nvme0c1n2 and nvme0n2.
-std::string disk_above(const std::string& path) {
-  static const std::regex pattern("(nvme[0-9]+)c[0-9]+(n[0-9]+)");
-  std::smatch match;
-  if (!std::regex_match(path, match, pattern)) return {};
-  return match[1].str() + match[2].str();
-}
-
-// Adds the directories that a block device leads to.
+// Adds the directories that a block device leads to. The mounts of an NVMe drive with several paths
+// use the disk above them.
 void follow(const Sysfs& sysfs, const std::string& name, const fs::path& block,
             std::vector<fs::path>& todo) {
   const fs::path all = sysfs.root() / "class/block";

@@ -11,7 +11,8 @@ namespace passthru::tools {
 /// Returns a page for man(1), section 1, in the macros of man(7).
 std::string manual_page(const CLI::App& app, const std::string& version);
 
-/// Returns a script for bash that completes subcommands, options, PCI addresses and file names.
+/// Returns a script for bash that completes subcommands, options, devices (by
+/// address, interface and disk) and file names.
 std::string bash_completion(const CLI::App& app);
 /// Returns the same for zsh: a function that compinit finds in a file of its name, `_passthru`.
 std::string zsh_completion(const CLI::App& app);

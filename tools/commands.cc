@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The one place that prints errors, and the reading of device names.
+// The one place that prints errors.
 #include "tools/commands.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <cstdio>
 
 #include "tools/printable.h"
@@ -39,25 +36,6 @@ int report_error(const Error& error) {
 int wrong_usage(const Error& error) {
   tell(error);
   return kUsage;
-}
-
-CLI::Validator number_from(double least, double most) {
-  return {[least, most](std::string& word) -> std::string {
-            double value = 0;
-            if (CLI::detail::lexical_cast(word, value) && value >= least && value <= most)
-              return {};
-            return fmt::format("'{}' is not a number from {:g} to {:g}", word, least, most);
-          },
-          ""};
-}
-
-Result<std::vector<Bdf>> parse_devices(const std::vector<std::string>& words) {
-  std::vector<Bdf> devices;
-  for (const std::string& word : words) {
-    const Bdf bdf = PASSTHRU_TRY(Bdf::parse(word));
-    if (std::find(devices.begin(), devices.end(), bdf) == devices.end()) devices.push_back(bdf);
-  }
-  return devices;
 }
 
 }  // namespace passthru::tools

@@ -5,10 +5,9 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
-#include "pci/bdf.h"
+#include "tools/values.h"
 
 namespace passthru::tools {
 
@@ -47,14 +46,11 @@ int report_error(const Error& error);
 /// Prints the error of a command line that CLI11 accepts and Passthru does not. Returns kUsage.
 int wrong_usage(const Error& error);
 
-/// Returns a validator that accepts only numbers from `least` to `most`. Unlike CLI11's own it adds
-/// nothing to the option's type in `--help` and the manual.
-CLI::Validator number_from(double least, double most);
-
-/// Returns the devices named on a command line, in that order, without duplicates.
-/// Errors:
-/// - EINVAL: a word is not a PCI address.
-Result<std::vector<Bdf>> parse_devices(const std::vector<std::string>& words);
+/// Help of DEVICE for every command that takes one.
+inline constexpr const char* kDeviceHelp =
+    "Device: address, interface, disk, vendor:device ids or part of the name";
+inline constexpr const char* kDevicesHelp =
+    "Devices: address, interface, disk, vendor:device ids or part of the name";
 
 /// Help of `--json` for a command that prints a single document.
 inline constexpr const char* kJsonHelp = "Print JSON; docs/json.md describes its members";

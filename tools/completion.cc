@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tools/command_words.h"
+#include "tools/values.h"
 
 namespace passthru::tools {
 namespace {
@@ -35,7 +36,10 @@ _passthru() {
   fi
   if [[ -n $devices && $cur != -* ]]; then
     local device
-    for device in /sys/bus/pci/devices/*; do choices+=" ${device##*/}"; done
+    for device in /sys/bus/pci/devices/{*,*/{,virtio*/}net/*,*/nvme/*,*/nvme/*/nvme*n*,*/virtio*/block/*} \
+      /sys/bus/pci/devices/*/{,ata*/}host*/target*/*/block/*; do
+      [[ ! -e $device ]] || choices+=" ${device##*/}"
+    done
   fi
   COMPREPLY=($(compgen -W "$choices" -- "$cur"))
   if [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
@@ -65,7 +69,10 @@ else
 fi
 candidates=(${=choices})
 if [[ -n $devices && ${words[CURRENT]} != -* ]]; then
-  candidates+=(/sys/bus/pci/devices/*(N:t))
+  candidates+=(/sys/bus/pci/devices/*(N:t) /sys/bus/pci/devices/*/net/*(N:t) /sys/bus/pci/devices/*/virtio*/net/*(N:t))
+  candidates+=(/sys/bus/pci/devices/*/nvme/*(N:t) /sys/bus/pci/devices/*/nvme/*/nvme*n*(N:t))
+  candidates+=(/sys/bus/pci/devices/*/virtio*/block/*(N:t) /sys/bus/pci/devices/*/host*/target*/*/block/*(N:t))
+  candidates+=(/sys/bus/pci/devices/*/ata*/host*/target*/*/block/*(N:t))
 fi
 compadd -a candidates
 )";
@@ -134,7 +141,7 @@ CLI::App* add_generate(CLI::App& app, int& /*status*/) {
   command->add_option("WHAT", *what, "man, bash or zsh")
       ->type_name("")
       ->required()
-      ->check(CLI::IsMember({"man", "bash", "zsh"}).description(""));
+      ->transform(one_of({"man", "bash", "zsh"}));
   command->callback([&app, what] {
     const std::string version = app.get_version_ptr() == nullptr ? "" : app.version();
     fmt::print("{}", *what == "man"    ? manual_page(app, version)

@@ -14,6 +14,7 @@
 #include "prepare/host_checks.h"
 #include "prepare/ring_check.h"
 #include "tools/commands.h"
+#include "tools/devices/device_words.h"
 #include "tools/json.h"
 #include "tools/printable.h"
 #include "tools/terminal.h"
@@ -98,14 +99,14 @@ CLI::App* add_doctor(CLI::App& app, int& status) {
   const CLI::Option* named =
       command
           ->add_option("DEVICE", *word,
-                       "PCI address, as 'passthru list' shows it (default: check the machine only)")
+                       std::string(kDeviceHelp) + " (default: check the machine only)")
           ->type_name("");
   command->add_flag("--json", *json, kJsonHelp);
   command->footer(kDoctorFooter);
   command->callback([named, word, json, &status] {
     std::optional<Bdf> device;
     if (named->count() != 0) {  // also by an empty word, from an empty shell variable
-      const auto parsed = Bdf::parse(*word);
+      const auto parsed = device_of(Sysfs(), *word);
       if (!parsed) {
         status = wrong_usage(parsed.error());
         return;

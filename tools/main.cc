@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The command line of `passthru`: its subcommands, and CLI11's errors as exit statuses.
+// The command line of `passthru`: its subcommands, and the exit statuses of errors.
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -12,6 +12,7 @@
 #include "tools/command_words.h"
 #include "tools/commands.h"
 #include "tools/printable.h"
+#include "tools/usage.h"
 
 namespace passthru::tools {
 namespace {
@@ -21,36 +22,18 @@ constexpr const char* kExamples =
     "  passthru doctor                        check what this machine lacks, and how to fix it\n"
     "  passthru list                          list the devices, and which can be assigned\n"
     "  sudo passthru bind 0000:01:00.0        take a device from its host driver\n"
+    "  sudo passthru bind eth1                the same, by its interface, disk, ids or name\n"
     "  sudo passthru msix show 0000:01:00.0   show its interrupts and their faults\n"
     "  sudo passthru unbind 0000:01:00.0      give it back to the host\n"
     "\n"
     "Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 the system refused.\n"
-    "'passthru COMMAND --help' explains a command.";
-
-// Returns the subcommand that the parser had reached at the error: "passthru msix".
-std::string reached(const CLI::App& app) {
-  const auto chosen = app.get_subcommands();
-  return chosen.empty() ? app.get_name() : app.get_name() + " " + reached(*chosen.front());
-}
-
-// Names an unknown subcommand: CLI11 only says that a subcommand is missing.
-std::string what_is_wrong(const CLI::App& app, const CLI::ParseError& error) {
-  const CLI::App* deepest = &app;
-  for (auto chosen = deepest->get_subcommands(); !chosen.empty();
-       chosen = deepest->get_subcommands()) {
-    deepest = chosen.front();
-  }
-  const auto words = deepest->remaining();
-  if (dynamic_cast<const CLI::RequiredError*>(&error) == nullptr || words.empty() ||
-      deepest->get_subcommands({}).empty()) {
-    return error.what();
-  }
-  return fmt::format("'{}' is not a command", words.front());
-}
+    "DEVICE is an address (01:00.0), an interface or a disk (eth1, nvme0, /dev/sda1), ids\n"
+    "(8086:10d3), or a part of the name, if only one device has it.\n"
+    "'passthru help COMMAND' explains a command.";
 
 int main(int argc, char** argv) {
   CLI::App app("Assigns PCI devices of this machine to guests, through Linux VFIO.", "passthru");
-  app.set_version_flag("--version", "passthru " PASSTHRU_VERSION_TEXT,
+  app.set_version_flag("-V,--version", "passthru " PASSTHRU_VERSION_TEXT,
                        "Print the version and exit");
   app.require_subcommand(1);
   app.footer(kExamples);
@@ -65,14 +48,18 @@ int main(int argc, char** argv) {
   add_msix(app, status);
   add_trace(app, status);
   add_run(app, status);
+  add_help(app, status);
+  add_version(app);
   add_generate(app, status);
+  if (argc <= 1) {
+    say(first_steps());
+    return kUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    say(printable(fmt::format("passthru: {}. '{} --help' shows how to use it",
-                              what_is_wrong(app, error), reached(app))) +
-        "\n");
+    say(printable(fmt::format("passthru: {}", usage_error(app, error))) + "\n");
     return kUsage;
   } catch (const std::system_error& error) {  // print_text: the disk is full, or the reader is gone
     return report_error({.code = error.code().value(), .operation = "write the output"});

@@ -2,6 +2,7 @@
 #include "tools/printable.h"
 
 #include <algorithm>
+#include <cctype>
 
 namespace passthru::tools {
 namespace {
@@ -29,6 +30,15 @@ size_t columns_of(std::string_view text) {
   size_t columns = 0;
   for (const char byte : text) columns += columns_of(byte);
   return columns;
+}
+
+bool contains_text(std::string_view text, std::string_view part) {
+  const auto same = [](char a, char b) {
+    return std::tolower(static_cast<unsigned char>(a)) ==
+           std::tolower(static_cast<unsigned char>(b));
+  };
+  return std::search(text.begin(), text.end(), part.begin(), part.end(), same) != text.end() ||
+         part.empty();
 }
 
 std::vector<std::string> wrapped(std::string_view text, size_t columns, size_t indent) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Printable text for display, in lines that fit. Pure.
+// Text for display and for searches: columns, lines that fit, parts in any case. Pure.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,9 @@ namespace passthru::tools {
 
 /// Returns the maximum width of `text` in columns of a terminal; `text` is printable.
 size_t columns_of(std::string_view text);
+
+/// Returns whether `text` contains `part`, in capitals or not.
+bool contains_text(std::string_view text, std::string_view part);
 
 /// Wraps `text`, which is printable, into lines of at most `columns` (8 or more), if possible
 /// between words. All lines but the first begin with `indent` spaces, at most half a line.

@@ -9,41 +9,82 @@
 namespace passthru::tools {
 namespace {
 
+constexpr size_t kBetween = 2;  // spaces between columns
+
 // Counts the bytes that start a UTF-8 character.
 size_t characters(const std::string& text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-}  // namespace
-
-void Table::add(std::vector<std::string> cells) {
-  for (size_t i = 0; i < cells.size(); ++i) {
-    const size_t widest = columns_[i].widest;
-    if (widest != 0 && characters(cells[i]) > widest)
-      cells[i] = fmt::format("{:.{}}..", cells[i], widest - 2);
-  }
-  rows_.push_back(std::move(cells));
+// The width of a line; a column of width 0 is not in it.
+size_t line_width(const std::vector<size_t>& widths) {
+  size_t sum = 0;
+  for (const size_t width : widths) sum += width == 0 ? 0 : width + kBetween;
+  return sum == 0 ? 0 : sum - kBetween;
 }
 
-std::string Table::str() const {
+std::string cut(const std::string& cell, size_t width) {
+  return characters(cell) <= width ? cell : fmt::format("{:.{}}..", cell, width - 2);
+}
+
+}  // namespace
+
+std::vector<size_t> Table::natural_widths() const {
+  std::vector<size_t> widths;
+  for (const Column& column : columns_) widths.push_back(characters(column.heading));
+  for (const auto& row : rows_) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], characters(row[i]));
+  }
+  return widths;
+}
+
+// First loses columns until the others fit when they are cut as far as possible. Then cuts the
+// widest column, a character at a time, only as far as needed.
+std::vector<size_t> Table::fitting_widths(std::optional<size_t> width) const {
+  std::vector<size_t> widths = natural_widths();
+  if (!width) return widths;
+  std::vector<size_t> narrowest = widths;
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    const size_t least = std::max(columns_[i].least, characters(columns_[i].heading));
+    if (columns_[i].least != 0) narrowest[i] = std::min(widths[i], least);
+  }
+  while (line_width(narrowest) > *width) {
+    size_t lost = columns_.size();
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const bool may_go = narrowest[i] != 0 && columns_[i].rank != 0;
+      if (may_go && (lost == columns_.size() || columns_[i].rank > columns_[lost].rank)) lost = i;
+    }
+    if (lost == columns_.size()) break;
+    narrowest[lost] = 0;
+    widths[lost] = 0;
+  }
+  while (line_width(widths) > *width) {
+    size_t widest = columns_.size();
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const bool may_shrink = widths[i] > narrowest[i];
+      if (may_shrink && (widest == columns_.size() || widths[i] > widths[widest])) widest = i;
+    }
+    if (widest == columns_.size()) break;
+    --widths[widest];
+  }
+  return widths;
+}
+
+std::string Table::str(std::optional<size_t> width) const {
   std::vector<std::string> headings;
   for (const Column& column : columns_) headings.push_back(column.heading);
-
-  std::vector<size_t> widths(columns_.size());
-  const auto widen = [&widths](const std::vector<std::string>& row) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], characters(row[i]));
-  };
-  widen(headings);
-  std::for_each(rows_.begin(), rows_.end(), widen);
+  const std::vector<size_t> widths = fitting_widths(width);
 
   std::string text;
   const auto print = [&](const std::vector<std::string>& row) {
     std::string line;
     for (size_t i = 0; i < row.size(); ++i) {
-      if (i != 0) line += "  ";
-      line += columns_[i].right ? fmt::format("{:>{}}", row[i], widths[i])
-                                : fmt::format("{:<{}}", row[i], widths[i]);
+      if (widths[i] == 0) continue;
+      if (!line.empty()) line += std::string(kBetween, ' ');
+      const std::string cell = cut(row[i], widths[i]);
+      line += columns_[i].right ? fmt::format("{:>{}}", cell, widths[i])
+                                : fmt::format("{:<{}}", cell, widths[i]);
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Listings for people: columns as wide as their contents. Used by subcommands.
+// Listings for people: columns as wide as their contents, or as a terminal allows. Used by
+// subcommands.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,15 +16,21 @@ class Table {
   struct Column {
     std::string heading{};
     bool right = false;  ///< right-aligned, so that digits of numbers are in line
-    size_t widest = 0;   ///< in characters; longer cells are cut, with ".."; 0: no limit
+    size_t least = 0;    ///< in characters: on a narrow terminal, cells are cut to it; 0: never
+    unsigned rank = 0;   ///< a narrow terminal first loses the column with the highest; 0: never
   };
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
   /// Adds a row with a cell per column.
-  void add(std::vector<std::string> cells);
-  [[nodiscard]] std::string str() const;
+  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  /// Returns the lines. With `width`, they have at most so many characters, if columns that may be
+  /// cut or lost suffice for it. A cut cell ends with "..".
+  [[nodiscard]] std::string str(std::optional<size_t> width = {}) const;
 
  private:
+  [[nodiscard]] std::vector<size_t> natural_widths() const;
+  [[nodiscard]] std::vector<size_t> fitting_widths(std::optional<size_t> width) const;
+
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
 };

@@ -68,7 +68,7 @@ ready_machine() {
 }
 
 wrong_words() {
-  refused 'not an address' 2 "'nvme0'" -- "$passthru" doctor nvme0
+  refused 'no name of a device' 2 "'nosuch0'" -- "$passthru" doctor nosuch0
   refused 'an empty argument' 2 "'passthru list'" -- "$passthru" doctor ''
   asked 3 'a missing device' 0000:00:19.0
   line device "no " "this machine has no PCI function at this address"

@@ -42,7 +42,7 @@ addresses() {
   for command in bind unbind 'msix show'; do
     # shellcheck disable=SC2086 # two words
     refused "$command: a missing device" 3 $absent "'passthru list'" -- "$passthru" $command $absent
-    for word in 0000:00:02 0000:00:02.9 nvme0; do
+    for word in 0000:00:02 0000:00:02.9 nosuch0; do
       # shellcheck disable=SC2086
       refused "$command: not an address" 2 "'$word'" 'like 0000:00:02.0' "'passthru list'" -- "$passthru" $command $word
     done

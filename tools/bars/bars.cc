@@ -15,6 +15,7 @@
 #include "tools/bars/bars_output.h"
 #include "tools/bars/bars_plan.h"
 #include "tools/commands.h"
+#include "tools/devices/device_words.h"
 #include "tools/output_file.h"
 #include "tools/terminal.h"
 #include "tools/user_names.h"
@@ -147,7 +148,7 @@ Result<void> write_svg(const Options& options, const std::string& svg) {
 }
 
 int show(const Options& options) {
-  const auto bdf = Bdf::parse(options.device);
+  const auto bdf = device_of(Sysfs(), options.device);
   if (!bdf) return wrong_usage(bdf.error());
   const auto device = look(options, *bdf);
   if (!device) return report_error(device.error());
@@ -169,9 +170,7 @@ CLI::App* add_bars(CLI::App& app, int& status) {
   CLI::App* command =
       app.add_subcommand("bars", "Draw a device's BARs with their mapped and trapped spans");
   const auto options = std::make_shared<Options>();
-  command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
-      ->type_name("")
-      ->required();
+  command->add_option("DEVICE", options->device, kDeviceHelp)->type_name("")->required();
   add_socket_options(*command, options->vmm);
   CLI::Option* svg =
       command

@@ -8,6 +8,7 @@
 #include "prepare/in_use.h"
 #include "tools/bind/rebind.h"
 #include "tools/commands.h"
+#include "tools/devices/device_words.h"
 #include "vfio/group.h"
 
 namespace passthru::tools {
@@ -34,11 +35,12 @@ constexpr const char* kBindFooter =
     "\n"
     "Examples:\n"
     "  sudo passthru bind 0000:01:00.0\n"
+    "  sudo passthru bind eth1                      by its interface; a disk or ids work too\n"
     "  sudo passthru bind 01:00.0 01:00.1           both functions of a card, in one IOMMU group\n"
     "  sudo passthru bind --group 01:00.0           the same, by the IOMMU group\n"
     "  sudo passthru bind --persist 01:00.0         also after a boot\n"
     "  sudo passthru bind --driver mlx5_vfio_pci 01:00.2\n"
-    "  passthru bind --dry-run 0000:01:00.0         only print the changes";
+    "  passthru bind --dry-run eth1                 only print the address and the changes";
 
 // A device that changes its VFIO driver may be a guest's. A dry run does not open the group.
 Result<void> require_free(const RebindHost& host, const BindOptions& options, Bdf bdf) {
@@ -86,7 +88,7 @@ std::vector<std::string> notes_of_bind(const RebindHost& host, const BindOptions
 
 int bind_devices(const RebindHost& host, const BindOptions& options) {
   // --driver is for the named devices. The others of their groups need not have the same model.
-  const auto named = parse_devices(options.devices).value_or(std::vector<Bdf>());
+  const auto named = devices_of(host.sysfs, options.devices).value_or(std::vector<Bdf>());
   const auto driver_for = [&](Bdf bdf) {
     const bool is_named = std::find(named.begin(), named.end(), bdf) != named.end();
     return is_named ? options.driver : std::string();

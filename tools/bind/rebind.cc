@@ -8,6 +8,8 @@
 
 #include "tools/bind/visible_wait.h"
 #include "tools/commands.h"
+#include "tools/devices/device_words.h"
+#include "tools/printable.h"
 #include "tools/terminal.h"
 #include "vfio/group.h"
 #include "vfio/linux_kernel.h"
@@ -24,8 +26,19 @@ std::string shown(const std::string& driver) {
   return driver.empty() ? "no driver" : driver;
 }
 
-void print_plan(const ChangePlan& plan, bool json) {
+// A name that is not an address shows which device it stands for.
+void print_meanings(const Sysfs& sysfs, const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (Bdf::parse(word)) continue;
+    if (const auto bdf = device_of(sysfs, word))
+      fmt::print("# {} is {}\n", printable(word), bdf->str());
+  }
+}
+
+void print_plan(const ChangePlan& plan, const std::vector<Bdf>& devices, bool json) {
   Json lines = Json::array();
+  Json addresses = Json::array();
+  for (const Bdf bdf : devices) addresses.push_back(bdf.str());
   for (const PlannedChange& planned : plan) {
     if (json) {
       lines.push_back(planned.change.str());
@@ -33,7 +46,7 @@ void print_plan(const ChangePlan& plan, bool json) {
       print_text(planned.change.str() + "\n");
     }
   }
-  if (json) print_json({{"changes", lines}});
+  if (json) print_json({{"changes", lines}, {"devices", addresses}});
   if (!json && plan.empty()) print_text("# nothing to do\n");
 }
 
@@ -117,16 +130,14 @@ RebindHost this_host() {
 }
 
 void add_rebind_options(CLI::App& command, RebindOptions& options) {
-  command.add_option("DEVICE", options.devices, "PCI addresses, as 'passthru list' shows them")
-      ->type_name("")
-      ->required();
+  command.add_option("DEVICE", options.devices, kDevicesHelp)->type_name("")->required();
   command.add_flag("--dry-run", options.dry_run,
                    "Print the changes as shell commands without making them");
   command.add_flag("--json", options.json, kJsonHelp);
 }
 
 int rebind(const RebindHost& host, const RebindOptions& options, const Rebinding& rebinding) {
-  auto devices = parse_devices(options.devices);
+  auto devices = devices_of(host.sysfs, options.devices);
   if (!devices) return wrong_usage(devices.error());
   if (options.whole_groups) devices = with_their_groups(rebinding, *devices);
   if (!devices) return report_error(devices.error());
@@ -142,7 +153,8 @@ int rebind(const RebindHost& host, const RebindOptions& options, const Rebinding
     plan.insert(plan.end(), changes->begin(), changes->end());
   }
   if (options.dry_run) {
-    print_plan(plan, options.json);
+    if (!options.json) print_meanings(host.sysfs, options.devices);
+    print_plan(plan, *devices, options.json);
     return kDone;
   }
   Result<void> done;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tools/commands.h"
+#include "tools/devices/device_words.h"
 #include "tools/json.h"
 #include "tools/msix/msix_commands.h"
 #include "tools/msix/msix_metrics.h"
@@ -128,9 +129,9 @@ int run(const AuditOptions& options) {
                         .cause = "the command takes either devices or --all",
                         .advice = "Name devices, or use --all"});
   }
-  const auto named = parse_devices(options.devices);
-  if (!named) return wrong_usage(named.error());
   const Sysfs sysfs;
+  const auto named = devices_of(sysfs, options.devices);
+  if (!named) return wrong_usage(named.error());
   auto vmms = known_vmms(options.vmm);
   if (!vmms) return report_error(vmms.error());
   const auto devices = options.all ? used_devices(sysfs, *vmms) : Result<std::vector<Bdf>>(*named);
@@ -165,14 +166,13 @@ int run(const AuditOptions& options) {
 void add_msix_audit(CLI::App& msix, int& status) {
   CLI::App* command = msix.add_subcommand("audit", "Check for damaged vectors, and restore them");
   const auto options = std::make_shared<AuditOptions>();
-  command->add_option("DEVICE", options->devices, "PCI addresses, as 'passthru list' shows them")
-      ->type_name("");
+  command->add_option("DEVICE", options->devices, kDevicesHelp)->type_name("");
   command->add_flag("--all", options->all,
                     "Check all devices whose interrupts are in use, and guests' devices");
   command->add_flag("--heal", options->heal, "Let the VMM restore damaged vectors");
   add_socket_options(*command, options->vmm);
   command->add_option("--format", options->format, "Output format: text, json or prometheus")
-      ->check(CLI::IsMember({"text", "json", "prometheus"}).description(""))
+      ->transform(one_of({"text", "json", "prometheus"}))
       ->type_name("FORMAT")
       ->capture_default_str();
   const auto json = [options] { options->format = "json"; };

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tools/commands.h"
+#include "tools/devices/device_words.h"
 #include "tools/json.h"
 #include "tools/msix/msix_commands.h"
 #include "tools/msix/msix_view.h"
@@ -209,7 +210,7 @@ struct ShowOptions {
 };
 
 int show(const ShowOptions& options) {
-  const auto bdf = Bdf::parse(options.device);
+  const auto bdf = device_of(Sysfs(), options.device);
   if (!bdf) return wrong_usage(bdf.error());
   auto vmm = find_vmm(*bdf, options.vmm);
   if (!vmm) return report_error(vmm.error());
@@ -229,9 +230,7 @@ void add_msix_show(CLI::App& msix, int& status) {
   CLI::App* command = msix.add_subcommand(
       "show", "Show the guest's, the host's and the device's view of each vector");
   const auto options = std::make_shared<ShowOptions>();
-  command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
-      ->type_name("")
-      ->required();
+  command->add_option("DEVICE", options->device, kDeviceHelp)->type_name("")->required();
   add_socket_options(*command, options->vmm);
   command->add_flag("--json", options->json, kJsonHelp);
   command->footer(kMsixShowFooter);

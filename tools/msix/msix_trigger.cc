@@ -9,8 +9,10 @@
 #include <memory>
 #include <string>
 
+#include "mmap/msix_placement.h"
 #include "pci/sysfs.h"
 #include "tools/commands.h"
+#include "tools/devices/device_words.h"
 #include "tools/json.h"
 #include "tools/msix/msix_commands.h"
 #include "tools/vmm_client.h"
@@ -93,7 +95,7 @@ struct TriggerOptions {
 };
 
 int run(const TriggerOptions& options) {
-  const auto bdf = Bdf::parse(options.device);
+  const auto bdf = device_of(Sysfs(), options.device);
   if (!bdf) return wrong_usage(bdf.error());
   const auto outcome = trigger(*bdf, options.vector, options.vmm);
   if (!outcome) return report_error(outcome.error());
@@ -123,13 +125,11 @@ void add_msix_trigger(CLI::App& msix, int& status) {
   CLI::App* command =
       msix.add_subcommand("trigger", "Signal a vector, and report whether it arrives");
   const auto options = std::make_shared<TriggerOptions>();
-  command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
-      ->type_name("")
-      ->required();
+  command->add_option("DEVICE", options->device, kDeviceHelp)->type_name("")->required();
   command->add_option("VECTOR", options->vector, "Number of the vector, from 0")
       ->type_name("")
       ->required()
-      ->check(number_from(0, 2047));
+      ->transform(number_from(0, kMaxMsixVectors - 1));
   add_socket_options(*command, options->vmm);
   command->add_flag("--json", options->json, kJsonHelp);
   command->footer(kMsixTriggerFooter);

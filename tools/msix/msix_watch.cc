@@ -7,12 +7,14 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "tools/commands.h"
+#include "tools/devices/device_words.h"
 #include "tools/json.h"
 #include "tools/msix/msix_commands.h"
 #include "tools/msix/msix_view.h"
@@ -152,7 +154,7 @@ class VectorWatch {
 };
 
 int run(const WatchOptions& options) {
-  const auto bdf = Bdf::parse(options.device);
+  const auto bdf = device_of(Sysfs(), options.device);
   if (!bdf) return wrong_usage(bdf.error());
   auto vmm = find_vmm(*bdf, options.vmm);
   if (!vmm) return report_error(vmm.error());
@@ -196,15 +198,14 @@ int run(const WatchOptions& options) {
 void add_msix_watch(CLI::App& msix, int& status) {
   CLI::App* command = msix.add_subcommand("watch", "Show the rate of each vector, live");
   const auto options = std::make_shared<WatchOptions>();
-  command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
-      ->type_name("")
-      ->required();
+  command->add_option("DEVICE", options->device, kDeviceHelp)->type_name("")->required();
   add_socket_options(*command, options->vmm);
   command->add_option("--interval", options->seconds, "Seconds between two samples")
-      ->check(number_from(0.05, 3600))
+      ->transform(decimal_from(0.05, 3600))
       ->type_name("SECONDS")
       ->capture_default_str();
   command->add_option("--count", options->count, "End after N samples (default: run until stopped)")
+      ->transform(number_from(0, std::numeric_limits<unsigned>::max()))
       ->type_name("N");
   command->add_flag("--latency", options->latency, "Measure the latency of interrupts too");
   command->add_flag("--json", options->json, kJsonLinesHelp);

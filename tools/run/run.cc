@@ -5,11 +5,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -17,8 +19,10 @@
 #include <string>
 #include <vector>
 
+#include "base/printable.h"
 #include "inspect/inspection_json.h"
 #include "tools/commands.h"
+#include "tools/devices/device_words.h"
 #include "tools/json.h"
 #include "tools/output_file.h"
 #include "tools/run/run_messages.h"
@@ -36,7 +40,7 @@ struct RunArguments {
   VmOptions vm;
   std::vector<std::string> devices;
   bool allow_unsafe_interrupts = false;
-  std::string backend = "auto";
+  std::string backend{};  // empty: by the environment
   std::string vf_token;
   std::string summary_file;
   bool force = false;
@@ -47,6 +51,26 @@ std::optional<Backend> backend_of(const std::string& name) {
   if (name == "cdev") return Backend::Cdev;
   if (name == "group") return Backend::Group;
   return std::nullopt;
+}
+
+const std::vector<std::string>& backends() {
+  static const std::vector<std::string> names = {"auto", "cdev", "group"};
+  return names;
+}
+
+/// Returns the value of --backend, or of the environment if that is empty.
+Result<std::string> chosen_backend(const std::string& option) {
+  constexpr const char* kVariable = "PASSTHRU_BACKEND";
+  if (!option.empty()) return option;
+  const char* const variable = std::getenv(kVariable);
+  if (variable == nullptr || *variable == '\0') return "auto";
+  std::string name = variable;
+  if (std::find(backends().begin(), backends().end(), name) != backends().end()) return name;
+  return tl::unexpected(
+      Error{.code = EINVAL,
+            .operation = fmt::format("use the environment variable {}", kVariable),
+            .cause = fmt::format("'{}' is not {}", printable(name), joined_choices(backends())),
+            .advice = "Unset it, or use --backend"});
 }
 
 std::atomic<Vm*> running{nullptr};
@@ -133,11 +157,15 @@ int run(RunArguments& arguments) {
     if (!parsed) return wrong_usage(parsed.error());
     token = *parsed;
   }
+  const auto backend = chosen_backend(arguments.backend);
+  if (!backend) return wrong_usage(backend.error());
   for (const std::string& text : arguments.devices) {
-    auto device = parse_device_argument(text);
+    const auto argument = with_address(Sysfs(), text);
+    if (!argument) return wrong_usage(argument.error());
+    auto device = parse_device_argument(*argument);
     if (!device) return wrong_usage(device.error());
     device->options.allow_unsafe_interrupts = arguments.allow_unsafe_interrupts;
-    device->source.backend = backend_of(arguments.backend);
+    device->source.backend = backend_of(*backend);
     if (!device->options.vf_token) device->options.vf_token = token;
     options.devices.push_back(*device);
   }
@@ -199,7 +227,7 @@ CLI::App* add_run(CLI::App& app, int& status) {
                    "Kernel command line; console=ttyS0 is on stdin and stdout (default: empty)")
       ->type_name("STRING");
   command->add_option("--memory", vm.memory, "Size of the guest's memory, with K, M or G")
-      ->transform(CLI::AsSizeValue(false).description(""))
+      ->transform(any_size())
       ->type_name("SIZE")
       ->default_str("512M");
   command
@@ -212,35 +240,37 @@ CLI::App* add_run(CLI::App& app, int& status) {
                                                         : Kind::Anonymous;
           },
           "Kind of the guest's memory: anonymous memory, a memfd, or reserved huge pages")
-      ->check(CLI::IsMember({"anonymous", "memfd", "hugetlbfs"}).description(""))
+      ->transform(one_of({"anonymous", "memfd", "hugetlbfs"}))
       ->type_name("anonymous|memfd|hugetlbfs")
       ->default_str("anonymous");
   command
       ->add_option("--huge-page-size", vm.memory_from.huge_page_size,
                    "Page size for --memory-from hugetlbfs (default: 2M)")
-      ->transform(CLI::AsSizeValue(false).description(""))
+      ->transform(any_size())
       ->type_name("2M|1G")
       ->default_str("");
   command->add_option("--cpus", vm.cpus, "Number of virtual CPUs")
+      ->transform(number_from(1, VmOptions::kMaxCpus))
       ->type_name("N")
       ->capture_default_str();
   command
       ->add_option(
           "--device", arguments->devices,
-          "PCI function to assign, bound to vfio-pci, for example 0000:00:02.0; repeat for more. "
+          "Device to assign, bound to vfio-pci: its address, ids or part of its name; repeat for "
+          "more. "
           "Options: nomap=N, msix=auto|inplace|barN, rom=FILE|off, addr=SLOT.FUNCTION, moderate=N, "
           "vectors=N, reset=on|off, silence=SECONDS, vf-token=UUID. If another process has opened "
           "it: fd=N,iommufd=N or group-fd=N,container-fd=N,bdf=BDF")
-      ->type_name("BDF[,OPTION]...")
+      ->type_name("DEVICE[,OPTION]...")
       ->take_all()
       ->allow_extra_args(false);
   command
       ->add_option(
           "--backend", arguments->backend,
           "How to open devices: by their own nodes and an iommufd (cdev), by their IOMMU groups "
-          "(group), or by what this machine supports (auto, the default)")
-      ->check(CLI::IsMember({"auto", "cdev", "group"}).description(""))
-      ->envname("PASSTHRU_BACKEND")
+          "(group), or by what this machine supports (auto, the default). The environment variable "
+          "PASSTHRU_BACKEND sets another default")
+      ->transform(one_of(backends()))
       ->type_name("auto|cdev|group");
   command
       ->add_option_function<std::string>(
@@ -250,7 +280,7 @@ CLI::App* add_run(CLI::App& app, int& status) {
           },
           "Which BARs other devices of the guest reach by DMA: all (on), none (off), or with "
           "several devices those up to 4 GiB (auto, the default)")
-      ->check(CLI::IsMember({"auto", "on", "off"}).description(""))
+      ->transform(one_of({"auto", "on", "off"}))
       ->type_name("auto|on|off");
   command
       ->add_option("--vf-token", arguments->vf_token,
@@ -265,10 +295,10 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->add_option_function<std::string>(
           "--audit",
           [&vm](const std::string& text) {
-            vm.audit = std::chrono::milliseconds(text == "off" ? 0 : std::stoul(text));
+            vm.audit = std::chrono::milliseconds(read_number(text).value_or(0));  // off
           },
           "Interval between checks for damaged interrupts, in milliseconds (default: 100), or off")
-      ->check((CLI::IsMember({"off"}) | number_from(1, 60'000)).description(""))
+      ->transform(number_from(1, 60'000, "off"))
       ->type_name("MS|off");
   command->add_flag("--forward-interrupts", vm.forward_interrupts,
                     "Deliver MSI and MSI-X through this process, which counts them (default: "
@@ -296,7 +326,7 @@ CLI::App* add_run(CLI::App& app, int& status) {
       ->add_option("--kvm-fd", vm.kvm_fd,
                    "Descriptor of /dev/kvm, which the parent process opened, if this process "
                    "cannot open it (default: open /dev/kvm)")
-      ->check(CLI::Range(0, std::numeric_limits<int>::max()).description(""))
+      ->transform(number_from(0, std::numeric_limits<int>::max()))
       ->type_name("N")
       ->default_str("");
   CLI::Option* summary_option =

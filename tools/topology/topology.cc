@@ -10,6 +10,7 @@
 #include "pci/sysfs.h"
 #include "pci/topology.h"
 #include "tools/commands.h"
+#include "tools/devices/device_words.h"
 #include "tools/json.h"
 #include "tools/topology/topology_output.h"
 #include "tools/topology/topology_watch.h"
@@ -44,7 +45,7 @@ int show(const TopologyOptions& options) {
   if (options.watch) return watch_topology(sysfs, options.json);
   std::optional<Bdf> device;
   if (options.device) {
-    const auto bdf = Bdf::parse(*options.device);
+    const auto bdf = device_of(sysfs, *options.device);
     if (!bdf) return wrong_usage(bdf.error());
     device = *bdf;
   }

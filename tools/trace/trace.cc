@@ -11,6 +11,7 @@
 
 #include "pci/sysfs.h"
 #include "tools/commands.h"
+#include "tools/devices/device_words.h"
 #include "tools/terminal.h"
 #include "tools/trace/trace_file.h"
 #include "tools/trace/trace_summary.h"
@@ -160,7 +161,7 @@ Result<void> trace(Tracer& tracer, double seconds) {
 }
 
 int run(const TraceOptions& options) {
-  const auto bdf = Bdf::parse(options.device);
+  const auto bdf = device_of(Sysfs(), options.device);
   if (!bdf) return wrong_usage(bdf.error());
   if (const auto function = Sysfs().function(*bdf); !function)
     return report_error(function.error());
@@ -195,16 +196,14 @@ CLI::App* add_trace(CLI::App& app, int& status) {
   CLI::App* command =
       app.add_subcommand("trace", "Record the interrupts of a running guest's device");
   const auto options = std::make_shared<TraceOptions>();
-  command->add_option("DEVICE", options->device, "PCI address, as 'passthru list' shows it")
-      ->type_name("")
-      ->required();
+  command->add_option("DEVICE", options->device, kDeviceHelp)->type_name("")->required();
   command
       ->add_option("-o,--output", options->file, "File to write, complete at the end of the trace")
       ->required()
       ->type_name("FILE");
   command
       ->add_option("--seconds", options->seconds, "Duration of the trace (default: until Ctrl-C)")
-      ->check(number_from(0.05, 86'400))
+      ->transform(decimal_from(0.05, 86'400))
       ->type_name("SECONDS");
   command->add_flag("--force", options->force, "Replace FILE if it exists");
   add_socket_options(*command, options->vmm);

@@ -42,32 +42,47 @@ refused() {
 
 refused 2 "'nosuch' is not a command" "'passthru --help'" -- nosuch
 refused 2 "'shw' is not a command" "'passthru msix --help'" -- msix shw
-refused 2 'A subcommand is required' "'passthru msix --help'" -- msix
-refused 2 '--nosuch' "'passthru list --help'" -- list --nosuch
+refused 2 "'ilst' is not a command. Did you mean 'list'?" -- ilst
+refused 2 "'gen' is not a command. 'passthru --help'" -- gen
+refused 2 "'wacth' is not a command. Did you mean 'watch'?" -- msix wacth
+refused 2 'name a command: show, watch, audit or trigger.' "'passthru msix --help'" -- msix
+refused 2 "'--nosuch' is not an option of 'passthru list'." "'passthru list --help'" -- list --nosuch
+refused 2 "'--jsn' is not an option of 'passthru list'. Did you mean '--json'?" -- list --jsn
+refused 2 "'--sokcet' is not an option of 'passthru bars'. Did you mean '--socket'?" -- bars --sokcet=x
+refused 2 "'more' is not expected here." -- msix show "$absent" more
+refused 2 '--json takes no value.' -- list --json=maybe
+refused 2 '--kernel needs a value.' -- run --kernel
+refused 2 '--memory is given 2 times. Give it once.' -- run --kernel x --memory 1G --memory 2G
+refused 2 "'nosuch' is not a command." "'passthru --help'" -- help nosuch
+refused 2 "'hsow' is not a command. Did you mean 'show'?" "'passthru msix --help'" -- help msix hsow
+refused 2 "--sort: 'size' is not address, name, class, driver, group or numa" -- list --sort size
 refused 2 'either devices or --all' 'Name devices, or use --all' -- msix audit
 refused 2 'either devices or --all' -- msix audit "$absent" --all
-refused 2 '--format' -- msix audit --all --format=xml
-refused 2 'DEVICE excludes --watch' -- topology --watch 0000:00:02.0
+refused 2 "--format: 'xml' is not text, json or prometheus" -- msix audit --all --format=xml
+refused 2 'DEVICE cannot be used with --watch' -- topology --watch 0000:00:02.0
 refused 2 'DEVICE is required' -- trace -o /tmp/x
 refused 2 '--output is required' -- trace "$absent"
 refused 2 'VECTOR' -- msix trigger "$absent" 2048
-refused 2 '--memory-from' nonsense hugetlbfs -- run --kernel x --memory-from nonsense
+refused 2 "--memory-from: 'nonsense' is not anonymous, memfd or hugetlbfs" -- run --kernel x --memory-from nonsense
 refused 2 'not a multiple of the huge page size, 1024 MiB' 'Use --memory 2048M' -- \
   run --kernel x --memory 1536M --memory-from hugetlbfs --huge-page-size 1G
 refused 2 'no huge pages of 4096 bytes' '--huge-page-size 2M or 1G' -- \
   run --kernel x --memory-from hugetlbfs --huge-page-size 4K
 refused 2 '--huge-page-size requires --memory-from hugetlbfs' 'Add --memory-from hugetlbfs' -- run --kernel x --memory-from memfd --huge-page-size 2M
-refused 2 '--kvm-fd' -- run --kernel x --kvm-fd -1
-refused 2 '--svg excludes --json' -- bars "$absent" --svg x --json
+refused 2 "--kvm-fd: '-1' is not a number from 0 to 2147483647" -- run --kernel x --kvm-fd -1
+refused 2 '--svg' 'cannot be used with' '--json' -- bars "$absent" --svg x --json
 refused 2 '--force requires --svg' -- bars "$absent" --force
 refused 2 "--interval: 'soon' is not a number from 0.05 to 3600" -- msix watch "$absent" --interval soon
 refused 2 "--interval: '0' is not a number" -- msix watch "$absent" --interval 0
-refused 2 '--count' -- msix watch "$absent" --count many
+refused 2 "--count: 'many' is not a number from 0 to 4294967295" -- msix watch "$absent" --count many
 refused 2 "--seconds: '0' is not a number from 0.05 to 86400" -- trace "$absent" -o /tmp/x --seconds 0
 refused 2 "VECTOR: 'x' is not a number from 0 to 2047" -- msix trigger "$absent" x
 for command in bind unbind; do
   refused 2 'DEVICE is required' "'passthru $command --help'" -- "$command"
-  refused 2 "'nvme0'" 'like 0000:00:02.0' -- "$command" nvme0
+  refused 2 "'nosuch0'" 'like 0000:00:02.0' "'passthru list'" -- "$command" nosuch0
+  refused 2 "'ffff:ffff'" 'no device has these vendor and device ids' -- "$command" ffff:ffff
+  refused 2 "'/dev/nosuch0'" 'no PCI device has a disk of this name' -- "$command" /dev/nosuch0
+  refused 2 "'00:2.0'" 'expected SSSS:BB:DD.F or BB:DD.F' -- "$command" 00:2.0
   refused 3 "$absent" 'no PCI function at this address' "'passthru list'" -- "$command" --dry-run "$absent"
   refused 3 "$absent" 'no PCI function at this address' -- "$command" --group "$absent"
 done
@@ -76,13 +91,17 @@ done
 refused 2 '--kernel is required' "'passthru run --help'" -- run
 refused 2 '134217729 bytes of memory are not a whole number of steps' 'multiple of 2 MiB' -- run --kernel /x --memory 134217729
 refused 2 '1048576 bytes of memory are out of range' 'from 64 MiB to 261120 MiB' -- run --kernel /x --memory 1M
-refused 2 '--memory' 'lots' -- run --kernel /x --memory lots
-refused 2 '0 CPUs are out of range' 'Use 1 to 254 CPUs' -- run --kernel /x --cpus 0
-refused 2 '255 CPUs are out of range' -- run --kernel /x --cpus 255
-refused 2 '--cpus' 'two' -- run --kernel /x --cpus two
-refused 2 "--audit" "'0' is not a number from 1 to 60000" -- run --kernel /x --audit 0
-refused 2 "--audit" 'never not in {off}' -- run --kernel /x --audit never
-refused 2 "read the PCI address 'nvme0'" -- run --kernel /x --device nvme0
+refused 2 "--memory: 'lots' is not a size, such as 512M or 2G" -- run --kernel /x --memory lots
+for number in 0 255 two 1.5 0x1 +1; do
+  refused 2 "--cpus: '$number' is not a number from 1 to 254" -- run --kernel /x --cpus "$number"
+done
+refused 2 "--memory: '-1G' is not a size" -- run --kernel /x --memory -1G
+for number in .5e3 1e3 0x64 1.5; do
+  refused 2 "--audit: '$number' is not a number from 1 to 60000, or off" -- run --kernel /x --audit "$number"
+done
+refused 2 "--audit: '0' is not a number from 1 to 60000, or off" -- run --kernel /x --audit 0
+refused 2 "--audit: 'never' is not a number from 1 to 60000, or off" -- run --kernel /x --audit never
+refused 2 "find the device 'nosuch0'" -- run --kernel /x --device nosuch0,nomap=1
 refused 2 "$absent" 'the device is named twice' 'Name each device once' -- run --kernel /x --device "$absent" --device "$absent"
 device_option() {
   local option=$1
@@ -124,7 +143,7 @@ for command in 'msix show' 'msix watch' 'msix audit' 'msix trigger' bars 'trace 
   last=()
   [ "$command" != 'msix trigger' ] || last=(0)
   # shellcheck disable=SC2086 # words
-  refused 2 "'nvme0'" 'like 0000:00:02.0' -- $command nvme0 "${last[@]}"
+  refused 2 "'nosuch0'" 'like 0000:00:02.0' -- $command nosuch0 "${last[@]}"
 done
 for command in 'msix show' 'msix audit' 'msix trigger' bars 'trace -o /tmp/x' topology; do
   last=()
@@ -175,6 +194,41 @@ answered 3 'no such vector' '{"version":1,"error":"no such vector","errno":22}' 
 answered 3 'ask the VMM at' '{"version":1,"arrived":"yes","latency_ns":{}}' msix trigger "$absent" 0
 answered 3 'ask the VMM' '{"version":1,"devices":{}}' bars "$absent"
 
+# A wrong environment variable is named, and hurts only the command that reads it.
+PASSTHRU_BACKEND=foo refused 2 'use the environment variable PASSTHRU_BACKEND' "'foo' is not auto, cdev or group" \
+  'Unset it, or use --backend' -- run --kernel /no/such
+PASSTHRU_BACKEND=foo refused 3 'read the kernel image /no/such' -- run --kernel /no/such --backend cdev
+PASSTHRU_BACKEND='' refused 3 'read the kernel image /no/such' -- run --kernel /no/such
+PASSTHRU_BACKEND=foo refused 2 "'nosuch0'" -- msix show nosuch0
+
+# answers STATUS WORDS... -- ARGUMENT...: the command must exit with STATUS and print WORDS on standard output.
+answers() {
+  local wanted=$1 status=0 words=()
+  shift
+  while [ "$1" != -- ]; do
+    words+=("$1")
+    shift
+  done
+  shift
+  "$passthru" "$@" </dev/null >"$said" 2>/dev/null || status=$?
+  check "$*" "$status" "$wanted" "${words[@]}"
+}
+answers 0 'Usage: passthru ' 'msix' 'Exit status' -- help
+answers 0 'Usage: passthru msix show ' -- help msix show
+answers 0 'Usage: passthru msix show ' -- msix show --help
+for word in version -V --version; do answers 0 'passthru 0.' -- "$word"; done
+if [ -n "$(ls /sys/bus/pci/devices 2>/dev/null)" ]; then
+  answers 0 DEVICE ASSIGNABLE -- list
+  answers 0 '"devices"' '"interfaces"' '"disks"' -- list --json --sort name
+  answers 1 -- list no-device-has-this-word
+  answers 1 '"devices": []' -- list --json --driver no-such-driver
+fi
+status=0
+"$passthru" >"$directory/out" 2>"$said" || status=$?
+check 'without a word' "$status" 2 'passthru doctor' 'passthru list' "'passthru help'"
+[ ! -s "$directory/out" ] || check 'without a word: standard output' 'not empty' 'empty'
+[ "$(wc -l <"$said")" -le 6 ] || check 'without a word' 'too long' 'short'
+
 # Output that cannot be written.
 status=0
 "$passthru" list --json >/dev/full 2>"$said" || status=$?
@@ -183,7 +237,7 @@ status=0
 "$passthru" generate man >&- 2>"$said" || status=$?
 check 'generate, without an output' "$status" 3 'write the output'
 status=0
-"$passthru" msix show nvme0 2>/dev/full || status=$?
+"$passthru" msix show nosuch0 2>/dev/full || status=$?
 : >"$said"
 check 'an error that cannot be written' "$status" 2
 [ "$failures" = 0 ]

@@ -37,10 +37,27 @@ if [ -n "$device" ]; then
   equal 'a device, where colons divide words' "$(completed run --device "$device")" "${device##*:}"
 fi
 
-# Types the words into a real zsh on a terminal, which completes and runs them.
+# The names of devices, on a machine that the test makes.
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
-"$passthru" generate zsh >"$directory/_passthru"
+devices=$directory/sys/bus/pci/devices
+mkdir -p "$devices"/0000:0{1,2,3,4}:00.0 "$devices/0000:01:00.0/net/eth7" "$devices/0000:02:00.0/virtio0/net/ens4" \
+  "$devices/0000:03:00.0/nvme/nvme5/nvme5n1" "$devices/0000:04:00.0/ata1/host0/target0:0:0/0:0:0:0/block/sdq"
+made_up() { sed "s#/sys/bus#$directory/sys/bus#g"; }
+(
+  # shellcheck source=/dev/null
+  source <("$passthru" generate bash | made_up)
+  COMP_WORDBREAKS=' '
+  for name in eth7 ens4 sdq; do equal "the name $name" "$(completed bind "${name%?}")" "$name"; done
+  equal 'the names of a drive' "$(completed bind nv)" 'nvme5 nvme5n1'
+  equal 'an address' "$(completed msix show 0000:03)" 0000:03:00.0
+  equal 'a name of run' "$(completed run --device eth)" eth7
+  equal 'no name without a file' "$(completed bind '*')" ''
+  [ "$failures" = 0 ]
+) || failures=$((failures + 1))
+
+# Types the words into a real zsh on a terminal, which completes and runs them.
+"$passthru" generate zsh | made_up >"$directory/_passthru"
 cat >"$directory/type" <<'ZSH'
 zmodload zsh/zpty
 zpty shell zsh -f -i
@@ -57,15 +74,10 @@ equal 'zsh: a subcommand of msix' "$(zsh_completed 'msix a')" 'msix audit'
 equal 'zsh: an option' "$(zsh_completed 'run --ke')" 'run --kernel'
 equal 'zsh: no option of another subcommand' "$(zsh_completed 'trace --ke')" 'trace --ke'
 equal 'zsh: no internal subcommand' "$(zsh_completed gen)" gen
+for name in eth7 ens4 sdq; do equal "zsh: the name $name" "$(zsh_completed "bind ${name%?}")" "bind $name"; done
 equal 'zsh: a file' "$(zsh_completed "run --kernel $directory/ty")" "run --kernel $directory/type"
-if [ -n "$device" ]; then
-  # The shortest prefix of the device that is unique.
-  for ((length = 1; length <= ${#device}; ++length)); do
-    [ "$(find /sys/bus/pci/devices -name "${device:0:length}*" | wc -l)" != 1 ] || break
-  done
-  equal 'zsh: a device' "$(zsh_completed "msix show ${device:0:length}")" "msix show $device"
-  equal 'zsh: a device of run' "$(zsh_completed "run --device ${device:0:length}")" "run --device $device"
-fi
+equal 'zsh: a device' "$(zsh_completed 'msix show 0000:03')" 'msix show 0000:03:00.0'
+equal 'zsh: a device of run' "$(zsh_completed 'run --device 0000:03')" 'run --device 0000:03:00.0'
 
 # The recipe for a node exporter in the help of `msix audit`, run with each exit status of an audit.
 recipe=$("$passthru" msix audit --help | grep 'format=prometheus')
@@ -85,9 +97,10 @@ for status in 0 1 3; do
 done
 
 page=$("$passthru" generate man)
-for command in list 'msix show' 'msix audit' trace run bind; do
+for command in list 'msix show' 'msix audit' trace run bind help version; do
   equal "the manual has '$command'" "$(grep -c "^\.SS passthru $command\$" <<<"$page")" 1
 done
+equal 'the manual has the environment variable' "$(grep -c '^\.B PASSTHRU_BACKEND$' <<<"$page")" 1
 equal 'the manual has its options' "$(grep -c '^\.B \\-\\-kernel' <<<"$page")" 1
 equal 'the manual has no type names of a programming language' \
   "$(grep -E '^\.B ' <<<"$page" | grep -cE 'UINT|INT|FLOAT|TEXT| in \[|:SIZE|\{' || [ $? -eq 1 ])" 0

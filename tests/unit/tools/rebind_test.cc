@@ -80,6 +80,30 @@ TEST_F(RebindCommand, ADryRunWithoutChangesSaysSo) {
   EXPECT_EQ(out, "# nothing to do\n");
 }
 
+TEST_F(RebindCommand, ADryRunByANameSaysWhichDeviceItIs) {
+  tree.add({.driver = "e1000e"}).add_child(kName, "net/eth0", "net");
+  tree.put("bus/pci/devices/0000:00:02.0/net/eth0/flags", "0x1002\n");  // down
+  BindOptions options = named("eth0");
+  options.dry_run = true;
+  ASSERT_EQ(bind(options), kDone) << err;
+  EXPECT_THAT(out, StartsWith("# eth0 is 0000:00:02.0\n"));
+  EXPECT_THAT(out, HasSubstr("echo vfio-pci > "));
+  EXPECT_THAT(out, HasSubstr("0000:00:02.0/driver_override"));
+  EXPECT_EQ(driver(), "e1000e");
+  options.json = true;
+  ASSERT_EQ(bind(options), kDone) << err;
+  const Json json = Json::parse(out);
+  EXPECT_EQ(json.at("devices"), Json::array({kName}));
+  EXPECT_FALSE(json.at("changes").empty());
+}
+
+TEST_F(RebindCommand, ANameOfNoDeviceIsWrongUsage) {
+  tree.add({.driver = "nvme"});
+  EXPECT_EQ(bind(named("nosuch0")), kUsage);
+  EXPECT_THAT(err, HasSubstr("cannot find the device 'nosuch0'"));
+  EXPECT_EQ(driver(), "nvme");
+}
+
 TEST_F(RebindCommand, AnInterruptedBindIsTakenBack) {
   tree.add({.driver = "nvme"});
   tree.put("run/passthru/0000:00:02.0",
