@@ -36,8 +36,10 @@ void AssignedDevice::Impl::handle_events() {
 void AssignedDevice::Impl::handle_error() {
   MutexLock lock(device_mutex_);
   ++device_errors_;
-  const auto errors = attached() ? recorded_errors() : std::nullopt;
-  errors_unread_ = attached() && !errors && !answers();
+  // During a reset the kernel may hold up a read until the reset ends.
+  const bool readable = attached() && (phase_ == Phase::Running || phase_ == Phase::Silent);
+  const auto errors = readable ? recorded_errors() : std::nullopt;
+  errors_unread_ = readable && !errors && !answers();
   if (errors) {
     tell(Event::Kind::DeviceError,
          fmt::format("{}.{} The guest keeps the device", to_string(*errors),
