@@ -14,7 +14,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-ListedDevice nic() {
+ListedDevice listed_nic() {
   return {.function = {.bdf = {.bus = 2},
                        .vendor = 0x8086,
                        .device = 0x10d3,
@@ -28,7 +28,7 @@ ListedDevice nic() {
           .interfaces = {"eth0"}};
 }
 
-ListedDevice drive() {
+ListedDevice listed_drive() {
   return {.function = {.bdf = {.bus = 1},
                        .vendor = 0x144d,
                        .device = 0xa808,
@@ -69,14 +69,14 @@ TEST(ListedDevices, AFilterLetsMatchingDevicesPass) {
       {"assignable", {.assignable = true}, false, true},
   };
   for (const auto& each : filters) {
-    EXPECT_EQ(passes(nic(), each.filter), each.nic) << each.what;
-    EXPECT_EQ(passes(drive(), each.filter), each.drive) << each.what;
+    EXPECT_EQ(passes(listed_nic(), each.filter), each.nic) << each.what;
+    EXPECT_EQ(passes(listed_drive(), each.filter), each.drive) << each.what;
   }
 }
 
 TEST(ListedDevices, AreSortedByAKeyAndThenByAddress) {
   const auto buses = [](const char* order) {
-    std::vector<ListedDevice> devices = {nic(), drive()};
+    std::vector<ListedDevice> devices = {listed_nic(), listed_drive()};
     devices.push_back({.function = {.bdf = {.bus = 3}}, .name = "Zeta"});
     sort_devices(devices, list_order(order));
     std::vector<int> numbers;
@@ -93,13 +93,13 @@ TEST(ListedDevices, AreSortedByAKeyAndThenByAddress) {
 
 TEST(ListedDevices, NoLineIsWiderThanTheTerminal) {
   for (const size_t width : {80U, 100U, 132U}) {
-    std::istringstream lines(list_text({nic(), drive()}, width));
+    std::istringstream lines(list_text({listed_nic(), listed_drive()}, width));
     for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), width) << line;
   }
 }
 
 TEST(ListedDevices, ANarrowTerminalKeepsTheNamesAndTheAnswer) {
-  const std::string text = list_text({nic(), drive()}, 80);
+  const std::string text = list_text({listed_nic(), listed_drive()}, 80);
   for (const char* kept : {"DEVICE", "NAME", "DRIVER", "USED AS", "GROUP", "ASSIGNABLE",
                            "0000:02:00.0", "eth0", "nvme0n1"}) {
     EXPECT_THAT(text, HasSubstr(kept));
@@ -109,7 +109,7 @@ TEST(ListedDevices, ANarrowTerminalKeepsTheNamesAndTheAnswer) {
 }
 
 TEST(ListedDevices, APipeGetsEverything) {
-  const std::string text = list_text({nic(), drive()}, std::nullopt);
+  const std::string text = list_text({listed_nic(), listed_drive()}, std::nullopt);
   for (const char* word : {"NUMA", "MSI-X", "Non-Volatile memory controller", "8086:10d3",
                            "Intel Corporation 82574L Gigabit Network Connection",
                            "no: the host's driver e1000e has it"}) {

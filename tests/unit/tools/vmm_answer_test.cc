@@ -16,7 +16,7 @@ namespace passthru::tools {
 namespace {
 
 using ::testing::HasSubstr;
-using Json = nlohmann::json;
+using Document = nlohmann::json;
 using Limits = AnswerLimits;
 
 std::string repeated(const std::string& text, size_t count) {
@@ -98,7 +98,7 @@ TEST(VmmAnswer, ALargeDeviceFitsIntoTheLimits) {
     vector.forwarded->latency_log2_ns.fill(1'000'000);
     inspection.vectors.push_back(std::move(vector));
   }
-  const Json whole = {{"version", 1}, {"devices", std::vector{inspection}}};
+  const Document whole = {{"version", 1}, {"devices", std::vector{inspection}}};
   const auto answer = parse_answer(whole.dump());
   ASSERT_TRUE(answer) << answer.error().cause;
   const auto read = inspections_in(*answer);
@@ -114,16 +114,16 @@ TEST(VmmAnswer, TextsArePrintableAndNumbersWithFractionsAreNull) {
   EXPECT_TRUE((*answer)["b"]["c"].is_null()) << "its conversion to an integer is undefined";
 }
 
-Json answer_about(const std::string& member, Json value) {
-  Json device = {{"device", "0000:00:02.0"}};
+Document answer_about(const std::string& member, Document value) {
+  Document device = {{"device", "0000:00:02.0"}};
   device[member] = std::move(value);
-  return {{"version", 1}, {"devices", Json::array({device})}};
+  return {{"version", 1}, {"devices", Document::array({device})}};
 }
 
 TEST(VmmAnswer, DevicesWithWrongMembersAreRefused) {
-  const Json index0 = {{"index", 0}};
-  const Json too_many_vectors(2049, index0);
-  const std::vector<std::pair<Json, std::string>> wrong = {
+  const Document index0 = {{"index", 0}};
+  const Document too_many_vectors(2049, index0);
+  const std::vector<std::pair<Document, std::string>> wrong = {
       {answer_about("vectors", {index0, index0}), "a vector twice"},
       {answer_about("vectors", {{{"index", 2048}}}), "a number that no vector has"},
       {answer_about("vectors", {{{"index", -1}}}), "a number that no vector has"},
@@ -131,13 +131,13 @@ TEST(VmmAnswer, DevicesWithWrongMembersAreRefused) {
       {answer_about("bars", {index0, index0}), "a BAR twice"},
       {answer_about("bars", {{{"index", 7}}}), "a number that no BAR has"},
       {answer_about("vectors", {{{"index", nullptr}}}), "type must be number"},
-      {answer_about("bars", {{{"index", 0}, {"spans", Json(1025, Json::object())}}}),
+      {answer_about("bars", {{{"index", 0}, {"spans", Document(1025, Document::object())}}}),
        "a BAR with too many spans"},
       {answer_about("vectors", 1), "type must be array"},
-      {answer_about("name", Json::array()), "type must be string"},
+      {answer_about("name", Document::array()), "type must be string"},
       {answer_about("device", "nvme0"), "nvme0"},
       {{{"version", 1}}, "devices"},
-      {{{"version", 1}, {"devices", Json::object()}}, "type must be array"},
+      {{{"version", 1}, {"devices", Document::object()}}, "type must be array"},
   };
   for (const auto& [answer, cause] : wrong) {
     const auto read = inspections_in(answer);
