@@ -90,7 +90,7 @@ done
 # Errors of `run` before it opens KVM or a device.
 refused 2 '--kernel is required' "'passthru run --help'" -- run
 refused 2 '134217729 bytes of memory are not a whole number of steps' 'multiple of 2 MiB' -- run --kernel /x --memory 134217729
-refused 2 '1048576 bytes of memory are out of range' 'from 64 MiB to 261120 MiB' -- run --kernel /x --memory 1M
+refused 2 '1048576 bytes of memory are out of range' 'from 64 MiB to 4194304 MiB' -- run --kernel /x --memory 1M
 refused 2 "--memory: 'lots' is not a size, such as 512M or 2G" -- run --kernel /x --memory lots
 for number in 0 255 two 1.5 0x1 +1; do
   refused 2 "--cpus: '$number' is not a number from 1 to 254" -- run --kernel /x --cpus "$number"
