@@ -93,6 +93,7 @@ TEST_F(Handover, TheNextVmmFindsTheRegistersAndGetsTheMessages) {
   next_write(kRaise, 4);
   EXPECT_THAT(soon_delivered(next_host), ElementsAre(kMessage));
   EXPECT_EQ(next_read(kInterruptStatus), 6U);
+  next_write(kAcknowledge, 6);
   EXPECT_THAT(host.delivered(), IsEmpty());
 }
 

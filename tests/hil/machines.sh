@@ -195,12 +195,13 @@ port_without_acs() {
 
 # The bridge forwards nothing while its buses have no numbers.
 silent_device() {
-  local buses status=0
-  buses=$(setpci -s $port SECONDARY_BUS.w)
-  setpci -s $port SECONDARY_BUS.w=0000
+  local secondary subordinate status=0
+  secondary=$(setpci -s $port SECONDARY_BUS)
+  subordinate=$(setpci -s $port SUBORDINATE_BUS)
+  setpci -s $port SECONDARY_BUS=00 SUBORDINATE_BUS=00
   "$passthru" list --json >$listed || failed 'case 12: list: exit status' $listed
   "$passthru" doctor $many >$answer || status=$?
-  setpci -s $port SECONDARY_BUS.w="$buses"
+  setpci -s $port SECONDARY_BUS="$secondary" SUBORDINATE_BUS="$subordinate"
   equal 'case 12: list: a device whose config space reads as all ones' \
     "$(jq -r --arg device $many '.devices[] | select(.device == $device) | "\(.assignable), \(.why_not)"' $listed)" \
     'false, it does not answer: its config space reads as all ones' $listed
