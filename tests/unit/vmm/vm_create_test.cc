@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <memory>
 #include <string>
 
+#include "tests/fakes/fake_kernel.h"
 #include "vmm/vm.h"
 
 namespace passthru {
@@ -14,7 +16,7 @@ namespace {
 class VmCreate : public testing::Test {
  protected:
   static std::string refused(const VmOptions& options) {
-    const auto vm = Vm::create(options, nullptr);
+    const auto vm = Vm::create(options, std::make_shared<FakeKernel>());
     return vm ? "accepted" : vm.error().message();
   }
   static std::string file(const std::string& name, const std::string& content) {
