@@ -13,6 +13,7 @@
 extern "C" {
 #endif
 
+/** Marks a function that the shared library exports. */
 #if defined(__GNUC__)
 #define PASSTHRU_API __attribute__((visibility("default")))
 #else
