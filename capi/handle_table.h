@@ -114,6 +114,7 @@ class HandleTable {
   // A handle is odd, so it is never the address of an object.
   static Handle* to_handle(uint64_t generation, size_t index) {
     const uint64_t number = (generation << kIndexBits | index) << 4 | kTag << 1 | 1;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): a handle points to no object
     return reinterpret_cast<Handle*>(static_cast<uintptr_t>(number));
   }
   static std::optional<Place> parse(const Handle* handle) {
