@@ -35,7 +35,7 @@ class PciBus {
  private:
   GuestFunction* find(uint64_t address) const;
 
-  std::array<std::shared_ptr<GuestFunction>, kSlots * kFunctions> functions_;
+  std::array<std::shared_ptr<GuestFunction>, size_t{kSlots} * kFunctions> functions_;
 };
 
 /// PCI Express 7.2.2: config space as memory.
