@@ -56,7 +56,7 @@ addresses() {
 slots() {
   local devices=() i
   for ((i = 0; i < 32; i++)); do devices+=(--device "$(printf '0000:01:%02x.0' "$i")"); done
-  refused 'run: more devices than slots' 2 '32 devices' '31 slots' 'Assign fewer devices' -- "${run[@]}" "${devices[@]}"
+  refused 'run: more devices than slots' 2 'need 32 slots' 'has 31' 'Assign fewer devices' -- "${run[@]}" "${devices[@]}"
 }
 
 bridges_and_drivers() {
