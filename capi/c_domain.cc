@@ -39,15 +39,16 @@ Result<void> CDomain::add_to_services(passthru_device* handle, AssignedDevice& d
 }
 
 void CDomain::remove(passthru_device* handle, AssignedDevice& device) {
-  std::shared_ptr<DeviceMonitor> monitor;
+  Monitors monitors;
   InspectServer* server = nullptr;
   {
     MutexLock lock(devices_mutex_);
     devices_.erase(handle);
-    monitor = monitor_;
+    monitors = stopping_;
+    if (monitor_) monitors.insert(monitor_);
     server = server_.get();
   }
-  if (monitor) monitor->remove(device);
+  for (const auto& monitor : monitors) monitor->remove(device);
   if (server != nullptr) server->remove(device);
 }
 
@@ -71,14 +72,18 @@ Result<void> CDomain::start_audit(std::chrono::milliseconds interval) {
   return {};
 }
 
-// A `remove` in another thread may still use the monitor, so its threads are stopped here.
+// A `remove` in another thread may still use a monitor, so its threads are stopped here. They still
+// use their devices meanwhile, so `remove` waits for them too.
 void CDomain::stop_audit() {
-  std::shared_ptr<DeviceMonitor> stopped;
+  Monitors stopped;
   {
     MutexLock lock(devices_mutex_);
-    stopped = std::exchange(monitor_, nullptr);
+    if (monitor_) stopping_.insert(std::exchange(monitor_, nullptr));
+    stopped = stopping_;
   }
-  if (stopped) stopped->stop();
+  for (const auto& monitor : stopped) monitor->stop();
+  MutexLock lock(devices_mutex_);
+  for (const auto& monitor : stopped) stopping_.erase(monitor);
 }
 
 Result<void> CDomain::serve(const std::string& path, bool own_loop) {

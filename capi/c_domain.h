@@ -66,6 +66,8 @@ class CDomain {
   [[nodiscard]] Forwarder* driven_forwarder() { return driven_forwarder_; }
 
  private:
+  using Monitors = std::set<std::shared_ptr<DeviceMonitor>>;
+
   Result<void> add_to_services(passthru_device* handle, AssignedDevice& device)
       PASSTHRU_EXCLUDES(devices_mutex_);
   [[nodiscard]] std::vector<AssignedDevice*> all_devices() const PASSTHRU_REQUIRES(devices_mutex_);
@@ -77,6 +79,8 @@ class CDomain {
   Mutex devices_mutex_;
   std::map<passthru_device*, AssignedDevice*> devices_ PASSTHRU_GUARDED_BY(devices_mutex_);
   std::shared_ptr<DeviceMonitor> monitor_ PASSTHRU_GUARDED_BY(devices_mutex_);
+  /// The monitors that a `stop_audit` waits for. Their threads may still use devices.
+  Monitors stopping_ PASSTHRU_GUARDED_BY(devices_mutex_);
   std::unique_ptr<InspectServer> server_ PASSTHRU_GUARDED_BY(devices_mutex_);  ///< never replaced
   std::atomic<InspectServer*> looped_server_{nullptr};
   std::atomic<Forwarder*> driven_forwarder_{nullptr};

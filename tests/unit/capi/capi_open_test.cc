@@ -126,6 +126,29 @@ TEST_F(CapiDevice, ACloseThatWaitsForTheAuditOfItsDeviceDelaysNoOtherDevice) {
   vmm.in_event = nullptr;
 }
 
+TEST_F(CapiDevice, ACloseWaitsForAnAuditThatIsBeingStopped) {
+  using namespace std::chrono_literals;
+  std::atomic<bool> in_event = false;
+  std::promise<void> release;
+  create();
+  passthru_device* device = open();
+  vmm.in_event = [&in_event, released = release.get_future().share()] {
+    in_event = true;
+    released.wait();
+  };
+  ASSERT_EQ(passthru_domain_start_audit(domain, 0), 0);
+  hardware.notify(Irq::Request);
+  EXPECT_TRUE(eventually([&] { return in_event.load(); })) << "after the detach, without its locks";
+  auto stopped = std::async(std::launch::async, [&] { return passthru_domain_stop_audit(domain); });
+  EXPECT_EQ(stopped.wait_for(50ms), std::future_status::timeout);
+  auto closed = std::async(std::launch::async, [&] { return passthru_device_close(device); });
+  EXPECT_EQ(closed.wait_for(50ms), std::future_status::timeout) << "the audit uses the device";
+  release.set_value();
+  EXPECT_EQ(stopped.get(), 0);
+  EXPECT_EQ(closed.get(), 0);
+  vmm.in_event = nullptr;
+}
+
 TEST_F(CapiDevice, TheAuditFollowsADeviceThatIsOpenedLater) {
   create();
   ASSERT_EQ(passthru_domain_start_audit(domain, 10), 0);
