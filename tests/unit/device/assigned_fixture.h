@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "device/assigned_device.h"
 #include "tests/fakes/eventually.h"
@@ -74,6 +75,12 @@ class VmFixture : public ::testing::Test {
       if (address >= each.address && address - each.address < each.size) return true;
     }
     return false;
+  }
+  /// Returns the kinds of all events.
+  [[nodiscard]] std::vector<Event::Kind> told() const {
+    std::vector<Event::Kind> kinds;
+    for (const Event& event : host.events) kinds.push_back(event.kind);
+    return kinds;
   }
 
   SysfsTree sysfs;

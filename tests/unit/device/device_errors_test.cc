@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <vector>
 
 #include "device/device_monitor.h"
 #include "tests/unit/device/assigned_fixture.h"
@@ -22,14 +21,7 @@ constexpr uint32_t kUnsupported = 0x0010'0000;
 constexpr uint32_t kSeverity = 0x0046'2030;  // as after power-on: malformed TLP is fatal
 constexpr uint32_t kBusMaster = 0x4;
 
-class DeviceErrors : public AssignedFixture {
- protected:
-  [[nodiscard]] std::vector<Event::Kind> told() const {
-    std::vector<Event::Kind> kinds;
-    for (const Event& event : host.events) kinds.push_back(event.kind);
-    return kinds;
-  }
-};
+using DeviceErrors = AssignedFixture;
 
 TEST_F(DeviceErrors, Case16AFatalErrorIsReportedWithItsBits) {
   open_driven(1);

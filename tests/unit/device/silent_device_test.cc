@@ -8,7 +8,6 @@
 #include <chrono>
 #include <string_view>
 #include <thread>
-#include <vector>
 
 #include "tests/unit/device/assigned_fixture.h"
 
@@ -28,11 +27,6 @@ class SilentDevice : public AssignedFixture {
     open(options);
     start_driver(2);
     host.delivered();
-  }
-  [[nodiscard]] std::vector<Event::Kind> told() const {
-    std::vector<Event::Kind> kinds;
-    for (const Event& event : host.events) kinds.push_back(event.kind);
-    return kinds;
   }
 };
 
