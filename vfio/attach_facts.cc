@@ -63,6 +63,7 @@ std::vector<IovaRange> parse_unusable_regions(std::string_view reserved_regions)
 std::vector<IovaRange> unusable_regions(const Sysfs& sysfs, uint32_t group) {
   return parse_unusable_regions(regions_file(sysfs, group));
 }
+
 AttachFacts attach_facts(const Sysfs& sysfs, uint32_t group) {
   return {.direct_regions = direct_regions(sysfs, group),
           .interrupt_remapping = remapping_in_use(sysfs)};
