@@ -90,6 +90,7 @@ Result<void> AssignedDevice::Impl::load_state(std::string_view bytes) {
     config_->forget();
     return std::move(placed).on(bdf().str());
   }
+  device_->adopt_bus_mastering();
   trace_moves();
   bar_access_.add(bars_->targets());
   interrupts_->load(state.interrupts, config_->msix_control(),

@@ -260,6 +260,15 @@ Result<void> VfioDevice::turn_decode_on() {
   return put(Region::Config, PCI_COMMAND, std::as_bytes(std::span{&command, 1}));
 }
 
+void VfioDevice::adopt_bus_mastering() {
+  MutexLock lock(command_mutex_);
+  uint16_t command = 0;
+  const auto done =
+      read(Region::Config, PCI_COMMAND, std::as_writable_bytes(std::span{&command, 1}));
+  if (!done || command == UINT16_MAX) return;
+  bus_master_ = (command & PCI_COMMAND_MASTER) != 0;
+}
+
 Result<MappedRegion> VfioDevice::map(Region region, uint64_t offset, uint64_t size) {
   const RegionInfo& info = this->region(region);
   const uint64_t page = page_size();

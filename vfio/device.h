@@ -89,6 +89,9 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   /// that the device has lost. Also turns bus mastering on again if the last write to COMMAND
   /// turned it on. Does not undo a write to COMMAND by another thread.
   Result<void> turn_decode_on() PASSTHRU_EXCLUDES(command_mutex_);
+  /// Reads whether the device is a bus master now, as if this process had written COMMAND. Call it
+  /// for a device that goes on from another process. Does nothing if the device does not answer.
+  void adopt_bus_mastering() PASSTHRU_EXCLUDES(command_mutex_);
   /// Maps a page-aligned part of a region, readable, and writable if the region is. The part may
   /// reach to the end of the last page of the region.
   Result<MappedRegion> map(Region region, uint64_t offset, uint64_t size);
@@ -148,7 +151,7 @@ class VfioDevice : public std::enable_shared_from_this<VfioDevice> {
   std::array<RegionInfo, kRegions> regions_;
   std::array<IrqInfo, kIrqs> irqs_;
   Mutex command_mutex_;                                          ///< held while COMMAND is written
-  bool bus_master_ PASSTHRU_GUARDED_BY(command_mutex_) = false;  ///< as last written to COMMAND
+  bool bus_master_ PASSTHRU_GUARDED_BY(command_mutex_) = false;  ///< as last written or adopted
 };
 
 }  // namespace passthru

@@ -106,6 +106,16 @@ TEST_P(AssignedState, TheDeviceIsNotResetAndItsBusMasteringStaysOn) {
   EXPECT_THAT(next_host.delivered(), ElementsAre(message_of(1)));
 }
 
+TEST_P(AssignedState, BusMasteringThatAResetOfTheLinkTurnsOffComesBack) {
+  start_first(1);
+  go_on(save());
+  ASSERT_FALSE(HasFatalFailure());
+  hardware->backdoor_reset();
+  hardware->report_errors(0x0004'0000, 0x0046'2030);  // a fatal malformed TLP
+  next->handle_events();
+  EXPECT_EQ(next->config_read(kCommand, 2) & 0x4, 0x4U);
+}
+
 TEST_P(AssignedState, TheOldVmmFindsADetachedDevice) {
   start_first(1);
   save();
