@@ -4,21 +4,19 @@
 #include <grp.h>
 #include <pwd.h>
 
-#include <charconv>
 #include <cstdint>
 
 #include "tools/printable.h"
+#include "tools/values.h"
 
 namespace passthru::tools {
 namespace {
 
 std::optional<uint32_t> decimal(const std::string& word) {
-  uint32_t number = 0;
-  const char* const end = word.data() + word.size();
-  const auto [stop, error] = std::from_chars(word.data(), end, number);
+  const auto number = read_number(word);
   // The kernel reserves the highest number: it means "no change".
-  if (error != std::errc{} || stop != end || number == UINT32_MAX) return std::nullopt;
-  return number;
+  if (!number || *number >= UINT32_MAX) return std::nullopt;
+  return static_cast<uint32_t>(*number);
 }
 
 }  // namespace

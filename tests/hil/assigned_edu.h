@@ -43,6 +43,14 @@ class AssignedEdu : public ::testing::Test {
   void write(uint64_t offset, uint32_t value) {
     EXPECT_TRUE(domain.mmio().write(kGuest + offset, std::as_bytes(std::span(&value, 1))));
   }
+  /// Returns where the guest finds the MSI capability, or 0.
+  [[nodiscard]] uint32_t msi_capability() const {
+    uint32_t at = device->config_read(PCI_CAPABILITY_LIST, 1);
+    while (at != 0 && device->config_read(at, 1) != PCI_CAP_ID_MSI) {
+      at = device->config_read(at + PCI_CAP_LIST_NEXT, 1);
+    }
+    return at;
+  }
 
   // Tear-down order: the device leaves its guest before its driver is restored.
   std::unique_ptr<BorrowedDevice> borrowed;

@@ -26,10 +26,7 @@ class Handover : public AssignedEdu {
   static constexpr MsiMessage kMessage{0xfee00000, 0x41};
 
   void enable_msi() {
-    uint32_t msi = device->config_read(PCI_CAPABILITY_LIST, 1);
-    while (msi != 0 && device->config_read(msi, 1) != PCI_CAP_ID_MSI) {
-      msi = device->config_read(msi + PCI_CAP_LIST_NEXT, 1);
-    }
+    const uint32_t msi = msi_capability();
     ASSERT_NE(msi, 0U);
     device->config_write(msi + PCI_MSI_ADDRESS_LO, 4, static_cast<uint32_t>(kMessage.address));
     device->config_write(msi + PCI_MSI_DATA_64, 2, kMessage.data);

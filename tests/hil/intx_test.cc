@@ -68,10 +68,7 @@ TEST_F(IntxOfEdu, IsALevelForAVmmThatTellsEoisItself) {
 TEST_F(IntxOfEdu, ComesBackWithItsLevelAfterMsi) {
   open(false);
   if (IsSkipped() || HasFatalFailure()) return;
-  uint32_t msi = device->config_read(PCI_CAPABILITY_LIST, 1);
-  while (msi != 0 && device->config_read(msi, 1) != PCI_CAP_ID_MSI) {
-    msi = device->config_read(msi + PCI_CAP_LIST_NEXT, 1);
-  }
+  const uint32_t msi = msi_capability();
   ASSERT_NE(msi, 0U);
   const MsiMessage message{0xfee00000, 0x41};
   device->config_write(msi + PCI_MSI_ADDRESS_LO, 4, static_cast<uint32_t>(message.address));

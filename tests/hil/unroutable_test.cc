@@ -87,10 +87,7 @@ class UnroutableMsi : public AssignedEdu {
     open();
     if (IsSkipped() || HasFatalFailure()) return;
     host.events.clear();  // nothing resets an edu on the root bus
-    msi = device->config_read(PCI_CAPABILITY_LIST, 1);
-    while (msi != 0 && device->config_read(msi, 1) != PCI_CAP_ID_MSI) {
-      msi = device->config_read(msi + PCI_CAP_LIST_NEXT, 1);
-    }
+    msi = msi_capability();
     ASSERT_NE(msi, 0U);
   }
   /// Makes the device send its message.

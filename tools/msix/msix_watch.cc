@@ -104,12 +104,12 @@ class VectorWatch {
   }
 
   Result<void> update() {
-    // The first sample has the time that is left from the search.
-    if (vmm_ && std::exchange(updated_, true)) vmm_->renew_patience();
     WatchSample now = PASSTHRU_TRY(look_and_time());
     lines_ = compare(before_, now, lines_, order_);
     if (as_ == As::Json) json_ = watch_json(bdf_.str(), before_, now, lines_);
     before_ = std::move(now);
+    // Only now: the first sample has the time that is left from the search.
+    if (vmm_) vmm_->renew_patience();
     return {};
   }
 
@@ -150,7 +150,6 @@ class VectorWatch {
   WatchOrder order_ = WatchOrder::Rate;
   bool first_ = true;
   bool latency_ = false;
-  bool updated_ = false;
 };
 
 int run(const WatchOptions& options) {

@@ -110,8 +110,8 @@ class Tracer {
                          {"lost", file_.counts().lost}});
   }
 
-  /// Finishes the file after an error, for example the end of the VMM. After a failed write the
-  /// file stays incomplete, which the summary reports.
+  /// Finishes the file after an error, for example the end of the VMM. After a failed write no file
+  /// appears, which the summary reports.
   void end_early(const Error& why) {
     ignore(file_.finish({{"device", bdf_.str()}, {"name", name_}, {"ended", why.message()}}),
            "the caller reports the first error");

@@ -26,19 +26,24 @@ check() {
   fi
 }
 
-# refused STATUS WORDS... -- ARGUMENT...: the command must exit with STATUS and print one line that contains WORDS.
-refused() {
-  local wanted=$1 status=0 words=()
-  shift
+# expect OUTPUT ERRORS STATUS WORDS... -- ARGUMENT...: the command must exit with STATUS. It prints to the files OUTPUT
+# and ERRORS, one of which is `said`, where WORDS must be. Errors have one line.
+expect() {
+  local output=$1 errors=$2 wanted=$3 status=0 words=()
+  shift 3
   while [ "$1" != -- ]; do
     words+=("$1")
     shift
   done
   shift
-  "$passthru" "$@" </dev/null >/dev/null 2>"$said" || status=$?
-  [ "$(wc -l <"$said")" = 1 ] || status+=" and not one line"
+  "$passthru" "$@" </dev/null >"$output" 2>"$errors" || status=$?
+  [ "$errors" != "$said" ] || [ "$(wc -l <"$said")" = 1 ] || status+=" and not one line"
   check "$*" "$status" "$wanted" "${words[@]}"
 }
+# refused STATUS WORDS... -- ARGUMENT...: the command must exit with STATUS and print one line that contains WORDS.
+refused() { expect /dev/null "$said" "$@"; }
+# answers STATUS WORDS... -- ARGUMENT...: the command must exit with STATUS and print WORDS on standard output.
+answers() { expect "$said" /dev/null "$@"; }
 
 refused 2 "'nosuch' is not a command" "'passthru --help'" -- nosuch
 refused 2 "'shw' is not a command" "'passthru msix --help'" -- msix shw
@@ -201,18 +206,6 @@ PASSTHRU_BACKEND=foo refused 3 'read the kernel image /no/such' -- run --kernel 
 PASSTHRU_BACKEND='' refused 3 'read the kernel image /no/such' -- run --kernel /no/such
 PASSTHRU_BACKEND=foo refused 2 "'nosuch0'" -- msix show nosuch0
 
-# answers STATUS WORDS... -- ARGUMENT...: the command must exit with STATUS and print WORDS on standard output.
-answers() {
-  local wanted=$1 status=0 words=()
-  shift
-  while [ "$1" != -- ]; do
-    words+=("$1")
-    shift
-  done
-  shift
-  "$passthru" "$@" </dev/null >"$said" 2>/dev/null || status=$?
-  check "$*" "$status" "$wanted" "${words[@]}"
-}
 answers 0 'Usage: passthru ' 'msix' 'Exit status' -- help
 answers 0 'Usage: passthru msix show ' -- help msix show
 answers 0 'Usage: passthru msix show ' -- msix show --help

@@ -46,7 +46,8 @@ def run(way, name):
         process.returncode = os.waitstatus_to_exitcode(status)
     mib = usage.ru_maxrss / 1024
     faults = []
-    if process.returncode not in (DONE, NO, REFUSED):
+    # The right answers are a control: the commands do ask this VMM.
+    if process.returncode not in ((DONE, NO) if way == "right" else (DONE, NO, REFUSED)):
         faults.append(f"exit status {process.returncode}")
     if mib > MAX_MIB:
         faults.append(f"{mib:.0f} MiB")
@@ -77,7 +78,6 @@ def run_all(ways, commands, at_once):
 
 with open(os.path.join(directory, "ways"), encoding="utf-8") as file:
     quick, slow = (part.split() for part in file.read().split("\n\n"))
-# A control: the commands do ask this VMM, and a right answer works.
 results = run_all(quick, COMMANDS, os.cpu_count() or 1)
 results += run_all(slow, SLOW_COMMANDS, len(slow) * len(SLOW_COMMANDS))
 faults = [fault for found, _, _ in results for fault in found]

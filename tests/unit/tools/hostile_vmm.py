@@ -92,6 +92,7 @@ OPEN = b'{"version":1,"devices":'
 CLOSE = "close"  # instead of a part: closes the connection
 # Each way takes the kind of the request and returns the parts to send.
 QUICK = {
+    "right": lambda kind: line(RIGHT[kind]),
     "closes": lambda kind: [CLOSE],
     "half-then-closes": lambda kind: [b'{"version":1,', CLOSE],
     "half": lambda kind: line(b'{"version":1,"devices":[{"device":'),
