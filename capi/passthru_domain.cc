@@ -104,9 +104,9 @@ int passthru_domain_create_kvm(const passthru_kvm_options* options,
     auto on_kvm = PASSTHRU_TRY(kvm_arguments(options, vmm));
     auto kvm = PASSTHRU_TRY(KvmHypervisor::create(on_kvm.vm_fd, std::move(on_kvm.options)));
     // The VMM's own irqfds, if it has any, are KVM's too.
-    return make_on_linux(
-        callbacks, vmm,
-        {.takes_signals_at_once = kvm->takes_signals_at_once(), .kvm = std::move(kvm)}, domain);
+    const bool at_once = kvm->takes_signals_at_once();
+    return make_on_linux(callbacks, vmm, {.takes_signals_at_once = at_once, .kvm = std::move(kvm)},
+                         domain);
   });
 }
 

@@ -25,10 +25,11 @@ Result<void> reset_while_busy(const std::function<Result<void>()>& reset,
     done = reset();
   }
   if (!is_busy(done)) return done;
-  return tl::unexpected(std::move(done).error().because(
+  const char* why =
       done.error().code == EBUSY
           ? "a device of the slot or bus was accessed all the time"
-          : "the host holds the device's lock, as it does while it unbinds or resets the device"));
+          : "the host holds the device's lock, as it does while it unbinds or resets the device";
+  return tl::unexpected(std::move(done).error().because(why));
 }
 
 }  // namespace passthru
