@@ -49,6 +49,7 @@ VirtualConsoles virtual_consoles(const Sysfs& sysfs) {
 
 std::string joined_names(const std::map<std::string, fs::path>& named) {
   std::vector<std::string> names;
+  names.reserve(named.size());
   for (const auto& [name, path] : named) names.push_back(printable(name));
   return first_few(names);
 }

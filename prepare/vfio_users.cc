@@ -80,6 +80,7 @@ Error used_by(Bdf bdf, const std::vector<Process>& processes, const std::string&
 
 std::vector<Process> described(const fs::path& proc, const std::vector<int>& pids) {
   std::vector<Process> processes;
+  processes.reserve(pids.size());
   for (const int pid : pids) processes.push_back(describe_process(proc, pid));
   return processes;
 }

@@ -38,8 +38,8 @@ struct FileMapping {
   }
 };
 
-void free_addresses(uint64_t begin, uint64_t end) {
-  if (begin < end) ::munmap(reinterpret_cast<void*>(begin), end - begin);
+void free_addresses(std::byte* begin, uint64_t size) {
+  if (size > 0) ::munmap(begin, size);
 }
 
 /// Maps a file again, at an address that agrees with its offset modulo `alignment`. Returns null if
@@ -50,12 +50,14 @@ std::byte* map_congruent(const FileMapping& file, uint64_t alignment) {
   void* const reserved = ::mmap(nullptr, size + alignment, PROT_NONE,
                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (reserved == MAP_FAILED) return nullptr;
-  const auto begin = reinterpret_cast<uint64_t>(reserved);
-  const uint64_t address = congruent_address(begin, static_cast<uint64_t>(file.offset), alignment);
-  std::byte* const mapped = file.map_at(reinterpret_cast<void*>(address), MAP_FIXED);
+  auto* const begin = static_cast<std::byte*>(reserved);
+  const auto from = reinterpret_cast<uint64_t>(reserved);
+  const uint64_t before =
+      congruent_address(from, static_cast<uint64_t>(file.offset), alignment) - from;
+  std::byte* const mapped = file.map_at(begin + before, MAP_FIXED);
   // If that fails, the addresses between may already belong to another thread.
-  free_addresses(begin, address);
-  free_addresses(address + size, begin + size + alignment);
+  free_addresses(begin, before);
+  free_addresses(begin + before + size, alignment - before);
   return mapped;
 }
 

@@ -62,6 +62,7 @@ Result<Bdf> only(const KnownDevices& known, std::string_view word, std::vector<B
   candidates.erase(std::unique(candidates.begin(), candidates.end()), candidates.end());
   if (candidates.size() == 1) return candidates.front();
   std::vector<std::string> texts;
+  texts.reserve(candidates.size());
   for (const Bdf bdf : candidates) texts.push_back(described(known, bdf));
   return tl::unexpected(
       refusal(word, fmt::format("{} devices match: {}", candidates.size(), first_few(texts)),
