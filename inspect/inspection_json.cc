@@ -91,11 +91,7 @@ inline void to_json(nlohmann::json& json, Verdict verdict) {
 }
 
 inline void from_json(const nlohmann::json& json, Verdict& verdict) {
-  using enum Verdict;
-  verdict = from_word(json,
-                      std::array{Ok, Unused, MaskedByGuest, MaskedByHost, Cleared, Different,
-                                 NotRouted, EnableLost, FunctionMaskLeft},
-                      Unknown);
+  verdict = from_word(json, kVerdicts, Verdict::Unknown);
 }
 
 inline void to_json(nlohmann::json& json, const SpanInspection& span) {

@@ -5,6 +5,7 @@
 
 #include <linux/pci_regs.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,6 +26,13 @@ enum class Verdict {
   EnableLost,        ///< MSI-X is off in the device's Message Control
   FunctionMaskLeft,  ///< all vectors are masked in the device's Message Control
 };
+
+/// All verdicts, worst first: damage of all vectors of a device, damage of one vector, no damage.
+inline constexpr std::array kVerdicts = {Verdict::EnableLost,   Verdict::FunctionMaskLeft,
+                                         Verdict::Cleared,      Verdict::Different,
+                                         Verdict::NotRouted,    Verdict::Unknown,
+                                         Verdict::MaskedByHost, Verdict::MaskedByGuest,
+                                         Verdict::Unused,       Verdict::Ok};
 
 /// "ok", "masked by guest", "enable bit lost", ...: scripts rely on these.
 const char* to_string(Verdict verdict);

@@ -12,7 +12,7 @@ namespace passthru::tools {
 std::string manual_page(const CLI::App& app, const std::string& version);
 
 /// Returns a script for bash that completes subcommands, options, devices (by
-/// address, interface and disk) and file names.
+/// address, interface and disk), verdicts and file names.
 std::string bash_completion(const CLI::App& app);
 /// Returns the same for zsh: a function that compinit finds in a file of its name, `_passthru`.
 std::string zsh_completion(const CLI::App& app);

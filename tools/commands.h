@@ -29,6 +29,7 @@ CLI::App* add_bind(CLI::App& app, int& status);
 CLI::App* add_unbind(CLI::App& app, int& status);
 CLI::App* add_bars(CLI::App& app, int& status);
 CLI::App* add_msix(CLI::App& app, int& status);
+CLI::App* add_explain(CLI::App& app, int& status);
 CLI::App* add_trace(CLI::App& app, int& status);
 CLI::App* add_run(CLI::App& app, int& status);
 

@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "irq/verdict.h"
 #include "tools/command_words.h"
+#include "tools/explain/explanation.h"
 #include "tools/values.h"
 
 namespace passthru::tools {
@@ -88,11 +90,18 @@ bool takes_file(const CLI::Option& option) {
   return type == "FILE" || type == "PATH" || type == "[PATH]";
 }
 
+std::string all_verdicts() {
+  std::string words;
+  for (const Verdict verdict : kVerdicts) words += " " + hyphenated(verdict);
+  return words;
+}
+
 void add(const CLI::App& app, const std::string& path, Cases& cases) {
   std::string words;
   bool devices = false;
   for (const CLI::Option* option : app.get_options()) {
     devices |= option->get_positional() && option->get_name() == "DEVICE";
+    if (option->get_positional() && option->get_name() == "VERDICT") words += all_verdicts();
     for (const std::string& name : option->get_lnames()) {
       words += " --" + name;
       if (takes_file(*option)) cases.files += fmt::format("|--{}", name);

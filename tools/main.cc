@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   add_unbind(app, status);
   add_bars(app, status);
   add_msix(app, status);
+  add_explain(app, status);
   add_trace(app, status);
   add_run(app, status);
   add_help(app, status);

@@ -95,6 +95,8 @@ pkill -TERM -f 'msix watch' || true # between two attempts, no watch runs
 wait "$early"
 see show 0 msix show "$nvme"
 see show.json 0 msix show "$nvme" --json
+see explained 0 msix show "$nvme" --explain
+see explained.json 0 msix show "$nvme" --explain --json
 see watch 0 msix watch "$nvme" --interval 0.5 --count 3
 see watch.latency 0 msix watch "$nvme" --interval 0.5 --count 2 --latency
 see watch.json 0 msix watch "$nvme" --interval 0.5 --count 3 --json
@@ -166,6 +168,11 @@ equal 'watch.early: it times vectors that came into use later' \
     "$results/watch.early.json")" true "$results/watch.early.json"
 has show 'by the VMM with pid'
 has show ' ok .* irqfd '
+has explained "^ok: "
+has explained "'sudo passthru msix trigger $nvme VECTOR'"
+equal 'explained: each verdict that occurs, once' "$(of explained.json '[.explanations[].verdict] | sort | join(", ")')" \
+  "$(of explained.json '[.vectors[].verdict] | unique | join(", ")')"
+equal 'show: explanations only on request' "$(of show.json 'has("explanations")')" false
 equal 'show: no vector is damaged' "$(of show.json '[.vectors[] | select(.damaged)] | length')" 0
 has watch 'vector [0-9]+ rate [1-9]'
 has watch.latency 'via forwarder p50_ns [0-9]+ p99_ns [0-9]+'

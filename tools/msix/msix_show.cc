@@ -7,10 +7,12 @@
 
 #include "tools/commands.h"
 #include "tools/devices/device_words.h"
+#include "tools/explain/explanation.h"
 #include "tools/json.h"
 #include "tools/msix/msix_commands.h"
 #include "tools/msix/msix_view.h"
 #include "tools/table.h"
+#include "tools/terminal.h"
 #include "tools/user_names.h"
 
 namespace passthru::tools {
@@ -31,12 +33,13 @@ constexpr const char* kMsixShowFooter =
     "If a device is bound to vfio-pci and free, the command opens it, which resets it. Needs "
     "root.\n"
     "\n"
-    "VERDICT: ok, unused, masked by guest, masked by host; or damage: cleared (the device was "
-    "reset behind the\n"
-    "host's back), different, not routed, enable bit lost, function mask left on.\n"
+    "VERDICT: 'passthru explain' lists the verdicts. With --explain, the output also says of each "
+    "verdict in it what it\n"
+    "means, how it comes about, and what to do.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru msix show 0000:01:00.0\n"
+    "  sudo passthru msix show 0000:01:00.0 --explain\n"
     "  sudo passthru msix show 0000:01:00.0 --json | jq '.vectors[] | select(.damaged)'";
 
 // ---- JSON
@@ -206,8 +209,25 @@ std::string text_of(const MsixView& view) {
 struct ShowOptions {
   std::string device{};
   VmmChoice vmm{};
+  bool explain = false;
   bool json = false;
 };
+
+void print_view(const MsixView& view, const ShowOptions& options) {
+  const auto verdicts = options.explain ? view.verdicts() : std::vector<Verdict>{};
+  const std::string device = view.function.bdf.str();
+  if (options.json) {
+    Json json = to_json(view);
+    if (options.explain) json["explanations"] = explanations_json(verdicts, device);
+    print_json(json);
+    return;
+  }
+  std::string text = text_of(view);
+  for (const Verdict verdict : verdicts) {
+    text += '\n' + explanation_text(verdict, device, terminal_columns());
+  }
+  print_text(text);
+}
 
 int show(const ShowOptions& options) {
   const auto bdf = device_of(Sysfs(), options.device);
@@ -216,11 +236,7 @@ int show(const ShowOptions& options) {
   if (!vmm) return report_error(vmm.error());
   const auto view = look_at_msix(Sysfs(), *bdf, *vmm ? &**vmm : nullptr, Idle::Open);
   if (!view) return report_error(view.error());
-  if (options.json) {
-    print_json(to_json(*view));
-  } else {
-    print_text(text_of(*view));
-  }
+  print_view(*view, options);
   return kDone;
 }
 
@@ -232,6 +248,8 @@ void add_msix_show(CLI::App& msix, int& status) {
   const auto options = std::make_shared<ShowOptions>();
   command->add_option("DEVICE", options->device, kDeviceHelp)->type_name("")->required();
   add_socket_options(*command, options->vmm);
+  command->add_flag("--explain", options->explain,
+                    "Also explain each verdict that occurs, worst first");
   command->add_flag("--json", options->json, kJsonHelp);
   command->footer(kMsixShowFooter);
   command->callback([options, &status] { status = show(*options); });

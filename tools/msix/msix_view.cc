@@ -111,6 +111,15 @@ bool MsixView::damaged() const {
                      [](const MsixRow& row) { return row.vector.damaged; });
 }
 
+std::vector<Verdict> MsixView::verdicts() const {
+  std::vector<Verdict> found;
+  for (const Verdict verdict : kVerdicts) {
+    const auto has_it = [verdict](const MsixRow& row) { return row.vector.verdict == verdict; };
+    if (std::any_of(rows.begin(), rows.end(), has_it)) found.push_back(verdict);
+  }
+  return found;
+}
+
 Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle idle) {
   MsixView view{.function = PASSTHRU_TRY(sysfs.function(bdf))};
   const auto layout = msix_layout_of(view.function);

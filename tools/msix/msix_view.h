@@ -44,6 +44,8 @@ struct MsixView {
   std::vector<std::string> missing{};
 
   [[nodiscard]] bool damaged() const;
+  /// Returns the verdicts on its vectors, each once, worst first.
+  [[nodiscard]] std::vector<Verdict> verdicts() const;
 };
 
 /// What to do with a device that no VMM has.

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 namespace passthru {
@@ -133,6 +134,16 @@ TEST(Verdict, DamageIsWhatTheGuestMissesInterruptsBy) {
                                Verdict::EnableLost, Verdict::FunctionMaskLeft}) {
     EXPECT_TRUE(is_damage(damage)) << to_string(damage);
   }
+}
+
+TEST(Verdict, TheListHasEachVerdictOnceAndDamageFirst) {
+  constexpr int kMoreThanThereAre = 64;
+  for (int value = 0; value < kMoreThanThereAre; ++value) {
+    const auto verdict = static_cast<Verdict>(value);
+    const bool exists = verdict == Verdict::Unknown || to_string(verdict) != std::string("unknown");
+    EXPECT_EQ(std::count(kVerdicts.begin(), kVerdicts.end(), verdict), exists ? 1 : 0) << value;
+  }
+  EXPECT_TRUE(std::is_partitioned(kVerdicts.begin(), kVerdicts.end(), is_damage));
 }
 
 TEST(Verdict, AMessageIsReadAsItsFormatSays) {

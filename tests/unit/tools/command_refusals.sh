@@ -59,6 +59,10 @@ refused 2 '--json takes no value.' -- list --json=maybe
 refused 2 '--kernel needs a value.' -- run --kernel
 refused 2 '--memory is given 2 times. Give it once.' -- run --kernel x --memory 1G --memory 2G
 refused 2 "'nosuch' is not a command." "'passthru --help'" -- help nosuch
+refused 2 "cannot explain 'not ruted': it is not a verdict. Did you mean 'not routed'?" \
+  "'passthru explain' lists the verdicts" -- explain not ruted
+refused 2 "cannot explain 'cursed': it is not a verdict. 'passthru explain'" -- explain cursed
+refused 2 "cannot explain '': it is not a verdict." -- explain ''
 refused 2 "'hsow' is not a command. Did you mean 'show'?" "'passthru msix --help'" -- help msix hsow
 refused 2 "--sort: 'size' is not address, name, class, driver, group or numa" -- list --sort size
 refused 2 'either devices or --all' 'Name devices, or use --all' -- msix audit
@@ -209,6 +213,10 @@ PASSTHRU_BACKEND=foo refused 2 "'nosuch0'" -- msix show nosuch0
 answers 0 'Usage: passthru ' 'msix' 'Exit status' -- help
 answers 0 'Usage: passthru msix show ' -- help msix show
 answers 0 'Usage: passthru msix show ' -- msix show --help
+answers 0 VERDICT 'enable bit lost        yes     MSI-X is off in the device' -- explain
+answers 0 'cleared (damage): its entry in the device is empty' 'msix audit DEVICE --heal' -- explain cleared
+answers 0 '"verdict": "not routed"' '"damaged": true' '"remedy": ' -- explain not-routed --json
+answers 0 '"verdict": "ok"' '"verdict": "cleared"' -- explain --json
 for word in version -V --version; do answers 0 'passthru 0.' -- "$word"; done
 if [ -n "$(ls /sys/bus/pci/devices 2>/dev/null)" ]; then
   answers 0 DEVICE ASSIGNABLE -- list

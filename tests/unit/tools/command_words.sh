@@ -27,6 +27,9 @@ equal 'all subcommands of msix' "$(completed msix '')" '--help show watch audit 
 equal 'an option' "$(completed run --ke)" --kernel
 equal 'no option of another subcommand' "$(completed trace --ke)" ''
 equal 'no internal subcommand' "$(completed gen)" ''
+equal 'a verdict' "$(completed explain clear)" cleared
+equal 'a verdict of several words' "$(completed explain not)" not-routed
+equal 'no verdict of another subcommand' "$(completed trace clear)" ''
 functions=(/sys/bus/pci/devices/*) device=''
 [ ! -e "${functions[0]}" ] || device=${functions[0]##*/}
 if [ -n "$device" ]; then
@@ -74,6 +77,7 @@ equal 'zsh: a subcommand of msix' "$(zsh_completed 'msix a')" 'msix audit'
 equal 'zsh: an option' "$(zsh_completed 'run --ke')" 'run --kernel'
 equal 'zsh: no option of another subcommand' "$(zsh_completed 'trace --ke')" 'trace --ke'
 equal 'zsh: no internal subcommand' "$(zsh_completed gen)" gen
+equal 'zsh: a verdict' "$(zsh_completed 'explain f')" 'explain function-mask-left-on'
 for name in eth7 ens4 sdq; do equal "zsh: the name $name" "$(zsh_completed "bind ${name%?}")" "bind $name"; done
 equal 'zsh: a file' "$(zsh_completed "run --kernel $directory/ty")" "run --kernel $directory/type"
 equal 'zsh: a device' "$(zsh_completed 'msix show 0000:03')" 'msix show 0000:03:00.0'
@@ -96,8 +100,23 @@ for status in 0 1 3; do
     "$([ $status -lt 2 ] && echo yes || echo no)"
 done
 
+# Each verdict: its completion is a word that the command accepts, and the documents name it.
+documents=${BASH_SOURCE[0]%/*}/../../../docs
+verdicts=0
+while read -r word; do
+  verdicts=$((verdicts + 1))
+  explained=$("$passthru" explain "$word") || true # `equal` reports it
+  name=${word//-/ }
+  equal "explain $word" "${explained:0:${#name}}" "$name"
+  # shellcheck disable=SC2086 # words
+  equal "explain $name" "$("$passthru" explain $name)" "$explained"
+  equal "the documents name the verdict '$name'" \
+    "$(grep -qF "\`\"$name\"\`" "$documents/inspect.md" "$documents/json.md" && echo yes || echo no)" yes
+done < <(completed explain '' | tr ' ' '\n' | grep -v '^--')
+equal 'all verdicts' "$verdicts" "$("$passthru" explain | tail -n +2 | wc -l)"
+
 page=$("$passthru" generate man)
-for command in list 'msix show' 'msix audit' trace run bind help version; do
+for command in list 'msix show' 'msix audit' explain trace run bind help version; do
   equal "the manual has '$command'" "$(grep -c "^\.SS passthru $command\$" <<<"$page")" 1
 done
 equal 'the manual has the environment variable' "$(grep -c '^\.B PASSTHRU_BACKEND$' <<<"$page")" 1

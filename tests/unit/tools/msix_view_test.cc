@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Test of a device on a host driver whose table the kernel hides.
+// Tests of the views of a device: one on a host driver whose table the kernel hides, and the
+// verdicts that occur.
 #include "tools/msix/msix_view.h"
 
 #include <gmock/gmock.h>
@@ -7,6 +8,7 @@
 
 #include "tests/fakes/fake_kernel.h"
 #include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/inspect/reported_vector.h"
 
 namespace passthru::tools {
 namespace {
@@ -26,6 +28,17 @@ TEST(MsixView, MessageControlIsJudgedWhereTheTableIsOutOfSight) {
   EXPECT_EQ(view->source, "");
   EXPECT_EQ(view->control, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
   EXPECT_THAT(view->missing, testing::ElementsAre(testing::HasSubstr("the device's own table: ")));
+}
+
+TEST(MsixView, EachVerdictThatOccursIsNamedOnceWorstFirst) {
+  MsixView view;
+  EXPECT_THAT(view.verdicts(), testing::IsEmpty());
+  for (const Verdict verdict : {Verdict::Ok, Verdict::MaskedByGuest, Verdict::Cleared, Verdict::Ok,
+                                Verdict::Cleared, Verdict::EnableLost}) {
+    view.rows.push_back({.vector = reported_vector(0, verdict)});
+  }
+  EXPECT_THAT(view.verdicts(), testing::ElementsAre(Verdict::EnableLost, Verdict::Cleared,
+                                                    Verdict::MaskedByGuest, Verdict::Ok));
 }
 
 }  // namespace
