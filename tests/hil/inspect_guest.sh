@@ -54,6 +54,10 @@ equal 'host: every vector that the driver has requested is ok' \
   "$(of host.json '[.vectors[] | select(.host != null) | .verdict] | unique | join(" ")')" ok
 see audit.host 0 msix audit "$nvme"
 see dry-run 0 bind --dry-run "$nvme" "$nic"
+interface=$(ls "/sys/bus/pci/devices/$nic/net")
+see dry-run.interface 0 bind --dry-run "$interface"
+equal 'dry-run: the address of an interface' "$(sed -n 1p "$results/dry-run.interface")" "# $interface is $nic"
+has dry-run.interface "^echo $nic > /sys/bus/pci/drivers/vfio-pci/bind\$"
 equal 'dry-run: it changed nothing' "$(basename "$(readlink "/sys/bus/pci/devices/$nvme/driver")")" nvme
 
 # ---- bound and idle ------------------------------------------------------------------------------------------------
