@@ -197,6 +197,7 @@ answered 3 'its answer is not of this version' '{"version":2,"arrived":true}' ms
 answered 3 'its answer is not of this version' 'nonsense' msix trigger "$absent" 0
 answered 3 'no such vector' '{"version":1,"error":"no such vector","errno":22}' msix trigger "$absent" 0
 answered 3 'ask the VMM at' '{"version":1,"arrived":"yes","latency_ns":{}}' msix trigger "$absent" 0
+answered 3 'its latency is negative' '{"version":1,"arrived":true,"latency_ns":-5}' msix trigger "$absent" 0
 answered 3 'ask the VMM' '{"version":1,"devices":{}}' bars "$absent"
 
 # A wrong environment variable is named, and hurts only the command that reads it.
