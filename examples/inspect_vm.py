@@ -20,6 +20,12 @@ import socket
 import sys
 
 PATIENCE_S = 10
+MAX_ANSWER = 4 << 20
+
+
+def say(text, file=sys.stdout):
+    """Prints a line. A '?' replaces characters that control a terminal: a VMM can answer anything."""
+    print("".join(c if c.isprintable() else "?" for c in text), file=file)
 
 
 def default_sockets():
@@ -43,9 +49,11 @@ def ask(path, request):
         connection.connect(str(path))
         connection.sendall(json.dumps(request).encode() + b"\n")
         with connection.makefile("rb") as lines:
-            line = lines.readline()
+            line = lines.readline(MAX_ANSWER + 1)
     if not line:
         raise ConnectionError("the VMM has closed the connection")
+    if len(line) > MAX_ANSWER:
+        raise ValueError("the answer is too long")
     answer = json.loads(line)
     if "error" in answer:
         raise OSError(answer["error"])
@@ -54,17 +62,17 @@ def ask(path, request):
 
 def print_device(pid, device):
     """Prints a device, and its vectors that are in use."""
-    print(f"VMM {pid} has {device['device']}, in the guest {device['guest_address']},"
-          f" {device['interrupt_mode']}")
+    say(f"VMM {pid} has {device['device']}, in the guest {device['guest_address']},"
+        f" {device['interrupt_mode']}")
     if device["detached"]:
-        print(f"  detached: {device['detached']}")
+        say(f"  detached: {device['detached']}")
     vectors = [vector for vector in device["vectors"] if vector["verdict"] != "unused"]
     if vectors:
-        print("  VECTOR  VERDICT          OWNER      DELIVERED  RESTORES")
+        say("  VECTOR  VERDICT          OWNER      DELIVERED  RESTORES")
     for vector in vectors:
         line = (f"  {vector['index']:6}  {vector['verdict']:15}  {vector['owner']:9}"
                 f"  {vector['delivered']:9}  {vector['restores']:8}  {vector['why']}")
-        print(line.rstrip())
+        say(line.rstrip())
 
 
 def main():
@@ -82,8 +90,8 @@ def main():
             answer = ask(path, {"request": "inspect"})
             for device in answer["devices"]:
                 print_device(answer["pid"], device)
-        except (OSError, ValueError, KeyError) as error:
-            print(f"inspect_vm: cannot inspect the VMM at {path}: {error}", file=sys.stderr)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            say(f"inspect_vm: cannot inspect the VMM at {path}: {error}", file=sys.stderr)
             failed = True
     return 1 if failed else 0
 

@@ -179,7 +179,8 @@ bool InspectServer::receive(Client& client) {
   if (got == 0) return false;
   client.in.append(bytes.data(), static_cast<size_t>(got));
   const size_t end = client.in.find('\n');
-  if (end == client.in.npos) return client.in.size() <= InspectService::kMaxRequest;
+  if (std::min(end, client.in.size()) > InspectService::kMaxRequest) return false;
+  if (end == client.in.npos) return true;
   // One request at a time: a request that arrives before the answer to this request is lost.
   client.out = client.session.answer(std::string_view(client.in).substr(0, end)) + '\n';
   client.in.clear();

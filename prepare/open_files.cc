@@ -45,6 +45,18 @@ bool is_stopped(const fs::path& process) {
   return state != line.npos && (line[state + 2] == 'T' || line[state + 2] == 't');
 }
 
+// Returns whether the text is the name of a unit. A user can give a control group any other name,
+// which would be dangerous in a command for root's shell.
+bool is_unit_name(std::string_view text) {
+  constexpr const char* kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:-_.@\\";
+  return !text.starts_with('-') && text.find_first_not_of(kLetters) == text.npos;
+}
+
+bool is_user_id(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+}
+
 // Finds the service in "0::/system.slice/system-getty.slice/getty@tty1.service" or in
 // "0::/user.slice/user-1000.slice/user@1000.service/session.slice/pipewire.service".
 std::string unit_in(const fs::path& process) {
@@ -53,14 +65,14 @@ std::string unit_in(const fs::path& process) {
     const size_t start = line.find(":/");
     const std::string path = start == line.npos ? "" : line.substr(start + 1);
     const std::string last = path.substr(path.rfind('/') + 1);
-    if (!last.ends_with(".service")) continue;
-    if (path.starts_with("/system.slice/")) return printable(last);
+    if (!last.ends_with(".service") || !is_unit_name(last)) continue;
+    if (path.starts_with("/system.slice/")) return last;
     constexpr std::string_view kUser = "/user@";
     const size_t user = path.find(kUser);
     if (user == path.npos || last.starts_with("user@")) continue;
-    const size_t id = user + kUser.size();
-    return printable(
-        fmt::format("--user -M {}@ {}", path.substr(id, path.find('.', id) - id), last));
+    const size_t begin = user + kUser.size();
+    const std::string id = path.substr(begin, path.find('.', begin) - begin);
+    if (is_user_id(id)) return fmt::format("--user -M {}@ {}", id, last);
   }
   return {};
 }

@@ -35,7 +35,7 @@ Result<OutputFile> OutputFile::create(const std::string& path, Existing existing
   const bool link = S_ISLNK(named.st_mode);
   const bool trusted = !link || named.st_uid == 0 || named.st_uid == ::geteuid();
   if (trusted && ::stat(path.c_str(), &target) == 0 && is_stream(target)) {
-    PASSTHRU_TRY(file.open_special());
+    PASSTHRU_TRY(file.open_special(link));
     return file;
   }
   if (link) return tl::unexpected(file.error(ELOOP));
@@ -67,9 +67,15 @@ Error OutputFile::error(int code) const {
   return failure;
 }
 
-Result<void> OutputFile::open_special() {
-  fd_ = Fd(::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
-  if (!fd_) return tl::unexpected(error(errno));
+// Another user may replace their stream by a link or a file after the check.
+Result<void> OutputFile::open_special(bool link) {
+  const int follow = link ? 0 : O_NOFOLLOW;
+  fd_ = Fd(::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | follow));
+  struct stat opened = {};
+  if (!fd_ || ::fstat(fd_.get(), &opened) != 0) return tl::unexpected(error(errno));
+  if (!is_stream(opened)) {
+    return tl::unexpected(error(EINVAL).because("another process has replaced it"));
+  }
   return {};
 }
 

@@ -38,7 +38,7 @@ class OutputFile {
 
  private:
   OutputFile(std::string path, Existing existing) : path_(std::move(path)), existing_(existing) {}
-  [[nodiscard]] Result<void> open_special();
+  [[nodiscard]] Result<void> open_special(bool link);
   [[nodiscard]] Result<void> open_beside();
   [[nodiscard]] Error error(int code) const;
 

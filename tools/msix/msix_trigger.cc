@@ -49,9 +49,11 @@ struct Outcome {
 Result<Outcome> through_vmm(VmmClient& vmm, Bdf bdf, unsigned vector) {
   const auto answer =
       PASSTHRU_TRY(vmm.ask({{"request", "trigger"}, {"device", bdf.str()}, {"vector", vector}}));
+  const auto latency = PASSTHRU_TRY(vmm.member(answer, "latency_ns", int64_t{0}));
+  if (latency < 0) return tl::unexpected(vmm.not_understood("its latency is negative"));
   return Outcome{.arrived = PASSTHRU_TRY(vmm.member(answer, "arrived", false)),
                  .pending = PASSTHRU_TRY(vmm.member(answer, "pending", false)),
-                 .latency_ns = PASSTHRU_TRY(vmm.member(answer, "latency_ns", int64_t{0})),
+                 .latency_ns = latency,
                  .by_vmm = true};
 }
 

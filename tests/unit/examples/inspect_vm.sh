@@ -10,7 +10,8 @@ source "${BASH_SOURCE[0]%/*}/../tools/equal.sh"
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 cat >"$directory/vmm" <<'PYTHON'
-import socket, sys
+import contextlib, socket, sys
+answer = b" " * (5 << 20) if sys.argv[2] == "too long" else sys.argv[2].encode()
 with socket.socket(socket.AF_UNIX) as listener:
     listener.bind(sys.argv[1])
     listener.listen()
@@ -18,7 +19,8 @@ with socket.socket(socket.AF_UNIX) as listener:
     with connection, connection.makefile("rb") as lines:
         with open(sys.argv[1] + ".request", "wb") as request:
             request.write(lines.readline())
-        connection.sendall(sys.argv[2].encode())
+        with contextlib.suppress(OSError):  # the example has disconnected
+            connection.sendall(answer)
 PYTHON
 
 # shown ANSWER: prints what the example prints of a VMM that gives this answer, and its exit status.
@@ -52,6 +54,18 @@ error="inspect_vm: cannot inspect the VMM at $directory/vm.sock"
 equal 'an error' "$(shown '{"version":1,"error":"no device","errno":19}'$'\n')" "$error: no device"$'\nstatus 1'
 equal 'a VMM that ends' "$(shown '')" "$error: the VMM has closed the connection"$'\nstatus 1'
 equal 'an answer that is no JSON' "$(shown $'?\n' | tail -n 1)" 'status 1'
+equal 'an answer that is too long' "$(shown 'too long')" "$error: the answer is too long"$'\nstatus 1'
+for wrong in '[]' 1 '{"pid":1,"devices":[1]}' "$(printf '%50000s' '' | tr ' ' '[')"; do
+  equal "the answer ${wrong:0:30}" "$(shown "$wrong"$'\n' | sed '1s/ at .*/ at/')" "${error%% at *} at"$'\nstatus 1'
+done
+
+# U+009B begins a control sequence, U+202E turns the text around.
+controls='\u001b[31m\u009b\u202e\n\u200bx'
+equal 'control characters in an error' "$(shown "{\"error\":\"$controls\"}"$'\n')" "$error: ?[31m????x"$'\nstatus 1'
+device='{"device":"0000:01:00.0","guest_address":"0000:00:03.0","interrupt_mode":"MSI-X"'
+device+=",\"detached\":\"$controls\",\"vectors\":[$(vector 0 ok 1 "$controls")]}"
+equal 'control characters in a device' \
+  "$(shown "{\"pid\":42,\"devices\":[$device]}"$'\n' | grep -F -c '?[31m????x')" 2
 
 status=0
 python3 "$inspect_vm" --help >"$directory/help" || status=$?

@@ -90,6 +90,23 @@ TEST_F(InspectLoop, ARequestInPiecesIsAnsweredAfterItsLastPiece) {
   EXPECT_THAT(received(client), HasSubstr("devices"));
 }
 
+// A request that is too long has its newline in the same part as the first byte beyond the limit.
+TEST_F(InspectLoop, ARequestMayHave4096BytesWithoutItsNewline) {
+  const std::string list = kList;
+  const std::string longest =
+      std::string(InspectService::kMaxRequest + 1 - list.size(), ' ') + list;
+  const Fd client = connect_raw();
+  run_until_quiet();
+  send(client, longest);
+  run_until_quiet();
+  EXPECT_THAT(received(client), HasSubstr("devices"));
+  const Fd other = connect_raw();
+  run_until_quiet();
+  send(other, " " + longest);
+  run_until_quiet();
+  EXPECT_EQ(receive_all(other), "") << "it is disconnected without an answer";
+}
+
 TEST_F(InspectLoop, AClientThatEndsIsWorkAndItsWatchesEnd) {
   Fd client = connect_raw();
   run_until_quiet();

@@ -223,8 +223,10 @@ TEST_F(InUse, ManyUsesAreCounted) {
 TEST_F(InUse, NamesDoNotActUponTheTerminal) {
   add_interface("eth\x1b[2J", "0x1003");
   add_block("virtio0/block/vda", "254:0");
-  tree.put(kMounts, "30 1 254:0 / /srv\x1b]0;\x07 rw - ext4 /dev/vda rw\n");
-  EXPECT_THAT(refusal(), HasSubstr("/srv?]0;?"));
+  tree.put(kMounts,
+           "30 1 254:0 / /srv\x1b]0;\x07 rw - ext4 /dev/vda rw\n"
+           "31 1 254:0 / /media/\xc2\x9b\xe2\x80\xae rw - ext4 /dev/vda rw\n");
+  EXPECT_THAT(refusal(), HasSubstr("/srv?]0;?, /media/?????"));
   EXPECT_THAT(refusal(), HasSubstr("eth?[2J is up"));
   EXPECT_THAT(refusal(), Not(HasSubstr("\x1b")));
 }

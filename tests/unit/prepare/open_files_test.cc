@@ -161,10 +161,26 @@ TEST_F(OpenFiles, AServiceIsStoppedInsteadOfItsProcess) {
   tree.put("run/proc/8/cgroup",
            "0::/user.slice/user-1000.slice/user@1000.service/session.slice/pipewire.service\n");
   EXPECT_EQ(described(8).remedy(), "systemctl stop --user -M 1000@ pipewire.service");
+  tree.put("run/proc/8/cgroup", "0::/system.slice/a:b-C_9.service\n");
+  EXPECT_EQ(described(8).remedy(), "systemctl stop a:b-C_9.service");
   tree.put("run/proc/8/cgroup", "0::/user.slice/user-1000.slice/user@1000.service/x.scope\n");
   EXPECT_EQ(described(8).remedy(), "kill 8");
   tree.put("run/proc/8/cgroup", "0::/machine.slice/x.service\n");
   EXPECT_EQ(described(8).remedy(), "kill 8") << "a service of a container";
+}
+
+// Root may copy the command into a shell.
+TEST_F(OpenFiles, AControlGroupThatAUserNamedIsNotPartOfACommand) {
+  tree.add_process(8, "agetty", {});
+  for (const char* const group :
+       {"/system.slice/a;reboot;.service", "/system.slice/$(reboot).service",
+        "/system.slice/a b.service", "/system.slice/-Hhost.service",
+        "/system.slice/\xc2\x9b.service",
+        "/user.slice/user-1000.slice/user@1000.service/a&reboot&.service",
+        "/user.slice/user@1;reboot;.service/a.service", "/user.slice/user@.service/a.service"}) {
+    tree.put("run/proc/8/cgroup", std::string("0::") + group + "\n");
+    EXPECT_EQ(described(8).remedy(), "kill 8") << group;
+  }
 }
 
 TEST_F(OpenFiles, InitAndTheSessionManagerAreNotEnded) {

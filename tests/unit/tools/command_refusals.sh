@@ -54,6 +54,10 @@ refused 2 'name a command: show, watch, audit or trigger.' "'passthru msix --hel
 refused 2 "'--nosuch' is not an option of 'passthru list'." "'passthru list --help'" -- list --nosuch
 refused 2 "'--jsn' is not an option of 'passthru list'. Did you mean '--json'?" -- list --jsn
 refused 2 "'--sokcet' is not an option of 'passthru bars'. Did you mean '--socket'?" -- bars --sokcet=x
+# Words with control characters, also of C1, do not act on the terminal.
+refused 2 "'?[31m??' is not a command" -- $'\e[31m\xc2\x9b'
+refused 2 "'--?[31m??' is not an option of 'passthru list'" -- list $'--\e[31m\xc2\x9b'
+refused 2 "--sort: '?[31m???' is not address" -- list --sort $'\e[31m\xe2\x80\xae'
 refused 2 "'more' is not expected here." -- msix show "$absent" more
 refused 2 '--json takes no value.' -- list --json=maybe
 refused 2 '--kernel needs a value.' -- run --kernel
@@ -140,6 +144,7 @@ check 'a run that fails leaves an older file' "$(cat "$directory/older")" older
 refused 2 '--force requires --summary' -- run --kernel /x --force
 refused 2 '--inspect-group requires --inspect' -- run --kernel /x --inspect-group root
 refused 2 "--inspect-group: 'no such' is not a group" -- run --kernel /x --inspect --inspect-group 'no such'
+refused 2 "--inspect-group: '?[31m' is not a group" -- run --kernel /x --inspect --inspect-group $'\e[31m'
 refused 2 "--socket-user: 'no such' is not a user" -- msix show "$absent" --socket /x --socket-user 'no such'
 refused 2 '--socket-user requires --socket' -- msix show "$absent" --socket-user root
 refused 3 'read the kernel image /no/such' 'No such file' -- run --kernel /no/such
@@ -201,6 +206,7 @@ answered 3 'its answer is not of this version' '{"version":2,"arrived":true}' ms
 answered 3 'its answer is not of this version' 'nonsense' msix trigger "$absent" 0
 answered 3 'no such vector' '{"version":1,"error":"no such vector","errno":22}' msix trigger "$absent" 0
 answered 3 'ask the VMM at' '{"version":1,"arrived":"yes","latency_ns":{}}' msix trigger "$absent" 0
+answered 3 'its latency is negative' '{"version":1,"arrived":true,"latency_ns":-5}' msix trigger "$absent" 0
 answered 3 'ask the VMM' '{"version":1,"devices":{}}' bars "$absent"
 
 # A wrong environment variable is named, and hurts only the command that reads it.

@@ -131,6 +131,7 @@ QUICK = {
     "no-devices": lambda kind: line(answer()),
     "other-device": lambda kind: line(answer(devices=[{"device": "ffff:ff:1f.7"}])),
     "device-twice": lambda kind: line(answer(devices=about()["devices"] * 2)),
+    "many-devices": lambda kind: line(answer(devices=[{"device": device, "vectors": [{}] * 4000}] * 39)),
     "wrong-types": lambda kind: line(about(name=1, vectors={}, bars="")),
     "control-characters": lambda kind: line(
         {**about(name=CONTROLS, detached=CONTROLS, vectors=vectors(1, why=CONTROLS, verdict=CONTROLS, owner=CONTROLS)),

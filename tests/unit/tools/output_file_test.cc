@@ -2,6 +2,7 @@
 // Tests of files that the user names for output: a failure leaves what was there.
 #include "tools/output_file.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -9,12 +10,16 @@
 #include <sys/un.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
+#include "base/fd.h"
 #include "base/small_file.h"
 
 namespace passthru::tools {
@@ -107,6 +112,35 @@ TEST_F(OutputFileTest, AStreamIsWrittenDirectlyAlsoThroughALink) {
   ASSERT_FALSE(full);
   EXPECT_EQ(full.error().message(),
             "cannot write /dev/full: No space left on device. Name another file");
+}
+
+// Another process replaces the stream by a link between the check and the open: the test wins this
+// race only in some of the rounds.
+TEST_F(OutputFileTest, AFileThatTakesThePlaceOfAStreamIsNotWritten) {
+  constexpr unsigned kRounds = 20'000;
+  const fs::path target = directory / "target";
+  const fs::path link = directory / "link";
+  std::ofstream(target) << "untouched";
+  fs::create_symlink("target", link);
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const Fd reader(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(reader);
+  std::atomic<bool> done = false;
+  std::thread other([&] {
+    while (!done) {
+      ::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, link.c_str(), RENAME_EXCHANGE);
+    }
+  });
+  unsigned arrived = 0;
+  std::array<char, 64> text{};
+  for (unsigned round = 0; round < kRounds; ++round) {
+    if (!write(path, Existing::Keep)) continue;
+    arrived += ::read(reader.get(), text.data(), text.size()) > 0 ? 1 : 0;
+  }
+  done = true;
+  other.join();
+  EXPECT_GT(arrived, 0U) << "the stream was there in some rounds";
+  EXPECT_EQ(*read_file(target), "untouched");
 }
 
 TEST_F(OutputFileTest, WhatIsNoFileIsRefusedAndStays) {

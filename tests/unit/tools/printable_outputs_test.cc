@@ -19,6 +19,7 @@
 #include "tools/bars/bars_output.h"
 #include "tools/commands.h"
 #include "tools/json.h"
+#include "tools/list/listed_devices.h"
 #include "tools/printable.h"
 #include "tools/run/run_messages.h"
 #include "tools/trace/trace_file.h"
@@ -86,6 +87,15 @@ DeviceBars bars(const std::string& name) {
   return {.name = name, .notes = {name}};
 }
 
+std::string listed(const std::string& name) {
+  const ListedDevice device{.function = {.driver = name},
+                            .name = name,
+                            .class_name = name,
+                            .obstacle = Error{.code = EIO, .cause = name},
+                            .interfaces = {name}};
+  return list_text({device}, {});
+}
+
 // What the command prints of a VMM's device name, before any other protection.
 std::string answered(const std::string& name) {
   const auto text = nlohmann::json{{"version", 1}, {"name", name}}.dump();
@@ -124,6 +134,7 @@ const std::vector<std::pair<const char*, std::function<std::string(const std::st
          }},
         {"a picture", [](const std::string& name) { return bars_text(bars(name), {}); }},
         {"an SVG", [](const std::string& name) { return bars_svg(bars(name)); }},
+        {"a list", listed},
         {"a trace", traced},
         {"an answer", answered},
 };

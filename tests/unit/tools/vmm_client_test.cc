@@ -328,6 +328,14 @@ TEST_F(VmmClientTest, BarsOfOneThatAnswersForAnotherDeviceAreNotDrawn) {
   EXPECT_EQ(status, kRefused);
 }
 
+TEST_F(VmmClientTest, MoreDevicesThanWereAskedForAreNotRead) {
+  answer({"{\"version\":1,\"devices\":[{\"device\":\"0000:00:02.0\"},{\"device\":7}]}\n"});
+  const auto refused = connect().inspect(kDrive);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EPROTO);
+  EXPECT_THAT(refused.error().message(), HasSubstr("it answers for other devices"));
+}
+
 TEST_F(VmmClientTest, VectorsOfOneThatNamesNoDeviceAreNotShown) {
   answer({"{\"version\":1,\"devices\":[]}\n"});
   SysfsTree tree;
