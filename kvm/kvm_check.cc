@@ -5,10 +5,12 @@
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <system_error>
 
 namespace passthru {
 namespace {
+
+constexpr const char* kCheckName = "kvm";
+constexpr const char* kNewerKernel = "Use a newer kernel";
 
 std::string advice_for(int code) {
   switch (code) {
@@ -22,6 +24,30 @@ std::string advice_for(int code) {
     default:
       return {};
   }
+}
+
+/// Returns the check of a KVM that is not usable, without its text.
+HostCheck cure_for(const Error& error) {
+  HostCheck check{kCheckName, Answer::No, {}, error.advice};
+  switch (error.code) {
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      check.remedy = "Enable virtualization in the firmware, and load KVM";
+      check.commands = {"modprobe kvm-intel || modprobe kvm-amd"};
+      break;
+    case EACCES:
+    case EPERM:
+      check.remedy = "Run as root, or join the group of the file, usually kvm, and log in again";
+      check.commands = {"usermod -aG kvm \"$USER\""};
+      break;
+    case ENOTSUP:
+      check.remedy = kNewerKernel;
+      break;
+    default:
+      break;
+  }
+  return check;
 }
 
 }  // namespace
@@ -41,20 +67,19 @@ Result<KvmLimits> kvm_limits_of_host(const std::string& device) {
 }
 
 HostCheck check_kvm(const Result<KvmLimits>& limits) {
-  constexpr const char* kName = "kvm";
-  constexpr const char* kNewer = "Use a newer kernel";
   if (!limits) {
     Error error = limits.error();
-    if (error.cause.empty()) error.cause = std::generic_category().message(error.code);
-    if (error.code == ENOTSUP) error.advice = kNewer;
-    return {kName, Answer::No, fmt::format("{}: {}", error.operation, error.cause), error.advice};
+    HostCheck check = cure_for(error);
+    error.advice.clear();
+    check.what = "KVM is not usable: " + error.message();
+    return check;
   }
   const std::string what =
       fmt::format("irqfd; {} interrupt routes, {} memory slots", limits->routes, limits->slots);
-  if (limits->resampling) return {kName, Answer::Ok, what, {}};
-  return {kName, Answer::Warn,
+  if (limits->resampling) return {kCheckName, Answer::Ok, what, {}};
+  return {kCheckName, Answer::Warn,
           what + "; no resampling irqfd (KVM_CAP_IRQFD_RESAMPLE): only MSI and MSI-X, no INTx",
-          kNewer};
+          kNewerKernel};
 }
 
 }  // namespace passthru

@@ -18,10 +18,23 @@ using enum Answer;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kMinGuest = 64 * kMiB;
 
-HostCheck not_allowed(const char* name, const Error& error) {
+/// Returns the check of a node that does not open. The operation of `error` is the node.
+HostCheck not_openable(const char* name, const Error& error) {
   const std::string cause =
       error.cause.empty() ? std::generic_category().message(error.code) : error.cause;
-  return {name, No, fmt::format("{}: {}", error.operation, cause), error.advice};
+  HostCheck check{name, No, fmt::format("{} cannot be opened: {}", error.operation, cause),
+                  error.advice};
+  if (error.code == EACCES || error.code == EPERM) {
+    check.remedy = "Run as root, or give this user the node";
+    check.commands = {fmt::format("chown \"$USER\" {}", error.operation)};
+  }
+  return check;
+}
+
+/// Returns the check of a missing node of a device that is on VFIO.
+HostCheck no_node(const char* name, const std::string& node) {
+  return {name, No, fmt::format("{} does not exist, although the device is on VFIO", node),
+          "Show the node in this container, or use a kernel that has it"};
 }
 
 /// Returns why the way by group is not needed; empty if it is needed. `device` is null if no device
@@ -47,7 +60,7 @@ HostCheck unless(const std::string& not_needed, HostCheck check) {
 HostCheck iommu(const HostFacts& facts) {
   if (facts.iommu_groups != 0)
     return {"iommu", Ok, fmt::format("{} IOMMU groups", facts.iommu_groups), {}};
-  return {"iommu", No, "no IOMMU group: the IOMMU is off, or the machine has no IOMMU",
+  return {"iommu", No, "there is no IOMMU group: the IOMMU is off, or the machine has no IOMMU",
           "Enable VT-d or AMD-Vi in the firmware; for VT-d, also boot Linux with intel_iommu=on"};
 }
 
@@ -67,20 +80,29 @@ HostCheck remapping(const HostFacts& facts) {
   if (*facts.interrupt_remapping) return {kName, Ok, "the host's interrupts are remapped", {}};
   const Error refused =
       explain_iommu({.code = EPERM}, 0);  // the kernel's answer when a group is attached
-  return {kName, No, "off: a guest could forge interrupts of the host", refused.advice};
+  return {kName, No, "interrupt remapping is off: a guest could forge interrupts of the host",
+          refused.advice};
 }
 
 HostCheck module(const char* name, bool there, const char* probe) {
   if (there) return {name, Ok, "loaded or built in", {}};
-  return {name, No, "not loaded", fmt::format("modprobe {}", probe)};
+  return {name,
+          No,
+          fmt::format("the module {} is not loaded", name),
+          {},
+          {fmt::format("modprobe {}", probe)}};
 }
 
 HostCheck container(const HostFacts& facts) {
   if (facts.container_errno == 0)
     return {"container", Ok, "/dev/vfio/vfio may be opened by this user", {}};
   Error error{.code = facts.container_errno, .operation = "/dev/vfio/vfio"};
-  error = explain_container(std::move(error));
-  return not_allowed("container", error);
+  HostCheck check = not_openable("container", explain_container(std::move(error)));
+  if (facts.container_errno == ENOENT || facts.container_errno == ENODEV) {
+    check.remedy.clear();
+    check.commands = {"modprobe vfio-pci"};
+  }
+  return check;
 }
 
 HostCheck locked_memory(const HostFacts& facts) {
@@ -88,70 +110,98 @@ HostCheck locked_memory(const HostFacts& facts) {
   if (!facts.lockable) return {kName, Unknown, "RLIMIT_MEMLOCK cannot be read", {}};
   if (*facts.lockable == UINT64_MAX) return {kName, Ok, "unlimited", {}};
   // All pages of a guest are locked, because a device's DMA may reach any of them.
-  return {kName, *facts.lockable < kMinGuest ? No : Warn,
+  return {kName,
+          *facts.lockable < kMinGuest ? No : Warn,
           fmt::format("RLIMIT_MEMLOCK is {}, but all memory of a guest must be locked",
                       size_text(*facts.lockable)),
-          "For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G in the service's "
-          "unit"};
+          "For a guest of 2 GiB, set LimitMEMLOCK=2G in the service's unit, or in this shell",
+          {"prlimit --pid $$ --memlock=2147483648"}};
 }
 
-/// Returns a check of the way by node. A failure is only a warning, because the device can be
+/// Returns the failed `check` of the way by node. It is only a warning, because the device can be
 /// opened through its group.
-HostCheck by_node(const char* name, int code, const Error& explained) {
-  if (code == 0) return {name, Ok, explained.operation + " may be opened by this user", {}};
-  HostCheck check = not_allowed(name, explained);
+HostCheck by_node(HostCheck check) {
   check.answer = Warn;
-  check.remedy += ". Or use the group: --backend=group";
+  check.remedy =
+      "Use the group (--backend=group)" + (check.remedy.empty() ? "" : ". Or: " + check.remedy);
   return check;
 }
 
 HostCheck iommufd(const HostFacts& facts) {
+  constexpr const char* kName = "iommufd";
   if (!facts.iommufd)
-    return {
-        "iommufd", Ok, "/dev/iommu does not exist: devices are opened through their groups", {}};
-  return by_node("iommufd", facts.iommufd_errno,
-                 explain_iommufd({.code = facts.iommufd_errno, .operation = "/dev/iommu"}));
+    return {kName, Ok, "/dev/iommu does not exist: devices are opened through their groups", {}};
+  if (facts.iommufd_errno == 0) return {kName, Ok, "/dev/iommu may be opened by this user", {}};
+  return by_node(not_openable(
+      kName, explain_iommufd({.code = facts.iommufd_errno, .operation = "/dev/iommu"})));
 }
 
 HostCheck in_use(const DeviceFacts& facts) {
   constexpr const char* kName = "in_use";
-  if (facts.function.on_vfio) return {kName, Ok, "the host does not use it", {}};
+  const bool on_vfio = facts.function.on_vfio;
   const auto& virtual_functions = facts.function.virtual_functions;
-  if (virtual_functions && virtual_functions->enabled != 0) {
-    return {kName, No,
-            fmt::format("{} virtual functions depend on the device and its driver",
-                        virtual_functions->enabled),
-            fmt::format("'echo 0 > /sys/bus/pci/devices/{}/sriov_numvfs' removes them",
-                        facts.function.bdf.str())};
+  if (!on_vfio && virtual_functions && virtual_functions->enabled != 0) {
+    return {
+        kName,
+        No,
+        fmt::format("{} virtual functions depend on the device and its driver",
+                    virtual_functions->enabled),
+        "Remove them",
+        {fmt::format("echo 0 > /sys/bus/pci/devices/{}/sriov_numvfs", facts.function.bdf.str())}};
   }
   if (!facts.uses) {
     return {kName, Unknown, facts.uses.error().message(), {}};
   }
-  if (facts.uses->empty()) {
+  if (facts.uses->empty() && !facts.sees_all_processes) {
     return {kName,
-            Ok,
-            facts.sees_all_processes
-                ? "the host does not use it"
-                : "no use is visible; root also sees the device nodes that other users' processes "
-                  "have open",
+            Unknown,
+            "no use is visible; root also sees the device nodes that other users' processes have "
+            "open",
             {}};
   }
+  if (facts.uses->empty())
+    return {kName, Ok, on_vfio ? "no process has it open" : "the host does not use it", {}};
   std::vector<std::string> what;
-  std::vector<std::string> ways;
+  HostCheck check{kName, No, {}, on_vfio ? "End the guest" : ""};
   for (const DeviceUse& use : *facts.uses) {
     what.push_back(use.what);
-    if (!use.remedy.empty()) ways.push_back("'" + use.remedy + "'");
+    if (!use.remedy.empty()) check.commands.push_back(use.remedy);
   }
-  return {kName, No, first_few(what, "; "), first_few(ways)};
+  check.what = first_few(what, "; ");
+  return check;
+}
+
+/// Returns the commands that take the device and all that blocks its group from the host. `passthru
+/// bind` takes only PCI functions that are no bridges; other members can only lose their drivers.
+std::vector<std::string> bind_commands(const DeviceFacts& facts) {
+  const std::string device = facts.function.bdf.str();
+  std::vector<std::string> unbind;
+  for (const GroupMember& member : facts.blocking) {
+    if (Bdf::parse(member.name) && !member.bridge) continue;
+    unbind.push_back(
+        fmt::format("echo {0} > /sys/kernel/iommu_groups/{1}/devices/{0}/driver/unbind",
+                    member.name, *facts.function.iommu_group));
+  }
+  std::vector<std::string> commands;
+  if (unbind.size() < facts.blocking.size()) {
+    commands.push_back("passthru bind --group " + device);
+  } else if (!facts.function.on_vfio) {
+    commands.push_back("passthru bind " + device);
+  }
+  commands.insert(commands.end(), unbind.begin(), unbind.end());
+  return commands;
 }
 
 HostCheck driver(const DeviceFacts& facts) {
   const PciFunction& function = facts.function;
   if (function.on_vfio) return {"driver", Ok, function.driver, {}};
-  return {"driver", No,
-          function.driver.empty() ? "not bound to vfio-pci"
-                                  : fmt::format("bound to {}, not to vfio-pci", function.driver),
-          fmt::format("'passthru bind {}'", function.bdf.str())};
+  return {"driver",
+          No,
+          function.driver.empty()
+              ? "it is not bound to vfio-pci"
+              : fmt::format("it is bound to {}, not to vfio-pci", function.driver),
+          {},
+          bind_commands(facts)};
 }
 
 HostCheck group(const DeviceFacts& facts) {
@@ -162,8 +212,7 @@ HostCheck group(const DeviceFacts& facts) {
   for (const GroupMember& member : facts.blocking)
     named.push_back(fmt::format("{} ({})", member.name, member.driver));
   return {"group", No, fmt::format("IOMMU group {} is shared with {}", number, first_few(named)),
-          fmt::format("'passthru bind --group {}', or move the device to another slot",
-                      facts.function.bdf.str())};
+          "Move the device to another slot, or take the group from the host", bind_commands(facts)};
 }
 
 HostCheck group_node(const DeviceFacts& facts) {
@@ -173,16 +222,18 @@ HostCheck group_node(const DeviceFacts& facts) {
   if (facts.group_errno == 0) return {kName, Ok, node + " may be opened by this user", {}};
   if (facts.group_errno == ENOENT && !facts.function.on_vfio)
     return {kName, Unknown, node + " appears when the device is bound", {}};
+  if (facts.group_errno == ENOENT) return no_node(kName, node);
   Error error{.code = facts.group_errno, .operation = node};
-  error = explain_group(std::move(error), number);
-  return not_allowed(kName, error);
+  return not_openable(kName, explain_group(std::move(error), number));
 }
 
 HostCheck cdev(const DeviceFacts& facts) {
+  constexpr const char* kName = "cdev";
+  const std::string node = "/dev/vfio/devices/" + facts.cdev;
+  if (facts.cdev_errno == 0) return {kName, Ok, node + " may be opened by this user", {}};
+  if (facts.cdev_errno == ENOENT) return by_node(no_node(kName, node));
   return by_node(
-      "cdev", facts.cdev_errno,
-      explain_cdev({.code = facts.cdev_errno, .operation = "/dev/vfio/devices/" + facts.cdev},
-                   facts.cdev));
+      not_openable(kName, explain_cdev({.code = facts.cdev_errno, .operation = node}, facts.cdev)));
 }
 
 HostCheck answers(const DeviceFacts& facts) {
@@ -255,17 +306,24 @@ const char* to_string(Answer answer) {
   return "unknown";
 }
 
+std::string remedy_text(const HostCheck& check) {
+  if (check.commands.empty()) return check.remedy;
+  const std::string commands = fmt::format("'{}'", fmt::join(check.commands, "', '"));
+  return check.remedy.empty() ? commands : check.remedy + ": " + commands;
+}
+
 std::vector<HostCheck> check_host(const HostFacts& facts, const DeviceFacts* device) {
   const std::string not_needed = other_way(facts, device);
-  return {
-      iommu(facts),
-      remapping(facts),
-      module("vfio", facts.vfio, "vfio-pci"),
-      unless(not_needed, module("vfio_iommu_type1", facts.vfio_iommu_type1, "vfio_iommu_type1")),
-      module("vfio_pci", facts.vfio_pci, "vfio-pci"),
-      unless(not_needed, container(facts)),
-      locked_memory(facts),
-      iommufd(facts)};
+  // If vfio is not loaded, modprobe loads this module with it (MODULE_SOFTDEP in vfio_main.c).
+  const char* type1_probe = facts.vfio ? "vfio_iommu_type1" : "vfio-pci";
+  return {iommu(facts),
+          remapping(facts),
+          module("vfio", facts.vfio, "vfio-pci"),
+          unless(not_needed, module("vfio_iommu_type1", facts.vfio_iommu_type1, type1_probe)),
+          module("vfio_pci", facts.vfio_pci, "vfio-pci"),
+          unless(not_needed, container(facts)),
+          locked_memory(facts),
+          iommufd(facts)};
 }
 
 std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts, const HostFacts& host) {

@@ -26,9 +26,14 @@ const char* to_string(Answer answer);
 struct HostCheck {
   const char* name = "";  ///< for scripts: "iommu"; docs/json.md lists all names
   Answer answer = Answer::Unknown;
-  std::string what{};    ///< what was found
-  std::string remedy{};  ///< a command or an action; empty if nothing is wrong
+  std::string what{};    ///< what was found; if the answer is No, it can follow "because"
+  std::string remedy{};  ///< an action, or what the commands are for; may be empty
+  /// Commands of root that fix it, in this order. Each is complete.
+  std::vector<std::string> commands{};
 };
+
+/// Returns the remedy and the commands as one text; empty if there is nothing to fix.
+std::string remedy_text(const HostCheck& check);
 
 // A device can be opened in two ways:
 // - Through its group, which takes container, vfio_iommu_type1 and group_node. A failure is No; it

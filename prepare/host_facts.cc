@@ -13,6 +13,7 @@
 
 #include "base/small_file.h"
 #include "pci/iomem.h"
+#include "prepare/vfio_users.h"
 #include "vfio/group.h"
 #include "vfio/unsafe_interrupts.h"
 
@@ -118,7 +119,8 @@ Result<DeviceFacts> device_facts(const HostRoots& roots, Bdf bdf) {
   // Kernels before 5.15 have only `reset`, and only if the device has a reset method.
   facts.resettable =
       !facts.function.reset_methods.empty() || is_there(sysfs.function_path(bdf) / "reset");
-  if (!facts.function.on_vfio) facts.uses = device_uses(sysfs, roots.proc, bdf);
+  facts.uses = facts.function.on_vfio ? vfio_uses(sysfs, roots.proc, bdf)
+                                      : device_uses(sysfs, roots.proc, bdf);
   facts.sees_all_processes = ::geteuid() == 0;
   facts.held_bars = held_bars(roots, facts.function);
   facts.direct_regions = direct_regions(sysfs, group);

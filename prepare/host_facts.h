@@ -53,10 +53,11 @@ struct HeldBar {
 /// Facts about a device that could be assigned.
 struct DeviceFacts {
   PciFunction function{};
-  std::optional<PciFunction> physical{};                           ///< set for a virtual function
-  bool resettable = false;                                         ///< by any method
-  std::vector<GroupMember> blocking{};                             ///< in its group, without itself
-  Result<std::vector<DeviceUse>> uses = std::vector<DeviceUse>();  ///< empty on VFIO
+  std::optional<PciFunction> physical{};  ///< set for a virtual function
+  bool resettable = false;                ///< by any method
+  std::vector<GroupMember> blocking{};    ///< in its group, without itself
+  /// Uses by the host; on VFIO, uses by processes (vfio_users).
+  Result<std::vector<DeviceUse>> uses = std::vector<DeviceUse>();
   bool sees_all_processes = true;  ///< false: other users' open files are not in `uses`
   std::vector<HeldBar> held_bars{};
   std::vector<IovaRange> direct_regions{};  ///< memory that firmware reserves for its group

@@ -16,9 +16,11 @@ HostCheck check_ring(const Result<void>& ring, const std::string& disabled) {
     case EPERM:
     case EACCES:
       if (!disabled.empty() && disabled != "0") {
-        return {kName, Answer::Warn,
+        return {kName,
+                Answer::Warn,
                 without(fmt::format("kernel.io_uring_disabled is {}", disabled)),
-                "sysctl kernel.io_uring_disabled=0"};
+                {},
+                {"sysctl kernel.io_uring_disabled=0"}};
       }
       return {kName, Answer::Warn, without(ring.error().operation + " is forbidden"),
               "Allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp filter"};

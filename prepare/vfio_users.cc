@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/small_file.h"
-#include "prepare/in_use.h"
 #include "prepare/open_files.h"
 
 namespace passthru {
@@ -66,12 +65,19 @@ Error used(Bdf bdf, std::string cause, std::string advice) {
 }
 
 // `what` is what each process does: "has the device open".
-Error used_by(Bdf bdf, const std::vector<Process>& processes, const std::string& what) {
+std::vector<DeviceUse> uses_by(const std::vector<Process>& processes, const std::string& what) {
+  std::vector<DeviceUse> uses;
+  for (const Process& process : processes)
+    uses.push_back({process.str() + " " + what, process.remedy()});
+  return uses;
+}
+
+Error used_by(Bdf bdf, const std::vector<DeviceUse>& uses) {
   std::vector<std::string> named;
   std::vector<std::string> ways;
-  for (const Process& process : processes) {
-    named.push_back(process.str() + " " + what);
-    if (const std::string way = process.remedy(); !way.empty()) ways.push_back("'" + way + "'");
+  for (const DeviceUse& use : uses) {
+    named.push_back(use.what);
+    if (!use.remedy.empty()) ways.push_back("'" + use.remedy + "'");
   }
   return used(bdf, first_few(named),
               ways.empty() ? "End the guest first"
@@ -83,6 +89,24 @@ std::vector<Process> described(const fs::path& proc, const std::vector<int>& pid
   processes.reserve(pids.size());
   for (const int pid : pids) processes.push_back(describe_process(proc, pid));
   return processes;
+}
+
+// The uses by known processes, and the processes whose VFIO devices are unknown.
+struct VfioUsers {
+  std::vector<DeviceUse> uses{};
+  std::vector<int> of_unknown_devices{};
+};
+
+Result<VfioUsers> find_users(const Sysfs& sysfs, const fs::path& proc,
+                             const PciFunction& function) {
+  const std::string name = function.bdf.str();
+  DescriptorHolders holders = PASSTHRU_TRY(find_descriptors(proc, function.bdf).on(name));
+  if (!holders.of_device.empty())
+    return VfioUsers{uses_by(described(proc, holders.of_device), "has the device open"), {}};
+  const auto open = PASSTHRU_TRY(find_open_nodes(proc, vfio_nodes(sysfs, function)).on(name));
+  if (open.empty()) return VfioUsers{{}, std::move(holders.of_unknown_devices)};
+  const OpenNode& node = open.back();  // rather the device's own than the group's
+  return VfioUsers{uses_by(node.processes, "has " + node.node.name + " open"), {}};
 }
 
 // The group is busy, and no process in `proc` is known to have it.
@@ -103,21 +127,21 @@ Error used_by_unknown(const fs::path& proc, const PciFunction& function,
 
 }  // namespace
 
+Result<std::vector<DeviceUse>> vfio_uses(const Sysfs& sysfs, const fs::path& proc, Bdf bdf) {
+  const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
+  if (!function.on_vfio || !function.iommu_group) return std::vector<DeviceUse>();
+  return PASSTHRU_TRY(find_users(sysfs, proc, function)).uses;
+}
+
 Result<void> require_no_vfio_user(const Sysfs& sysfs, const fs::path& proc, Bdf bdf,
                                   const TryGroup& try_group) {
   const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
   if (!function.on_vfio || !function.iommu_group) return {};
-  const DescriptorHolders holders = PASSTHRU_TRY(find_descriptors(proc, bdf).on(bdf.str()));
-  if (!holders.of_device.empty())
-    return tl::unexpected(used_by(bdf, described(proc, holders.of_device), "has the device open"));
-  const auto open = PASSTHRU_TRY(find_open_nodes(proc, vfio_nodes(sysfs, function)).on(bdf.str()));
-  if (!open.empty()) {
-    const OpenNode& node = open.back();  // rather the device's own than the group's
-    return tl::unexpected(used_by(bdf, node.processes, "has " + node.node.name + " open"));
-  }
+  const VfioUsers users = PASSTHRU_TRY(find_users(sysfs, proc, function));
+  if (!users.uses.empty()) return tl::unexpected(used_by(bdf, users.uses));
   const auto group = try_group(*function.iommu_group);
   if (group || group.error().code != EBUSY) return {};
-  return tl::unexpected(used_by_unknown(proc, function, holders.of_unknown_devices));
+  return tl::unexpected(used_by_unknown(proc, function, users.of_unknown_devices));
 }
 
 }  // namespace passthru

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // `passthru doctor`: the requirements of device assignment on this machine, and how to meet the
 // missing requirements.
-#include <fmt/format.h>
+#include <unistd.h>
 
 #include <memory>
 #include <optional>
@@ -15,26 +15,27 @@
 #include "prepare/ring_check.h"
 #include "tools/commands.h"
 #include "tools/devices/device_words.h"
+#include "tools/doctor_text.h"
 #include "tools/json.h"
-#include "tools/printable.h"
 #include "tools/terminal.h"
 
 namespace passthru::tools {
 namespace {
 
 constexpr const char* kDoctorFooter =
-    "Prints a line per check: 'ok'; 'no', required and missing; 'warn', missing but optional;\n"
-    "'-', unknown. The line also says how to fix it. With DEVICE, checks whether a guest can\n"
-    "get this device now. Changes nothing, and does not open the device, because that would\n"
-    "reset it. Results apply to the calling user: for a guest that does not run as root,\n"
-    "check without sudo.\n"
+    "Prints a line per check, the worst first: 'no', required and missing; 'warn', missing but\n"
+    "optional; '-', unknown; 'ok'. Then it prints how to fix each cause, with each command on a\n"
+    "line of its own. The last line says whether the device can be assigned, and why not. With\n"
+    "DEVICE, checks whether a guest can get this device now. Changes nothing, and does not open\n"
+    "the device, because that would reset it. Results apply to the calling user: for a guest\n"
+    "that does not run as root, check without sudo.\n"
     "\n"
-    "Exit status: 0 all requirements are met, 3 a requirement is missing.\n"
+    "Exit status: 0 all requirements are met, 1 a requirement is missing.\n"
     "\n"
     "Examples:\n"
     "  passthru doctor\n"
     "  sudo passthru doctor 0000:01:00.0\n"
-    "  passthru doctor --json | jq -r '.checks[] | select(.answer == \"no\") | .remedy'";
+    "  passthru doctor --json | jq -r '.checks[] | select(.answer == \"no\") | .commands[]'";
 
 Result<void> try_ring() {
   const auto poller = make_uring_poller(1);
@@ -60,19 +61,8 @@ Json to_json(const HostCheck& check) {
   return {{"name", check.name},
           {"answer", to_string(check.answer)},
           {"what", check.what},
-          {"remedy", json_or_null(check.remedy)}};
-}
-
-void print_line(const HostCheck& check) {
-  const bool unknown = check.answer == Answer::Unknown;
-  const std::string line =
-      fmt::format("{:<4}  {:<19}  {}{}{}", unknown ? "-" : to_string(check.answer), check.name,
-                  check.what, check.remedy.empty() ? "" : ". ", check.remedy);
-  constexpr size_t kIndent = 27;  // column of a check's text
-  // In a pipe a check is one line, which grep finds whole.
-  const auto lines = terminal_columns() ? wrapped(printable(line), *terminal_columns(), kIndent)
-                                        : std::vector{printable(line)};
-  for (const std::string& each : lines) print_text(each + "\n");
+          {"remedy", json_or_null(remedy_text(check))},
+          {"commands", check.commands}};
 }
 
 int doctor(const std::optional<Bdf>& device, bool as_json) {
@@ -81,12 +71,14 @@ int doctor(const std::optional<Bdf>& device, bool as_json) {
   if (as_json) {
     Json lines = Json::array();
     for (const HostCheck& check : checks) lines.push_back(to_json(check));
-    print_json(
-        {{"device", device ? Json(device->str()) : Json()}, {"ready", ready}, {"checks", lines}});
+    print_json({{"device", device ? Json(device->str()) : Json()},
+                {"ready", ready},
+                {"conclusion", conclusion(checks, device)},
+                {"checks", lines}});
   } else {
-    for (const HostCheck& check : checks) print_line(check);
+    print_text(doctor_text(checks, device, {terminal_columns(), ::geteuid() == 0}));
   }
-  return ready ? kDone : kRefused;
+  return ready ? kDone : kNo;
 }
 
 }  // namespace

@@ -41,11 +41,17 @@ as=(env) # the command that runs the doctor as a user
 # missing WHAT CHECKS: checks that CHECKS, and no other checks, answer no.
 missing() { equal "$1: the checks that answer no" "$(jq -r '[.checks[] | select(.answer == "no") | .name] | join(" ")' $report.json)" "$2" $report; }
 
+# concludes WHAT WORDS: checks that the last line is WORDS.
+concludes() { equal "$1: the last line" "$(tail -n 1 $report)" "$2" $report; }
+
+# cure WHAT COMMAND: checks that a line consists of COMMAND, and that no other line does.
+cure() { equal "$1: '$2' is printed once" "$(grep -cxF -- "  $2" $report)" 1 $report; }
+
 # line CHECK WORDS...: checks that the line of CHECK contains WORDS.
 line() {
   local check=$1 found word
   shift
-  found=$(awk -v check="$check" '$2 == check' $report)
+  found=$(awk -v check="$check" '$1 ~ /^(no|warn|-|ok)$/ && $2 == check' $report)
   for word in "$@"; do
     if [[ $found != *"$word"* ]]; then
       failed "$check: its line contains '$word'" $report
@@ -60,34 +66,47 @@ ready_machine() {
   missing 'a drive on vfio-pci' ''
   equal 'every line is ok' "$(jq -r '[.checks[] | select(.answer != "ok") | .name] | join(" ")' $report.json)" '' $report
   equal 'JSON: device, ready' "$(jq -r '.device, .ready' $report.json | xargs)" "$nvme true"
-  equal 'JSON: names and lines' "$(jq -r '.checks[].name' $report.json)" "$(awk '{ print $2 }' $report)"
+  equal 'JSON: names and lines' "$(jq -r '.checks[].name' $report.json)" "$(awk 'NF == 0 { exit } { print $2 }' $report)"
+  equal 'JSON: the conclusion' "$(jq -r .conclusion $report.json)" "$(tail -n 1 $report)"
+  concludes 'a drive on vfio-pci' "$nvme can be assigned"
   line reset flr
   line vfio_pci 'loaded or built in'
   asked 0 'the machine alone'
   equal 'JSON: no device' "$(jq -r '.device' $report.json)" null
+  concludes 'the machine alone' 'this machine can assign devices'
 }
 
 wrong_words() {
   refused 'no name of a device' 2 "'nosuch0'" -- "$passthru" doctor nosuch0
   refused 'an empty argument' 2 "'passthru list'" -- "$passthru" doctor ''
-  asked 3 'a missing device' 0000:00:19.0
+  asked 1 'a missing device' 0000:00:19.0
   line device "no " "this machine has no PCI function at this address"
-  asked 3 'a bridge' $bridge
-  line device 'it is a bridge' 'Assign the devices behind it'
+  asked 1 'a bridge' $bridge
+  line device 'it is a bridge'
+  equal 'a bridge: what to do' "$(grep -c '^device: Assign the devices behind it' $report)" 1 $report
+  concludes 'a bridge' "$bridge cannot be assigned, because it is a bridge"
 }
 
 without_the_module() {
   "$passthru" unbind $nvme
   modprobe -r vfio-pci
   remember_state
-  asked 3 'without vfio-pci' $nvme
+  asked 1 'without vfio-pci' $nvme
   missing 'without vfio-pci' 'vfio_pci driver'
-  line vfio_pci 'not loaded. modprobe vfio-pci'
+  line vfio_pci 'not loaded'
+  equal 'without vfio-pci: the worst findings are the first lines' \
+    "$(awk 'NR <= 2 { print $1, $2 }' $report | xargs)" 'no vfio_pci no driver' $report
+  cure 'without vfio-pci' 'modprobe vfio-pci'
+  cure 'without vfio-pci' "passthru bind $nvme"
+  concludes 'without vfio-pci' \
+    "$nvme cannot be assigned, because the module vfio_pci is not loaded; and 1 other cause"
   modprobe vfio-pci
   remember_state
-  asked 3 'not bound' $nvme
+  asked 1 'not bound' $nvme
   missing 'not bound' driver
-  line driver "bound to nvme, not to vfio-pci. 'passthru bind $nvme'"
+  line driver 'bound to nvme, not to vfio-pci'
+  cure 'not bound' "passthru bind $nvme"
+  concludes 'not bound' "$nvme cannot be assigned, because it is bound to nvme, not to vfio-pci"
   line group_node 'appears when the device is bound'
   "$passthru" bind $nvme
   remember_state
@@ -99,21 +118,29 @@ unprivileged() {
   group=$(basename "$(readlink "/sys/bus/pci/devices/$nvme/iommu_group")")
   chmod 600 /dev/kvm
   as=(prlimit --memlock=8388608:8388608 setpriv "--reuid=$nobody" "--regid=$nobody" --clear-groups)
-  asked 3 'another user' $nvme
+  asked 1 'another user' $nvme
   missing 'another user' 'locked_memory kvm group_node'
-  line locked_memory 'RLIMIT_MEMLOCK is 8 MiB' 'ulimit -l 2097152'
-  line group_node "chown USER /dev/vfio/$group"
-  line kvm 'Permission denied' kvm
+  line locked_memory 'RLIMIT_MEMLOCK is 8 MiB'
+  line in_use '- ' 'no use is visible'
+  line kvm 'Permission denied'
+  cure 'another user' 'sudo prlimit --pid $$ --memlock=2147483648'
+  cure 'another user' "sudo usermod -aG kvm \"\$USER\""
+  cure 'another user' "sudo chown \"\$USER\" /dev/vfio/$group"
   as=(env)
 }
 
 groups() {
   "$passthru" bind $one
   remember_state
-  asked 3 'half a group' $one
+  asked 1 'half a group' $one
   missing 'half a group' group
-  line group "shared with $other (virtio-pci)" "'passthru bind --group $one'"
+  line group "shared with $other (virtio-pci)"
+  cure 'half a group' "passthru bind --group $one"
   "$passthru" unbind $one
+  remember_state
+  asked 1 'a whole group of the host' $one
+  missing 'a whole group of the host' 'driver group'
+  cure 'a whole group of the host' "passthru bind --group $one"
 
   remember_state
   "$passthru" bind --group $one
@@ -132,28 +159,29 @@ groups() {
   as_before 'bind --group --dry-run: nothing has changed'
 }
 
-# used WHAT WORDS...: checks that the doctor and `bind` report that the host uses the drive or NIC in $used.
+# used WHAT USE [COMMAND]: checks that the doctor and `bind` report that the host uses the drive or NIC in $used, and how
+# to end that.
 used() {
-  local what=$1
-  shift
-  asked 3 "$what" "$used"
+  local what=$1 use=$2 command=${3-}
+  asked 1 "$what" "$used"
   missing "$what" 'in_use driver'
-  line in_use "$@"
-  refused "bind: $what" 3 "$used: cannot bind the device" "$@" --force -- "$passthru" bind "$used"
-  refused "bind --dry-run: $what" 3 "$used: cannot bind the device" "$@" -- "$passthru" bind --dry-run $nvme "$used"
+  line in_use "$use"
+  [ -z "$command" ] || cure "$what" "$command"
+  refused "bind: $what" 3 "$used: cannot bind the device" "$use" "$command" --force -- "$passthru" bind "$used"
+  refused "bind --dry-run: $what" 3 "$used: cannot bind the device" "$use" -- "$passthru" bind --dry-run $nvme "$used"
 }
 
 disks() {
   local disk hidden used=$own
   disk=$(basename "$(dirname "$(dirname "$(grep -l lab1 /sys/block/nvme*/device/serial)")")")
   remember_state
-  asked 3 "the host's unused drive" $own
+  asked 1 "the host's unused drive" $own
   missing "the host's unused drive" driver
 
   modprobe ext4
   busybox mke2fs "/dev/$disk" >/dev/null
   mount -t ext4 "/dev/$disk" $mounted
-  used 'a mounted disk' "$disk is mounted on $mounted" "'umount -A /dev/$disk'"
+  used 'a mounted disk' "$disk is mounted on $mounted" "umount -A /dev/$disk"
   umount $mounted
 
   # This namespace's mount table does not contain the mount.
@@ -168,14 +196,14 @@ disks() {
   addpart "/dev/$disk" 1 2048 65536
   busybox mkswap "/dev/${disk}p1" >/dev/null
   swapon "/dev/${disk}p1"
-  used 'swap' "${disk}p1 is swap" "'swapoff /dev/${disk}p1'"
+  used 'swap' "${disk}p1 is swap" "swapoff /dev/${disk}p1"
   swapoff "/dev/${disk}p1"
 
   modprobe linear
   echo md_lab >/sys/module/md_mod/parameters/new_array
   echo none >/sys/block/md_lab/md/metadata_version
   cat "/sys/class/block/${disk}p1/dev" >/sys/block/md_lab/md/new_dev
-  used 'a volume' "md_lab is built on ${disk}p1" "'mdadm --stop /dev/md_lab'"
+  used 'a volume' "md_lab is built on ${disk}p1" "mdadm --stop /dev/md_lab"
   echo clear >/sys/block/md_lab/md/array_state
 
   mount -t ext4 -o ro "/dev/$disk" $mounted
@@ -191,7 +219,7 @@ interfaces() {
   interface=$(basename "/sys/bus/pci/devices/$nic/net/"*)
   remember_state
   busybox ip link set "$interface" up
-  used 'an interface that is up' "network interface $interface is up" "'ip link set dev $interface down'"
+  used 'an interface that is up' "network interface $interface is up" "ip link set dev $interface down"
   busybox ip addr add 192.0.2.2/24 dev "$interface"
   busybox ip route add default via 192.0.2.1 dev "$interface"
   used 'an interface with a default route' "$interface is up, with a default route"

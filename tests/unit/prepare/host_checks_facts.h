@@ -40,7 +40,7 @@ inline DeviceFacts ready_device() {
 
 inline std::string line(const HostCheck& check) {
   return fmt::format("{} {}: {} > {}", to_string(check.answer), check.name, check.what,
-                     check.remedy);
+                     remedy_text(check));
 }
 
 inline std::string said_of(const std::vector<HostCheck>& checks, const std::string& name) {

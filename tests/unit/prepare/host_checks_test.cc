@@ -45,12 +45,14 @@ TEST_P(CheckHostSays, WhatIsMissingAndWhatMendsIt) {
 INSTANTIATE_TEST_SUITE_P(
     All, CheckHostSays,
     testing::Values(
-        HostCase{"iommu", [](HostFacts& facts) { facts.iommu_groups = 0; },
-                 "no iommu: no IOMMU group: the IOMMU is off, or the machine has no IOMMU > Enable "
-                 "VT-d or AMD-Vi in the firmware; for VT-d, also boot Linux with intel_iommu=on",
-                 false},
+        HostCase{
+            "iommu", [](HostFacts& facts) { facts.iommu_groups = 0; },
+            "no iommu: there is no IOMMU group: the IOMMU is off, or the machine has no IOMMU > "
+            "Enable VT-d or AMD-Vi in the firmware; for VT-d, also boot Linux with intel_iommu=on",
+            false},
         HostCase{"interrupt_remapping", [](HostFacts& facts) { facts.interrupt_remapping = false; },
-                 "no interrupt_remapping: off: a guest could forge interrupts of the host > Enable "
+                 "no interrupt_remapping: interrupt remapping is off: a guest could forge "
+                 "interrupts of the host > Enable "
                  "it in the firmware (VT-d or AMD-Vi with interrupt remapping) and boot Linux "
                  "without intremap=off. If you trust the guest, write Y to "
                  "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts and use "
@@ -68,73 +70,95 @@ INSTANTIATE_TEST_SUITE_P(
                  "you trust the guest, use --allow-unsafe-interrupts",
                  false},
         HostCase{"vfio", [](HostFacts& facts) { facts.vfio = false; },
-                 "no vfio: not loaded > modprobe vfio-pci", false},
+                 "no vfio: the module vfio is not loaded > 'modprobe vfio-pci'", false},
         HostCase{"vfio_iommu_type1", [](HostFacts& facts) { facts.vfio_iommu_type1 = false; },
-                 "no vfio_iommu_type1: not loaded > modprobe vfio_iommu_type1", false},
+                 "no vfio_iommu_type1: the module vfio_iommu_type1 is not loaded > 'modprobe "
+                 "vfio_iommu_type1'",
+                 false},
         HostCase{"vfio_pci", [](HostFacts& facts) { facts.vfio_pci = false; },
-                 "no vfio_pci: not loaded > modprobe vfio-pci", false},
+                 "no vfio_pci: the module vfio_pci is not loaded > 'modprobe vfio-pci'", false},
         HostCase{"container", [](HostFacts& facts) { facts.container_errno = ENOENT; },
-                 "no container: /dev/vfio/vfio: VFIO is not loaded > Load it: modprobe vfio-pci",
+                 "no container: /dev/vfio/vfio cannot be opened: VFIO is not loaded > 'modprobe "
+                 "vfio-pci'",
                  false},
         HostCase{"container", [](HostFacts& facts) { facts.container_errno = EACCES; },
-                 "no container: /dev/vfio/vfio: permission denied > Run as root, or give this user "
-                 "read and write access to /dev/vfio/vfio",
+                 "no container: /dev/vfio/vfio cannot be opened: permission denied > Run as root, "
+                 "or give "
+                 "this user the node: 'chown \"$USER\" /dev/vfio/vfio'",
                  false},
         HostCase{"container", [](HostFacts& facts) { facts.container_errno = EROFS; },
-                 "no container: /dev/vfio/vfio: Read-only file system > ", false},
-        HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable = 8 * kMiB; },
-                 "no locked_memory: RLIMIT_MEMLOCK is 8 MiB, but all memory of a guest must be "
-                 "locked > For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G "
-                 "in the service's unit",
-                 false},
-        HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable = 65536; },
-                 "no locked_memory: RLIMIT_MEMLOCK is 64 KiB, but all memory of a guest must be "
-                 "locked > For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G "
-                 "in the service's unit",
-                 false},
-        HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable = 64 * kMiB; },
-                 "warn locked_memory: RLIMIT_MEMLOCK is 64 MiB, but all memory of a guest must be "
-                 "locked > For a guest of 2 GiB: 'ulimit -l 2097152' as root, or LimitMEMLOCK=2G "
-                 "in the service's unit",
-                 true},
+                 "no container: /dev/vfio/vfio cannot be opened: Read-only file system > ", false},
+        HostCase{
+            "locked_memory", [](HostFacts& facts) { facts.lockable = 8 * kMiB; },
+            "no locked_memory: RLIMIT_MEMLOCK is 8 MiB, but all memory of a guest must be "
+            "locked > For a guest of 2 GiB, set LimitMEMLOCK=2G in the service's unit, or in this "
+            "shell: 'prlimit --pid $$ --memlock=2147483648'",
+            false},
+        HostCase{
+            "locked_memory", [](HostFacts& facts) { facts.lockable = 65536; },
+            "no locked_memory: RLIMIT_MEMLOCK is 64 KiB, but all memory of a guest must be "
+            "locked > For a guest of 2 GiB, set LimitMEMLOCK=2G in the service's unit, or in this "
+            "shell: 'prlimit --pid $$ --memlock=2147483648'",
+            false},
+        HostCase{
+            "locked_memory", [](HostFacts& facts) { facts.lockable = 64 * kMiB; },
+            "warn locked_memory: RLIMIT_MEMLOCK is 64 MiB, but all memory of a guest must be "
+            "locked > For a guest of 2 GiB, set LimitMEMLOCK=2G in the service's unit, or in this "
+            "shell: 'prlimit --pid $$ --memlock=2147483648'",
+            true},
         HostCase{"locked_memory", [](HostFacts& facts) { facts.lockable.reset(); },
                  "unknown locked_memory: RLIMIT_MEMLOCK cannot be read > ", true},
         HostCase{"iommufd", [](HostFacts& facts) { facts.iommufd = true; },
                  "ok iommufd: /dev/iommu may be opened by this user > ", true},
+        HostCase{"iommufd",
+                 [](HostFacts& facts) {
+                   facts.iommufd = true;
+                   facts.iommufd_errno = EACCES;
+                 },
+                 "warn iommufd: /dev/iommu cannot be opened: permission denied > Use the group "
+                 "(--backend=group). Or: Run as root, or give this user the node: 'chown \"$USER\" "
+                 "/dev/iommu'",
+                 true},
         HostCase{
-            "iommufd",
+            "container",
             [](HostFacts& facts) {
               facts.iommufd = true;
-              facts.iommufd_errno = EACCES;
+              facts.container_errno = ENOENT;
             },
-            "warn iommufd: /dev/iommu: permission denied > Run as root, or give this user read and "
-            "write access to /dev/iommu. Or use the group: --backend=group",
+            "warn container: /dev/vfio/vfio cannot be opened: VFIO is not loaded; not needed for a "
+            "device that has its own node: this user may open /dev/iommu > 'modprobe vfio-pci'",
             true},
-        HostCase{"container",
-                 [](HostFacts& facts) {
-                   facts.iommufd = true;
-                   facts.container_errno = ENOENT;
-                 },
-                 "warn container: /dev/vfio/vfio: VFIO is not loaded; not needed for a device that "
-                 "has its own node: this user may open /dev/iommu > Load it: modprobe vfio-pci",
-                 true},
-        HostCase{"vfio_iommu_type1",
-                 [](HostFacts& facts) {
-                   facts.iommufd = true;
-                   facts.vfio_iommu_type1 = false;
-                 },
-                 "warn vfio_iommu_type1: not loaded; not needed for a device that has its own "
-                 "node: this user may open /dev/iommu > modprobe vfio_iommu_type1",
-                 true},
+        HostCase{
+            "vfio_iommu_type1",
+            [](HostFacts& facts) {
+              facts.iommufd = true;
+              facts.vfio_iommu_type1 = false;
+            },
+            "warn vfio_iommu_type1: the module vfio_iommu_type1 is not loaded; not needed for a "
+            "device that has its own node: this user may open /dev/iommu > 'modprobe "
+            "vfio_iommu_type1'",
+            true},
         HostCase{"container",
                  [](HostFacts& facts) {
                    facts.iommufd = true;
                    facts.iommufd_errno = EACCES;
                    facts.container_errno = EACCES;
                  },
-                 "no container: /dev/vfio/vfio: permission denied > Run as root, or give this user "
-                 "read and write access to /dev/vfio/vfio",
+                 "no container: /dev/vfio/vfio cannot be opened: permission denied > Run as root, "
+                 "or give "
+                 "this user the node: 'chown \"$USER\" /dev/vfio/vfio'",
                  false}));
+
+TEST(CheckHost, OneCommandLoadsVfioAndTheModulesThatItNeeds) {
+  HostFacts facts = ready_host();
+  facts.vfio = facts.vfio_iommu_type1 = facts.vfio_pci = false;
+  facts.container_errno = ENOENT;
+  const std::vector<std::string> load = {"modprobe vfio-pci"};
+  for (const HostCheck& check : check_host(facts)) {
+    if (check.answer == Answer::Ok) continue;
+    EXPECT_EQ(check.commands, load) << check.name;
+  }
+}
 
 TEST(CheckDevice, AReadyDeviceIsOkThroughout) {
   const auto checks = check_device(ready_device());
@@ -176,21 +200,21 @@ INSTANTIATE_TEST_SUITE_P(
     All, CheckDeviceSays,
     testing::Values(
         DeviceCase{"driver", give_to_host,
-                   "no driver: bound to nvme, not to vfio-pci > 'passthru bind 0000:00:02.0'",
+                   "no driver: it is bound to nvme, not to vfio-pci > 'passthru bind 0000:00:02.0'",
                    false},
         DeviceCase{"driver",
                    [](DeviceFacts& facts) {
                      give_to_host(facts);
                      facts.function.driver.clear();
                    },
-                   "no driver: not bound to vfio-pci > 'passthru bind 0000:00:02.0'", false},
+                   "no driver: it is not bound to vfio-pci > 'passthru bind 0000:00:02.0'", false},
         DeviceCase{"in_use", give_to_host, "ok in_use: the host does not use it > ", false},
         DeviceCase{"in_use",
                    [](DeviceFacts& facts) {
                      give_to_host(facts);
                      facts.sees_all_processes = false;
                    },
-                   "ok in_use: no use is visible; root also sees the device nodes that other "
+                   "unknown in_use: no use is visible; root also sees the device nodes that other "
                    "users' processes have open > ",
                    false},
         DeviceCase{"in_use",
@@ -205,6 +229,18 @@ INSTANTIATE_TEST_SUITE_P(
                    "btrfs; nvme0n1p3 is swap > 'umount -A /dev/nvme0n1p1', 'swapoff "
                    "/dev/nvme0n1p3'",
                    false},
+        DeviceCase{"in_use", [](DeviceFacts&) {}, "ok in_use: no process has it open > ", true},
+        DeviceCase{"in_use", [](DeviceFacts& facts) { facts.sees_all_processes = false; },
+                   "unknown in_use: no use is visible; root also sees the device nodes that other "
+                   "users' processes have open > ",
+                   true},
+        DeviceCase{"in_use",
+                   [](DeviceFacts& facts) {
+                     facts.uses = std::vector<DeviceUse>{
+                         {"process 812 (qemu) has /dev/vfio/5 open", "kill 812"}};
+                   },
+                   "no in_use: process 812 (qemu) has /dev/vfio/5 open > End the guest: 'kill 812'",
+                   false},
         DeviceCase{"in_use",
                    [](DeviceFacts& facts) {
                      give_to_host(facts);
@@ -218,8 +254,8 @@ INSTANTIATE_TEST_SUITE_P(
                      give_to_host(facts);
                      facts.function.virtual_functions = {.enabled = 2, .possible = 7};
                    },
-                   "no in_use: 2 virtual functions depend on the device and its driver > 'echo 0 > "
-                   "/sys/bus/pci/devices/0000:00:02.0/sriov_numvfs' removes them",
+                   "no in_use: 2 virtual functions depend on the device and its driver > Remove "
+                   "them: 'echo 0 > /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs'",
                    false},
         DeviceCase{"device", give_physical,
                    "ok device: 1b36:0010, a virtual function of "
@@ -244,16 +280,36 @@ INSTANTIATE_TEST_SUITE_P(
                                 {.name = "0000:00:02.3", .driver = "xhci_hcd"}};
             },
             "no group: IOMMU group 5 is shared with 0000:00:02.1 (e1000e), 0000:00:02.3 (xhci_hcd) "
-            "> 'passthru bind --group 0000:00:02.0', or move the device to another slot",
+            "> Move the device to another slot, or take the group from the host: 'passthru bind "
+            "--group 0000:00:02.0'",
             false},
-        DeviceCase{"group_node", [](DeviceFacts& facts) { facts.group_errno = EACCES; },
-                   "no group_node: /dev/vfio/5: permission denied > Run as root, or give this user "
-                   "the group: chown USER /dev/vfio/5",
+        DeviceCase{"driver",
+                   [](DeviceFacts& facts) {
+                     give_to_host(facts);
+                     facts.blocking = {{.name = "0000:00:02.1", .driver = "e1000e"}};
+                   },
+                   "no driver: it is bound to nvme, not to vfio-pci > 'passthru bind --group "
+                   "0000:00:02.0'",
                    false},
-        DeviceCase{"group_node", [](DeviceFacts& facts) { facts.group_errno = ENOENT; },
-                   "no group_node: /dev/vfio/5: no device of group 5 is bound to vfio-pci > Load "
-                   "the driver with 'modprobe vfio-pci', then bind the device: 'passthru bind BDF'",
+        DeviceCase{"group",
+                   [](DeviceFacts& facts) {
+                     facts.blocking = {
+                         {.name = "0000:00:01.0", .driver = "some_bridge", .bridge = true}};
+                   },
+                   "no group: IOMMU group 5 is shared with 0000:00:01.0 (some_bridge) > Move the "
+                   "device to another slot, or take the group from the host: 'echo 0000:00:01.0 > "
+                   "/sys/kernel/iommu_groups/5/devices/0000:00:01.0/driver/unbind'",
                    false},
+        DeviceCase{
+            "group_node", [](DeviceFacts& facts) { facts.group_errno = EACCES; },
+            "no group_node: /dev/vfio/5 cannot be opened: permission denied > Run as root, or "
+            "give this user the node: 'chown \"$USER\" /dev/vfio/5'",
+            false},
+        DeviceCase{
+            "group_node", [](DeviceFacts& facts) { facts.group_errno = ENOENT; },
+            "no group_node: /dev/vfio/5 does not exist, although the device is on VFIO > Show "
+            "the node in this container, or use a kernel that has it",
+            false},
         DeviceCase{"group_node",
                    [](DeviceFacts& facts) {
                      give_to_host(facts);
@@ -267,6 +323,21 @@ INSTANTIATE_TEST_SUITE_P(
                    "warn reset: the device has no reset: the next guest finds the state that the "
                    "last guest left > ",
                    true}));
+
+TEST(CheckDevice, EveryUseThatACommandEndsHasItsWholeCommand) {
+  DeviceFacts facts = ready_device();
+  std::vector<DeviceUse> uses;
+  std::vector<std::string> commands;
+  for (int pid = 11; pid < 17; ++pid) {
+    commands.push_back(fmt::format("kill {}", pid));
+    uses.push_back({fmt::format("process {} has the device open", pid), commands.back()});
+  }
+  facts.uses = uses;
+  for (const HostCheck& check : check_device(facts)) {
+    if (std::string(check.name) != "in_use") continue;
+    EXPECT_EQ(check.commands, commands);
+  }
+}
 
 TEST(CheckDevice, Case1MemoryThatFirmwareReservesIsNamedBeforeAnyOpen) {
   DeviceFacts facts = ready_device();
@@ -313,8 +384,8 @@ TEST(CheckRing, SaysWhyThereIsNone) {
   };
   EXPECT_EQ(line(check_ring({}, "0")), "ok io_uring: usable > ");
   EXPECT_EQ(said(EPERM, "2"),
-            "warn io_uring: kernel.io_uring_disabled is 2: epoll is used > sysctl "
-            "kernel.io_uring_disabled=0");
+            "warn io_uring: kernel.io_uring_disabled is 2: epoll is used > 'sysctl "
+            "kernel.io_uring_disabled=0'");
   const std::string filter =
       " > Allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp filter";
   for (const char* disabled : {"0", ""}) {
@@ -335,17 +406,21 @@ TEST(CheckKvm, SaysWhatThereIsAndWhatIsMissing) {
   EXPECT_EQ(line(check_kvm(limits)), "ok kvm: irqfd; 4096 interrupt routes, 509 memory slots > ");
   limits.resampling = false;
   EXPECT_EQ(check_kvm(limits).answer, Answer::Warn);
-  EXPECT_EQ(line(check_kvm(fail(ENOTSUP, "use KVM", "this KVM has no irqfd (KVM_CAP_IRQFD)"))),
-            "no kvm: use KVM: this KVM has no irqfd (KVM_CAP_IRQFD) > Use a newer kernel");
+  EXPECT_EQ(
+      line(check_kvm(fail(ENOTSUP, "use KVM", "this KVM has no irqfd (KVM_CAP_IRQFD)"))),
+      "no kvm: KVM is not usable: cannot use KVM: this KVM has no irqfd (KVM_CAP_IRQFD) > Use a "
+      "newer kernel");
 }
 
 TEST(CheckKvm, ADeviceThatIsNotThereOrIsNoKvmIsNotUsable) {
-  EXPECT_EQ(line(check_kvm(kvm_limits_of_host("/dev/no-such-kvm"))),
-            "no kvm: open /dev/no-such-kvm: No such file or directory > Load kvm-intel or kvm-amd "
-            "with modprobe, and enable virtualization in the firmware");
+  EXPECT_EQ(
+      line(check_kvm(kvm_limits_of_host("/dev/no-such-kvm"))),
+      "no kvm: KVM is not usable: cannot open /dev/no-such-kvm: No such file or directory > Enable "
+      "virtualization in the firmware, and load KVM: 'modprobe kvm-intel || modprobe kvm-amd'");
   const HostCheck other = check_kvm(kvm_limits_of_host("/dev/null"));
   EXPECT_EQ(other.answer, Answer::No);
-  EXPECT_EQ(other.what, "KVM_CHECK_EXTENSION: Inappropriate ioctl for device");
+  EXPECT_EQ(other.what,
+            "KVM is not usable: cannot call KVM_CHECK_EXTENSION: Inappropriate ioctl for device");
 }
 
 }  // namespace

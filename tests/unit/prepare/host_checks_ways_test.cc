@@ -45,12 +45,14 @@ TEST(CheckBothWays, WhatIsNotNeededIsSaidToBeSoWithWhatMendsIt) {
   const std::string not_needed =
       "; not needed: this user may open the device's own node and /dev/iommu > ";
   EXPECT_EQ(said_of(checks, "vfio_iommu_type1"),
-            "warn vfio_iommu_type1: not loaded" + not_needed + "modprobe vfio_iommu_type1");
-  EXPECT_EQ(said_of(checks, "container"), "warn container: /dev/vfio/vfio: VFIO is not loaded" +
-                                              not_needed + "Load it: modprobe vfio-pci");
+            "warn vfio_iommu_type1: the module vfio_iommu_type1 is not loaded" + not_needed +
+                "'modprobe vfio_iommu_type1'");
+  EXPECT_EQ(said_of(checks, "container"),
+            "warn container: /dev/vfio/vfio cannot be opened: VFIO is not loaded" + not_needed +
+                "'modprobe vfio-pci'");
   EXPECT_EQ(said_of(checks, "group_node"),
-            "warn group_node: /dev/vfio/5: permission denied" + not_needed +
-                "Run as root, or give this user the group: chown USER /dev/vfio/5");
+            "warn group_node: /dev/vfio/5 cannot be opened: permission denied" + not_needed +
+                "Run as root, or give this user the node: 'chown \"$USER\" /dev/vfio/5'");
 }
 
 struct WayCase {

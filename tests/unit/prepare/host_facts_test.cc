@@ -155,11 +155,22 @@ TEST_F(Facts, ADeviceOfTheHostIsToldWithItsGroupAndItsUses) {
 
 TEST_F(Facts, ADeviceOnVfioIsNotTheHosts) {
   tree.add({.driver = "vfio-pci", .group = 5}).put("run/dev/vfio/5", "");
+  tree.put("run/proc/version", "Linux\n");
   tree.add_child("0000:00:02.0", "block/sda", "block");  // the tree has no mount table for it
   const DeviceFacts facts = device();
   ASSERT_TRUE(facts.uses) << facts.uses.error().message();
   EXPECT_FALSE(facts.resettable);
   EXPECT_EQ(facts.group_errno, 0);
+}
+
+TEST_F(Facts, AProcessThatHasADeviceOnVfioOpenUsesIt) {
+  tree.add({.driver = "vfio-pci", .group = 971});
+  tree.add_process(4711, "qemu", {"/dev/vfio/971"});
+  const DeviceFacts facts = device();
+  ASSERT_TRUE(facts.uses) << facts.uses.error().message();
+  ASSERT_EQ(facts.uses->size(), 1U);
+  EXPECT_EQ(facts.uses->front().what, "process 4711 (qemu) has /dev/vfio/971 open");
+  EXPECT_EQ(facts.uses->front().remedy, "kill 4711");
 }
 
 TEST_F(Facts, AnOlderKernelHasResetWithoutMethods) {

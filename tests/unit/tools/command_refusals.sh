@@ -230,6 +230,8 @@ if [ -n "$(ls /sys/bus/pci/devices 2>/dev/null)" ]; then
   answers 1 -- list no-device-has-this-word
   answers 1 '"devices": []' -- list --json --driver no-such-driver
 fi
+answers 1 "$absent cannot be assigned, because " -- doctor "$absent"
+answers 1 '"ready": false' '"conclusion": "' '"commands": ' -- doctor --json "$absent"
 status=0
 "$passthru" >"$directory/out" 2>"$said" || status=$?
 check 'without a word' "$status" 2 'passthru doctor' 'passthru list' "'passthru help'"
