@@ -11,6 +11,7 @@
 #include "base/small_file.h"
 #include "irq/forward/edge_poller.h"
 #include "kvm/kvm_check.h"
+#include "prepare/attach_trial.h"
 #include "prepare/host_checks.h"
 #include "prepare/ring_check.h"
 #include "tools/commands.h"
@@ -18,6 +19,7 @@
 #include "tools/json.h"
 #include "tools/printable.h"
 #include "tools/terminal.h"
+#include "vfio/linux_kernel.h"
 
 namespace passthru::tools {
 namespace {
@@ -25,9 +27,10 @@ namespace {
 constexpr const char* kDoctorFooter =
     "Prints a line per check: 'ok'; 'no', required and missing; 'warn', missing but optional;\n"
     "'-', unknown. The line also says how to fix it. With DEVICE, checks whether a guest can\n"
-    "get this device now. Changes nothing, and does not open the device, because that would\n"
-    "reset it. Results apply to the calling user: for a guest that does not run as root,\n"
-    "check without sudo.\n"
+    "get this device now. If nothing is missing, it opens the nodes of the device and maps a\n"
+    "page for DMA, as 'run' does, and closes them. Changes nothing, and does not open the\n"
+    "device itself, because that would reset it. Results apply to the calling user: for a\n"
+    "guest that does not run as root, check without sudo.\n"
     "\n"
     "Exit status: 0 all requirements are met, 3 a requirement is missing.\n"
     "\n"
@@ -52,6 +55,11 @@ std::vector<HostCheck> all_checks(const std::optional<Bdf>& device) {
   if (facts) {
     const std::vector<HostCheck> its = check_device(*facts, host);
     checks.insert(checks.end(), its.begin(), its.end());
+  }
+  if (facts && *facts && (*facts)->function.on_vfio && is_ready(checks)) {
+    LinuxKernel kernel;
+    checks.push_back(
+        check_attach(try_attach(kernel, roots, **facts, opens_by_node(host, **facts))));
   }
   return checks;
 }
