@@ -114,7 +114,7 @@ bool decodes_memory(const Sysfs& sysfs, const PciFunction& function) {
   if (!function.physical_function) {
     return (config_u16(function.config, PCI_COMMAND) & PCI_COMMAND_MEMORY) != 0;
   }
-  const auto physical = sysfs.function(*function.physical_function);
+  const auto physical = sysfs.function(*function.physical_function, ConfigPart::Extended);
   if (!physical) return false;
   for (const auto& capability : listed_extended_capabilities(physical->config)) {
     if (capability.id != PCI_EXT_CAP_ID_SRIOV) continue;

@@ -153,7 +153,7 @@ Result<std::vector<Bdf>> Sysfs::functions() const {
   return functions;
 }
 
-Result<PciFunction> Sysfs::function(Bdf bdf) const {
+Result<PciFunction> Sysfs::function(Bdf bdf, ConfigPart part) const {
   const fs::path device = function_path(bdf);
   if (std::error_code error; !fs::exists(device, error)) {
     return tl::unexpected(no_such_function(bdf));
@@ -173,7 +173,8 @@ Result<PciFunction> Sysfs::function(Bdf bdf) const {
       .power_state = first_line(device / "power_state"),
       .runtime_status = first_line(device / "power/runtime_status")};
   if (function.power_state != kD3Cold) {
-    function.config = read_config(device, PCI_CFG_SPACE_EXP_SIZE);
+    const bool extended = part == ConfigPart::Extended;
+    function.config = read_config(device, extended ? PCI_CFG_SPACE_EXP_SIZE : PCI_CFG_SPACE_SIZE);
   }
   if (function.driver_override == "(null)") function.driver_override.clear();
   function.on_vfio = is_on_vfio(device, function.driver);

@@ -55,7 +55,8 @@ struct PciFunction {
   std::optional<VirtualFunctions> virtual_functions{};  ///< nullopt: the function has no SR-IOV
   /// In the order in which the kernel tries them: "flr", "bus"...
   std::vector<std::string> reset_methods{};
-  /// 256 or 4,096 bytes; without root only 64. Empty in D3cold: a read would wake the function.
+  /// At most the part that the caller asked for; without root 64 bytes. Empty in D3cold: a read
+  /// would wake the function.
   std::vector<std::byte> config{};
   std::string power_state{};     ///< "D0", "D3hot", "D3cold"...; empty: the kernel does not say
   std::string runtime_status{};  ///< of power management: "active", "suspended", "error"...
@@ -76,6 +77,13 @@ struct GroupMember {
 /// Returns the error for an address without a function (ENOENT).
 [[nodiscard]] Error no_such_function(Bdf bdf);
 
+/// How much of a function's config space is read. Some devices hang if registers that they do not
+/// have are read (lspci(8)), so most callers leave out the extended part.
+enum class ConfigPart {
+  Conventional,  ///< the first 256 bytes
+  Extended,      ///< all 4 KiB
+};
+
 /// A sysfs tree. Thread-safe. Nothing is cached.
 class Sysfs {
  public:
@@ -92,7 +100,8 @@ class Sysfs {
   ///
   /// Errors:
   /// - ENOENT: the function does not exist.
-  [[nodiscard]] Result<PciFunction> function(Bdf bdf) const;
+  [[nodiscard]] Result<PciFunction> function(Bdf bdf,
+                                             ConfigPart part = ConfigPart::Conventional) const;
 
   /// Returns the buses behind host bridges that have a function, sorted. All other buses are behind
   /// a bridge. Empty if sysfs does not show them.

@@ -211,7 +211,9 @@ Result<Topology> read_topology(const Sysfs& sysfs) {
   std::vector<PciFunction> functions;
   for (const Bdf bdf : PASSTHRU_TRY(sysfs.functions())) {
     // A function that fails was unplugged a moment ago.
-    if (auto function = sysfs.function(bdf)) functions.push_back(std::move(*function));
+    // ACS is in the extended part.
+    if (auto function = sysfs.function(bdf, ConfigPart::Extended))
+      functions.push_back(std::move(*function));
   }
   return build_topology(std::move(functions), sysfs.root_buses());
 }

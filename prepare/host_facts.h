@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Facts about a machine's readiness to assign devices, from sysfs, /proc and the permissions in
-// /dev. prepare/host_checks judges them. No VFIO node is opened, because opening a device resets
-// it.
+// /dev. prepare/host_checks judges them, and prepare/attach_trial opens the nodes.
 #pragma once
 
 #include <cstddef>

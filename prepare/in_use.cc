@@ -60,9 +60,25 @@ bool is_of_btrfs(const Sysfs& sysfs, const std::string& name) {
   });
 }
 
-void add_uses(const Sysfs& sysfs, const Mounts& mounts, const Block& block,
-              std::vector<DeviceUse>& uses) {
-  std::vector<std::string> points = mounts.of(first_line(block.path / "dev"), block.nodes());
+// Returns "259:0". The disk of one path of a drive with several paths has no number.
+Result<std::string> number_of(const Block& block) {
+  const auto is_number = [](const std::string& text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+  };
+  const fs::path file = block.path / "dev";
+  const auto text = read_file(file);
+  if (!text && text.error().code == ENOENT) return std::string();
+  const std::string number = PASSTHRU_TRY(text).substr(0, text->find('\n'));
+  const size_t colon = std::min(number.find(':'), number.size());
+  if (is_number(number.substr(0, colon)) && colon != number.size() &&
+      is_number(number.substr(colon + 1)))
+    return number;
+  return fail(EINVAL, "read " + file.string(), "it is not the number of a device");
+}
+
+Result<void> add_uses(const Sysfs& sysfs, const Mounts& mounts, const Block& block,
+                      std::vector<DeviceUse>& uses) {
+  std::vector<std::string> points = mounts.of(PASSTHRU_TRY(number_of(block)), block.nodes());
   const bool is_root = std::find(points.begin(), points.end(), "/") != points.end();
   if (!points.empty()) {
     for (std::string& point : points) point = printable(point);
@@ -82,16 +98,21 @@ void add_uses(const Sysfs& sysfs, const Mounts& mounts, const Block& block,
     uses.push_back(
         {fmt::format("{} is built on {}", built.shown(), block.shown()), built.taken_apart_by()});
   }
+  return {};
 }
 
-bool is_up(const fs::path& interface) {
+Result<bool> is_up(const fs::path& interface) {
   constexpr unsigned kIffUp = 1;  // linux/if.h
-  const std::string text = first_line(interface / "flags");
+  const fs::path file = interface / "flags";
+  const std::string content = PASSTHRU_TRY(read_file(file));
+  const std::string text = content.substr(0, content.find('\n'));
   unsigned flags = 0;
   const size_t skip = text.starts_with("0x") ? 2 : 0;
   const auto [stop, error] =
       std::from_chars(text.data() + skip, text.data() + text.size(), flags, 16);
-  return error == std::errc{} && (flags & kIffUp) != 0;
+  if (error != std::errc{} || stop != text.data() + text.size())
+    return fail(EINVAL, "read " + file.string(), "it is not a hexadecimal number");
+  return (flags & kIffUp) != 0;
 }
 
 // Only a remark in the message: a use is an interface that is up.
@@ -160,10 +181,10 @@ Result<std::vector<DeviceUse>> device_uses(const Sysfs& sysfs, const fs::path& p
   if (!carried.blocks.empty()) {
     const Mounts mounts = PASSTHRU_TRY(Mounts::read(proc).on(bdf.str()));
     for (const auto& [name, path] : carried.blocks)
-      add_uses(sysfs, mounts, block_at(name, path), uses);
+      PASSTHRU_TRY(add_uses(sysfs, mounts, block_at(name, path), uses).on(bdf.str()));
   }
   for (const auto& [name, path] : carried.interfaces) {
-    if (is_up(path)) uses.push_back(use_of_interface(proc, name, path));
+    if (PASSTHRU_TRY(is_up(path).on(bdf.str()))) uses.push_back(use_of_interface(proc, name, path));
   }
   for (DeviceUse& use : PASSTHRU_TRY(node_uses(sysfs, proc, bdf, carried).on(bdf.str())))
     uses.push_back(std::move(use));

@@ -32,8 +32,8 @@ struct DeviceUse {
 ///
 /// Errors:
 /// - E2BIG: the device has too many directories, or a table is too large.
-/// - EINVAL: a file of /proc has an unknown form.
-/// - ENOENT and others: a file of /proc cannot be read.
+/// - EINVAL: a file of /proc or sysfs has an unknown form.
+/// - ENOENT and others: a file of /proc or sysfs cannot be read.
 Result<std::vector<DeviceUse>> device_uses(const Sysfs& sysfs, const std::filesystem::path& proc,
                                            Bdf bdf);
 

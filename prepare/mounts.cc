@@ -70,6 +70,8 @@ Result<void> Mounts::take_mounts(const std::string& text) {
       by_node_[*(dash + 2)].push_back(fields[kMountPoint]);
     }
   }
+  if (by_number_.empty())
+    return fail(EINVAL, "read mountinfo", "it names no mount, as in some chroots");
   return {};
 }
 
@@ -77,7 +79,7 @@ Result<void> Mounts::take_mounts(const std::string& text) {
 Result<void> Mounts::take_swaps(const std::string& text) {
   std::istringstream lines(text);
   std::string line;
-  std::getline(lines, line);
+  if (!std::getline(lines, line)) return fail(EINVAL, "read swaps", "it has no header line");
   while (std::getline(lines, line)) {
     const std::vector<std::string> fields = fields_of(line);
     if (fields.size() < 2) return not_understood("swaps", line);

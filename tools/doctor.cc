@@ -11,6 +11,7 @@
 #include "base/small_file.h"
 #include "irq/forward/edge_poller.h"
 #include "kvm/kvm_check.h"
+#include "prepare/attach_trial.h"
 #include "prepare/host_checks.h"
 #include "prepare/ring_check.h"
 #include "tools/commands.h"
@@ -18,6 +19,7 @@
 #include "tools/doctor_text.h"
 #include "tools/json.h"
 #include "tools/terminal.h"
+#include "vfio/linux_kernel.h"
 
 namespace passthru::tools {
 namespace {
@@ -26,9 +28,10 @@ constexpr const char* kDoctorFooter =
     "Prints a line per check, the worst first: 'no', required and missing; 'warn', missing but\n"
     "optional; '-', unknown; 'ok'. Then it prints how to fix each cause, with each command on a\n"
     "line of its own. The last line says whether the device can be assigned, and why not. With\n"
-    "DEVICE, checks whether a guest can get this device now. Changes nothing, and does not open\n"
-    "the device, because that would reset it. Results apply to the calling user: for a guest\n"
-    "that does not run as root, check without sudo.\n"
+    "DEVICE, checks whether a guest can get this device now. If nothing is missing, it opens the\n"
+    "nodes of the device and maps a page for DMA, as 'run' does, and closes them. Changes\n"
+    "nothing, and does not open the device itself, because that would reset it. Results apply to\n"
+    "the calling user: for a guest that does not run as root, check without sudo.\n"
     "\n"
     "Exit status: 0 all requirements are met, 1 a requirement is missing.\n"
     "\n"
@@ -53,6 +56,11 @@ std::vector<HostCheck> all_checks(const std::optional<Bdf>& device) {
   if (facts) {
     const std::vector<HostCheck> its = check_device(*facts, host);
     checks.insert(checks.end(), its.begin(), its.end());
+  }
+  if (facts && *facts && (*facts)->function.on_vfio && is_ready(checks)) {
+    LinuxKernel kernel;
+    checks.push_back(
+        check_attach(try_attach(kernel, roots, **facts, opens_by_node(host, **facts))));
   }
   return checks;
 }

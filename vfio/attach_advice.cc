@@ -31,6 +31,16 @@ Error not_of_that_kind(Error error, int fd, const char* kind, const char* node) 
       .advise(fmt::format("Open {} and pass that descriptor", node));
 }
 
+/// Explains EPERM of an open of a node. Its owner and mode give EACCES; the device cgroup gives
+/// EPERM, also to root.
+Error explain_cgroup(Error error, const std::string& node) {
+  return std::move(error)
+      .because("the device cgroup of this process does not allow it")
+      .advise(fmt::format("Allow it where the container or the service is defined; for systemd, "
+                          "DeviceAllow={} rw",
+                          node));
+}
+
 }  // namespace
 
 Error explain_container(Error error) {
@@ -38,8 +48,9 @@ Error explain_container(Error error) {
     case ENOENT:
     case ENODEV:
       return std::move(error).because("VFIO is not loaded").advise("Load it: modprobe vfio-pci");
-    case EACCES:
     case EPERM:
+      return explain_cgroup(std::move(error), "/dev/vfio/vfio");
+    case EACCES:
       return std::move(error)
           .because("permission denied")
           .advise("Run as root, or give this user read and write access to /dev/vfio/vfio");
@@ -60,8 +71,9 @@ Error explain_group(Error error, uint32_t group) {
       return std::move(error)
           .because(fmt::format("another process uses group {}", group))
           .advise(fmt::format("'fuser -v /dev/vfio/{}' shows the process", group));
-    case EACCES:
     case EPERM:
+      return explain_cgroup(std::move(error), fmt::format("/dev/vfio/{}", group));
+    case EACCES:
       return std::move(error)
           .because("permission denied")
           .advise(fmt::format("Run as root, or give this user the group: chown USER /dev/vfio/{}",
@@ -120,8 +132,9 @@ Error explain_iommufd(Error error) {
       return std::move(error)
           .because("this kernel has no iommufd, or has not loaded it")
           .advise("Load it with 'modprobe iommufd', or use the group: --backend=group");
-    case EACCES:
     case EPERM:
+      return explain_cgroup(std::move(error), "/dev/iommu");
+    case EACCES:
       return std::move(error)
           .because("permission denied")
           .advise("Run as root, or give this user read and write access to /dev/iommu");
@@ -138,8 +151,9 @@ Error explain_cdev(Error error, const std::string& name) {
       return std::move(error)
           .because("the device is no longer bound to vfio-pci")
           .advise("Bind it: 'passthru bind BDF'");
-    case EACCES:
     case EPERM:
+      return explain_cgroup(std::move(error), "/dev/vfio/devices/" + name);
+    case EACCES:
       return std::move(error)
           .because("permission denied")
           .advise(fmt::format(

@@ -14,6 +14,9 @@
 
 namespace passthru {
 
+/// The next four functions explain EACCES by the owner and the mode of the node, and EPERM by the
+/// device cgroup.
+///
 /// Explains why /dev/vfio/vfio did not open.
 Error explain_container(Error error);
 /// Explains why /dev/vfio/GROUP did not open: ENOENT, EBUSY, EACCES.

@@ -40,6 +40,13 @@ TEST(Sysfs, ReadsWhatAFunctionIs) {
   EXPECT_EQ(function->config.size(), 256U);
 }
 
+TEST(Sysfs, OnlyACallerThatNeedsItReadsTheExtendedConfigSpace) {
+  SysfsTree tree;
+  tree.add({.config = std::vector<std::byte>(4096)});
+  EXPECT_EQ(tree.sysfs().function(kDevice)->config.size(), 256U);
+  EXPECT_EQ(tree.sysfs().function(kDevice, ConfigPart::Extended)->config.size(), 4096U);
+}
+
 TEST(Sysfs, AFunctionWithoutDriverGroupNodeAndResetHasNone) {
   SysfsTree tree;
   tree.add({.group = std::nullopt});

@@ -308,6 +308,14 @@ TEST_F(TopologyOfSysfs, IsThatOfItsConfigSpaces) {
   EXPECT_EQ(parents(read()), parents(build_topology(machine(), kRoot)));
 }
 
+TEST_F(TopologyOfSysfs, HasTheExtendedConfigSpaceForItsAcs) {
+  PciFunction port = bridge("00:06.0", 0x30, 0x30);
+  port.config.resize(4096);
+  add(port);
+  const Topology topology = read();
+  EXPECT_EQ(topology.nodes[*topology.find(at("00:06.0"))].function.config.size(), 4096U);
+}
+
 TEST_F(TopologyOfSysfs, ABridgeThatGoesTakesAllBehindItAlong) {
   for (const char* bdf : {"05:02.0", "05:01.0", "04:00.0", "02:01.0"}) tree.remove(at(bdf).str());
   EXPECT_THAT(read().faults, IsEmpty());

@@ -245,7 +245,7 @@ TEST_P(InUseUnknown, IsAnErrorAndNotAnAnswer) {
 
 INSTANTIATE_TEST_SUITE_P(Mountinfo, InUseUnknown,
                          testing::Values("30 1 254:0 / /srv rw - ext4 /dev/vda rw",  // cut off
-                                         "30 1 254:0 / /srv rw - ext4 /dev/vda rw\n3",
+                                         "30 1 254:0 / /srv rw - ext4 /dev/vda rw\n3", "",
                                          "30 1 254:0\n", "30 1 254:0 / /srv rw shared:1\n",
                                          "30 1 254:0 / /srv rw -\n", "\n",
                                          "30 1 254:0 / /srv rw shared:1 ext4 /dev/vda rw\n"));

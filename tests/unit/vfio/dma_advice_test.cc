@@ -33,7 +33,8 @@ TEST_F(DmaSpaceTest, WhatCannotBeOpenedSaysWhatToDo) {
       {"open_container", ENODEV, "modprobe vfio-pci"},
       {"open_container", EACCES, "/dev/vfio/vfio"},
       {"open_group", EACCES, "chown USER /dev/vfio/2"},
-      {"open_group", EPERM, "chown USER /dev/vfio/2"},
+      {"open_container", EPERM, "DeviceAllow=/dev/vfio/vfio rw"},
+      {"open_group", EPERM, "DeviceAllow=/dev/vfio/2 rw"},
       {"open_group", ENOENT, "passthru bind"},
   };
   for (const auto& each : cases) {
