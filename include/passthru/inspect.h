@@ -16,8 +16,8 @@ extern "C" {
 /** @defgroup passthru_inspect Inspection
  * @{ */
 
-/** Returns the state of a device as a JSON document (docs/json.md), to be freed with
- * passthru_free().
+/** Returns the state of a device as a JSON document, to be freed with passthru_free(). It has the
+ * members of a device of `inspect` (docs/inspect.md) and `version`.
  *
  * Errors:
  * - ENOMEM: no memory.

@@ -84,6 +84,7 @@ TEST_F(CapiDevice, ItsStateIsReadableAsJson) {
   char* json = nullptr;
   ASSERT_EQ(passthru_device_inspect_json(device, &json), 0);
   EXPECT_THAT(json, HasSubstr("\"device\":\"0000:00:02.0\""));
+  EXPECT_THAT(json, HasSubstr("\"version\":1"));
   passthru_free(json);
 }
 
@@ -136,6 +137,7 @@ TEST_F(CapiDevice, MemoryIsMappedForDmaWhileADeviceIsOpen) {
 TEST_F(CapiDevice, MemoryOfAFileIsMappedByTheFileIfTheKernelCan) {
   const FakeSpec spec = FakeSpec::e1000e();
   kernel->add(spec);
+  sysfs.add_iommufd();
   sysfs.add({.bdf = "0000:00:03.0",
              .driver = "vfio-pci",
              .group = spec.group,
