@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/unit/examples/usage.sh - tests of what every example does without a device.
+# tests/unit/examples/usage.sh - tests of what every example does without a device, and of its length.
 # usage: usage.sh DIRECTORY      (of the built examples)
 # SPDX-License-Identifier: MIT
 set -euo pipefail
