@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tests of the inspect socket through the C interface: driven by a loop of the VMM, and who may
-// connect.
+// Tests of the inspect socket through the C interface: driven by a loop of the VMM, and its access.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -56,7 +55,8 @@ class CapiInspect : public CapiDevice {
       constexpr int kLongMs = 10'000;
       std::array<pollfd, 2> ready{pollfd{.fd = fd, .events = POLLIN, .revents = 0},
                                   pollfd{.fd = client.get(), .events = POLLIN, .revents = 0}};
-      if (::poll(ready.data(), ready.size(), kLongMs) <= 0) return answer + " (no more arrived)";
+      if (::poll(ready.data(), ready.size(), kLongMs) <= 0)
+        return answer + " (the rest did not arrive)";
       if (ready[0].revents != 0) {
         EXPECT_EQ(passthru_domain_inspect_run(domain), 0);
       }
