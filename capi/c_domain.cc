@@ -86,11 +86,21 @@ void CDomain::stop_audit() {
   for (const auto& monitor : stopped) stopping_.erase(monitor);
 }
 
+Result<void> CDomain::allow_group(gid_t group) {
+  MutexLock lock(devices_mutex_);
+  if (server_) return fail(EBUSY, "set the group of the inspect socket", "it is served already");
+  constexpr mode_t kOwnerAndGroup = 0660;
+  inspect_access_.group = group;
+  inspect_access_.mode = kOwnerAndGroup;
+  return {};
+}
+
 Result<void> CDomain::serve(const std::string& path, bool own_loop) {
   MutexLock lock(devices_mutex_);
   if (server_) return fail(EBUSY, "serve the inspect socket", "the domain serves one already");
-  server_ = PASSTHRU_TRY(own_loop ? InspectServer::open(domain_, all_devices(), path)
-                                  : InspectServer::start(domain_, all_devices(), path));
+  server_ =
+      PASSTHRU_TRY(own_loop ? InspectServer::open(domain_, all_devices(), path, inspect_access_)
+                            : InspectServer::start(domain_, all_devices(), path, inspect_access_));
   if (own_loop) looped_server_ = server_.get();
   return {};
 }

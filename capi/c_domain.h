@@ -3,6 +3,8 @@
 // device.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <chrono>
 #include <map>
@@ -19,6 +21,7 @@
 #include "device/device_monitor.h"
 #include "device/domain.h"
 #include "inspect/inspect_server.h"
+#include "inspect/inspect_socket.h"
 #include "passthru/passthru.h"
 #include "pci/sysfs.h"
 #include "vfio/kernel.h"
@@ -55,6 +58,11 @@ class CDomain {
   Result<void> start_audit(std::chrono::milliseconds interval) PASSTHRU_EXCLUDES(devices_mutex_);
   /// On return the audit's threads have ended.
   void stop_audit() PASSTHRU_EXCLUDES(devices_mutex_);
+  /// Lets a group connect to the inspect socket that is served later.
+  ///
+  /// Errors:
+  /// - EBUSY: the domain serves a socket already.
+  Result<void> allow_group(gid_t group) PASSTHRU_EXCLUDES(devices_mutex_);
   /// Serves the inspect socket, on a thread of its own or from the VMM's loop.
   Result<void> serve(const std::string& path, bool own_loop) PASSTHRU_EXCLUDES(devices_mutex_);
   /// Returns the server that the VMM's loop drives, or null.
@@ -81,6 +89,7 @@ class CDomain {
   std::shared_ptr<DeviceMonitor> monitor_ PASSTHRU_GUARDED_BY(devices_mutex_);
   /// The monitors that a `stop_audit` waits for. Their threads may still use devices.
   Monitors stopping_ PASSTHRU_GUARDED_BY(devices_mutex_);
+  InspectAccess inspect_access_ PASSTHRU_GUARDED_BY(devices_mutex_);
   std::unique_ptr<InspectServer> server_ PASSTHRU_GUARDED_BY(devices_mutex_);  ///< never replaced
   std::atomic<InspectServer*> looped_server_{nullptr};
   std::atomic<Forwarder*> driven_forwarder_{nullptr};

@@ -11,6 +11,7 @@
 
 #include "capi/call_object.h"
 #include "capi/device_arguments.h"
+#include "inspect/inspect_service.h"
 #include "inspect/inspection_json.h"
 
 using namespace passthru;
@@ -132,8 +133,10 @@ int passthru_device_inspect_json(passthru_device* handle, char** json) {
   constexpr const char* kOperation = "inspect a device";
   return call_device(handle, kOperation, [=](AssignedDevice& device) -> Result<void> {
     PASSTHRU_TRY(require(json != nullptr, kOperation, "a pointer is NULL"));
-    const std::string text = nlohmann::json(device.inspect())
-                                 .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    nlohmann::json document = device.inspect();
+    document["version"] = InspectService::kVersion;
+    const std::string text =
+        document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     char* copy = ::strdup(text.c_str());
     if (copy == nullptr) return fail(ENOMEM, kOperation);
     *json = copy;

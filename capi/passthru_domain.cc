@@ -277,6 +277,15 @@ int passthru_domain_inspect_serve(passthru_domain* handle, const char* path, uin
   });
 }
 
+int passthru_domain_inspect_group(passthru_domain* handle, uint32_t group) {
+  constexpr const char* kOperation = "set the group of the inspect socket";
+  return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {
+    // chown(2) takes this number for "no change".
+    PASSTHRU_TRY(require(group != UINT32_MAX, kOperation, "the number is no group"));
+    return domain.allow_group(group);
+  });
+}
+
 int passthru_domain_inspect_fd(passthru_domain* handle, int* fd) {
   constexpr const char* kOperation = "poll the inspect socket";
   return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {

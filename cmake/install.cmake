@@ -44,5 +44,6 @@ install(FILES ${generated}/passthru.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 C
 install(FILES ${generated}/passthru.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
   RENAME passthru COMPONENT command)
 install(FILES ${generated}/_passthru DESTINATION ${PASSTHRU_ZSH_COMPLETIONS} COMPONENT command)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
 # An example only: the rule gives rights to a group (docs/unprivileged.md).
 install(FILES prepare/udev/70-passthru.rules DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT command)

@@ -105,7 +105,6 @@ int main(int argc, char** argv) {
   const uint32_t bar = PCI_BASE_ADDRESS_0 + 4 * (uint32_t)(argv[2][0] - '0'); /* as firmware does */
   check(passthru_device_config_write(device, bar, 4, BAR_ADDRESS));
   check(passthru_device_config_write(device, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
-
   while (KVM(vcpu, KVM_RUN, 0) == 0) {
     if (run->exit_reason == KVM_EXIT_MMIO && run->mmio.is_write)
       passthru_domain_mmio_write(domain, run->mmio.phys_addr, run->mmio.data, run->mmio.len);

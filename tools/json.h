@@ -43,6 +43,17 @@ inline Json json_virtual_functions(const PciFunction& function) {
   return {{"enabled", virtual_functions->enabled}, {"possible", virtual_functions->possible}};
 }
 
+/// The version of what the commands print as JSON, the member `version` of each document. Increases
+/// when a member changes its name or meaning, or is removed.
+inline constexpr unsigned kJsonVersion = 1;
+
+/// Returns a copy of a document with its version as its first member.
+inline Json with_version(const Json& document) {
+  Json versioned = {{"version", kJsonVersion}};
+  versioned.update(document);
+  return versioned;
+}
+
 /// Returns `json` as text. A '?' replaces what `printable_lines` replaces, and text that is not
 /// UTF-8: names come from devices, files and VMMs. The text remains JSON, because such characters
 /// are in strings only. `indent` -1: on one line.
@@ -51,14 +62,14 @@ std::string json_text(const AnyJson& json, int indent) {
   return printable_lines(json.dump(indent, ' ', false, AnyJson::error_handler_t::replace));
 }
 
-/// Prints `json`.
-inline void print_json(const Json& json) {
-  fmt::print("{}\n", json_text(json, 2));
+/// Prints a document, with its version.
+inline void print_json(const Json& document) {
+  fmt::print("{}\n", json_text(with_version(document), 2));
 }
 
-/// Returns `json` on a line of its own, for a command that prints many documents.
-inline std::string json_line(const Json& json) {
-  return json_text(json, -1) + '\n';
+/// Returns a document, with its version, on a line of its own, for a command that prints many.
+inline std::string json_line(const Json& document) {
+  return json_text(with_version(document), -1) + '\n';
 }
 
 }  // namespace passthru::tools

@@ -16,8 +16,8 @@ extern "C" {
 /** @defgroup passthru_inspect Inspection
  * @{ */
 
-/** Returns the state of a device as a JSON document (docs/json.md), to be freed with
- * passthru_free().
+/** Returns the state of a device as a JSON document, to be freed with passthru_free(). It has the
+ * members of a device of `inspect` (docs/inspect.md) and `version`.
  *
  * Errors:
  * - ENOMEM: no memory.
@@ -42,11 +42,24 @@ enum {
  * - EEXIST: the path exists and is not a socket.
  * - ENAMETOOLONG: the path has more than 107 bytes.
  * - ENOENT, EACCES: of the directory.
+ * - EPERM: another user could replace the default path, or this process may not give the socket to
+ *   the group of passthru_domain_inspect_group().
  *
  * Since: 0.2
  */
 PASSTHRU_API int passthru_domain_inspect_serve(passthru_domain* domain, const char* path,
                                                uint32_t flags);
+/** Lets the members of a group connect to the inspect socket, beside the user of this process and
+ * root. The socket then has mode 0660. Call it before passthru_domain_inspect_serve(). A process
+ * without rights can only name a group that it is a member of.
+ *
+ * Errors:
+ * - EBUSY: the domain serves a socket already.
+ * - EINVAL: the number is no group.
+ *
+ * Since: 0.2
+ */
+PASSTHRU_API int passthru_domain_inspect_group(passthru_domain* domain, uint32_t group);
 /** Returns the descriptor to poll for input of a socket that is served with
  * PASSTHRU_INSPECT_OWN_LOOP. It stays the library's.
  *

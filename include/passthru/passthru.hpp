@@ -209,6 +209,10 @@ class Domain {
     return detail::result_of(
         passthru_domain_inspect_serve(get(), detail::text_or_null(path), flags));
   }
+  /// Call it before inspect_serve().
+  Result<void> inspect_group(uint32_t group) {
+    return detail::result_of(passthru_domain_inspect_group(get(), group));
+  }
   Result<int> inspect_fd() const {
     int fd = -1;
     const int status = passthru_domain_inspect_fd(get(), &fd);

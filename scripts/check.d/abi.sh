@@ -18,6 +18,15 @@ symbols_of_map() {
 # symbols_of_library FILE: prints "SYMBOL@NODE" for each symbol that it exports.
 symbols_of_library() { nm --dynamic --defined-only "$1" | awk '$2 != "A" { sub("@@", "@", $3); print $3 }' | sort; }
 
+# used FUNCTIONS WHERE FILE...: reports the functions that the files never name.
+used() {
+  local function missing=''
+  for function in $1; do
+    grep -qw -- "$function" "${@:3}" || missing+=" $function"
+  done
+  [ -z "$missing" ] || echo "abi: $2 lacks:$missing"
+}
+
 symbols_of_package() { awk '/^ passthru_/ { print $1 }' debian/libpassthru0.symbols | sort; }
 
 # Prints the version in include/passthru/version.h.
@@ -41,6 +50,8 @@ check_abi() {
   symbols=$(symbols_of_map)
   wrong=$(
     agree $map "$(sed 's/@.*//' <<<"$symbols")" include/passthru/ "$(functions_of_headers)"
+    used "$(sed 's/@.*//' <<<"$symbols")" 'the C++ interface' include/passthru/*.hpp
+    used "$(sed 's/@.*//' <<<"$symbols")" tests/fuzz/abi_fuzz.cc tests/fuzz/abi_fuzz.cc
     agree $map "$symbols" $library "$(symbols_of_library $library)"
     agree $map "$symbols" debian/libpassthru0.symbols "$(symbols_of_package)"
     agree include/passthru/version.h "$(version_of_header)" debian/changelog "$(changelog_version)"

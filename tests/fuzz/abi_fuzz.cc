@@ -3,11 +3,14 @@
 // with any numbers. No call may crash or break the contract of the callbacks. At the end nothing is
 // left in the kernel or in the VMM.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
+#include <vector>
 
 #include "tests/unit/capi/capi_fixture.h"
 
@@ -23,6 +26,7 @@ struct Step {
 
 constexpr size_t kHandles = 4;
 constexpr size_t kRoom = 64;
+constexpr size_t kMaxState = 128 * 1024;
 
 /// A host with two devices, and the handles of domains and devices, closed handles included.
 class Machine {
@@ -70,8 +74,8 @@ class Machine {
   void open(const Step& step) {
     passthru_device_options options{};
     options.size = step.value % 8 == 0 ? step.small : sizeof options;
-    options.flags = (step.value >> 8) &
-                    (PASSTHRU_BARS_BY_VMM | PASSTHRU_REPORT_UNPLUG | PASSTHRU_NO_ROM | 1U << 12);
+    options.flags = (step.value >> 8) & (PASSTHRU_BARS_BY_VMM | PASSTHRU_REPORT_UNPLUG |
+                                         PASSTHRU_NO_ROM | PASSTHRU_KEEP_STATE | 1U << 12);
     options.device = (step.small & 1) != 0 ? "0000:00:02.0" : "0000:00:03.0";
     options.guest_address = step.small;
     options.msix = step.value >> 16 & 3;
@@ -87,7 +91,7 @@ class Machine {
     passthru_domain* d = domain(step);
     size_t count = step.small % 3;
     passthru_range ranges[2];
-    switch (step.what / 4 % 12) {
+    switch (step.what / 4 % 20) {
       case 0:
         return create(step);
       case 1:
@@ -113,8 +117,81 @@ class Machine {
         return ignore_result(passthru_domain_reset(d));
       case 10:
         return ignore_result(passthru_domain_usable_ranges(d, ranges, &count));
+      case 11:
+        return ignore_result(
+            passthru_domain_port_read(d, step.small, room_.data(), step.value % kRoom));
+      case 12:
+        return ignore_result(
+            passthru_domain_add_memory_fd(d, step.value, step.small % 2 == 0 ? -1 : STDIN_FILENO,
+                                          step.small, memory_.data(), step.small, step.value % 4));
+      case 13:
+        return ignore_result(
+            passthru_domain_hide_bars(d, 0xc000'0000 + step.value % 0x20000, step.small));
+      case 14:
+        return ignore_result(passthru_domain_set_kvm_routes(d, nullptr, step.value % 3));
+      case 15:
+        return (step.value % 2 == 0)
+                   ? ignore_result(passthru_domain_use_iommufd(d, static_cast<int>(step.small) - 1))
+                   : ignore_result(
+                         passthru_domain_use_container(d, static_cast<int>(step.small) - 1));
+      case 16:  // its threads run only within this step, so that the same input gives the same run
+        ignore_result(passthru_domain_start_audit(d, 0));
+        return ignore_result(passthru_domain_stop_audit(d));
+      case 17:
+        return inspect_socket(d, step);
+      case 18:
+        return create_wrongly(step);
       default:
         return ignore_result(passthru_domain_forward(d));
+    }
+  }
+
+  static void inspect_socket(passthru_domain* d, const Step& step) {
+    int fd = -1;
+    switch (step.small % 4) {
+      case 0:
+        return ignore_result(passthru_domain_inspect_group(d, step.value % 2 - 1));
+      case 1:  // "/" is no socket
+        return ignore_result(passthru_domain_inspect_serve(d, "/", step.value % 4));
+      case 2:
+        return ignore_result(passthru_domain_inspect_fd(d, &fd));
+      default:
+        return ignore_result(passthru_domain_inspect_run(d));
+    }
+  }
+
+  /// Domains on the real kernel, which open no device.
+  static void create_wrongly(const Step& step) {
+    if (passthru_version() != PASSTHRU_VERSION) __builtin_trap();
+    passthru_callbacks callbacks = all_callbacks();
+    callbacks.size = step.small;
+    passthru_domain_options options{.size = step.value % 16, .flags = step.value >> 8 & 3};
+    passthru_domain* made = nullptr;
+    if (step.small <= sizeof callbacks && options.size <= sizeof options) {
+      ignore_result(passthru_domain_create(&callbacks, nullptr, &options, &made));
+    }
+    if (made != nullptr) ignore_result(passthru_domain_destroy(made));
+    passthru_kvm_options on_kvm{};
+    on_kvm.size = step.small % 33;
+    on_kvm.flags = step.value;
+    on_kvm.vm_fd = -1;
+    ignore_result(passthru_domain_create_kvm(&on_kvm, nullptr, nullptr, &made));
+  }
+
+  void save_or_load(passthru_device* d, const Step& step) {
+    size_t size = step.small % 4 == 0 ? step.small : state_.size();
+    switch (step.value % 3) {
+      case 0:
+        return ignore_result(passthru_device_state_save(d, nullptr, &size));
+      case 1:
+        ignore_result(passthru_device_state_save(d, state_.data(), &size));
+        saved_ = std::min(size, state_.size());
+        return;
+      default:  // what was saved, with one wrong byte
+        if (saved_ != 0 && step.small % 2 != 0) {
+          state_[step.small % saved_] ^= static_cast<std::byte>(step.value >> 8);
+        }
+        return ignore_result(passthru_device_state_load(d, state_.data(), saved_));
     }
   }
 
@@ -126,7 +203,7 @@ class Machine {
     }
     uint32_t value = step.value;
     size_t count = step.small % 9;
-    switch (step.what / 4 % 16) {
+    switch (step.what / 4 % 21) {
       case 0:
         return ignore_result(passthru_device_close(d));
       case 1:
@@ -171,6 +248,21 @@ class Machine {
       }
       case 14:
         return ignore_result(passthru_device_watch(d, step.small % 70, step.value % 2 != 0));
+      case 15:
+        return ignore_result(passthru_device_reset(d));
+      case 16: {
+        int fds[8];
+        count = step.small % std::size(fds);
+        return ignore_result(passthru_device_event_fds(d, fds, &count));
+      }
+      case 17: {
+        passthru_descriptors descriptors{};
+        descriptors.size = step.value % (sizeof descriptors + 1);
+        return ignore_result(passthru_device_descriptors(d, &descriptors));
+      }
+      case 18:
+      case 19:
+        return save_or_load(d, step);
       default:
         return ignore_result(passthru_device_trigger(d, step.small % 70));
     }
@@ -190,6 +282,8 @@ class Machine {
   std::array<passthru_device*, kHandles> devices_{};
   std::array<passthru_span, 8> spans_{};
   std::array<std::byte, kRoom> room_{};
+  std::vector<std::byte> state_ = std::vector<std::byte>(kMaxState);
+  size_t saved_ = 0;  ///< bytes of a saved state in `state_`
   alignas(4096) std::array<std::byte, 65536> memory_{};
 };
 

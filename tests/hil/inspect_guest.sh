@@ -181,7 +181,7 @@ equal 'show: no vector is damaged' "$(of show.json '[.vectors[] | select(.damage
 has watch 'vector [0-9]+ rate [1-9]'
 has watch.latency 'via forwarder p50_ns [0-9]+ p99_ns [0-9]+'
 documents watch.json 3
-members watch.json . 'device seconds time_ns vectors'
+members watch.json . 'device seconds time_ns vectors version'
 members watch.json '.vectors[]' 'changed count index owner p50_ns p99_ns rate verdict'
 equal 'watch.json: interrupts arrived, and were not timed' "$(jq -rs 'map(.vectors | map(.rate) | add > 0) + map(
   .vectors | all(.p50_ns == null)) | unique | join(" ")' "$results/watch.json")" true
@@ -195,7 +195,7 @@ equal 'trace: for each vector, as many slices as the VMM has counted interrupts'
 equal 'trace: it has slices, and lost no event' \
   "$(of trace.json '"\([.traceEvents[] | select(.ph == "X")] | length > 10) \(.otherData.lost)"')" 'true 0'
 has trigger 'arrived in the guest'
-members bars.json . 'bars device guest msix name notes plan'
+members bars.json . 'bars device guest msix name notes plan version'
 # By the output of `msix show`: the pages of the table and of the pending bits are trapped, and nothing else in that
 # BAR.
 of show.json '.msix | [.table.bar, .table.offset, 16 * .vectors], [.pba.bar, .pba.offset, ((.vectors + 63) / 64 | floor) * 8]
@@ -226,7 +226,7 @@ has busy "has /dev/vfio/"
 # ---- checks of the trace ---------------------------------------------------------------------------------------------
 
 cat "$results/marks.summary.json"
-members marks.summary.json . 'device ended file interrupts lost marks name seconds vectors'
+members marks.summary.json . 'device ended file interrupts lost marks name seconds vectors version'
 members marks.summary.json .marks 'bar_moved masked reset restored unmasked'
 members marks.summary.json '.vectors[]' 'delivered slices vector'
 equal 'marks: the counts of the summary match the file' \
@@ -245,6 +245,6 @@ equal 'marks: as many resets as the VMM counted' \
 equal 'marks: as many resets as the job makes' "$(of marks.summary.json .marks.reset)" "$resets"
 equal 'marks: as many restores as the VMM counted in that time' "$(of marks.summary.json .marks.restored)" \
   "$(($(of summary.json '.devices[0].restores') - $(of before.json '[.vectors[].guest.restores] | add')))"
-members summary.json . 'console_dropped devices end'
+members summary.json . 'console_dropped devices end version'
 see unbind 0 unbind "$nvme" "$nic"
 finish

@@ -204,8 +204,8 @@ wait_until '--watch --json reported the removed and added switch' told_all_as_js
 told_all_as_json || state_of_json_watch
 equal '--watch --json: documents and lines' "$(jq -s length "$results/watch.json")" "$(wc -l <"$results/watch.json")"
 equal '--watch --json: members of each' "$(jq -rs '[.[] | .event + ": " + (keys | join(" "))] | unique | join("; ")' "$results/watch.json" |
-  sed 's/; changed: action device event//')" \
-  'added: action device event; removed: action device event; topology: devices event faults'
+  sed 's/; changed: action device event version//')" \
+  'added: action device event version; removed: action device event version; topology: devices event faults version'
 compare '--watch --json: all devices at first' "$(jq -rs '.[0].devices[].device' "$results/watch.json")" "$booted"
 kill $watch_json
 finish

@@ -142,8 +142,10 @@ Result<std::optional<OutputFile>> begin_summary(const RunArguments& arguments) {
 
 Result<void> write_summary(OutputFile& file, ExitReason reason, uint64_t console_dropped,
                            const std::vector<Inspection>& devices) {
-  const nlohmann::json json = {
-      {"end", to_string(reason)}, {"console_dropped", console_dropped}, {"devices", devices}};
+  const nlohmann::json json = {{"version", kJsonVersion},
+                               {"end", to_string(reason)},
+                               {"console_dropped", console_dropped},
+                               {"devices", devices}};
   PASSTHRU_TRY(file.write(json_text(json, 2) + '\n'));
   return file.commit();
 }

@@ -2,9 +2,17 @@
 // Tests of wrong arguments: each function of the C interface refuses them with an errno and a text.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <functional>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "capi/sized_struct.h"
 #include "tests/unit/capi/capi_fixture.h"
 
 namespace passthru {
@@ -22,116 +30,133 @@ passthru_device_options open_options() {
   return options;
 }
 
-/// Every function on a domain, with arguments that are right for an empty domain.
+/// Every function on a domain, by its name without "passthru_", with arguments that are right for
+/// an empty domain.
 const std::vector<std::pair<const char*, DomainCall>>& domain_calls() {
   static std::byte page[4096];
   static const std::vector<std::pair<const char*, DomainCall>> calls = {
-      {"destroy", [](auto* d) { return passthru_domain_destroy(d); }},
-      {"add_memory", [](auto* d) { return passthru_domain_add_memory(d, 0, page, 4096, 0); }},
-      {"add_memory_fd",
+      {"domain_destroy", [](auto* d) { return passthru_domain_destroy(d); }},
+      {"domain_add_memory",
+       [](auto* d) { return passthru_domain_add_memory(d, 0, page, 4096, 0); }},
+      {"domain_add_memory_fd",
        [](auto* d) { return passthru_domain_add_memory_fd(d, 0, 0, 0, page, 4096, 0); }},
-      {"remove_memory", [](auto* d) { return passthru_domain_remove_memory(d, 0); }},
-      {"hide_bars", [](auto* d) { return passthru_domain_hide_bars(d, 0, 4096); }},
-      {"usable_ranges",
+      {"domain_remove_memory", [](auto* d) { return passthru_domain_remove_memory(d, 0); }},
+      {"domain_hide_bars", [](auto* d) { return passthru_domain_hide_bars(d, 0, 4096); }},
+      {"domain_usable_ranges",
        [](auto* d) {
          size_t count = 0;
          return passthru_domain_usable_ranges(d, nullptr, &count);
        }},
-      {"use_iommufd", [](auto* d) { return passthru_domain_use_iommufd(d, 0); }},
-      {"use_container", [](auto* d) { return passthru_domain_use_container(d, 0); }},
-      {"set_kvm_routes", [](auto* d) { return passthru_domain_set_kvm_routes(d, nullptr, 0); }},
-      {"mmio_read", [](auto* d) { return passthru_domain_mmio_read(d, 0, page, 4); }},
-      {"mmio_write", [](auto* d) { return passthru_domain_mmio_write(d, 0, page, 4); }},
-      {"port_read", [](auto* d) { return passthru_domain_port_read(d, 0, page, 4); }},
-      {"port_write", [](auto* d) { return passthru_domain_port_write(d, 0, page, 4); }},
-      {"reset", [](auto* d) { return passthru_domain_reset(d); }},
+      {"domain_use_iommufd", [](auto* d) { return passthru_domain_use_iommufd(d, 0); }},
+      {"domain_use_container", [](auto* d) { return passthru_domain_use_container(d, 0); }},
+      {"domain_set_kvm_routes",
+       [](auto* d) { return passthru_domain_set_kvm_routes(d, nullptr, 0); }},
+      {"domain_mmio_read", [](auto* d) { return passthru_domain_mmio_read(d, 0, page, 4); }},
+      {"domain_mmio_write", [](auto* d) { return passthru_domain_mmio_write(d, 0, page, 4); }},
+      {"domain_port_read", [](auto* d) { return passthru_domain_port_read(d, 0, page, 4); }},
+      {"domain_port_write", [](auto* d) { return passthru_domain_port_write(d, 0, page, 4); }},
+      {"domain_reset", [](auto* d) { return passthru_domain_reset(d); }},
       {"device_open",
        [](auto* d) {
          const auto options = open_options();
          passthru_device* device = nullptr;
          return passthru_device_open(d, &options, &device);
        }},
-      {"start_audit", [](auto* d) { return passthru_domain_start_audit(d, 100); }},
-      {"stop_audit", [](auto* d) { return passthru_domain_stop_audit(d); }},
-      {"forwarder_fd",
+      {"domain_start_audit", [](auto* d) { return passthru_domain_start_audit(d, 100); }},
+      {"domain_stop_audit", [](auto* d) { return passthru_domain_stop_audit(d); }},
+      {"domain_forwarder_fd",
        [](auto* d) {
          int fd = 0;
          return passthru_domain_forwarder_fd(d, &fd);
        }},
-      {"forward", [](auto* d) { return passthru_domain_forward(d); }},
-      {"inspect_serve", [](auto* d) { return passthru_domain_inspect_serve(d, "/x", 0); }},
-      {"inspect_fd",
+      {"domain_forward", [](auto* d) { return passthru_domain_forward(d); }},
+      {"domain_inspect_serve", [](auto* d) { return passthru_domain_inspect_serve(d, "/x", 0); }},
+      {"domain_inspect_group", [](auto* d) { return passthru_domain_inspect_group(d, 0); }},
+      {"domain_inspect_fd",
        [](auto* d) {
          int fd = 0;
          return passthru_domain_inspect_fd(d, &fd);
        }},
-      {"inspect_run", [](auto* d) { return passthru_domain_inspect_run(d); }},
+      {"domain_inspect_run", [](auto* d) { return passthru_domain_inspect_run(d); }},
   };
   return calls;
 }
 
-/// Every function on a device, with right arguments.
+/// Every function on a device, likewise.
 const std::vector<std::pair<const char*, DeviceCall>>& device_calls() {
   static std::byte bytes[4];
   static const std::vector<std::pair<const char*, DeviceCall>> calls = {
-      {"close", [](auto* d) { return passthru_device_close(d); }},
-      {"config_read",
+      {"device_close", [](auto* d) { return passthru_device_close(d); }},
+      {"device_config_read",
        [](auto* d) {
          uint32_t value = 0;
          return passthru_device_config_read(d, 0, 4, &value);
        }},
-      {"config_write", [](auto* d) { return passthru_device_config_write(d, 0, 4, 0); }},
-      {"bar_info",
+      {"device_config_write", [](auto* d) { return passthru_device_config_write(d, 0, 4, 0); }},
+      {"device_bar_info",
        [](auto* d) {
          passthru_bar_info info{};
          info.size = sizeof info;
          return passthru_device_bar_info(d, 0, &info);
        }},
-      {"bar_spans",
+      {"device_bar_spans",
        [](auto* d) {
          passthru_span spans[8];
          size_t count = 8;
          return passthru_device_bar_spans(d, 0, spans, &count);
        }},
-      {"bar_read", [](auto* d) { return passthru_device_bar_read(d, 0, 0, bytes, 4); }},
-      {"bar_write", [](auto* d) { return passthru_device_bar_write(d, 0, 0, bytes, 4); }},
-      {"end_of_intx", [](auto* d) { return passthru_device_end_of_intx(d); }},
-      {"retranslate", [](auto* d) { return passthru_device_retranslate(d); }},
-      {"reset", [](auto* d) { return passthru_device_reset(d); }},
-      {"check", [](auto* d) { return passthru_device_check(d, nullptr); }},
-      {"event_fds",
+      {"device_bar_read", [](auto* d) { return passthru_device_bar_read(d, 0, 0, bytes, 4); }},
+      {"device_bar_write", [](auto* d) { return passthru_device_bar_write(d, 0, 0, bytes, 4); }},
+      {"device_end_of_intx", [](auto* d) { return passthru_device_end_of_intx(d); }},
+      {"device_retranslate", [](auto* d) { return passthru_device_retranslate(d); }},
+      {"device_reset", [](auto* d) { return passthru_device_reset(d); }},
+      {"device_check", [](auto* d) { return passthru_device_check(d, nullptr); }},
+      {"device_event_fds",
        [](auto* d) {
          int fds[8];
          size_t count = 8;
          return passthru_device_event_fds(d, fds, &count);
        }},
-      {"handle_events", [](auto* d) { return passthru_device_handle_events(d); }},
-      {"descriptors",
+      {"device_handle_events", [](auto* d) { return passthru_device_handle_events(d); }},
+      {"device_descriptors",
        [](auto* d) {
          passthru_descriptors descriptors{};
          descriptors.size = sizeof descriptors;
          return passthru_device_descriptors(d, &descriptors);
        }},
-      {"state_save",
+      {"device_state_save",
        [](auto* d) {
          size_t size = 0;
          return passthru_device_state_save(d, nullptr, &size);
        }},
-      {"state_load", [](auto* d) { return passthru_device_state_load(d, bytes, 4); }},
-      {"inspect_json",
+      {"device_state_load", [](auto* d) { return passthru_device_state_load(d, bytes, 4); }},
+      {"device_inspect_json",
        [](auto* d) {
          char* json = nullptr;
          const int result = passthru_device_inspect_json(d, &json);
          passthru_free(json);
          return result;
        }},
-      {"watch", [](auto* d) { return passthru_device_watch(d, 0, true); }},
-      {"trigger", [](auto* d) { return passthru_device_trigger(d, 0); }},
+      {"device_watch", [](auto* d) { return passthru_device_watch(d, 0, true); }},
+      {"device_trigger", [](auto* d) { return passthru_device_trigger(d, 0); }},
   };
   return calls;
 }
 
 class BadInputTest : public CapiFixture {};
+
+// The build passes the names in capi/libpassthru.map.
+TEST_F(BadInputTest, TheTablesHaveARowForEveryExportedFunction) {
+  std::set<std::string> rows = {// Functions without a handle. They are in other tests below.
+                                "passthru_version", "passthru_last_error", "passthru_free",
+                                "passthru_domain_create", "passthru_domain_create_kvm"};
+  for (const auto& [name, call] : domain_calls()) rows.insert(std::string("passthru_") + name);
+  for (const auto& [name, call] : device_calls()) rows.insert(std::string("passthru_") + name);
+  std::set<std::string> exported;
+  std::istringstream names(PASSTHRU_EXPORTED_FUNCTIONS);
+  for (std::string name; std::getline(names, name, ',');) exported.insert(name);
+  EXPECT_EQ(rows, exported);
+}
 
 TEST_F(BadInputTest, HandlesThatDoNotExistAreRefusedByEveryFunction) {
   plug();
@@ -200,6 +225,7 @@ TEST_F(BadInputTest, NullPointersAreRefused) {
       passthru_domain_create(nullptr, nullptr, nullptr, nullptr),
       passthru_domain_create_kvm(nullptr, nullptr, nullptr, nullptr),
       passthru_domain_add_memory(domain, 0, nullptr, 4096, 0),
+      passthru_domain_add_memory_fd(domain, 0, 0, 0, nullptr, 4096, 0),
       passthru_domain_usable_ranges(domain, nullptr, nullptr),
       passthru_domain_mmio_read(domain, 0, nullptr, 4),
       passthru_domain_mmio_write(domain, 0, nullptr, 4),
@@ -257,6 +283,59 @@ TEST_F(BadInputTest, NumbersOutOfRangeAreRefused) {
   EXPECT_EQ(passthru_domain_add_memory(domain, 0, &value, SIZE_MAX, 0), -EINVAL);
   EXPECT_EQ(passthru_domain_mmio_read(domain, 0, &value, SIZE_MAX), -EINVAL);
   EXPECT_EQ(passthru_domain_set_kvm_routes(domain, nullptr, 0), -ENOTSUP);
+}
+
+TEST_F(BadInputTest, DescriptorsThatAreNotOpenOrAreOfAnotherFileAreRefused) {
+  create();
+  alignas(4096) static std::byte memory[4096];
+  EXPECT_EQ(passthru_domain_add_memory_fd(domain, 0, -1, 0, memory, sizeof memory, 0), -EBADF);
+  EXPECT_EQ(passthru_domain_use_iommufd(domain, -1), -EBADF);
+  EXPECT_EQ(passthru_domain_use_container(domain, -1), -EBADF);
+  passthru_kvm_options on_kvm{};
+  on_kvm.size = sizeof on_kvm;
+  passthru_domain* made = nullptr;
+  for (const int no_vm : {-1, STDERR_FILENO}) {
+    on_kvm.vm_fd = no_vm;
+    EXPECT_LT(passthru_domain_create_kvm(&on_kvm, nullptr, nullptr, &made), 0) << no_vm;
+    EXPECT_STRNE(passthru_last_error(), "");
+    EXPECT_EQ(made, nullptr);
+  }
+}
+
+TEST_F(BadInputTest, SizesAndFlagsThatNoVersionHasAreRefused) {
+  plug();
+  create();
+  passthru_device* device = open();
+  passthru_domain* made = nullptr;
+  passthru_callbacks callbacks = all_callbacks();
+  passthru_domain_options domain_options{.size = sizeof domain_options, .flags = 1U << 31};
+  passthru_kvm_options on_kvm{};
+  on_kvm.size = sizeof on_kvm;
+  on_kvm.flags = 1U << 31;
+  EXPECT_EQ(passthru_domain_create(&callbacks, &vmm, &domain_options, &made), -EINVAL);
+  EXPECT_EQ(passthru_domain_create_kvm(&on_kvm, &callbacks, &vmm, &made), -EINVAL);
+  passthru_bar_info info{};
+  passthru_descriptors descriptors{};
+  for (const uint32_t size : {0U, 1U, 7U, 4097U, UINT32_MAX}) {
+    const int refused_input = size > kMaxStructSize ? -E2BIG : -EINVAL;
+    callbacks.size = size;
+    EXPECT_EQ(passthru_domain_create(&callbacks, &vmm, nullptr, &made), refused_input) << size;
+    domain_options = {.size = size, .flags = 0};
+    EXPECT_EQ(passthru_domain_create(nullptr, &vmm, &domain_options, &made), refused_input) << size;
+    on_kvm = {};
+    on_kvm.size = size;
+    EXPECT_EQ(passthru_domain_create_kvm(&on_kvm, nullptr, &vmm, &made), refused_input) << size;
+    passthru_device_options device_options = options("0000:00:03.0");
+    device_options.size = size;
+    passthru_device* opened = nullptr;
+    EXPECT_EQ(passthru_device_open(domain, &device_options, &opened), refused_input) << size;
+    info.size = size;
+    EXPECT_EQ(passthru_device_bar_info(device, 0, &info), -EINVAL) << size;
+    descriptors.size = size;
+    EXPECT_EQ(passthru_device_descriptors(device, &descriptors), -EINVAL) << size;
+    EXPECT_STRNE(passthru_last_error(), "");
+  }
+  EXPECT_EQ(made, nullptr);
 }
 
 TEST_F(BadInputTest, WrongOptionsOfADeviceAreRefusedBeforeItIsOpened) {
@@ -331,6 +410,32 @@ TEST_F(BadInputTest, BarsByTheVmmNeedItsCallback) {
   passthru_device* device = nullptr;
   EXPECT_EQ(passthru_device_open(domain, &given, &device), -EINVAL);
   EXPECT_THAT(passthru_last_error(), HasSubstr("place_bar"));
+}
+
+// Each callback that can fail fails once while a device is opened, placed and used.
+TEST_F(BadInputTest, ACallbackThatFailsLeavesADeviceThatWorksAfterACheck) {
+  plug();
+  for (const char* failing :
+       {"map", "unmap", "create_route", "update_route", "arm", "arm_intx", "file_added"}) {
+    create();
+    vmm.host.fail_next(failing, ENOSPC);
+    const auto given = options();
+    passthru_device* device = nullptr;
+    const int first = passthru_device_open(domain, &given, &device);
+    EXPECT_TRUE(first == 0 || first == -ENOSPC) << failing;
+    if (first != 0) device = open();
+    place(device);
+    place(device, kCWindow + 0x10000);
+    place(device);
+    enable_msix(device);
+    for (unsigned round = 0; round < 2; ++round) program_by_address(1);
+    EXPECT_EQ(passthru_device_check(device, nullptr), 0) << failing;
+    EXPECT_EQ(passthru_device_trigger(device, 1), 0) << failing << passthru_last_error();
+    EXPECT_EQ(vmm.host.delivered().size(), 1U) << failing;
+    EXPECT_EQ(passthru_domain_destroy(domain), 0);
+    EXPECT_TRUE(kernel->nothing_leaked()) << failing;
+    domain = nullptr;
+  }
 }
 
 TEST_F(BadInputTest, ACallbackThatReturnsNonsenseFailsItsOperationOnly) {

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Tests of a device through the C interface: events, resets, its state, DMA.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "base/fd.h"
 #include "tests/unit/capi/capi_fixture.h"
 
 namespace passthru {
@@ -80,6 +84,7 @@ TEST_F(CapiDevice, ItsStateIsReadableAsJson) {
   char* json = nullptr;
   ASSERT_EQ(passthru_device_inspect_json(device, &json), 0);
   EXPECT_THAT(json, HasSubstr("\"device\":\"0000:00:02.0\""));
+  EXPECT_THAT(json, HasSubstr("\"version\":1"));
   passthru_free(json);
 }
 
@@ -127,6 +132,40 @@ TEST_F(CapiDevice, MemoryIsMappedForDmaWhileADeviceIsOpen) {
   EXPECT_EQ(passthru_domain_remove_memory(domain, 0x10000), 0);
   EXPECT_EQ(passthru_domain_remove_memory(domain, 0x10000), -ENOENT);
   EXPECT_EQ(kernel->dma_mappings(), 0U);
+}
+
+TEST_F(CapiDevice, MemoryOfAFileIsMappedByTheFileIfTheKernelCan) {
+  const FakeSpec spec = FakeSpec::e1000e();
+  kernel->add(spec);
+  sysfs.add_iommufd();
+  sysfs.add({.bdf = "0000:00:03.0",
+             .driver = "vfio-pci",
+             .group = spec.group,
+             .vfio_dev = true,
+             .cdev = spec.cdev()});
+  constexpr size_t kSize = 8192;
+  const Fd file(::memfd_create("guest memory", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  ASSERT_TRUE(file);
+  ASSERT_EQ(::ftruncate(file.get(), kSize), 0);
+  void* memory = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  for (const bool can : {true, false}) {
+    kernel->set_maps_files(can);
+    create();
+    {
+      const Fd copy(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
+      EXPECT_EQ(passthru_domain_add_memory_fd(domain, 0x10000, copy.get(), 0, memory, kSize, 0), 0)
+          << passthru_last_error();
+    }
+    kernel->forget_calls();
+    EXPECT_NE(open(0, "0000:00:03.0"), nullptr);
+    EXPECT_FALSE(kernel->calls("IOMMU_IOAS_MAP_FILE").empty()) << "the library has its own copy";
+    EXPECT_EQ(kernel->calls("IOMMU_IOAS_MAP").empty(), can);
+    EXPECT_EQ(kernel->dma_mappings(), 1U);
+    EXPECT_EQ(passthru_domain_destroy(domain), 0);
+    domain = nullptr;
+  }
+  ::munmap(memory, kSize);
 }
 
 }  // namespace

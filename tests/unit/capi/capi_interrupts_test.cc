@@ -2,13 +2,20 @@
 // Tests of interrupts through the C interface: routes, batches of routes, messages, restoring.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <thread>
 #include <vector>
 
+#include "irq/forward/edge_poller.h"
 #include "tests/fakes/eventually.h"
 #include "tests/unit/capi/capi_fixture.h"
 
@@ -147,6 +154,87 @@ TEST_F(CapiDevice, AVmmsLoopDrivesTheForwarder) {
   EXPECT_THAT(vmm.host.delivered(), IsEmpty()) << "only the loop delivers";
   EXPECT_EQ(passthru_domain_forward(domain), 0);
   EXPECT_THAT(vmm.host.delivered(), ElementsAre(message_of(1)));
+}
+
+/// Forbids io_uring to the calling thread, and to the threads that it starts.
+[[nodiscard]] bool forbid_io_uring() {
+  std::array program = {
+      sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{.len = program.size(), .filter = program.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+TEST_F(CapiDevice, WhereIoUringIsForbiddenTheForwarderUsesEpoll) {
+  std::thread([this] {
+    ASSERT_TRUE(forbid_io_uring());
+    const auto ring = make_uring_poller(1);
+    ASSERT_FALSE(ring);
+    EXPECT_EQ(ring.error().code, EPERM);
+    create(callbacks_without_irqfd());
+    passthru_device* device = open();
+    place(device);
+    enable_msix(device);
+    program_by_address(1);
+    EXPECT_THAT(vmm.events, IsEmpty());
+    EXPECT_EQ(hardware.fire(1), Fired::Delivered);
+    std::vector<MsiMessage> delivered;
+    EXPECT_TRUE(eventually([&] {
+      for (const MsiMessage& each : vmm.host.delivered()) delivered.push_back(each);
+      return !delivered.empty();
+    }));
+    EXPECT_THAT(delivered, ElementsAre(message_of(1)));
+    EXPECT_STREQ(domains().find(domain)->domain().interrupts().forwarder().value()->backend(),
+                 "epoll");
+  }).join();
+}
+
+/// What the callback `translate` returns, and the vector's data if that is 0.
+int translation_result = 0;
+constexpr uint32_t kTranslatedData = 0x81;
+
+TEST_F(CapiDevice, AMessageIsTranslatedByTheVmmAndAgainWhenItAsksForIt) {
+  passthru_callbacks callbacks = all_callbacks();
+  callbacks.translate = [](void* /*vmm*/, uint32_t source, passthru_message* message) {
+    EXPECT_EQ(source, 5U << 3);
+    if (translation_result == 0) message->data = kTranslatedData;
+    return translation_result;
+  };
+  translation_result = -ENXIO;
+  create(callbacks);
+  passthru_device* device = open();
+  place(device);
+  enable_msix(device);
+  program_by_address(1);
+  EXPECT_THAT(vmm.events, ElementsAre(HasSubstr("translate")));
+  EXPECT_EQ(hardware.fire(1), Fired::Delivered);
+  EXPECT_THAT(vmm.host.delivered(), IsEmpty()) << "the vector latches its interrupts";
+  translation_result = 0;
+  EXPECT_EQ(passthru_device_retranslate(device), 0);
+  EXPECT_THAT(vmm.host.delivered(), ElementsAre(MsiMessage{0xfee0'0000, kTranslatedData}));
+}
+
+TEST_F(CapiDevice, IntxByLevelFollowsTheDeviceAndTheGuestsEndOfInterrupt) {
+  passthru_callbacks callbacks = callbacks_without_irqfd();
+  callbacks.intx_on = nullptr;
+  callbacks.intx_off = nullptr;
+  callbacks.intx_level = fake_callbacks::intx_level;
+  vmm.host.by_level = true;
+  FakeDevice& other = plug(FakeSpec::e1000e());
+  create(callbacks);
+  passthru_device* device = open(0, "0000:00:03.0");
+  place(device);
+  EXPECT_FALSE(vmm.host.intx_level());
+  other.set_intx(true);
+  EXPECT_TRUE(eventually([&] { return vmm.host.intx_level(); }));
+  other.set_intx(false);
+  EXPECT_TRUE(vmm.host.intx_level()) << "until the guest has ended the interrupt";
+  EXPECT_EQ(passthru_device_end_of_intx(device), 0);
+  EXPECT_TRUE(eventually([&] { return !vmm.host.intx_level(); }));
 }
 
 TEST_F(CapiDevice, AZeroedTableIsRestoredByACheckAndByTheAudit) {

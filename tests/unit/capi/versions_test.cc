@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <memory>
+
+#include "capi/sized_struct.h"
 #include "capi/struct_sizes.h"
 #include "tests/unit/capi/capi_fixture.h"
 
@@ -19,6 +23,23 @@ struct LaterCallbacks {
 struct LaterOptions {
   passthru_device_options known;
   uint64_t new_member;
+};
+
+/// The structs of a made-up later library.
+struct LibraryCallbacks : passthru_callbacks {
+  int (*new_callback)(void* vmm);
+};
+struct LibraryOptions : passthru_device_options {
+  uint64_t new_member;
+};
+struct LibraryBarInfo : passthru_bar_info {
+  uint64_t new_member;
+};
+/// A program's struct, and what the program has behind it.
+template <class Struct>
+struct Given {
+  Struct known;
+  uint64_t behind;
 };
 
 TEST_F(Versions, TheLibraryReportsItsVersion) {
@@ -48,6 +69,33 @@ TEST_F(Versions, AProgramThatAsksForSomethingNewIsRefused) {
   later.known.size = sizeof later;
   passthru_device* device = nullptr;
   EXPECT_EQ(passthru_device_open(domain, &later.known, &device), -E2BIG);
+}
+
+TEST_F(Versions, AProgramOfThisVersionRunsWithALaterLibrary) {
+  const Given<passthru_callbacks> table{.known = all_callbacks(), .behind = ~uint64_t{0}};
+  const auto callbacks = read_struct(static_cast<const LibraryCallbacks*>(&table.known),
+                                     kCallbacksSize, "create a domain");
+  ASSERT_TRUE(callbacks);
+  EXPECT_EQ(callbacks->event, table.known.event);
+  EXPECT_EQ(callbacks->new_callback, nullptr) << "the default";
+
+  const Given<passthru_device_options> wanted{.known = options(), .behind = ~uint64_t{0}};
+  const auto read = read_struct(static_cast<const LibraryOptions*>(&wanted.known),
+                                kDeviceOptionsSize, "open a device");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->guest_address, wanted.known.guest_address);
+  EXPECT_EQ(read->new_member, 0U) << "what an older library did";
+
+  Given<passthru_bar_info> info{.known = {}, .behind = 5};
+  info.known.size = sizeof info.known;
+  LibraryBarInfo found{};
+  found.bar_size = 4096;
+  found.new_member = 7;
+  ASSERT_TRUE(write_struct(found, static_cast<LibraryBarInfo*>(&info.known), kBarInfoSize,
+                           "describe a BAR"));
+  EXPECT_EQ(info.known.size, sizeof info.known);
+  EXPECT_EQ(info.known.bar_size, 4096U);
+  EXPECT_EQ(info.behind, 5U) << "the program's own";
 }
 
 TEST_F(Versions, StructsOfTheFirstVersionKeepTheirSize) {

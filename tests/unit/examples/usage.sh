@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/unit/examples/usage.sh - tests of what every example does without a device.
+# tests/unit/examples/usage.sh - tests of what every example does without a device, and of its length.
 # usage: usage.sh DIRECTORY      (of the built examples)
 # SPDX-License-Identifier: MIT
 set -euo pipefail
@@ -40,4 +40,10 @@ equal 'an offset within a register' "$(outcome "$directory/pci_registers" $absen
 equal 'no vectors' "$(outcome "$directory/list_vectors" $absent 0)" '2||usage: list_vectors'
 equal 'too many vectors' "$(outcome "$directory/list_vectors" $absent 225)" '2||usage: list_vectors'
 equal 'no time' "$(outcome "$directory/epoll_loop" $absent 0)" '2||usage: epoll_loop'
+
+# Each example fits on a few screens, and its first comment shows how to run it.
+for source in "${BASH_SOURCE[0]%/*}"/../../../examples/*.{c,cc,py}; do
+  equal "${source##*/}: at most 120 lines" "$(($(wc -l <"$source") <= 120))" 1
+  equal "${source##*/}: says what it prints" "$(head -n 10 "$source" | grep -m 1 -cE '^( \*|//|)  +\$ \./')" 1
+done
 exit "$((failures > 0))"

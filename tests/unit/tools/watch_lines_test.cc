@@ -164,6 +164,7 @@ TEST(WatchLines, AsJsonARoundHasEveryMemberInTheOrderOfVectors) {
                            {"verdict", "ok"},
                            {"changed", false}}}}}));
   EXPECT_EQ(json_line(json).find('\n'), json_line(json).size() - 1) << "JSON in one line";
+  EXPECT_TRUE(json_line(json).starts_with("{\"version\":1,"));
 }
 
 TEST(WatchLines, AsJsonWhatNeverCameIsLeftOutUnlessItIsDamagedOrHasChanged) {
