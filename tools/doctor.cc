@@ -17,24 +17,24 @@
 #include "tools/devices/device_words.h"
 #include "tools/json.h"
 #include "tools/printable.h"
-#include "tools/terminal.h"
 
 namespace passthru::tools {
 namespace {
 
 constexpr const char* kDoctorFooter =
-    "Prints a line per check: 'ok'; 'no', required and missing; 'warn', missing but optional;\n"
-    "'-', unknown. The line also says how to fix it. With DEVICE, checks whether a guest can\n"
-    "get this device now. Changes nothing, and does not open the device, because that would\n"
-    "reset it. Results apply to the calling user: for a guest that does not run as root,\n"
-    "check without sudo.\n"
+    "Prints a line per check: 'ok'; 'no', required and missing; 'warn', missing\n"
+    "but optional; '-', unknown. The line also says how to fix it. With DEVICE,\n"
+    "checks whether a guest can get this device now. Changes nothing, and does\n"
+    "not open the device, because that would reset it. Results apply to the\n"
+    "calling user: for a guest that does not run as root, check without sudo.\n"
     "\n"
     "Exit status: 0 all requirements are met, 3 a requirement is missing.\n"
     "\n"
     "Examples:\n"
     "  passthru doctor\n"
     "  sudo passthru doctor 0000:01:00.0\n"
-    "  passthru doctor --json | jq -r '.checks[] | select(.answer == \"no\") | .remedy'";
+    "  passthru doctor --json |\n"
+    "    jq -r '.checks[] | select(.answer == \"no\") | .remedy'";
 
 Result<void> try_ring() {
   const auto poller = make_uring_poller(1);
@@ -69,10 +69,7 @@ void print_line(const HostCheck& check) {
       fmt::format("{:<4}  {:<19}  {}{}{}", unknown ? "-" : to_string(check.answer), check.name,
                   check.what, check.remedy.empty() ? "" : ". ", check.remedy);
   constexpr size_t kIndent = 27;  // column of a check's text
-  // In a pipe a check is one line, which grep finds whole.
-  const auto lines = terminal_columns() ? wrapped(printable(line), *terminal_columns(), kIndent)
-                                        : std::vector{printable(line)};
-  for (const std::string& each : lines) print_text(each + "\n");
+  print_wrapped(printable(line) + "\n", kIndent);
 }
 
 int doctor(const std::optional<Bdf>& device, bool as_json) {

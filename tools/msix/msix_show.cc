@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "tools/commands.h"
 #include "tools/devices/device_words.h"
@@ -11,33 +13,33 @@
 #include "tools/msix/msix_commands.h"
 #include "tools/msix/msix_view.h"
 #include "tools/table.h"
+#include "tools/terminal.h"
 #include "tools/user_names.h"
 
 namespace passthru::tools {
 namespace {
 
 constexpr const char* kMsixShowFooter =
-    "For each vector: what the guest asked for, the host's interrupt and its count, what the "
-    "device "
-    "itself holds,\n"
-    "and which of them is wrong. Neighbours that are alike share a line. GUEST and DEVICE show the "
-    "message: an\n"
-    "APIC's id and its vector, or 'remapped' and an entry of the interrupt remapping table.\n"
+    "For each vector: what the guest asked for, the host's interrupt and its\n"
+    "count, what the device itself holds, and which of them is wrong. Neighbours\n"
+    "that are alike share a line. GUEST and DEVICE show the message: an APIC's\n"
+    "id and its vector, or 'remapped' and an entry of the interrupt remapping\n"
+    "table.\n"
     "\n"
-    "The VMM ('passthru run --inspect') reports the guest's view and the device's. Without a VMM, "
-    "the command reads\n"
-    "the table of a device in use through sysfs. Many kernels refuse that; the boot option "
-    "iomem=relaxed allows it.\n"
-    "If a device is bound to vfio-pci and free, the command opens it, which resets it. Needs "
-    "root.\n"
+    "The VMM ('passthru run --inspect') reports the guest's view and the\n"
+    "device's. Without a VMM, the command reads the table of a device in use\n"
+    "through sysfs. Many kernels refuse that; the boot option iomem=relaxed\n"
+    "allows it. If a device is bound to vfio-pci and free, the command opens it,\n"
+    "which resets it. Needs root.\n"
     "\n"
-    "VERDICT: ok, unused, masked by guest, masked by host; or damage: cleared (the device was "
-    "reset behind the\n"
-    "host's back), different, not routed, enable bit lost, function mask left on.\n"
+    "VERDICT: ok, unused, masked by guest, masked by host; or damage: cleared\n"
+    "(the device was reset behind the host's back), different, not routed,\n"
+    "enable bit lost, function mask left on.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru msix show 0000:01:00.0\n"
-    "  sudo passthru msix show 0000:01:00.0 --json | jq '.vectors[] | select(.damaged)'";
+    "  sudo passthru msix show 0000:01:00.0 --json |\n"
+    "    jq '.vectors[] | select(.damaged)'";
 
 // ---- JSON
 
@@ -165,17 +167,18 @@ std::string headline(const MsixView& view) {
   return text;
 }
 
-std::string text_of(const MsixView& view) {
+// A narrow terminal keeps the verdict, and what the guest and the device hold.
+std::string text_of(const MsixView& view, std::optional<size_t> width) {
   Table table({{.heading = "VECTOR", .right = true},
-               {.heading = "VERDICT"},
-               {.heading = "GUEST"},
-               {.heading = "VIA"},
-               {.heading = "IRQ", .right = true},
-               {.heading = "COUNT", .right = true},
-               {.heading = "ON"},
-               {.heading = "AFFINITY"},
-               {.heading = "DEVICE"},
-               {.heading = "RESTORES", .right = true}});
+               {.heading = "VERDICT", .least = 10},
+               {.heading = "GUEST", .least = 12},
+               {.heading = "VIA", .rank = 3},
+               {.heading = "IRQ", .right = true, .rank = 4},
+               {.heading = "COUNT", .right = true, .rank = 2},
+               {.heading = "ON", .least = 6, .rank = 6},
+               {.heading = "AFFINITY", .least = 8, .rank = 7},
+               {.heading = "DEVICE", .least = 12, .rank = 1},
+               {.heading = "RESTORES", .right = true, .rank = 5}});
   const auto& rows = view.rows;
   std::string whys;
   for (size_t first = 0, next = 0; first < rows.size(); first = next) {
@@ -195,7 +198,7 @@ std::string text_of(const MsixView& view) {
     const std::string& why = rows[first].vector.why;
     if (!why.empty()) whys += fmt::format("vector {}: {}\n", index, why);
   }
-  std::string text = headline(view) + '\n' + table.str();
+  std::string text = headline(view) + '\n' + table.str(width);
   if (!whys.empty()) text += '\n' + whys;
   for (const std::string& missing : view.missing) {
     text += fmt::format("\nNot seen: {}\n", missing);
@@ -219,7 +222,7 @@ int show(const ShowOptions& options) {
   if (options.json) {
     print_json(to_json(*view));
   } else {
-    print_text(text_of(*view));
+    print_wrapped(text_of(*view, terminal_columns()));
   }
   return kDone;
 }
