@@ -2,9 +2,12 @@
 // The one place that prints errors.
 #include "tools/commands.h"
 
+#include <fmt/format.h>
+
 #include <cstdio>
 
 #include "tools/printable.h"
+#include "tools/terminal.h"
 
 namespace passthru::tools {
 namespace {
@@ -21,6 +24,10 @@ std::string error_line(const Error& error) {
 
 void print_text(const std::string& text) {
   fmt::print("{}", printable_lines(text));
+}
+
+void print_wrapped(const std::string& text, size_t hang) {
+  fmt::print("{}", wrapped_lines(printable_lines(text), terminal_columns(), hang));
 }
 
 void say(const std::string& text) {

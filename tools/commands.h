@@ -4,6 +4,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstddef>
 #include <string>
 
 #include "base/result.h"
@@ -34,9 +35,13 @@ CLI::App* add_trace(CLI::App& app, int& status);
 CLI::App* add_run(CLI::App& app, int& status);
 
 /// Prints lines on standard output. A '?' replaces what `printable_lines` replaces: names come from
-/// devices, files and VMMs. All output goes through this, `print_json`, or a picture that makes
-/// each of its texts printable. Throws std::system_error if the output cannot be written.
+/// devices, files and VMMs. All output goes through this, `print_wrapped`, `print_json`, or a
+/// picture that makes each of its texts printable. Throws std::system_error if the output cannot be
+/// written.
 void print_text(const std::string& text);
+/// Prints lines in the same way. Wraps them on a terminal, and indents each continuation line by
+/// `hang` spaces more than its line. In a pipe a line stays whole, so that grep finds it.
+void print_wrapped(const std::string& text, size_t hang = 2);
 /// Writes lines to standard error, in the same way. Unlike print_text it never throws: a
 /// guest goes on without a reader.
 void say(const std::string& text);

@@ -25,20 +25,23 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kDoctorFooter =
-    "Prints a line per check, the worst first: 'no', required and missing; 'warn', missing but\n"
-    "optional; '-', unknown; 'ok'. Then it prints how to fix each cause, with each command on a\n"
-    "line of its own. The last line says whether the device can be assigned, and why not. With\n"
-    "DEVICE, checks whether a guest can get this device now. If nothing is missing, it opens the\n"
-    "nodes of the device and maps a page for DMA, as 'run' does, and closes them. Changes\n"
-    "nothing, and does not open the device itself, because that would reset it. Results apply to\n"
-    "the calling user: for a guest that does not run as root, check without sudo.\n"
+    "Prints a line per check, the worst first: 'no', required and missing;\n"
+    "'warn', missing but optional; '-', unknown; 'ok'. Then it prints how to fix\n"
+    "each cause, with each command on a line of its own. The last line says\n"
+    "whether the device can be assigned, and why not. With DEVICE, checks whether\n"
+    "a guest can get this device now. If nothing is missing, it opens the nodes\n"
+    "of the device and maps a page for DMA, as 'run' does, and closes them.\n"
+    "Changes nothing, and does not open the device itself, because that would\n"
+    "reset it. Results apply to the calling user: for a guest that does not run\n"
+    "as root, check without sudo.\n"
     "\n"
     "Exit status: 0 all requirements are met, 1 a requirement is missing.\n"
     "\n"
     "Examples:\n"
     "  passthru doctor\n"
     "  sudo passthru doctor 0000:01:00.0\n"
-    "  passthru doctor --json | jq -r '.checks[] | select(.answer == \"no\") | .commands[]'";
+    "  passthru doctor --json |\n"
+    "    jq -r '.checks[] | select(.answer == \"no\") | .commands[]'";
 
 Result<void> try_ring() {
   const auto poller = make_uring_poller(1);

@@ -19,22 +19,25 @@ namespace {
 
 constexpr const char* kExamples =
     "Examples:\n"
-    "  passthru doctor                        check what this machine lacks, and how to fix it\n"
-    "  passthru list                          list the devices, and which can be assigned\n"
-    "  sudo passthru bind 0000:01:00.0        take a device from its host driver\n"
-    "  sudo passthru bind eth1                the same, by its interface, disk, ids or name\n"
-    "  sudo passthru msix show 0000:01:00.0   show its interrupts and their faults\n"
-    "  sudo passthru unbind 0000:01:00.0      give it back to the host\n"
+    "  passthru doctor                   check what this machine lacks\n"
+    "  passthru list                     list the devices\n"
+    "  sudo passthru bind 01:00.0        take a device from its host driver\n"
+    "  sudo passthru bind eth1           the same, by its interface\n"
+    "  sudo passthru msix show 01:00.0   show its interrupts and their faults\n"
+    "  sudo passthru unbind 01:00.0      give it back to the host\n"
     "\n"
-    "Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 the system refused.\n"
-    "DEVICE is an address (01:00.0), an interface or a disk (eth1, nvme0, /dev/sda1), ids\n"
-    "(8086:10d3), or a part of the name, if only one device has it.\n"
+    "Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 the system\n"
+    "refused.\n"
+    "DEVICE is an address (01:00.0), an interface or a disk (eth1, nvme0,\n"
+    "/dev/sda1), ids (8086:10d3), or a part of the name, if only one device has\n"
+    "it.\n"
     "'passthru help COMMAND' explains a command.";
 
 int main(int argc, char** argv) {
   CLI::App app("Assigns PCI devices of this machine to guests, through Linux VFIO.", "passthru");
   app.set_version_flag("-V,--version", "passthru " PASSTHRU_VERSION_TEXT,
                        "Print the version and exit");
+  app.formatter(help_formatter());  // the subcommands inherit it
   app.require_subcommand(1);
   app.footer(kExamples);
 

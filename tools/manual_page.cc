@@ -2,6 +2,9 @@
 // The manual page, in roff.
 #include <fmt/format.h>
 
+#include <sstream>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/command_words.h"
@@ -49,9 +52,22 @@ std::string options_of(const CLI::App& app) {
   return text;
 }
 
+// Examples and lists keep their lines; the page fills the other text. It indents examples itself.
 std::string footer_of(const CLI::App& app) {
-  if (app.get_footer().empty()) return "";
-  return fmt::format(".PP\n.nf\n{}\n.fi\n", escaped_for_roff(app.get_footer()));
+  constexpr std::string_view kIndent = "  ";
+  std::string text;
+  bool as_it_is = false;
+  std::istringstream lines(app.get_footer());
+  for (std::string line; std::getline(lines, line);) {
+    const bool example = line.starts_with(kIndent);
+    const bool keep = example || line.starts_with("- ");
+    if (text.empty() || line.empty()) text += ".PP\n";
+    if (line.empty()) continue;
+    if (keep != as_it_is) text += keep ? ".nf\n" : ".fi\n";
+    as_it_is = keep;
+    text += escaped_for_roff(example ? line.substr(kIndent.size()) : line) + '\n';
+  }
+  return as_it_is ? text + ".fi\n" : text;
 }
 
 std::string commands_below(const CLI::App& app, const std::string& path) {
@@ -84,15 +100,21 @@ std::string manual_page(const CLI::App& app, const std::string& version) {
       ".SH ENVIRONMENT\n"
       ".TP\n.B PASSTHRU_BACKEND\nthe default of 'run \\-\\-backend': auto, cdev or group\n"
       ".TP\n.B NO_COLOR\nif it is set and not empty, pictures have no colours\n"
+      ".TP\n.B TERM\nif it is unset, empty or dumb, no escape sequences are printed, and "
+      "'msix watch' prints lines\n"
+      ".TP\n.B XDG_RUNTIME_DIR\nthe directory that has the inspect sockets of users other than "
+      "root\n"
       ".SH FILES\n"
       ".TP\n.I /run/passthru\nthe driver that each bound device had before\n"
       ".TP\n.I /etc/driverctl.d/pci\\-DEVICE\n"
       "the driver of a device at each boot, written by 'bind \\-\\-persist' if driverctl is "
       "installed\n"
       ".TP\n.I /etc/udev/rules.d/10\\-passthru\\-DEVICE.rules\nthe same without driverctl\n"
-      ".TP\n.I /run/passthru/vm\nthe inspect sockets of running VMMs\n",
+      ".TP\n.I /run/passthru/vm\nthe inspect sockets of running VMMs of root\n"
+      ".TP\n.I $XDG_RUNTIME_DIR/passthru/vm\nthe same of another user\n"
+      ".SH SEE ALSO\n.BR {} (3),\n.BR lspci (8),\n.BR driverctl (8),\n.BR jq (1)\n",
       "PASSTHRU", escaped_for_roff(version), name, name, escaped_for_roff(app.get_description()),
-      commands_below(app, name));
+      commands_below(app, name), name);
 }
 
 }  // namespace passthru::tools

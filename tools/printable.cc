@@ -62,4 +62,23 @@ std::vector<std::string> wrapped(std::string_view text, size_t columns, size_t i
   return lines;
 }
 
+std::string wrapped_lines(std::string_view text, std::optional<size_t> columns, size_t hang) {
+  if (!columns) return std::string(text);
+  std::string all;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const size_t margin = std::min(line.find_first_not_of(' '), line.size());
+    for (const std::string& part : wrapped(line, *columns, margin + hang)) all += part + '\n';
+  }
+  return all;
+}
+
+std::string cut_to(std::string_view text, size_t columns) {
+  constexpr std::string_view kMore = "..";
+  if (columns_of(text) <= columns) return std::string(text);
+  if (columns < kMore.size()) return std::string(text.substr(0, fitting(text, columns)));
+  return std::string(text.substr(0, fitting(text, columns - kMore.size()))).append(kMore);
+}
+
 }  // namespace passthru::tools

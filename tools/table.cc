@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Column widths in characters, as fmt counts them: names have letters beyond ASCII.
+// Column widths in columns of a terminal: names have letters beyond ASCII.
 #include "tools/table.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include "tools/printable.h"
 
 namespace passthru::tools {
 namespace {
 
 constexpr size_t kBetween = 2;  // spaces between columns
-
-// Counts the bytes that start a UTF-8 character.
-size_t characters(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
-}
 
 // The width of a line; a column of width 0 is not in it.
 size_t line_width(const std::vector<size_t>& widths) {
@@ -24,17 +18,14 @@ size_t line_width(const std::vector<size_t>& widths) {
   return sum == 0 ? 0 : sum - kBetween;
 }
 
-std::string cut(const std::string& cell, size_t width) {
-  return characters(cell) <= width ? cell : fmt::format("{:.{}}..", cell, width - 2);
-}
-
 }  // namespace
 
 std::vector<size_t> Table::natural_widths() const {
   std::vector<size_t> widths;
-  for (const Column& column : columns_) widths.push_back(characters(column.heading));
+  for (const Column& column : columns_)
+    widths.push_back(std::max(columns_of(column.heading), column.width));
   for (const auto& row : rows_) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], characters(row[i]));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
   }
   return widths;
 }
@@ -46,7 +37,7 @@ std::vector<size_t> Table::fitting_widths(std::optional<size_t> width) const {
   if (!width) return widths;
   std::vector<size_t> narrowest = widths;
   for (size_t i = 0; i < columns_.size(); ++i) {
-    const size_t least = std::max(columns_[i].least, characters(columns_[i].heading));
+    const size_t least = std::max(columns_[i].least, columns_of(columns_[i].heading));
     if (columns_[i].least != 0) narrowest[i] = std::min(widths[i], least);
   }
   while (line_width(narrowest) > *width) {
@@ -82,9 +73,9 @@ std::string Table::str(std::optional<size_t> width) const {
     for (size_t i = 0; i < row.size(); ++i) {
       if (widths[i] == 0) continue;
       if (!line.empty()) line += std::string(kBetween, ' ');
-      const std::string cell = cut(row[i], widths[i]);
-      line += columns_[i].right ? fmt::format("{:>{}}", cell, widths[i])
-                                : fmt::format("{:<{}}", cell, widths[i]);
+      const std::string cell = cut_to(row[i], widths[i]);
+      const std::string room(widths[i] - columns_of(cell), ' ');
+      line += columns_[i].right ? room + cell : cell + room;
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";

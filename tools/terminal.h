@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
-// A terminal during a live view: single keys, a separate screen, and the old mode afterwards. Also
+// A terminal during a live view: single keys, a separate screen, and the old modes afterwards. Also
 // the handling of Ctrl-C.
 #pragma once
 
-#include <termios.h>
-
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <optional>
+#include <string>
 
 namespace passthru::tools {
 
-/// Returns whether standard output is a terminal.
-bool is_terminal();
-/// Returns its width in characters; nothing if it is not a terminal or its size is unknown.
+/// Returns whether standard output is a terminal that understands escape sequences: TERM has a
+/// value other than "dumb".
+bool takes_escapes();
+/// Returns the width of standard output in characters; nothing if it is not a terminal, or if its
+/// size is unknown.
 std::optional<size_t> terminal_columns();
 /// Returns its number of lines; nothing in the same cases.
 std::optional<size_t> terminal_rows();
@@ -42,21 +44,34 @@ class SignalsHeld {
   sigset_t before_{};
 };
 
+/// The terminal of a live view. There is at most one at a time.
+///
+/// A stop by Ctrl-Z first gives the terminal back, and the next `key` or `draw` after the stop
+/// takes it again. In the background, these calls stop the process. SIGQUIT gives the terminal back
+/// before the process ends. A signal that the process ignored stays ignored.
 class Terminal {
  public:
-  /// Takes standard input and output if `wanted` and both are terminals; otherwise does nothing.
+  /// Takes the terminal if `wanted` and it takes escapes; otherwise does nothing. There are keys if
+  /// standard input is a terminal too.
   explicit Terminal(bool wanted);
   ~Terminal();
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
 
-  /// Returns the next key, or nothing after `wait` or a signal.
+  /// Clears the screen and shows `text`. Returns false, with errno, if it cannot be written.
+  [[nodiscard]] bool draw(const std::string& text);
+  /// Returns the next key. Returns nothing after `wait`, after a signal, and at once if the screen
+  /// must be drawn again or the StopFlag is set.
   std::optional<char> key(std::chrono::milliseconds wait);
-  /// Returns the sequence that clears the screen and goes to its first line.
-  static const char* clear() { return "\x1b[2J\x1b[H"; }
+  /// Returns whether the screen must be drawn again: its size has changed, or the process was
+  /// stopped. The next call returns false.
+  [[nodiscard]] bool take_redraw();
+
+  static constexpr std::array kSignals = {SIGTSTP, SIGQUIT, SIGCONT, SIGWINCH};
 
  private:
-  std::optional<termios> before_{};
+  const bool taken_;
+  std::array<struct sigaction, kSignals.size()> before_{};
 };
 
 }  // namespace passthru::tools

@@ -6,11 +6,14 @@
 
 #include <algorithm>
 #include <memory>
+#include <sstream>
+#include <utility>
 #include <vector>
 
 #include "tools/commands.h"
 #include "tools/devices/nearest.h"
 #include "tools/printable.h"
+#include "tools/terminal.h"
 #include "tools/values.h"
 
 namespace passthru::tools {
@@ -109,6 +112,24 @@ std::string what_is_wrong(const Reached& at, const CLI::ParseError& error) {
   return "the command line is wrong.";
 }
 
+/// Wraps the help, which CLI11 prints with descriptions of any length.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_help(const CLI::App* app, std::string name,
+                        CLI::AppFormatMode mode) const override {
+    constexpr size_t kWidest = 80;
+    const size_t columns = std::min(terminal_columns().value_or(kWidest), kWidest);
+    std::istringstream lines(CLI::Formatter::make_help(app, std::move(name), mode));
+    std::string text;
+    for (std::string line; std::getline(lines, line);) {
+      // Descriptions of options begin in a column of their own.
+      const size_t indent = line.starts_with(' ') ? get_column_width() : 0;
+      for (const std::string& part : wrapped(line, columns, indent)) text += part + '\n';
+    }
+    return text;
+  }
+};
+
 constexpr const char* kHelpFooter =
     "Examples:\n"
     "  passthru help\n"
@@ -146,6 +167,10 @@ std::string first_steps() {
          "  passthru list                  the devices, their names, and which can be assigned\n"
          "  passthru bind --dry-run eth0   what taking a device from the host would change\n"
          "'passthru help' shows all commands.\n";
+}
+
+std::shared_ptr<CLI::FormatterBase> help_formatter() {
+  return std::make_shared<HelpFormatter>();
 }
 
 CLI::App* add_help(CLI::App& app, int& status) {

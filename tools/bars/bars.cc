@@ -25,20 +25,23 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kBarsFooter =
-    "Draws each BAR of a device, and its expansion ROM, to scale. '=' is mapped: the guest\n"
-    "reaches it without an exit. '#' is trapped: each access costs an exit. 'T' is the MSI-X\n"
-    "table, 'P' its pending bits. Very narrow pieces are drawn wider. The list below shows\n"
-    "for each span why it is trapped and, for a running guest, how often the guest used it.\n"
+    "Draws each BAR of a device, and its expansion ROM, to scale. '=' is mapped:\n"
+    "the guest reaches it without an exit. '#' is trapped: each access costs an\n"
+    "exit. 'T' is the MSI-X table, 'P' its pending bits. Very narrow pieces are\n"
+    "drawn wider. The list below shows for each span why it is trapped and, for\n"
+    "a running guest, how often the guest used it.\n"
     "\n"
-    "For the device of a running guest, asks the VMM, which needs 'passthru run --inspect'.\n"
-    "Otherwise draws a plan: the BARs that a guest would get. Does not open the device for\n"
-    "that, because that would reset it. Only root sees where the MSI-X table is. Uses colours\n"
-    "on a terminal, unless NO_COLOR is set.\n"
+    "For the device of a running guest, asks the VMM, which needs\n"
+    "'passthru run --inspect'. Otherwise draws a plan: the BARs that a guest\n"
+    "would get. Does not open the device for that, because that would reset it.\n"
+    "Only root sees where the MSI-X table is. Uses colours on a terminal, unless\n"
+    "NO_COLOR is set.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru bars 0000:01:00.0\n"
     "  sudo passthru bars 0000:01:00.0 --svg bars.svg    the same as an SVG\n"
-    "  sudo passthru bars 0000:01:00.0 --json | jq '.bars[].spans[] | select(.mapped | not)'";
+    "  sudo passthru bars 0000:01:00.0 --json |\n"
+    "    jq '.bars[].spans[] | select(.mapped | not)'";
 
 uint64_t page_size() {
   return static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
@@ -131,11 +134,10 @@ Result<DeviceBars> look(const Options& options, Bdf bdf) {
 
 TextStyle style_of_stdout() {
   TextStyle style;
-  if (!is_terminal()) return style;
   style.columns = static_cast<unsigned>(terminal_columns().value_or(style.columns));
   // https://no-color.org: set, and not empty.
   const char* const no_colour = std::getenv("NO_COLOR");
-  style.colour = no_colour == nullptr || *no_colour == '\0';
+  style.colour = takes_escapes() && (no_colour == nullptr || *no_colour == '\0');
   return style;
 }
 

@@ -63,13 +63,13 @@ void print_device(const RebindHost& host, const Rebinding& rebinding, const Rebo
                   const PciFunction& now) {
   const std::string group = remark(host.sysfs, now);
   if (rebound.before.driver != now.driver) {
-    print_text(fmt::format("{}: {} -> {}{}\n", now.bdf.str(), shown(rebound.before.driver),
-                           shown(now.driver), group));
+    print_wrapped(fmt::format("{}: {} -> {}{}\n", now.bdf.str(), shown(rebound.before.driver),
+                              shown(now.driver), group));
   } else {
-    print_text(fmt::format("{}: {} already, {}{}\n", now.bdf.str(), shown(now.driver),
-                           rebound.changed ? "settings updated" : "nothing to do", group));
+    print_wrapped(fmt::format("{}: {} already, {}{}\n", now.bdf.str(), shown(now.driver),
+                              rebound.changed ? "settings updated" : "nothing to do", group));
   }
-  for (const std::string& line : rebinding.notes(now)) print_text(line + "\n");
+  for (const std::string& line : rebinding.notes(now)) print_wrapped(line + "\n");
 }
 
 Json to_json(const Rebinding& rebinding, const Rebound& rebound, const PciFunction& now) {

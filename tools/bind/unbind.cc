@@ -11,18 +11,20 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kUnbindFooter =
-    "Gives each device back to the driver that 'passthru bind' took it from. If that driver\n"
-    "is not known, the kernel chooses a driver. Also restores a device whose 'bind' or\n"
-    "'unbind' was killed, and removes the file of 'bind --persist'.\n"
-    "Refuses a device that a guest still uses, and names the guest's process. Needs root.\n"
+    "Gives each device back to the driver that 'passthru bind' took it from. If\n"
+    "that driver is not known, the kernel chooses a driver. Also restores a\n"
+    "device whose 'bind' or 'unbind' was killed, and removes the file of 'bind\n"
+    "--persist'.\n"
+    "Refuses a device that a guest still uses, and names the guest's process.\n"
+    "Needs root.\n"
     "\n"
-    "If vfio-pci takes the device again, the exit status is 3, and the text says by which\n"
-    "parameter or id.\n"
+    "If vfio-pci takes the device again, the exit status is 3, and the text says\n"
+    "by which parameter or id.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru unbind 0000:01:00.0\n"
-    "  sudo passthru unbind --group 0000:01:00.0    and all other devices of its IOMMU group\n"
-    "  passthru unbind --dry-run 0000:01:00.0       only print the changes";
+    "  sudo passthru unbind --group 0000:01:00.0   and all others of its group\n"
+    "  passthru unbind --dry-run 0000:01:00.0      only print the changes";
 
 // Checks first: a write to `unbind` would wait without limit for the user of the device. The file
 // of `bind --persist` is removed first: if the rest fails, a boot gives the device back.

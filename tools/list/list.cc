@@ -18,13 +18,16 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kListFooter =
-    "ASSIGNABLE is 'yes' if a guest can get the device now. Otherwise it says why not; usually\n"
-    "'passthru bind DEVICE' is enough. Devices of one GROUP leave the host together. USED AS\n"
-    "has the host's network interfaces and disks of the device; every DEVICE argument takes\n"
-    "them. MSI-X is the number of interrupt vectors; '?' without root.\n"
-    "On a terminal, columns are cut or left out so that a line fits. A pipe gets everything.\n"
+    "ASSIGNABLE is 'yes' if a guest can get the device now. Otherwise it says\n"
+    "why not; usually 'passthru bind DEVICE' is enough. Devices of one GROUP\n"
+    "leave the host together. USED AS has the host's network interfaces and\n"
+    "disks of the device; every DEVICE argument takes them. MSI-X is the number\n"
+    "of interrupt vectors; '?' without root.\n"
+    "On a terminal, columns are cut or left out so that a line fits. A pipe gets\n"
+    "everything.\n"
     "\n"
-    "A WORD shows only the devices that have it in their address, ids, names, class or driver.\n"
+    "A WORD shows only the devices that have it in their address, ids, names,\n"
+    "class or driver.\n"
     "\n"
     "Exit status: 0 a device is listed, 1 no device matches.\n"
     "\n"

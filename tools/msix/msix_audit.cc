@@ -18,21 +18,22 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kMsixAuditFooter =
-    "Checks the vectors as 'passthru msix show' does, and reports the damaged vectors. Does\n"
-    "not open unused devices. --all checks each device with interrupts of the host, and each\n"
-    "device of a VMM with an inspect socket. --heal lets the VMM restore the damaged vectors,\n"
-    "then checks again; this needs a VMM with an inspect socket. A device's own table that\n"
-    "cannot be read is reported as 'not seen', which is not a failure.\n"
+    "Checks the vectors as 'passthru msix show' does, and reports the damaged\n"
+    "vectors. Does not open unused devices. --all checks each device with\n"
+    "interrupts of the host, and each device of a VMM with an inspect socket.\n"
+    "--heal lets the VMM restore the damaged vectors, then checks again; this\n"
+    "needs a VMM with an inspect socket. A device's own table that cannot be\n"
+    "read is reported as 'not seen', which is not a failure.\n"
     "\n"
-    "Exit status: 0 no vector is damaged (any longer), 1 a vector is damaged, 3 a device\n"
-    "could not be checked, or a VMM does not answer.\n"
+    "Exit status: 0 no vector is damaged (any longer), 1 a vector is damaged, 3\n"
+    "a device could not be checked, or a VMM does not answer.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru msix audit --all\n"
     "  sudo passthru msix audit 0000:01:00.0 --heal\n"
     "  cd /var/lib/node_exporter/textfile\n"
-    "  sudo passthru msix audit --all --format=prometheus > .new; [ $? -le 1 ] && mv .new "
-    "passthru.prom";
+    "  sudo passthru msix audit --all --format=prometheus > .new\n"
+    "  [ $? -le 1 ] && mv .new passthru.prom";
 
 struct AuditOptions {
   std::vector<std::string> devices{};
@@ -117,7 +118,7 @@ void print(const std::vector<RestoredView>& all, const std::string& format) {
     for (const RestoredView& each : all) devices.push_back(json_of(each));
     print_json({{"devices", devices}});
   } else {
-    for (const RestoredView& each : all) print_text(text_of(each));
+    for (const RestoredView& each : all) print_wrapped(text_of(each));
     if (all.empty()) print_text("No device has interrupts in use\n");
   }
 }

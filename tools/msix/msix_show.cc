@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "tools/commands.h"
 #include "tools/devices/device_words.h"
@@ -19,28 +21,27 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kMsixShowFooter =
-    "For each vector: what the guest asked for, the host's interrupt and its count, what the "
-    "device "
-    "itself holds,\n"
-    "and which of them is wrong. Neighbours that are alike share a line. GUEST and DEVICE show the "
-    "message: an\n"
-    "APIC's id and its vector, or 'remapped' and an entry of the interrupt remapping table.\n"
+    "For each vector: what the guest asked for, the host's interrupt and its\n"
+    "count, what the device itself holds, and which of them is wrong. Neighbours\n"
+    "that are alike share a line. GUEST and DEVICE show the message: an APIC's\n"
+    "id and its vector, or 'remapped' and an entry of the interrupt remapping\n"
+    "table.\n"
     "\n"
-    "The VMM ('passthru run --inspect') reports the guest's view and the device's. Without a VMM, "
-    "the command reads\n"
-    "the table of a device in use through sysfs. Many kernels refuse that; the boot option "
-    "iomem=relaxed allows it.\n"
-    "If a device is bound to vfio-pci and free, the command opens it, which resets it. Needs "
-    "root.\n"
+    "The VMM ('passthru run --inspect') reports the guest's view and the\n"
+    "device's. Without a VMM, the command reads the table of a device in use\n"
+    "through sysfs. Many kernels refuse that; the boot option iomem=relaxed\n"
+    "allows it. If a device is bound to vfio-pci and free, the command opens it,\n"
+    "which resets it. Needs root.\n"
     "\n"
-    "VERDICT: 'passthru explain' lists the verdicts. With --explain, the output also says of each "
-    "verdict in it what it\n"
-    "means, how it comes about, and what to do.\n"
+    "VERDICT: 'passthru explain' lists the verdicts. With --explain, the output\n"
+    "also says of each verdict in it what it means, how it comes about, and what\n"
+    "to do.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru msix show 0000:01:00.0\n"
     "  sudo passthru msix show 0000:01:00.0 --explain\n"
-    "  sudo passthru msix show 0000:01:00.0 --json | jq '.vectors[] | select(.damaged)'";
+    "  sudo passthru msix show 0000:01:00.0 --json |\n"
+    "    jq '.vectors[] | select(.damaged)'";
 
 // ---- JSON
 
@@ -168,17 +169,18 @@ std::string headline(const MsixView& view) {
   return text;
 }
 
-std::string text_of(const MsixView& view) {
+// A narrow terminal keeps the verdict, and what the guest and the device hold.
+std::string text_of(const MsixView& view, std::optional<size_t> width) {
   Table table({{.heading = "VECTOR", .right = true},
-               {.heading = "VERDICT"},
-               {.heading = "GUEST"},
-               {.heading = "VIA"},
-               {.heading = "IRQ", .right = true},
-               {.heading = "COUNT", .right = true},
-               {.heading = "ON"},
-               {.heading = "AFFINITY"},
-               {.heading = "DEVICE"},
-               {.heading = "RESTORES", .right = true}});
+               {.heading = "VERDICT", .least = 10},
+               {.heading = "GUEST", .least = 12},
+               {.heading = "VIA", .rank = 3},
+               {.heading = "IRQ", .right = true, .rank = 4},
+               {.heading = "COUNT", .right = true, .rank = 2},
+               {.heading = "ON", .least = 6, .rank = 6},
+               {.heading = "AFFINITY", .least = 8, .rank = 7},
+               {.heading = "DEVICE", .least = 12, .rank = 1},
+               {.heading = "RESTORES", .right = true, .rank = 5}});
   const auto& rows = view.rows;
   std::string whys;
   for (size_t first = 0, next = 0; first < rows.size(); first = next) {
@@ -198,7 +200,7 @@ std::string text_of(const MsixView& view) {
     const std::string& why = rows[first].vector.why;
     if (!why.empty()) whys += fmt::format("vector {}: {}\n", index, why);
   }
-  std::string text = headline(view) + '\n' + table.str();
+  std::string text = headline(view) + '\n' + table.str(width);
   if (!whys.empty()) text += '\n' + whys;
   for (const std::string& missing : view.missing) {
     text += fmt::format("\nNot seen: {}\n", missing);
@@ -222,11 +224,10 @@ void print_view(const MsixView& view, const ShowOptions& options) {
     print_json(json);
     return;
   }
-  std::string text = text_of(view);
+  print_wrapped(text_of(view, terminal_columns()));
   for (const Verdict verdict : verdicts) {
-    text += '\n' + explanation_text(verdict, device, terminal_columns());
+    print_text('\n' + explanation_text(verdict, device, terminal_columns()));
   }
-  print_text(text);
 }
 
 int show(const ShowOptions& options) {

@@ -25,11 +25,11 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kMsixTriggerFooter =
-    "VFIO signals the vector's eventfd as if the device had interrupted. If a VMM with an\n"
-    "inspect socket has the device, the guest gets that interrupt. The time is then from the\n"
-    "call of the kernel to the message in the guest. The guest's driver treats the extra\n"
-    "interrupt as spurious. A device that is bound to vfio-pci and free is opened for the\n"
-    "test, which resets it.\n"
+    "VFIO signals the vector's eventfd as if the device had interrupted. If a\n"
+    "VMM with an inspect socket has the device, the guest gets that interrupt.\n"
+    "The time is then from the call of the kernel to the message in the guest.\n"
+    "The guest's driver treats the extra interrupt as spurious. A device that is\n"
+    "bound to vfio-pci and free is opened for the test, which resets it.\n"
     "\n"
     "Exit status: 0 the interrupt arrived, 1 it did not arrive.\n"
     "\n"

@@ -25,18 +25,22 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kMsixWatchFooter =
-    "Shows the rate and the verdict of each vector. Vectors that have just started, stopped\n"
-    "or changed are highlighted; damaged vectors are at the top. Keys: space pauses, s sorts\n"
-    "by rate, vector or latency, q quits.\n"
-    "In a pipe, prints a line for each vector that fired, and at first for each damaged\n"
-    "vector. p50 and p99 are upper limits, in ns.\n"
-    "The guest continues as before. With --latency, its interrupts pass through the VMM's\n"
-    "forwarder, which times them, until the command ends.\n"
+    "Shows the rate and the verdict of each vector. Vectors that have just\n"
+    "started, stopped or changed are highlighted; damaged vectors are at the\n"
+    "top. Keys: space pauses, s sorts by rate, vector or latency, q quits,\n"
+    "Ctrl-Z suspends. A narrow terminal loses columns. In a pipe, and with\n"
+    "TERM=dumb, prints at once a line for each vector that ever fired or is\n"
+    "damaged, without a rate. After each interval, prints a line for each vector\n"
+    "that fired or changed. p50 and p99 are upper limits, in ns.\n"
+    "The guest continues as before. With --latency, its interrupts pass through\n"
+    "the VMM's forwarder, which times them, until the command ends.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru msix watch 0000:01:00.0\n"
-    "  sudo passthru msix watch 0000:01:00.0 --latency --count 10 | grep '^vector 3 '\n"
-    "  sudo passthru msix watch 0000:01:00.0 --json | jq '.vectors[] | {index, rate}'";
+    "  sudo passthru msix watch 0000:01:00.0 --latency --count 10 |\n"
+    "    grep '^vector 3 '\n"
+    "  sudo passthru msix watch 0000:01:00.0 --json |\n"
+    "    jq '.vectors[] | {index, rate}'";
 
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
@@ -71,18 +75,6 @@ Result<WatchSample> look(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm) {
   return sample;
 }
 
-// Prints the vectors that fired or changed; the first time also damaged vectors that never fire.
-void print_lines(const std::vector<WatchLine>& lines, bool first) {
-  for (const WatchLine& line : lines) {
-    const bool sound = line.verdict == Verdict::Ok || line.verdict == Verdict::Unused;
-    if (line.rate <= 0 && !line.changed && (sound || !first)) continue;
-    fmt::print("vector {} rate {:.1f} count {} via {} p50_ns {} p99_ns {} verdict {}\n", line.index,
-               line.rate, line.count, line.owner ? to_string(*line.owner) : "-",
-               line.p50 ? std::to_string(*line.p50) : "-",
-               line.p99 ? std::to_string(*line.p99) : "-", to_string(line.verdict));
-  }
-}
-
 /// A watched device and its last samples.
 class VectorWatch {
  public:
@@ -100,6 +92,7 @@ class VectorWatch {
     }
     latency_ = latency;
     before_ = PASSTHRU_TRY(look_and_time());
+    lines_ = compare(before_, before_, {}, order_);
     return {};
   }
 
@@ -113,14 +106,12 @@ class VectorWatch {
     return {};
   }
 
-  void print(bool paused) {
-    if (as_ == As::Json) return fmt::print("{}", json_line(json_));
-    if (as_ == As::Lines) return print_lines(lines_, std::exchange(first_, false));
-    constexpr const char* kOrders[] = {"rate", "vector", "latency"};
-    fmt::print("{}{}  by {}{}   space: pause, s: sort, q: end\n\n{}", Terminal::clear(), bdf_.str(),
-               kOrders[static_cast<int>(order_)], paused ? ", paused" : "",
-               table_of(lines_, true,
-                        std::max(terminal_rows().value_or(kRows), kHeaderRows) - kHeaderRows));
+  /// Returns false, with errno, if the output cannot be written.
+  [[nodiscard]] bool print(Terminal& terminal, bool paused) {
+    if (as_ == As::Screen) return terminal.draw(screen(paused));
+    if (as_ == As::Json) fmt::print("{}", json_line(json_));
+    if (as_ == As::Lines) print_wrapped(plain_lines(lines_));
+    return std::fflush(stdout) == 0;
   }
 
   void sort_otherwise() {
@@ -129,6 +120,13 @@ class VectorWatch {
   }
 
  private:
+  [[nodiscard]] std::string screen(bool paused) const {
+    const auto columns = terminal_columns();
+    const size_t rows = std::max(terminal_rows().value_or(kRows), kHeaderRows) - kHeaderRows;
+    return title_of(bdf_.str(), order_, paused, columns) + "\n\n" +
+           table_of(lines_, true, rows, columns);
+  }
+
   VmmClient* client() { return vmm_ ? &*vmm_ : nullptr; }
 
   // Asks again each time, so that the VMM also times vectors that came into use meanwhile.
@@ -148,7 +146,6 @@ class VectorWatch {
   WatchSample before_;
   std::vector<WatchLine> lines_;
   WatchOrder order_ = WatchOrder::Rate;
-  bool first_ = true;
   bool latency_ = false;
 };
 
@@ -158,7 +155,7 @@ int run(const WatchOptions& options) {
   auto vmm = find_vmm(*bdf, options.vmm);
   if (!vmm) return report_error(vmm.error());
   using As = VectorWatch::As;
-  const As as = options.json ? As::Json : is_terminal() ? As::Screen : As::Lines;
+  const As as = options.json ? As::Json : takes_escapes() ? As::Screen : As::Lines;
   VectorWatch watch(*bdf, std::move(*vmm), as);
   if (const auto begun = watch.begin(options.latency); !begun) return report_error(begun.error());
 
@@ -169,7 +166,14 @@ int run(const WatchOptions& options) {
     bool paused = false;
     const auto interval = milliseconds(static_cast<int64_t>(options.seconds * 1000));
     auto next = Clock::now() + interval;  // keys do not delay it
-    for (unsigned shown = 0; options.count == 0 || shown < options.count;) {
+    // The first look is shown at once. As JSON, there are only differences between two looks.
+    bool shows = as != As::Json;
+    for (unsigned shown = 0;;) {
+      if (shows && !watch.print(terminal, paused)) {
+        if (errno != EPIPE) done = fail(errno, "write the output");  // EPIPE: the reader is gone
+        break;
+      }
+      if (options.count != 0 && shown == options.count) break;
       const auto left = std::chrono::ceil<milliseconds>(next - Clock::now());
       const auto key = terminal.key(std::max(left, milliseconds(0)));
       if (StopFlag::is_set() || key == 'q') break;
@@ -177,16 +181,11 @@ int run(const WatchOptions& options) {
       if (key == 's') watch.sort_otherwise();
       const bool due = Clock::now() >= next;
       if (due) next = Clock::now() + interval;
-      if (!due && !key) continue;
-      if (due && !paused) {
-        done = watch.update();
-        if (!done) break;
-        ++shown;
-      }
-      watch.print(paused);
-      if (std::fflush(stdout) == 0) continue;
-      if (errno != EPIPE) done = fail(errno, "write the output");  // EPIPE: the reader is gone
-      break;
+      shows = terminal.take_redraw() || due || key;
+      if (!due || paused) continue;
+      done = watch.update();
+      if (!done) break;
+      ++shown;
     }
   }
   return done ? kDone : report_error(done.error());

@@ -4,10 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <sstream>
 #include <utility>
+
+#include "tools/printable.h"
+#include "tools/table.h"
 
 namespace passthru::tools {
 namespace {
@@ -30,8 +35,8 @@ LatencyBuckets between(const LatencyBuckets& now, const std::optional<LatencyBuc
 
 bool is_new(const WatchLine& line, const WatchLine* before) {
   if (before == nullptr) return false;
-  return (line.rate > 0) != (before->rate > 0) || line.owner != before->owner ||
-         line.verdict != before->verdict;
+  const bool began_or_ceased = before->rate && (line.rate > 0.0) != (before->rate > 0.0);
+  return began_or_ceased || line.owner != before->owner || line.verdict != before->verdict;
 }
 
 std::string time_text(const std::optional<uint64_t>& ns) {
@@ -39,6 +44,10 @@ std::string time_text(const std::optional<uint64_t>& ns) {
   if (*ns < 10'000) return fmt::format("{} ns", *ns);
   if (*ns < 10'000'000) return fmt::format("{} us", *ns / 1000);
   return fmt::format("{} ms", *ns / 1'000'000);
+}
+
+std::string rate_text(const std::optional<double>& rate) {
+  return rate ? fmt::format("{:.1f}", *rate) : "-";
 }
 
 }  // namespace
@@ -65,11 +74,11 @@ std::vector<WatchLine> compare(const WatchSample& before, const WatchSample& now
     const bool goes_on = earlier != nullptr && earlier->count <= vector.count;
     const uint64_t came = vector.count - (goes_on ? earlier->count : 0);
     WatchLine line{.index = vector.index,
-                   .rate = seconds > 0 ? static_cast<double>(came) / seconds : 0,
                    .count = vector.count,
                    .owner = vector.owner,
                    .verdict = vector.verdict,
                    .damaged = vector.damaged};
+    if (seconds > 0) line.rate = static_cast<double>(came) / seconds;
     if (vector.latency) {
       const auto latency =
           between(*vector.latency, earlier == nullptr ? std::nullopt : earlier->latency);
@@ -111,7 +120,7 @@ Json watch_json(const std::string& device, const WatchSample& before, const Watc
   for (const WatchLine& line : lines) {
     if (!is_worth_telling(line)) continue;
     vectors[line.index] = {{"index", line.index},
-                           {"rate", line.rate},
+                           {"rate", json_or_null(line.rate)},
                            {"count", line.count},
                            {"owner", line.owner ? Json(to_string(*line.owner)) : Json()},
                            {"p50_ns", json_or_null(line.p50)},
@@ -128,24 +137,58 @@ Json watch_json(const std::string& device, const WatchSample& before, const Watc
           {"vectors", std::move(told)}};
 }
 
-std::string table_of(const std::vector<WatchLine>& lines, bool highlight, size_t most) {
-  std::string text = fmt::format("{:>6}  {:>10}  {:>12}  {:<9}  {:>8}  {:>8}  {}\n", "VECTOR",
-                                 "RATE/s", "COUNT", "VIA", "p50 <", "p99 <", "VERDICT");
+std::string table_of(const std::vector<WatchLine>& lines, bool highlight, size_t most,
+                     std::optional<size_t> width) {
+  Table table({{.heading = "VECTOR", .right = true},
+               {.heading = "RATE/s", .right = true, .width = 10},
+               {.heading = "COUNT", .right = true, .width = 12},
+               {.heading = "VIA", .rank = 1, .width = 9},
+               {.heading = "p50 <", .right = true, .rank = 3, .width = 8},
+               {.heading = "p99 <", .right = true, .rank = 2, .width = 8},
+               {.heading = "VERDICT", .least = 10}});
   const auto told =
       static_cast<size_t>(std::count_if(lines.begin(), lines.end(), is_worth_telling));
   const size_t room = most < 2 ? 0 : most - 1;  // below the heading
   const size_t shown = told <= room ? told : room == 0 ? 0 : room - 1;
-  size_t left = shown;
+  std::vector<bool> marked = {false};  // the heading
   for (const WatchLine& line : lines) {
     if (!is_worth_telling(line)) continue;
-    if (left-- == 0) break;
-    const bool marked = highlight && line.changed;
-    text += fmt::format("{}{:>6}  {:>10.1f}  {:>12}  {:<9}  {:>8}  {:>8}  {}{}\n",
-                        marked ? "\x1b[7m" : "", line.index, line.rate, line.count,
-                        line.owner ? to_string(*line.owner) : "-", time_text(line.p50),
-                        time_text(line.p99), to_string(line.verdict), marked ? "\x1b[0m" : "");
+    if (marked.size() > shown) break;
+    marked.push_back(highlight && line.changed);
+    table.add({std::to_string(line.index), rate_text(line.rate), std::to_string(line.count),
+               line.owner ? to_string(*line.owner) : "-", time_text(line.p50), time_text(line.p99),
+               to_string(line.verdict)});
   }
+  std::istringstream rows(table.str(width));
+  std::string text;
+  std::string row;
+  for (size_t i = 0; std::getline(rows, row); ++i)
+    text += marked[i] ? fmt::format("\x1b[7m{}\x1b[0m\n", row) : row + '\n';
   if (shown < told) text += fmt::format("{:>6}  {} more\n", "...", told - shown);
+  return text;
+}
+
+std::string title_of(const std::string& device, WatchOrder order, bool paused,
+                     std::optional<size_t> width) {
+  constexpr std::array kOrders = {"rate", "vector", "latency"};
+  constexpr const char* kKeys = "   space: pause, s: sort, q: end";
+  const std::string title = fmt::format("{}  by {}{}", device, kOrders[static_cast<size_t>(order)],
+                                        paused ? ", paused" : "");
+  if (!width) return title + kKeys;
+  return columns_of(title + kKeys) <= *width ? title + kKeys : cut_to(title, *width);
+}
+
+std::string plain_lines(const std::vector<WatchLine>& lines) {
+  std::string text;
+  for (const WatchLine& line : lines) {
+    const bool told = line.rate ? line.rate > 0.0 || line.changed : is_worth_telling(line);
+    if (!told) continue;
+    text += fmt::format("vector {} rate {} count {} via {} p50_ns {} p99_ns {} verdict {}\n",
+                        line.index, rate_text(line.rate), line.count,
+                        line.owner ? to_string(*line.owner) : "-",
+                        line.p50 ? std::to_string(*line.p50) : "-",
+                        line.p99 ? std::to_string(*line.p99) : "-", to_string(line.verdict));
+  }
   return text;
 }
 

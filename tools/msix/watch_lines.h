@@ -32,7 +32,7 @@ struct WatchSample {
 
 struct WatchLine {
   unsigned index = 0;
-  double rate = 0;  ///< interrupts a second
+  std::optional<double> rate{};  ///< interrupts a second; nothing after the first look
   uint64_t count = 0;
   std::optional<EventfdOwner> owner{};
   Verdict verdict = Verdict::Unused;
@@ -45,9 +45,10 @@ struct WatchLine {
 
 enum class WatchOrder { Rate, Vector, Latency };
 
-/// Compares two samples. A vector that is not in `before`, or whose count has decreased, counts
-/// from 0. Damaged vectors are first, because their rates would put them last. Then the highest
-/// value is first, or the lowest vector for WatchOrder::Vector.
+/// Compares two samples. A sample with itself, for a first look, has no rates. A vector that is not
+/// in `before`, or whose count has decreased, counts from 0. Damaged vectors are first, because
+/// their rates would put them last. Then the highest value is first, or the lowest vector for
+/// WatchOrder::Vector.
 std::vector<WatchLine> compare(const WatchSample& before, const WatchSample& now,
                                const std::vector<WatchLine>& lines_before, WatchOrder order);
 
@@ -65,8 +66,16 @@ Json watch_json(const std::string& device, const WatchSample& before, const Watc
                 const std::vector<WatchLine>& lines);
 
 /// Returns a table of the vectors that are worth telling, with a heading, of at most `most` lines.
-/// If vectors do not fit, the last line says how many. `highlight` marks changed vectors with the
-/// codes of a terminal.
-std::string table_of(const std::vector<WatchLine>& lines, bool highlight, size_t most = SIZE_MAX);
+/// If vectors do not fit, the last line says how many. `width` is as for Table. `highlight` marks
+/// changed vectors with the codes of a terminal.
+std::string table_of(const std::vector<WatchLine>& lines, bool highlight, size_t most = SIZE_MAX,
+                     std::optional<size_t> width = {});
+/// Returns the title above the table. Leaves out the keys if they do not fit.
+std::string title_of(const std::string& device, WatchOrder order, bool paused,
+                     std::optional<size_t> width);
+
+/// Returns lines for a pipe: of vectors that fired or changed; after the first look, of those that
+/// are worth telling.
+std::string plain_lines(const std::vector<WatchLine>& lines);
 
 }  // namespace passthru::tools

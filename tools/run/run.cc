@@ -340,11 +340,12 @@ CLI::App* add_run(CLI::App& app, int& status) {
   command->add_flag("--force", arguments->force, "Replace FILE if it exists")
       ->needs(summary_option);
   command->footer(
-      "The guest's serial port is on stdin and stdout. On a terminal, Ctrl-A x ends the guest.\n"
-      "The guest never waits for a reader of stdout: the VMM drops and counts unread output.\n"
+      "The guest's serial port is on stdin and stdout. On a terminal, Ctrl-A x\n"
+      "ends the guest. The guest never waits for a reader of stdout: the VMM drops\n"
+      "and counts unread output.\n"
       "\n"
-      "Exit status: 0 the guest powered off or rebooted, 1 it was stopped, 2 wrong usage,\n"
-      "3 the system refused.\n"
+      "Exit status: 0 the guest powered off or rebooted, 1 it was stopped, 2 wrong\n"
+      "usage, 3 the system refused.\n"
       "\n"
       "Example:\n"
       "  passthru bind 0000:00:02.0\n"

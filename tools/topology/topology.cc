@@ -19,20 +19,23 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kTopologyFooter =
-    "Each function is below its bridge, by the bridges' present bus numbers. 'ACS' is the\n"
-    "traffic between functions that a bridge keeps apart; only root sees it. Functions whose\n"
-    "traffic is not kept apart are in one group. 'reset' lists the ways to reset the function\n"
-    "alone, in the order in which the kernel tries them. The exception is 'bus', a hot reset:\n"
-    "it also resets all functions behind the same bridge.\n"
+    "Each function is below its bridge, by the bridges' present bus numbers.\n"
+    "'ACS' is the traffic between functions that a bridge keeps apart; only root\n"
+    "sees it. Functions whose traffic is not kept apart are in one group.\n"
+    "'reset' lists the ways to reset the function alone, in the order in which\n"
+    "the kernel tries them. The exception is 'bus', a hot reset: it also resets\n"
+    "all functions behind the same bridge.\n"
     "Functions behind a VMD have a segment of their own, and are below the VMD.\n"
-    "Bus numbers that do not form a tree are reported as faults, with exit status 1.\n"
+    "Bus numbers that do not form a tree are reported as faults, with exit\n"
+    "status 1.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru topology\n"
-    "  sudo passthru topology 0000:01:00.0    a device, its bridges, and what a hot reset resets\n"
-    "  passthru topology --watch              added and removed devices, until Ctrl-C\n"
-    "  passthru topology --watch --json       the same as JSON, a document per line\n"
-    "  passthru topology --json | jq -r '.devices[] | \"\\(.parent) -> \\(.device)\"'";
+    "  sudo passthru topology 01:00.0    a device, its bridges, its hot reset\n"
+    "  passthru topology --watch         events of devices, until Ctrl-C\n"
+    "  passthru topology --watch --json  the same as JSON, a document per line\n"
+    "  passthru topology --json |\n"
+    "    jq -r '.devices[] | \"\\(.parent) -> \\(.device)\"'";
 
 struct TopologyOptions {
   std::optional<std::string> device{};  ///< also an empty word, from an empty shell variable
@@ -61,9 +64,9 @@ int show(const TopologyOptions& options) {
   if (options.json) {
     print_json(topology_json(*topology, nodes, names));
   } else {
-    print_text(topology_text(*topology, nodes, names));
-    if (device) print_text(hot_reset_text(*topology, *device));
-    print_text(faults_text(*topology));
+    print_wrapped(topology_text(*topology, nodes, names));
+    if (device) print_wrapped(hot_reset_text(*topology, *device));
+    print_wrapped(faults_text(*topology));
   }
   return topology->faults.empty() ? kDone : kNo;
 }

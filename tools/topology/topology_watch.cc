@@ -5,7 +5,9 @@
 
 #include <poll.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -15,6 +17,7 @@
 #include "pci/uevents.h"
 #include "tools/commands.h"
 #include "tools/printable.h"
+#include "tools/terminal.h"
 #include "tools/topology/topology_output.h"
 
 namespace passthru::tools {
@@ -98,9 +101,12 @@ class Watch {
     return say(topology_text(tree_, nodes, names_) + faults_text(tree_));
   }
 
-  static Result<void> say(const std::string& text) {
-    if (std::fputs(printable_lines(text).c_str(), stdout) == EOF)
-      return fail(errno, "write the output");
+  // A terminal that was resized wraps the lines that come after it.
+  [[nodiscard]] Result<void> say(const std::string& text) const {
+    constexpr size_t kHang = 2;
+    const auto columns = json_ ? std::nullopt : terminal_columns();
+    const std::string lines = wrapped_lines(printable_lines(text), columns, kHang);
+    if (std::fputs(lines.c_str(), stdout) == EOF) return fail(errno, "write the output");
     return {};
   }
 

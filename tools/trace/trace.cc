@@ -21,16 +21,17 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kTraceFooter =
-    "Open the file with https://ui.perfetto.dev or chrome://tracing. A track is a vector. A\n"
-    "slice is an interrupt, from when the VMM saw it to when the guest had it. Marks show\n"
-    "when the guest masks and unmasks, vectors are restored, the device is reset, and its\n"
-    "BARs move.\n"
-    "During the trace the interrupts pass through the VMM's forwarder, which costs a few\n"
-    "microseconds each. Ctrl-C ends the trace.\n"
+    "Open the file with https://ui.perfetto.dev or chrome://tracing. A track is\n"
+    "a vector. A slice is an interrupt, from when the VMM saw it to when the\n"
+    "guest had it. Marks show when the guest masks and unmasks, vectors are\n"
+    "restored, the device is reset, and its BARs move.\n"
+    "During the trace the interrupts pass through the VMM's forwarder, which\n"
+    "costs a few microseconds each. Ctrl-C ends the trace.\n"
     "\n"
     "Examples:\n"
     "  sudo passthru trace 0000:01:00.0 -o nic.json --seconds 5\n"
-    "  sudo passthru trace 0000:01:00.0 -o nic.json --seconds 5 --json | jq .marks";
+    "  sudo passthru trace 0000:01:00.0 -o nic.json --seconds 5 --json |\n"
+    "    jq .marks";
 
 using Clock = std::chrono::steady_clock;
 // The VMM keeps 4,096 interrupts: up to 80,000 a second, the trace is complete.
@@ -185,7 +186,7 @@ int run(const TraceOptions& options) {
   if (options.json) {
     print_json(trace_json(summary));
   } else if (begun) {
-    print_text(trace_text(summary));
+    print_wrapped(trace_text(summary));
   }
   return done ? kDone : report_error(done.error());
 }

@@ -84,7 +84,7 @@ equal 'zsh: a device' "$(zsh_completed 'msix show 0000:03')" 'msix show 0000:03:
 equal 'zsh: a device of run' "$(zsh_completed 'run --device 0000:03')" 'run --device 0000:03:00.0'
 
 # The recipe for a node exporter in the help of `msix audit`, run with each exit status of an audit.
-recipe=$("$passthru" msix audit --help | grep 'format=prometheus')
+recipe=$("$passthru" msix audit --help | grep -A1 'format=prometheus')
 for status in 0 1 3; do
   rm -f "$directory"/*.prom
   (
@@ -125,5 +125,28 @@ equal 'the manual has no type names of a programming language' \
   "$(grep -E '^\.B ' <<<"$page" | grep -cE 'UINT|INT|FLOAT|TEXT| in \[|:SIZE|\{' || [ $? -eq 1 ])" 0
 equal 'the manual has defaults' "$(grep -A2 '^\.B .*interval SECONDS$' <<<"$page" | grep -c 'default: 1)')" 1
 equal 'no text line of the manual is a troff request' \
-  "$(grep -vE '^\.(TH|SH|SS|TP|B|I|PP|nf|fi)\b' <<<"$page" | grep -c '^\.' || [ $? -eq 1 ])" 0
+  "$(grep -vE '^\.(TH|SH|SS|TP|B|I|PP|nf|fi|BR)\b' <<<"$page" | grep -c '^\.' || [ $? -eq 1 ])" 0
+
+# The manual page as a reader sees it, and the help of each command, at 80 columns.
+command -v man >/dev/null || {
+  echo 'FAILED  man is not installed. Run scripts/setup --for tests'
+  exit 1
+}
+export LC_ALL=C.UTF-8
+echo "$page" >"$directory/passthru.1"
+shown=$(MANWIDTH=80 man --warnings -l "$directory/passthru.1" 2>&1)
+for section in NAME SYNOPSIS DESCRIPTION COMMANDS 'EXIT STATUS' ENVIRONMENT FILES 'SEE ALSO'; do
+  equal "the manual has the section $section" "$(grep -cxF "$section" <<<"$shown")" 1
+done
+equal 'the manual renders without a warning' "$(grep -E '(man|troff|groff|<standard input>).*(warning|error)' <<<"$shown" || [ $? -eq 1 ])" ''
+equal 'no line of the manual is wider than 80 columns' "$(grep -E '^.{81}' <<<"$shown" || [ $? -eq 1 ])" ''
+words_of() { "$passthru" help "$@" | sed -n '/^Subcommands:/,/^$/s/^  \([a-z]\+\) .*/\1/p'; }
+helps=0 wide=''
+for command in '' $(words_of) $(words_of msix | sed 's/^/msix_/'); do
+  read -ra words <<<"${command/_/ }"
+  helps=$((helps + 1))
+  wide+=$("$passthru" help "${words[@]}" | grep -E '^.{81}' || [ $? -eq 1 ])
+done
+equal 'no line of a help is wider than 80 columns' "$wide" ''
+equal 'there are helps' "$((helps > 14))" 1
 [ "$failures" = 0 ]

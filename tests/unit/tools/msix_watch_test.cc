@@ -3,29 +3,21 @@
 // terminal. The terminal is a real pseudo-terminal; the VMM is scripted.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <pty.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <termios.h>
-#include <unistd.h>
-#include <utmp.h>
 
 #include <array>
 #include <climits>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "pci/host_interrupts.h"
-#include "tests/unit/tools/live_output.h"
 #include "tests/unit/tools/scripted_vmm.h"
+#include "tests/unit/tools/terminal_job.h"
 #include "tools/commands.h"
 
 namespace passthru::tools {
@@ -35,7 +27,9 @@ namespace fs = std::filesystem;
 
 constexpr tcflag_t kByLine = ICANON | ECHO;
 constexpr const char* kOwnScreen = "\x1b[?1049h";
-constexpr const char* kScreenBefore = "\x1b[?1049l";
+constexpr const char* kScreenBefore = "\x1b[m\x1b[?1049l";
+// No test waits so long: what comes nevertheless does not wait for the interval.
+constexpr const char* kHour = "3600";
 
 /// A real function, because the command reads the machine's sysfs. The host's counts of a busy
 /// function would disturb the test.
@@ -57,82 +51,42 @@ class MsixWatch : public ::testing::Test {
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     directory = name.data();
     vmm = std::make_unique<ScriptedVmm>(directory / "vm.sock", device);
-    int ours = -1;
-    int its = -1;
-    ASSERT_EQ(::openpty(&ours, &its, nullptr, nullptr, nullptr), 0);
-    // Stays open, so that the process's last output and modes outlive the process.
-    terminal = Fd(its);
-    screen = std::make_unique<LiveOutput>(Fd(ours));
-    resize(24);
   }
   void TearDown() override {
-    if (process > 0) {
-      ::kill(process, SIGKILL);
-      ::waitpid(process, nullptr, 0);
-    }
+    job.reset();
     vmm.reset();
     if (!directory.empty()) fs::remove_all(directory);
   }
 
-  /// Starts the command on the terminal and waits for the first table.
-  [[nodiscard]] bool start(unsigned max_looks = UINT_MAX) {
-    std::fflush(stdout);
-    process = ::fork();
-    if (process == 0) ::_exit(watch());
+  /// Starts the command on the terminal and lets the VMM answer.
+  void run(const std::string& options, const char* term = "xterm", unsigned max_looks = UINT_MAX) {
+    const auto watch = [&] {
+      CLI::App app;
+      int status = kDone;
+      add_msix(app, status);
+      app.parse("msix watch " + device.str() + " " + options + " --socket " +
+                (directory / "vm.sock").string());
+      return status;
+    };
+    ASSERT_NO_FATAL_FAILURE(job->start(watch, term));
     vmm->serve(max_looks);
-    return screen->shows(device.str() + "  by rate   space: pause, s: sort, q: end\n");
   }
-  [[nodiscard]] bool shows(const std::string& words) { return screen->shows(words); }
-  void press(char key) const { EXPECT_EQ(::write(screen->fd(), &key, 1), 1); }
-  void resize(unsigned short rows) const {
-    const winsize size{.ws_row = rows, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
-    EXPECT_EQ(::ioctl(terminal.get(), TIOCSWINSZ, &size), 0);
+  /// Starts the command and waits for the first table.
+  [[nodiscard]] bool start(const std::string& interval = "0.05", unsigned max_looks = UINT_MAX) {
+    run("--interval " + interval, "xterm", max_looks);
+    return shows_table();
   }
-  /// Waits until the process has ended. Returns its exit status.
-  std::optional<int> ended() {
-    int status = 0;
-    const bool gone = eventually([&] {
-      screen->take();
-      return ::waitpid(process, &status, WNOHANG) == process;
-    });
-    if (!gone) return std::nullopt;
-    process = 0;
-    return WIFEXITED(status) ? std::optional(WEXITSTATUS(status)) : std::nullopt;
+  [[nodiscard]] bool shows_table() const {
+    return job->shows(device.str() + "  by rate   space: pause, s: sort, q: end\n");
   }
-  [[nodiscard]] std::vector<tcflag_t> modes() const {
-    termios now{};
-    EXPECT_EQ(::tcgetattr(terminal.get(), &now), 0);
-    std::vector<tcflag_t> all{now.c_lflag, now.c_iflag, now.c_oflag, now.c_cflag};
-    all.insert(all.end(), std::begin(now.c_cc), std::end(now.c_cc));
-    return all;
-  }
+  [[nodiscard]] bool shows(const std::string& words) const { return job->shows(words); }
+  void press(char key) const { job->press(key); }
+  [[nodiscard]] bool echoes() const { return (job->modes()[0] & kByLine) != 0; }
 
   Bdf device{};
   fs::path directory{};
   std::unique_ptr<ScriptedVmm> vmm{};
-  std::unique_ptr<LiveOutput> screen{};
-  Fd terminal{};  // the side of the process
-  pid_t process = 0;
-
- private:
-  // Runs in the child process, a copy of the test. Must not return or throw into the test's code.
-  int watch() const {
-    constexpr int kNoTerminal = 98, kThrown = 99;
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::close(screen->fd());
-    if (::login_tty(::dup(terminal.get())) != 0) return kNoTerminal;
-    try {
-      CLI::App app;
-      int status = kDone;
-      add_msix(app, status);
-      app.parse("msix watch " + device.str() + " --interval 0.05 --socket " +
-                (directory / "vm.sock").string());
-      std::fflush(stdout);
-      return status;
-    } catch (...) {
-      return kThrown;
-    }
-  }
+  std::unique_ptr<TerminalJob> job = std::make_unique<TerminalJob>();
 };
 
 TEST_F(MsixWatch, EachSTakesTheNextOrder) {
@@ -160,16 +114,103 @@ TEST_F(MsixWatch, WhilePausedItDoesNotAskAndAfterwardsItDoes) {
   press(' ');
   ASSERT_TRUE(shows("  by rate   space"));
   EXPECT_TRUE(eventually([&] {
-    screen->take();
+    static_cast<void>(job->text());  // takes it
     return vmm->looks() > looks;
   }));
 }
 
-TEST_F(MsixWatch, ATerminalThatBecomesSmallerShowsLess) {
-  ASSERT_TRUE(start());
+TEST_F(MsixWatch, ATerminalThatBecomesSmallerShowsLessAtOnce) {
+  ASSERT_TRUE(start(kHour));
   ASSERT_TRUE(shows("\n     9 "));
-  resize(8);
+  job->resize(8, 80);
   EXPECT_TRUE(shows("   ...  7 more\n"));
+  job->resize(24, 60);
+  EXPECT_TRUE(shows("\n\nVECTOR      RATE/s         COUNT  VIA        VERDICT\n"));
+  EXPECT_EQ(vmm->looks(), 1U);
+}
+
+TEST_F(MsixWatch, TheFirstLookIsShownAtOnceWithoutRates) {
+  ASSERT_TRUE(start(kHour));
+  EXPECT_TRUE(shows("VERDICT\n     0           -            10  "));
+}
+
+TEST_F(MsixWatch, CtrlZGivesTheTerminalBackAndTakesItAgain) {
+  const auto before = job->modes();
+  ASSERT_TRUE(start(kHour));
+  press('\x1a');
+  ASSERT_EQ(job->stopped(), SIGTSTP) << job->text();
+  EXPECT_TRUE(shows(kScreenBefore));
+  EXPECT_THAT(job->text(), testing::EndsWith(kScreenBefore));
+  EXPECT_EQ(job->modes(), before);
+  job->order(TerminalJob::Order::Foreground);
+  EXPECT_TRUE(shows(kOwnScreen));
+  EXPECT_TRUE(shows_table());
+  EXPECT_FALSE(echoes());
+  press('q');
+  EXPECT_EQ(job->ended(), kDone) << job->text();
+  EXPECT_EQ(job->modes(), before);
+}
+
+TEST_F(MsixWatch, InTheBackgroundItStopsAgainAndDrawsNothing) {
+  ASSERT_TRUE(start());
+  press('\x1a');
+  ASSERT_EQ(job->stopped(), SIGTSTP) << job->text();
+  const std::string text = job->text();
+  job->order(TerminalJob::Order::Background);
+  ASSERT_EQ(job->stopped(), SIGTTOU) << job->text();
+  EXPECT_EQ(job->text(), text);
+  EXPECT_TRUE(echoes()) << "the modes are the shell's";
+  job->order(TerminalJob::Order::Foreground);
+  ASSERT_TRUE(shows(kScreenBefore));
+  EXPECT_TRUE(shows(kOwnScreen));
+  EXPECT_TRUE(shows_table());
+}
+
+TEST_F(MsixWatch, EndedWhileItIsStoppedItLeavesTheTerminalToTheShell) {
+  ASSERT_TRUE(start());
+  press('\x1a');
+  ASSERT_EQ(job->stopped(), SIGTSTP) << job->text();
+  const std::string text = job->text();
+  const auto modes = job->modes();
+  job->order(TerminalJob::Order::Terminate);
+  EXPECT_EQ(job->ended(), kDone) << job->text();
+  EXPECT_EQ(job->text(), text);
+  EXPECT_EQ(job->modes(), modes);
+}
+
+TEST_F(MsixWatch, AfterAStopThatItDoesNotSeeItTakesTheModesAgain) {
+  ASSERT_TRUE(start(kHour));
+  job->signal(SIGSTOP);
+  ASSERT_EQ(job->stopped(), SIGSTOP);
+  job->order(TerminalJob::Order::Foreground);
+  EXPECT_TRUE(shows_table());
+  EXPECT_FALSE(echoes());
+}
+
+TEST_F(MsixWatch, BeforeCtrlBackslashEndsItTheTerminalIsAsItWas) {
+  const auto before = job->modes();
+  ASSERT_TRUE(start(kHour));
+  press('\x1c');
+  const auto status = job->next_status();
+  ASSERT_TRUE(status && WIFSIGNALED(*status)) << job->text();
+  EXPECT_EQ(WTERMSIG(*status), SIGQUIT);
+  EXPECT_TRUE(shows(kScreenBefore));
+  EXPECT_EQ(job->modes(), before);
+}
+
+TEST_F(MsixWatch, ATerminalWithoutEscapesGetsPlainLinesAtOnce) {
+  for (const char* const term : {"dumb", "", static_cast<const char*>(nullptr)}) {
+    job = std::make_unique<TerminalJob>();
+    vmm.reset();
+    fs::remove(directory / "vm.sock");
+    vmm = std::make_unique<ScriptedVmm>(directory / "vm.sock", device);
+    ASSERT_NO_FATAL_FAILURE(run("--interval 3600", term));
+    EXPECT_TRUE(shows("vector 0 rate - count 10 via ")) << job->text();
+    EXPECT_TRUE(echoes());
+    press('\x03');
+    EXPECT_EQ(job->ended(), kDone) << job->text();
+    EXPECT_THAT(job->text(), testing::Not(testing::HasSubstr("\x1b")));
+  }
 }
 
 TEST_F(MsixWatch, AKeyThatIsNoneChangesNothing) {
@@ -178,7 +219,7 @@ TEST_F(MsixWatch, AKeyThatIsNoneChangesNothing) {
   press('s');
   EXPECT_TRUE(shows("  by vector   space"));
   press('q');
-  EXPECT_EQ(ended(), kDone) << screen->text();
+  EXPECT_EQ(job->ended(), kDone) << job->text();
 }
 
 struct Ending {
@@ -189,16 +230,16 @@ struct Ending {
 class MsixWatchEnds : public MsixWatch, public testing::WithParamInterface<Ending> {};
 
 TEST_P(MsixWatchEnds, AndTheTerminalIsAsItWas) {
-  const auto before = modes();
+  const auto before = job->modes();
   ASSERT_EQ(before[0] & kByLine, kByLine);
   ASSERT_TRUE(start());
-  EXPECT_EQ(modes()[0] & kByLine, 0U) << "keys arrive one by one without echo";
+  EXPECT_EQ(job->modes()[0] & kByLine, 0U) << "keys arrive one by one without echo";
   press(GetParam().key);
-  EXPECT_EQ(ended(), kDone) << screen->text();
-  EXPECT_TRUE(shows(kScreenBefore)) << screen->text();
-  EXPECT_THAT(screen->text(), testing::StartsWith(kOwnScreen));
-  EXPECT_THAT(screen->text(), testing::EndsWith(kScreenBefore));
-  EXPECT_EQ(modes(), before);
+  EXPECT_EQ(job->ended(), kDone) << job->text();
+  EXPECT_TRUE(shows(kScreenBefore)) << job->text();
+  EXPECT_THAT(job->text(), testing::StartsWith(kOwnScreen));
+  EXPECT_THAT(job->text(), testing::EndsWith(kScreenBefore));
+  EXPECT_EQ(job->modes(), before);
 }
 
 INSTANTIATE_TEST_SUITE_P(Keys, MsixWatchEnds,
@@ -206,14 +247,14 @@ INSTANTIATE_TEST_SUITE_P(Keys, MsixWatchEnds,
                          [](const auto& each) { return std::string(each.param.name); });
 
 TEST_F(MsixWatch, WhatEndsItIsToldOnTheScreenThatWasThereBefore) {
-  const auto before = modes();
-  ASSERT_TRUE(start(/*max_looks=*/3));
-  EXPECT_EQ(ended(), kRefused) << screen->text();
-  EXPECT_TRUE(shows(kScreenBefore)) << screen->text();
+  const auto before = job->modes();
+  ASSERT_TRUE(start("0.05", /*max_looks=*/3));
+  EXPECT_EQ(job->ended(), kRefused) << job->text();
+  EXPECT_TRUE(shows(kScreenBefore)) << job->text();
   EXPECT_TRUE(shows("passthru: cannot ask the VMM at " + (directory / "vm.sock").string() +
                     ": it closed the connection. Check whether the VMM still runs\n"))
-      << screen->text();
-  EXPECT_EQ(modes(), before);
+      << job->text();
+  EXPECT_EQ(job->modes(), before);
 }
 
 }  // namespace

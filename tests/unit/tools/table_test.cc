@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Tests of tables on terminals that are wide or narrow, and in pipes.
+// Tests of tables and lines on terminals that are wide or narrow, and in pipes.
 #include "tools/table.h"
 
 #include <gtest/gtest.h>
+
+#include <optional>
+
+#include "tools/printable.h"
 
 namespace passthru::tools {
 namespace {
@@ -52,6 +56,32 @@ TEST(Table, NeverLosesAColumnWithoutARank) {
             "A  NAME\n"
             "1  a lo..\n"
             "2  short\n");
+}
+
+TEST(Table, CountsTheColumnsOfWideCharacters) {
+  Table made({{.heading = "NAME", .least = 4}, {.heading = "N"}});
+  made.add({"\xe4\xb8\x96\xe7\x95\x8c\xe4\xb8\x96\xe7\x95\x8c", "1"});  // four of two columns
+  EXPECT_EQ(made.str(),
+            "NAME      N\n"
+            "\xe4\xb8\x96\xe7\x95\x8c\xe4\xb8\x96\xe7\x95\x8c  1\n");
+  EXPECT_EQ(made.str(9),
+            "NAME    N\n"
+            "\xe4\xb8\x96\xe7\x95\x8c..  1\n");
+}
+
+TEST(Table, AColumnMayHaveAWidthThatItsCellsDoNotNeed) {
+  Table made({{.heading = "N", .right = true, .width = 4}, {.heading = "M"}});
+  made.add({"1", "2"});
+  EXPECT_EQ(made.str(),
+            "   N  M\n"
+            "   1  2\n");
+}
+
+TEST(WrappedLines, AreIndentedMoreThanTheLineThatTheyContinue) {
+  const char* const text = "one two three\n    four five six\n\nend\n";
+  EXPECT_EQ(wrapped_lines(text, 12, 2),
+            "one two\n  three\n    four\n      five\n      six\n\nend\n");
+  EXPECT_EQ(wrapped_lines(text, std::nullopt, 2), text) << "a pipe gets whole lines";
 }
 
 }  // namespace

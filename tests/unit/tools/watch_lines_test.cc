@@ -27,8 +27,8 @@ TEST(WatchLines, RatesAreOfTheTimeBetweenTheLooks) {
   const auto lines = compare(at(10, {{.index = 0, .count = 100}, {.index = 1, .count = 7}}),
                              at(12, {{.index = 0, .count = 110}, {.index = 1, .count = 7}}), {},
                              WatchOrder::Vector);
-  EXPECT_DOUBLE_EQ(lines[0].rate, 5);
-  EXPECT_DOUBLE_EQ(lines[1].rate, 0);
+  EXPECT_EQ(lines[0].rate, 5);
+  EXPECT_EQ(lines[1].rate, 0);
   EXPECT_EQ(lines[0].count, 110U);
 }
 
@@ -36,8 +36,8 @@ TEST(WatchLines, AVectorThatIsNewOrWhoseCountBeganAnewCountsFromZero) {
   const auto lines =
       compare(at(0, {{.index = 0, .count = 100}}),
               at(1, {{.index = 0, .count = 3}, {.index = 1, .count = 4}}), {}, WatchOrder::Vector);
-  EXPECT_DOUBLE_EQ(lines[0].rate, 3);
-  EXPECT_DOUBLE_EQ(lines[1].rate, 4);
+  EXPECT_EQ(lines[0].rate, 3);
+  EXPECT_EQ(lines[1].rate, 4);
 }
 
 TEST(WatchLines, AreSortedAsWanted) {
@@ -88,11 +88,13 @@ TEST(WatchLines, WhatBeganCeasedOrChangedIsMarked) {
       at(1, {{.index = 0, .count = 2, .owner = EventfdOwner::Irqfd, .verdict = Verdict::Ok},
              {.index = 1, .count = 1, .owner = EventfdOwner::Latch, .verdict = Verdict::Ok},
              {.index = 2, .count = 1, .owner = EventfdOwner::Irqfd, .verdict = Verdict::Ok}});
+  WatchSample earlier = first;
+  earlier.time -= std::chrono::seconds(1);
   WatchSample third = second;
   third.time += std::chrono::seconds(1);
   third.vectors[2].verdict = Verdict::Cleared;
   const auto lines =
-      compare(first, second, compare(first, first, {}, WatchOrder::Vector), WatchOrder::Vector);
+      compare(first, second, compare(earlier, first, {}, WatchOrder::Vector), WatchOrder::Vector);
   EXPECT_TRUE(lines[0].changed) << "interrupts started";
   EXPECT_TRUE(lines[1].changed) << "the owner changed";
   EXPECT_FALSE(lines[2].changed);
@@ -102,6 +104,46 @@ TEST(WatchLines, WhatBeganCeasedOrChangedIsMarked) {
   EXPECT_TRUE(later[2].changed) << "the verdict changed";
   EXPECT_THAT(table_of(later, true), HasSubstr("\x1b[7m     2"));
   EXPECT_THAT(table_of(later, false), Not(HasSubstr("\x1b")));
+}
+
+TEST(WatchLines, AFirstLookHasNoRatesAndMarksNothing) {
+  const WatchSample first = at(0, {{.index = 0, .count = 7, .verdict = Verdict::Ok},
+                                   {.index = 1, .verdict = Verdict::Cleared, .damaged = true},
+                                   {.index = 2, .verdict = Verdict::Unused}});
+  const auto lines = compare(first, first, {}, WatchOrder::Vector);
+  EXPECT_EQ(plain_lines(lines),
+            "vector 1 rate - count 0 via - p50_ns - p99_ns - verdict cleared\n"
+            "vector 0 rate - count 7 via - p50_ns - p99_ns - verdict ok\n");
+  EXPECT_THAT(table_of(lines, true), HasSubstr("\n     0           -             7  "));
+  WatchSample second = first;
+  second.time += std::chrono::seconds(1);
+  second.vectors[0].count = 9;
+  const auto later = compare(first, second, lines, WatchOrder::Vector);
+  EXPECT_FALSE(later[1].changed) << "it may have fired before the first look too";
+  EXPECT_EQ(plain_lines(later), "vector 0 rate 2.0 count 9 via - p50_ns - p99_ns - verdict ok\n");
+}
+
+TEST(WatchLines, ANarrowTableLosesLatenciesAndThenTheOwner) {
+  const std::vector<WatchLine> lines = {
+      {.index = 2047, .rate = 1, .count = 9, .verdict = Verdict::FunctionMaskLeft}};
+  const auto heading = [&](size_t width) {
+    const std::string table = table_of(lines, false, 24, width);
+    return table.substr(0, table.find('\n'));
+  };
+  EXPECT_EQ(heading(80),
+            "VECTOR      RATE/s         COUNT  VIA           p50 <     p99 <  VERDICT");
+  EXPECT_EQ(heading(70), "VECTOR      RATE/s         COUNT  VIA           p99 <  VERDICT");
+  EXPECT_EQ(heading(56), "VECTOR      RATE/s         COUNT  VIA        VERDICT");
+  EXPECT_EQ(heading(50), "VECTOR      RATE/s         COUNT  VERDICT");
+}
+
+TEST(WatchLines, ANarrowTitleLosesTheKeysAndThenItsEnd) {
+  const auto title = [](size_t width) {
+    return title_of("0000:00:02.0", WatchOrder::Latency, true, width);
+  };
+  EXPECT_EQ(title(80), "0000:00:02.0  by latency, paused   space: pause, s: sort, q: end");
+  EXPECT_EQ(title(60), "0000:00:02.0  by latency, paused");
+  EXPECT_EQ(title(20), "0000:00:02.0  by l..");
 }
 
 TEST(WatchLines, TheTableLeavesOutWhatNeverCameUnlessItIsDamaged) {

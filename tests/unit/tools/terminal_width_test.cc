@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Tests that no command prints a line that is wider than its terminal. The commands run on a
+// pseudo-terminal, with the devices of this machine and a scripted VMM.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "pci/sysfs.h"
+#include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/tools/scripted_vmm.h"
+#include "tests/unit/tools/terminal_job.h"
+#include "tools/commands.h"
+#include "tools/printable.h"
+#include "tools/topology/topology_watch.h"
+
+namespace passthru::tools {
+namespace {
+
+struct CommandOnTerminal {
+  const char* name;
+  const char* words;
+  bool asks_vmm;
+};
+
+class TerminalWidth : public testing::TestWithParam<CommandOnTerminal> {
+ protected:
+  void SetUp() override {
+    const auto functions = Sysfs().functions();
+    if (!functions || functions->empty()) GTEST_SKIP() << "needs a PCI function";
+    device = functions->front();
+    std::array<char, 32> name{"/tmp/passthru-XXXXXX"};
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    directory = name.data();
+  }
+  void TearDown() override {
+    if (!directory.empty()) std::filesystem::remove_all(directory);
+  }
+
+  /// Runs the command and returns what a terminal of this width shows, without colours.
+  [[nodiscard]] std::string output(unsigned short columns) const {
+    const std::string socket = (directory / (std::to_string(columns) + ".sock")).string();
+    ScriptedVmm vmm(socket, device);
+    TerminalJob job;
+    job.resize(24, columns);
+    std::string line = GetParam().words;
+    if (GetParam().asks_vmm) line += " " + device.str() + " --socket " + socket;
+    job.start([&line] {
+      CLI::App app;
+      int status = kDone;
+      for (const auto add : {add_list, add_doctor, add_topology, add_bars, add_msix})
+        add(app, status);
+      app.parse(line);
+      return kDone;
+    });
+    if (GetParam().asks_vmm) vmm.serve(/*max_looks=*/9);
+    EXPECT_EQ(job.ended(), kDone) << job.text();
+    return std::regex_replace(job.text(), std::regex("\x1b\\[[?0-9;]*[a-zA-Z]"), "");
+  }
+
+  Bdf device{};
+  std::filesystem::path directory{};
+};
+
+TEST_P(TerminalWidth, IsThatOfTheWidestLineAtMost) {
+  for (const unsigned short columns : {60, 80}) {
+    const std::string text = output(columns);
+    EXPECT_THAT(text, testing::HasSubstr("\n"));
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(columns_of(line), columns) << line;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Of, TerminalWidth,
+    testing::Values(CommandOnTerminal{"List", "list", false},
+                    CommandOnTerminal{"Doctor", "doctor", false},
+                    CommandOnTerminal{"Topology", "topology", false},
+                    CommandOnTerminal{"Bars", "bars", true},
+                    CommandOnTerminal{"MsixShow", "msix show", true},
+                    CommandOnTerminal{"MsixAudit", "msix audit", true},
+                    CommandOnTerminal{"MsixWatch", "msix watch --count 1 --interval 0.05", true}),
+    [](const auto& each) { return std::string(each.param.name); });
+
+TEST(TopologyWatchOnATerminal, WrapsItsLinesAndGoesOnAfterCtrlZ) {
+  SysfsTree tree;
+  tree.add({.bdf = "0000:00:02.0"});
+  TerminalJob job;
+  job.resize(24, 60);
+  job.start([&tree] { return watch_topology(tree.sysfs(), false); });
+  ASSERT_TRUE(job.shows("0000:00:02.0")) << job.text();
+  job.press('\x1a');
+  ASSERT_EQ(job.stopped(), SIGTSTP) << job.text();
+  job.order(TerminalJob::Order::Foreground);
+  job.press('\x03');
+  const auto status = job.next_status();
+  ASSERT_TRUE(status && WIFSIGNALED(*status)) << job.text();
+  EXPECT_EQ(WTERMSIG(*status), SIGINT);
+  EXPECT_THAT(job.text(), testing::Not(testing::HasSubstr("\x1b")));
+  std::istringstream lines(job.text());
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(columns_of(line), 60U) << line;
+}
+
+}  // namespace
+}  // namespace passthru::tools
