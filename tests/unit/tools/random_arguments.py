@@ -80,7 +80,7 @@ def arguments(source):
 def run(number):
     """Returns the exit status and the words of a run."""
     words = arguments(random.Random(f"{SEED} {number}"))
-    endless = not ENDLESS.isdisjoint(word for word in words if isinstance(word, str))
+    endless = not ENDLESS.isdisjoint(word.partition("=")[0] for word in words if isinstance(word, str))
     with subprocess.Popen([passthru, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL) as process:
         try:
