@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The command line of `passthru`: its subcommands, and the exit statuses of errors.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <sstream>
 #include <string>
 #include <system_error>
 
@@ -33,7 +36,50 @@ constexpr const char* kExamples =
     "it.\n"
     "'passthru help COMMAND' explains a command.";
 
+// Opens the standard streams that the parent process has closed. Otherwise the next file or socket
+// gets such a number, and output goes there. Each is opened the wrong way round, so that a use of
+// it fails as before.
+void occupy_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) >= 0) continue;
+    // open(2) returns the lowest free number: this one. Without /dev/null nothing changes.
+    static_cast<void>(::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+  }
+}
+
+int parse(CLI::App& app, int argc, char** argv, const int& status) {
+  try {
+    app.parse(argc, argv);
+    return status;
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0) {
+      say(printable(fmt::format("passthru: {}", usage_error(app, error))) + "\n");
+      return kUsage;
+    }
+    std::ostringstream text;  // of --help or --version
+    app.exit(error, text);
+    fmt::print("{}", text.str());
+    return kDone;
+  }
+}
+
+int run(CLI::App& app, int argc, char** argv, const int& status) {
+  try {
+    const int ended = parse(app, argc, argv, status);
+    // A full disk must not look like success, or like an answer whose output is whole.
+    if (std::fflush(stdout) == 0) return ended;
+    return report_error({.code = errno, .operation = "write the output"});
+  } catch (const std::system_error& error) {  // print_text: the disk is full, or the reader is gone
+    return report_error({.code = error.code().value(), .operation = "write the output"});
+  } catch (const std::bad_alloc&) {
+    return report_error({.code = ENOMEM, .operation = "run the command"});
+  } catch (const std::exception& error) {
+    return report_error({.code = EIO, .operation = "run the command", .cause = error.what()});
+  }
+}
+
 int main(int argc, char** argv) {
+  occupy_standard_streams();
   CLI::App app("Assigns PCI devices of this machine to guests, through Linux VFIO.", "passthru");
   app.set_version_flag("-V,--version", "passthru " PASSTHRU_VERSION_TEXT,
                        "Print the version and exit");
@@ -59,25 +105,7 @@ int main(int argc, char** argv) {
     say(first_steps());
     return kUsage;
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    say(printable(fmt::format("passthru: {}", usage_error(app, error))) + "\n");
-    return kUsage;
-  } catch (const std::system_error& error) {  // print_text: the disk is full, or the reader is gone
-    return report_error({.code = error.code().value(), .operation = "write the output"});
-  } catch (const std::bad_alloc&) {
-    return report_error({.code = ENOMEM, .operation = "run the command"});
-  } catch (const std::exception& error) {
-    return report_error({.code = EIO, .operation = "run the command", .cause = error.what()});
-  }
-  // A full disk must not look like success.
-  if (std::fflush(stdout) != 0) {
-    const int code = report_error({.code = errno, .operation = "write the output"});
-    return status == kDone ? code : status;
-  }
-  return status;
+  return run(app, argc, argv, status);
 }
 
 }  // namespace

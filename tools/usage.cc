@@ -72,9 +72,21 @@ std::string unknown_option(const Reached& at, const std::string& word) {
                      did_you_mean(name, names_of_options(*at.command)));
 }
 
+// Returns the command of this name below a command: "msix show" for "show". Empty: no such command.
+std::string below_a_command(const CLI::App& app, const std::string& word) {
+  for (const CLI::App* command : app.get_subcommands({})) {
+    const auto names = names_of_commands(*command);
+    if (std::find(names.begin(), names.end(), word) != names.end())
+      return command->get_name() + " " + word;
+  }
+  return {};
+}
+
 std::string unknown_command(const Reached& at, const std::string& word) {
+  const std::string below = below_a_command(*at.command, word);
   return fmt::format("'{}' is not a command.{}", printable(word),
-                     did_you_mean(word, names_of_commands(*at.command)));
+                     below.empty() ? did_you_mean(word, names_of_commands(*at.command))
+                                   : fmt::format(" Did you mean '{}'?", below));
 }
 
 std::string wrong_count(const CLI::Option& option) {
@@ -141,6 +153,11 @@ int help(const CLI::App& app, const std::vector<std::string>& words) {
     const auto commands = at.command->get_subcommands({});
     const auto next = std::find_if(commands.begin(), commands.end(),
                                    [&](const CLI::App* each) { return each->get_name() == word; });
+    if (commands.empty()) {
+      say(fmt::format("passthru: '{}' has no commands. '{} --help' explains it\n", at.path,
+                      at.path));
+      return kUsage;
+    }
     if (next == commands.end()) {
       say(fmt::format("passthru: {} '{} --help' lists the commands\n", unknown_command(at, word),
                       at.path));

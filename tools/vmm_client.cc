@@ -39,6 +39,16 @@ const char* advice_for(int code) {
   return "Start the guest with 'passthru run --inspect', or name its socket with --socket";
 }
 
+// The kernel refuses a connection to another kind of file too.
+Error not_connected(const std::filesystem::path& socket, int code, const std::string& operation) {
+  std::error_code unknown;
+  if (code != ECONNREFUSED || std::filesystem::is_socket(socket, unknown) || unknown)
+    return Error{.code = code, .operation = operation}.advise(advice_for(code));
+  return Error{.code = code, .operation = operation}
+      .because("it is not a socket")
+      .advise("Name the inspect socket of a VMM");
+}
+
 // The claims of a VMM could deceive root, so root asks another user's VMM only if told to.
 Result<void> check_owner_of(const std::string& socket, uid_t owner, std::optional<uid_t> named) {
   const bool wanted = named ? owner == *named : owner == ::geteuid() || ::geteuid() != 0;
@@ -70,7 +80,7 @@ Result<VmmClient> VmmClient::connect(const std::filesystem::path& socket,
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     // The VMM exists, and its queue of connections is full.
     if (errno == EAGAIN) return tl::unexpected(no_answer(socket, ETIMEDOUT, "it does not answer"));
-    return tl::unexpected(Error{.code = errno, .operation = operation}.advise(advice_for(errno)));
+    return tl::unexpected(not_connected(socket, errno, operation));
   }
   client.left_ -= std::chrono::floor<std::chrono::milliseconds>(Clock::now() - begin);
   ucred peer{};

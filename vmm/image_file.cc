@@ -11,8 +11,23 @@
 #include "vmm/memory_map.h"
 
 namespace passthru {
+namespace {
+
+tl::unexpected<Error> not_read(int code, const std::string& operation) {
+  if (code != EISDIR) return fail(code, operation);
+  return tl::unexpected(Error{.code = code, .operation = operation}
+                            .because("it is a directory")
+                            .advise("Name a file in it"));
+}
+
+}  // namespace
 
 Result<std::vector<std::byte>> read_image(const std::string& path, const std::string& what) {
+  if (path.empty()) {  // from an empty shell variable
+    return tl::unexpected(Error{.code = ENOENT, .operation = "read " + what}
+                              .because("its name is empty")
+                              .advise("Name a file"));
+  }
   const std::string operation = "read " + what + " " + path;
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return fail(errno, operation);
@@ -31,7 +46,7 @@ Result<std::vector<std::byte>> read_image(const std::string& path, const std::st
     bytes.resize(used + kStep);
     const ssize_t got = ::read(file.get(), bytes.data() + used, kStep);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(errno, operation);
+    if (got < 0) return not_read(errno, operation);
     used += static_cast<size_t>(got);
     if (got == 0) {
       bytes.resize(used);

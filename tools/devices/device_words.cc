@@ -114,6 +114,18 @@ Error unknown(const KnownDevices& known, std::string_view word, std::string_view
                  std::move(advice));
 }
 
+// Suggests the device for an address without its function: "0000:01:00".
+Error wrong_address(const KnownDevices& known, std::string_view word, const Error& error) {
+  const auto first = Bdf::parse(std::string(word) + ".0");
+  if (!first || std::none_of(known.functions.begin(), known.functions.end(),
+                             [&first](const auto& each) { return each.bdf == *first; }))
+    return error;
+  return {.code = error.code,
+          .operation = error.operation,
+          .cause = "it lacks the function",
+          .advice = fmt::format("Did you mean '{}'? {}", first->str(), kListAdvice)};
+}
+
 }  // namespace
 
 KnownDevices known_devices(const Sysfs& sysfs) {
@@ -146,7 +158,8 @@ Result<Bdf> find_device(const KnownDevices& known, std::string_view word) {
   if (!same.empty()) return with_kernel_names(known, word, same);
   if (name != word) return tl::unexpected(unknown(known, word, name));
   // A mistyped address.
-  if (word.empty() || word.find(':') != word.npos) return tl::unexpected(Error(address.error()));
+  if (word.empty() || word.find(':') != word.npos)
+    return tl::unexpected(wrong_address(known, word, address.error()));
 
   constexpr size_t kLetters = 3;  // fewer are more likely a slip
   std::vector<Bdf> candidates;

@@ -4,12 +4,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 namespace passthru::tools {
 namespace {
 
 // The number of letters to change, add, remove or swap with their neighbour ("optimal string
 // alignment"). Keeps three rows of the table: of this letter of `a` and of the two before it.
+bool is_same_letter(char one, char other) {
+  const auto small = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+  return small(one) == small(other);
+}
+
 size_t distance(std::string_view a, std::string_view b) {
   std::vector<size_t> two_ago;
   std::vector<size_t> last(b.size() + 1);
@@ -17,7 +23,7 @@ size_t distance(std::string_view a, std::string_view b) {
   for (size_t i = 1; i <= a.size(); ++i) {
     std::vector<size_t> row(b.size() + 1, i);
     for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t change = a[i - 1] == b[j - 1] ? 0 : 1;
+      const size_t change = is_same_letter(a[i - 1], b[j - 1]) ? 0 : 1;
       row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + change});
       const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
       if (swapped) row[j] = std::min(row[j], two_ago[j - 2] + 1);

@@ -112,12 +112,14 @@ int list(const ListOptions& options) {
     Json devices = Json::array();
     for (const ListedDevice& entry : *listed) devices.push_back(to_json(entry));
     print_json({{"devices", devices}});
-  } else if (listed->empty() && all != 0) {
+  } else if (all == 0) {
+    say("passthru: this machine has no PCI device\n");
+  } else if (listed->empty()) {
     say(fmt::format("passthru: none of the {} devices matches. 'passthru list' shows all\n", all));
   } else {
     print_text(list_text(*listed, terminal_columns()));
   }
-  return listed->empty() && all != 0 ? kNo : kDone;
+  return listed->empty() ? kNo : kDone;
 }
 
 }  // namespace

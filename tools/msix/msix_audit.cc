@@ -3,10 +3,12 @@
 // restoring by the VMM.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "inspect/msix_snapshot.h"
 #include "tools/commands.h"
 #include "tools/devices/device_words.h"
 #include "tools/json.h"
@@ -22,8 +24,9 @@ constexpr const char* kMsixAuditFooter =
     "vectors. Does not open unused devices. --all checks each device with\n"
     "interrupts of the host, and each device of a VMM with an inspect socket.\n"
     "--heal lets the VMM restore the damaged vectors, then checks again; this\n"
-    "needs a VMM with an inspect socket. A device's own table that cannot be\n"
-    "read is reported as 'not seen', which is not a failure.\n"
+    "needs a VMM with an inspect socket. Needs root. If the kernel keeps a\n"
+    "device's own table to itself, the table is reported as 'not seen', which is\n"
+    "not a failure.\n"
     "\n"
     "Exit status: 0 no vector is damaged (any longer), 1 a vector is damaged, 3\n"
     "a device could not be checked, or a VMM does not answer.\n"
@@ -43,6 +46,11 @@ struct AuditOptions {
   bool heal = false;
 };
 
+bool uses_msix(const MsixView& view) {
+  return std::any_of(view.rows.begin(), view.rows.end(),
+                     [](const MsixRow& row) { return row.host && row.host->msix; });
+}
+
 // The first device has the time that is left from the search for VMMs.
 Result<RestoredView> audit(const Sysfs& sysfs, Bdf bdf, KnownVmms& vmms,
                            const AuditOptions& options, bool first) {
@@ -52,6 +60,9 @@ Result<RestoredView> audit(const Sysfs& sysfs, Bdf bdf, KnownVmms& vmms,
     return tl::unexpected(does_not_have(options.vmm.socket, bdf));
   }
   MsixView view = PASSTHRU_TRY(look_at_msix(sysfs, bdf, client, Idle::Leave));
+  if (client == nullptr && !view.layout && uses_msix(view)) {
+    return tl::unexpected(msix_layout_of(view.function).error());  // only root finds the table
+  }
   if (!options.heal || client == nullptr || !view.damaged()) return RestoredView{std::move(view)};
   return restore_msix(sysfs, *client, std::move(view));
 }
@@ -78,8 +89,8 @@ std::string text_of(const RestoredView& audited) {
                         row.vector.why);
   }
   if (text.empty()) {
-    text = fmt::format("{}: {}, {} vectors in use\n", device,
-                       view.source.empty() && used != 0 ? "no damage seen" : "ok", used);
+    const bool seen = !view.source.empty() || view.missing.empty();
+    text = fmt::format("{}: {}, {} vectors in use\n", device, seen ? "ok" : "no damage seen", used);
   }
   if (audited.restored) text += fmt::format("{}: {} vectors restored\n", device, *audited.restored);
   if (view.damaged() && view.vmm == 0) {

@@ -48,6 +48,8 @@ answers() { expect "$said" /dev/null "$@"; }
 refused 2 "'nosuch' is not a command" "'passthru --help'" -- nosuch
 refused 2 "'shw' is not a command" "'passthru msix --help'" -- msix shw
 refused 2 "'ilst' is not a command. Did you mean 'list'?" -- ilst
+refused 2 "'audit' is not a command. Did you mean 'msix audit'? 'passthru --help'" -- audit
+refused 2 "'passthru bind' has no commands. 'passthru bind --help' explains it" -- help bind more
 refused 2 "'gen' is not a command. 'passthru --help'" -- gen
 refused 2 "'wacth' is not a command. Did you mean 'watch'?" -- msix wacth
 refused 2 'name a command: show, watch, audit or trigger.' "'passthru msix --help'" -- msix
@@ -148,6 +150,8 @@ refused 2 "--inspect-group: '?[31m' is not a group" -- run --kernel /x --inspect
 refused 2 "--socket-user: 'no such' is not a user" -- msix show "$absent" --socket /x --socket-user 'no such'
 refused 2 '--socket-user requires --socket' -- msix show "$absent" --socket-user root
 refused 3 'read the kernel image /no/such' 'No such file' -- run --kernel /no/such
+refused 3 'read the kernel image /: it is a directory. Name a file in it' -- run --kernel /
+refused 3 'read the kernel image: its name is empty. Name a file' -- run --kernel ''
 truncate -s 3G "$large"
 refused 3 "read the kernel image $large" 'it is larger than 2 GiB' -- run --kernel "$large"
 refused 3 'read the kernel image /dev/null' 'it is neither a bzImage nor an ELF file' 'Give a bzImage' -- run --kernel /dev/null

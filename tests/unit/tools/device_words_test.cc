@@ -85,6 +85,8 @@ TEST(DeviceWords, AWordForNoDeviceIsRefusedWithTheCauseAndAHint) {
       {"", "expected SSSS:BB:DD.F or BB:DD.F", "'passthru list'"},
       {"0000:00:2.0", "expected SSSS:BB:DD.F or BB:DD.F", "'passthru list'"},
       {"00:02", "expected SSSS:BB:DD.F or BB:DD.F", "'passthru list'"},
+      {"0000:02:00", "it lacks the function", "mean '0000:02:00.0'?"},
+      {"02:00", "it lacks the function", "mean '0000:02:00.0'?"},
       {"8086:ffff", "no device has these vendor and device ids", "'passthru list'"},
       {"eht0", "it is not an address like 0000:00:02.0, and no device has it", "mean 'eth0'?"},
       {"ni", "it is not an address", "'passthru list'"},

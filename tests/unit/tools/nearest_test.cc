@@ -20,6 +20,8 @@ TEST(Nearest, SuggestsAWordWithFewWrongLetters) {
       {"topolgoy", "topology"},
       {"trac", "trace"},
       {"list", "list"},
+      {"LIST", "list"},
+      {"Bnd", "bind"},
       {"", ""},
       {"x", ""},
       {"xy", ""},

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "tests/fakes/sysfs_tree.h"
@@ -98,6 +99,15 @@ TEST_F(VmmClientTest, OneThatHangsUpIsNamed) {
   answer({});
   EXPECT_THAT(refusal(), HasSubstr("ask the VMM at " + path.string() +
                                    ": it closed the connection. Check whether the VMM still runs"));
+}
+
+TEST_F(VmmClientTest, AFileThatIsNoSocketIsNotCalledADeadVmmsSocket) {
+  ASSERT_TRUE(std::ofstream(path));
+  const auto refused = VmmClient::connect(path, 50ms);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ECONNREFUSED);
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("it is not a socket. Name the inspect socket of a VMM"));
 }
 
 TEST_F(VmmClientTest, OneThatIsSilentIsNotWaitedForForEver) {
