@@ -6,6 +6,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <regex>
@@ -70,7 +71,7 @@ class TerminalWidth : public testing::TestWithParam<CommandOnTerminal> {
 };
 
 TEST_P(TerminalWidth, IsThatOfTheWidestLineAtMost) {
-  for (const unsigned short columns : {60, 80}) {
+  for (const uint16_t columns : std::array<uint16_t, 2>{60, 80}) {
     const std::string text = output(columns);
     EXPECT_THAT(text, testing::HasSubstr("\n"));
     std::istringstream lines(text);
