@@ -125,11 +125,11 @@ TEST_P(LostEventsOfAWatch, AreToldAndTheWholeTreeIsShownAnew) {
   EXPECT_TRUE(output.shows("0000:00:02.0")) << output.text();
 }
 
-INSTANTIATE_TEST_SUITE_P(Output, LostEventsOfAWatch,
-                         testing::Values(Watched{"Text", false,
-                                                 "\nsome events were lost; the tree is now:\n"},
-                                         Watched{"Json", true, "\n{\"event\":\"lost\"}\n"}),
-                         [](const auto& each) { return std::string(each.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Output, LostEventsOfAWatch,
+    testing::Values(Watched{"Text", false, "\nsome events were lost; the tree is now:\n"},
+                    Watched{"Json", true, "\n{\"version\":1,\"event\":\"lost\"}\n"}),
+    [](const auto& each) { return std::string(each.param.name); });
 
 }  // namespace
 }  // namespace passthru
