@@ -23,7 +23,7 @@ std::vector<HostCheck> worst_first(std::vector<HostCheck> checks);
 /// Without `device`, it is about the machine.
 std::string conclusion(const std::vector<HostCheck>& checks, const std::optional<Bdf>& device);
 
-/// Who reads the text, and where.
+/// The reader of the text.
 struct DoctorReader {
   std::optional<size_t> columns{};  ///< of the terminal; nothing: a pipe, where no line is wrapped
   bool root = true;                 ///< if not, the commands are for sudo
