@@ -114,7 +114,7 @@ void handle_signal(int signal) {
     action.sa_handler = [](int) { redraw_requested = 1; };
   } else {
     action.sa_handler = give_back_and_take_default;
-    action.sa_flags = SA_RESTART | SA_RESETHAND | SA_NODEFER;
+    action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND | SA_NODEFER);
   }
   ::sigaction(signal, &action, nullptr);
 }
