@@ -64,7 +64,7 @@ std::string unit_in(const fs::path& process) {
   for (std::string line; std::getline(lines, line);) {
     const size_t start = line.find(":/");
     const std::string path = start == line.npos ? "" : line.substr(start + 1);
-    const std::string last = path.substr(path.rfind('/') + 1);
+    std::string last = path.substr(path.rfind('/') + 1);
     if (!last.ends_with(".service") || !is_unit_name(last)) continue;
     if (path.starts_with("/system.slice/")) return last;
     constexpr std::string_view kUser = "/user@";

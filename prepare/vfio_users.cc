@@ -67,8 +67,10 @@ Error used(Bdf bdf, std::string cause, std::string advice) {
 // `what` is what each process does: "has the device open".
 std::vector<DeviceUse> uses_by(const std::vector<Process>& processes, const std::string& what) {
   std::vector<DeviceUse> uses;
-  for (const Process& process : processes)
+  uses.reserve(processes.size());
+  for (const Process& process : processes) {
     uses.push_back({process.str() + " " + what, process.remedy()});
+  }
   return uses;
 }
 

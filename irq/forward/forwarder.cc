@@ -30,7 +30,9 @@ Result<std::unique_ptr<EdgePoller>> make_poller(unsigned sources, Forwarder::Bac
 }  // namespace
 
 Result<std::unique_ptr<Forwarder>> Forwarder::make(unsigned max_sources, Backend backend) {
-  return make(max_sources, PASSTHRU_TRY(make_poller(max_sources, backend)));
+  auto poller = make_poller(max_sources, backend);
+  if (!poller) return tl::unexpected(std::move(poller).error());
+  return make(max_sources, std::move(*poller));
 }
 
 Result<std::unique_ptr<Forwarder>> Forwarder::make(unsigned max_sources,

@@ -66,7 +66,7 @@ tidy_flags() {
 # join_all BUILD SOURCE...: writes the joined files, each of sources with the same flags, and prints
 # "JOINED<tab>COMPILER FLAGS" for each. The examples stay alone: each has its own main, and headers beside it.
 join_all() {
-  local build=$1 dir=$1/tidy same number=0 sources count
+  local build=$1 dir=$repo/$1/tidy same number=0 sources count
   shift
   rm -rf "$dir"
   mkdir -p "$dir"
