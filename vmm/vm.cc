@@ -216,7 +216,9 @@ Result<void> Vm::look_after_devices(const VmOptions& options) {
 Result<void> Vm::make_vcpus(unsigned cpus) {
   const auto supported = PASSTHRU_TRY(machine_->supported_cpuid());
   for (unsigned id = 0; id < cpus; ++id) {
-    vcpus_.push_back(PASSTHRU_TRY(Vcpu::create(*machine_, id, cpuid_of(supported, id, cpus))));
+    auto vcpu = Vcpu::create(*machine_, id, cpuid_of(supported, id, cpus));
+    if (!vcpu) return tl::unexpected(std::move(vcpu).error());
+    vcpus_.push_back(std::move(*vcpu));
   }
   return vcpus_.front()->start_at(entry_);
 }
