@@ -153,7 +153,8 @@ class TerminalJob {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::setpgid(0, 0);
     ::tcsetpgrp(STDIN_FILENO, ::getpid());
-    std::signal(SIGTTOU, SIG_DFL);
+    // As a shell does. The test's own parent may ignore some of them.
+    for (const int each : {SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU}) std::signal(each, SIG_DFL);
     const rlimit no_core{};
     ::setrlimit(RLIMIT_CORE, &no_core);
     if (term == nullptr) {
