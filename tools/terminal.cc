@@ -93,12 +93,19 @@ void take_screen() {
 
 void handle_signal(int signal);
 
-// The kernel has restored the signal's default action, which the second signal takes. After a stop,
-// the process goes on here.
+// The signal is blocked during its handler. Once it is not, the second signal takes the default
+// action. After a stop, the process goes on here.
 void give_back_and_take_default(int signal) {
   const int code = errno;
   give_screen_back();
+  std::signal(signal, SIG_DFL);
   ::raise(signal);
+  sigset_t own{};
+  sigset_t before{};
+  ::sigemptyset(&own);
+  ::sigaddset(&own, signal);
+  ::pthread_sigmask(SIG_UNBLOCK, &own, &before);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   handle_signal(signal);
   errno = code;
 }
@@ -114,7 +121,6 @@ void handle_signal(int signal) {
     action.sa_handler = [](int) { redraw_requested = 1; };
   } else {
     action.sa_handler = give_back_and_take_default;
-    action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND | SA_NODEFER);
   }
   ::sigaction(signal, &action, nullptr);
 }
