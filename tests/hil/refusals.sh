@@ -44,7 +44,7 @@ addresses() {
     refused "$command: a missing device" 3 $absent "'passthru list'" -- "$passthru" $command $absent
     for word in 0000:00:02 0000:00:02.9 nosuch0; do
       # shellcheck disable=SC2086
-      refused "$command: not an address" 2 "'$word'" 'like 0000:00:02.0' "'passthru list'" -- "$passthru" $command $word
+      refused "$command: not an address" 2 "'$word'" 0000:00:02.0 "'passthru list'" -- "$passthru" $command $word
     done
   done
   refused 'run: a missing device' 3 $absent "'passthru list'" -- "${run[@]}" --device $absent
