@@ -17,8 +17,9 @@ set(runs_next
   next.cdev.resets next.cdev.unprivileged next.cdev.c_vmm next.cdev.disks next.cdev.nics next.two_backends
   next.vf_tokens)
 # Runs that only PASSTHRU_EVERY_RUN registers. Two guests at the same time, or pages of 1 GiB, are a heavy load for a
-# lab machine with one CPU; ten thousand inspections take most of an hour.
-set(runs_left_out stock.virtual_functions stock.memory stock.inspect_cost stock.ten_thousand_looks)
+# lab machine with one CPU; ten thousand inspections take most of an hour; an installation of Debian takes minutes.
+set(runs_left_out stock.virtual_functions stock.memory stock.inspect_cost stock.ten_thousand_looks
+  stock.debian12 stock.debian13)
 option(PASSTHRU_EVERY_RUN "Register every lab run, also those that the other lists leave out" OFF)
 # Runs that `scripts/test` leaves to `scripts/test --all`, so that it ends within ten minutes: repetitions, and devices
 # of each kind.
@@ -332,6 +333,26 @@ function(lab_inspect_cost kernel)
   endforeach()
 endfunction()
 
+# Guests with an installation of Debian 12 and of Debian 13, with their kernels and initrds. The drive's controller is
+# the same for each backend and each kernel of the lab.
+function(lab_distributions kernel)
+  set(where ${kernel})
+  set(backend "")
+  foreach(distribution debian12:bookworm debian13:trixie)
+    string(REPLACE ":" ";" distribution ${distribution})
+    list(GET distribution 0 name)
+    list(GET distribution 1 suite)
+    set(directory ${PROJECT_SOURCE_DIR}/build/lab/${name})
+    passthru_lab_test(${name} --nvme ${directory}/drive.img --bind 0000:00:02.0 -- ${hil}/distribution.sh ${directory})
+    if(TEST lab.${where}.${name})
+      add_test(NAME lab.${name}_drive COMMAND ${hil}/make_distribution ${suite} ${directory}
+        WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+      set_tests_properties(lab.${name}_drive PROPERTIES LABELS lab FIXTURES_SETUP ${name}_drive TIMEOUT 2400)
+      set_tests_properties(lab.${where}.${name} PROPERTIES FIXTURES_REQUIRED ${name}_drive)
+    endif()
+  endforeach()
+endfunction()
+
 # A test for kernels with both backends.
 function(lab_two_backends kernel)
   choose_guest()
@@ -348,6 +369,7 @@ lab_machines(stock)
 lab_virtual_functions(stock)
 lab_memory(stock)
 lab_inspect_cost(stock)
+lab_distributions(stock)
 if(PASSTHRU_TEST_ALL)
   foreach(backend ${backends_next})
     lab_runs(next ${backend})
