@@ -75,7 +75,8 @@ Result<void> replace_file(const std::filesystem::path& file, std::string_view te
   const std::string operation = "write " + file.string();
   const std::filesystem::path fresh =
       file.parent_path() / ("." + file.filename().string() + ".new");
-  ::unlink(fresh.c_str());  // left by a crash
+  const bool no_leftover = ::unlink(fresh.c_str()) == 0 || errno == ENOENT;  // of a crash
+  if (!no_leftover) return fail(errno, "remove " + fresh.string());
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   const Fd fd(::open(fresh.c_str(), kFlags, kFileMode));
   if (!fd) return fail(errno, operation);
@@ -94,7 +95,11 @@ Result<void> make_directory(const std::filesystem::path& directory) {
     made /= part;
     const bool is_new = ::mkdir(made.c_str(), kDirectoryMode) == 0;
     if (!is_new && errno != EEXIST) return fail(errno, operation);
-    if (is_new && ::chmod(made.c_str(), kDirectoryMode) != 0) return fail(errno, operation);
+    if (is_new && ::chmod(made.c_str(), kDirectoryMode) != 0) {
+      const int code = errno;
+      ::rmdir(made.c_str());  // the next call must not take it as made
+      return fail(code, operation);
+    }
   }
   struct stat status = {};
   if (::lstat(directory.c_str(), &status) != 0) return fail(errno, operation);

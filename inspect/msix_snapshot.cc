@@ -51,6 +51,15 @@ class MemoryDecode {
 
 Result<MsixLayout> msix_layout_of(const PciFunction& function) {
   if (const auto layout = find_msix(function.config)) return *layout;
+  if (function.config_error)
+    return tl::unexpected(Error(*function.config_error).on(function.bdf.str()));
+  if (function.config.empty()) {
+    return tl::unexpected(
+        Error{.code = EAGAIN,
+              .operation = "find the MSI-X table",
+              .device = function.bdf.str(),
+              .cause = "the device is in D3cold, and a read of its config space would wake it"});
+  }
   if (function.config.size() <= PCI_STD_HEADER_SIZEOF) {
     return tl::unexpected(
         Error{.code = EACCES,

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 #include <sstream>
 
 #include "base/small_file.h"
@@ -32,15 +33,27 @@ T hex(const fs::path& file) {
   return number<T>(first_line(file), 16).value_or(T{0});
 }
 
-std::vector<std::byte> read_config(const fs::path& device, size_t bytes) {
-  auto text = read_file(device / "config", bytes);
-  std::vector<std::byte> config;
-  if (text) {
-    config.resize(text->size());
-    std::transform(text->begin(), text->end(), config.begin(),
-                   [](char c) { return static_cast<std::byte>(c); });
+Result<std::vector<std::byte>> read_config(const fs::path& device, size_t bytes) {
+  const std::string text = PASSTHRU_TRY(read_file(device / "config", bytes));
+  const std::span<const std::byte> config = std::as_bytes(std::span(text));
+  return std::vector<std::byte>(config.begin(), config.end());
+}
+
+// Reads config space, or sets `config_error`.
+void fill_config(PciFunction& function, const fs::path& device, size_t bytes) {
+  auto config = read_config(device, bytes);
+  if (!config) {
+    function.config_error = std::move(config).error();
+    return;
   }
-  return config;
+  function.config = std::move(*config);
+  const size_t size = function.config.size();
+  if (size >= PCI_STD_HEADER_SIZEOF) return;
+  function.config_error =
+      Error{.code = ENODATA,
+            .operation = "read " + (device / "config").string(),
+            .cause = size == 0 ? "the file is empty"
+                               : "the file ends after " + std::to_string(size) + " bytes"};
 }
 
 // The kernel shows both attributes for a function with SR-IOV, and neither for other functions.
@@ -61,13 +74,18 @@ bool is_on_vfio(const fs::path& device, const std::string& driver) {
 
 constexpr const char* kD3Cold = "D3cold";
 
-// Without config space, the class tells bridges from other functions.
 bool has_bridge_class(uint32_t class_code) {
   constexpr uint32_t kBridges = 0x06;
   constexpr uint32_t kPciToPci = 0x0604;
   constexpr uint32_t kCardBus = 0x0607;
   return class_code >> 16 == kBridges &&
          (class_code >> 8 == kPciToPci || class_code >> 8 == kCardBus);
+}
+
+// Without the header, the class tells bridges from other functions.
+bool is_bridge(const std::vector<std::byte>& config, uint32_t class_code) {
+  return config.size() > PCI_HEADER_TYPE ? passthru::is_bridge(config)
+                                         : has_bridge_class(class_code);
 }
 
 }  // namespace
@@ -79,7 +97,7 @@ std::string silence_of(const PciFunction& function) {
                                                     "from D3cold";
   }
   // Some bits of Status are 0 in every function.
-  const bool was_read = !function.config.empty();
+  const bool was_read = function.config.size() >= PCI_STATUS + sizeof(uint16_t);
   return was_read && config_u16(function.config, PCI_STATUS) == 0xffff
              ? "it does not answer: its config space reads as all ones"
              : "";
@@ -174,12 +192,11 @@ Result<PciFunction> Sysfs::function(Bdf bdf, ConfigPart part) const {
       .runtime_status = first_line(device / "power/runtime_status")};
   if (function.power_state != kD3Cold) {
     const bool extended = part == ConfigPart::Extended;
-    function.config = read_config(device, extended ? PCI_CFG_SPACE_EXP_SIZE : PCI_CFG_SPACE_SIZE);
+    fill_config(function, device, extended ? PCI_CFG_SPACE_EXP_SIZE : PCI_CFG_SPACE_SIZE);
   }
   if (function.driver_override == "(null)") function.driver_override.clear();
   function.on_vfio = is_on_vfio(device, function.driver);
-  function.bridge =
-      function.config.empty() ? has_bridge_class(function.class_code) : is_bridge(function.config);
+  function.bridge = is_bridge(function.config, function.class_code);
   if (auto physical = Bdf::parse(link_name(device / "physfn")))
     function.physical_function = *physical;
   function.virtual_functions = read_virtual_functions(device);
@@ -236,9 +253,10 @@ Result<std::vector<GroupMember>> Sysfs::group(uint32_t number) const {
     GroupMember member{.name = name, .driver = link_name(device / "driver")};
     member.on_vfio = is_on_vfio(device, member.driver);
     // A read of config space would wake a device from D3cold.
-    member.bridge = first_line(device / "power_state") == kD3Cold
-                        ? has_bridge_class(hex<uint32_t>(device / "class"))
-                        : is_bridge(read_config(device, PCI_STD_HEADER_SIZEOF));
+    std::vector<std::byte> header;
+    if (first_line(device / "power_state") != kD3Cold)
+      header = read_config(device, PCI_STD_HEADER_SIZEOF).value_or(header);
+    member.bridge = is_bridge(header, hex<uint32_t>(device / "class"));
     members.push_back(std::move(member));
   }
   return members;

@@ -58,12 +58,15 @@ struct PciFunction {
   /// At most the part that the caller asked for; without root 64 bytes. Empty in D3cold: a read
   /// would wake the function.
   std::vector<std::byte> config{};
+  /// Why `config` lacks a part of the standard header, 64 bytes. Its operation is "read FILE".
+  /// nullopt: the header is whole, or the function was not read because it is in D3cold.
+  std::optional<Error> config_error{};
   std::string power_state{};     ///< "D0", "D3hot", "D3cold"...; empty: the kernel does not say
   std::string runtime_status{};  ///< of power management: "active", "suspended", "error"...
 };
 
 /// Returns why a function does not answer, as a sentence without a full stop. Empty if it answers,
-/// sleeps as the kernel wants it to, or was not read.
+/// sleeps as the kernel wants it to, or has a `config_error`.
 [[nodiscard]] std::string silence_of(const PciFunction& function);
 
 /// A member of an IOMMU group, which need not be a PCI function.

@@ -49,6 +49,15 @@ BusNumber bus_of(const PciFunction& function) {
   return {function.bdf.segment, function.physical_function.value_or(function.bdf).bus};
 }
 
+/// Returns why the bus numbers cannot be read, as the end of a sentence; empty if that is not
+/// known.
+std::string reason_of(const PciFunction& bridge) {
+  if (bridge.config_error) return ": " + bridge.config_error->message();
+  const std::string silence = silence_of(bridge);
+  if (!silence.empty()) return ": " + silence;
+  return bridge.power_state == "D3cold" ? ": it is in D3cold, and a read would wake it" : "";
+}
+
 class Builder {
  public:
   explicit Builder(Topology& topology) : topology_(topology), nodes_(topology.nodes) {
@@ -60,7 +69,8 @@ class Builder {
   void build(std::span<const RootBus> root_buses) {
     for (const TopologyNode& node : nodes_) {
       if (is_unreadable_bridge(node.function)) {
-        fault(node, "its bus numbers cannot be read, so the devices behind it are unknown");
+        fault(node, "its bus numbers cannot be read, so the devices behind it are unknown" +
+                        reason_of(node.function));
       }
     }
     // Take all root buses first: no bridge may claim a root bus.

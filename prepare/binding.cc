@@ -146,13 +146,17 @@ Result<ChangePlan> Binding::bind(Bdf bdf, const std::string& driver) const {
   const std::string vfio_driver = PASSTHRU_TRY(find_vfio_driver(function, driver));
 
   const std::string name = bdf.str();
-  const auto kept = valid_record(read_binding_record(record_of(bdf)), function);
+  const auto read = read_binding_record(record_of(bdf)).on(name);
+  // A record of an unknown form says nothing. A new record replaces it.
+  if (!read && read.error().code != EINVAL) return tl::unexpected(read.error());
+  const auto kept = valid_record(read, function);
   const BindingRecord before = state_before(function, kept, vfio_driver);
   const fs::path override_file = sysfs_.function_path(bdf) / "driver_override";
   const fs::path vfio = sysfs_.driver_path(vfio_driver);
 
   ChangePlan plan;
-  if (kept != before) plan.push_back(content_change(record_of(bdf), before.text(), name));
+  if (kept != before)
+    plan.push_back(PASSTHRU_TRY(content_change(record_of(bdf), before.text(), name)));
   if (function.driver_override != vfio_driver) {
     plan.push_back({write(override_file, vfio_driver),
                     {write(override_file, function.driver_override)},
@@ -188,7 +192,7 @@ Result<ChangePlan> Binding::unbind(Bdf bdf) const {
   }
 
   Restoration restoration(sysfs_, function, before);
-  if (!kept) restoration.add(content_change(file, before.text(), bdf.str()));
+  if (!kept) restoration.add(PASSTHRU_TRY(content_change(file, before.text(), bdf.str())));
   if (function.on_vfio) restoration.leave_vfio();
   if (to_be_returned) {
     restoration.return_driver();

@@ -99,14 +99,16 @@ std::string FileChange::str() const {
   return {};
 }
 
-PlannedChange content_change(std::filesystem::path file, std::string content, std::string device) {
+Result<PlannedChange> content_change(std::filesystem::path file, std::string content,
+                                     std::string device) {
   constexpr size_t kMaxContent = 65536;
-  auto now = read_file(file, kMaxContent);
+  auto now = read_file(file, kMaxContent).on(device);
+  if (!now && now.error().code != ENOENT) return tl::unexpected(std::move(now).error());
   FileChange undo = now ? FileChange{FileChange::Kind::Create, file, std::move(*now)}
                         : FileChange{FileChange::Kind::Remove, file, {}};
-  return {{FileChange::Kind::Create, std::move(file), std::move(content)},
-          {std::move(undo)},
-          std::move(device)};
+  return PlannedChange{{FileChange::Kind::Create, std::move(file), std::move(content)},
+                       {std::move(undo)},
+                       std::move(device)};
 }
 
 Result<void> apply_to_files(const FileChange& change) {

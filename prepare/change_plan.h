@@ -35,7 +35,10 @@ struct PlannedChange {
 };
 
 /// Returns the change that gives `file` this content. Its undo restores the file as it is now.
-PlannedChange content_change(std::filesystem::path file, std::string content, std::string device);
+///
+/// Errors: those of reading a file that exists.
+Result<PlannedChange> content_change(std::filesystem::path file, std::string content,
+                                     std::string device);
 
 /// Changes in the order in which they are made. Empty: nothing needs to change.
 using ChangePlan = std::vector<PlannedChange>;

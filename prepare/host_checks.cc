@@ -241,6 +241,11 @@ HostCheck answers(const DeviceFacts& facts) {
           "Turn the machine off and on, or reset the device's slot"};
 }
 
+// VFIO reads config space itself, so a guest may still get the device.
+HostCheck config_space(const Error& error) {
+  return {"config_space", Unknown, error.message(), {}};
+}
+
 HostCheck bar_holders(const DeviceFacts& facts) {
   std::vector<std::string> held;
   bool boot_display = false;
@@ -335,6 +340,7 @@ std::vector<HostCheck> check_device(const Result<DeviceFacts>& facts, const Host
                                    unless(other_way(host, &*facts), group_node(*facts)),
                                    reset(*facts)};
   if (!silence_of(facts->function).empty()) checks.push_back(answers(*facts));
+  if (facts->function.config_error) checks.push_back(config_space(*facts->function.config_error));
   if (!facts->held_bars.empty()) checks.push_back(bar_holders(*facts));
   if (!facts->direct_regions.empty()) checks.push_back(reserved_memory(*facts));
   if (!facts->cdev.empty()) checks.push_back(cdev(*facts));

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <initializer_list>
+#include <optional>
+#include <string>
 #include <system_error>
 
 #include "base/small_file.h"
@@ -39,6 +41,14 @@ std::string rule_of(const PciFunction& function, const std::string& vfio_driver)
       "{{ test ! -e /sys%p/driver || echo %k > /sys%p/driver/unbind; "
       "echo %k > /sys/bus/pci/drivers_probe; }}'\"\n",
       bdf, function.vendor, function.device, vfio_driver);
+}
+
+// Returns nullopt if the file does not exist.
+Result<std::optional<std::string>> read_if_exists(const fs::path& file, Bdf bdf) {
+  auto text = read_file(file, kMaxRule).on(bdf.str());
+  if (text) return std::optional(std::move(*text));
+  if (text.error().code == ENOENT) return std::optional<std::string>();
+  return tl::unexpected(std::move(text).error());
 }
 
 PlannedChange removal_of(const fs::path& file, const std::string& content, Bdf bdf) {
@@ -80,17 +90,18 @@ Result<ChangePlan> PersistentBinding::keep(const PciFunction& function,
   }
   const fs::path file = has_driverctl() ? driverctl_file(bdf) : udev_rule(bdf);
   const std::string content = has_driverctl() ? vfio_driver + "\n" : rule_of(function, vfio_driver);
-  if (read_file(file, kMaxRule).value_or(std::string()) == content) return ChangePlan{};
-  return ChangePlan{content_change(file, content, bdf.str())};
+  const auto now = PASSTHRU_TRY(read_if_exists(file, bdf));
+  if (now == content) return ChangePlan{};
+  return ChangePlan{PASSTHRU_TRY(content_change(file, content, bdf.str()))};
 }
 
-ChangePlan PersistentBinding::forget(Bdf bdf) const {
+Result<ChangePlan> PersistentBinding::forget(Bdf bdf) const {
   ChangePlan plan;
-  if (is_vfio_name(first_line(driverctl_file(bdf)))) {
-    plan.push_back(removal_of(driverctl_file(bdf), first_line(driverctl_file(bdf)) + "\n", bdf));
-  }
-  if (const auto rule = read_file(udev_rule(bdf), kMaxRule))
-    plan.push_back(removal_of(udev_rule(bdf), *rule, bdf));
+  const auto named = PASSTHRU_TRY(read_if_exists(driverctl_file(bdf), bdf));
+  if (named && is_vfio_name(named->substr(0, named->find('\n'))))
+    plan.push_back(removal_of(driverctl_file(bdf), *named, bdf));
+  const auto rule = PASSTHRU_TRY(read_if_exists(udev_rule(bdf), bdf));
+  if (rule) plan.push_back(removal_of(udev_rule(bdf), *rule, bdf));
   return plan;
 }
 

@@ -24,13 +24,16 @@ class PersistentBinding {
   ///
   /// Errors:
   /// - ENOTSUP: neither driverctl nor udev is installed.
+  /// - Errors of reading a file that exists.
   [[nodiscard]] Result<ChangePlan> keep(const PciFunction& function,
                                         const std::string& vfio_driver) const;
 
   /// Plans to remove the files that bind the device to a VFIO driver at each boot: the rule of
   /// `keep`, and a file of driverctl that names a VFIO driver, even if the user wrote it. The plan
   /// is empty if no file does so.
-  [[nodiscard]] ChangePlan forget(Bdf bdf) const;
+  ///
+  /// Errors: those of reading a file that exists.
+  [[nodiscard]] Result<ChangePlan> forget(Bdf bdf) const;
 
  private:
   [[nodiscard]] bool has_driverctl() const;

@@ -89,6 +89,16 @@ std::string holder(const PciFunction& function) {
   return fmt::format("{} has it, but no VMM with an inspect socket", function.driver);
 }
 
+// Explains why the plan has only the outline of the memory BARs.
+std::string without_msix(const PciFunction& function, Error error) {
+  if (error.code == EACCES && !function.config_error) {
+    return "Only root sees where the MSI-X table is, and so which parts of the memory BARs are "
+           "mapped. Run the command with sudo";
+  }
+  error.device.clear();
+  return "It is not known which parts of the memory BARs are mapped: " + error.message();
+}
+
 Result<DeviceBars> planned(const Sysfs& sysfs, Bdf bdf) {
   const PciFunction function = PASSTHRU_TRY(sysfs.function(bdf));
   const std::string resources =
@@ -104,11 +114,8 @@ Result<DeviceBars> planned(const Sysfs& sysfs, Bdf bdf) {
   if (function.bridge) device.notes.emplace_back("It is a bridge, which cannot be assigned");
 
   const auto msix = msix_layout_of(function);
-  if (!msix && msix.error().code == EACCES) {
-    device.notes.emplace_back(
-        "Only root sees where the MSI-X table is, and so which parts of the memory BARs are "
-        "mapped. "
-        "Run the command with sudo");
+  if (!msix && msix.error().code != ENODEV) {
+    device.notes.push_back(without_msix(function, msix.error()));
     device.bars = outline_bars(bars, page_size());
     return device;
   }

@@ -72,6 +72,11 @@ std::string better_driver(const RebindHost& host, const PciFunction& now) {
   return same_module(variant, now.driver) ? "" : variant;
 }
 
+// Returns the removals of the files that bind the device at each boot, as far as they can be read.
+ChangePlan kept_over_boot(const RebindHost& host, Bdf bdf) {
+  return host.persistence().forget(bdf).value_or(ChangePlan());
+}
+
 std::vector<std::string> notes_of_bind(const RebindHost& host, const BindOptions& options,
                                        const PciFunction& now) {
   std::vector<std::string> notes;
@@ -81,7 +86,7 @@ std::vector<std::string> notes_of_bind(const RebindHost& host, const BindOptions
         "  the kernel has a VFIO driver for this device: 'passthru bind --driver {} {}'", variant,
         now.bdf.str()));
   }
-  for (const PlannedChange& removal : host.persistence().forget(now.bdf))
+  for (const PlannedChange& removal : kept_over_boot(host, now.bdf))
     notes.push_back("  bound at each boot by " + removal.change.file.string());
   return notes;
 }
@@ -102,7 +107,7 @@ int bind_devices(const RebindHost& host, const BindOptions& options) {
        .members =
            [&](const PciFunction& now) {
              return Json{{"variant_driver", json_or_null(better_driver(host, now))},
-                         {"persistent", !host.persistence().forget(now.bdf).empty()}};
+                         {"persistent", !kept_over_boot(host, now.bdf).empty()}};
            },
        .notes = [&](const PciFunction& now) { return notes_of_bind(host, options, now); },
        .check = [](const PciFunction&) { return Result<void>(); }});

@@ -31,7 +31,7 @@ constexpr const char* kUnbindFooter =
 Result<ChangePlan> plan_of_unbind(const RebindHost& host, bool dry_run, Bdf bdf) {
   if (!dry_run)
     PASSTHRU_TRY(require_no_vfio_user(host.sysfs, host.root / "proc", bdf, host.try_group));
-  ChangePlan plan = host.persistence().forget(bdf);
+  ChangePlan plan = PASSTHRU_TRY(host.persistence().forget(bdf));
   for (PlannedChange& change : PASSTHRU_TRY(host.binding().unbind(bdf)))
     plan.push_back(std::move(change));
   return plan;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <linux/pci_regs.h>
 
 #include <utility>
 #include <vector>
@@ -30,6 +31,7 @@ std::string buses_text(const TopologyNode& node) {
 
 /// Returns an empty text for an endpoint without ACS, or whose ACS this user cannot read.
 std::string acs_text(const PciFunction& function) {
+  if (function.config.size() < PCI_STD_HEADER_SIZEOF) return function.bridge ? "ACS unknown" : "";
   if (!shows_extended_config(function.config)) return function.bridge ? "ACS: only root sees" : "";
   const auto acs = find_acs(function.config);
   if (!acs) return function.bridge ? "no ACS" : "";

@@ -6,8 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <string>
+
+#include "tests/fakes/interrupted_calls.h"
 
 namespace passthru {
 namespace {
@@ -59,6 +64,27 @@ TEST_F(SmallFile, AFileThatCannotBeReplacedStaysAndIsNamed) {
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().operation, "write " + (root / "a").string());
   EXPECT_FALSE(fs::exists(root / ".a.new"));
+}
+
+TEST_F(SmallFile, ALeftoverThatCannotBeRemovedIsNamed) {
+  fs::create_directory(root / ".a.new");
+  EXPECT_EQ(replace_file(root / "a", "new\n").error().message(),
+            "cannot remove " + (root / ".a.new").string() + ": Is a directory");
+}
+
+TEST_F(SmallFile, ADirectoryWhoseModeCannotBeSetDoesNotStay) {
+  const auto make = [this](size_t failing) {
+    std::string said;
+    run_interrupted(
+        [&] {
+          if (const auto made = make_directory(root / "b"); !made) said = made.error().message();
+        },
+        [this](const fs::path& file) { return file == root / "b"; }, {.at = failing, .code = EIO});
+    return said;
+  };
+  EXPECT_EQ(make(1), "cannot create " + (root / "b").string() + ": Input/output error");
+  EXPECT_FALSE(fs::exists(root / "b"));
+  EXPECT_EQ(make(SIZE_MAX), "");
 }
 
 TEST_F(SmallFile, AWriteDoesNotCreateAFile) {

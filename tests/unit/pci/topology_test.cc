@@ -197,7 +197,8 @@ const std::vector<Hostile> kHostile = {
      {"0000:00:01.0: its bus numbers cannot be read, so the devices behind it are unknown"}},
     {"ABridgeThatDoesNotAnswer",
      {silent(bridge("00:01.0", 1, 1))},
-     {"0000:00:01.0: its bus numbers cannot be read, so the devices behind it are unknown"}},
+     {"0000:00:01.0: its bus numbers cannot be read, so the devices behind it are unknown: it does "
+      "not answer: its config space reads as all ones"}},
     {"NoNumbersYetIsNoFault", {bridge("00:01.0", 0, 0), function("00:02.0")}, {}},
     {"AFunctionThatDoesNotAnswerIsNoFault", {silent(function("00:02.0"))}, {}},
     {"Nothing", {}, {}},

@@ -42,6 +42,15 @@ TEST(ChangePlan, TheErrnoOfTheStoreItselfIsReported) {
                                         "/bind: No space left on device");
 }
 
+// Its undo would remove the file.
+TEST(ChangePlan, AFileThatCannotBeReadIsNotReplaced) {
+  const SysfsTree tree;
+  const auto change = content_change(tree.root(), "text\n", "0000:00:02.0");
+  ASSERT_FALSE(change);
+  EXPECT_EQ(change.error().message(),
+            "0000:00:02.0: cannot read " + tree.root().string() + ": Is a directory");
+}
+
 TEST(ChangePlan, WithoutPermissionTheAdviceIsRoot) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, to drop root for a moment";
   SysfsTree tree;

@@ -126,7 +126,9 @@ class DamagedFiles : public testing::TestWithParam<Damage> {
       if (!function) continue;
       taken_back(tree.root() / "run", *function);
       ignore(PersistentBinding(tree.root() / "run").keep(*function, "vfio-pci"), "as above");
-      EXPECT_LE(PersistentBinding(tree.root() / "run").forget(bdf).size(), 2U);
+      const auto forgotten = PersistentBinding(tree.root() / "run").forget(bdf);
+      ASSERT_TRUE(forgotten);
+      EXPECT_LE(forgotten->size(), 2U);
     }
   }
   bool is_unused(Bdf bdf) const {

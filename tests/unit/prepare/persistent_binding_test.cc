@@ -80,29 +80,29 @@ TEST_F(Persistence, AFailureLaterInThePlanRestoresTheFormerFile) {
 TEST_F(Persistence, UnbindRemovesTheFile) {
   install_udev();
   carry_out_keep();
-  const ChangePlan plan = persistence().forget(kDevice);
+  const ChangePlan plan = *persistence().forget(kDevice);
   ASSERT_THAT(plan, SizeIs(1));
   EXPECT_EQ(plan[0].change.str(), "rm " + (tree.root() / kRule).string());
   ASSERT_TRUE(carry_out(plan));
   EXPECT_EQ(content(kRule), "no file");
-  EXPECT_THAT(persistence().forget(kDevice), IsEmpty());
+  EXPECT_THAT(*persistence().forget(kDevice), IsEmpty());
 }
 
 TEST_F(Persistence, UnbindAlsoRemovesAFileOfDriverctlThatNamesAVfioDriver) {
   tree.put(kDriverctl, "mlx5_vfio_pci\n").put(kRule, "# a rule\n");
-  EXPECT_THAT(persistence().forget(kDevice), SizeIs(2)) << "driverctl may have come later";
+  EXPECT_THAT(*persistence().forget(kDevice), SizeIs(2)) << "driverctl may have come later";
 }
 
 TEST_F(Persistence, UnbindLeavesAFileOfDriverctlThatNamesAnotherDriver) {
   tree.put(kDriverctl, "igb_uio\n");
-  EXPECT_THAT(persistence().forget(kDevice), IsEmpty());
+  EXPECT_THAT(*persistence().forget(kDevice), IsEmpty());
 }
 
 TEST_F(Persistence, AnUnbindThatFailsLaterWritesTheFileAgain) {
   install_udev();
   carry_out_keep();
   const std::string rule = content(kRule);
-  ChangePlan plan = persistence().forget(kDevice);
+  ChangePlan plan = *persistence().forget(kDevice);
   plan.push_back({{FileChange::Kind::Write, tree.root() / "missing", "x"}, {}, "0000:00:02.0"});
   EXPECT_FALSE(carry_out(plan));
   EXPECT_EQ(content(kRule), rule);
