@@ -7,10 +7,13 @@
 #include <linux/pci_regs.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <utility>
 
+#include "pci/capability_list.h"
 #include "pci/sysfs.h"
 
 namespace passthru {
@@ -32,6 +35,7 @@ Result<std::unique_ptr<Bridge>> Bridge::above(Bdf bdf) {
 
 Bridge::~Bridge() {
   pass(true);
+  EXPECT_TRUE(power(true));
 }
 
 void Bridge::pass(bool on) {
@@ -39,6 +43,28 @@ void Bridge::pass(bool on) {
   constexpr std::array<std::byte, 2> kNone{};
   const auto& buses = on ? buses_ : kNone;
   EXPECT_EQ(::pwrite(config_.get(), buses.data(), 2, PCI_SECONDARY_BUS), 2);
+}
+
+// The power indicator stays on: the emulator takes a slot without power and without indicator as
+// the end of an unplug, and removes the device.
+Result<void> Bridge::power(bool on) {
+  if (powered_ == on) return {};
+  std::array<std::byte, PCI_CFG_SPACE_SIZE> config{};
+  if (::pread(config_.get(), config.data(), config.size(), 0) != ssize_t{PCI_CFG_SPACE_SIZE}) {
+    return fail(errno, "read the port's config space");
+  }
+  const auto express = find_capability(config, PCI_CAP_ID_EXP);
+  if (!express) return fail(ENOTSUP, "find the port's slot");
+  uint32_t capabilities = 0;
+  std::memcpy(&capabilities, &config[*express + PCI_EXP_SLTCAP], sizeof(capabilities));
+  if ((capabilities & PCI_EXP_SLTCAP_PCP) == 0) return fail(ENOTSUP, "switch the slot's power");
+  const uint16_t control = PCI_EXP_SLTCTL_PWR_IND_ON | (on ? 0 : PCI_EXP_SLTCTL_PWR_OFF);
+  if (::pwrite(config_.get(), &control, sizeof(control), *express + PCI_EXP_SLTCTL) !=
+      ssize_t{sizeof(control)}) {
+    return fail(errno, "write the slot's control register");
+  }
+  powered_ = on;
+  return {};
 }
 
 }  // namespace passthru
