@@ -75,7 +75,10 @@ Inspection AssignedDevice::Impl::inspect_locked(const InterruptCounts& counted) 
   }
   const InterruptMode mode = interrupts_->mode();
   inspection.interrupt_mode = mode;
-  FunctionState function{.enabled = mode == InterruptMode::Msi || mode == InterruptMode::Msix};
+  FunctionState function{.enabled = mode == InterruptMode::Msi || mode == InterruptMode::Msix,
+                         .unseen = mode == InterruptMode::Msi
+                                       ? "it uses MSI, which has no table"
+                                       : "the VMM cannot map the device's MSI-X table"};
   if (Msix* const msix = interrupts_->msix(); msix != nullptr) {
     const uint16_t control = msix->control();
     const bool enabled = (control & PCI_MSIX_FLAGS_ENABLE) != 0;

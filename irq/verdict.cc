@@ -90,6 +90,7 @@ Finding find(const FunctionState& function, const VectorState& vector) {
   if (!vector.unroutable.empty()) return {Verdict::NotRouted, vector.unroutable};
   if (function.owners_known && !vector.armed()) return {Verdict::NotRouted, vector.last_error};
   if (vector.unread) return {Verdict::NotRouted, "what the VMM armed does not take its signals"};
+  if (!vector.in_device) return {Verdict::NotSeen, function.unseen};
   return {Verdict::Ok, {}};
 }
 
@@ -107,6 +108,8 @@ const char* to_string(Verdict verdict) {
       return "masked by guest";
     case Verdict::MaskedByHost:
       return "masked by host";
+    case Verdict::NotSeen:
+      return "not seen";
     case Verdict::Cleared:
       return "cleared";
     case Verdict::Different:

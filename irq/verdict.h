@@ -15,11 +15,12 @@
 namespace passthru {
 
 enum class Verdict {
-  Unknown,  ///< reported by a VMM of another version
-  Ok,
+  Unknown,           ///< reported by a VMM of another version
+  Ok,                ///< without a fault, and the device's entry was read
   Unused,            ///< nothing has asked for its interrupts
   MaskedByGuest,     ///< what fires waits until the guest unmasks it
   MaskedByHost,      ///< the same, of a host driver
+  NotSeen,           ///< in use and without a known fault, but the device's entry was not read
   Cleared,           ///< the device's entry is empty: it was reset behind the host's back
   Different,         ///< the device's entry holds no message of the host, or is masked
   NotRouted,         ///< the host has the interrupt, and nothing takes it to the guest
@@ -28,11 +29,10 @@ enum class Verdict {
 };
 
 /// All verdicts, worst first: damage of all vectors of a device, damage of one vector, no damage.
-inline constexpr std::array kVerdicts = {Verdict::EnableLost,   Verdict::FunctionMaskLeft,
-                                         Verdict::Cleared,      Verdict::Different,
-                                         Verdict::NotRouted,    Verdict::Unknown,
-                                         Verdict::MaskedByHost, Verdict::MaskedByGuest,
-                                         Verdict::Unused,       Verdict::Ok};
+inline constexpr std::array kVerdicts = {
+    Verdict::EnableLost,    Verdict::FunctionMaskLeft, Verdict::Cleared, Verdict::Different,
+    Verdict::NotRouted,     Verdict::Unknown,          Verdict::NotSeen, Verdict::MaskedByHost,
+    Verdict::MaskedByGuest, Verdict::Unused,           Verdict::Ok};
 
 /// "ok", "masked by guest", "enable bit lost", ...: scripts rely on these.
 const char* to_string(Verdict verdict);
@@ -49,6 +49,7 @@ struct FunctionState {
   bool function_masked = false;       ///< by the user
   bool owners_known = true;           ///< false: no VMM said what takes the signals
   std::optional<uint16_t> control{};  ///< the device's Message Control
+  std::string unseen{};               ///< why the device's entries were not read, if so
 };
 
 /// A vector and the verdict on it.

@@ -24,6 +24,8 @@ kept_away() {
     "the device's own table: $nvme: $why"
   equal "$name: the host's interrupts are counted" \
     "$(jq '[.vectors[].host | select(. != null) | .count] | add > 0' "$results/$name.json")" true
+  equal "$name: no vector in use is called ok" \
+    "$(jq -r '[.vectors[] | select(.host != null) | .verdict] | unique | join(" ")' "$results/$name.json")" 'not seen'
 }
 
 kept_away user "cannot find the MSI-X table: only root can read more than the first 64 bytes of config space. Run the \

@@ -71,6 +71,16 @@ constexpr Explanation kUnknownText = {
         "In 'sudo passthru msix show DEVICE --json', the member 'damaged' still says whether "
         "the guest misses interrupts."};
 
+constexpr Explanation kNotSeenText = {
+    .meaning = "its entry in the device was not read",
+    .cause =
+        "No other view of it shows a fault. MSI has no table to read, the kernel can refuse to map "
+        "that of MSI-X, and a sleeping device does not answer.",
+    .remedy =
+        "The lines 'Not seen: ...' of 'sudo passthru msix show DEVICE' have the reason and, if "
+        "there is one, the remedy. 'sudo passthru msix watch DEVICE' shows whether interrupts "
+        "arrive."};
+
 constexpr Explanation kMaskedByHostText = {
     .meaning = "a driver of the host has masked it",
     .cause =
@@ -102,11 +112,18 @@ constexpr Explanation kUnusedText = {
 constexpr Explanation kOkText = {
     .meaning = "no view of it shows a fault",
     .cause =
-        "If an interrupt is missing all the same, the device did not send it, or the driver "
+        "Its entry in the device was read too. If an interrupt is missing all the same, the device "
+        "did not send it, or the driver "
         "did not handle it.",
     .remedy =
         "'sudo passthru msix watch DEVICE' shows whether the device sends interrupts. 'sudo "
         "passthru msix trigger DEVICE VECTOR' tests whether they arrive."};
+
+// Returns whether the verdict is damage; nothing if it does not tell.
+std::optional<bool> damage_of(Verdict verdict) {
+  if (verdict == Verdict::Unknown || verdict == Verdict::NotSeen) return std::nullopt;
+  return is_damage(verdict);
+}
 
 std::string for_device(std::string text, const std::string& device) {
   constexpr std::string_view kAnyDevice = "DEVICE";
@@ -142,6 +159,8 @@ Explanation explanation(Verdict verdict) {
       return kNotRoutedText;
     case Verdict::Unknown:
       return kUnknownText;
+    case Verdict::NotSeen:
+      return kNotSeenText;
     case Verdict::MaskedByHost:
       return kMaskedByHostText;
     case Verdict::MaskedByGuest:
@@ -184,8 +203,9 @@ std::string verdict_list(std::optional<size_t> columns) {
                {.heading = "DAMAGE"},
                {.heading = "MEANING", .least = kLeastMeaning}});
   for (const Verdict verdict : kVerdicts) {
-    const char* damage = is_damage(verdict) ? "yes" : verdict == Verdict::Unknown ? "-" : "no";
-    table.add({to_string(verdict), damage, explanation(verdict).meaning});
+    const auto damage = damage_of(verdict);
+    table.add(
+        {to_string(verdict), damage ? *damage ? "yes" : "no" : "-", explanation(verdict).meaning});
   }
   return table.str(columns);
 }
@@ -207,7 +227,7 @@ Json explanations_json(std::span<const Verdict> verdicts, const std::string& dev
   for (const Verdict verdict : verdicts) {
     const Explanation its = explanation(verdict);
     list.push_back({{"verdict", to_string(verdict)},
-                    {"damaged", verdict == Verdict::Unknown ? Json() : Json(is_damage(verdict))},
+                    {"damaged", json_or_null(damage_of(verdict))},
                     {"meaning", its.meaning},
                     {"cause", for_device(its.cause, device)},
                     {"remedy", for_device(its.remedy, device)}});

@@ -24,9 +24,9 @@ constexpr const char* kMsixAuditFooter =
     "vectors. Does not open unused devices. --all checks each device with\n"
     "interrupts of the host, and each device of a VMM with an inspect socket.\n"
     "--heal lets the VMM restore the damaged vectors, then checks again; this\n"
-    "needs a VMM with an inspect socket. Needs root. If the kernel keeps a\n"
-    "device's own table to itself, the table is reported as 'not seen', which is\n"
-    "not a failure.\n"
+    "needs a VMM with an inspect socket. Needs root. If the device's entries\n"
+    "cannot be read, as on many kernels, the output says 'no damage seen' instead\n"
+    "of 'ok', and why. That is neither damage nor a failure.\n"
     "\n"
     "Exit status: 0 no vector is damaged (any longer), 1 a vector is damaged, 3\n"
     "a device could not be checked, or a VMM does not answer.\n"
@@ -89,7 +89,7 @@ std::string text_of(const RestoredView& audited) {
                         row.vector.why);
   }
   if (text.empty()) {
-    const bool seen = !view.source.empty() || view.missing.empty();
+    const bool seen = view.seen() || view.missing.empty();
     text = fmt::format("{}: {}, {} vectors in use\n", device, seen ? "ok" : "no damage seen", used);
   }
   if (audited.restored) text += fmt::format("{}: {} vectors restored\n", device, *audited.restored);

@@ -36,8 +36,7 @@ std::string msix_metrics(const std::vector<MsixView>& views) {
                                   device, row.vector.index, row.host->count());
       }
     }
-    seen += fmt::format("passthru_device_seen{{device=\"{}\"}} {}\n", device,
-                        view.source.empty() ? 0 : 1);
+    seen += fmt::format("passthru_device_seen{{device=\"{}\"}} {}\n", device, view.seen() ? 1 : 0);
     damaged += fmt::format("passthru_damaged_vectors{{device=\"{}\"}} {}\n", device, count);
     if (view.guest) {
       restores += fmt::format("passthru_restored_vectors_total{{device=\"{}\"}} {}\n", device,

@@ -197,8 +197,11 @@ std::string text_of(const MsixView& view, std::optional<size_t> width) {
     std::vector<std::string> line = {index};
     line.insert(line.end(), shown.begin(), shown.end());
     table.add(line);
-    const std::string& why = rows[first].vector.why;
-    if (!why.empty()) whys += fmt::format("vector {}: {}\n", index, why);
+    const VectorInspection& vector = rows[first].vector;
+    // The lines "Not seen" below have the reason.
+    if (!vector.why.empty() && vector.verdict != Verdict::NotSeen) {
+      whys += fmt::format("vector {}: {}\n", index, vector.why);
+    }
   }
   std::string text = headline(view) + '\n' + table.str(width);
   if (!whys.empty()) text += '\n' + whys;

@@ -15,6 +15,14 @@
 namespace passthru::tools {
 namespace {
 
+constexpr const char* kMsiHasNoTable =
+    "the device's own registers: it uses MSI, which has no table";
+
+// The entry of a vector in use was not read.
+bool is_unseen(const MsixRow& row) {
+  return row.vector.bound && !row.vector.in_device;
+}
+
 void add_guest(MsixView& view, Inspection inspection) {
   view.source = "vmm";
   if (const auto& control = inspection.msix_control; control && control->enabled_in_device) {
@@ -24,6 +32,11 @@ void add_guest(MsixView& view, Inspection inspection) {
   }
   for (VectorInspection& vector : std::exchange(inspection.vectors, {})) {
     view.rows.push_back({.vector = std::move(vector), .reported = true});
+  }
+  if (!view.seen()) {
+    view.missing.emplace_back(inspection.interrupt_mode == InterruptMode::Msi
+                                  ? kMsiHasNoTable
+                                  : "the device's own table: the VMM cannot map it");
   }
   view.guest = std::move(inspection);
 }
@@ -70,7 +83,8 @@ void judge_rows(MsixView& view) {
       .user = view.function.on_vfio ? FunctionState::User::Guest : FunctionState::User::HostDriver,
       .enabled = any,
       .owners_known = false,
-      .control = view.control};
+      .control = view.control,
+      .unseen = view.source.empty() && !view.missing.empty() ? view.missing.front() : ""};
   for (MsixRow& row : view.rows) {
     row.vector.bound = is_used(row);
     row.vector.masked = !row.vector.bound;
@@ -111,6 +125,10 @@ bool MsixView::damaged() const {
                      [](const MsixRow& row) { return row.vector.damaged; });
 }
 
+bool MsixView::seen() const {
+  return !source.empty() && std::none_of(rows.begin(), rows.end(), is_unseen);
+}
+
 std::vector<Verdict> MsixView::verdicts() const {
   std::vector<Verdict> found;
   for (const Verdict verdict : kVerdicts) {
@@ -141,7 +159,7 @@ Result<MsixView> look_at_msix(const Sysfs& sysfs, Bdf bdf, VmmClient* vmm, Idle 
   const bool msi = used && !interrupts.front().msix;
   if (!layout && !used) return tl::unexpected(layout.error());
   if (msi) {
-    view.missing.emplace_back("the device's own registers: it uses MSI, which has no table");
+    view.missing.emplace_back(kMsiHasNoTable);
   } else if (!layout) {
     view.missing.push_back("the device's own table: " + layout.error().message());
   } else if (used || idle == Idle::Open) {

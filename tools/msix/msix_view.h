@@ -44,6 +44,9 @@ struct MsixView {
   std::vector<std::string> missing{};
 
   [[nodiscard]] bool damaged() const;
+  /// Returns whether the device's entries of all vectors in use were read. If not, `missing` has
+  /// the reason.
+  [[nodiscard]] bool seen() const;
   /// Returns the verdicts on its vectors, each once, worst first.
   [[nodiscard]] std::vector<Verdict> verdicts() const;
 };

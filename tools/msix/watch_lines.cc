@@ -110,8 +110,9 @@ void sort_lines(std::vector<WatchLine>& lines, WatchOrder order) {
 }
 
 bool is_worth_telling(const WatchLine& line) {
-  return line.count != 0 || line.changed ||
-         (line.verdict != Verdict::Unused && line.verdict != Verdict::Ok);
+  const bool quiet = line.verdict == Verdict::Unused || line.verdict == Verdict::NotSeen ||
+                     line.verdict == Verdict::Ok;
+  return line.count != 0 || line.changed || !quiet;
 }
 
 Json watch_json(const std::string& device, const WatchSample& before, const WatchSample& now,

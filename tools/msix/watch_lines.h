@@ -58,7 +58,7 @@ void sort_lines(std::vector<WatchLine>& lines, WatchOrder order);
 /// Returns the upper end of the bucket that has the percentile's sample; nothing without samples.
 std::optional<uint64_t> percentile(const LatencyBuckets& buckets, double share);
 
-/// Returns whether the vector has ever fired, has a fault, or has changed.
+/// Returns whether the vector has ever fired, has changed, or is masked or faulty.
 [[nodiscard]] bool is_worth_telling(const WatchLine& line);
 
 /// Returns a sample as JSON (docs/json.md): the vectors that are worth telling, ascending.

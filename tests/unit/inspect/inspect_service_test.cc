@@ -65,6 +65,35 @@ TEST_F(InspectServiceTest, DamageIsSeenAndHealedOnRequest) {
   EXPECT_EQ(verdict(1), "ok");
 }
 
+class InspectHiddenTable : public InspectServiceTest {
+ protected:
+  [[nodiscard]] FakeSpec spec() const override {
+    FakeSpec spec = FakeSpec::nvme();
+    spec.msix.mappable = false;
+    spec.msi_vectors = 4;
+    return spec;
+  }
+  Json vector(unsigned index) {
+    return ask({{"request", "inspect"}})["devices"][0]["vectors"][index];
+  }
+};
+
+TEST_F(InspectHiddenTable, AVectorInUseIsNotSeenAndNotDamaged) {
+  EXPECT_EQ(vector(0)["verdict"], "not seen");
+  EXPECT_EQ(vector(0)["why"], "the VMM cannot map the device's MSI-X table");
+  EXPECT_EQ(vector(0)["damaged"], false);
+  EXPECT_EQ(vector(2)["verdict"], "unused");
+  EXPECT_EQ(ask({{"request", "heal"}, {"device", bdf()}})["restored"], 0);
+}
+
+TEST_F(InspectHiddenTable, AVectorOfMsiHasNoEntryToSee) {
+  device->config_write(kMsixControl, 2, 0);
+  device->config_write(kMsi + 4, 4, 0xfee0'0000);
+  device->config_write(kMsi + 2, 2, 1);
+  EXPECT_EQ(vector(0)["verdict"], "not seen");
+  EXPECT_EQ(vector(0)["why"], "it uses MSI, which has no table");
+}
+
 TEST_F(InspectServiceTest, WhatIsWatchedIsUntilTheSessionEnds) {
   EXPECT_EQ(ask({{"request", "watch"}, {"device", bdf()}, {"on", true}})["vectors"], (Json{0, 1}));
   EXPECT_EQ(owner(0), EventfdOwner::Forwarder);

@@ -19,7 +19,8 @@ constexpr MsixEntry kAllOnes = {~0U, ~0U, ~0U, ~0U};
 
 /// A vector in use, all of whose views agree.
 struct View {
-  FunctionState function{.enabled = true, .control = PCI_MSIX_FLAGS_ENABLE};
+  FunctionState function{
+      .enabled = true, .control = PCI_MSIX_FLAGS_ENABLE, .unseen = "it has no table"};
   VectorState vector{};
 };
 
@@ -115,7 +116,33 @@ INSTANTIATE_TEST_SUITE_P(
                view.vector.last_sound.reset(), view.vector.in_device.reset(),
                    view.function.control.reset();
              },
-             Verdict::Ok, ""},
+             Verdict::NotSeen, "no table"},
+        Case{"EntryNotRead", [](View& view) { view.vector.in_device.reset(); }, Verdict::NotSeen,
+             "no table"},
+        Case{"EntryNotReadAndUnused",
+             [](View& view) {
+               view.vector.in_device.reset();
+               view.vector.bound = false, view.vector.masked = true;
+             },
+             Verdict::Unused, ""},
+        Case{"EntryNotReadAndMasked",
+             [](View& view) { view.vector.in_device.reset(), view.vector.masked = true; },
+             Verdict::MaskedByGuest, ""},
+        Case{"EntryNotReadAndEnableLost",
+             [](View& view) { view.vector.in_device.reset(), view.function.control = 0; },
+             Verdict::EnableLost, ""},
+        Case{"EntryNotReadAndNotArmed",
+             [](View& view) {
+               view.vector.in_device.reset(), view.vector.owner = EventfdOwner::Latch;
+             },
+             Verdict::NotRouted, ""},
+        Case{"EntryOfADriverNotRead",
+             [](View& view) {
+               view.function.user = FunctionState::User::HostDriver;
+               view.function.owners_known = false;
+               view.vector.in_device.reset(), view.vector.owner = EventfdOwner::None;
+             },
+             Verdict::NotSeen, "no table"},
         // Without interrupt remapping, the host moves an interrupt by writing another message.
         Case{"MovedByTheHost",
              [](View& view) {
@@ -126,8 +153,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& each) { return std::string(each.param.name); });
 
 TEST(Verdict, DamageIsWhatTheGuestMissesInterruptsBy) {
-  for (const Verdict sound :
-       {Verdict::Ok, Verdict::Unused, Verdict::MaskedByGuest, Verdict::MaskedByHost}) {
+  for (const Verdict sound : {Verdict::Ok, Verdict::Unused, Verdict::MaskedByGuest,
+                              Verdict::MaskedByHost, Verdict::NotSeen}) {
     EXPECT_FALSE(is_damage(sound)) << to_string(sound);
   }
   for (const Verdict damage : {Verdict::Cleared, Verdict::Different, Verdict::NotRouted,

@@ -28,7 +28,7 @@ equal 'an option' "$(completed run --ke)" --kernel
 equal 'no option of another subcommand' "$(completed trace --ke)" ''
 equal 'no internal subcommand' "$(completed gen)" ''
 equal 'a verdict' "$(completed explain clear)" cleared
-equal 'a verdict of several words' "$(completed explain not)" not-routed
+equal 'a verdict of several words' "$(completed explain not)" 'not-routed not-seen'
 equal 'no verdict of another subcommand' "$(completed trace clear)" ''
 functions=(/sys/bus/pci/devices/*) device=''
 [ ! -e "${functions[0]}" ] || device=${functions[0]##*/}

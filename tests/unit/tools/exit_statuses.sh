@@ -160,6 +160,16 @@ rm -r /run/passthru
 rm "$table"
 gives 0 'msix audit' 'no damage seen' -- $drive
 printed "^$drive: no damage seen"
+gives 0 'msix audit' 'no damage seen' -- $drive --format=prometheus
+printed "^passthru_device_seen{device=\"$drive\"} 0$"
+gives 0 'msix show' 'the table cannot be read' -- $drive
+printed '^ *0-1  not seen  '
+printed '^Not seen: '
+gives 0 'msix show' 'the table cannot be read' -- $drive --json
+printed '"verdict": "not seen"'
+printed '"why": "the device.s own table: '
+gives 0 'msix watch' 'the table cannot be read' -- $drive --count 1 --interval 0.05
+printed '^vector 0 .* verdict not seen$'
 mount --bind /dev/null /proc/interrupts
 gives 0 'msix audit' 'no damage seen, and no interrupts either' -- $drive
 printed "^$drive: no damage seen"

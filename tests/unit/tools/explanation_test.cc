@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <sstream>
 #include <string>
@@ -134,6 +135,12 @@ TEST(Explanation, JsonHasTheSameTexts) {
   EXPECT_THAT(list[0]["remedy"].get<std::string>(), HasSubstr("--device 0000:01:00.0,vectors="));
   EXPECT_TRUE(list[1]["damaged"].is_null()) << "a VMM's own word says it";
   EXPECT_EQ(list[2]["damaged"], false);
+}
+
+TEST(Explanation, AVectorThatWasNotSeenIsNeitherDamagedNorSound) {
+  const Json list = explanations_json(std::array{Verdict::NotSeen}, "0000:01:00.0");
+  EXPECT_TRUE(list[0]["damaged"].is_null());
+  EXPECT_THAT(verdict_list({}), testing::ContainsRegex("\nnot seen +- +its entry"));
 }
 
 }  // namespace

@@ -20,13 +20,19 @@ TEST(MsixMetrics, HaveEachDevicesDamageAndCounts) {
   seen.rows = {{.vector = reported_vector(0), .host = HostInterrupt{.irq = 33, .counts = {3, 4}}},
                {.vector = reported_vector(7, Verdict::Cleared)}};
   const MsixView unseen{.function = {.bdf = {.device = 3}}};
-  const std::string metrics = msix_metrics({seen, unseen});
+  // The VMM answers, and cannot read the entry of a vector in use.
+  MsixView hidden{.function = {.bdf = {.device = 4}}, .source = "vmm"};
+  hidden.rows = {{.vector = reported_vector(0, Verdict::NotSeen)}};
+  hidden.rows[0].vector.bound = true;
+  const std::string metrics = msix_metrics({seen, unseen, hidden});
   for (const char* line : {
            "passthru_damaged_vectors{device=\"0000:00:02.0\"} 1\n"
-           "passthru_damaged_vectors{device=\"0000:00:03.0\"} 0\n",
+           "passthru_damaged_vectors{device=\"0000:00:03.0\"} 0\n"
+           "passthru_damaged_vectors{device=\"0000:00:04.0\"} 0\n",
            "\npassthru_vector_damage{device=\"0000:00:02.0\",vector=\"7\",verdict=\"cleared\"} 1\n",
            "\npassthru_device_seen{device=\"0000:00:02.0\"} 1\n"
-           "passthru_device_seen{device=\"0000:00:03.0\"} 0\n",
+           "passthru_device_seen{device=\"0000:00:03.0\"} 0\n"
+           "passthru_device_seen{device=\"0000:00:04.0\"} 0\n",
            "\npassthru_restored_vectors_total{device=\"0000:00:02.0\"} 5\n",
            "\npassthru_interrupts_total{device=\"0000:00:02.0\",vector=\"0\"} 7\n",
        }) {

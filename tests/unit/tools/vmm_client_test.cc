@@ -16,6 +16,7 @@
 #include <fstream>
 #include <thread>
 
+#include "inspect/inspection_json.h"
 #include "tests/fakes/sysfs_tree.h"
 #include "tests/unit/inspect/reported_vector.h"
 #include "tests/unit/tools/recv_limit.h"
@@ -355,6 +356,52 @@ TEST_F(VmmClientTest, VectorsOfOneThatNamesNoDeviceAreNotShown) {
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message(), HasSubstr("it answers for other devices"));
 }
+
+struct EntriesOfAVmm {
+  const char* name;
+  InterruptMode mode;
+  bool bound;
+  std::optional<MsixEntry> in_device;
+  const char* missing;  ///< "": nothing
+};
+
+class EntriesThatAVmmReads : public VmmClientTest,
+                             public ::testing::WithParamInterface<EntriesOfAVmm> {};
+
+TEST_P(EntriesThatAVmmReads, AreSeenOrMissing) {
+  Inspection inspection{};
+  inspection.device = kDrive;
+  inspection.interrupt_mode = GetParam().mode;
+  inspection.vectors.push_back(reported_vector(0, Verdict::MaskedByGuest));
+  inspection.vectors[0].bound = GetParam().bound;
+  inspection.vectors[0].in_device = GetParam().in_device;
+  answer({nlohmann::json{{"version", 1}, {"devices", std::vector{inspection}}}.dump() + '\n'});
+  SysfsTree tree;
+  tree.add({.bdf = "0000:00:02.0"});
+  auto client = connect();
+  const auto view = look_at_msix(tree.sysfs(), kDrive, &client, Idle::Leave);
+  ASSERT_TRUE(view) << view.error().message();
+  const std::string missing = GetParam().missing;
+  EXPECT_EQ(view->seen(), missing.empty());
+  EXPECT_EQ(view->missing, missing.empty() ? std::vector<std::string>{} : std::vector{missing});
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , EntriesThatAVmmReads,
+    testing::Values(EntriesOfAVmm{"Read", InterruptMode::Msix, true,
+                                  MsixEntry{0xfee0'0000, 0, 0x21, 0}, ""},
+                    EntriesOfAVmm{"Unused", InterruptMode::Msix, false, {}, ""},
+                    EntriesOfAVmm{"HiddenTable",
+                                  InterruptMode::Msix,
+                                  true,
+                                  {},
+                                  "the device's own table: the VMM cannot map it"},
+                    EntriesOfAVmm{"Msi",
+                                  InterruptMode::Msi,
+                                  true,
+                                  {},
+                                  "the device's own registers: it uses MSI, which has no table"}),
+    [](const auto& each) { return std::string(each.param.name); });
 
 TEST_F(VmmClientTest, WhatIsDamagedIsToldAlsoWhereItCannotBeHealed) {
   answer({"{\"version\":1,\"error\":\"the device does not answer\",\"errno\":5}\n"});

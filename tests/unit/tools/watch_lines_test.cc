@@ -214,7 +214,8 @@ TEST(WatchLines, AsJsonWhatNeverCameIsLeftOutUnlessItIsDamagedOrHasChanged) {
                                {{.index = 9, .verdict = Verdict::Unused, .changed = true},
                                 {.index = 8, .verdict = Verdict::Cleared},
                                 {.index = 7, .verdict = Verdict::Unused},
-                                {.index = 6, .verdict = Verdict::Ok}});
+                                {.index = 6, .verdict = Verdict::Ok},
+                                {.index = 5, .verdict = Verdict::NotSeen}});
   ASSERT_EQ(json["vectors"].size(), 2U);
   EXPECT_EQ(json["vectors"][0]["index"], 8);
   EXPECT_EQ(json["vectors"][0]["owner"], nullptr) << "no owner";
