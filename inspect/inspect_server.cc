@@ -60,7 +60,11 @@ Result<std::unique_ptr<InspectServer>> InspectServer::start(Domain& domain,
 
 InspectServer::InspectServer(Domain& domain, const std::vector<AssignedDevice*>& devices,
                              std::filesystem::path path, InspectAccess access, Descriptors fds)
-    : service_(domain, devices), path_(std::move(path)), access_(access), fds_(std::move(fds)) {
+    : service_(domain, devices),
+      path_(std::move(path)),
+      access_(access),
+      user_(::geteuid()),
+      fds_(std::move(fds)) {
   struct stat made = {};
   if (::lstat(path_.c_str(), &made) == 0) inode_ = made.st_ino;
 }
@@ -126,10 +130,15 @@ void InspectServer::accept_client() {
     if (!nobody) accept_later();
     return;
   }
-  if (clients_.size() < kMaxClients || make_room()) {
+  const bool other = is_of_other_user(fd);
+  const auto others = static_cast<size_t>(std::count_if(
+      clients_.begin(), clients_.end(), [](const Client& each) { return each.other_user; }));
+  const bool too_many_others = other && others >= kMaxGroupClients;
+  if ((!too_many_others && clients_.size() < kMaxClients) || make_room(too_many_others)) {
     // Without memory for the poll, the client is disconnected.
     if (!control(EPOLL_CTL_ADD, fd, EPOLLIN)) return;
-    clients_.emplace_back(std::move(fd), service_).patience = Clock::now() + access_.max_silence;
+    clients_.emplace_back(std::move(fd), service_, other).patience =
+        Clock::now() + access_.max_silence;
     return;
   }
   // The refusal fits into the buffer of a new socket, so the send does not block.
@@ -137,20 +146,30 @@ void InspectServer::accept_client() {
       InspectService::refusal(
           {.code = EAGAIN,
            .operation = "accept another client",
-           .cause = fmt::format("{} clients are connected already", kMaxClients),
+           .cause = too_many_others
+                        ? fmt::format("{} clients of other users are connected already", others)
+                        : fmt::format("{} clients are connected already", kMaxClients),
            .advice = "End one of them, for example a 'passthru msix watch'"}) +
       '\n';
   static_cast<void>(::send(fd.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL));
 }
 
-// Disconnects the client that has been idle for longest. Returns false if no client may be
-// disconnected.
-bool InspectServer::make_room() {
+bool InspectServer::is_of_other_user(const Fd& connection) const {
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  if (::getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return true;
+  return peer.uid != 0 && peer.uid != user_;
+}
+
+// Disconnects the client that has been idle for longest, of all clients or of those of other users.
+// Returns false if no client may be disconnected.
+bool InspectServer::make_room(bool of_other_users) {
   const auto idle_since = Clock::now() - access_.min_idle;
   auto longest = clients_.end();
   for (auto client = clients_.begin(); client != clients_.end(); ++client) {
     const bool idle = client->out.empty() && client->asked_at <= idle_since;
     if (!idle || client->session.watches_anything()) continue;
+    if (of_other_users && !client->other_user) continue;
     if (longest == clients_.end() || client->asked_at < longest->asked_at) longest = client;
   }
   if (longest == clients_.end()) return false;

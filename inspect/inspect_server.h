@@ -3,6 +3,8 @@
 // line of JSON in, one line out. inspect/inspect_service handles the requests.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -30,6 +32,9 @@ namespace passthru {
 class InspectServer {
  public:
   static constexpr size_t kMaxClients = 16;
+  /// Clients of other users, the members of `InspectAccess::group`, have at most so many of these
+  /// places. So they cannot keep the user of this process and root out.
+  static constexpr size_t kMaxGroupClients = 12;
   /// A client that has not read its whole answer by then is disconnected.
   static constexpr std::chrono::seconds kMaxPatience{5};
 
@@ -90,9 +95,11 @@ class InspectServer {
  private:
   using Clock = std::chrono::steady_clock;
   struct Client {
-    Client(Fd connection, InspectService& service) : fd(std::move(connection)), session(service) {}
+    Client(Fd connection, InspectService& service, bool other)
+        : fd(std::move(connection)), session(service), other_user(other) {}
     Fd fd;
     InspectService::Session session;
+    bool other_user;    ///< neither the user of this process nor root
     std::string in{};   ///< an incomplete request
     std::string out{};  ///< the answer, until the client has read it
     size_t sent = 0;    ///< bytes of `out`
@@ -114,7 +121,8 @@ class InspectServer {
   [[nodiscard]] Result<void> control(int operation, const Fd& fd, uint32_t events) const;
   void accept_client();
   void accept_later();
-  bool make_room();
+  [[nodiscard]] bool is_of_other_user(const Fd& connection) const;
+  bool make_room(bool of_other_users);
   bool serve(Client& client) const;
   static bool receive(Client& client);
   static bool send(Client& client);
@@ -125,6 +133,7 @@ class InspectServer {
   InspectService service_;
   const std::filesystem::path path_;
   const InspectAccess access_;
+  const uid_t user_;
   uint64_t inode_ = 0;  ///< of our socket at `path_`
   const Descriptors fds_;
   std::atomic<bool> stopping_ = false;

@@ -34,20 +34,34 @@ Result<sockaddr_un> address_of(const fs::path& path) {
   return address;
 }
 
-// Returns whether the path has a socket that no process serves any more: a killed process leaves
-// it.
-Result<bool> is_left_behind(const fs::path& path, const sockaddr_un& address) {
+// Names an open file for calls that take a path, and refuse a descriptor of O_PATH.
+std::string link_of(const Fd& file) {
+  return fmt::format("/proc/self/fd/{}", file.get());
+}
+
+// Removes a socket that no process serves any more: a killed process leaves it. The directory and
+// the socket are opened once. A user that replaces a part of the path meanwhile by a link does not
+// make this process remove a file elsewhere.
+Result<void> remove_left_behind(const fs::path& path) {
+  const fs::path parent = path.has_parent_path() ? path.parent_path() : ".";
+  const std::string name = path.filename();
+  const Fd directory(::open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const Fd socket(::openat(directory.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat found = {};
-  if (::lstat(path.c_str(), &found) != 0) return false;
+  if (!socket || ::fstat(socket.get(), &found) != 0) return {};  // bind(2) reports what is wrong
   if (!S_ISSOCK(found.st_mode)) {
     return fail(EEXIST, "create the inspect socket " + path.string(),
                 "the path exists and is not a socket");
   }
   const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe) return fail(errno, "create a socket");
-  const auto* name = reinterpret_cast<const sockaddr*>(&address);
-  const int refusal = ::connect(probe.get(), name, sizeof(address)) == 0 ? 0 : errno;
-  if (refusal == ECONNREFUSED) return true;
+  const sockaddr_un address = PASSTHRU_TRY(address_of(link_of(socket)));
+  const auto* target = reinterpret_cast<const sockaddr*>(&address);
+  const int refusal = ::connect(probe.get(), target, sizeof(address)) == 0 ? 0 : errno;
+  if (refusal == ECONNREFUSED) {
+    ::unlinkat(directory.get(), name.c_str(), 0);
+    return {};
+  }
   return fail(EADDRINUSE, "create the inspect socket " + path.string(),
               refusal == EACCES ? "the path exists, and is a socket of another user"
                                 : "another process serves this socket");
@@ -67,9 +81,7 @@ Result<void> give_access(const fs::path& path, const InspectAccess& access) {
         "Name a group that this user is a member of"));
   }
   if ((made.st_mode & 07777) == access.mode) return {};
-  // fchmod(2) refuses a descriptor of O_PATH.
-  const std::string link = fmt::format("/proc/self/fd/{}", socket.get());
-  if (::chmod(link.c_str(), access.mode) != 0) return fail(errno, operation);
+  if (::chmod(link_of(socket).c_str(), access.mode) != 0) return fail(errno, operation);
   return {};
 }
 
@@ -100,7 +112,7 @@ Result<fs::path> default_inspect_path() {
 
 Result<Fd> listen_at(const fs::path& path, int backlog, InspectAccess access) {
   const sockaddr_un address = PASSTHRU_TRY(address_of(path));
-  if (PASSTHRU_TRY(is_left_behind(path, address))) ::unlink(path.c_str());
+  PASSTHRU_TRY(remove_left_behind(path));
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail(errno, "create a socket");
   // Before the socket has a name: no client can connect while it has another mode.

@@ -3,7 +3,6 @@
 // security_file_open in the kernel).
 #include "prepare/attach_trial.h"
 
-#include <fmt/format.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -14,7 +13,6 @@
 #include <new>
 #include <span>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "vfio/attach_advice.h"
@@ -126,12 +124,10 @@ HostCheck check_attach(const Result<void>& tried) {
   if (tried) {
     return {kName, Answer::Ok, "tried: the nodes open, and a page was mapped for DMA", {}};
   }
-  const Error& error = tried.error();
-  const std::string cause =
-      error.cause.empty() ? std::generic_category().message(error.code) : error.cause;
-  // A guest that runs is no fault of the machine.
-  return {kName, error.code == EBUSY ? Answer::Warn : Answer::No,
-          fmt::format("{}: {}", error.operation, cause), error.advice};
+  Error error = tried.error();
+  const std::string remedy = std::move(error.advice);
+  error.advice.clear();
+  return {kName, Answer::No, "a trial has failed: " + error.message(), remedy};
 }
 
 }  // namespace passthru

@@ -53,6 +53,14 @@ bool is_unit_name(std::string_view text) {
   return !text.starts_with('-') && text.find_first_not_of(kLetters) == text.npos;
 }
 
+// A shell takes the next character as it is after a backslash, which systemd uses in names:
+// "a\x2db.service" is the unit of "a-b".
+std::string for_shell(const std::string& unit) {
+  std::string word;
+  for (const char c : unit) word += c == '\\' ? std::string("\\\\") : std::string(1, c);
+  return word;
+}
+
 bool is_user_id(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
 }
@@ -124,7 +132,7 @@ std::string Process::str() const {
 
 std::string Process::remedy() const {
   if (pid == 1 || unit == "systemd-logind.service") return {};
-  if (!unit.empty()) return "systemctl stop " + unit;
+  if (!unit.empty()) return "systemctl stop " + for_shell(unit);
   // A stopped process acts on SIGTERM only after SIGCONT.
   return stopped ? fmt::format("kill {0} && kill -CONT {0}", pid) : fmt::format("kill {}", pid);
 }

@@ -81,8 +81,7 @@ class Lines {
   explicit Lines(std::optional<size_t> columns) : columns_(columns) {}
 
   void add(const std::string& line, size_t indent) {
-    if (!columns_) return add_whole(line);
-    for (const std::string& part : wrapped(printable(line), *columns_, indent)) add_whole(part);
+    text_ += wrapped_lines(printable(line) + "\n", columns_, indent);
   }
   // A longer line than the terminal's is broken by the terminal, which copies it as one line.
   void add_whole(const std::string& line) { text_ += printable(line) + "\n"; }

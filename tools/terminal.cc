@@ -16,7 +16,6 @@ namespace passthru::tools {
 namespace {
 
 volatile std::sig_atomic_t stop_requested = 0;
-constexpr std::array kStopSignals = {SIGINT, SIGTERM, SIGHUP};
 
 // Returns zeros if stdout is not a terminal, or its size is unknown.
 winsize size_of_terminal() {
@@ -24,25 +23,6 @@ winsize size_of_terminal() {
   const bool known = ::isatty(STDOUT_FILENO) != 0 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
   return known ? size : winsize{};
 }
-
-// Blocks signals while it exists.
-class SignalsBlocked {
- public:
-  template <class Signals>
-  explicit SignalsBlocked(const Signals& signals) {
-    sigset_t set{};
-    ::sigemptyset(&set);
-    for (const int signal : signals) ::sigaddset(&set, signal);
-    ::pthread_sigmask(SIG_BLOCK, &set, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  [[nodiscard]] const sigset_t& before() const { return before_; }
-
- private:
-  sigset_t before_{};
-};
 
 // ---- The terminal of the live view. Signal handlers use it, so it is global.
 
@@ -143,31 +123,31 @@ std::optional<size_t> terminal_rows() {
   return size.ws_row == 0 ? std::nullopt : std::optional<size_t>(size.ws_row);
 }
 
+SignalsBlocked::SignalsBlocked(std::span<const int> signals) {
+  sigset_t set{};
+  ::sigemptyset(&set);
+  for (const int signal : signals) ::sigaddset(&set, signal);
+  ::pthread_sigmask(SIG_BLOCK, &set, &before_);
+}
+
+SignalsBlocked::~SignalsBlocked() {
+  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
+
 StopFlag::StopFlag() {
   stop_requested = 0;
   struct sigaction action = {};
   action.sa_handler = [](int) { stop_requested = 1; };
-  for (const int signal : kStopSignals) ::sigaction(signal, &action, nullptr);
+  for (const int signal : kSignals) ::sigaction(signal, &action, nullptr);
 }
 
 StopFlag::~StopFlag() {
   stop_requested = 0;
-  for (const int signal : kStopSignals) std::signal(signal, SIG_DFL);
+  for (const int signal : kSignals) std::signal(signal, SIG_DFL);
 }
 
 bool StopFlag::is_set() {
   return stop_requested != 0;
-}
-
-SignalsHeld::SignalsHeld() {
-  sigset_t held{};
-  ::sigemptyset(&held);
-  for (const int signal : kStopSignals) ::sigaddset(&held, signal);
-  ::pthread_sigmask(SIG_BLOCK, &held, &before_);
-}
-
-SignalsHeld::~SignalsHeld() {
-  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 Terminal::Terminal(bool wanted) : taken_(wanted && takes_escapes()) {
@@ -210,7 +190,7 @@ std::optional<char> Terminal::key(std::chrono::milliseconds wait) {
   // Signals arrive only during the wait: before it, the wait would miss them; after it, a stop
   // would leave the read in the shell's modes.
   const SignalsBlocked terminal_signals(kSignals);
-  const SignalsBlocked stop_signals(kStopSignals);
+  const SignalsBlocked stop_signals(StopFlag::kSignals);
   if (redraw_requested != 0 || stop_requested != 0) wait = {};
   const auto whole = std::chrono::floor<seconds>(wait);
   const timespec left{.tv_sec = whole.count(),

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace passthru::tools {
@@ -21,6 +22,20 @@ std::optional<size_t> terminal_columns();
 /// Returns its number of lines; nothing in the same cases.
 std::optional<size_t> terminal_rows();
 
+/// Blocks signals while it exists.
+class SignalsBlocked {
+ public:
+  explicit SignalsBlocked(std::span<const int> signals);
+  ~SignalsBlocked();
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+  /// Returns what was blocked before.
+  [[nodiscard]] const sigset_t& before() const { return before_; }
+
+ private:
+  sigset_t before_{};
+};
+
 /// While it exists, SIGINT, SIGTERM and SIGHUP set a flag instead of ending the process. Afterwards
 /// the flag is not set.
 class StopFlag {
@@ -30,18 +45,8 @@ class StopFlag {
   StopFlag(const StopFlag&) = delete;
   StopFlag& operator=(const StopFlag&) = delete;
   [[nodiscard]] static bool is_set();
-};
 
-/// While it exists, SIGINT, SIGTERM and SIGHUP are blocked; afterwards they end the process.
-class SignalsHeld {
- public:
-  SignalsHeld();
-  ~SignalsHeld();
-  SignalsHeld(const SignalsHeld&) = delete;
-  SignalsHeld& operator=(const SignalsHeld&) = delete;
-
- private:
-  sigset_t before_{};
+  static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
 };
 
 /// The terminal of a live view. There is at most one at a time.

@@ -160,7 +160,7 @@ int rebind(const RebindHost& host, const RebindOptions& options, const Rebinding
   Result<void> done;
   {
     // All or nothing: a signal must not leave half a plan, except while the kernel waits.
-    const SignalsHeld held;
+    const SignalsBlocked blocked(StopFlag::kSignals);
     done = carry_out(plan, host.apply);
   }
   if (!done) return report_error(done.error());

@@ -20,7 +20,7 @@ struct WaitOptions {
 /// Makes a change as `apply_to_files`. A child process makes each write, so that the command can
 /// end before the write does. After `silence`, says what the command waits for. From then on
 /// SIGINT, SIGTERM and SIGHUP end the wait; before, they stay pending. The caller blocks these
-/// signals (SignalsHeld), and has no other threads that take them.
+/// signals (SignalsBlocked), and has no other threads that take them.
 ///
 /// Errors:
 /// - ECANCELED: a signal has ended the wait, and is no longer pending. The child goes on.

@@ -9,13 +9,14 @@
 namespace passthru::tools {
 namespace {
 
-// The number of letters to change, add, remove or swap with their neighbour ("optimal string
-// alignment"). Keeps three rows of the table: of this letter of `a` and of the two before it.
 bool is_same_letter(char one, char other) {
   const auto small = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
   return small(one) == small(other);
 }
 
+// Returns the number of letters to change, add, remove or swap with their neighbour ("optimal
+// string alignment"). Keeps three rows of the table: of this letter of `a` and of the two before
+// it.
 size_t distance(std::string_view a, std::string_view b) {
   std::vector<size_t> two_ago;
   std::vector<size_t> last(b.size() + 1);
@@ -25,7 +26,8 @@ size_t distance(std::string_view a, std::string_view b) {
     for (size_t j = 1; j <= b.size(); ++j) {
       const size_t change = is_same_letter(a[i - 1], b[j - 1]) ? 0 : 1;
       row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + change});
-      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      const bool swapped = i > 1 && j > 1 && is_same_letter(a[i - 1], b[j - 2]) &&
+                           is_same_letter(a[i - 2], b[j - 1]);
       if (swapped) row[j] = std::min(row[j], two_ago[j - 2] + 1);
     }
     two_ago = std::move(last);

@@ -13,9 +13,10 @@ namespace passthru::tools {
 namespace {
 
 constexpr const char* kExplainFooter =
-    "Explains a verdict of 'passthru msix show', 'watch' or 'audit': what it means for a vector,\n"
-    "how it comes about, and what to do. Without VERDICT it lists all verdicts, worst first.\n"
-    "'passthru msix show DEVICE --explain' explains those of a device.\n"
+    "Explains a verdict of 'passthru msix show', 'watch' or 'audit': what it\n"
+    "means for a vector, how it comes about, and what to do. Without VERDICT it\n"
+    "lists all verdicts, worst first. 'passthru msix show DEVICE --explain'\n"
+    "explains those of a device.\n"
     "\n"
     "Exit status: 0 explained, 2 there is no such verdict.\n"
     "\n"

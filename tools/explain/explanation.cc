@@ -134,14 +134,6 @@ std::string for_device(std::string text, const std::string& device) {
   return text;
 }
 
-// In a pipe a text is one line, which grep finds whole.
-std::string fitted(const std::string& text, std::optional<size_t> columns, size_t indent) {
-  if (!columns) return text + '\n';
-  std::string lines;
-  for (const std::string& line : wrapped(text, *columns, indent)) lines += line + '\n';
-  return lines;
-}
-
 }  // namespace
 
 // Without a default: the compiler reports a verdict that has no text.
@@ -212,14 +204,13 @@ std::string verdict_list(std::optional<size_t> columns) {
 
 std::string explanation_text(Verdict verdict, const std::string& device,
                              std::optional<size_t> columns) {
-  constexpr size_t kIndent = 2;
-  const std::string margin(kIndent, ' ');
+  constexpr size_t kHang = 2;
   const Explanation its = explanation(verdict);
-  const std::string first = fmt::format("{}{}: {}", to_string(verdict),
+  const std::string first = fmt::format("{}{}: {}\n", to_string(verdict),
                                         is_damage(verdict) ? " (damage)" : "", its.meaning);
-  return fitted(first, columns, kIndent) +
-         fitted(margin + for_device(its.cause, device), columns, kIndent) +
-         fitted(margin + for_device(its.remedy, device), columns, kIndent);
+  const std::string others =
+      fmt::format("  {}\n  {}\n", for_device(its.cause, device), for_device(its.remedy, device));
+  return wrapped_lines(first, columns, kHang) + wrapped_lines(others, columns, 0);
 }
 
 Json explanations_json(std::span<const Verdict> verdicts, const std::string& device) {

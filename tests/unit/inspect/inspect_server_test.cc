@@ -16,6 +16,7 @@ namespace passthru {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using tools::VmmClient;
 
@@ -241,6 +242,56 @@ TEST_F(InspectServerTest, MoreClientsThanThereIsRoomForAreHungUpOn) {
   EXPECT_THAT(refused.error().message(), HasSubstr("16 clients are connected already"));
   clients.clear();
   EXPECT_TRUE(eventually([this] { return static_cast<bool>(inspect()); }));
+}
+
+/// A test whose clients also connect as a user that is neither root nor the server's.
+class InspectServerOfAGroup : public InspectServerTest {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root, to connect as another user for a moment";
+    InspectServerTest::SetUp();
+    fs::permissions(directory, fs::perms(0755));
+  }
+  Fd connect_as_other() {
+    EXPECT_EQ(::seteuid(65534), 0);
+    Fd client = connect_raw();
+    EXPECT_EQ(::seteuid(0), 0);
+    return client;
+  }
+  static constexpr mode_t kForOthers = 0666;
+};
+
+TEST_F(InspectServerOfAGroup, ItsMembersLeavePlacesForTheOwner) {
+  start({.mode = kForOthers});
+  std::vector<Fd> members;
+  for (size_t i = 0; i < InspectServer::kMaxGroupClients; ++i)
+    members.push_back(connect_as_other());
+  EXPECT_THAT(receive_all(connect_as_other()),
+              HasSubstr("12 clients of other users are connected already. End one of them"));
+  std::vector<VmmClient> owners;
+  for (size_t i = members.size(); i < InspectServer::kMaxClients; ++i) {
+    auto client = VmmClient::connect(path);
+    ASSERT_TRUE(client);
+    EXPECT_TRUE(client->inspect());
+    owners.push_back(std::move(*client));
+  }
+  EXPECT_THAT(receive_all(connect_raw()), HasSubstr("16 clients are connected already"));
+}
+
+TEST_F(InspectServerOfAGroup, AMemberTooManyTakesOnlyThePlaceOfAMember) {
+  start({.mode = kForOthers, .min_idle = std::chrono::milliseconds(0)});
+  auto owner = VmmClient::connect(path);
+  ASSERT_TRUE(owner);
+  ASSERT_TRUE(owner->inspect()) << "it has been idle for longest";
+  std::vector<Fd> members;
+  std::array<char, 1> byte{};
+  for (size_t i = 0; i <= InspectServer::kMaxGroupClients; ++i) {
+    members.push_back(connect_as_other());
+    send(members.back(), "{\"request\":\"list\"}\n");
+    ASSERT_EQ(::recv(members.back().get(), byte.data(), 1, 0), 1) << i;
+  }
+  EXPECT_THAT(receive_all(members[0]), EndsWith("\n")) << "it was disconnected";
+  EXPECT_TRUE(owner->inspect());
 }
 
 TEST_F(InspectServerTest, AnErrorOfTheVmmReachesTheCommand) {

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Tests of paths at which no inspect socket can be made: the exact errors, and that existing files
 // stay.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include "inspect/inspect_server.h"
 #include "inspect/inspect_socket.h"
@@ -81,6 +85,30 @@ TEST_F(InspectSocketPath, ALinkToASocketThatIsServedIsNoSocketEither) {
             words(directory / "link", "the path exists and is not a socket"));
   EXPECT_EQ(refusal(directory / "vm.sock").message(),
             words(directory / "vm.sock", "another process serves this socket"));
+}
+
+// The test wins this race only in some of the rounds.
+TEST_F(InspectSocketPath, ADirectoryThatIsReplacedMeanwhileLosesNoFile) {
+  constexpr unsigned kRounds = 20'000;
+  const fs::path place = directory / "place";
+  const fs::path link = directory / "link";
+  const fs::path other = directory / "other" / "vm.sock";
+  fs::create_directory(place);
+  fs::create_directory(other.parent_path());
+  fs::create_symlink("other", link);
+  std::ofstream(other) << "untouched";
+  std::atomic<bool> done = false;
+  std::thread replacing([&] {
+    while (!done) ::renameat2(AT_FDCWD, place.c_str(), AT_FDCWD, link.c_str(), RENAME_EXCHANGE);
+  });
+  unsigned made = 0;
+  for (unsigned round = 0; round < kRounds && fs::is_regular_file(other); ++round) {
+    made += listen_at(place / "vm.sock", 1) ? 1 : 0;  // it ends at once, and leaves its socket
+  }
+  done = true;
+  replacing.join();
+  EXPECT_GT(made, 1U) << "a socket was left and replaced in some rounds";
+  EXPECT_TRUE(fs::is_regular_file(other));
 }
 
 TEST_F(InspectSocketPath, ADirectoryThatIsNotThereIsNotMade) {

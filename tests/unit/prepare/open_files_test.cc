@@ -163,6 +163,8 @@ TEST_F(OpenFiles, AServiceIsStoppedInsteadOfItsProcess) {
   EXPECT_EQ(described(8).remedy(), "systemctl stop --user -M 1000@ pipewire.service");
   tree.put("run/proc/8/cgroup", "0::/system.slice/a:b-C_9.service\n");
   EXPECT_EQ(described(8).remedy(), "systemctl stop a:b-C_9.service");
+  tree.put("run/proc/8/cgroup", "0::/system.slice/a\\x2db.service\n");
+  EXPECT_EQ(described(8).remedy(), "systemctl stop a\\\\x2db.service") << "a shell removes one";
   tree.put("run/proc/8/cgroup", "0::/user.slice/user-1000.slice/user@1000.service/x.scope\n");
   EXPECT_EQ(described(8).remedy(), "kill 8");
   tree.put("run/proc/8/cgroup", "0::/machine.slice/x.service\n");

@@ -15,7 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "pci/host_interrupts.h"
+#include "tests/fakes/sysfs_tree.h"
+#include "tests/unit/tools/made_up_sys.h"
 #include "tests/unit/tools/scripted_vmm.h"
 #include "tests/unit/tools/terminal_job.h"
 #include "tools/commands.h"
@@ -31,22 +32,11 @@ constexpr const char* kScreenBefore = "\x1b[m\x1b[?1049l";
 // No test waits so long: what comes nevertheless does not wait for the interval.
 constexpr const char* kHour = "3600";
 
-/// A real function, because the command reads the machine's sysfs. The host's counts of a busy
-/// function would disturb the test.
-std::optional<Bdf> any_quiet_function() {
-  const Sysfs sysfs;
-  for (const Bdf bdf : sysfs.functions().value_or(std::vector<Bdf>{})) {
-    if (host_interrupts(sysfs, bdf).empty()) return bdf;
-  }
-  return std::nullopt;
-}
-
 class MsixWatch : public ::testing::Test {
  protected:
   void SetUp() override {
-    const auto found = any_quiet_function();
-    if (!found) GTEST_SKIP() << "needs a PCI function that uses no interrupts";
-    device = *found;
+    tree.add({});
+    if (!may_enter_sys(tree.root())) GTEST_SKIP() << "needs root to create a mount namespace";
     std::array<char, 32> name{"/tmp/passthru-XXXXXX"};
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     directory = name.data();
@@ -60,7 +50,8 @@ class MsixWatch : public ::testing::Test {
 
   /// Starts the command on the terminal and lets the VMM answer.
   void run(const std::string& options, const char* term = "xterm", unsigned max_looks = UINT_MAX) {
-    const auto watch = [&] {
+    const auto watch = [&]() -> int {
+      if (!enter_sys(tree.root())) return kUsage;
       CLI::App app;
       int status = kDone;
       add_msix(app, status);
@@ -83,7 +74,8 @@ class MsixWatch : public ::testing::Test {
   void press(char key) const { job->press(key); }
   [[nodiscard]] bool echoes() const { return (job->modes()[0] & kByLine) != 0; }
 
-  Bdf device{};
+  const Bdf device = kDevice;
+  SysfsTree tree;
   fs::path directory{};
   std::unique_ptr<ScriptedVmm> vmm{};
   std::unique_ptr<TerminalJob> job = std::make_unique<TerminalJob>();

@@ -22,6 +22,7 @@ TEST(Nearest, SuggestsAWordWithFewWrongLetters) {
       {"list", "list"},
       {"LIST", "list"},
       {"Bnd", "bind"},
+      {"ILST", "list"},
       {"", ""},
       {"x", ""},
       {"xy", ""},

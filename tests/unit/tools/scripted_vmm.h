@@ -64,6 +64,8 @@ class ScriptedVmm {
     });
   }
   [[nodiscard]] unsigned looks() const { return looks_; }
+  /// Makes vector 0 damaged in all looks, for this cause. Call it before `serve`.
+  void damage(const std::string& why) { damage_ = why; }
 
  private:
   using Json = nlohmann::json;
@@ -81,6 +83,10 @@ class ScriptedVmm {
       inspection.vectors.push_back(reported_vector(vector));
       inspection.vectors.back().delivered = look * each_time;
     }
+    if (!damage_.empty()) {
+      inspection.vectors[0] = reported_vector(0, Verdict::Cleared);
+      inspection.vectors[0].why = damage_;
+    }
     SourceStats timed;
     timed.latency_log2_ns[10] = look;
     inspection.vectors[2].forwarded = timed;
@@ -88,6 +94,7 @@ class ScriptedVmm {
   }
 
   const Bdf device_;
+  std::string damage_{};
   const Fd listener_{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   std::atomic<unsigned> looks_ = 0;
   std::thread thread_;

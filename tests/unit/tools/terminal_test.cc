@@ -9,10 +9,10 @@
 namespace passthru::tools {
 namespace {
 
-TEST(SignalsHeld, WaitUntilWhatIsUnderWayIsDone) {
+TEST(SignalsBlocked, WaitUntilWhatIsUnderWayIsDone) {
   const StopFlag stop;
   {
-    const SignalsHeld held;
+    const SignalsBlocked blocked(StopFlag::kSignals);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::raise(signal);
     EXPECT_FALSE(StopFlag::is_set());
   }

@@ -81,7 +81,7 @@ TEST_F(VisibleWait, AWriteThatTakesLongIsReportedOnce) {
 }
 
 TEST_F(VisibleWait, CtrlCEndsTheWaitAndIsUsedUp) {
-  const SignalsHeld held;
+  const SignalsBlocked blocked(StopFlag::kSignals);
   ASSERT_EQ(::pthread_kill(::pthread_self(), SIGINT), 0);
   const auto done = apply(blocking(), std::chrono::milliseconds(100));
   ASSERT_FALSE(done);
@@ -98,7 +98,7 @@ TEST_F(VisibleWait, CtrlCDoesNotEndAWriteThatCompletesSoon) {
   tree.put("attribute", "old");
   sigset_t pending{};
   {
-    const SignalsHeld held;
+    const SignalsBlocked blocked(StopFlag::kSignals);
     ASSERT_EQ(::pthread_kill(::pthread_self(), SIGINT), 0);
     EXPECT_TRUE(apply({FileChange::Kind::Write, tree.root() / "attribute", "new"},
                       std::chrono::seconds(60)));
