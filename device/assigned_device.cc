@@ -36,14 +36,25 @@ uint32_t AssignedDevice::Impl::config_read(uint32_t offset, unsigned width) {
 }
 
 void AssignedDevice::Impl::config_write(uint32_t offset, unsigned width, uint32_t value) {
+  bool moved = false;
+  bool resets = false;
   {
     MutexLock lock(device_mutex_);
     if (!answers_guest()) return;
     accessed_ = true;
-    apply(config_->write(offset, width, value));
-    if (phase_ != Phase::Resetting) return;
+    const ConfigChange change = config_->write(offset, width, value);
+    moved = change.decode_changed;
+    apply(change);
+    resets = phase_ == Phase::Resetting;
   }
-  end_guest_reset();
+  if (resets) return end_guest_reset();
+  if (moved) wait_for_peers();
+}
+
+// The guest may start DMA to the BAR as soon as its write has returned. No other access waits.
+void AssignedDevice::Impl::wait_for_peers() {
+  domain_.peers().wait_for_mapped();
+  domain_.peers().tell_refusal();
 }
 
 void AssignedDevice::Impl::apply(const ConfigChange& change) {

@@ -25,6 +25,7 @@ constexpr std::chrono::milliseconds kSecondRead{10};
 }  // namespace
 
 Result<uint32_t> AssignedDevice::Impl::check_health() {
+  domain_.peers().tell_refusal();
   for (bool read_before = false;; read_before = true) {
     // Without the lock: no access waits for the second read.
     if (read_before) std::this_thread::sleep_for(kSecondRead);

@@ -43,6 +43,8 @@ class AssignedDevice::Impl : public VectorObserver, public BusResetMember {
   uint32_t config_read(uint32_t offset, unsigned width) PASSTHRU_EXCLUDES(device_mutex_);
   void config_write(uint32_t offset, unsigned width, uint32_t value)
       PASSTHRU_EXCLUDES(resets_mutex_, device_mutex_);
+  /// Waits a short time until devices reach the BARs where they are now.
+  void wait_for_peers() PASSTHRU_EXCLUDES(device_mutex_);
   [[nodiscard]] const BarAccess& bar_access() const { return bar_access_; }
   [[nodiscard]] std::vector<BarSpanMemory> bar_spans(unsigned bar) PASSTHRU_EXCLUDES(device_mutex_);
   [[nodiscard]] BarInspection bar_info(unsigned bar) PASSTHRU_EXCLUDES(device_mutex_);

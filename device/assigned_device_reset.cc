@@ -39,6 +39,7 @@ void AssignedDevice::Impl::end_guest_reset() {
     if (!attached() || phase_ != Phase::Resetting) return;
     device = device_;
   }
+  domain_.peers().wait_for_unmapped();
   auto done = reset_device(*device);
   device.reset();
   MutexLock lock(device_mutex_);
@@ -55,7 +56,8 @@ Result<void> AssignedDevice::Impl::reset_device(VfioDevice& device) {
   return reset_while_busy([&] { return device.reset(); }, [this] { return leaving_.load(); });
 }
 
-// Removes the guest's view first: no guest access may reach the device while it is reset.
+// Removes the guest's view first: no guest access may reach the device while it is reset. Nor may
+// DMA of other devices: before the reset, `wait_for_unmapped` waits for that without a lock.
 void AssignedDevice::Impl::disarm() {
   ignore(bars_->place({}), "removing BARs never fails");
   interrupts_->stop();
@@ -91,6 +93,7 @@ Result<void> AssignedDevice::Impl::reset_hardware(const std::set<Bdf>& reset_now
     if (!attached() || !options_.reset || done.contains(bdf())) return {};
     device = device_;
   }
+  domain_.peers().wait_for_unmapped();
   done.merge(PASSTHRU_TRY(reset_device_or_bus(*device, reset_now)));
   return {};
 }

@@ -25,9 +25,13 @@ Error no_state(const char* operation, Bdf bdf, int code, const char* cause) {
 }  // namespace
 
 Result<DeviceDescriptors> AssignedDevice::Impl::descriptors() {
-  MutexLock lock(device_mutex_);
-  const auto& device = left_ ? left_ : device_;
+  std::shared_ptr<VfioDevice> device;
+  {
+    MutexLock lock(device_mutex_);
+    device = left_ ? left_ : device_;
+  }
   if (!device) return tl::unexpected(no_device("hand the device over", "it was detached"));
+  // Without the lock: this waits while memory is mapped for DMA.
   return device->descriptors();
 }
 
@@ -122,7 +126,9 @@ Result<std::string> AssignedDevice::save_state() {
 }
 
 Result<void> AssignedDevice::load_state(std::string_view state) {
-  return impl_->load_state(state);
+  PASSTHRU_TRY(impl_->load_state(state));
+  impl_->wait_for_peers();
+  return {};
 }
 
 }  // namespace passthru

@@ -25,12 +25,15 @@ Domain::Domain(std::shared_ptr<Kernel> kernel, Hypervisor& hypervisor, Sysfs sys
       ports_(kPortLimit, &hypervisor, 0, GuestSpace::Ports),
       left_bars_(hypervisor) {}
 
+// In both: a BAR that has left the guest may still be mapped at the address of new RAM.
 Result<void> Domain::add_memory(uint64_t address, std::span<std::byte> memory, bool writable) {
+  peers_.wait_for_unmapped();
   return dma_.add(address, memory, writable);
 }
 
 Result<void> Domain::add_memory_file(uint64_t address, int fd, uint64_t offset,
                                      std::span<std::byte> memory, bool writable) {
+  peers_.wait_for_unmapped();
   return dma_.add_file(address, fd, offset, memory, writable);
 }
 

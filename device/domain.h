@@ -32,6 +32,7 @@ class Domain {
 
   /// Adds guest RAM that devices may reach: `memory` appears to them at guest-physical `address`.
   /// It is mapped for DMA now if a device is attached, otherwise when the first device is attached.
+  /// Waits for BARs that leave these addresses, and while the kernel maps other memory.
   ///
   /// Errors:
   /// - EINVAL: the memory is not page aligned, or overlaps.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "device/vmm_placer.h"
 
-#include <span>
 #include <utility>
 
 namespace passthru {
@@ -65,16 +64,15 @@ void VmmPlacer::offer_to_peers(unsigned bar, const Bar& target) {
   if (!place.address) return;
   for (const WindowSpan& span : target.window_spans()) {
     const uint64_t address = *place.address + span.offset;
-    if (domain_.dma().offer(address, std::span(span.memory, span.size))) {
-      place.peers.push_back(address);
-    }
+    if (address % domain_.kernel().page_size() != 0) continue;
+    place.peers.push_back({.address = address, .size = span.size, .memory = span.memory});
+    domain_.peers().show(place.peers.back());
   }
 }
 
-// Before the VMM removes the BAR, as in P2pMapper.
 void VmmPlacer::hide_from_peers(unsigned bar) {
-  for (const uint64_t address : std::exchange(places_[bar].peers, {})) {
-    domain_.dma().forget(address);
+  for (const GuestMapping& part : std::exchange(places_[bar].peers, {})) {
+    domain_.peers().hide(part);
   }
 }
 

@@ -26,8 +26,8 @@ class VmmPlacer final : public BarPlacer {
   VmmPlacer& operator=(const VmmPlacer&) = delete;
 
   Result<void> place(const BarTargets& bars, const BarAddresses& placement) override;
-  /// The VMM has waited in `place_bar`.
-  void wait_for_removed() override {}
+  /// The VMM has waited for accesses in `place_bar`. Waits for DMA of other devices.
+  void wait_for_removed() override { domain_.peers().wait_for_unmapped(); }
 
  private:
   /// A BAR as the VMM has it.
@@ -35,7 +35,7 @@ class VmmPlacer final : public BarPlacer {
     std::optional<uint64_t> address{};  ///< empty: removed, or the VMM failed to remove it
     /// The guest may reach its memory. Null: the VMM has removed it.
     std::shared_ptr<AccessTarget> shown{};
-    std::vector<uint64_t> peers{};  ///< guest addresses of the parts that devices reach
+    std::vector<GuestMapping> peers{};  ///< the parts that devices may reach
   };
 
   Result<void> put(unsigned bar, const BarTargets& bars, uint64_t address);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// epoll_loop.cc - A VMM with a loop of its own: the library starts no thread.
+// epoll_loop.cc - A VMM with a loop of its own: no thread of the library calls it.
 //
 //   $ c++ -std=c++20 epoll_loop.cc $(pkg-config --cflags --libs passthru) -o epoll_loop
 //   $ ./epoll_loop 0000:01:00.0 10              (a device on vfio-pci with MSI-X; it is reset)

@@ -253,6 +253,7 @@ void AddressSpace::wait_for_removed() {
     reclaimed_->wait(done, std::memory_order_acquire);
   }
   for (const auto& gone : leaving) gone->wait(false, std::memory_order_acquire);
+  if (mapper_ != nullptr) mapper_->wait_for_unmapped();
 }
 
 std::vector<GuestMapping> AddressSpace::mappings() const {

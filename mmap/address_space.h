@@ -23,6 +23,9 @@ namespace passthru {
 /// Offsets need not be page aligned. Only whole guest pages that are backed by whole host pages are
 /// mapped; the rest is trapped. The last span may end beyond its window (a BAR smaller than a page,
 /// alone in its page). That page is mapped while no other window is in it.
+///
+/// The memory must stay valid until `AddressSpace::wait_for_removed`, called after the window was
+/// removed, has returned. The mapper may show it to devices until then.
 struct WindowSpan {
   uint64_t offset = 0;
   uint64_t size = 0;

@@ -26,7 +26,8 @@ struct GuestMapping {
 /// The guest's physical memory, or its I/O ports.
 enum class GuestSpace { Memory, Ports };
 
-/// Called with AddressSpace's lock held: must not call back into the AddressSpace.
+/// Called with AddressSpace's lock held, unless a function says otherwise: must not call back into
+/// the AddressSpace.
 class GuestMapper {
  public:
   virtual ~GuestMapper() = default;
@@ -36,6 +37,9 @@ class GuestMapper {
   /// guest may still reach it: the memory stays mapped in this process, and the caller tries again
   /// at its next change.
   virtual Result<void> unmap(const GuestMapping& mapping) = 0;
+  /// Waits until the memory of mappings that were removed before may be freed. Called without the
+  /// AddressSpace's lock. For a mapper that also shows the memory to devices.
+  virtual void wait_for_unmapped() {}
 
   /// Announces a range of guest addresses that the library answers: the VMM sends accesses that
   /// exit there to `AddressSpace::read` and `write`. For a VMM that dispatches exits by address.

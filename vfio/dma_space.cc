@@ -95,7 +95,10 @@ Result<void> DmaSpace::add_memory(uint64_t iova, Memory memory) {
     }
   }
   // Optional memory may be in some address spaces only.
-  if (refused || (somewhere && !needed)) return {};
+  if (refused || (somewhere && !needed)) {
+    count_maps();
+    return {};
+  }
   drop(*added);
   memory_.erase(added);
   return refused;
@@ -108,9 +111,10 @@ Result<void> DmaSpace::remove(uint64_t iova) {
     return fail(ENOENT, fmt::format("remove guest memory at {:#x}", iova),
                 "no memory was added there");
   }
-  PASSTHRU_TRY(unmap(*found));
-  memory_.erase(found);
-  return {};
+  auto unmapped = unmap(*found);
+  if (unmapped) memory_.erase(found);
+  count_maps();
+  return unmapped;
 }
 
 void DmaSpace::forget(uint64_t iova) {
@@ -119,6 +123,7 @@ void DmaSpace::forget(uint64_t iova) {
   if (found == memory_.end()) return;
   drop(*found);
   memory_.erase(found);
+  count_maps();
 }
 
 Result<void> DmaSpace::use_container(Fd container) {
@@ -180,6 +185,7 @@ Result<Fd> DmaSpace::attach_cdev(Fd device, bool allow_unsafe_interrupts, Attach
     forget_maps(Backend::Cdev);
     return tl::unexpected(std::move(attached).error());
   }
+  if (runs) count_maps();
   if (!first || runs) return device;
   if (auto mapped = map_all(Backend::Cdev); !mapped) {
     ioas_.detach(std::move(device));
@@ -252,12 +258,14 @@ Result<std::vector<IovaRange>> DmaSpace::usable_iova_ranges() {
 }
 
 std::vector<DmaMaps> DmaSpace::maps() const {
-  MutexLock lock(space_mutex_);
+  MutexLock lock(maps_mutex_);
+  return maps_;
+}
+
+void DmaSpace::count_maps() {
   std::vector<DmaMaps> all;
   for (const Backend backend : kBackends) {
-    const IommuSpace& in = backend == Backend::Group ? static_cast<const IommuSpace&>(container_)
-                                                     : static_cast<const IommuSpace&>(ioas_);
-    if (!in.active()) continue;
+    if (!space(backend).active()) continue;
     DmaMaps maps{.backend = backend};
     for (const auto& [iova, memory] : memory_) {
       if (!memory.in_iommu[index_of(backend)]) continue;
@@ -266,7 +274,8 @@ std::vector<DmaMaps> DmaSpace::maps() const {
     }
     all.push_back(maps);
   }
-  return all;
+  MutexLock lock(maps_mutex_);
+  maps_ = std::move(all);
 }
 
 Result<void> DmaSpace::map_in(IommuSpace& space, const Memories::value_type& memory) {
@@ -319,12 +328,14 @@ Result<void> DmaSpace::map_all(Backend backend) {
     auto mapped = map(backend, each);
     if (!mapped && each.second.needed) return mapped;
   }
+  count_maps();
   return {};
 }
 
 void DmaSpace::forget_maps(Backend backend) {
   if (space(backend).active()) return;
   for (auto& [iova, memory] : memory_) memory.in_iommu[index_of(backend)] = false;
+  count_maps();
 }
 
 // Unmaps the memory in every space, whatever the others answer.

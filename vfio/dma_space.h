@@ -133,8 +133,9 @@ class DmaSpace {
   /// - the errno of the kernel.
   Result<std::vector<IovaRange>> usable_iova_ranges() PASSTHRU_EXCLUDES(space_mutex_);
 
-  /// Returns an entry for each address space that has a device in it.
-  [[nodiscard]] std::vector<DmaMaps> maps() const PASSTHRU_EXCLUDES(space_mutex_);
+  /// Returns an entry for each address space that has a device in it. Waits for no call of the
+  /// kernel: while a call changes the space, returns the entries from before.
+  [[nodiscard]] std::vector<DmaMaps> maps() const PASSTHRU_EXCLUDES(maps_mutex_);
 
  private:
   struct Memory {
@@ -159,14 +160,20 @@ class DmaSpace {
   [[nodiscard]] bool is_mapped_already(Backend backend, const Memory& memory,
                                        const Error& refused) const PASSTHRU_REQUIRES(space_mutex_);
   void forget_maps(Backend backend) PASSTHRU_REQUIRES(space_mutex_);
+  /// Makes `maps` return the entries of now.
+  void count_maps() PASSTHRU_REQUIRES(space_mutex_);
   Result<void> unmap(Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
   void drop(const Memories::value_type& memory) PASSTHRU_REQUIRES(space_mutex_);
 
   Kernel& kernel_;
-  mutable Mutex space_mutex_;  ///< protects the memory and the attached devices
+  /// Protects the memory and the attached devices. It is held while the kernel pins memory, which
+  /// takes seconds, so no thread may wait for it with a lock that a vCPU waits for.
+  mutable Mutex space_mutex_;
   Container container_ PASSTHRU_GUARDED_BY(space_mutex_);
   Ioas ioas_ PASSTHRU_GUARDED_BY(space_mutex_);
   Memories memory_ PASSTHRU_GUARDED_BY(space_mutex_);  ///< by IOVA
+  mutable Mutex maps_mutex_;                           ///< taken last
+  std::vector<DmaMaps> maps_ PASSTHRU_GUARDED_BY(maps_mutex_);
 };
 
 }  // namespace passthru

@@ -154,6 +154,7 @@ Result<void> FakeKernel::map_into(AddressSpace& space, uint64_t iova, uint64_t s
 Result<void> FakeKernel::map_ioas(int iommufd, uint32_t ioas, uint64_t iova,
                                   std::span<std::byte> memory, bool /*writable*/) {
   constexpr const char* kCall = "IOMMU_IOAS_MAP";
+  const FakeHook::Around around(dma_hook, kCall);
   MutexLock lock(kernel_mutex_);
   PASSTHRU_TRY(
       enter({.name = kCall, .fd = iommufd, .index = ioas, .offset = iova, .size = memory.size()}));
@@ -201,6 +202,7 @@ Result<void> FakeKernel::copy_ioas(int iommufd, const IoasRange& from, uint32_t 
 
 Result<void> FakeKernel::unmap_ioas(int iommufd, const IoasRange& range) {
   constexpr const char* kCall = "IOMMU_IOAS_UNMAP";
+  const FakeHook::Around around(dma_hook, kCall);
   MutexLock lock(kernel_mutex_);
   PASSTHRU_TRY(enter({.name = kCall,
                       .fd = iommufd,

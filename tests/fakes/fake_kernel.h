@@ -84,6 +84,8 @@ class FakeKernel final : public Kernel {
   /// Runs before and after each call on an open device or an eventfd. A SET_IRQS that disables an
   /// index has its own name, "disable VFIO_DEVICE_SET_IRQS".
   FakeHook hook{};
+  /// Runs before and after each call that maps or unmaps memory for DMA, on any thread.
+  FakeHook dma_hook{};
 
   std::string iomem{};  ///< the content of /proc/iomem
   // ---- another process ----

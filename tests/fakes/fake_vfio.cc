@@ -182,6 +182,7 @@ Result<uint64_t> FakeKernel::locked_memory_limit() {
 Result<void> FakeKernel::map_dma(int container, uint64_t iova, std::span<std::byte> memory,
                                  bool /*writable*/) {
   constexpr const char* kCall = "VFIO_IOMMU_MAP_DMA";
+  const FakeHook::Around around(dma_hook, kCall);
   MutexLock lock(kernel_mutex_);
   const uint64_t size = memory.size();
   PASSTHRU_TRY(enter({.name = kCall, .fd = container, .offset = iova, .size = size}));
@@ -214,6 +215,7 @@ Result<std::vector<IovaRange>> FakeKernel::container_iova_ranges(int container) 
 
 Result<void> FakeKernel::unmap_dma(int container, uint64_t iova, uint64_t size) {
   constexpr const char* kCall = "VFIO_IOMMU_UNMAP_DMA";
+  const FakeHook::Around around(dma_hook, kCall);
   MutexLock lock(kernel_mutex_);
   PASSTHRU_TRY(enter({.name = kCall, .fd = container, .offset = iova, .size = size}));
   auto found = PASSTHRU_TRY(find_container(container, kCall));

@@ -107,10 +107,10 @@ class AnyFailure : public AssignedFixture,
   }
   void leave_it_to_the_next() {
     ASSERT_NO_FATAL_FAILURE(open());
-    EXPECT_EQ(kernel->dma_mappings(), 1U) << "RAM";
+    EXPECT_EQ(dma_mappings(), 1U) << "RAM";
     ASSERT_NO_FATAL_FAILURE(use());
     EXPECT_TRUE(mapped(kWindow));
-    EXPECT_EQ(kernel->dma_mappings(), 2U) << "RAM and the BAR";
+    EXPECT_EQ(dma_mappings(), 2U) << "RAM and the BAR";
     detach();
     expect_nothing_left();
   }

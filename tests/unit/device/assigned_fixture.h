@@ -76,6 +76,11 @@ class VmFixture : public ::testing::Test {
     }
     return false;
   }
+  /// Counts the DMA mappings when devices reach the BARs where they are now.
+  size_t dma_mappings() {
+    EXPECT_TRUE(eventually([this] { return domain.peers().wait_for_mapped(); }));
+    return kernel->dma_mappings();
+  }
   /// Returns the kinds of all events.
   [[nodiscard]] std::vector<Event::Kind> told() const {
     std::vector<Event::Kind> kinds;

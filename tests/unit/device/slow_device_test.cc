@@ -3,7 +3,6 @@
 // devices must not wait for it.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -13,32 +12,12 @@
 
 #include "device/device_monitor.h"
 #include "tests/unit/device/assigned_fixture.h"
+#include "tests/unit/device/slow_call.h"
 
 namespace passthru {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// A kernel call that blocks until the test releases it.
-class SlowCall {
- public:
-  /// Only the first call waits.
-  void wait() {
-    if (entered_.exchange(true)) return;
-    was_released_ = eventually([this] { return release_.load(); });
-  }
-  [[nodiscard]] bool is_entered() const {
-    return eventually([this] { return entered_.load(); });
-  }
-  void release() { release_ = true; }
-  /// Returns false if the call gave up because another thread was waiting for it.
-  [[nodiscard]] bool was_released() const { return was_released_; }
-
- private:
-  std::atomic<bool> entered_{false};
-  std::atomic<bool> release_{false};
-  std::atomic<bool> was_released_{false};
-};
 
 class SlowDeviceTest : public VmFixture {
  protected:

@@ -218,22 +218,22 @@ TEST_F(VmmPlacement, TheNextDeviceAtTheSameAddressReplacesABarThatWasNotRemoved)
 /// BARs 0 and 1 are one part each, BAR 3 has two beside its MSI-X table.
 TEST_F(VmmPlacement, OtherDevicesReachTheBarsWhereTheyAre) {
   decode(kPorts | kMemory);
-  EXPECT_EQ(kernel->dma_mappings(), 4U);
+  EXPECT_EQ(dma_mappings(), 4U);
   device->config_write(kBar0, 4, static_cast<uint32_t>(kElsewhere));
-  EXPECT_EQ(kernel->dma_mappings(), 4U);
+  EXPECT_EQ(dma_mappings(), 4U);
   EXPECT_FALSE(domain.remove_memory(kWindow));
   host.refused_places = {kWindow};
   device->config_write(kBar0, 4, static_cast<uint32_t>(kWindow));
-  EXPECT_EQ(kernel->dma_mappings(), 4U) << "a refused move changes nothing";
+  EXPECT_EQ(dma_mappings(), 4U) << "a refused move changes nothing";
   decode(0);
-  EXPECT_EQ(kernel->dma_mappings(), 0U);
+  EXPECT_EQ(dma_mappings(), 0U);
 }
 
 TEST_F(VmmPlacement, OtherDevicesDoNotReachABarThatIsNotRemoved) {
   decode(kMemory);
   host.kept_bars = {0};
   decode(0);
-  EXPECT_EQ(kernel->dma_mappings(), 0U);
+  EXPECT_EQ(dma_mappings(), 0U);
   host.kept_bars.clear();
 }
 
@@ -241,7 +241,7 @@ TEST_F(VmmPlacement, ABarThatTheIommuRefusesIsTheGuestsAllTheSame) {
   kernel->fail(tested_backend() == Backend::Cdev ? "IOMMU_IOAS_MAP" : "VFIO_IOMMU_MAP_DMA", EFAULT);
   decode(kMemory);
   EXPECT_EQ(placed(), memory);
-  EXPECT_EQ(kernel->dma_mappings(), 3U);
+  EXPECT_EQ(dma_mappings(), 3U);
 }
 
 TEST_F(VmmPlacement, AVmmThatDoesNotPlaceBarsRefusesThem) {
