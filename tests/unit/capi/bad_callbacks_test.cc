@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <functional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -62,6 +63,8 @@ TEST_F(BadCallbacks, ACallbackThatFailsLeavesADeviceThatWorksAfterACheck) {
        {"map", "unmap", "create_route", "update_route", "arm", "arm_intx", "file_added"}) {
     create();
     vmm.host.fail_next(failing, ENOSPC);
+    bool called = false;
+    vmm.host.hook.set([&](std::string_view call, bool /*after*/) { called |= call == failing; });
     const auto given = options();
     passthru_device* device = nullptr;
     const int first = passthru_device_open(domain, &given, &device);
@@ -71,10 +74,15 @@ TEST_F(BadCallbacks, ACallbackThatFailsLeavesADeviceThatWorksAfterACheck) {
     place(device, kCWindow + 0x10000);
     place(device);
     enable_msix(device);
-    for (unsigned round = 0; round < 2; ++round) program_by_address(1);
+    program_by_address(1);
+    const uint32_t data = message_of(1).data + 1;
+    const uint64_t data_of_vector_1 = kCWindow + kCTable + 16 + 8;
+    EXPECT_EQ(passthru_domain_mmio_write(domain, data_of_vector_1, &data, 4), 0);
     EXPECT_EQ(passthru_device_check(device, nullptr), 0) << failing;
     EXPECT_EQ(passthru_device_trigger(device, 1), 0) << failing << passthru_last_error();
     EXPECT_EQ(vmm.host.delivered().size(), 1U) << failing;
+    EXPECT_TRUE(called || first != 0) << failing;
+    vmm.host.hook.set({});
     EXPECT_EQ(passthru_domain_destroy(domain), 0);
     EXPECT_TRUE(kernel->nothing_leaked()) << failing;
     domain = nullptr;
