@@ -5,6 +5,9 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <utility>
+
+#include "vfio/attach_advice.h"
 
 namespace passthru {
 namespace {
@@ -12,24 +15,11 @@ namespace {
 constexpr const char* kCheckName = "kvm";
 constexpr const char* kNewerKernel = "Use a newer kernel";
 
-std::string advice_for(int code) {
+/// Returns the check of a KVM that is not usable, without its text. The remedy is empty if the
+/// error has its own advice.
+HostCheck cure_for(int code) {
+  HostCheck check{kCheckName, Answer::No, {}, {}};
   switch (code) {
-    case ENOENT:
-    case ENODEV:
-    case ENXIO:
-      return "Load kvm-intel or kvm-amd with modprobe, and enable virtualization in the firmware";
-    case EACCES:
-    case EPERM:
-      return "Run as root, or join the group that owns the file (usually: adduser USER kvm)";
-    default:
-      return {};
-  }
-}
-
-/// Returns the check of a KVM that is not usable, without its text.
-HostCheck cure_for(const Error& error) {
-  HostCheck check{kCheckName, Answer::No, {}, error.advice};
-  switch (error.code) {
     case ENOENT:
     case ENODEV:
     case ENXIO:
@@ -37,7 +27,6 @@ HostCheck cure_for(const Error& error) {
       check.commands = {"modprobe kvm-intel || modprobe kvm-amd"};
       break;
     case EACCES:
-    case EPERM:
       check.remedy = "Run as root, or join the group of the file, usually kvm, and log in again";
       check.commands = {"usermod -aG kvm \"$USER\""};
       break;
@@ -55,9 +44,13 @@ HostCheck cure_for(const Error& error) {
 Result<Fd> open_kvm(const std::string& device) {
   Fd kvm(::open(device.c_str(), O_RDWR | O_CLOEXEC));
   if (kvm) return kvm;
-  const int code = errno;
-  return tl::unexpected(
-      Error{.code = code, .operation = "open " + device}.advise(advice_for(code)));
+  return tl::unexpected(explain_kvm({.code = errno, .operation = "open " + device}, device));
+}
+
+Error explain_kvm(Error error, const std::string& device) {
+  if (error.code == EPERM) return explain_cgroup(std::move(error), device);
+  const std::string remedy = remedy_text(cure_for(error.code));
+  return std::move(error).advise(remedy);
 }
 
 Result<KvmLimits> kvm_limits_of_host(const std::string& device) {
@@ -69,7 +62,8 @@ Result<KvmLimits> kvm_limits_of_host(const std::string& device) {
 HostCheck check_kvm(const Result<KvmLimits>& limits) {
   if (!limits) {
     Error error = limits.error();
-    HostCheck check = cure_for(error);
+    HostCheck check = cure_for(error.code);
+    if (check.remedy.empty()) check.remedy = error.advice;
     error.advice.clear();
     check.what = "KVM is not usable: " + error.message();
     return check;

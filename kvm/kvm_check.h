@@ -16,8 +16,12 @@ namespace passthru {
 ///
 /// Errors:
 /// - ENOENT, ENODEV, ENXIO: no module is loaded, or virtualization is off.
-/// - EACCES, EPERM: this user may not open it.
+/// - EACCES: this user may not open it.
+/// - EPERM: the device cgroup of this process does not allow it.
 Result<Fd> open_kvm(const std::string& device = "/dev/kvm");
+
+/// Explains why KVM did not open. Pure.
+Error explain_kvm(Error error, const std::string& device);
 
 /// Returns the limits of every VM of this machine whose IOAPIC is KVM's own. Creates no VM. Errors:
 /// those of `open_kvm` and of `kvm_limits`.

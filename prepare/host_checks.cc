@@ -24,7 +24,7 @@ HostCheck not_openable(const char* name, const Error& error) {
       error.cause.empty() ? std::generic_category().message(error.code) : error.cause;
   HostCheck check{name, No, fmt::format("{} cannot be opened: {}", error.operation, cause),
                   error.advice};
-  if (error.code == EACCES || error.code == EPERM) {
+  if (error.code == EACCES) {
     check.remedy = "Run as root, or give this user the node";
     check.commands = {fmt::format("chown \"$USER\" {}", error.operation)};
   }

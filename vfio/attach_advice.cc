@@ -31,8 +31,8 @@ Error not_of_that_kind(Error error, int fd, const char* kind, const char* node) 
       .advise(fmt::format("Open {} and pass that descriptor", node));
 }
 
-/// Explains EPERM of an open of a node. Its owner and mode give EACCES; the device cgroup gives
-/// EPERM, also to root.
+}  // namespace
+
 Error explain_cgroup(Error error, const std::string& node) {
   return std::move(error)
       .because("the device cgroup of this process does not allow it")
@@ -40,8 +40,6 @@ Error explain_cgroup(Error error, const std::string& node) {
                           "DeviceAllow={} rw",
                           node));
 }
-
-}  // namespace
 
 Error explain_container(Error error) {
   switch (error.code) {

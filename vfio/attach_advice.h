@@ -14,12 +14,14 @@
 
 namespace passthru {
 
-/// The next four functions explain EACCES by the owner and the mode of the node, and EPERM by the
-/// device cgroup.
-///
+// EACCES of an open comes from the owner and the mode of the node. EPERM comes from the device
+// cgroup, also for root.
+
+/// Explains EPERM of an open of a node in /dev.
+Error explain_cgroup(Error error, const std::string& node);
 /// Explains why /dev/vfio/vfio did not open.
 Error explain_container(Error error);
-/// Explains why /dev/vfio/GROUP did not open: ENOENT, EBUSY, EACCES.
+/// Explains why /dev/vfio/GROUP did not open.
 Error explain_group(Error error, uint32_t group);
 /// Returns the error for a group with a device that is bound to a host driver.
 Error group_not_viable(uint32_t group);

@@ -42,16 +42,17 @@ agree() {
 }
 
 check_abi() {
-  local library=build/release/libpassthru.so.0 map=capi/libpassthru.map symbols wrong
+  local library=build/release/libpassthru.so.0 map=capi/libpassthru.map symbols functions wrong
   if [ ! -e $library ]; then
     echo "abi: $library does not exist. Run: cmake --preset release && cmake --build --preset release" >&2
     return 1
   fi
   symbols=$(symbols_of_map)
+  functions=$(sed 's/@.*//' <<<"$symbols")
   wrong=$(
-    agree $map "$(sed 's/@.*//' <<<"$symbols")" include/passthru/ "$(functions_of_headers)"
-    used "$(sed 's/@.*//' <<<"$symbols")" 'the C++ interface' include/passthru/*.hpp
-    used "$(sed 's/@.*//' <<<"$symbols")" tests/fuzz/abi_fuzz.cc tests/fuzz/abi_fuzz.cc
+    agree $map "$functions" include/passthru/ "$(functions_of_headers)"
+    used "$functions" 'the C++ interface' include/passthru/*.hpp
+    used "$functions" tests/fuzz/abi_fuzz.cc tests/fuzz/abi_fuzz.cc
     agree $map "$symbols" $library "$(symbols_of_library $library)"
     agree $map "$symbols" debian/libpassthru0.symbols "$(symbols_of_package)"
     agree include/passthru/version.h "$(version_of_header)" debian/changelog "$(changelog_version)"

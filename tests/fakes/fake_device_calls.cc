@@ -88,7 +88,7 @@ Result<std::vector<HotResetFunction>> FakeKernel::hot_reset_info(int device) {
   const uint8_t bus = found->spec().bdf.bus;
   if (bus == 0) return passthru::fail(ENODEV, kName);
   MutexLock lock(kernel_mutex_);
-  const Handle& handle = handles_.at(device);
+  const Handle& handle = *PASSTHRU_TRY(find(device, kName));
   std::vector<HotResetFunction> functions;
   for (FakeDevice* each : on_bus(bus)) {
     HotResetFunction function{.bdf = each->spec().bdf};
@@ -110,8 +110,8 @@ Result<void> FakeKernel::hot_reset(int device, std::span<const int> groups) {
   std::vector<FakeDevice*> affected;
   {
     MutexLock lock(kernel_mutex_);
-    const Handle& own = handles_.at(device);
-    if ((own.cdev != nullptr) != groups.empty()) return passthru::fail(EINVAL, kName);
+    const Handle& own = *PASSTHRU_TRY(find(device, kName));
+    if (own.cdev.has_value() != groups.empty()) return passthru::fail(EINVAL, kName);
     affected = on_bus(found->spec().bdf.bus);
     if (groups.size() > affected.size()) return passthru::fail(EINVAL, kName);
     std::set<uint32_t> owned;

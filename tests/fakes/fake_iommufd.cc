@@ -52,10 +52,8 @@ Result<Fd> FakeKernel::open_cdev(const std::string& name) {
   PASSTHRU_TRY(enter({.name = "open_cdev"}));
   for (auto& device : devices_) {
     if (device->spec().cdev() != name || !device->spec().on_vfio) continue;
-    return hand_out({.peer = Fd(),
-                     .group = device->spec().group,
-                     .device = device.get(),
-                     .cdev = std::make_shared<Cdev>()});
+    return hand_out(
+        {.peer = Fd(), .group = device->spec().group, .device = device.get(), .cdev = Cdev{}});
   }
   return passthru::fail(ENOENT, "open /dev/vfio/devices/" + name);
 }
@@ -130,7 +128,7 @@ Result<void> FakeKernel::destroy_ioas(int iommufd, uint32_t ioas) {
   reap();
   const AddressSpace* space = PASSTHRU_TRY(find_space(iommufd, ioas, kCall));
   if (space->devices != 0) return passthru::fail(EBUSY, kCall);
-  handles_.at(iommufd).iommufd->spaces.erase(ioas);
+  PASSTHRU_TRY(find_iommufd(iommufd, kCall))->spaces.erase(ioas);
   return {};
 }
 

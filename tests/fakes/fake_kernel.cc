@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The common part of the fake kernel's calls: recording, injected failures, and descriptors. Each
-// descriptor is one end of a pipe; its closing shows at the other end.
+// The common part of the fake kernel's calls: recording, injected failures, and open files. Each
+// file is one end of a pipe; its last close shows at the other end.
 #include "tests/fakes/fake_kernel.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,13 @@ uint64_t eventfd_id(int fd) {
     if (word == "eventfd-id:" && info >> id) return id + 1;
   }
   return 0;
+}
+
+/// Returns the number of the pipe behind a descriptor.
+std::optional<ino_t> pipe_of(int fd) {
+  struct stat file = {};
+  if (::fstat(fd, &file) != 0 || !S_ISFIFO(file.st_mode)) return std::nullopt;
+  return file.st_ino;
 }
 
 bool closed(const Fd& peer) {
@@ -120,7 +128,7 @@ size_t FakeKernel::dma_mappings() {
     if (container != nullptr && counted.insert(container).second) count += container->dma.size();
   };
   std::set<const Iommufd*> iommufds;
-  for (const auto& [fd, handle] : handles_) {
+  for (const auto& [pipe, handle] : handles_) {
     add(handle.container.get());
     const Iommufd* const iommufd = handle.cdev ? handle.cdev->iommufd.get() : handle.iommufd.get();
     if (iommufd == nullptr || !iommufds.insert(iommufd).second) continue;
@@ -143,29 +151,18 @@ Result<void> FakeKernel::enter(FakeCall call) {
 }
 
 Result<Fd> FakeKernel::hand_out(Handle handle) {
-  reap();  // the new descriptor may have the number of a closed descriptor
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return passthru::fail(errno, "pipe2");
   handle.peer = Fd(ends[0]);
-  handles_[ends[1]] = std::move(handle);
-  return Fd(ends[1]);
-}
-
-Fd FakeKernel::duplicate(int fd) {
-  MutexLock lock(kernel_mutex_);
-  const Handle& original = handles_.at(fd);
-  auto copy = hand_out({.peer = Fd(),
-                        .container = original.container,
-                        .group = original.group,
-                        .device = original.device,
-                        .cdev = original.cdev,
-                        .iommufd = original.iommufd});
-  return copy ? std::move(*copy) : Fd();
+  Fd file(ends[1]);
+  handles_[*pipe_of(file.get())] = std::move(handle);
+  return file;
 }
 
 Result<FakeKernel::Handle*> FakeKernel::find(int fd, const char* call) {
   reap();
-  auto found = handles_.find(fd);
+  const auto pipe = pipe_of(fd);
+  const auto found = pipe ? handles_.find(*pipe) : handles_.end();
   if (found == handles_.end()) return passthru::fail(EBADF, call);
   return &found->second;
 }
@@ -202,14 +199,13 @@ void FakeKernel::reap() {
   std::erase_if(handles_, [&](const auto& entry) {
     if (!closed(entry.second.peer)) return false;
     const Handle& handle = entry.second;
-    const bool last = handle.cdev.use_count() == 1;
-    if (last && handle.cdev->space != 0) {
+    if (handle.cdev && handle.cdev->space != 0) {
       --handle.cdev->iommufd->spaces.at(handle.cdev->space).devices;
     }
     if (handle.opens_device()) released.insert(handle.device);
     return true;
   });
-  for (const auto& [fd, handle] : handles_) {
+  for (const auto& [pipe, handle] : handles_) {
     if (handle.opens_device()) released.erase(handle.device);
   }
   for (FakeDevice* device : released) device->released();

@@ -4,10 +4,13 @@
 // the real kernel.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -88,14 +91,11 @@ class FakeKernel final : public Kernel {
   FakeHook dma_hook{};
 
   std::string iomem{};  ///< the content of /proc/iomem
-  // ---- another process ----
-
-  /// Returns another descriptor of the same file, as dup(2) and SCM_RIGHTS do.
-  Fd duplicate(int fd);
 
   // ---- leaks ----
 
-  /// Counts open containers, groups, devices and eventfds.
+  /// Counts open containers, iommufds, groups, devices and eventfds. A file counts once, however
+  /// many descriptors it has.
   size_t open_fds();
   size_t mappings() const;  ///< of regions
   size_t dma_mappings();    ///< in all containers
@@ -184,14 +184,13 @@ class FakeKernel final : public Kernel {
     std::shared_ptr<Iommufd> iommufd{};  ///< unset: not bound
     uint32_t space = 0;                  ///< the address space of the device; 0: not attached
   };
-  /// The object behind a descriptor. The descriptor is one end of a pipe, so that closing it shows
-  /// at `peer`. Duplicates share what the pointers point to.
+  /// An open file. It is one end of a pipe, so that closing its last descriptor shows at `peer`.
   struct Handle {
     Fd peer;
     std::shared_ptr<Container> container{};  ///< set: a container
     uint32_t group = 0;
     FakeDevice* device = nullptr;        ///< set: a device
-    std::shared_ptr<Cdev> cdev{};        ///< set: a device that was opened through its own node
+    std::optional<Cdev> cdev{};          ///< set: a device that was opened through its own node
     std::shared_ptr<Iommufd> iommufd{};  ///< set: an iommufd
 
     /// Returns whether calls reach the device.
@@ -208,6 +207,7 @@ class FakeKernel final : public Kernel {
   /// Records a call. Returns an Error if the call must fail.
   Result<void> enter(FakeCall call) PASSTHRU_REQUIRES(kernel_mutex_);
   Result<Fd> hand_out(Handle handle) PASSTHRU_REQUIRES(kernel_mutex_);
+  /// Returns the file of a descriptor: any that refers to it, as dup(2) and SCM_RIGHTS make them.
   Result<Handle*> find(int fd, const char* call) PASSTHRU_REQUIRES(kernel_mutex_);
   Result<std::shared_ptr<Container>> find_container(int fd, const char* call)
       PASSTHRU_REQUIRES(kernel_mutex_);
@@ -230,7 +230,7 @@ class FakeKernel final : public Kernel {
   /// Records a call on a device. The caller then calls the device without the kernel's lock.
   std::vector<FakeDevice*> on_bus(uint8_t bus) const PASSTHRU_REQUIRES(kernel_mutex_);
   Result<FakeDevice*> enter_device(FakeCall call);
-  /// Releases the descriptors that were closed since the last call.
+  /// Releases the files that were closed since the last call.
   void reap() PASSTHRU_REQUIRES(kernel_mutex_);
   Result<void> check_token(const FakeDevice& device, std::string_view option)
       PASSTHRU_REQUIRES(kernel_mutex_);
@@ -247,7 +247,7 @@ class FakeKernel final : public Kernel {
   mutable Mutex kernel_mutex_;  ///< protects everything below
   std::vector<std::unique_ptr<FakeDevice>> devices_ PASSTHRU_GUARDED_BY(kernel_mutex_);
   std::map<uint32_t, Group> groups_ PASSTHRU_GUARDED_BY(kernel_mutex_);
-  std::map<int, Handle> handles_ PASSTHRU_GUARDED_BY(kernel_mutex_);
+  std::map<ino_t, Handle> handles_ PASSTHRU_GUARDED_BY(kernel_mutex_);  ///< keyed by pipe
   std::map<int, uint64_t> eventfds_
       PASSTHRU_GUARDED_BY(kernel_mutex_);  ///< the kernel's id, keyed by descriptor
   std::map<std::byte*, size_t> mapped_ PASSTHRU_GUARDED_BY(kernel_mutex_);

@@ -78,7 +78,7 @@ Result<void> FakeKernel::set_container(int group, int container) {
   if (found->container) return passthru::fail(EINVAL, kCall);
   // If the container already has its IOMMU, the kernel attaches the group at once.
   if (target->iommu) PASSTHRU_TRY(check_remapping(kCall));
-  target->groups.insert(handles_.at(group).group);
+  target->groups.insert(PASSTHRU_TRY(find(group, kCall))->group);
   found->container = std::move(target);
   return {};
 }
@@ -88,7 +88,7 @@ Result<void> FakeKernel::unset_container(int group) {
   MutexLock lock(kernel_mutex_);
   PASSTHRU_TRY(enter({.name = kCall, .fd = group}));
   Group* found = PASSTHRU_TRY(find_group(group, kCall));
-  const uint32_t number = handles_.at(group).group;
+  const uint32_t number = PASSTHRU_TRY(find(group, kCall))->group;
   if (!found->container) return passthru::fail(EINVAL, kCall);
   const bool device_open = std::any_of(handles_.begin(), handles_.end(), [&](const auto& entry) {
     return entry.second.device != nullptr && entry.second.group == number;
@@ -152,7 +152,7 @@ Result<Fd> FakeKernel::open_device(int group, const std::string& name) {
   MutexLock lock(kernel_mutex_);
   PASSTHRU_TRY(enter({.name = kCall, .fd = group}));
   const Group* found = PASSTHRU_TRY(find_group(group, kCall));
-  const uint32_t number = handles_.at(group).group;
+  const uint32_t number = PASSTHRU_TRY(find(group, kCall))->group;
   if (!found->container || !found->container->iommu || !found->viable)
     return passthru::fail(EINVAL, kCall);
   reap();

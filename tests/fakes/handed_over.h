@@ -3,18 +3,24 @@
 // device's descriptors.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <utility>
 
+#include "base/fd.h"
 #include "device/assigned_device.h"
 
 namespace passthru {
 
-/// Duplicates the descriptors of `device` with `duplicate`, from int to Fd. Gives `next` the
-/// container or the iommufd, unless it has one, and returns the source of the device.
-template <class Duplicate>
-DeviceSource handed_over(AssignedDevice& device, Domain& next, Duplicate duplicate) {
+/// Returns another descriptor of the same file, as another process gets it by SCM_RIGHTS.
+inline Fd duplicate(int fd) {
+  return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+/// Duplicates the descriptors of `device`. Gives `next` the container or the iommufd, unless it has
+/// one, and returns the source of the device.
+inline DeviceSource handed_over(AssignedDevice& device, Domain& next) {
   const DeviceDescriptors all = device.descriptors().value();
   DmaSpace& dma = next.dma();
   if (dma.iommu_fd(all.backend) < 0) {

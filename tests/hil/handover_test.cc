@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Tests on real VFIO that a second VMM goes on with a device without a reset, on duplicates of the
 // first VMM's descriptors. QEMU's edu signals an interrupt when a register is written.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/pci_regs.h>
@@ -43,8 +42,7 @@ class Handover : public AssignedEdu {
     const Bdf bdf = borrowed->bdf();
     auto opened = AssignedDevice::open(
         next_domain, {.device = bdf, .guest_address = {.device = 1}, .start = DeviceStart::Keep},
-        handed_over(*device, next_domain,
-                    [](int fd) { return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }));
+        handed_over(*device, next_domain));
     ASSERT_TRUE(opened) << opened.error().message();
     next = std::move(*opened);
     const auto state = device->save_state();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tests of a device through the C interface: events, resets, its state, DMA.
+// Tests of a device through the C interface: events, resets, its state as JSON, DMA.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "base/fd.h"
 #include "tests/unit/capi/capi_fixture.h"
@@ -88,40 +87,6 @@ TEST_F(CapiDevice, ItsStateIsReadableAsJson) {
   passthru_free(json);
 }
 
-TEST_F(CapiDevice, ASavedDeviceGoesOnElsewhereAndOnlyCloses) {
-  create();
-  passthru_device* device = open();
-  place(device);
-  size_t largest = 0;
-  ASSERT_EQ(passthru_device_state_save(device, nullptr, &largest), 0);
-  std::vector<std::byte> state(largest);
-  size_t size = largest - 1;
-  EXPECT_EQ(passthru_device_state_save(device, state.data(), &size), -ENOSPC);
-  EXPECT_EQ(vmm.host.mappings().size(), 1U) << "nothing has changed";
-  passthru_descriptors descriptors{};
-  descriptors.size = sizeof descriptors;
-  ASSERT_EQ(passthru_device_descriptors(device, &descriptors), 0);
-  EXPECT_GE(descriptors.device, 0);
-  const unsigned resets = hardware.resets();
-  size = largest;
-  ASSERT_EQ(passthru_device_state_save(device, state.data(), &size), 0) << passthru_last_error();
-  EXPECT_LT(size, largest);
-  EXPECT_THAT(vmm.host.mappings(), IsEmpty());
-  uint32_t ids = 0;
-  EXPECT_EQ(passthru_device_config_read(device, 0, 4, &ids), 0);
-  EXPECT_EQ(ids, UINT32_MAX) << "an empty slot";
-  EXPECT_EQ(passthru_device_state_save(device, state.data(), &largest), -ENODEV);
-  EXPECT_EQ(hardware.resets(), resets);
-}
-
-TEST_F(CapiDevice, AStateIsLoadedOnlyIntoADeviceThatWaitsForIt) {
-  create();
-  passthru_device* device = open();
-  const uint32_t state = 0;
-  EXPECT_EQ(passthru_device_state_load(device, &state, sizeof state), -EINVAL);
-  EXPECT_THAT(passthru_last_error(), HasSubstr("runs already"));
-}
-
 TEST_F(CapiDevice, MemoryIsMappedForDmaWhileADeviceIsOpen) {
   create();
   alignas(4096) static std::byte memory[8192];
@@ -135,14 +100,7 @@ TEST_F(CapiDevice, MemoryIsMappedForDmaWhileADeviceIsOpen) {
 }
 
 TEST_F(CapiDevice, MemoryOfAFileIsMappedByTheFileIfTheKernelCan) {
-  const FakeSpec spec = FakeSpec::e1000e();
-  kernel->add(spec);
-  sysfs.add_iommufd();
-  sysfs.add({.bdf = "0000:00:03.0",
-             .driver = "vfio-pci",
-             .group = spec.group,
-             .vfio_dev = true,
-             .cdev = spec.cdev()});
+  plug_with_node(FakeSpec::e1000e());
   constexpr size_t kSize = 8192;
   const Fd file(::memfd_create("guest memory", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   ASSERT_TRUE(file);

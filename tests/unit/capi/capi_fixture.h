@@ -209,10 +209,20 @@ class CapiFixture : public ::testing::Test {
     EXPECT_TRUE(kernel->nothing_leaked());
   }
 
-  FakeDevice& plug(const FakeSpec& spec = FakeSpec::nvme()) {
+  /// Adds a device; `cdev` is the name of its node, or empty.
+  FakeDevice& plug(const FakeSpec& spec = FakeSpec::nvme(), const std::string& cdev = {}) {
     const std::string bdf = spec.bdf.str();
-    sysfs.add({.bdf = bdf.c_str(), .driver = "vfio-pci", .group = spec.group, .vfio_dev = true});
+    sysfs.add({.bdf = bdf.c_str(),
+               .driver = "vfio-pci",
+               .group = spec.group,
+               .vfio_dev = true,
+               .cdev = cdev});
     return kernel->add(spec);
+  }
+  /// Adds a device that can be opened by its group and by its own node.
+  FakeDevice& plug_with_node(const FakeSpec& spec) {
+    sysfs.add_iommufd();
+    return plug(spec, spec.cdev());
   }
   void create(const passthru_callbacks& callbacks = all_callbacks()) {
     const auto made =
@@ -260,6 +270,9 @@ class CapiFixture : public ::testing::Test {
     });
   }
 
+  /// Returns the message that `program` gives a vector.
+  static MsiMessage message_of(unsigned vector) { return {0xfee0'0000, 0x40 + vector}; }
+
   SysfsTree sysfs;
   std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
   FakeVmm vmm{*kernel};
@@ -270,9 +283,6 @@ class CapiFixture : public ::testing::Test {
 class CapiDevice : public CapiFixture {
  protected:
   CapiDevice() : hardware(plug()) {}
-
-  /// Returns the message that `program` gives a vector.
-  static MsiMessage message_of(unsigned vector) { return {0xfee0'0000, 0x40 + vector}; }
 
   FakeDevice& hardware;
 };

@@ -257,9 +257,9 @@ TEST_P(WaitingDevice, WithoutTheOtherProcesssDescriptorsNothingIsOpened) {
   const DeviceDescriptors all = device->descriptors().value();
   DeviceSource source;
   if (GetParam() == Backend::Cdev) {
-    source.cdev = kernel->duplicate(all.device);
+    source.cdev = duplicate(all.device);
   } else {
-    source.group = kernel->duplicate(all.group);
+    source.group = duplicate(all.group);
   }
   const auto alone = try_next({}, std::move(source));
   ASSERT_FALSE(alone);

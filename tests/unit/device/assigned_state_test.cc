@@ -317,15 +317,9 @@ TEST_P(AssignedState, ADeviceGoesOnThroughSeveralProcesses) {
   ASSERT_TRUE(state) << state.error().message();
   FakeHypervisor third_host(*kernel);
   Domain third_domain(kernel, third_host, sysfs.sysfs());
-  const DeviceDescriptors all = next->descriptors().value();
-  const bool cdev = all.backend == Backend::Cdev;
-  ASSERT_TRUE(cdev ? third_domain.dma().use_iommufd(kernel->duplicate(all.iommu))
-                   : third_domain.dma().use_container(kernel->duplicate(all.iommu)));
-  DeviceSource source;
-  (cdev ? source.cdev : source.group) = kernel->duplicate(cdev ? all.device : all.group);
   auto third = AssignedDevice::open(third_domain,
                                     {.device = hardware->spec().bdf, .start = DeviceStart::Keep},
-                                    std::move(source));
+                                    handed_over(*next, third_domain));
   ASSERT_TRUE(third) << third.error().message();
   ASSERT_TRUE((*third)->load_state(*state));
   next.reset();

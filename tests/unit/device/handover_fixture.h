@@ -34,9 +34,7 @@ class HandoverFixture : public AssignedFixture, public ::testing::WithParamInter
     open(options, {.backend = GetParam()});
   }
   /// Gives duplicates of the device's descriptors to the second VMM.
-  DeviceSource hand_over() {
-    return handed_over(*device, next_domain, [this](int fd) { return kernel->duplicate(fd); });
-  }
+  DeviceSource hand_over() { return handed_over(*device, next_domain); }
   Result<std::unique_ptr<AssignedDevice>> try_next(AssignOptions options, DeviceSource source) {
     options.device = hardware->spec().bdf;
     options.guest_address = {.device = 5};

@@ -86,6 +86,11 @@ INSTANTIATE_TEST_SUITE_P(
                  "or give "
                  "this user the node: 'chown \"$USER\" /dev/vfio/vfio'",
                  false},
+        HostCase{"container", [](HostFacts& facts) { facts.container_errno = EPERM; },
+                 "no container: /dev/vfio/vfio cannot be opened: the device cgroup of this process "
+                 "does not allow it > Allow it where the container or the service is defined; for "
+                 "systemd, DeviceAllow=/dev/vfio/vfio rw",
+                 false},
         HostCase{"container", [](HostFacts& facts) { facts.container_errno = EROFS; },
                  "no container: /dev/vfio/vfio cannot be opened: Read-only file system > ", false},
         HostCase{
@@ -410,6 +415,21 @@ TEST(CheckKvm, SaysWhatThereIsAndWhatIsMissing) {
       line(check_kvm(fail(ENOTSUP, "use KVM", "this KVM has no irqfd (KVM_CAP_IRQFD)"))),
       "no kvm: KVM is not usable: cannot use KVM: this KVM has no irqfd (KVM_CAP_IRQFD) > Use a "
       "newer kernel");
+}
+
+TEST(CheckKvm, SaysWhoMayNotOpenIt) {
+  const auto said = [](int code) {
+    const Error error = explain_kvm({.code = code, .operation = "open /dev/kvm"}, "/dev/kvm");
+    return line(check_kvm(tl::unexpected(error)));
+  };
+  EXPECT_EQ(said(EACCES),
+            "no kvm: KVM is not usable: cannot open /dev/kvm: Permission denied > Run as root, or "
+            "join the group of the file, usually kvm, and log in again: 'usermod -aG kvm "
+            "\"$USER\"'");
+  EXPECT_EQ(said(EPERM),
+            "no kvm: KVM is not usable: cannot open /dev/kvm: the device cgroup of this process "
+            "does not allow it > Allow it where the container or the service is defined; for "
+            "systemd, DeviceAllow=/dev/kvm rw");
 }
 
 TEST(CheckKvm, ADeviceThatIsNotThereOrIsNoKvmIsNotUsable) {
