@@ -39,18 +39,40 @@ std::string link_of(const Fd& file) {
   return fmt::format("/proc/self/fd/{}", file.get());
 }
 
-// Removes a socket that no process serves any more: a killed process leaves it. The directory and
-// the socket are opened once. A user that replaces a part of the path meanwhile by a link does not
-// make this process remove a file elsewhere.
-Result<void> remove_left_behind(const fs::path& path) {
-  const fs::path parent = path.has_parent_path() ? path.parent_path() : ".";
-  const std::string name = path.filename();
-  const Fd directory(::open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const Fd socket(::openat(directory.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+// The place of a socket. The directory is opened once: a user that replaces a part of the path
+// meanwhile by a link does not make this process change or remove a file elsewhere.
+class SocketPlace {
+ public:
+  explicit SocketPlace(const fs::path& path)
+      : path_(path),
+        name_(path.filename()),
+        directory_(::open(path.has_parent_path() ? path.parent_path().c_str() : ".",
+                          O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
+
+  // Removes a socket that no process serves any more: a killed process leaves it.
+  Result<void> remove_left_behind() const;
+  // Changes the socket that is there now, and nothing that takes its place. The umask limits the
+  // mode that a socket gets from bind(2).
+  Result<void> give_access(const InspectAccess& access) const;
+  void remove() const { ::unlinkat(directory_.get(), name_.c_str(), 0); }
+
+ private:
+  // Returns no descriptor if there is no file, or no directory.
+  [[nodiscard]] Fd open() const {
+    return Fd(::openat(directory_.get(), name_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  }
+
+  const fs::path path_;
+  const std::string name_;
+  const Fd directory_;
+};
+
+Result<void> SocketPlace::remove_left_behind() const {
+  const Fd socket = open();
   struct stat found = {};
   if (!socket || ::fstat(socket.get(), &found) != 0) return {};  // bind(2) reports what is wrong
   if (!S_ISSOCK(found.st_mode)) {
-    return fail(EEXIST, "create the inspect socket " + path.string(),
+    return fail(EEXIST, "create the inspect socket " + path_.string(),
                 "the path exists and is not a socket");
   }
   const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -59,19 +81,17 @@ Result<void> remove_left_behind(const fs::path& path) {
   const auto* target = reinterpret_cast<const sockaddr*>(&address);
   const int refusal = ::connect(probe.get(), target, sizeof(address)) == 0 ? 0 : errno;
   if (refusal == ECONNREFUSED) {
-    ::unlinkat(directory.get(), name.c_str(), 0);
+    remove();
     return {};
   }
-  return fail(EADDRINUSE, "create the inspect socket " + path.string(),
+  return fail(EADDRINUSE, "create the inspect socket " + path_.string(),
               refusal == EACCES ? "the path exists, and is a socket of another user"
                                 : "another process serves this socket");
 }
 
-// Changes the socket that the path names now, and nothing that takes its place. The umask limits
-// the mode that a socket gets from bind(2).
-Result<void> give_access(const fs::path& path, const InspectAccess& access) {
-  const std::string operation = "set the access to the inspect socket " + path.string();
-  const Fd socket(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+Result<void> SocketPlace::give_access(const InspectAccess& access) const {
+  const std::string operation = "set the access to the inspect socket " + path_.string();
+  const Fd socket = open();
   struct stat made = {};
   if (!socket || ::fstat(socket.get(), &made) != 0) return fail(errno, operation);
   if (!S_ISSOCK(made.st_mode)) return fail(EEXIST, operation, "another process has replaced it");
@@ -112,7 +132,8 @@ Result<fs::path> default_inspect_path() {
 
 Result<Fd> listen_at(const fs::path& path, int backlog, InspectAccess access) {
   const sockaddr_un address = PASSTHRU_TRY(address_of(path));
-  PASSTHRU_TRY(remove_left_behind(path));
+  const SocketPlace place(path);
+  PASSTHRU_TRY(place.remove_left_behind());
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail(errno, "create a socket");
   // Before the socket has a name: no client can connect while it has another mode.
@@ -121,11 +142,11 @@ Result<Fd> listen_at(const fs::path& path, int backlog, InspectAccess access) {
   if (::bind(fd.get(), name, sizeof(address)) != 0) {
     return fail(errno, "create the inspect socket " + path.string());
   }
-  Result<void> done = give_access(path, access);
+  Result<void> done = place.give_access(access);
   // Clients can connect from here on.
   if (done && ::listen(fd.get(), backlog) != 0) done = fail(errno, "listen on the inspect socket");
   if (done) return fd;
-  ::unlink(path.c_str());
+  place.remove();
   return tl::unexpected(std::move(done).error());
 }
 

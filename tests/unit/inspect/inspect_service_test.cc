@@ -88,8 +88,9 @@ TEST_F(InspectHiddenTable, AVectorInUseIsNotSeenAndNotDamaged) {
 
 TEST_F(InspectHiddenTable, AVectorOfMsiHasNoEntryToSee) {
   device->config_write(kMsixControl, 2, 0);
-  device->config_write(kMsi + 4, 4, 0xfee0'0000);
-  device->config_write(kMsi + 2, 2, 1);
+  device->config_write(kMsi + PCI_MSI_ADDRESS_LO, 4, 0xfee0'0000);
+  device->config_write(kMsi + PCI_MSI_DATA_64, 2, 0x41);
+  device->config_write(kMsi + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
   EXPECT_EQ(vector(0)["verdict"], "not seen");
   EXPECT_EQ(vector(0)["why"], "it uses MSI, which has no table");
 }

@@ -89,7 +89,7 @@ TEST_P(AttachTrialByGroup, MemoryThatFirmwareReservesIsNamed) {
 TEST_P(AttachTrialByGroup, AProcessThatNoOtherCheckSeesKeepsTheDevice) {
   kernel.fail("open_group", EBUSY);
   EXPECT_EQ(said(),
-            "no attach: a trial has failed: cannot open_group: another process uses group 2 > "
+            "no attach: a trial has failed: cannot call open_group: another process uses group 2 > "
             "'fuser -v /dev/vfio/2' shows the process");
 }
 

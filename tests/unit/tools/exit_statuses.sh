@@ -163,7 +163,7 @@ printed "^$drive: no damage seen"
 gives 0 'msix audit' 'no damage seen' -- $drive --format=prometheus
 printed "^passthru_device_seen{device=\"$drive\"} 0$"
 gives 0 'msix show' 'the table cannot be read' -- $drive
-printed '^ *0-1  not seen  '
+printed '^ *1  not seen  '
 printed '^Not seen: '
 gives 0 'msix show' 'the table cannot be read' -- $drive --json
 printed '"verdict": "not seen"'
