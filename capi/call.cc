@@ -32,6 +32,14 @@ int set_last_error(const Error& error) noexcept {
   return error.code > 0 ? -error.code : -EIO;
 }
 
+int set_last_error(int code, const char* operation, const char* cause) noexcept {
+  try {
+    return set_last_error({.code = code, .operation = operation, .cause = cause});
+  } catch (const std::exception&) {
+    return set_last_text(code, "");
+  }
+}
+
 int set_last_text(int code, const char* text) noexcept {
   try {
     last_text = text;

@@ -23,6 +23,9 @@ class InCallback {
 
 /// Sets the calling thread's last error. Returns -errno.
 int set_last_error(const Error& error) noexcept;
+/// The same for a call that an exception has ended. If memory runs out here too, the text is "".
+/// Returns -`code`.
+int set_last_error(int code, const char* operation, const char* cause) noexcept;
 /// Sets the calling thread's last error to a text. Returns -`code`.
 int set_last_text(int code, const char* text) noexcept;
 /// Returns the calling thread's last error, "" before the first.
@@ -46,9 +49,9 @@ int call(const char* operation, Body body) noexcept {
     const Result<void> done = body();
     return done ? 0 : set_last_error(done.error());
   } catch (const std::bad_alloc&) {
-    return set_last_error({.code = ENOMEM, .operation = operation});
+    return set_last_error(ENOMEM, operation, "");
   } catch (const std::exception& exception) {
-    return set_last_error({.code = EIO, .operation = operation, .cause = exception.what()});
+    return set_last_error(EIO, operation, exception.what());
   }
 }
 

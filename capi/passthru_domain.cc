@@ -180,6 +180,17 @@ int passthru_domain_use_container(passthru_domain* handle, int fd) {
   });
 }
 
+int passthru_domain_use_p2p(passthru_domain* handle, uint32_t choice) {
+  constexpr const char* kOperation = "choose peer-to-peer DMA";
+  static_assert(static_cast<uint32_t>(P2p::Auto) == PASSTHRU_P2P_AUTO);
+  static_assert(static_cast<uint32_t>(P2p::On) == PASSTHRU_P2P_ON);
+  static_assert(static_cast<uint32_t>(P2p::Off) == PASSTHRU_P2P_OFF);
+  return call_domain(handle, kOperation, [=](CDomain& domain) -> Result<void> {
+    PASSTHRU_TRY(require(choice <= PASSTHRU_P2P_OFF, kOperation, "the choice is unknown"));
+    return domain.domain().use_p2p(static_cast<P2p>(choice));
+  });
+}
+
 int passthru_domain_set_kvm_routes(passthru_domain* handle, const passthru_kvm_route* routes,
                                    size_t count) {
   constexpr const char* kOperation = "set the VMM's routes";

@@ -58,7 +58,10 @@ class Domain {
   Result<std::vector<IovaRange>> usable_iova_ranges();
 
   /// Chooses which BARs devices reach by DMA. Call it before the first device is opened.
-  void use_p2p(P2p choice) { peers_.use(choice); }
+  ///
+  /// Errors:
+  /// - EBUSY: a device is or was open.
+  Result<void> use_p2p(P2p choice) { return peers_.use(choice); }
 
   /// The VMM sends its guest's MMIO and port exits here, and may add its own windows.
   AddressSpace& mmio() { return mmio_; }

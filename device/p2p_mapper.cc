@@ -2,6 +2,7 @@
 #include "device/p2p_mapper.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 #include <utility>
 
@@ -28,14 +29,17 @@ P2pMapper::~P2pMapper() {
   if (thread.joinable()) thread.join();
 }
 
-void P2pMapper::use(P2p choice) {
+Result<void> P2pMapper::use(P2p choice) {
   MutexLock lock(p2p_mutex_);
+  if (had_device_) return fail(EBUSY, "choose peer-to-peer DMA", "a device is or was open");
   choice_ = choice;
+  return {};
 }
 
 void P2pMapper::add_device() {
   {
     MutexLock lock(p2p_mutex_);
+    had_device_ = true;
     ++devices_;
     ++changes_;
     if (choice_ != P2p::Off && !thread_.joinable()) start_thread();

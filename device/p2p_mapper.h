@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/result.h"
 #include "mmap/guest_mapper.h"
 #include "vfio/dma_space.h"
 
@@ -58,8 +59,11 @@ class P2pMapper final : public GuestMapper {
   P2pMapper(const P2pMapper&) = delete;
   P2pMapper& operator=(const P2pMapper&) = delete;
 
-  /// Call it before a device is opened. The default is Auto.
-  void use(P2p choice) PASSTHRU_EXCLUDES(p2p_mutex_);
+  /// Chooses before the first device is opened. The default is Auto.
+  ///
+  /// Errors:
+  /// - EBUSY: a device is or was open.
+  Result<void> use(P2p choice) PASSTHRU_EXCLUDES(p2p_mutex_);
   /// Count the devices of the VM. The first device starts the thread, except with `P2p::Off`. With
   /// the second device, BARs that the first device alone did not need are mapped too. They stay
   /// mapped when devices leave.
@@ -119,6 +123,7 @@ class P2pMapper final : public GuestMapper {
   Mutex p2p_mutex_;  ///< taken after the address space's lock; never held during a call
   std::condition_variable_any changed_;  ///< the record, or what the thread has done
   P2p choice_ PASSTHRU_GUARDED_BY(p2p_mutex_) = P2p::Auto;
+  bool had_device_ PASSTHRU_GUARDED_BY(p2p_mutex_) = false;
   unsigned devices_ PASSTHRU_GUARDED_BY(p2p_mutex_) = 0;
   Parts shown_ PASSTHRU_GUARDED_BY(p2p_mutex_);          ///< the guest has them
   Parts mapped_ PASSTHRU_GUARDED_BY(p2p_mutex_);         ///< in DmaSpace, or the thread maps it now

@@ -78,7 +78,7 @@ Result<void> Vm::make_machine(const VmOptions& options, std::shared_ptr<Kernel> 
                        .msi_by_message = options.forward_interrupts,
                        .on_event = options.on_event}));
   domain_ = std::make_unique<Domain>(std::move(kernel), *host_);
-  domain_->use_p2p(options.p2p);
+  PASSTHRU_TRY(domain_->use_p2p(options.p2p));
 
   // RAM and the APICs are opaque to the address space: a BAR that the guest puts there does not
   // appear, as on a real bus.

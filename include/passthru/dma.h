@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * dma.h - guest RAM that devices reach by DMA.
+ * dma.h - guest RAM and BARs that devices reach by DMA.
  */
 #ifndef PASSTHRU_DMA_H
 #define PASSTHRU_DMA_H
@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-/** @defgroup passthru_dma DMA to guest RAM
+/** @defgroup passthru_dma DMA to guest RAM and BARs
  * @{ */
 
 /** Flags of passthru_domain_add_memory() and passthru_domain_add_memory_fd(). */
@@ -87,6 +87,28 @@ PASSTHRU_API int passthru_domain_usable_ranges(passthru_domain* domain,
  */
 PASSTHRU_API int passthru_domain_use_iommufd(passthru_domain* domain, int fd);
 PASSTHRU_API int passthru_domain_use_container(passthru_domain* domain, int fd);
+
+/** Which parts of BARs the devices of a domain reach by DMA (peer-to-peer DMA). The library maps
+ * only pages that the guest has mapped. */
+enum passthru_p2p {
+  /** With several devices, parts up to 4 GiB. With one device, parts up to 1 MiB: some devices
+   * fetch their program from their own BAR. */
+  PASSTHRU_P2P_AUTO = 0,
+  PASSTHRU_P2P_ON = 1,  /**< parts of any size */
+  PASSTHRU_P2P_OFF = 2, /**< no parts */
+};
+
+/** Chooses which parts of BARs devices reach by DMA: enum passthru_p2p. The default is
+ * PASSTHRU_P2P_AUTO. Call it before the first passthru_device_open(), which starts a thread of the
+ * library that maps these parts. The thread calls no callback. PASSTHRU_P2P_OFF starts no thread.
+ *
+ * Errors:
+ * - EBUSY: a device of the domain is or was open.
+ * - EINVAL: the choice is unknown.
+ *
+ * Since: 0.2
+ */
+PASSTHRU_API int passthru_domain_use_p2p(passthru_domain* domain, uint32_t choice);
 
 /** @} */
 

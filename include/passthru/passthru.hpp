@@ -174,6 +174,9 @@ class Domain {
   Result<void> use_container(int fd) {
     return detail::result_of(passthru_domain_use_container(get(), fd));
   }
+  Result<void> use_p2p(passthru_p2p choice) {
+    return detail::result_of(passthru_domain_use_p2p(get(), static_cast<uint32_t>(choice)));
+  }
   Result<void> set_kvm_routes(std::span<const KvmRoute> routes) {
     return detail::result_of(passthru_domain_set_kvm_routes(get(), routes.data(), routes.size()));
   }

@@ -91,7 +91,7 @@ class Machine {
     passthru_domain* d = domain(step);
     size_t count = step.small % 3;
     passthru_range ranges[2];
-    switch (step.what / 4 % 20) {
+    switch (step.what / 4 % 21) {
       case 0:
         return create(step);
       case 1:
@@ -141,6 +141,8 @@ class Machine {
         return inspect_socket(d, step);
       case 18:
         return create_wrongly(step);
+      case 19:
+        return ignore_result(passthru_domain_use_p2p(d, step.value % 4));
       default:
         return ignore_result(passthru_domain_forward(d));
     }

@@ -49,6 +49,7 @@ const std::vector<std::pair<const char*, DomainCall>>& domain_calls() {
        }},
       {"domain_use_iommufd", [](auto* d) { return passthru_domain_use_iommufd(d, 0); }},
       {"domain_use_container", [](auto* d) { return passthru_domain_use_container(d, 0); }},
+      {"domain_use_p2p", [](auto* d) { return passthru_domain_use_p2p(d, PASSTHRU_P2P_AUTO); }},
       {"domain_set_kvm_routes",
        [](auto* d) { return passthru_domain_set_kvm_routes(d, nullptr, 0); }},
       {"domain_mmio_read", [](auto* d) { return passthru_domain_mmio_read(d, 0, page, 4); }},
@@ -279,6 +280,8 @@ TEST_F(BadInputTest, NumbersOutOfRangeAreRefused) {
   EXPECT_EQ(passthru_domain_add_memory(domain, 0, &value, SIZE_MAX, 0), -EINVAL);
   EXPECT_EQ(passthru_domain_mmio_read(domain, 0, &value, SIZE_MAX), -EINVAL);
   EXPECT_EQ(passthru_domain_set_kvm_routes(domain, nullptr, 0), -ENOTSUP);
+  EXPECT_EQ(passthru_domain_use_p2p(domain, 3), -EINVAL);
+  EXPECT_EQ(passthru_domain_use_p2p(domain, UINT32_MAX), -EINVAL);
 }
 
 TEST_F(BadInputTest, DescriptorsThatAreNotOpenOrAreOfAnotherFileAreRefused) {

@@ -128,7 +128,7 @@ TEST_F(LargePeerTest, Case18ABarThatLeftIsNotMappedForAnotherDevice) {
 }
 
 TEST_F(LargePeerTest, Case18OnMapsTheBarsOfADeviceAlone) {
-  domain.use_p2p(P2p::On);
+  ASSERT_TRUE(domain.use_p2p(P2p::On));
   open_and_place();
   EXPECT_EQ(dma_mappings(), 1U);
   device->config_write(kCommand, 2, 0);
@@ -136,7 +136,7 @@ TEST_F(LargePeerTest, Case18OnMapsTheBarsOfADeviceAlone) {
 }
 
 TEST_F(LargePeerTest, Case18OffMapsNothing) {
-  domain.use_p2p(P2p::Off);
+  ASSERT_TRUE(domain.use_p2p(P2p::Off));
   open_and_place();
   const auto another = open_another();
   place(kWindow);

@@ -169,7 +169,7 @@ TEST_F(SlowDmaTest, ALateRefusalIsReportedByTheNextCheck) {
 
 TEST_F(SlowDmaTest, WithoutPeerToPeerDmaNothingWaits) {
   Domain alone(kernel, host, sysfs.sysfs());
-  alone.use_p2p(P2p::Off);
+  ASSERT_TRUE(alone.use_p2p(P2p::Off));
   alone.peers().add_device();
   alone.peers().show({.address = kWindow, .size = 0x1000});
   EXPECT_TRUE(alone.peers().wait_for_mapped());
