@@ -5,8 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "kvm/kvm_check.h"
-#include "prepare/ring_check.h"
 #include "tests/unit/prepare/host_checks_facts.h"
 
 namespace passthru {
@@ -381,66 +379,6 @@ TEST(CheckDevice, Case12ADeviceThatDoesNotAnswerIsNotReady) {
   EXPECT_EQ(said_of(check_device(facts), "answers"),
             "no answers: it does not answer: its config space reads as all ones > Turn the machine "
             "off and on, or reset the device's slot");
-}
-
-TEST(CheckRing, SaysWhyThereIsNone) {
-  const auto said = [](int code, const char* disabled) {
-    return line(check_ring(fail(code, "io_uring_setup"), disabled));
-  };
-  EXPECT_EQ(line(check_ring({}, "0")), "ok io_uring: usable > ");
-  EXPECT_EQ(said(EPERM, "2"),
-            "warn io_uring: kernel.io_uring_disabled is 2: epoll is used > 'sysctl "
-            "kernel.io_uring_disabled=0'");
-  const std::string filter =
-      " > Allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp filter";
-  for (const char* disabled : {"0", ""}) {
-    EXPECT_EQ(said(EPERM, disabled),
-              "warn io_uring: io_uring_setup is forbidden: epoll is used" + filter);
-  }
-  EXPECT_EQ(
-      said(ENOSYS, ""),
-      "warn io_uring: the kernel has no io_uring, or a seccomp filter hides it: epoll is used" +
-          filter);
-  EXPECT_EQ(said(EINVAL, ""), "warn io_uring: the kernel is older than 5.13: epoll is used > ");
-  EXPECT_EQ(said(ENOMEM, ""),
-            "warn io_uring: io_uring_setup: Cannot allocate memory: epoll is used > ");
-}
-
-TEST(CheckKvm, SaysWhatThereIsAndWhatIsMissing) {
-  KvmLimits limits{.slots = 509, .routes = 4096, .resampling = true};
-  EXPECT_EQ(line(check_kvm(limits)), "ok kvm: irqfd; 4096 interrupt routes, 509 memory slots > ");
-  limits.resampling = false;
-  EXPECT_EQ(check_kvm(limits).answer, Answer::Warn);
-  EXPECT_EQ(
-      line(check_kvm(fail(ENOTSUP, "use KVM", "this KVM has no irqfd (KVM_CAP_IRQFD)"))),
-      "no kvm: KVM is not usable: cannot use KVM: this KVM has no irqfd (KVM_CAP_IRQFD) > Use a "
-      "newer kernel");
-}
-
-TEST(CheckKvm, SaysWhoMayNotOpenIt) {
-  const auto said = [](int code) {
-    const Error error = explain_kvm({.code = code, .operation = "open /dev/kvm"}, "/dev/kvm");
-    return line(check_kvm(tl::unexpected(error)));
-  };
-  EXPECT_EQ(said(EACCES),
-            "no kvm: KVM is not usable: cannot open /dev/kvm: Permission denied > Run as root, or "
-            "join the group of the file, usually kvm, and log in again: 'usermod -aG kvm "
-            "\"$USER\"'");
-  EXPECT_EQ(said(EPERM),
-            "no kvm: KVM is not usable: cannot open /dev/kvm: the device cgroup of this process "
-            "does not allow it > Allow it where the container or the service is defined; for "
-            "systemd, DeviceAllow=/dev/kvm rw");
-}
-
-TEST(CheckKvm, ADeviceThatIsNotThereOrIsNoKvmIsNotUsable) {
-  EXPECT_EQ(
-      line(check_kvm(kvm_limits_of_host("/dev/no-such-kvm"))),
-      "no kvm: KVM is not usable: cannot open /dev/no-such-kvm: No such file or directory > Enable "
-      "virtualization in the firmware, and load KVM: 'modprobe kvm-intel || modprobe kvm-amd'");
-  const HostCheck other = check_kvm(kvm_limits_of_host("/dev/null"));
-  EXPECT_EQ(other.answer, Answer::No);
-  EXPECT_EQ(other.what,
-            "KVM is not usable: cannot call KVM_CHECK_EXTENSION: Inappropriate ioctl for device");
 }
 
 }  // namespace
